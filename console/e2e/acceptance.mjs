@@ -1,0 +1,287 @@
+// Walks through the built console in Chromium and checks what unit tests cannot see.
+//
+// Needs a running stack and `npm run preview` (or the service itself, as CONSOLE_URL). Creates its own tasks.
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { connect, createServer } from "node:net";
+import { join } from "node:path";
+import { launch, openPage } from "./browser.mjs";
+
+const base = process.env.CONSOLE_URL ?? "http://127.0.0.1:4173/console";
+const home = process.env.TASKBEACON_HOME ?? join(import.meta.dirname, "../../.taskbeacon");
+const stack = JSON.parse(readFileSync(join(home, "dev.json"), "utf8"));
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const project = `${stack.base_url}/api/projects/@current`;
+const failures = [];
+
+async function call(path, body) {
+  const answer = await fetch(project + path, {
+    method: body ? "POST" : "GET",
+    headers: { Authorization: `Bearer ${stack.api_key}`, "Content-Type": "application/json" },
+    ...(body ? { body: JSON.stringify(body) } : {}),
+  });
+  if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+  return answer.json();
+}
+
+async function newRun(title, steps, mode = "interactive") {
+  const description = steps.map(([info, text]) => `\`\`\`${info}\n${text}\n\`\`\``).join("\n\n");
+  const task = await call("/tasks/", { title, description });
+  return call(`/tasks/${task.id}/run/`, { mode });
+}
+
+function expect(holds, what) {
+  console.log(`${holds ? "  ok" : "FAIL"}  ${what}`);
+  if (!holds) failures.push(what);
+}
+
+/** A page that remembers what breaks the policy, and errors of scripts. */
+async function watched(browser, options) {
+  const page = await openPage(browser, options);
+  page.problems = [];
+  page.on("pageerror", (error) => page.problems.push(String(error)));
+  page.on("console", (message) => {
+    if (/Content Security Policy|Refused to/.test(message.text())) page.problems.push(message.text());
+  });
+  page.on("request", (request) => {
+    const { origin } = new URL(request.url());
+    if (![new URL(base).origin, new URL(stack.s3_endpoint_url).origin].includes(origin))
+      page.problems.push(request.url());
+  });
+  return page;
+}
+
+async function checkAccess(page, what) {
+  // The policy forbids scripts in the page; the browser's own door does not count as one.
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() =>
+    globalThis.axe.run(document, {
+      runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    }),
+  );
+  for (const { id, nodes } of violations)
+    console.log(`      ${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join("\n        ")}`);
+  expect(violations.length === 0, `axe: ${what}`);
+  expect(page.problems.length === 0, `policy and scripts: ${what} ${page.problems.join("; ").slice(0, 300)}`);
+}
+
+async function everyPageIsAccessible(browser) {
+  const { results } = await call("/tasks/?limit=50");
+  const ended = results.find(({ latest_run: run }) => run?.status === "completed");
+  const asking = results.find(({ latest_run: run }) => run?.state.waiting_for?.kind === "permission");
+  const draft = results.find(({ latest_run: run }) => !run);
+  const tasks = [ended, asking, draft].filter(Boolean).map(({ id }) => `/projects/1/tasks/${id}`);
+  const panes = ["changes", "plan", "files", "notifications"].map((pane) => `${tasks[0]}?pane=${pane}`);
+  const settings = ["devices", "notifications", "webhooks", "account"].map(
+    (name) => `/projects/1/settings/${name}`,
+  );
+  const paths = [
+    "/login",
+    "/projects/1/",
+    "/projects/1/?search=nothing-like-it",
+    "/projects/1/?new=1",
+    "/projects/1/inbox",
+    ...tasks,
+    ...panes,
+    ...settings,
+  ];
+  for (const [size, theme] of [
+    ["desk", "light"],
+    ["desk", "dark"],
+    ["phone", "light"],
+    ["phone", "dark"],
+  ]) {
+    const page = await watched(browser, { size, theme });
+    for (const path of paths) {
+      await page.goto(base + path);
+      await page.waitForSelector("main", { timeout: 20_000 });
+      await page.waitForLoadState("load");
+      await page.waitForFunction(() => !document.querySelector("[data-loading]"), null, {
+        timeout: 20_000,
+      });
+      await checkAccess(page, `${path} ${size} ${theme}`);
+      const isWide = await page.evaluate(
+        () => document.documentElement.scrollWidth > document.documentElement.clientWidth,
+      );
+      expect(!isWide, `no sideways scrolling: ${path} ${size}`);
+    }
+    await page.context().close();
+  }
+}
+
+async function questionIsAnsweredByKeyboard(browser) {
+  const { id } = await newRun("Acceptance: a question", [
+    ["ask", "Go on?"],
+    ["file path=a.txt", "one\ntwo"],
+    ["say", "I went on."],
+  ]);
+  const page = await watched(browser);
+  await page.goto(`${base}/projects/1/tasks/${id}`);
+  await page.getByRole("heading", { name: "Go on?" }).waitFor({ timeout: 60_000 });
+  await page.keyboard.press("a");
+  await page.getByText("Answered: yes").waitFor({ timeout: 30_000 });
+  expect(true, "a question is answered by one key, and says so");
+  await page.getByPlaceholder("Your turn: what next?").waitFor({ timeout: 30_000 });
+  await page.keyboard.press("i");
+  await page.keyboard.type("```say");
+  await page.keyboard.press("Shift+Enter");
+  await page.keyboard.type("I heard you.");
+  await page.keyboard.press("Shift+Enter");
+  await page.keyboard.type("```");
+  await page.keyboard.press("Enter");
+  await page.getByRole("log").getByText("Read by the agent").waitFor({ timeout: 30_000 });
+  expect(
+    (await page.getByRole("log").locator("pre", { hasText: "I heard you." }).count()) === 1,
+    "a message is shown once, with its receipt",
+  );
+  await page.getByRole("button", { name: "Finish the conversation" }).click();
+  await page.getByRole("button", { name: "Run again" }).waitFor({ timeout: 30_000 });
+  await page.getByRole("button", { name: "Comment on line 2" }).click({ timeout: 30_000 });
+  await page.keyboard.type("Say three instead.");
+  await page.keyboard.press("Control+Enter");
+  await page.getByRole("button", { name: "Send to the agent" }).click();
+  await page.getByText("This run goes on from").waitFor({ timeout: 60_000 });
+  expect(
+    await page.getByRole("log").getByText("Say three instead.").isVisible(),
+    "comments reach the agent in a run that goes on",
+  );
+  expect(page.problems.length === 0, `no problems ${page.problems.join("; ")}`);
+  await page.context().close();
+}
+
+/** A way to the console that can be cut: what is open breaks, and what comes is refused. */
+async function openCable() {
+  const { hostname, port } = new URL(base);
+  const ends = new Set();
+  let isCut = false;
+  const server = createServer((near) => {
+    if (isCut) return near.destroy();
+    const far = connect(Number(port), hostname);
+    for (const end of [near, far]) {
+      ends.add(end);
+      end.on("error", () => {});
+      end.on("close", () => {
+        ends.delete(end);
+        near.destroy();
+        far.destroy();
+      });
+    }
+    near.pipe(far).pipe(near);
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: base.replace(port, server.address().port),
+    cut(on) {
+      isCut = on;
+      if (on) for (const end of ends) end.destroy();
+    },
+    close: () => server.close(),
+  };
+}
+
+async function streamSurvivesAnOutage(browser) {
+  const lines = 60;
+  const script = `for i in $(seq ${lines}); do echo "line-$i-end"; sleep 0.5; done`;
+  const { id } = await newRun("Acceptance: an outage", [["sh", script]], "background");
+  const cable = await openCable();
+  const page = await openPage(browser);
+  await page.goto(`${cable.url}/projects/1/tasks/${id}`);
+  await page.getByText("line-3-end").waitFor({ timeout: 120_000 });
+  cable.cut(true);
+  await page.getByText("Not connected.").waitFor({ timeout: 30_000 });
+  await new Promise((resolve) => setTimeout(resolve, 10_000));
+  cable.cut(false);
+  await page.getByRole("button", { name: "Run again" }).waitFor({ timeout: 120_000 });
+  const tool = page.getByRole("log").getByRole("button", { expanded: false }).filter({ hasText: "sh: for" });
+  if (await tool.count()) await tool.click();
+  const output = page.getByRole("group", { name: /Output of/ });
+  // biome-ignore lint/performance/useDomNodeTextContent: the locator's own method, not the element's
+  const text = await output.innerText();
+  const seen = [...text.matchAll(/line-(\d+)-end/g)].map(([, number]) => Number(number));
+  expect(
+    seen.length === lines && seen.every((number, index) => number === index + 1),
+    `ten seconds without a connection lose and double nothing (${seen.length} of ${lines} lines)`,
+  );
+  expect((await page.getByText("events are missing here").count()) === 0, "the transcript has no gap");
+  await page.context().close();
+  cable.close();
+}
+
+/** Pushes as the service composes them, handed to the worker by the browser's own tools. */
+async function pushesAreShownAndReplaced(browser) {
+  const page = await openPage(browser, { permissions: ["notifications"] });
+  const tools = await page.context().newCDPSession(page);
+  const registered = new Promise((resolve) => {
+    tools.on("ServiceWorker.workerRegistrationUpdated", ({ registrations }) => {
+      if (registrations.length) resolve(registrations[0].registrationId);
+    });
+  });
+  await tools.send("ServiceWorker.enable");
+  await page.goto(`${base}/projects/1/`);
+  await page.evaluate(() => navigator.serviceWorker.ready.then(() => null));
+  const registrationId = await registered;
+  const push = async (title, seq, more = {}) => {
+    const notification = { title, body: "", tag: "q:1", data: { taskId: "t", seq }, ...more };
+    const data = JSON.stringify({ web_push: 8030, notification, app_badge: 1 });
+    await tools.send("ServiceWorker.deliverPushMessage", {
+      origin: new URL(base).origin,
+      registrationId,
+      data,
+    });
+  };
+  const shown = () =>
+    page.evaluate(async () => {
+      const registration = await navigator.serviceWorker.ready;
+      return (await registration.getNotifications()).map(({ title, actions }) => [title, actions.length]);
+    });
+  const until = async (title) => {
+    for (let round = 0; round < 50; round += 1) {
+      const titles = await shown();
+      if (titles.some(([one]) => one === title)) return titles;
+      await page.waitForTimeout(100);
+    }
+    return shown();
+  };
+  const actions = ["reject", "allow", "third"].map((action) => ({
+    action,
+    title: action,
+    navigate: `${base}/a/x`,
+  }));
+  await push("Deploy?", 5, { actions });
+  expect(JSON.stringify(await until("Deploy?")) === '[["Deploy?",2]]', "a push is shown with two actions");
+  await push("Answered by Ana", 6, { silent: true });
+  expect(
+    JSON.stringify(await until("Answered by Ana")) === '[["Answered by Ana",0]]',
+    "an answer replaces its question",
+  );
+  await push("Deploy?", 5);
+  await push("Another", 1, { tag: "q:2" });
+  await until("Another");
+  expect(
+    !(await shown()).some(([title]) => title === "Deploy?"),
+    "a late push does not replace what is newer",
+  );
+  await page.context().close();
+}
+
+const SCENES = {
+  pushesAreShownAndReplaced,
+  everyPageIsAccessible,
+  questionIsAnsweredByKeyboard,
+  streamSurvivesAnOutage,
+};
+const browser = await launch();
+try {
+  const chosen = process.argv.slice(2);
+  for (const [name, scene] of Object.entries(SCENES)) {
+    if (chosen.length && !chosen.includes(name)) continue;
+    console.log(name);
+    await scene(browser).catch((error) => expect(false, `${name}: ${error}`));
+  }
+} finally {
+  await browser.close();
+}
+if (failures.length) {
+  console.error(`${failures.length} failed`);
+  process.exit(1);
+}

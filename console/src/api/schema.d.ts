@@ -1,0 +1,15311 @@
+export interface paths {
+    "/api/projects/{project_id}/tasks/{task_id}/presence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say that a device shows a task
+         * @description Count one of the caller's devices as watching the task for the next 60 seconds.
+         *
+         *     While any of them is before a person's eyes, pushes to the caller about the task are deferred. They are sent 5 seconds
+         *     after the last beat has expired, unless the event was seen or the question answered. Call it about every 30 seconds.
+         *
+         *     **Scope:** `task:write`
+         */
+        post: operations["tasks_presence_create"];
+        /**
+         * Say that a device shows a task no longer
+         * @description End the presence of a device at once. Answers 204 also if it was not watching, or is not the caller's.
+         *
+         *     Leaving is seeing: what was deferred is not pushed, unless the device said by `seen_seq` what it has shown.
+         *
+         *     **Scope:** `task:write`
+         */
+        delete: operations["tasks_presence_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List tasks
+         * @description Return the tasks of the project that the caller sees, newest first, each with its latest run.
+         *
+         *     All filters apply at once and `count` counts what they leave. Archived and internal tasks are left out by default.
+         *
+         *     **Scope:** `task:read`
+         */
+        get: operations["tasks_list"];
+        put?: never;
+        /**
+         * Create a task
+         * @description Create a task. Every field is optional; this starts nothing yet: `POST …/tasks/{task_id}/run` does.
+         *
+         *     **Scope:** `task:write`
+         */
+        post: operations["tasks_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks/repositories": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the repositories of tasks
+         * @description Return the distinct repositories of the tasks that the caller sees, sorted; internal tasks do not count.
+         *
+         *     **Scope:** `task:read`
+         */
+        get: operations["tasks_repositories_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks/summaries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Summarise tasks
+         * @description Return title, repository and status of up to 5000 tasks by id; ids that the caller does not see are left out.
+         *
+         *     **Scope:** `task:read`
+         */
+        post: operations["tasks_summaries_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks/{task_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Retrieve a task
+         * @description Return a task with its latest run.
+         *
+         *     **Scope:** `task:read`
+         */
+        get: operations["tasks_retrieve"];
+        /**
+         * Update a task (as PATCH)
+         * @description Change the given fields and no others: every field is optional, so this is PATCH by another name.
+         *
+         *     **Scope:** `task:write`
+         */
+        put: operations["tasks_update"];
+        post?: never;
+        /**
+         * Delete a task
+         * @description Delete a task for good. Its number is not used again, and a run in progress goes on to its end.
+         *
+         *     **Scope:** `task:write`
+         */
+        delete: operations["tasks_destroy"];
+        options?: never;
+        head?: never;
+        /**
+         * Update a task
+         * @description Change the given fields and no others. Origin, signal report and relationship are fixed at creation.
+         *
+         *     **Scope:** `task:write`
+         */
+        patch: operations["tasks_partial_update"];
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks/{task_id}/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run a task
+         * @description Start a cloud run of the task and return the task with its new latest run.
+         *
+         *     An empty body takes every default. The run is queued; a worker picks it up within moments and performs it in a
+         *     sandbox. Follow it by its `stream`, or by reading the run.
+         *
+         *     **Scope:** `task:write`
+         */
+        post: operations["tasks_run_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks/{task_id}/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the runs of a task
+         * @description Return the runs of a task, newest first.
+         *
+         *     **Scope:** `task:read`
+         */
+        get: operations["tasks_runs_list"];
+        put?: never;
+        /**
+         * Create a run
+         * @description Create a run and begin nothing: the client performs it (`local`), or starts it later (`cloud`).
+         *
+         *     **Scope:** `task:write`
+         */
+        post: operations["tasks_runs_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Retrieve a run
+         * @description Return a run: its status, output, error, log and artifacts.
+         *
+         *     **Scope:** `task:read`
+         */
+        get: operations["tasks_runs_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Update a run
+         * @description Change the given fields and no others; `output` and `state` are merged, one level deep.
+         *
+         *     Set `status` to `cancelled` to stop a run: its agent ends within two seconds. A run that is over keeps its status.
+         *     Where a run acts with a member's GitHub account or private environment, only they set what its agent goes by:
+         *     `state`, `branch`, a status to begin again from.
+         *
+         *     **Scope:** `task:write`
+         */
+        patch: operations["tasks_runs_partial_update"];
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/set_output": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Set the output of a run
+         * @description Replace the output; if the task has a `json_schema`, the output must satisfy it.
+         *
+         *     **Scope:** `task:write`
+         */
+        patch: operations["tasks_runs_set_output_partial_update"];
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start a run that was created
+         * @description Have a worker perform a cloud run that is not begun. Safe to repeat until a worker has it.
+         *
+         *     A run that acts with a member's GitHub account or private environment is started by them alone.
+         *
+         *     **Scope:** `task:write`
+         */
+        post: operations["tasks_runs_start_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/resume_in_cloud": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Go on with a run in the cloud
+         * @description Have a worker perform a run that is over once more, or take over one that a client performs.
+         *
+         *     A run that acts with a member's GitHub account or private environment is resumed by them alone.
+         *
+         *     **Scope:** `task:write`
+         */
+        post: operations["tasks_runs_resume_in_cloud_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/connection_token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a token for one run
+         * @description Return a token for a client without a key that must reach this run, such as an agent outside our workers.
+         *
+         *     **Scope:** `task:write`
+         */
+        get: operations["tasks_runs_connection_token_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/append_log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add to the log of a run
+         * @description Add entries at the end of the log, all of them or none, also with concurrent writers.
+         *
+         *     **Scope:** `task:write`
+         */
+        post: operations["tasks_runs_append_log_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/relay_message": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Relay a message of the agent
+         * @description Keep the message on the log of the run. There is no chat to pass it on to, so it is `skipped` otherwise.
+         *
+         *     **Scope:** `task:write`
+         */
+        post: operations["tasks_runs_relay_message_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the whole log
+         * @description Send the log of the run, behind those of the runs that it resumes.
+         *
+         *     `Accept: text/plain`, and nothing beside it, gets the same lines as plain text.
+         *
+         *     **Scope:** `task:read`
+         */
+        get: operations["tasks_runs_logs_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/session_logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the log in pages
+         * @description Return entries of the log of the run and of those that it resumes, filtered, oldest first.
+         *
+         *     A page ends early when its entries are large; `X-Has-More` alone says whether it was the last.
+         *
+         *     **Scope:** `task:read`
+         */
+        get: operations["tasks_runs_session_logs_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow a run live
+         * @description Send what happened in the run and then what happens, as server-sent events.
+         *
+         *     Each `data` is a JSON object: an entry as in `session_logs`, pieces of messages included, or a `task_run_state`
+         *     whenever the run changes. The stream ends after the state that is the run's last, or after an hour: come back with
+         *     the last `id` as `Last-Event-ID`, as browsers do by themselves. Two more events may come: `keepalive` after 20 quiet
+         *     seconds, and `gap` where events are missing, with how many (`lost`, null: not known) and where the whole log is.
+         *
+         *     **Scope:** `task:read`
+         */
+        get: operations["tasks_runs_stream_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/event_stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send the events of an agent
+         * @description Take numbered events of an agent that runs elsewhere, each of them once, however often it is sent.
+         *
+         *     Log entries (`type: notification`) go to the log of the run, and all events to those who follow it. Keep the request
+         *     open and send events as they happen, or send them in batches; after a failure ask for the position by an empty body
+         *     and go on from there. A line that is wrong is named; those before it are taken. An `event_id` is taken once, also if
+         *     `append_log` brought it before. The run fails when its agent is silent for too long.
+         */
+        post: operations["tasks_runs_event_stream_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/command": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a command to a running agent
+         * @description Steer the agent, whichever worker has it.
+         *
+         *     - `user_message`: a message for the agent. While it is busy messages queue up, and it gets them one by one, in
+         *       order, each when it is done with the one before.
+         *     - `cancel`: leave the current turn. A background run with no message queued then ends as `cancelled`; an
+         *       interactive one waits for the next message.
+         *     - `close`: end the conversation. A run that waits for a message is completed with what there is; in the
+         *       middle of a turn it is cancelled, and everything the agent started ends within two seconds.
+         *     - `permission_response`: answer the request in the run's `state.waiting_for`. The first answer counts.
+         *     - `set_config_option`: set an option of the agent, such as its `mode` or `model`.
+         *
+         *     A run that acts with a member's GitHub account or private environment takes `cancel` and `close` from every member,
+         *     and the other commands from them alone.
+         *
+         *     Answered at once. What becomes of the command is written to the log and the stream of the run by entries of the method
+         *     `_taskbeacon/command`: `accepted`, `delivered`, then `consumed`, or `dropped` with a `reason`.
+         *
+         *     **Scope:** `task:write`
+         */
+        post: operations["tasks_runs_command_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks/{task_id}/staged_artifacts/prepare_upload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Prepare uploads for the next run
+         * @description Return a signed form for each file, by which it goes straight to object storage within an hour.
+         *
+         *     POST the form's fields verbatim, then the file as the part `file`, to the form's `url`; no API key is needed
+         *     there. Nothing is stored until `finalize_upload` is called. Files have at most 30 MB, PDFs attached for the agent
+         *     (`user_attachment`) at most 10 MB.
+         *
+         *     **Scope:** `task:write`
+         */
+        post: operations["tasks_staged_artifacts_prepare_upload_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks/{task_id}/staged_artifacts/finalize_upload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Finalise uploads for the next run
+         * @description Verify uploads and keep them for 24 hours, so that a run can take them; all of them, or none.
+         *
+         *     Hand the ids to `POST …/run` as `pending_user_artifact_ids`: exactly one run can take a file. Calling this again
+         *     renews the 24 hours.
+         *
+         *     **Scope:** `task:write`
+         */
+        post: operations["tasks_staged_artifacts_finalize_upload_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/artifacts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Upload small files to a run
+         * @description Store the files in the body and return all files of the run. Larger ones: `prepare_upload`.
+         *
+         *     **Scope:** `task:write`
+         */
+        post: operations["tasks_runs_artifacts_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/artifacts/prepare_upload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Prepare uploads to a run
+         * @description Return a signed form for each file, by which it goes straight to object storage within an hour.
+         *
+         *     **Scope:** `task:write`
+         */
+        post: operations["tasks_runs_artifacts_prepare_upload_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/artifacts/finalize_upload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Finalise uploads to a run
+         * @description Verify uploads and add them to the files of the run; all of them, or none. Safe to repeat.
+         *
+         *     **Scope:** `task:write`
+         */
+        post: operations["tasks_runs_artifacts_finalize_upload_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/artifacts/presign": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get a URL of a file
+         * @description Return a URL by which the file can be read for an hour without a key.
+         *
+         *     **Scope:** `task:read`
+         */
+        post: operations["tasks_runs_artifacts_presign_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/artifacts/download": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download a file (path in the query)
+         * @description Send a file of the run, or of a run that it resumes. `Range` asks for a part, `If-Range` for one version's.
+         *
+         *     **Scope:** `task:read`
+         */
+        get: operations["tasks_runs_artifacts_download_retrieve"];
+        put?: never;
+        /**
+         * Download a file (path in the body)
+         * @description Send a file of the run, or of a run that it resumes. `Range` asks for a part, `If-Range` for one version's.
+         *
+         *     **Scope:** `task:read`
+         */
+        post: operations["tasks_runs_artifacts_download_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/sandbox_environments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List sandbox environments
+         * @description Return the environments that the caller may run in, newest first: the project's shared ones and their own.
+         *
+         *     **Scope:** `task:read`
+         */
+        get: operations["sandbox_environments_list"];
+        put?: never;
+        /**
+         * Create a sandbox environment
+         * @description Create an environment for runs to name as `sandbox_environment_id`. It is private unless said otherwise.
+         *
+         *     Values of variables are kept encrypted and never shown again; the agent of a run gets them, and may print them.
+         *
+         *     **Scope:** `task:write`
+         */
+        post: operations["sandbox_environments_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/sandbox_environments/{environment_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Retrieve a sandbox environment
+         * @description Return an environment. Another user's private one is not found.
+         *
+         *     **Scope:** `task:read`
+         */
+        get: operations["sandbox_environments_retrieve"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a sandbox environment
+         * @description Delete an environment and its variables. Runs that still wait and name it fail.
+         *
+         *     **Scope:** `task:write`
+         */
+        delete: operations["sandbox_environments_destroy"];
+        options?: never;
+        head?: never;
+        /**
+         * Update a sandbox environment
+         * @description Change the given fields and no others; runs that start from now on follow. Lists and variables are replaced.
+         *
+         *     **Scope:** `task:write`
+         */
+        patch: operations["sandbox_environments_partial_update"];
+        trace?: never;
+    };
+    "/api/projects/{project_id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List events
+         * @description Return what happened to the tasks that the caller sees, deleted ones included, from `after` on.
+         *
+         *     Ask again with `next_after`: nothing is skipped or repeated. An event may come a moment after its change, when all
+         *     changes that began before it have ended. Events are kept for 30 days unless the operator says otherwise.
+         *
+         *     **Scope:** `task:read`
+         */
+        get: operations["events_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/events/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow a project live
+         * @description Send events as they come, and what happens in the named runs, as server-sent events.
+         *
+         *     A frame without `event` is an event as in the list; one with `event: run:<id>` is what the stream of that run sends.
+         *     The ledger begins now, a run at its beginning, unless `Last-Event-ID` says where the client left off: one id holds
+         *     the places in all of them. `gap` says that something is missing, and of which topic; `keepalive` comes after 20 quiet
+         *     seconds. After 15 minutes `event: end` closes the stream: come back with the last id.
+         *
+         *     **Scope:** `task:read`
+         */
+        get: operations["events_stream_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/webhook_event_types": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List event types
+         * @description Return the types that an endpoint may name, and what their bodies hold.
+         *
+         *     **Scope:** `webhook:read`
+         */
+        get: operations["webhook_event_types_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/webhook_endpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List webhook endpoints
+         * @description Return the caller's endpoints in the project, newest first; those of others do not exist for them.
+         *
+         *     **Scope:** `webhook:read`
+         */
+        get: operations["webhook_endpoints_list"];
+        put?: never;
+        /**
+         * Create a webhook endpoint
+         * @description Have events sent to a URL, as Standard Webhooks describes it: signed, and again until it answers 2xx.
+         *
+         *     It gets what the caller may see when an event happens. A project has at most 20 endpoints. Nothing is sent to the URL
+         *     now: `ping` shows whether it can be reached.
+         *
+         *     **Scope:** `webhook:write`
+         */
+        post: operations["webhook_endpoints_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/webhook_endpoints/{endpoint_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Retrieve a webhook endpoint
+         * @description Return an endpoint of the caller, and how it has been doing.
+         *
+         *     **Scope:** `webhook:read`
+         */
+        get: operations["webhook_endpoints_retrieve"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a webhook endpoint
+         * @description Delete an endpoint with its secret, its deliveries and their log.
+         *
+         *     **Scope:** `webhook:write`
+         */
+        delete: operations["webhook_endpoints_destroy"];
+        options?: never;
+        head?: never;
+        /**
+         * Update a webhook endpoint
+         * @description Change the given fields and no others. Disabling it cancels what is still to be delivered.
+         *
+         *     **Scope:** `webhook:write`
+         */
+        patch: operations["webhook_endpoints_partial_update"];
+        trace?: never;
+    };
+    "/api/projects/{project_id}/webhook_endpoints/{endpoint_id}/rotate_secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replace the secret of a webhook endpoint
+         * @description Make a new secret. Until the old one expires messages are signed with both, so that no receiver fails meanwhile.
+         *
+         *     **Scope:** `webhook:write`
+         */
+        post: operations["webhook_endpoints_rotate_secret_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/webhook_endpoints/{endpoint_id}/ping": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a test message to a webhook endpoint
+         * @description Send a message of the type `ping` once, also to an endpoint that is disabled; at most one a second.
+         *
+         *     **Scope:** `webhook:write`
+         */
+        post: operations["webhook_endpoints_ping_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/webhook_endpoints/{endpoint_id}/enable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Enable a webhook endpoint
+         * @description Send events again, from now on. What was missed comes by `recover`.
+         *
+         *     **Scope:** `webhook:write`
+         */
+        post: operations["webhook_endpoints_enable_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/webhook_endpoints/{endpoint_id}/recover": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send again what a webhook endpoint missed
+         * @description Send what failed or was never sent in a stretch of time, as long as events are kept. Delivered ones are not repeated.
+         *
+         *     **Scope:** `webhook:write`
+         */
+        post: operations["webhook_endpoints_recover_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/webhook_endpoints/{endpoint_id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List deliveries of a webhook endpoint
+         * @description Return what was sent, is to be sent, or failed, newest first, as long as events are kept.
+         *
+         *     **Scope:** `webhook:read`
+         */
+        get: operations["webhook_endpoints_deliveries_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/webhook_endpoints/{endpoint_id}/deliveries/{delivery_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Find out what became of a delivery
+         * @description Return what is sent, its signature masked, and of each attempt what the receiver answered or why it failed.
+         *
+         *     **Scope:** `webhook:read`
+         */
+        get: operations["webhook_endpoints_deliveries_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/webhook_endpoints/{endpoint_id}/deliveries/{delivery_id}/redeliver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a message once more
+         * @description Send a message again, now and under the same `webhook-id`, whatever became of it before.
+         *
+         *     **Scope:** `webhook:write`
+         */
+        post: operations["webhook_endpoints_deliveries_redeliver_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/@me/push_tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the caller's devices
+         * @description Return the devices that get the caller's pushes, the most recently seen first.
+         *
+         *     **Scope:** `user:write`
+         */
+        get: operations["users_push_tokens_list"];
+        put?: never;
+        /**
+         * Register a device
+         * @description Register a device for pushes, or say that it is still there. A device that changes its user moves to the caller.
+         *
+         *     A user has at most 20 devices; the least recently seen one makes room.
+         *
+         *     **Scope:** `user:write`
+         */
+        post: operations["users_push_tokens_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/@me/push_tokens/unregister": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Unregister a device
+         * @description Forget a device by its token. Answers 204 also if the caller has no such device.
+         *
+         *     **Scope:** `user:write`
+         */
+        post: operations["users_push_tokens_unregister_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/push/vapid_public_key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Retrieve the key for web push
+         * @description Return what a browser needs to subscribe. The subscription, as JSON, is then registered as a `web` device.
+         *
+         *     Answers 404 where web push is not configured.
+         *
+         *     **Scope:** `user:read`
+         */
+        get: operations["push_vapid_public_key_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks/{task_id}/notifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Find out why a push came or did not
+         * @description Return what was decided about the caller's pushes for a task, one entry per event and device, newest first.
+         *
+         *     Only pushes to the caller are shown; they are kept for 30 days.
+         *
+         *     **Scope:** `task:read`
+         */
+        get: operations["tasks_notifications_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks/{task_id}/notifications/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Push a test message to the caller's device
+         * @description Send a push about a task to one of the caller's devices at once, and return the push service's ticket.
+         *
+         *     Presence, cooldown and preferences are not asked.
+         *
+         *     **Scope:** `user:write`
+         */
+        post: operations["tasks_notifications_test_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks/{task_id}/mute": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Mute a task
+         * @description Keep the caller from pushes about a task; for others nothing changes.
+         *
+         *     **Scope:** `task:write`
+         */
+        put: operations["tasks_mute_update"];
+        post?: never;
+        /**
+         * Unmute a task
+         * @description Let the caller have pushes about a task again.
+         *
+         *     **Scope:** `task:write`
+         */
+        delete: operations["tasks_mute_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/@me/notification_preferences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Retrieve which pushes the caller wants
+         * @description Return for each kind of push whether the caller wants it; all of them unless they said otherwise.
+         *
+         *     **Scope:** `user:read`
+         */
+        get: operations["users_notification_preferences_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Choose which pushes the caller wants
+         * @description Change the given kinds and no others.
+         *
+         *     **Scope:** `user:write`
+         */
+        patch: operations["users_notification_preferences_partial_update"];
+        trace?: never;
+    };
+    "/api/users/@me/inbox": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what agents ask the caller
+         * @description Return the questions of the tasks that the caller created or follows, the most urgent first, then the oldest.
+         *
+         *     `open_count` is what a badge shows: all open questions but messages, whatever the filter.
+         *
+         *     **Scope:** `task:read`
+         */
+        get: operations["users_inbox_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/@me/inbox/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow the caller's inbox live
+         * @description Send the events of questions in the inbox as they come: `question.opened`, `answered`, `expired`, `withdrawn`.
+         *
+         *     It begins now, or behind the frame with `Last-Event-ID`; nothing is skipped or repeated. `event: gap` says that events
+         *     are missing: read the inbox again. `keepalive` comes after 20 quiet seconds; after 15 minutes `event: end` closes the
+         *     stream: come back with the last id.
+         *
+         *     **Scope:** `task:read`
+         */
+        get: operations["users_inbox_stream_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/questions/{question_id}/answer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answer a question
+         * @description Answer with `option_id` (permission), `action` (form, url) or `text` (message); the first answer counts.
+         *
+         *     The same answer again, by any member, changes nothing and says `repeated`. Give `digest` to be sure that the question
+         *     is the one that was shown. A member who answers follows the task from then on.
+         *
+         *     **Scope:** `task:write`
+         */
+        post: operations["questions_answer_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/questions/{question_id}/snooze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Snooze a question
+         * @description Keep the caller from notices of a question for a while, at most a day; nothing else changes.
+         *
+         *     **Scope:** `task:write`
+         */
+        post: operations["questions_snooze_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects/{project_id}/tasks/{task_id}/follow": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Follow a task
+         * @description Have the questions of another person's task in the caller's inbox. Pushes still go to its creator alone.
+         *
+         *     **Scope:** `task:write`
+         */
+        put: operations["tasks_follow_update"];
+        post?: never;
+        /**
+         * Unfollow a task
+         * @description Take the questions of a task out of the caller's inbox again.
+         *
+         *     **Scope:** `task:write`
+         */
+        delete: operations["tasks_follow_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/actions/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answer by an action token
+         * @description Answer a question with the token that came with its notification; no key is needed.
+         *
+         *     A token that names an option needs no body. The same token again answers `repeated`; another one of a question that
+         *     is answered is 409. What is forged, older than a day, or for a person who lost access is not found. A question with
+         *     high risk takes no token (403).
+         */
+        post: operations["actions_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/@me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Retrieve the caller
+         * @description Return the user of this key, their current project (`@current`) and their organizations.
+         *
+         *     **Scope:** `user:read`
+         */
+        get: operations["users_me_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/projects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List projects
+         * @description Return the projects that the caller is a member of and that this key may use.
+         *
+         *     **Scope:** `project:read`
+         */
+        get: operations["projects_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/webhooks/github": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * GitHub webhook
+         * @description Take in a webhook of GitHub; everything but a failed check on a branch of ours is ignored.
+         *
+         *     A failed `check_suite` or `workflow_run` on a branch that a run pushed starts a follow-up run with the task's
+         *     `ci_prompt`, at most three times for a branch. Signed with the webhook secret of `integration`, or with that of the
+         *     service where none is named.
+         */
+        post: operations["webhooks_github_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/livez": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Check that the process is alive
+         * @description Say that the process answers; asks nothing else.
+         */
+        get: operations["livez"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/readyz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Check that the service can work
+         * @description Say whether database, schema, Redis and object store are ready, each by name.
+         */
+        get: operations["readyz"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the metrics
+         * @description Return the metrics of this process, and how many runs wait, as they were within the last second.
+         */
+        get: operations["metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
+export interface webhooks {
+    "task.created": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * task.created
+         * @description A task was created.
+         */
+        post: operations["webhook_task_created"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "task.updated": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * task.updated
+         * @description Fields of a task were changed.
+         */
+        post: operations["webhook_task_updated"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "task.deleted": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * task.deleted
+         * @description A task was deleted.
+         */
+        post: operations["webhook_task_deleted"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "run.queued": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * run.queued
+         * @description A run waits to be performed: it was created, or is to be performed again.
+         */
+        post: operations["webhook_run_queued"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "run.started": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * run.started
+         * @description A run is in progress for the first time.
+         */
+        post: operations["webhook_run_started"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "run.recovered": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * run.recovered
+         * @description A worker was lost or stopped before its agent ended; the run waits for another one.
+         */
+        post: operations["webhook_run_recovered"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "run.awaiting_input": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * run.awaiting_input
+         * @description The agent of a run waits for a person: for an answer to its question, or for a message.
+         */
+        post: operations["webhook_run_awaiting_input"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "run.resumed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * run.resumed
+         * @description The agent of a run no longer waits for a person, and goes on.
+         */
+        post: operations["webhook_run_resumed"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "question.opened": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * question.opened
+         * @description An agent asks something, or waits for a message.
+         */
+        post: operations["webhook_question_opened"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "question.answered": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * question.answered
+         * @description A question was answered; the first answer counts.
+         */
+        post: operations["webhook_question_answered"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "question.expired": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * question.expired
+         * @description No answer to a question came in time.
+         */
+        post: operations["webhook_question_expired"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "question.withdrawn": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * question.withdrawn
+         * @description The agent, its turn or its run ended before a question was answered.
+         */
+        post: operations["webhook_question_withdrawn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "run.completed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * run.completed
+         * @description A run was completed. Sent once, at its first terminal status, set by a worker or a client.
+         */
+        post: operations["webhook_run_completed"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "run.failed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * run.failed
+         * @description A run failed. Sent once, at its first terminal status, set by a worker or a client.
+         */
+        post: operations["webhook_run_failed"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "run.cancelled": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * run.cancelled
+         * @description A run was cancelled. Sent once, at its first terminal status, set by a worker or a client.
+         */
+        post: operations["webhook_run_cancelled"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "run.pull_request_opened": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * run.pull_request_opened
+         * @description A run has a pull request.
+         */
+        post: operations["webhook_run_pull_request_opened"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "run.artifact_added": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * run.artifact_added
+         * @description A run has a new file.
+         */
+        post: operations["webhook_run_artifact_added"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "webhook_endpoint.disabled": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * webhook_endpoint.disabled
+         * @description One of the caller's endpoints was disabled by the service; sent to their other ones.
+         */
+        post: operations["webhook_webhook_endpoint_disabled"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    ping: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * ping
+         * @description An endpoint is tested.
+         */
+        post: operations["webhook_ping"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
+export interface components {
+    schemas: {
+        /**
+         * AnswerVia
+         * @description The way by which a question was answered.
+         * @enum {string}
+         */
+        AnswerVia: "api" | "console" | "cli" | "action_token" | "mcp" | "a2a" | "rule";
+        /**
+         * AnsweredOut
+         * @description The answer that a question has.
+         */
+        AnsweredOut: {
+            /**
+             * Answer
+             * @description What was answered: `option_id`, `action`, or `text`.
+             * @example {
+             *       "option_id": "allow"
+             *     }
+             */
+            answer: {
+                [key: string]: unknown;
+            } | null;
+            answered_by: components["schemas"]["UserBasic"] | null;
+            /** @description By which way the answer came. */
+            answered_via: components["schemas"]["AnswerVia"] | null;
+            /** Answered At */
+            answered_at: string | null;
+            /**
+             * Status
+             * @constant
+             */
+            status: "answered";
+            /** @description How far the answer is on its way to the agent; `dropped`: the agent ended first. */
+            delivery: components["schemas"]["CommandStatus"];
+            /**
+             * Repeated
+             * @description True if the question had this answer already.
+             * @example true
+             */
+            repeated?: boolean;
+        };
+        /**
+         * ArtifactOut
+         * @description A file that belongs to a run.
+         */
+        ArtifactOut: {
+            /**
+             * Id
+             * @description 32 hexadecimal digits.
+             * @example 4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d
+             */
+            id: string;
+            /**
+             * Name
+             * @description Name of the file.
+             * @example changes.patch
+             */
+            name: string;
+            /**
+             * Type
+             * @description What it is to the run.
+             * @example output
+             */
+            type: string;
+            /**
+             * Source
+             * @description Where it comes from; may be empty.
+             * @example agent
+             */
+            source: string;
+            /**
+             * Size
+             * @description Bytes.
+             * @example 213
+             */
+            size: number;
+            /**
+             * Content Type
+             * @description Media type; may be empty.
+             * @example text/x-patch
+             */
+            content_type: string;
+            /**
+             * Storage Path
+             * @description Key of the object in the bucket.
+             * @example tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_changes.patch
+             */
+            storage_path: string;
+            /**
+             * Uploaded At
+             * Format: date-time
+             * @description When it was stored.
+             * @example 2026-03-01T10:00:42.600000+00:00
+             */
+            uploaded_at: string;
+        };
+        /**
+         * ArtifactsOut
+         * @description Finished files.
+         */
+        ArtifactsOut: {
+            /** Artifacts */
+            artifacts: components["schemas"]["ArtifactOut"][];
+        };
+        /**
+         * AttemptOut
+         * @description One attempt.
+         */
+        AttemptOut: {
+            /** N */
+            n: number;
+            /**
+             * Manual
+             * @description Whether it was asked for.
+             */
+            manual: boolean;
+            /**
+             * Started At
+             * Format: date-time
+             */
+            started_at: string;
+            /** Duration Ms */
+            duration_ms: number;
+            /**
+             * Outcome
+             * @enum {string}
+             */
+            outcome: "delivered" | "failed";
+            /**
+             * Status Code
+             * @description What the receiver answered, null if it did not.
+             * @example 200
+             */
+            status_code: number | null;
+            /**
+             * Response Excerpt
+             * @description The first KiB of an answer that is text.
+             * @example ok
+             */
+            response_excerpt: string | null;
+            /** @example null */
+            error: components["schemas"]["DeliveryError"] | null;
+            /**
+             * Resolved Ip
+             * @description The address that was tried.
+             * @example 203.0.113.7
+             */
+            resolved_ip: string | null;
+            /** Next Attempt At */
+            next_attempt_at: string | null;
+        };
+        /**
+         * CommandOut
+         * @description A JSON-RPC 2.0 response: `result`, or `error`.
+         */
+        CommandOut: {
+            /**
+             * Jsonrpc
+             * @example 2.0
+             */
+            jsonrpc: string;
+            /**
+             * Result
+             * @description `queued`: the command is kept, and reaches the agent as soon as it can be given to it; `resolved`: the answer was the first one and counts.
+             */
+            result?: {
+                [key: string]: boolean;
+            };
+            error?: components["schemas"]["RpcError"];
+            /**
+             * Id
+             * @description The id of the request, if it had one.
+             */
+            id?: string | number;
+        };
+        /**
+         * CommandStatus
+         * @description The progress of a command; each step is logged in the run's log, in this order.
+         * @enum {string}
+         */
+        CommandStatus: "accepted" | "delivered" | "consumed" | "dropped";
+        /**
+         * ConnectionTokenOut
+         * @description A token for one run.
+         */
+        ConnectionTokenOut: {
+            /**
+             * Token
+             * @description JSON Web Token (RS256), valid for a day, audience `taskbeacon:run_connection`.
+             * @example eyJhbGciOiJSUzI1NiJ9.…
+             */
+            token: string;
+        };
+        /**
+         * DecisionOut
+         * @description One decision of several about a push.
+         */
+        DecisionOut: {
+            /** @description What was decided. */
+            decision: components["schemas"]["NotificationDecision"];
+            /**
+             * Reason
+             * @description Why.
+             * @example presence
+             */
+            reason: string | null;
+            /**
+             * At
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+        };
+        /**
+         * DeliveryDetailOut
+         * @description A delivery with its request and all attempts.
+         */
+        DeliveryDetailOut: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Event Id
+             * Format: uuid
+             * @description The `webhook-id`, the same at each attempt.
+             */
+            event_id: string;
+            /**
+             * Event Type
+             * @example run.completed
+             */
+            event_type: string;
+            /** Task Id */
+            task_id: string | null;
+            /** Run Id */
+            run_id: string | null;
+            status: components["schemas"]["DeliveryStatus"];
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Next Attempt At
+             * @description Null unless it is pending.
+             */
+            next_attempt_at: string | null;
+            /** Delivered At */
+            delivered_at: string | null;
+            request: components["schemas"]["RequestOut"];
+            /** Attempts */
+            attempts: components["schemas"]["AttemptOut"][];
+        };
+        /**
+         * DeliveryError
+         * @description Why an attempt to deliver to a webhook endpoint failed.
+         * @enum {string}
+         */
+        DeliveryError: "dns_failed" | "blocked_address" | "connect_failed" | "tls_failed" | "timeout" | "redirect" | "http_4xx" | "http_5xx";
+        /**
+         * DeliveryOut
+         * @description A delivery in the list.
+         */
+        DeliveryOut: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Event Id
+             * Format: uuid
+             * @description The `webhook-id`, the same at each attempt.
+             */
+            event_id: string;
+            /**
+             * Event Type
+             * @example run.completed
+             */
+            event_type: string;
+            /** Task Id */
+            task_id: string | null;
+            /** Run Id */
+            run_id: string | null;
+            status: components["schemas"]["DeliveryStatus"];
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Next Attempt At
+             * @description Null unless it is pending.
+             */
+            next_attempt_at: string | null;
+            /** Delivered At */
+            delivered_at: string | null;
+            /**
+             * Attempts
+             * @description How many there were.
+             */
+            attempts: number;
+        };
+        /**
+         * DeliveryPage
+         * @description A page of deliveries, newest first.
+         */
+        DeliveryPage: {
+            /**
+             * Count
+             * @description How many the filters leave.
+             */
+            count: number;
+            /**
+             * Next
+             * Format: uri
+             * @description Complete URL of that page, null if there is none.
+             * @example null
+             */
+            next: string | null;
+            /**
+             * Previous
+             * Format: uri
+             * @description Complete URL of that page, null if there is none.
+             * @example null
+             */
+            previous: string | null;
+            /** Results */
+            results: components["schemas"]["DeliveryOut"][];
+        };
+        /**
+         * DeliveryStatus
+         * @description How far the delivery of an event to a webhook endpoint has come.
+         * @enum {string}
+         */
+        DeliveryStatus: "pending" | "delivered" | "failed" | "cancelled";
+        /**
+         * DeviceList
+         * @description The caller's devices, the most recently seen first.
+         */
+        DeviceList: {
+            /**
+             * Results
+             * @description At most 20.
+             */
+            results: components["schemas"]["DeviceOut"][];
+        };
+        /**
+         * DeviceOut
+         * @description A registered device. Its token is never shown.
+         */
+        DeviceOut: {
+            /**
+             * Id
+             * Format: uuid
+             * @description The `device_id` of presence.
+             */
+            id: string;
+            /** @description What kind of device it is. */
+            platform: components["schemas"]["Platform"];
+            /**
+             * Created At
+             * Format: date-time
+             * @description When this user first registered it.
+             */
+            created_at: string;
+            /**
+             * Last Seen At
+             * Format: date-time
+             * @description When it was last registered.
+             */
+            last_seen_at: string;
+        };
+        /**
+         * DisabledReason
+         * @description Why a webhook endpoint gets nothing.
+         * @enum {string}
+         */
+        DisabledReason: "gone" | "no_success" | "blocked_address" | "creator_deactivated" | "creator_left" | "user";
+        /**
+         * EndpointOut
+         * @description A webhook endpoint, without its secret.
+         */
+        EndpointOut: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Url
+             * @example https://hooks.example.com/taskbeacon
+             */
+            url: string;
+            /**
+             * Event Types
+             * @example [
+             *       "run.completed",
+             *       "question.*"
+             *     ]
+             */
+            event_types: string[];
+            /**
+             * Description
+             * @example Our chat
+             */
+            description: string;
+            payload: components["schemas"]["PayloadKind"];
+            /**
+             * Task Filter
+             * @description As it was given; null: all tasks.
+             * @example null
+             */
+            task_filter: {
+                [key: string]: unknown;
+            } | null;
+            /** Enabled */
+            enabled: boolean;
+            /**
+             * @description Why it gets nothing; null: it does.
+             * @example null
+             */
+            disabled_reason: components["schemas"]["DisabledReason"] | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** @description The owner, and the one user who sees it. */
+            created_by: components["schemas"]["UserBasic"] | null;
+            /** Last Success At */
+            last_success_at: string | null;
+            /** Last Failure At */
+            last_failure_at: string | null;
+            /**
+             * Consecutive Failures
+             * @description Failed attempts since the last success.
+             * @example 0
+             */
+            consecutive_failures: number;
+            /**
+             * Secret Hint
+             * @description The last four characters of its secret.
+             * @example Zm8=
+             */
+            secret_hint: string;
+        };
+        /**
+         * EndpointPage
+         * @description A page of webhook endpoints.
+         */
+        EndpointPage: {
+            /**
+             * Count
+             * @description How many the caller has in the project.
+             */
+            count: number;
+            /**
+             * Next
+             * Format: uri
+             * @description Complete URL of that page, null if there is none.
+             * @example null
+             */
+            next: string | null;
+            /**
+             * Previous
+             * Format: uri
+             * @description Complete URL of that page, null if there is none.
+             * @example null
+             */
+            previous: string | null;
+            /** Results */
+            results: components["schemas"]["EndpointOut"][];
+        };
+        /**
+         * Environment
+         * @description Who performs a run: the caller's machine or our worker.
+         * @enum {string}
+         */
+        Environment: "local" | "cloud";
+        /**
+         * EventOut
+         * @description One event.
+         */
+        EventOut: {
+            /**
+             * Id
+             * Format: uuid
+             * @description The `webhook-id` of its deliveries.
+             */
+            id: string;
+            /**
+             * Seq
+             * @description Its number in the ledger; no order of commits.
+             */
+            seq: number;
+            /**
+             * Type
+             * @example run.completed
+             */
+            type: string;
+            /**
+             * Timestamp
+             * Format: date-time
+             */
+            timestamp: string;
+            /**
+             * Data
+             * @description As `webhook_event_types` describes it.
+             * @example {
+             *       "project_id": 1,
+             *       "seq": 3
+             *     }
+             */
+            data: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * EventPage
+         * @description Events, oldest first.
+         */
+        EventPage: {
+            /** Results */
+            results: components["schemas"]["EventOut"][];
+            /**
+             * Next After
+             * @description Opaque; give it as `after` to go on. Never null.
+             * @example AAAAAAAAA7oAAAAAAAAAKg
+             */
+            next_after: string;
+            /**
+             * Truncated
+             * @description Whether events after `after` were already removed: read the tasks themselves.
+             */
+            truncated: boolean;
+        };
+        /**
+         * EventTypeOut
+         * @description An event type.
+         */
+        EventTypeOut: {
+            /** Type */
+            type: string;
+            /** Description */
+            description: string;
+            /**
+             * Schema
+             * @description JSON Schema of the whole body.
+             */
+            schema: {
+                [key: string]: unknown;
+            };
+            /** Example */
+            example: {
+                [key: string]: unknown;
+            };
+            /**
+             * Since
+             * @description The version that sent it first.
+             */
+            since: string;
+        };
+        /**
+         * InboxPage
+         * @description A page of questions, the most urgent first, then the oldest.
+         */
+        InboxPage: {
+            /**
+             * Count
+             * @description How many match.
+             */
+            count: number;
+            /**
+             * Next
+             * Format: uri
+             * @description Complete URL of that page, null if there is none.
+             * @example null
+             */
+            next: string | null;
+            /**
+             * Previous
+             * Format: uri
+             * @description Complete URL of that page, null if there is none.
+             * @example null
+             */
+            previous: string | null;
+            /** Results */
+            results: components["schemas"]["QuestionOut"][];
+            /**
+             * Open Count
+             * @description The caller's open questions over all projects, whatever the filter, without messages.
+             */
+            open_count: number;
+        };
+        /**
+         * LatestRunSummary
+         * @description The least one needs to know of a run.
+         */
+        LatestRunSummary: {
+            /** @example completed */
+            status: components["schemas"]["RunStatus"];
+            /** @example cloud */
+            environment: components["schemas"]["Environment"];
+        };
+        /**
+         * LivenessOut
+         * @description The process answers.
+         */
+        LivenessOut: {
+            /**
+             * Status
+             * @constant
+             */
+            status: "ok";
+        };
+        /**
+         * NetworkAccessLevel
+         * @description The network level of a sandbox environment; `custom` is `trusted` with only the environment's own hosts.
+         * @enum {string}
+         */
+        NetworkAccessLevel: "none" | "model-only" | "trusted" | "custom" | "full";
+        /**
+         * NewEndpointOut
+         * @description A new webhook endpoint.
+         */
+        NewEndpointOut: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Url
+             * @example https://hooks.example.com/taskbeacon
+             */
+            url: string;
+            /**
+             * Event Types
+             * @example [
+             *       "run.completed",
+             *       "question.*"
+             *     ]
+             */
+            event_types: string[];
+            /**
+             * Description
+             * @example Our chat
+             */
+            description: string;
+            payload: components["schemas"]["PayloadKind"];
+            /**
+             * Task Filter
+             * @description As it was given; null: all tasks.
+             * @example null
+             */
+            task_filter: {
+                [key: string]: unknown;
+            } | null;
+            /** Enabled */
+            enabled: boolean;
+            /**
+             * @description Why it gets nothing; null: it does.
+             * @example null
+             */
+            disabled_reason: components["schemas"]["DisabledReason"] | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** @description The owner, and the one user who sees it. */
+            created_by: components["schemas"]["UserBasic"] | null;
+            /** Last Success At */
+            last_success_at: string | null;
+            /** Last Failure At */
+            last_failure_at: string | null;
+            /**
+             * Consecutive Failures
+             * @description Failed attempts since the last success.
+             * @example 0
+             */
+            consecutive_failures: number;
+            /**
+             * Secret Hint
+             * @description The last four characters of its secret.
+             * @example Zm8=
+             */
+            secret_hint: string;
+            /**
+             * Secret
+             * @description `whsec_…`; shown here and never again.
+             * @example whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKY0=
+             */
+            secret: string;
+        };
+        /**
+         * NotificationDecision
+         * @description The decision about a push to one device; it is stored with a reason.
+         * @enum {string}
+         */
+        NotificationDecision: "pending" | "retrying" | "sent" | "deferred" | "held_quiet_hours" | "reminder" | "retracted" | "delivered" | "rejected" | "given_up" | "suppressed" | "not_needed" | "digested" | "muted" | "cooled_down" | "no_token" | "no_access";
+        /**
+         * NotificationKind
+         * @description The event that a push reports (contract 7.2); its recipient requests a test push.
+         * @enum {string}
+         */
+        NotificationKind: "completed" | "failed" | "cancelled" | "awaiting" | "test" | "webhook_disabled" | "digest";
+        /**
+         * NotificationOut
+         * @description One event and one device: what was decided, why, and what became of it.
+         */
+        NotificationOut: {
+            /**
+             * Id
+             * Format: uuid
+             * @description Id of this decision.
+             */
+            id: string;
+            /**
+             * Run
+             * @description The run it is about; null for a test push.
+             */
+            run: string | null;
+            /** @description What it is about. */
+            kind: components["schemas"]["NotificationKind"];
+            /**
+             * Body
+             * @description Its text.
+             * @example "Say hello" finished
+             */
+            body: string;
+            /**
+             * Device
+             * @description The device; null where no device was reached.
+             */
+            device: string | null;
+            /** @description What kind of device it is. */
+            platform: components["schemas"]["Platform"] | null;
+            /**
+             * @description `pending`, `retrying`, `sent` (taken by the push service), `delivered` (taken by the device's own), `rejected`, `given_up` after an hour of failures; `deferred` while a device shows the task or for another reason, `held_quiet_hours`, and decided again at `due_at`; after it was sent `reminder` or `retracted`; or never sent: `not_needed`, `digested` into one message after quiet hours, `muted`, `cooled_down`, `no_token`, `no_access`, and `suppressed`, which older rows have.
+             * @example deferred
+             */
+            decision: components["schemas"]["NotificationDecision"];
+            /**
+             * Reason
+             * @description Why: a word such as `presence`, `answer_grace`, `cooldown`, `snoozed`, `seen`, `answered`, `DeviceNotRegistered`, `task_muted` or `kind_off`.
+             * @example presence
+             */
+            reason: string | null;
+            /** @description The presence for which it waits. */
+            watched_by: components["schemas"]["WatchedBy"] | null;
+            /**
+             * Attempts
+             * @description How often it was sent.
+             * @example 0
+             */
+            attempts: number;
+            /**
+             * Created At
+             * Format: date-time
+             * @description When it was decided.
+             */
+            created_at: string;
+            /**
+             * Next Attempt At
+             * @description When it is sent (again).
+             * @example null
+             */
+            next_attempt_at: string | null;
+            /**
+             * Due At
+             * @description The same: when it is decided again.
+             * @example null
+             */
+            due_at: string | null;
+            /**
+             * Deferred For
+             * @description For how many seconds it waited until it was let go.
+             * @example 65
+             */
+            deferred_for: number | null;
+            /**
+             * Sent At
+             * @description When the push service took it.
+             * @example null
+             */
+            sent_at: string | null;
+            /**
+             * Settled At
+             * @description When its end was known.
+             */
+            settled_at: string | null;
+            /**
+             * History
+             * @description The decisions about it, oldest first.
+             */
+            history: components["schemas"]["DecisionOut"][];
+        };
+        /**
+         * NotificationPage
+         * @description A page of decisions, newest first.
+         */
+        NotificationPage: {
+            /**
+             * Count
+             * @description How many there are in all.
+             */
+            count: number;
+            /**
+             * Next
+             * Format: uri
+             * @description Complete URL of that page, null if there is none.
+             * @example null
+             */
+            next: string | null;
+            /**
+             * Previous
+             * Format: uri
+             * @description Complete URL of that page, null if there is none.
+             * @example null
+             */
+            previous: string | null;
+            /** Results */
+            results: components["schemas"]["NotificationOut"][];
+        };
+        /**
+         * OrganizationOut
+         * @description An organization the caller belongs to through a project.
+         */
+        OrganizationOut: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Name
+             * @example Test Organization
+             */
+            name: string;
+        };
+        /**
+         * OriginProduct
+         * @description The product that a task came from (contract 3.1).
+         * @enum {string}
+         */
+        OriginProduct: "onboarding" | "error_tracking" | "eval_clusters" | "user_created" | "automation" | "slack" | "support_queue" | "session_summaries" | "posthog_ai" | "experiments" | "signal_report" | "signals_scout" | "support_reply" | "hogdesk" | "image_builder";
+        /**
+         * PayloadKind
+         * @description How much a webhook says: ids and statuses, or the task and the run as they stood.
+         * @enum {string}
+         */
+        PayloadKind: "thin" | "full";
+        /**
+         * PingedOut
+         * @description A ping that is on its way.
+         */
+        PingedOut: {
+            /**
+             * Delivery Id
+             * Format: uuid
+             * @description What became of it is in `deliveries`.
+             */
+            delivery_id: string;
+        };
+        /**
+         * Platform
+         * @description The platform of a device with a push token (contract 6.5).
+         * @enum {string}
+         */
+        Platform: "ios" | "android" | "web";
+        /**
+         * PositionOut
+         * @description How far the events of a run are taken.
+         */
+        PositionOut: {
+            /**
+             * Last Accepted Seq
+             * @description Number of the last event that was taken; 0: none yet.
+             */
+            last_accepted_seq: number;
+        };
+        /**
+         * PreferencesOut
+         * @description Which pushes the caller wants, when, and what they say.
+         */
+        PreferencesOut: {
+            /**
+             * Completed
+             * @description A run is completed.
+             */
+            completed: boolean;
+            /**
+             * Failed
+             * @description A run failed.
+             */
+            failed: boolean;
+            /**
+             * Cancelled
+             * @description A run was cancelled.
+             */
+            cancelled: boolean;
+            /**
+             * Awaiting
+             * @description An agent needs input.
+             */
+            awaiting: boolean;
+            /** @description When the caller wants no pushes. */
+            quiet_hours: components["schemas"]["QuietHoursOut"] | null;
+            /**
+             * Allow During Quiet
+             * @description Classes of pushes that quiet hours let through, such as `high`.
+             */
+            allow_during_quiet: components["schemas"]["Urgency"][];
+            /** @description How much a push says: `generic` names neither task nor question, `title` the task, `full` also the question. Expo, Apple and Google can read pushes to phones; those to browsers are encrypted. A project may allow less. */
+            push_text: components["schemas"]["PushText"];
+            /**
+             * Reminder After Seconds
+             * @description After how many seconds a question that is still open is pushed once more; null: never.
+             */
+            reminder_after_seconds: number | null;
+        };
+        /**
+         * PreparedOut
+         * @description A file that may be uploaded now (contract 3.5).
+         */
+        PreparedOut: {
+            /**
+             * Id
+             * @example 9c1f2e3d4b5a69788796a5b4c3d2e1f0
+             */
+            id: string;
+            /**
+             * Name
+             * @example screenshot.png
+             */
+            name: string;
+            /**
+             * Type
+             * @example user_attachment
+             */
+            type: string;
+            /**
+             * Source
+             * @example
+             */
+            source: string;
+            /**
+             * Size
+             * @example 48213
+             */
+            size: number;
+            /**
+             * Content Type
+             * @example image/png
+             */
+            content_type: string;
+            /**
+             * Storage Path
+             * @example tasks/artifacts/team_1/task_019ca8a6/staged/9c1f2e3d/screenshot.png
+             */
+            storage_path: string;
+            /**
+             * Expires In
+             * @description Seconds for which the form is valid.
+             * @example 3600
+             */
+            expires_in: number;
+            presigned_post: components["schemas"]["PresignedPost"];
+        };
+        /**
+         * PreparedPage
+         * @description The prepared files, in the order of the request.
+         */
+        PreparedPage: {
+            /** Artifacts */
+            artifacts: components["schemas"]["PreparedOut"][];
+        };
+        /**
+         * PresignedPost
+         * @description A form that uploads one file, straight to object storage.
+         */
+        PresignedPost: {
+            /**
+             * Url
+             * @description Where to POST the form, as multipart/form-data.
+             * @example https://storage.example.com/taskbeacon
+             */
+            url: string;
+            /**
+             * Fields
+             * @description Form fields to send verbatim, before the file part `file`.
+             * @example {
+             *       "key": "tasks/artifacts/screenshot.png",
+             *       "policy": "eyJl…"
+             *     }
+             */
+            fields: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * ProjectOut
+         * @description A project the caller may use.
+         */
+        ProjectOut: {
+            /**
+             * Id
+             * @description What stands in the paths of its tasks.
+             */
+            id: number;
+            /**
+             * Uuid
+             * Format: uuid
+             */
+            uuid: string;
+            /**
+             * Organization
+             * Format: uuid
+             * @description The organization that owns it.
+             */
+            organization: string;
+            /**
+             * Project Id
+             * @description The same as `id`.
+             */
+            project_id: number;
+            /**
+             * Api Token
+             * @description Public token of the project; not a credential.
+             * @example phc_8s7d6f5g4h3j2k1l
+             */
+            api_token: string;
+            /**
+             * Name
+             * @description Its first letters begin the slugs of its tasks.
+             * @example Test Team
+             */
+            name: string;
+            /**
+             * Timezone
+             * @example UTC
+             */
+            timezone: string;
+        };
+        /**
+         * ProjectPage
+         * @description A page of projects.
+         */
+        ProjectPage: {
+            /**
+             * Count
+             * @description How many projects the caller may use.
+             */
+            count: number;
+            /**
+             * Next
+             * Format: uri
+             * @description Complete URL of that page, null if there is none.
+             * @example null
+             */
+            next: string | null;
+            /**
+             * Previous
+             * Format: uri
+             * @description Complete URL of that page, null if there is none.
+             * @example null
+             */
+            previous: string | null;
+            /** Results */
+            results: components["schemas"]["ProjectOut"][];
+        };
+        /**
+         * PushTestOut
+         * @description What the push service said of the test push.
+         */
+        PushTestOut: {
+            /**
+             * Id
+             * Format: uuid
+             * @description Id of its row among the notifications of the task.
+             */
+            id: string;
+            /**
+             * Device
+             * Format: uuid
+             * @description The device it went to.
+             */
+            device: string;
+            /** @description What kind of device it is. */
+            platform: components["schemas"]["Platform"];
+            /**
+             * @description `sent`, `rejected` or `retrying`.
+             * @example sent
+             */
+            decision: components["schemas"]["NotificationDecision"];
+            /**
+             * Reason
+             * @description Why it was not sent.
+             * @example null
+             */
+            reason: string | null;
+            /**
+             * Ticket
+             * @description The push service's ticket, where it gives one.
+             * @example 740dd1b2-0b1c-4b0a-8c1d-2f3e4a5b6c7d
+             */
+            ticket: string | null;
+        };
+        /**
+         * PushText
+         * @description The detail of the text of a push, the least first.
+         * @enum {string}
+         */
+        PushText: "generic" | "title" | "full";
+        /**
+         * QuestionAction
+         * @description What the caller may do about a question.
+         * @enum {string}
+         */
+        QuestionAction: "answer" | "snooze" | "mute";
+        /**
+         * QuestionKind
+         * @description What an agent waits for.
+         * @enum {string}
+         */
+        QuestionKind: "permission" | "form" | "url" | "message";
+        /**
+         * QuestionOption
+         * @description A choice that the agent offers.
+         */
+        QuestionOption: {
+            /**
+             * Id
+             * @description What an answer names.
+             * @example allow
+             */
+            id: string;
+            /**
+             * Name
+             * @description The agent's words.
+             * @example Allow once
+             */
+            name: string;
+            /**
+             * Kind
+             * @description `allow_once`, `allow_always`, `reject_once` or `reject_always`.
+             * @example allow_once
+             */
+            kind: string;
+        };
+        /**
+         * QuestionOut
+         * @description A question of an agent.
+         */
+        QuestionOut: {
+            /**
+             * Answer
+             * @description What was answered: `option_id`, `action`, or `text`.
+             * @example {
+             *       "option_id": "allow"
+             *     }
+             */
+            answer: {
+                [key: string]: unknown;
+            } | null;
+            answered_by: components["schemas"]["UserBasic"] | null;
+            /** @description By which way the answer came. */
+            answered_via: components["schemas"]["AnswerVia"] | null;
+            /** Answered At */
+            answered_at: string | null;
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** @description `permission`: may the agent do this; `form`: fields to fill in; `url`: a page to open; `message`: the agent is done, and waits for what you say next. */
+            kind: components["schemas"]["QuestionKind"];
+            /** @description `expired`: no answer came in time; `withdrawn`: the agent does not wait any more. */
+            status: components["schemas"]["QuestionStatus"];
+            urgency: components["schemas"]["Urgency"];
+            /** @description What an answer may cost, by the tool and the rules of the service. */
+            risk: components["schemas"]["QuestionRisk"];
+            /**
+             * Digest
+             * @description SHA-256 of what is asked, in hexadecimal digits. Give it with the answer.
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            digest: string;
+            /**
+             * Title
+             * @example Run `make deploy`
+             */
+            title: string;
+            /**
+             * Detail
+             * @description What the agent would do; shortened.
+             * @example make deploy
+             */
+            detail: string;
+            /**
+             * Options
+             * @description The choices of a `permission`.
+             */
+            options: components["schemas"]["QuestionOption"][];
+            /**
+             * Schema
+             * @description JSON Schema of the `content` that answers a `form`.
+             * @example null
+             */
+            schema: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Link
+             * @description The page that a `url` question is about.
+             * @example null
+             */
+            link: string | null;
+            /**
+             * Link Host
+             * @description Its host. Show it first.
+             * @example null
+             */
+            link_host: string | null;
+            task: components["schemas"]["QuestionTask"];
+            run: components["schemas"]["QuestionRun"];
+            /** Project Id */
+            project_id: number;
+            /**
+             * Opened At
+             * Format: date-time
+             */
+            opened_at: string;
+            /**
+             * Expires At
+             * @description When it counts as refused.
+             */
+            expires_at: string | null;
+            /**
+             * Snoozed Until
+             * @description Until when the caller gets no notices of it.
+             * @example null
+             */
+            snoozed_until: string | null;
+            /**
+             * Allowed Actions
+             * @description What the caller may do now.
+             */
+            allowed_actions: components["schemas"]["QuestionAction"][];
+            /**
+             * Url
+             * @description Where people see the task.
+             * @example /api/projects/1/tasks/019ca8a0/
+             */
+            url: string;
+        };
+        /**
+         * QuestionRisk
+         * @description What an answer may cost, by the tool and the rules of the service, never by the agent's words.
+         * @enum {string}
+         */
+        QuestionRisk: "low" | "normal" | "high";
+        /**
+         * QuestionRun
+         * @description The run of a question.
+         */
+        QuestionRun: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            status: components["schemas"]["RunStatus"];
+        };
+        /**
+         * QuestionStatus
+         * @description The status of a question; all but the first are final.
+         * @enum {string}
+         */
+        QuestionStatus: "open" | "answered" | "expired" | "withdrawn";
+        /**
+         * QuestionTask
+         * @description The task of a question.
+         */
+        QuestionTask: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Title
+             * @example Say hello
+             */
+            title: string;
+            /**
+             * Slug
+             * @example TES-1
+             */
+            slug: string;
+            /**
+             * Repository
+             * @example acme/shop
+             */
+            repository: string | null;
+        };
+        /**
+         * QuietHoursOut
+         * @description When the caller wants no pushes. What they hold back goes out as one message at their end.
+         */
+        QuietHoursOut: {
+            /**
+             * Start
+             * @description Time of day.
+             * @example 22:00
+             */
+            start: string;
+            /**
+             * End
+             * @description Time of day; of the next day unless it is later.
+             * @example 07:00
+             */
+            end: string;
+            /**
+             * Timezone
+             * @description IANA name of the zone.
+             * @example Europe/Berlin
+             */
+            timezone: string;
+            /**
+             * Days
+             * @description Days on which they start: `mon` to `sun`.
+             */
+            days: string[];
+        };
+        /**
+         * ReadinessOut
+         * @description Whether each part that the service depends on is ready: "ok", or what is wrong with it.
+         */
+        ReadinessOut: {
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "ok" | "unavailable";
+            /**
+             * Database
+             * @description PostgreSQL, and whether its schema is that of this release.
+             * @example ok
+             */
+            database: string;
+            /**
+             * Redis
+             * @description Redis or Valkey.
+             * @example ok
+             */
+            redis: string;
+            /**
+             * Object Store
+             * @description The S3 bucket.
+             * @example ok
+             */
+            object_store: string;
+        };
+        /**
+         * RecoveredOut
+         * @description What will be sent again.
+         */
+        RecoveredOut: {
+            /**
+             * Count
+             * @description How many deliveries.
+             */
+            count: number;
+        };
+        /**
+         * RelayOut
+         * @description What became of a relayed message.
+         */
+        RelayOut: {
+            /**
+             * Status
+             * @description `skipped`: no chat to relay to; it is on the run's log.
+             * @example skipped
+             */
+            status: string;
+        };
+        /**
+         * RepositoriesOut
+         * @description The repositories of the tasks that the caller sees.
+         */
+        RepositoriesOut: {
+            /**
+             * Repositories
+             * @description Distinct and sorted.
+             * @example [
+             *       "taskbeacon/taskbeacon"
+             *     ]
+             */
+            repositories: string[];
+        };
+        /**
+         * RequestOut
+         * @description What is sent; the signature is masked.
+         */
+        RequestOut: {
+            /**
+             * Headers
+             * @example {
+             *       "Content-Type": "application/json",
+             *       "webhook-id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+             *       "webhook-signature": "v1,***",
+             *       "webhook-timestamp": "1772359200"
+             *     }
+             */
+            headers: {
+                [key: string]: string;
+            };
+            /**
+             * Body
+             * @description Byte for byte what is signed and sent.
+             * @example {"type":"ping",…}
+             */
+            body: string;
+        };
+        /**
+         * RotatedOut
+         * @description A new secret.
+         */
+        RotatedOut: {
+            /**
+             * Secret
+             * @description `whsec_…`; shown here and never again.
+             * @example whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKY0=
+             */
+            secret: string;
+            /**
+             * Old Secret Valid Until
+             * Format: date-time
+             * @description Until then both sign.
+             */
+            old_secret_valid_until: string;
+        };
+        /**
+         * RpcError
+         * @description Why a command was not taken.
+         */
+        RpcError: {
+            /**
+             * Code
+             * @description `-32602`: the params name something that is not there (any more); `-32000`: not now.
+             * @example -32602
+             */
+            code: number;
+            /**
+             * Message
+             * @description The reason, for people.
+             */
+            message: string;
+        };
+        /**
+         * RunOut
+         * @description A run: one performance of a task by an agent.
+         */
+        RunOut: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Task
+             * Format: uuid
+             * @description The task it belongs to.
+             */
+            task: string;
+            /**
+             * Stage
+             * @description Where a client that drives the run says it stands.
+             * @example null
+             */
+            stage: string | null;
+            /**
+             * Branch
+             * @description Branch the run starts from; null: the default one.
+             * @example null
+             */
+            branch: string | null;
+            /**
+             * @description `completed`, `failed` and `cancelled` are final; the others are not.
+             * @example completed
+             */
+            status: components["schemas"]["RunStatus"];
+            /**
+             * @description `cloud`: a worker performs it; `local`: the client does.
+             * @example cloud
+             */
+            environment: components["schemas"]["Environment"];
+            /**
+             * Runtime Adapter
+             * @description The agent that was asked for; null: the built-in `runbook`.
+             * @example claude
+             */
+            runtime_adapter: string | null;
+            /**
+             * Provider
+             * @description Who serves the model.
+             * @example anthropic
+             */
+            provider: string | null;
+            /**
+             * Model
+             * @description The agent's model.
+             * @example claude-sonnet-5
+             */
+            model: string | null;
+            /**
+             * Reasoning Effort
+             * @description How hard the model was asked to think.
+             * @example high
+             */
+            reasoning_effort: string | null;
+            /**
+             * Log Url
+             * Format: uri
+             * @description Where the log can be read (JSON lines), for one hour.
+             */
+            log_url: string | null;
+            /**
+             * Error Message
+             * @description Why it failed, in words to act on.
+             * @example null
+             */
+            error_message: string | null;
+            /**
+             * Output
+             * @description What came out: the structured output if the task has a `json_schema`, else `head_branch`, `head_sha`, `summary` and `files_changed`. An object or null, unless the schema or a client that sets the output has it otherwise.
+             * @example {
+             *       "head_branch": "taskbeacon/tes-12-8e9f0a1b",
+             *       "summary": "Done: 2 steps."
+             *     }
+             */
+            output: unknown;
+            /**
+             * State
+             * @description How it was asked for and where it stands; keys without a value are absent. `waiting_for` says what its agent needs from a person: a `message`, or a `permission` (`request_id`, `tool_call`, `options`).
+             * @example {
+             *       "mode": "background"
+             *     }
+             */
+            state: {
+                [key: string]: unknown;
+            };
+            /**
+             * Artifacts
+             * @description Files that came out, the patch among them.
+             */
+            artifacts: components["schemas"]["ArtifactOut"][];
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+            /**
+             * Completed At
+             * @description When it came to a final status.
+             */
+            completed_at: string | null;
+        };
+        /**
+         * RunPage
+         * @description A page of runs, newest first.
+         */
+        RunPage: {
+            /**
+             * Count
+             * @description How many runs the task has.
+             */
+            count: number;
+            /**
+             * Next
+             * Format: uri
+             * @description Complete URL of that page, null if there is none.
+             * @example null
+             */
+            next: string | null;
+            /**
+             * Previous
+             * Format: uri
+             * @description Complete URL of that page, null if there is none.
+             * @example null
+             */
+            previous: string | null;
+            /** Results */
+            results: components["schemas"]["RunOut"][];
+        };
+        /**
+         * RunStatus
+         * @description The status of a run (contract 3.3).
+         * @enum {string}
+         */
+        RunStatus: "not_started" | "queued" | "in_progress" | "completed" | "failed" | "cancelled";
+        /**
+         * SandboxEnvironmentOut
+         * @description A sandbox environment, without the values of its variables.
+         */
+        SandboxEnvironmentOut: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Name
+             * @description What people know it by.
+             * @example Web app
+             */
+            name: string;
+            /**
+             * @description What agents reach.
+             * @example custom
+             */
+            network_access_level: components["schemas"]["NetworkAccessLevel"];
+            /**
+             * Allowed Domains
+             * @description Host names of its own.
+             * @example [
+             *       "registry.npmjs.org"
+             *     ]
+             */
+            allowed_domains: string[];
+            /**
+             * Include Default Domains
+             * @description Whether `custom` has the default domains too.
+             * @example false
+             */
+            include_default_domains: boolean;
+            /**
+             * Repositories
+             * @description Repositories it is meant for.
+             * @example [
+             *       "taskbeacon/taskbeacon"
+             *     ]
+             */
+            repositories: string[];
+            /**
+             * Has Environment Variables
+             * @description Whether it has any variable.
+             */
+            has_environment_variables: boolean;
+            /**
+             * Environment Variable Keys
+             * @description Names of its variables, sorted.
+             * @example [
+             *       "STAGING_TOKEN"
+             *     ]
+             */
+            environment_variable_keys: string[];
+            /**
+             * Private
+             * @description Whether it is the creator's alone.
+             * @example false
+             */
+            private: boolean;
+            /**
+             * Internal
+             * @description Always false: the service makes none for itself.
+             * @example false
+             */
+            internal: boolean;
+            /**
+             * Effective Domains
+             * @description Host names that agents reach beside their model; empty for `full`, which reaches all.
+             * @example [
+             *       "registry.npmjs.org"
+             *     ]
+             */
+            effective_domains: string[];
+            /** @description Null once the account is deleted. */
+            created_by: components["schemas"]["UserBasic"] | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+        };
+        /**
+         * SandboxEnvironmentPage
+         * @description A page of sandbox environments.
+         */
+        SandboxEnvironmentPage: {
+            /**
+             * Count
+             * @description How many the caller sees.
+             */
+            count: number;
+            /**
+             * Next
+             * Format: uri
+             * @description Complete URL of that page, null if there is none.
+             * @example null
+             */
+            next: string | null;
+            /**
+             * Previous
+             * Format: uri
+             * @description Complete URL of that page, null if there is none.
+             * @example null
+             */
+            previous: string | null;
+            /** Results */
+            results: components["schemas"]["SandboxEnvironmentOut"][];
+        };
+        /**
+         * SignedUrlOut
+         * @description A URL that needs no key.
+         */
+        SignedUrlOut: {
+            /**
+             * Url
+             * @example https://storage.example.com/taskbeacon/changes.patch?X-Amz-Signature=…
+             */
+            url: string;
+            /**
+             * Expires In
+             * @description Seconds for which the URL is valid.
+             * @example 3600
+             */
+            expires_in: number;
+        };
+        /**
+         * SummaryOut
+         * @description A task in short.
+         */
+        SummaryOut: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Title
+             * @description May be empty.
+             * @example Say hello
+             */
+            title: string;
+            /**
+             * Repository
+             * @description `organization/repository`, null for none.
+             * @example taskbeacon/taskbeacon
+             */
+            repository: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+            /** @description Null before the first run. */
+            latest_run: components["schemas"]["LatestRunSummary"] | null;
+        };
+        /**
+         * SummaryPage
+         * @description A page of summaries, newest first.
+         */
+        SummaryPage: {
+            /**
+             * Count
+             * @description How many of these tasks the caller sees.
+             */
+            count: number;
+            /**
+             * Next
+             * Format: uri
+             * @description Complete URL of that page, null if there is none.
+             * @example null
+             */
+            next: string | null;
+            /**
+             * Previous
+             * Format: uri
+             * @description Complete URL of that page, null if there is none.
+             * @example null
+             */
+            previous: string | null;
+            /** Results */
+            results: components["schemas"]["SummaryOut"][];
+        };
+        /**
+         * TaskOut
+         * @description A task: exactly these keys, all always there.
+         */
+        TaskOut: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Task Number
+             * @description Number within the project; the first is 0.
+             * @example 12
+             */
+            task_number: number | null;
+            /**
+             * Slug
+             * @description Number with the project's prefix.
+             * @example TES-12
+             */
+            slug: string;
+            /**
+             * Title
+             * @description May be empty.
+             * @example Say hello
+             */
+            title: string;
+            /**
+             * Title Manually Set
+             * @description Whether a person chose the title.
+             */
+            title_manually_set: boolean;
+            /**
+             * Description
+             * @description What the agent is asked to do; may be empty.
+             * @example Give the repository a page that says hello.
+             */
+            description: string;
+            /**
+             * @description What it came from; decides who sees it.
+             * @example user_created
+             */
+            origin_product: components["schemas"]["OriginProduct"];
+            /**
+             * Repository
+             * @description `organization/repository` in lower case, null for none.
+             * @example taskbeacon/taskbeacon
+             */
+            repository: string | null;
+            /**
+             * Github Integration
+             * @description Integration of the project to clone with.
+             * @example null
+             */
+            github_integration: number | null;
+            /**
+             * Github User Integration
+             * @description Integration of the creator to push with.
+             * @example null
+             */
+            github_user_integration: string | null;
+            /**
+             * Signal Report
+             * @description The report it is about.
+             * @example null
+             */
+            signal_report: string | null;
+            /**
+             * Json Schema
+             * @description JSON Schema that the output of every run must satisfy; null for none.
+             */
+            json_schema: unknown;
+            /**
+             * Internal
+             * @description Hidden from lists.
+             * @example false
+             */
+            internal: boolean;
+            /**
+             * Archived
+             * @description Put away.
+             * @example false
+             */
+            archived: boolean;
+            /**
+             * Archived At
+             * @description When it was put away.
+             * @example null
+             */
+            archived_at: string | null;
+            /** @description The newest run, whole; null before the first. */
+            latest_run: components["schemas"]["RunOut"] | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+            /** @description Null once the account is deleted. */
+            created_by: components["schemas"]["UserBasic"] | null;
+            /**
+             * Ci Prompt
+             * @description What the agent is asked to do when the checks of its branch fail.
+             * @example null
+             */
+            ci_prompt: string | null;
+        };
+        /**
+         * TaskPage
+         * @description A page of tasks, newest first.
+         */
+        TaskPage: {
+            /**
+             * Count
+             * @description How many tasks the filters leave.
+             */
+            count: number;
+            /**
+             * Next
+             * Format: uri
+             * @description Complete URL of that page, null if there is none.
+             * @example null
+             */
+            next: string | null;
+            /**
+             * Previous
+             * Format: uri
+             * @description Complete URL of that page, null if there is none.
+             * @example null
+             */
+            previous: string | null;
+            /** Results */
+            results: components["schemas"]["TaskOut"][];
+        };
+        /**
+         * Urgency
+         * @description How loudly people are notified.
+         * @enum {string}
+         */
+        Urgency: "low" | "normal" | "high";
+        /**
+         * UserBasic
+         * @description A user as part of something else.
+         */
+        UserBasic: {
+            /** Id */
+            id: number;
+            /**
+             * Uuid
+             * Format: uuid
+             */
+            uuid: string;
+            /**
+             * Distinct Id
+             * @description Stable identifier in analytics.
+             * @example f0a1b2c3d4e5
+             */
+            distinct_id: string;
+            /**
+             * First Name
+             * @example Ada
+             */
+            first_name: string;
+            /**
+             * Last Name
+             * @example Example
+             */
+            last_name: string;
+            /**
+             * Email
+             * @example ada@example.com
+             */
+            email: string;
+            /** Is Email Verified */
+            is_email_verified: boolean | null;
+            /**
+             * Hedgehog Config
+             * @description Looks of the user's avatar.
+             * @example null
+             */
+            hedgehog_config: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Role At Organization
+             * @description In the user's own words.
+             * @example null
+             */
+            role_at_organization: string | null;
+        };
+        /**
+         * UserOut
+         * @description The caller.
+         */
+        UserOut: {
+            /** Id */
+            id: number;
+            /**
+             * Uuid
+             * Format: uuid
+             */
+            uuid: string;
+            /**
+             * Distinct Id
+             * @description Stable identifier in analytics.
+             * @example f0a1b2c3d4e5
+             */
+            distinct_id: string;
+            /**
+             * First Name
+             * @example Ada
+             */
+            first_name: string;
+            /**
+             * Last Name
+             * @example Example
+             */
+            last_name: string;
+            /**
+             * Email
+             * @example ada@example.com
+             */
+            email: string;
+            /**
+             * Is Staff
+             * @description Whether the user operates this service.
+             * @example false
+             */
+            is_staff: boolean;
+            /** Is Email Verified */
+            is_email_verified: boolean | null;
+            /**
+             * Date Joined
+             * Format: date-time
+             */
+            date_joined: string;
+            /**
+             * Hedgehog Config
+             * @description Looks of the user's avatar.
+             * @example null
+             */
+            hedgehog_config: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Role At Organization
+             * @description In the user's own words.
+             * @example null
+             */
+            role_at_organization: string | null;
+            /** @description The current project, what `@current` stands for. */
+            team: components["schemas"]["ProjectOut"] | null;
+            /** @description The organization of that project. */
+            organization: components["schemas"]["OrganizationOut"] | null;
+            /**
+             * Organizations
+             * @description All that the caller belongs to through a project.
+             */
+            organizations: components["schemas"]["OrganizationOut"][];
+        };
+        /**
+         * VapidPublicKeyOut
+         * @description What a browser needs to subscribe to web push.
+         */
+        VapidPublicKeyOut: {
+            /**
+             * Public Key
+             * @description The `applicationServerKey`, in base64url.
+             * @example BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM
+             */
+            public_key: string;
+        };
+        /**
+         * WatchedBy
+         * @description The presence for which a push waits.
+         */
+        WatchedBy: {
+            /**
+             * Device
+             * Format: uuid
+             * @description The device that showed the task.
+             */
+            device: string;
+            /**
+             * Seconds Ago
+             * @description How old its last beat was at that moment.
+             */
+            seconds_ago: number;
+        };
+        /**
+         * WebhookOut
+         * @description What came of an event.
+         */
+        WebhookOut: {
+            /**
+             * Status
+             * @description `started`: a run was, to correct a failed check.
+             * @enum {string}
+             */
+            status: "started" | "ignored";
+            /**
+             * Reason
+             * @description Why, in words.
+             * @example No run pushed this commit.
+             */
+            reason: string;
+            /**
+             * Run
+             * @description The run that was started.
+             */
+            run: string | null;
+        };
+        /**
+         * ErrorOut
+         * @description Every failure: exactly these four keys.
+         */
+        ErrorOut: {
+            /**
+             * Type
+             * @description The kind of failure.
+             * @enum {string}
+             */
+            type: "validation_error" | "invalid_request" | "authentication_error" | "throttled_error" | "server_error";
+            /**
+             * Code
+             * @description What is wrong, for programs.
+             * @example not_found
+             */
+            code: string;
+            /**
+             * Detail
+             * @description What is wrong, for people.
+             * @example Not found.
+             */
+            detail: string;
+            /**
+             * Attr
+             * @description The field that is wrong, nested keys joined by `__`; null if it is not about one.
+             */
+            attr: string | null;
+        };
+        /**
+         * QuestionSettledOut
+         * @description A question that takes no answer any more.
+         */
+        QuestionSettledOut: {
+            /**
+             * Type
+             * @description The kind of failure.
+             * @enum {string}
+             */
+            type: "validation_error" | "invalid_request" | "authentication_error" | "throttled_error" | "server_error";
+            /**
+             * Code
+             * @description What is wrong, for programs.
+             * @example not_found
+             */
+            code: string;
+            /**
+             * Detail
+             * @description What is wrong, for people.
+             * @example Not found.
+             */
+            detail: string;
+            /**
+             * Attr
+             * @description The field that is wrong, nested keys joined by `__`; null if it is not about one.
+             */
+            attr: string | null;
+            /** @description The answer that counts. */
+            extra: components["schemas"]["Winner"];
+        };
+        /**
+         * Winner
+         * @description The answer that a question has; null where it has none.
+         */
+        Winner: {
+            /**
+             * Answer
+             * @description What was answered: `option_id`, `action`, or `text`.
+             * @example {
+             *       "option_id": "allow"
+             *     }
+             */
+            answer: {
+                [key: string]: unknown;
+            } | null;
+            answered_by: components["schemas"]["UserBasic"] | null;
+            /** @description By which way the answer came. */
+            answered_via: components["schemas"]["AnswerVia"] | null;
+            /** Answered At */
+            answered_at: string | null;
+        };
+        /**
+         * RunRefusedOut
+         * @description A run that cannot be created as asked.
+         */
+        RunRefusedOut: {
+            /**
+             * Detail
+             * @description What is wrong, for people.
+             * @example Invalid resume_from_run_id
+             */
+            detail: string;
+            /**
+             * Missing Artifact Ids
+             * @description The artifacts that are not there, as they were asked for.
+             */
+            missing_artifact_ids?: string[];
+        };
+        /**
+         * StateRefusedOut
+         * @description An artifact or a run that is not in a state which allows this.
+         */
+        StateRefusedOut: {
+            /**
+             * Error
+             * @example Run is already completed
+             */
+            error: string;
+            /**
+             * Missing Artifact Ids
+             * @description The files that the run does not have, as they were asked for.
+             */
+            missing_artifact_ids?: string[];
+        };
+        /**
+         * UsageLimitOut
+         * @description A project that may not have another cloud run.
+         */
+        UsageLimitOut: {
+            /**
+             * Type
+             * @constant
+             */
+            type: "rate_limited";
+            /**
+             * Code
+             * @constant
+             */
+            code: "usage_limit_exceeded";
+            /**
+             * Error
+             * @description What is wrong, for people.
+             * @example This project is over its usage limit.
+             */
+            error: string;
+            /**
+             * Is Pro
+             * @description Whether the project has a paid plan already.
+             */
+            is_pro: boolean;
+            /** @description Which limit it is, if that is known. */
+            limit_type?: components["schemas"]["LimitType"];
+            /**
+             * Reset At
+             * Format: date-time
+             * @description When there may be another run, if that is known.
+             */
+            reset_at?: string;
+        };
+        /**
+         * LimitType
+         * @description The usage limit that a project exceeded: for a short period or a long one (contract 2.4).
+         * @enum {string}
+         */
+        LimitType: "burst" | "sustained";
+        /**
+         * PresenceIn
+         * @description A device that shows the task.
+         */
+        PresenceIn: {
+            /**
+             * Device Id
+             * Format: uuid
+             * @description Id of the device, as its registration answered it.
+             */
+            device_id: string;
+            /**
+             * Focused
+             * @description Whether a person looks at it; only then are pushes deferred.
+             */
+            focused?: boolean;
+            /**
+             * Seen Seq
+             * @description The `seq` of the last event that the device has shown, as in the list of events; a value beyond the newest counts as the newest.
+             */
+            seen_seq?: number | null;
+        };
+        /**
+         * PresenceLeaveIn
+         * @description A device that shows the task no longer.
+         */
+        PresenceLeaveIn: {
+            /**
+             * Device Id
+             * Format: uuid
+             * @description Id of the device, as its registration answered it.
+             */
+            device_id?: string;
+        };
+        /**
+         * TaskIn
+         * @description A task as it is written. Every field is optional; an update changes only the fields that are given.
+         */
+        TaskIn: {
+            /**
+             * Title
+             * @description Made from the description when absent or empty.
+             * @example Fix the login page
+             */
+            title?: string;
+            /**
+             * Title Manually Set
+             * @description Whether a person chose the title; follows from `title` unless given.
+             */
+            title_manually_set?: boolean;
+            /**
+             * Description
+             * @description What the agent is asked to do.
+             * @example Say hello:
+             *
+             *     ```file path=hello.txt
+             *     Hello
+             *     ```
+             */
+            description?: string;
+            /**
+             * Origin Product
+             * @description What the task came from; decides who sees it. Fixed at creation. Default: `user_created`.
+             * @enum {string}
+             */
+            origin_product?: "onboarding" | "error_tracking" | "eval_clusters" | "user_created" | "automation" | "slack" | "support_queue" | "session_summaries" | "posthog_ai" | "experiments" | "signal_report" | "signals_scout" | "support_reply" | "hogdesk" | "image_builder";
+            /**
+             * Repository
+             * @description `organization/repository` to work in.
+             * @example taskbeacon/taskbeacon
+             */
+            repository?: string | null;
+            /**
+             * Github Integration
+             * @description Default: the project's first GitHub integration.
+             */
+            github_integration?: number | null;
+            /**
+             * Github User Integration
+             * Format: uuid
+             * @description The caller's own GitHub integration.
+             */
+            github_user_integration?: string | null;
+            /**
+             * Signal Report
+             * Format: uuid
+             * @description The report this task is about. Fixed at creation.
+             */
+            signal_report?: string | null;
+            /**
+             * Signal Report Task Relationship
+             * @description How the task relates to the report. Write only, fixed at creation.
+             * @enum {string|null}
+             */
+            signal_report_task_relationship?: "implementation" | null;
+            /**
+             * Json Schema
+             * @description JSON Schema that the output of every run must satisfy.
+             */
+            json_schema?: unknown;
+            /**
+             * Internal
+             * @description Hidden from lists.
+             */
+            internal?: boolean;
+            /**
+             * Archived
+             * @description Put away; lists leave it out by default.
+             */
+            archived?: boolean;
+            /**
+             * Ci Prompt
+             * @description What the agent is asked to do when the checks of its branch fail.
+             */
+            ci_prompt?: string | null;
+        };
+        /**
+         * SummariesIn
+         * @description The tasks to summarise.
+         */
+        SummariesIn: {
+            /**
+             * Ids
+             * @description Ids of tasks; what the caller does not see is left out of the answer.
+             */
+            ids: string[];
+        };
+        /**
+         * RunIn
+         * @description How a run is to be performed; an empty body takes every default. Null is refused except for `branch`.
+         */
+        RunIn: {
+            /**
+             * Mode
+             * @description `interactive` waits for further messages after the first turn. Default: `background`.
+             * @enum {string}
+             */
+            mode?: "interactive" | "background";
+            /**
+             * Branch
+             * @description Branch to start from; default: the repository's own default branch.
+             */
+            branch?: string | null;
+            /**
+             * Resume From Run Id
+             * Format: uuid
+             * @description Earlier run of the same task to go on from.
+             */
+            resume_from_run_id?: string;
+            /**
+             * Pending User Message
+             * @description A message for the agent, after the task's description.
+             */
+            pending_user_message?: string;
+            /**
+             * Pending User Artifact Ids
+             * @description Staged artifacts of this task to hand to the agent.
+             */
+            pending_user_artifact_ids?: string[];
+            /**
+             * Sandbox Environment Id
+             * Format: uuid
+             * @description Sandbox environment to run in.
+             */
+            sandbox_environment_id?: string;
+            /**
+             * Pr Authorship Mode
+             * @description The account that a pull request is opened with.
+             * @enum {string}
+             */
+            pr_authorship_mode?: "user" | "bot";
+            /**
+             * Run Source
+             * @description What asked for the run; `signal_report` forces authorship `bot`.
+             * @enum {string}
+             */
+            run_source?: "manual" | "signal_report";
+            /**
+             * Signal Report Id
+             * @description Report behind the run.
+             */
+            signal_report_id?: string;
+            /**
+             * Runtime Adapter
+             * @description The agent: `claude`, `codex`, or one that the operator enabled; needs `model` too. Without it the built-in `runbook` agent performs the run.
+             * @example claude
+             * @example codex
+             */
+            runtime_adapter?: string;
+            /**
+             * Model
+             * @description The agent's model; needs `runtime_adapter` too.
+             */
+            model?: string;
+            /**
+             * Reasoning Effort
+             * @description As far as the model knows it.
+             * @enum {string}
+             */
+            reasoning_effort?: "low" | "medium" | "high" | "xhigh" | "max";
+            /**
+             * Github User Token
+             * @description Token to act with in the caller's name; never stored in the run, never shown.
+             */
+            github_user_token?: string;
+            /**
+             * Initial Permission Mode
+             * @description What the agent may do without asking; needs `runtime_adapter`.
+             * @enum {string}
+             */
+            initial_permission_mode?: "default" | "acceptEdits" | "plan" | "bypassPermissions" | "auto" | "read-only" | "full-access";
+            /**
+             * Token Budget
+             * @description Tokens that all runs of the task together may use by the end of this one; the operator's own limit holds too. Ours: the reference API does not have it.
+             */
+            token_budget?: number;
+        };
+        /**
+         * RunCreateIn
+         * @description A run that is made and not begun; its options are those of `run`.
+         */
+        RunCreateIn: {
+            /**
+             * Mode
+             * @description `interactive` waits for further messages after the first turn. Default: `background`.
+             * @enum {string}
+             */
+            mode?: "interactive" | "background";
+            /**
+             * Branch
+             * @description Branch to start from; default: the repository's own default branch.
+             */
+            branch?: string | null;
+            /**
+             * Resume From Run Id
+             * @description Ignored: only `run` resumes an earlier run.
+             */
+            resume_from_run_id?: unknown;
+            /**
+             * Pending User Message
+             * @description A message for the agent, after the task's description.
+             */
+            pending_user_message?: string;
+            /**
+             * Pending User Artifact Ids
+             * @description Staged artifacts of this task to hand to the agent.
+             */
+            pending_user_artifact_ids?: string[];
+            /**
+             * Sandbox Environment Id
+             * Format: uuid
+             * @description Sandbox environment to run in.
+             */
+            sandbox_environment_id?: string;
+            /**
+             * Pr Authorship Mode
+             * @description The account that a pull request is opened with.
+             * @enum {string}
+             */
+            pr_authorship_mode?: "user" | "bot";
+            /**
+             * Run Source
+             * @description What asked for the run; `signal_report` forces authorship `bot`.
+             * @enum {string}
+             */
+            run_source?: "manual" | "signal_report";
+            /**
+             * Signal Report Id
+             * @description Report behind the run.
+             */
+            signal_report_id?: string;
+            /**
+             * Runtime Adapter
+             * @description The agent: `claude`, `codex`, or one that the operator enabled; needs `model` too. Without it the built-in `runbook` agent performs the run.
+             * @example claude
+             * @example codex
+             */
+            runtime_adapter?: string;
+            /**
+             * Model
+             * @description The agent's model; needs `runtime_adapter` too.
+             */
+            model?: string;
+            /**
+             * Reasoning Effort
+             * @description As far as the model knows it.
+             * @enum {string}
+             */
+            reasoning_effort?: "low" | "medium" | "high" | "xhigh" | "max";
+            /**
+             * Github User Token
+             * @description Token to act with in the caller's name; never stored in the run, never shown.
+             */
+            github_user_token?: string;
+            /**
+             * Initial Permission Mode
+             * @description What the agent may do without asking; needs `runtime_adapter`.
+             * @enum {string}
+             */
+            initial_permission_mode?: "default" | "acceptEdits" | "plan" | "bypassPermissions" | "auto" | "read-only" | "full-access";
+            /**
+             * Token Budget
+             * @description Tokens that all runs of the task together may use by the end of this one; the operator's own limit holds too. Ours: the reference API does not have it.
+             */
+            token_budget?: number;
+            /**
+             * Environment
+             * @description `local` (the default): the client performs it; `cloud`: a worker does, once it is started.
+             * @enum {string}
+             */
+            environment?: "local" | "cloud";
+        };
+        /**
+         * RunUpdateIn
+         * @description Changes to a run; only what is given changes.
+         */
+        RunUpdateIn: {
+            /**
+             * Status
+             * @description Any, as long as the run is not over.
+             * @enum {string}
+             */
+            status?: "not_started" | "queued" | "in_progress" | "completed" | "failed" | "cancelled";
+            /**
+             * Branch
+             * @description Branch of the run.
+             */
+            branch?: string | null;
+            /**
+             * Stage
+             * @description Where the run stands, in your words.
+             */
+            stage?: string | null;
+            /**
+             * Output
+             * @description Keys to set in the output; null empties it.
+             */
+            output?: Record<string, never> | null;
+            /**
+             * State
+             * @description Keys to set in the state; protected ones stay.
+             */
+            state?: Record<string, never>;
+            /**
+             * State Remove Keys
+             * @description Keys to take out of the state; protected ones stay.
+             */
+            state_remove_keys?: string[] | null;
+            /**
+             * Error Message
+             * @description Why the run failed, in words to act on.
+             */
+            error_message?: string | null;
+        };
+        /**
+         * SetOutputIn
+         * @description The output of a run; an object without the key `output` is the output itself (contract 13.11).
+         */
+        SetOutputIn: {
+            /**
+             * Output
+             * @description Replaces the output; must satisfy the task's `json_schema`.
+             */
+            output?: unknown;
+        };
+        /**
+         * StartIn
+         * @description The message for the agent of a run that is started now.
+         */
+        StartIn: {
+            /**
+             * Pending User Message
+             * @description A message for the agent, after the task's description.
+             */
+            pending_user_message?: string;
+            /**
+             * Pending User Artifact Ids
+             * @description Files of this run to hand to the agent.
+             */
+            pending_user_artifact_ids?: string[];
+        };
+        /**
+         * AppendIn
+         * @description Entries for the end of a run's log.
+         */
+        AppendIn: {
+            /**
+             * Entries
+             * @description Usually `{type, timestamp, notification}`. Chunks of agent messages are left out: the whole message follows them.
+             */
+            entries: Record<string, never>[];
+        };
+        /**
+         * RelayIn
+         * @description A message of the agent for the people who follow its run.
+         */
+        RelayIn: {
+            /**
+             * Text
+             * @description The message.
+             */
+            text: string;
+            /**
+             * Text Parts
+             * @description The message in parts, if it has some.
+             */
+            text_parts?: string[];
+            /**
+             * Message Id
+             * @description Your id of it.
+             */
+            message_id?: string | null;
+            /**
+             * Trace Id
+             * @description Your trace of it.
+             */
+            trace_id?: string | null;
+        };
+        /**
+         * CommandIn
+         * @description A JSON-RPC 2.0 request; `params` are checked as its method wants them, and hold nothing else afterwards.
+         */
+        CommandIn: {
+            /**
+             * Jsonrpc
+             * @description Always `2.0`.
+             * @enum {string}
+             */
+            jsonrpc: "2.0";
+            /**
+             * Method
+             * @description The command; also with the prefix `posthog/` or `_posthog/`.
+             * @enum {string}
+             */
+            method: "user_message" | "cancel" | "close" | "permission_response" | "set_config_option";
+            /**
+             * Params
+             * @description `user_message`: `content` (text, or a list of ACP content blocks), `artifact_ids` (files of this run), or both. `permission_response`: `requestId`, `optionId`, and perhaps `customInput` and `answers` (texts by name). `set_config_option`: `configId` and `value`. `cancel`, `close`: none.
+             */
+            params?: Record<string, never>;
+            /**
+             * Id
+             * @description Yours; the answer and the command's receipts repeat it.
+             */
+            id?: string | number | null;
+        };
+        /**
+         * PrepareIn
+         * @description Files to get upload forms for.
+         */
+        PrepareIn: {
+            /**
+             * Artifacts
+             * @description What to upload, in the order of the answer.
+             */
+            artifacts: components["schemas"]["PrepareItem"][];
+        };
+        /**
+         * PrepareItem
+         * @description A file that is to be uploaded.
+         */
+        PrepareItem: {
+            /**
+             * Name
+             * @description File name; what stands before its last `/` is dropped.
+             * @example screenshot.png
+             */
+            name: string;
+            /**
+             * Type
+             * @description What the file is to the run.
+             * @enum {string}
+             */
+            type: "plan" | "context" | "reference" | "output" | "artifact" | "tree_snapshot" | "user_attachment";
+            /**
+             * Source
+             * @description Where it comes from, for people.
+             */
+            source?: string;
+            /**
+             * Size
+             * @description Bytes; the form takes no more.
+             */
+            size: number;
+            /**
+             * Content Type
+             * @description Media type of the file.
+             * @example image/png
+             */
+            content_type?: string;
+        };
+        /**
+         * FinalizeIn
+         * @description Files that were uploaded; all of them are taken, or none.
+         */
+        FinalizeIn: {
+            /**
+             * Artifacts
+             * @description What was uploaded; all of it or nothing.
+             */
+            artifacts: components["schemas"]["FinalizeItem"][];
+        };
+        /**
+         * FinalizeItem
+         * @description A file that was uploaded by its form.
+         */
+        FinalizeItem: {
+            /**
+             * Id
+             * @description As the prepared artifact named it.
+             */
+            id: string;
+            /**
+             * Name
+             * @description File name; what stands before its last `/` is dropped.
+             * @example screenshot.png
+             */
+            name: string;
+            /**
+             * Type
+             * @description What the file is to the run.
+             * @enum {string}
+             */
+            type: "plan" | "context" | "reference" | "output" | "artifact" | "tree_snapshot" | "user_attachment";
+            /**
+             * Source
+             * @description Where it comes from, for people.
+             */
+            source?: string;
+            /**
+             * Storage Path
+             * @description As the prepared artifact named it.
+             */
+            storage_path: string;
+            /**
+             * Content Type
+             * @description Media type of the file.
+             * @example image/png
+             */
+            content_type?: string;
+        };
+        /**
+         * InlineIn
+         * @description Files to store on a run; all of them, or none. For larger ones prepare an upload.
+         */
+        InlineIn: {
+            /**
+             * Artifacts
+             * @description Files, each with its content.
+             */
+            artifacts: components["schemas"]["InlineItem"][];
+        };
+        /**
+         * InlineItem
+         * @description A file and its content.
+         */
+        InlineItem: {
+            /**
+             * Name
+             * @description File name; what stands before its last `/` is dropped.
+             * @example screenshot.png
+             */
+            name: string;
+            /**
+             * Type
+             * @description What the file is to the run.
+             * @enum {string}
+             */
+            type: "plan" | "context" | "reference" | "output" | "artifact" | "tree_snapshot" | "user_attachment";
+            /**
+             * Source
+             * @description Where it comes from, for people.
+             */
+            source?: string;
+            /**
+             * Content
+             * @description The file, written as `content_encoding` says.
+             */
+            content: string;
+            /**
+             * Content Encoding
+             * @description `base64` for binary files. Default: `utf-8`.
+             * @enum {string}
+             */
+            content_encoding?: "utf-8" | "base64";
+            /**
+             * Content Type
+             * @description Media type of the file.
+             * @example image/png
+             */
+            content_type?: string;
+        };
+        /**
+         * PathIn
+         * @description A file of a run, by its `storage_path`.
+         */
+        PathIn: {
+            /**
+             * Storage Path
+             * @description As the prepared artifact named it.
+             */
+            storage_path: string;
+        };
+        /**
+         * SandboxEnvironmentIn
+         * @description A new sandbox environment.
+         */
+        SandboxEnvironmentIn: {
+            /**
+             * Network Access Level
+             * @description What agents reach: `none`; `model-only`, the host of their model; `trusted`, package registries, code hosts and `allowed_domains`; `custom`, `allowed_domains`; `full`. The operator may allow less. A new environment has `trusted`.
+             * @enum {string}
+             */
+            network_access_level?: "none" | "model-only" | "trusted" | "custom" | "full";
+            /**
+             * Allowed Domains
+             * @description Host names; `*.example.com` stands for all below example.com, without itself.
+             */
+            allowed_domains?: string[];
+            /**
+             * Include Default Domains
+             * @description Whether `custom` has the default domains of `trusted` too.
+             */
+            include_default_domains?: boolean;
+            /**
+             * Repositories
+             * @description Repositories it is meant for, for clients to choose by; not enforced.
+             */
+            repositories?: string[];
+            /**
+             * Environment Variables
+             * @description Variables that the agent gets, by name. Kept encrypted and never shown; given in an update, they replace all that were there.
+             */
+            environment_variables?: {
+                [key: string]: string;
+            };
+            /**
+             * Private
+             * @description Whether it is the creator's alone, as a new one is, or the project's.
+             */
+            private?: boolean;
+            /**
+             * Name
+             * @description What people know it by.
+             * @example Web app
+             */
+            name: string;
+        };
+        /**
+         * SandboxEnvironmentUpdateIn
+         * @description Changes to a sandbox environment: the given fields and no others.
+         */
+        SandboxEnvironmentUpdateIn: {
+            /**
+             * Network Access Level
+             * @description What agents reach: `none`; `model-only`, the host of their model; `trusted`, package registries, code hosts and `allowed_domains`; `custom`, `allowed_domains`; `full`. The operator may allow less. A new environment has `trusted`.
+             * @enum {string}
+             */
+            network_access_level?: "none" | "model-only" | "trusted" | "custom" | "full";
+            /**
+             * Allowed Domains
+             * @description Host names; `*.example.com` stands for all below example.com, without itself.
+             */
+            allowed_domains?: string[];
+            /**
+             * Include Default Domains
+             * @description Whether `custom` has the default domains of `trusted` too.
+             */
+            include_default_domains?: boolean;
+            /**
+             * Repositories
+             * @description Repositories it is meant for, for clients to choose by; not enforced.
+             */
+            repositories?: string[];
+            /**
+             * Environment Variables
+             * @description Variables that the agent gets, by name. Kept encrypted and never shown; given in an update, they replace all that were there.
+             */
+            environment_variables?: {
+                [key: string]: string;
+            };
+            /**
+             * Private
+             * @description Whether it is the creator's alone, as a new one is, or the project's.
+             */
+            private?: boolean;
+            /**
+             * Name
+             * @description What people know it by.
+             * @example Web app
+             */
+            name?: string;
+        };
+        /**
+         * EndpointIn
+         * @description A new webhook endpoint.
+         */
+        EndpointIn: {
+            /**
+             * Description
+             * @description For people; may be empty.
+             */
+            description?: string;
+            /**
+             * Payload
+             * @description `thin`, the default: ids, statuses and a link. `full`: also the task and the run as they stood, cut to a thin body with `truncated` above 20 kB.
+             * @enum {string}
+             */
+            payload?: "thin" | "full";
+            /** @description Only events of these tasks; null: of all that you see. */
+            task_filter?: components["schemas"]["TaskFilterIn"] | null;
+            /**
+             * Enabled
+             * @description Whether events are sent; a new one is enabled.
+             */
+            enabled?: boolean;
+            /**
+             * Url
+             * @description Where to send: HTTPS on port 443, to a host name. No user, no fragment, ASCII only.
+             * @example https://hooks.example.com/taskbeacon
+             */
+            url: string;
+            /**
+             * Event Types
+             * @description Types of `webhook_event_types`, families (`run.*`), or `*` for all; repeated ones are dropped.
+             * @example [
+             *       "run.completed",
+             *       "question.*"
+             *     ]
+             */
+            event_types: string[];
+        };
+        /**
+         * TaskFilterIn
+         * @description The tasks that an endpoint gets events of; all given fields apply.
+         */
+        TaskFilterIn: {
+            /**
+             * Created By
+             * @description Id of the creator, or `me`: your own tasks.
+             */
+            created_by?: number | "me";
+            /**
+             * Repository
+             * @description `organization/repository`, any case.
+             */
+            repository?: string | null;
+            /**
+             * Origin Product
+             * @description What the task came from.
+             * @enum {string|null}
+             */
+            origin_product?: "onboarding" | "error_tracking" | "eval_clusters" | "user_created" | "automation" | "slack" | "support_queue" | "session_summaries" | "posthog_ai" | "experiments" | "signal_report" | "signals_scout" | "support_reply" | "hogdesk" | "image_builder" | null;
+        };
+        /**
+         * EndpointUpdateIn
+         * @description Changes to a webhook endpoint: the given fields and no others.
+         */
+        EndpointUpdateIn: {
+            /**
+             * Description
+             * @description For people; may be empty.
+             */
+            description?: string;
+            /**
+             * Payload
+             * @description `thin`, the default: ids, statuses and a link. `full`: also the task and the run as they stood, cut to a thin body with `truncated` above 20 kB.
+             * @enum {string}
+             */
+            payload?: "thin" | "full";
+            /** @description Only events of these tasks; null: of all that you see. */
+            task_filter?: components["schemas"]["TaskFilterIn"] | null;
+            /**
+             * Enabled
+             * @description Whether events are sent; a new one is enabled.
+             */
+            enabled?: boolean;
+            /**
+             * Url
+             * @description Where to send: HTTPS on port 443, to a host name. No user, no fragment, ASCII only.
+             * @example https://hooks.example.com/taskbeacon
+             */
+            url?: string;
+            /**
+             * Event Types
+             * @description Types of `webhook_event_types`, families (`run.*`), or `*` for all; repeated ones are dropped.
+             * @example [
+             *       "run.completed",
+             *       "question.*"
+             *     ]
+             */
+            event_types?: string[];
+        };
+        /**
+         * RotateIn
+         * @description How a new secret takes over.
+         */
+        RotateIn: {
+            /**
+             * Expire Old After Seconds
+             * @description How long messages are signed with the old secret too; a day unless given.
+             */
+            expire_old_after_seconds?: number;
+        };
+        /**
+         * RecoverIn
+         * @description Which messages to send again.
+         */
+        RecoverIn: {
+            /**
+             * Since
+             * Format: date-time
+             * @description Events from this instant on.
+             */
+            since: string;
+            /**
+             * Until
+             * Format: date-time
+             * @description Events before this instant; null: until now.
+             */
+            until?: string | null;
+            /**
+             * Only
+             * @description `failed`, the default: what failed or was cancelled. `all`: also what was never to be delivered, since the endpoint was disabled. What was delivered is not sent again.
+             * @enum {string}
+             */
+            only?: "failed" | "all";
+        };
+        /**
+         * PushTokenIn
+         * @description A device that wants pushes.
+         */
+        PushTokenIn: {
+            /**
+             * Token
+             * @description Expo's push token, at most 512 characters; for `web`, the browser's subscription as JSON.
+             */
+            token: string;
+            /**
+             * Platform
+             * @description What kind of device it is.
+             * @enum {string}
+             */
+            platform: "ios" | "android" | "web";
+            /**
+             * Channels
+             * @description The channels that the Android app has created, such as `questions` and `results`: pushes name one only if the app has it, since a channel that it does not know would hide them.
+             */
+            channels?: string[];
+        };
+        /**
+         * UnregisterIn
+         * @description A device that wants no more pushes.
+         */
+        UnregisterIn: {
+            /**
+             * Token
+             * @description The token it was registered with.
+             */
+            token: string;
+        };
+        /**
+         * PushTestIn
+         * @description Which of the caller's devices is to get a test push.
+         */
+        PushTestIn: {
+            /**
+             * Device Id
+             * Format: uuid
+             * @description Default: the caller's most recently seen device.
+             */
+            device_id?: string;
+        };
+        /**
+         * PreferencesIn
+         * @description Which pushes the caller wants, when, and what they say; what is not given stays.
+         */
+        PreferencesIn: {
+            /**
+             * Completed
+             * @description A run is completed.
+             */
+            completed?: boolean;
+            /**
+             * Failed
+             * @description A run failed.
+             */
+            failed?: boolean;
+            /**
+             * Cancelled
+             * @description A run was cancelled.
+             */
+            cancelled?: boolean;
+            /**
+             * Awaiting
+             * @description An agent needs input.
+             */
+            awaiting?: boolean;
+            /**
+             * Quiet Hours
+             * @description When the caller wants no pushes; null: never.
+             */
+            quiet_hours?: {
+                /** @example 22:00 */
+                start: string;
+                /**
+                 * @description Of the next day unless it is later.
+                 * @example 07:00
+                 */
+                end: string;
+                /**
+                 * @description IANA name.
+                 * @example Europe/Berlin
+                 */
+                timezone: string;
+                /** @description Days on which they start; default: all. */
+                days?: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[] | null;
+            } | null;
+            /**
+             * Allow During Quiet
+             * @description Classes of pushes that quiet hours let through, such as `high`.
+             */
+            allow_during_quiet?: ("low" | "normal" | "high")[];
+            /**
+             * Push Text
+             * @description How much a push says: `generic` names neither task nor question, `title` the task, `full` also the question. Expo, Apple and Google can read pushes to phones; those to browsers are encrypted. A project may allow less.
+             * @enum {string}
+             */
+            push_text?: "generic" | "title" | "full";
+            /**
+             * Reminder After Seconds
+             * @description After how many seconds a question that is still open is pushed once more; null: never.
+             */
+            reminder_after_seconds?: number | null;
+        };
+        /**
+         * AnswerIn
+         * @description An answer: exactly one of `option_id`, `action` and `text`, by the kind of the question.
+         */
+        AnswerIn: {
+            /**
+             * Digest
+             * @description The question's, as it was shown; another one is refused.
+             */
+            digest?: string | null;
+            /**
+             * Option Id
+             * @description Answers a `permission`.
+             */
+            option_id?: string | null;
+            /**
+             * Action
+             * @description Answers a `form` or a `url`; `cancel` ends what the agent was about to do.
+             * @enum {string|null}
+             */
+            action?: "accept" | "decline" | "cancel" | null;
+            /**
+             * Content
+             * @description With `accept`: the fields of a `form`, by its `schema`.
+             */
+            content?: Record<string, never> | null;
+            /**
+             * Text
+             * @description Answers a `message`.
+             */
+            text?: string | null;
+            /**
+             * Custom Input
+             * @description A note to the agent, with `option_id`.
+             */
+            custom_input?: string | null;
+        };
+        /**
+         * SnoozeIn
+         * @description How long the caller wants no notices of a question: one of the two.
+         */
+        SnoozeIn: {
+            /**
+             * Until
+             * Format: date-time
+             * @description At most 24 hours ahead.
+             */
+            until?: string | null;
+            /**
+             * Seconds
+             * @description From now on.
+             */
+            seconds?: number | null;
+        };
+        /**
+         * ActionIn
+         * @description An answer by an action token; one that names an option needs nothing.
+         */
+        ActionIn: {
+            /**
+             * Digest
+             * @description The question's, as it was shown; another one is refused.
+             */
+            digest?: string | null;
+            /**
+             * Option Id
+             * @description Answers a `permission`.
+             */
+            option_id?: string | null;
+            /**
+             * Action
+             * @description Answers a `form` or a `url`; `cancel` ends what the agent was about to do.
+             * @enum {string|null}
+             */
+            action?: "accept" | "decline" | "cancel" | null;
+            /**
+             * Content
+             * @description With `accept`: the fields of a `form`, by its `schema`.
+             */
+            content?: Record<string, never> | null;
+            /**
+             * Text
+             * @description Answers a `message`.
+             */
+            text?: string | null;
+            /**
+             * Custom Input
+             * @description A note to the agent, with `option_id`.
+             */
+            custom_input?: string | null;
+        };
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
+}
+export type $defs = Record<string, never>;
+export interface operations {
+    tasks_presence_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PresenceIn"];
+            };
+        };
+        responses: {
+            /** @description The device counts as watching. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_presence_destroy: {
+        parameters: {
+            query?: {
+                /** @description Id of the device, as its registration answered it. The body goes before. */
+                device_id?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PresenceLeaveIn"];
+            };
+        };
+        responses: {
+            /** @description The device does not count as watching. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_list: {
+        parameters: {
+            query?: {
+                /** @description `true`: only archived ones, `all`: both. */
+                archived?: "false" | "true" | "all";
+                /** @description Id of the user who created it. */
+                created_by?: number;
+                /** @description Only internal tasks; for staff, ignored for others. */
+                internal?: boolean;
+                /** @description Owner part of the repository, any case. */
+                organization?: string;
+                /** @description What the task came from. */
+                origin_product?: string;
+                /** @description `organization/repository`, or the name alone; any case. */
+                repository?: string;
+                /** @description Text in title or description, or a task number (`TES-12`, `12`). */
+                search?: string;
+                /** @description Tasks with a run in this stage. */
+                stage?: string;
+                /** @description Status of the latest run. */
+                status?: "not_started" | "queued" | "in_progress" | "completed" | "failed" | "cancelled";
+                /** @description Page size. More than 100 is 100; what is no positive number is the default. */
+                limit?: number;
+                /** @description How many to skip. What is no positive number is 0. */
+                offset?: number;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of tasks. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": 1,
+                     *       "next": null,
+                     *       "previous": null,
+                     *       "results": [
+                     *         {
+                     *           "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *           "task_number": 12,
+                     *           "slug": "TES-12",
+                     *           "title": "Say hello",
+                     *           "title_manually_set": true,
+                     *           "description": "Give the repository a page that says hello.",
+                     *           "origin_product": "user_created",
+                     *           "repository": "taskbeacon/taskbeacon",
+                     *           "github_integration": null,
+                     *           "github_user_integration": null,
+                     *           "signal_report": null,
+                     *           "json_schema": null,
+                     *           "internal": false,
+                     *           "archived": false,
+                     *           "archived_at": null,
+                     *           "latest_run": {
+                     *             "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *             "task": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *             "stage": null,
+                     *             "branch": null,
+                     *             "status": "completed",
+                     *             "environment": "cloud",
+                     *             "runtime_adapter": "claude",
+                     *             "provider": "anthropic",
+                     *             "model": "claude-sonnet-5",
+                     *             "reasoning_effort": "high",
+                     *             "log_url": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
+                     *             "error_message": null,
+                     *             "output": {
+                     *               "head_branch": "taskbeacon/tes-12-8e9f0a1b",
+                     *               "summary": "Done: 2 steps."
+                     *             },
+                     *             "state": {
+                     *               "mode": "background"
+                     *             },
+                     *             "artifacts": [
+                     *               {
+                     *                 "id": "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d",
+                     *                 "name": "changes.patch",
+                     *                 "type": "output",
+                     *                 "source": "agent",
+                     *                 "size": 213,
+                     *                 "content_type": "text/x-patch",
+                     *                 "storage_path": "tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_changes.patch",
+                     *                 "uploaded_at": "2026-03-01T10:00:42.600000+00:00"
+                     *               }
+                     *             ],
+                     *             "created_at": "2026-03-01T10:00:00.123456Z",
+                     *             "updated_at": "2026-03-01T10:00:00.123456Z",
+                     *             "completed_at": "2026-03-01T10:00:00.123456Z"
+                     *           },
+                     *           "created_at": "2026-03-01T10:00:00.123456Z",
+                     *           "updated_at": "2026-03-01T10:00:00.123456Z",
+                     *           "created_by": {
+                     *             "id": 1,
+                     *             "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *             "distinct_id": "f0a1b2c3d4e5",
+                     *             "first_name": "Ada",
+                     *             "last_name": "Example",
+                     *             "email": "ada@example.com",
+                     *             "is_email_verified": true,
+                     *             "hedgehog_config": null,
+                     *             "role_at_organization": null
+                     *           },
+                     *           "ci_prompt": null
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["TaskPage"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A text of yours, new for each wish. The same request with the same key is performed once and answered alike for 24 hours (then with `Idempotent-Replayed: true`). */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["TaskIn"];
+            };
+        };
+        responses: {
+            /** @description The new task. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "task_number": 12,
+                     *       "slug": "TES-12",
+                     *       "title": "Say hello",
+                     *       "title_manually_set": true,
+                     *       "description": "Give the repository a page that says hello.",
+                     *       "origin_product": "user_created",
+                     *       "repository": "taskbeacon/taskbeacon",
+                     *       "github_integration": null,
+                     *       "github_user_integration": null,
+                     *       "signal_report": null,
+                     *       "json_schema": null,
+                     *       "internal": false,
+                     *       "archived": false,
+                     *       "archived_at": null,
+                     *       "latest_run": {
+                     *         "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "task": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "stage": null,
+                     *         "branch": null,
+                     *         "status": "completed",
+                     *         "environment": "cloud",
+                     *         "runtime_adapter": "claude",
+                     *         "provider": "anthropic",
+                     *         "model": "claude-sonnet-5",
+                     *         "reasoning_effort": "high",
+                     *         "log_url": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
+                     *         "error_message": null,
+                     *         "output": {
+                     *           "head_branch": "taskbeacon/tes-12-8e9f0a1b",
+                     *           "summary": "Done: 2 steps."
+                     *         },
+                     *         "state": {
+                     *           "mode": "background"
+                     *         },
+                     *         "artifacts": [
+                     *           {
+                     *             "id": "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d",
+                     *             "name": "changes.patch",
+                     *             "type": "output",
+                     *             "source": "agent",
+                     *             "size": 213,
+                     *             "content_type": "text/x-patch",
+                     *             "storage_path": "tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_changes.patch",
+                     *             "uploaded_at": "2026-03-01T10:00:42.600000+00:00"
+                     *           }
+                     *         ],
+                     *         "created_at": "2026-03-01T10:00:00.123456Z",
+                     *         "updated_at": "2026-03-01T10:00:00.123456Z",
+                     *         "completed_at": "2026-03-01T10:00:00.123456Z"
+                     *       },
+                     *       "created_at": "2026-03-01T10:00:00.123456Z",
+                     *       "updated_at": "2026-03-01T10:00:00.123456Z",
+                     *       "created_by": {
+                     *         "id": 1,
+                     *         "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "distinct_id": "f0a1b2c3d4e5",
+                     *         "first_name": "Ada",
+                     *         "last_name": "Example",
+                     *         "email": "ada@example.com",
+                     *         "is_email_verified": true,
+                     *         "hedgehog_config": null,
+                     *         "role_at_organization": null
+                     *       },
+                     *       "ci_prompt": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["TaskOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The request contradicts the state of what it is about. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_repositories_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The repositories. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "repositories": [
+                     *         "taskbeacon/taskbeacon"
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RepositoriesOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_summaries_create: {
+        parameters: {
+            query?: {
+                /** @description Page size. More than 100 is 100; what is no positive number is the default. */
+                limit?: number;
+                /** @description How many to skip. What is no positive number is 0. */
+                offset?: number;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SummariesIn"];
+            };
+        };
+        responses: {
+            /** @description A page of summaries. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": 1,
+                     *       "next": null,
+                     *       "previous": null,
+                     *       "results": [
+                     *         {
+                     *           "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *           "title": "Say hello",
+                     *           "repository": "taskbeacon/taskbeacon",
+                     *           "created_at": "2026-03-01T10:00:00.123456Z",
+                     *           "updated_at": "2026-03-01T10:00:00.123456Z",
+                     *           "latest_run": {
+                     *             "status": "completed",
+                     *             "environment": "cloud"
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SummaryPage"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The task. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "task_number": 12,
+                     *       "slug": "TES-12",
+                     *       "title": "Say hello",
+                     *       "title_manually_set": true,
+                     *       "description": "Give the repository a page that says hello.",
+                     *       "origin_product": "user_created",
+                     *       "repository": "taskbeacon/taskbeacon",
+                     *       "github_integration": null,
+                     *       "github_user_integration": null,
+                     *       "signal_report": null,
+                     *       "json_schema": null,
+                     *       "internal": false,
+                     *       "archived": false,
+                     *       "archived_at": null,
+                     *       "latest_run": {
+                     *         "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "task": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "stage": null,
+                     *         "branch": null,
+                     *         "status": "completed",
+                     *         "environment": "cloud",
+                     *         "runtime_adapter": "claude",
+                     *         "provider": "anthropic",
+                     *         "model": "claude-sonnet-5",
+                     *         "reasoning_effort": "high",
+                     *         "log_url": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
+                     *         "error_message": null,
+                     *         "output": {
+                     *           "head_branch": "taskbeacon/tes-12-8e9f0a1b",
+                     *           "summary": "Done: 2 steps."
+                     *         },
+                     *         "state": {
+                     *           "mode": "background"
+                     *         },
+                     *         "artifacts": [
+                     *           {
+                     *             "id": "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d",
+                     *             "name": "changes.patch",
+                     *             "type": "output",
+                     *             "source": "agent",
+                     *             "size": 213,
+                     *             "content_type": "text/x-patch",
+                     *             "storage_path": "tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_changes.patch",
+                     *             "uploaded_at": "2026-03-01T10:00:42.600000+00:00"
+                     *           }
+                     *         ],
+                     *         "created_at": "2026-03-01T10:00:00.123456Z",
+                     *         "updated_at": "2026-03-01T10:00:00.123456Z",
+                     *         "completed_at": "2026-03-01T10:00:00.123456Z"
+                     *       },
+                     *       "created_at": "2026-03-01T10:00:00.123456Z",
+                     *       "updated_at": "2026-03-01T10:00:00.123456Z",
+                     *       "created_by": {
+                     *         "id": 1,
+                     *         "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "distinct_id": "f0a1b2c3d4e5",
+                     *         "first_name": "Ada",
+                     *         "last_name": "Example",
+                     *         "email": "ada@example.com",
+                     *         "is_email_verified": true,
+                     *         "hedgehog_config": null,
+                     *         "role_at_organization": null
+                     *       },
+                     *       "ci_prompt": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["TaskOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["TaskIn"];
+            };
+        };
+        responses: {
+            /** @description The task as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "task_number": 12,
+                     *       "slug": "TES-12",
+                     *       "title": "Say hello",
+                     *       "title_manually_set": true,
+                     *       "description": "Give the repository a page that says hello.",
+                     *       "origin_product": "user_created",
+                     *       "repository": "taskbeacon/taskbeacon",
+                     *       "github_integration": null,
+                     *       "github_user_integration": null,
+                     *       "signal_report": null,
+                     *       "json_schema": null,
+                     *       "internal": false,
+                     *       "archived": false,
+                     *       "archived_at": null,
+                     *       "latest_run": {
+                     *         "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "task": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "stage": null,
+                     *         "branch": null,
+                     *         "status": "completed",
+                     *         "environment": "cloud",
+                     *         "runtime_adapter": "claude",
+                     *         "provider": "anthropic",
+                     *         "model": "claude-sonnet-5",
+                     *         "reasoning_effort": "high",
+                     *         "log_url": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
+                     *         "error_message": null,
+                     *         "output": {
+                     *           "head_branch": "taskbeacon/tes-12-8e9f0a1b",
+                     *           "summary": "Done: 2 steps."
+                     *         },
+                     *         "state": {
+                     *           "mode": "background"
+                     *         },
+                     *         "artifacts": [
+                     *           {
+                     *             "id": "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d",
+                     *             "name": "changes.patch",
+                     *             "type": "output",
+                     *             "source": "agent",
+                     *             "size": 213,
+                     *             "content_type": "text/x-patch",
+                     *             "storage_path": "tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_changes.patch",
+                     *             "uploaded_at": "2026-03-01T10:00:42.600000+00:00"
+                     *           }
+                     *         ],
+                     *         "created_at": "2026-03-01T10:00:00.123456Z",
+                     *         "updated_at": "2026-03-01T10:00:00.123456Z",
+                     *         "completed_at": "2026-03-01T10:00:00.123456Z"
+                     *       },
+                     *       "created_at": "2026-03-01T10:00:00.123456Z",
+                     *       "updated_at": "2026-03-01T10:00:00.123456Z",
+                     *       "created_by": {
+                     *         "id": 1,
+                     *         "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "distinct_id": "f0a1b2c3d4e5",
+                     *         "first_name": "Ada",
+                     *         "last_name": "Example",
+                     *         "email": "ada@example.com",
+                     *         "is_email_verified": true,
+                     *         "hedgehog_config": null,
+                     *         "role_at_organization": null
+                     *       },
+                     *       "ci_prompt": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["TaskOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone; the answer is empty. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_partial_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["TaskIn"];
+            };
+        };
+        responses: {
+            /** @description The task as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "task_number": 12,
+                     *       "slug": "TES-12",
+                     *       "title": "Say hello",
+                     *       "title_manually_set": true,
+                     *       "description": "Give the repository a page that says hello.",
+                     *       "origin_product": "user_created",
+                     *       "repository": "taskbeacon/taskbeacon",
+                     *       "github_integration": null,
+                     *       "github_user_integration": null,
+                     *       "signal_report": null,
+                     *       "json_schema": null,
+                     *       "internal": false,
+                     *       "archived": false,
+                     *       "archived_at": null,
+                     *       "latest_run": {
+                     *         "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "task": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "stage": null,
+                     *         "branch": null,
+                     *         "status": "completed",
+                     *         "environment": "cloud",
+                     *         "runtime_adapter": "claude",
+                     *         "provider": "anthropic",
+                     *         "model": "claude-sonnet-5",
+                     *         "reasoning_effort": "high",
+                     *         "log_url": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
+                     *         "error_message": null,
+                     *         "output": {
+                     *           "head_branch": "taskbeacon/tes-12-8e9f0a1b",
+                     *           "summary": "Done: 2 steps."
+                     *         },
+                     *         "state": {
+                     *           "mode": "background"
+                     *         },
+                     *         "artifacts": [
+                     *           {
+                     *             "id": "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d",
+                     *             "name": "changes.patch",
+                     *             "type": "output",
+                     *             "source": "agent",
+                     *             "size": 213,
+                     *             "content_type": "text/x-patch",
+                     *             "storage_path": "tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_changes.patch",
+                     *             "uploaded_at": "2026-03-01T10:00:42.600000+00:00"
+                     *           }
+                     *         ],
+                     *         "created_at": "2026-03-01T10:00:00.123456Z",
+                     *         "updated_at": "2026-03-01T10:00:00.123456Z",
+                     *         "completed_at": "2026-03-01T10:00:00.123456Z"
+                     *       },
+                     *       "created_at": "2026-03-01T10:00:00.123456Z",
+                     *       "updated_at": "2026-03-01T10:00:00.123456Z",
+                     *       "created_by": {
+                     *         "id": 1,
+                     *         "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "distinct_id": "f0a1b2c3d4e5",
+                     *         "first_name": "Ada",
+                     *         "last_name": "Example",
+                     *         "email": "ada@example.com",
+                     *         "is_email_verified": true,
+                     *         "hedgehog_config": null,
+                     *         "role_at_organization": null
+                     *       },
+                     *       "ci_prompt": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["TaskOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_run_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A text of yours, new for each wish. The same request with the same key is performed once and answered alike for 24 hours (then with `Idempotent-Replayed: true`). */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RunIn"];
+            };
+        };
+        responses: {
+            /** @description The task; its `latest_run` is the new run. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "task_number": 12,
+                     *       "slug": "TES-12",
+                     *       "title": "Say hello",
+                     *       "title_manually_set": true,
+                     *       "description": "Give the repository a page that says hello.",
+                     *       "origin_product": "user_created",
+                     *       "repository": "taskbeacon/taskbeacon",
+                     *       "github_integration": null,
+                     *       "github_user_integration": null,
+                     *       "signal_report": null,
+                     *       "json_schema": null,
+                     *       "internal": false,
+                     *       "archived": false,
+                     *       "archived_at": null,
+                     *       "latest_run": {
+                     *         "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "task": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "stage": null,
+                     *         "branch": null,
+                     *         "status": "completed",
+                     *         "environment": "cloud",
+                     *         "runtime_adapter": "claude",
+                     *         "provider": "anthropic",
+                     *         "model": "claude-sonnet-5",
+                     *         "reasoning_effort": "high",
+                     *         "log_url": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
+                     *         "error_message": null,
+                     *         "output": {
+                     *           "head_branch": "taskbeacon/tes-12-8e9f0a1b",
+                     *           "summary": "Done: 2 steps."
+                     *         },
+                     *         "state": {
+                     *           "mode": "background"
+                     *         },
+                     *         "artifacts": [
+                     *           {
+                     *             "id": "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d",
+                     *             "name": "changes.patch",
+                     *             "type": "output",
+                     *             "source": "agent",
+                     *             "size": 213,
+                     *             "content_type": "text/x-patch",
+                     *             "storage_path": "tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_changes.patch",
+                     *             "uploaded_at": "2026-03-01T10:00:42.600000+00:00"
+                     *           }
+                     *         ],
+                     *         "created_at": "2026-03-01T10:00:00.123456Z",
+                     *         "updated_at": "2026-03-01T10:00:00.123456Z",
+                     *         "completed_at": "2026-03-01T10:00:00.123456Z"
+                     *       },
+                     *       "created_at": "2026-03-01T10:00:00.123456Z",
+                     *       "updated_at": "2026-03-01T10:00:00.123456Z",
+                     *       "created_by": {
+                     *         "id": 1,
+                     *         "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "distinct_id": "f0a1b2c3d4e5",
+                     *         "first_name": "Ada",
+                     *         "last_name": "Example",
+                     *         "email": "ada@example.com",
+                     *         "is_email_verified": true,
+                     *         "hedgehog_config": null,
+                     *         "role_at_organization": null
+                     *       },
+                     *       "ci_prompt": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["TaskOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["RunRefusedOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The request contradicts the state of what it is about. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up, and `Retry-After` says for how many seconds; or the project is over its usage limit. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["UsageLimitOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_runs_list: {
+        parameters: {
+            query?: {
+                /** @description Page size. More than 100 is 100; what is no positive number is the default. */
+                limit?: number;
+                /** @description How many to skip. What is no positive number is 0. */
+                offset?: number;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of runs. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": 1,
+                     *       "next": null,
+                     *       "previous": null,
+                     *       "results": [
+                     *         {
+                     *           "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *           "task": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *           "stage": null,
+                     *           "branch": null,
+                     *           "status": "completed",
+                     *           "environment": "cloud",
+                     *           "runtime_adapter": "claude",
+                     *           "provider": "anthropic",
+                     *           "model": "claude-sonnet-5",
+                     *           "reasoning_effort": "high",
+                     *           "log_url": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
+                     *           "error_message": null,
+                     *           "output": {
+                     *             "head_branch": "taskbeacon/tes-12-8e9f0a1b",
+                     *             "summary": "Done: 2 steps."
+                     *           },
+                     *           "state": {
+                     *             "mode": "background"
+                     *           },
+                     *           "artifacts": [
+                     *             {
+                     *               "id": "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d",
+                     *               "name": "changes.patch",
+                     *               "type": "output",
+                     *               "source": "agent",
+                     *               "size": 213,
+                     *               "content_type": "text/x-patch",
+                     *               "storage_path": "tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_changes.patch",
+                     *               "uploaded_at": "2026-03-01T10:00:42.600000+00:00"
+                     *             }
+                     *           ],
+                     *           "created_at": "2026-03-01T10:00:00.123456Z",
+                     *           "updated_at": "2026-03-01T10:00:00.123456Z",
+                     *           "completed_at": "2026-03-01T10:00:00.123456Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RunPage"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_runs_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A text of yours, new for each wish. The same request with the same key is performed once and answered alike for 24 hours (then with `Idempotent-Replayed: true`). */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RunCreateIn"];
+            };
+        };
+        responses: {
+            /** @description The new run. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "task": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "stage": null,
+                     *       "branch": null,
+                     *       "status": "completed",
+                     *       "environment": "cloud",
+                     *       "runtime_adapter": "claude",
+                     *       "provider": "anthropic",
+                     *       "model": "claude-sonnet-5",
+                     *       "reasoning_effort": "high",
+                     *       "log_url": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
+                     *       "error_message": null,
+                     *       "output": {
+                     *         "head_branch": "taskbeacon/tes-12-8e9f0a1b",
+                     *         "summary": "Done: 2 steps."
+                     *       },
+                     *       "state": {
+                     *         "mode": "background"
+                     *       },
+                     *       "artifacts": [
+                     *         {
+                     *           "id": "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d",
+                     *           "name": "changes.patch",
+                     *           "type": "output",
+                     *           "source": "agent",
+                     *           "size": 213,
+                     *           "content_type": "text/x-patch",
+                     *           "storage_path": "tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_changes.patch",
+                     *           "uploaded_at": "2026-03-01T10:00:42.600000+00:00"
+                     *         }
+                     *       ],
+                     *       "created_at": "2026-03-01T10:00:00.123456Z",
+                     *       "updated_at": "2026-03-01T10:00:00.123456Z",
+                     *       "completed_at": "2026-03-01T10:00:00.123456Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RunOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["RunRefusedOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The request contradicts the state of what it is about. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up, and `Retry-After` says for how many seconds; or the project is over its usage limit. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["UsageLimitOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_runs_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+                /** @description Id of a run of that task. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The run. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "task": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "stage": null,
+                     *       "branch": null,
+                     *       "status": "completed",
+                     *       "environment": "cloud",
+                     *       "runtime_adapter": "claude",
+                     *       "provider": "anthropic",
+                     *       "model": "claude-sonnet-5",
+                     *       "reasoning_effort": "high",
+                     *       "log_url": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
+                     *       "error_message": null,
+                     *       "output": {
+                     *         "head_branch": "taskbeacon/tes-12-8e9f0a1b",
+                     *         "summary": "Done: 2 steps."
+                     *       },
+                     *       "state": {
+                     *         "mode": "background"
+                     *       },
+                     *       "artifacts": [
+                     *         {
+                     *           "id": "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d",
+                     *           "name": "changes.patch",
+                     *           "type": "output",
+                     *           "source": "agent",
+                     *           "size": 213,
+                     *           "content_type": "text/x-patch",
+                     *           "storage_path": "tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_changes.patch",
+                     *           "uploaded_at": "2026-03-01T10:00:42.600000+00:00"
+                     *         }
+                     *       ],
+                     *       "created_at": "2026-03-01T10:00:00.123456Z",
+                     *       "updated_at": "2026-03-01T10:00:00.123456Z",
+                     *       "completed_at": "2026-03-01T10:00:00.123456Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RunOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_runs_partial_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+                /** @description Id of a run of that task. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RunUpdateIn"];
+            };
+        };
+        responses: {
+            /** @description The run as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "task": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "stage": null,
+                     *       "branch": null,
+                     *       "status": "completed",
+                     *       "environment": "cloud",
+                     *       "runtime_adapter": "claude",
+                     *       "provider": "anthropic",
+                     *       "model": "claude-sonnet-5",
+                     *       "reasoning_effort": "high",
+                     *       "log_url": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
+                     *       "error_message": null,
+                     *       "output": {
+                     *         "head_branch": "taskbeacon/tes-12-8e9f0a1b",
+                     *         "summary": "Done: 2 steps."
+                     *       },
+                     *       "state": {
+                     *         "mode": "background"
+                     *       },
+                     *       "artifacts": [
+                     *         {
+                     *           "id": "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d",
+                     *           "name": "changes.patch",
+                     *           "type": "output",
+                     *           "source": "agent",
+                     *           "size": 213,
+                     *           "content_type": "text/x-patch",
+                     *           "storage_path": "tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_changes.patch",
+                     *           "uploaded_at": "2026-03-01T10:00:42.600000+00:00"
+                     *         }
+                     *       ],
+                     *       "created_at": "2026-03-01T10:00:00.123456Z",
+                     *       "updated_at": "2026-03-01T10:00:00.123456Z",
+                     *       "completed_at": "2026-03-01T10:00:00.123456Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RunOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["StateRefusedOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up, and `Retry-After` says for how many seconds; or the project is over its usage limit. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["UsageLimitOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_runs_set_output_partial_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+                /** @description Id of a run of that task. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SetOutputIn"];
+            };
+        };
+        responses: {
+            /** @description The run as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "task": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "stage": null,
+                     *       "branch": null,
+                     *       "status": "completed",
+                     *       "environment": "cloud",
+                     *       "runtime_adapter": "claude",
+                     *       "provider": "anthropic",
+                     *       "model": "claude-sonnet-5",
+                     *       "reasoning_effort": "high",
+                     *       "log_url": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
+                     *       "error_message": null,
+                     *       "output": {
+                     *         "head_branch": "taskbeacon/tes-12-8e9f0a1b",
+                     *         "summary": "Done: 2 steps."
+                     *       },
+                     *       "state": {
+                     *         "mode": "background"
+                     *       },
+                     *       "artifacts": [
+                     *         {
+                     *           "id": "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d",
+                     *           "name": "changes.patch",
+                     *           "type": "output",
+                     *           "source": "agent",
+                     *           "size": 213,
+                     *           "content_type": "text/x-patch",
+                     *           "storage_path": "tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_changes.patch",
+                     *           "uploaded_at": "2026-03-01T10:00:42.600000+00:00"
+                     *         }
+                     *       ],
+                     *       "created_at": "2026-03-01T10:00:00.123456Z",
+                     *       "updated_at": "2026-03-01T10:00:00.123456Z",
+                     *       "completed_at": "2026-03-01T10:00:00.123456Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RunOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["StateRefusedOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_runs_start_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+                /** @description Id of a run of that task. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["StartIn"];
+            };
+        };
+        responses: {
+            /** @description The task. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "task_number": 12,
+                     *       "slug": "TES-12",
+                     *       "title": "Say hello",
+                     *       "title_manually_set": true,
+                     *       "description": "Give the repository a page that says hello.",
+                     *       "origin_product": "user_created",
+                     *       "repository": "taskbeacon/taskbeacon",
+                     *       "github_integration": null,
+                     *       "github_user_integration": null,
+                     *       "signal_report": null,
+                     *       "json_schema": null,
+                     *       "internal": false,
+                     *       "archived": false,
+                     *       "archived_at": null,
+                     *       "latest_run": {
+                     *         "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "task": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "stage": null,
+                     *         "branch": null,
+                     *         "status": "completed",
+                     *         "environment": "cloud",
+                     *         "runtime_adapter": "claude",
+                     *         "provider": "anthropic",
+                     *         "model": "claude-sonnet-5",
+                     *         "reasoning_effort": "high",
+                     *         "log_url": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
+                     *         "error_message": null,
+                     *         "output": {
+                     *           "head_branch": "taskbeacon/tes-12-8e9f0a1b",
+                     *           "summary": "Done: 2 steps."
+                     *         },
+                     *         "state": {
+                     *           "mode": "background"
+                     *         },
+                     *         "artifacts": [
+                     *           {
+                     *             "id": "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d",
+                     *             "name": "changes.patch",
+                     *             "type": "output",
+                     *             "source": "agent",
+                     *             "size": 213,
+                     *             "content_type": "text/x-patch",
+                     *             "storage_path": "tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_changes.patch",
+                     *             "uploaded_at": "2026-03-01T10:00:42.600000+00:00"
+                     *           }
+                     *         ],
+                     *         "created_at": "2026-03-01T10:00:00.123456Z",
+                     *         "updated_at": "2026-03-01T10:00:00.123456Z",
+                     *         "completed_at": "2026-03-01T10:00:00.123456Z"
+                     *       },
+                     *       "created_at": "2026-03-01T10:00:00.123456Z",
+                     *       "updated_at": "2026-03-01T10:00:00.123456Z",
+                     *       "created_by": {
+                     *         "id": 1,
+                     *         "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "distinct_id": "f0a1b2c3d4e5",
+                     *         "first_name": "Ada",
+                     *         "last_name": "Example",
+                     *         "email": "ada@example.com",
+                     *         "is_email_verified": true,
+                     *         "hedgehog_config": null,
+                     *         "role_at_organization": null
+                     *       },
+                     *       "ci_prompt": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["TaskOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["StateRefusedOut"] | components["schemas"]["RunRefusedOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up, and `Retry-After` says for how many seconds; or the project is over its usage limit. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["UsageLimitOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_runs_resume_in_cloud_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+                /** @description Id of a run of that task. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The run, queued. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "task": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "stage": null,
+                     *       "branch": null,
+                     *       "status": "completed",
+                     *       "environment": "cloud",
+                     *       "runtime_adapter": "claude",
+                     *       "provider": "anthropic",
+                     *       "model": "claude-sonnet-5",
+                     *       "reasoning_effort": "high",
+                     *       "log_url": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
+                     *       "error_message": null,
+                     *       "output": {
+                     *         "head_branch": "taskbeacon/tes-12-8e9f0a1b",
+                     *         "summary": "Done: 2 steps."
+                     *       },
+                     *       "state": {
+                     *         "mode": "background"
+                     *       },
+                     *       "artifacts": [
+                     *         {
+                     *           "id": "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d",
+                     *           "name": "changes.patch",
+                     *           "type": "output",
+                     *           "source": "agent",
+                     *           "size": 213,
+                     *           "content_type": "text/x-patch",
+                     *           "storage_path": "tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_changes.patch",
+                     *           "uploaded_at": "2026-03-01T10:00:42.600000+00:00"
+                     *         }
+                     *       ],
+                     *       "created_at": "2026-03-01T10:00:00.123456Z",
+                     *       "updated_at": "2026-03-01T10:00:00.123456Z",
+                     *       "completed_at": "2026-03-01T10:00:00.123456Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RunOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["StateRefusedOut"] | components["schemas"]["RunRefusedOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up, and `Retry-After` says for how many seconds; or the project is over its usage limit. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["UsageLimitOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_runs_connection_token_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+                /** @description Id of a run of that task. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The token. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "token": "eyJhbGciOiJSUzI1NiJ9.…"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ConnectionTokenOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_runs_append_log_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+                /** @description Id of a run of that task. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AppendIn"];
+            };
+        };
+        responses: {
+            /** @description The run. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "task": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "stage": null,
+                     *       "branch": null,
+                     *       "status": "completed",
+                     *       "environment": "cloud",
+                     *       "runtime_adapter": "claude",
+                     *       "provider": "anthropic",
+                     *       "model": "claude-sonnet-5",
+                     *       "reasoning_effort": "high",
+                     *       "log_url": "https://storage.example.com/taskbeacon/tasks/logs/run.jsonl?X-Amz-Expires=3600",
+                     *       "error_message": null,
+                     *       "output": {
+                     *         "head_branch": "taskbeacon/tes-12-8e9f0a1b",
+                     *         "summary": "Done: 2 steps."
+                     *       },
+                     *       "state": {
+                     *         "mode": "background"
+                     *       },
+                     *       "artifacts": [
+                     *         {
+                     *           "id": "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d",
+                     *           "name": "changes.patch",
+                     *           "type": "output",
+                     *           "source": "agent",
+                     *           "size": 213,
+                     *           "content_type": "text/x-patch",
+                     *           "storage_path": "tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_changes.patch",
+                     *           "uploaded_at": "2026-03-01T10:00:42.600000+00:00"
+                     *         }
+                     *       ],
+                     *       "created_at": "2026-03-01T10:00:00.123456Z",
+                     *       "updated_at": "2026-03-01T10:00:00.123456Z",
+                     *       "completed_at": "2026-03-01T10:00:00.123456Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RunOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_runs_relay_message_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+                /** @description Id of a run of that task. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RelayIn"];
+            };
+        };
+        responses: {
+            /** @description What became of it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "skipped"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RelayOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["StateRefusedOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_runs_logs_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+                /** @description Id of a run of that task. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The log, one JSON object a line. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example {"type":"notification","timestamp":"2026-03-01T10:00:07.250Z","notification":{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":"s1","update":{"sessionUpdate":"agent_message","content":{"type":"text","text":"The page says hello now."}}}}} */
+                    "text/plain": string;
+                    /** @example {"type":"notification","timestamp":"2026-03-01T10:00:07.250Z","notification":{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":"s1","update":{"sessionUpdate":"agent_message","content":{"type":"text","text":"The page says hello now."}}}}} */
+                    "application/jsonl": string;
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_runs_session_logs_retrieve: {
+        parameters: {
+            query?: {
+                /** @description Only entries with a later `timestamp`. */
+                after?: string;
+                /** @description Comma list; only entries with one of these notification methods. */
+                event_types?: string;
+                /** @description Comma list; no entries with these methods. */
+                exclude_types?: string;
+                /** @description How many entries at most. */
+                limit?: number;
+                /** @description How many matching entries to skip. */
+                offset?: number;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+                /** @description Id of a run of that task. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of entries, oldest first. */
+            200: {
+                headers: {
+                    /** @description Entries of the log. */
+                    "X-Total-Count"?: number;
+                    /** @description Entries that the filters leave. */
+                    "X-Matching-Count"?: number;
+                    /** @description The same. */
+                    "X-Filtered-Count"?: number;
+                    /** @description `true` if matching entries follow: go on with `offset` + what you got. */
+                    "X-Has-More"?: "true" | "false";
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "type": "notification",
+                     *         "timestamp": "2026-03-01T10:00:07.250Z",
+                     *         "notification": {
+                     *           "jsonrpc": "2.0",
+                     *           "method": "session/update",
+                     *           "params": {
+                     *             "sessionId": "s1",
+                     *             "update": {
+                     *               "sessionUpdate": "agent_message",
+                     *               "content": {
+                     *                 "type": "text",
+                     *                 "text": "The page says hello now."
+                     *               }
+                     *             }
+                     *           }
+                     *         }
+                     *       }
+                     *     ]
+                     */
+                    "application/json": {
+                        [key: string]: unknown;
+                    }[];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_runs_stream_retrieve: {
+        parameters: {
+            query?: {
+                /** @description `latest`: only what happens from now on. Otherwise from the beginning. */
+                start?: string;
+                /** @description The same as `Last-Event-ID`, where no header can be set. The header goes before. */
+                last_event_id?: string;
+                /** @description One of the caller's devices, as its registration answered it: it counts as watching the task while the stream is open, and gets no pushes about it. */
+                device_id?: string;
+            };
+            header?: {
+                /** @description The id of the last event that the client has; it gets what came after it. Browsers send it. */
+                "Last-Event-ID"?: string | null;
+            };
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+                /** @description Id of a run of that task. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Server-sent events, until the run is over. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example id: 1772359200123-7
+                     *     data: {"type":"notification","timestamp":"2026-03-01T10:00:07.250Z","notification":{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":"s1","update":{"sessionUpdate":"agent_message","content":{"type":"text","text":"The page says hello now."}}}}}
+                     */
+                    "text/event-stream": string;
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_runs_event_stream_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+                /** @description Id of a run of that task. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        /** @description Lines of JSON, each `{"seq": n, "event": {…}}`, numbered from 1. Nothing: asks for the position. A last line `{"type": "_posthog/stream_complete", "final_seq": n}` says that there are no more. */
+        requestBody?: {
+            content: {
+                "application/x-ndjson": string;
+            };
+        };
+        responses: {
+            /** @description How far the events are taken. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "last_accepted_seq": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PositionOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["StateRefusedOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An event before these was not taken: go on behind this number. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PositionOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_runs_command_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A text of yours, new for each wish. The same request with the same key is performed once and answered alike for 24 hours (then with `Idempotent-Replayed: true`). */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+                /** @description Id of a run of that task. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CommandIn"];
+            };
+        };
+        responses: {
+            /** @description The JSON-RPC response: `result`, or `error` where the command was not taken. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "jsonrpc": "2.0",
+                     *       "result": {
+                     *         "queued": true
+                     *       },
+                     *       "id": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["CommandOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["StateRefusedOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The request contradicts the state of what it is about. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_staged_artifacts_prepare_upload_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PrepareIn"];
+            };
+        };
+        responses: {
+            /** @description A signed form for each file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "artifacts": [
+                     *         {
+                     *           "id": "9c1f2e3d4b5a69788796a5b4c3d2e1f0",
+                     *           "name": "screenshot.png",
+                     *           "type": "user_attachment",
+                     *           "source": "",
+                     *           "size": 48213,
+                     *           "content_type": "image/png",
+                     *           "storage_path": "tasks/artifacts/team_1/task_019ca8a6/staged/9c1f2e3d/screenshot.png",
+                     *           "expires_in": 3600,
+                     *           "presigned_post": {
+                     *             "url": "https://storage.example.com/taskbeacon",
+                     *             "fields": {
+                     *               "key": "tasks/artifacts/screenshot.png",
+                     *               "policy": "eyJl…"
+                     *             }
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PreparedPage"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["StateRefusedOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_staged_artifacts_finalize_upload_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FinalizeIn"];
+            };
+        };
+        responses: {
+            /** @description The files, as they are stored. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "artifacts": [
+                     *         {
+                     *           "id": "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d",
+                     *           "name": "changes.patch",
+                     *           "type": "output",
+                     *           "source": "agent",
+                     *           "size": 213,
+                     *           "content_type": "text/x-patch",
+                     *           "storage_path": "tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_changes.patch",
+                     *           "uploaded_at": "2026-03-01T10:00:42.600000+00:00"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ArtifactsOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["StateRefusedOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_runs_artifacts_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+                /** @description Id of a run of that task. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InlineIn"];
+            };
+        };
+        responses: {
+            /** @description All files of the run. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "artifacts": [
+                     *         {
+                     *           "id": "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d",
+                     *           "name": "changes.patch",
+                     *           "type": "output",
+                     *           "source": "agent",
+                     *           "size": 213,
+                     *           "content_type": "text/x-patch",
+                     *           "storage_path": "tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_changes.patch",
+                     *           "uploaded_at": "2026-03-01T10:00:42.600000+00:00"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ArtifactsOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["StateRefusedOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_runs_artifacts_prepare_upload_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+                /** @description Id of a run of that task. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PrepareIn"];
+            };
+        };
+        responses: {
+            /** @description A signed form for each file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "artifacts": [
+                     *         {
+                     *           "id": "9c1f2e3d4b5a69788796a5b4c3d2e1f0",
+                     *           "name": "screenshot.png",
+                     *           "type": "user_attachment",
+                     *           "source": "",
+                     *           "size": 48213,
+                     *           "content_type": "image/png",
+                     *           "storage_path": "tasks/artifacts/team_1/task_019ca8a6/staged/9c1f2e3d/screenshot.png",
+                     *           "expires_in": 3600,
+                     *           "presigned_post": {
+                     *             "url": "https://storage.example.com/taskbeacon",
+                     *             "fields": {
+                     *               "key": "tasks/artifacts/screenshot.png",
+                     *               "policy": "eyJl…"
+                     *             }
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PreparedPage"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["StateRefusedOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_runs_artifacts_finalize_upload_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+                /** @description Id of a run of that task. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FinalizeIn"];
+            };
+        };
+        responses: {
+            /** @description The files, as they are stored. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "artifacts": [
+                     *         {
+                     *           "id": "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d",
+                     *           "name": "changes.patch",
+                     *           "type": "output",
+                     *           "source": "agent",
+                     *           "size": 213,
+                     *           "content_type": "text/x-patch",
+                     *           "storage_path": "tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_changes.patch",
+                     *           "uploaded_at": "2026-03-01T10:00:42.600000+00:00"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ArtifactsOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["StateRefusedOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_runs_artifacts_presign_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+                /** @description Id of a run of that task. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PathIn"];
+            };
+        };
+        responses: {
+            /** @description The URL. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "url": "https://storage.example.com/taskbeacon/changes.patch?X-Amz-Signature=…",
+                     *       "expires_in": 3600
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SignedUrlOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["StateRefusedOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_runs_artifacts_download_retrieve: {
+        parameters: {
+            query: {
+                /** @description As the prepared artifact named it. */
+                storage_path: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+                /** @description Id of a run of that task. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. `Content-Disposition` names it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": string;
+                };
+            };
+            /** @description The part of the file that `Range` asks for. */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": string;
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["StateRefusedOut"];
+                };
+            };
+            /** @description The file ends before the part that `Range` asks for. */
+            416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_runs_artifacts_download_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+                /** @description Id of a run of that task. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PathIn"];
+            };
+        };
+        responses: {
+            /** @description The file. `Content-Disposition` names it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": string;
+                };
+            };
+            /** @description The part of the file that `Range` asks for. */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": string;
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["StateRefusedOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The file ends before the part that `Range` asks for. */
+            416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    sandbox_environments_list: {
+        parameters: {
+            query?: {
+                /** @description Page size. More than 100 is 100; what is no positive number is the default. */
+                limit?: number;
+                /** @description How many to skip. What is no positive number is 0. */
+                offset?: number;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of environments. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": 1,
+                     *       "next": null,
+                     *       "previous": null,
+                     *       "results": [
+                     *         {
+                     *           "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *           "name": "Web app",
+                     *           "network_access_level": "custom",
+                     *           "allowed_domains": [
+                     *             "registry.npmjs.org"
+                     *           ],
+                     *           "include_default_domains": false,
+                     *           "repositories": [
+                     *             "taskbeacon/taskbeacon"
+                     *           ],
+                     *           "has_environment_variables": true,
+                     *           "environment_variable_keys": [
+                     *             "STAGING_TOKEN"
+                     *           ],
+                     *           "private": false,
+                     *           "internal": false,
+                     *           "effective_domains": [
+                     *             "registry.npmjs.org"
+                     *           ],
+                     *           "created_by": {
+                     *             "id": 1,
+                     *             "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *             "distinct_id": "f0a1b2c3d4e5",
+                     *             "first_name": "Ada",
+                     *             "last_name": "Example",
+                     *             "email": "ada@example.com",
+                     *             "is_email_verified": true,
+                     *             "hedgehog_config": null,
+                     *             "role_at_organization": null
+                     *           },
+                     *           "created_at": "2026-03-01T10:00:00.123456Z",
+                     *           "updated_at": "2026-03-01T10:00:00.123456Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SandboxEnvironmentPage"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    sandbox_environments_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SandboxEnvironmentIn"];
+            };
+        };
+        responses: {
+            /** @description The new environment. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "name": "Web app",
+                     *       "network_access_level": "custom",
+                     *       "allowed_domains": [
+                     *         "registry.npmjs.org"
+                     *       ],
+                     *       "include_default_domains": false,
+                     *       "repositories": [
+                     *         "taskbeacon/taskbeacon"
+                     *       ],
+                     *       "has_environment_variables": true,
+                     *       "environment_variable_keys": [
+                     *         "STAGING_TOKEN"
+                     *       ],
+                     *       "private": false,
+                     *       "internal": false,
+                     *       "effective_domains": [
+                     *         "registry.npmjs.org"
+                     *       ],
+                     *       "created_by": {
+                     *         "id": 1,
+                     *         "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "distinct_id": "f0a1b2c3d4e5",
+                     *         "first_name": "Ada",
+                     *         "last_name": "Example",
+                     *         "email": "ada@example.com",
+                     *         "is_email_verified": true,
+                     *         "hedgehog_config": null,
+                     *         "role_at_organization": null
+                     *       },
+                     *       "created_at": "2026-03-01T10:00:00.123456Z",
+                     *       "updated_at": "2026-03-01T10:00:00.123456Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SandboxEnvironmentOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    sandbox_environments_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the sandbox environment. Another member's private one is not found. */
+                environment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The environment. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "name": "Web app",
+                     *       "network_access_level": "custom",
+                     *       "allowed_domains": [
+                     *         "registry.npmjs.org"
+                     *       ],
+                     *       "include_default_domains": false,
+                     *       "repositories": [
+                     *         "taskbeacon/taskbeacon"
+                     *       ],
+                     *       "has_environment_variables": true,
+                     *       "environment_variable_keys": [
+                     *         "STAGING_TOKEN"
+                     *       ],
+                     *       "private": false,
+                     *       "internal": false,
+                     *       "effective_domains": [
+                     *         "registry.npmjs.org"
+                     *       ],
+                     *       "created_by": {
+                     *         "id": 1,
+                     *         "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "distinct_id": "f0a1b2c3d4e5",
+                     *         "first_name": "Ada",
+                     *         "last_name": "Example",
+                     *         "email": "ada@example.com",
+                     *         "is_email_verified": true,
+                     *         "hedgehog_config": null,
+                     *         "role_at_organization": null
+                     *       },
+                     *       "created_at": "2026-03-01T10:00:00.123456Z",
+                     *       "updated_at": "2026-03-01T10:00:00.123456Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SandboxEnvironmentOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    sandbox_environments_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the sandbox environment. Another member's private one is not found. */
+                environment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone; the answer is empty. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    sandbox_environments_partial_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the sandbox environment. Another member's private one is not found. */
+                environment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SandboxEnvironmentUpdateIn"];
+            };
+        };
+        responses: {
+            /** @description The environment as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "name": "Web app",
+                     *       "network_access_level": "custom",
+                     *       "allowed_domains": [
+                     *         "registry.npmjs.org"
+                     *       ],
+                     *       "include_default_domains": false,
+                     *       "repositories": [
+                     *         "taskbeacon/taskbeacon"
+                     *       ],
+                     *       "has_environment_variables": true,
+                     *       "environment_variable_keys": [
+                     *         "STAGING_TOKEN"
+                     *       ],
+                     *       "private": false,
+                     *       "internal": false,
+                     *       "effective_domains": [
+                     *         "registry.npmjs.org"
+                     *       ],
+                     *       "created_by": {
+                     *         "id": 1,
+                     *         "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "distinct_id": "f0a1b2c3d4e5",
+                     *         "first_name": "Ada",
+                     *         "last_name": "Example",
+                     *         "email": "ada@example.com",
+                     *         "is_email_verified": true,
+                     *         "hedgehog_config": null,
+                     *         "role_at_organization": null
+                     *       },
+                     *       "created_at": "2026-03-01T10:00:00.123456Z",
+                     *       "updated_at": "2026-03-01T10:00:00.123456Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SandboxEnvironmentOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    events_list: {
+        parameters: {
+            query?: {
+                /** @description `next_after` of an earlier answer: only what came later. Absent: from the oldest kept. */
+                after?: string;
+                /** @description Comma list of types, or families such as `run.*`. */
+                type?: string;
+                /** @description Only events of this task. */
+                task_id?: string;
+                /** @description Only events of this run. */
+                run_id?: string;
+                /** @description Page size. More than 100 is 100; what is no positive number is the default. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Events, oldest first, and where to go on. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "results": [
+                     *         {
+                     *           "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *           "seq": 1,
+                     *           "type": "run.completed",
+                     *           "timestamp": "2026-03-01T10:00:00.123456Z",
+                     *           "data": {
+                     *             "project_id": 1,
+                     *             "seq": 3
+                     *           }
+                     *         }
+                     *       ],
+                     *       "next_after": "AAAAAAAAA7oAAAAAAAAAKg",
+                     *       "truncated": true
+                     *     }
+                     */
+                    "application/json": components["schemas"]["EventPage"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    events_stream_retrieve: {
+        parameters: {
+            query?: {
+                /** @description Comma list: `tasks` for the ledger (the default), `run:<id>` for the stream of a run. */
+                topics?: string;
+                /** @description The same as `Last-Event-ID`, where no header can be set. The header goes before. */
+                last_event_id?: string;
+            };
+            header?: {
+                /** @description The id of the last frame that the client has; it gets what came after it. Browsers send it. */
+                "Last-Event-ID"?: string | null;
+            };
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Server-sent events, for 15 minutes. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example id: AAAAAAAAA7oAAAAAAAAAKg
+                     *     data: {"id":"019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40","seq":42,"type":"run.completed","timestamp":"2026-03-01T09:30:00.123456Z","data":{"project_id":1,"task_id":"019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40","seq":3,"url":"/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/","run_id":"019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40","status":"completed"}}
+                     */
+                    "text/event-stream": string;
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    webhook_event_types_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All types, each with the JSON Schema of its body and an example. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "type": "task.created",
+                     *         "description": "A task was created.",
+                     *         "schema": {
+                     *           "$schema": "https://json-schema.org/draft/2020-12/schema",
+                     *           "title": "task.created",
+                     *           "description": "A task was created.",
+                     *           "type": "object",
+                     *           "required": [
+                     *             "type",
+                     *             "timestamp",
+                     *             "data"
+                     *           ],
+                     *           "properties": {
+                     *             "type": {
+                     *               "const": "task.created"
+                     *             },
+                     *             "timestamp": {
+                     *               "type": "string",
+                     *               "format": "date-time"
+                     *             },
+                     *             "data": {
+                     *               "type": "object",
+                     *               "required": [
+                     *                 "project_id",
+                     *                 "seq",
+                     *                 "task_id",
+                     *                 "url"
+                     *               ],
+                     *               "properties": {
+                     *                 "project_id": {
+                     *                   "type": "integer"
+                     *                 },
+                     *                 "task_id": {
+                     *                   "type": "string",
+                     *                   "format": "uuid"
+                     *                 },
+                     *                 "seq": {
+                     *                   "type": "integer",
+                     *                   "minimum": 1,
+                     *                   "description": "Counts the events of the run, else of the task."
+                     *                 },
+                     *                 "url": {
+                     *                   "type": "string",
+                     *                   "description": "Where people see the task; a path of the API if nothing is configured."
+                     *                 },
+                     *                 "task": {
+                     *                   "type": "object",
+                     *                   "description": "Full bodies: the task as `GET` answered then."
+                     *                 },
+                     *                 "truncated": {
+                     *                   "const": true,
+                     *                   "description": "A full body was wanted, and is too large or not there: read the task."
+                     *                 }
+                     *               }
+                     *             }
+                     *           }
+                     *         },
+                     *         "example": {
+                     *           "type": "task.created",
+                     *           "timestamp": "2026-03-01T09:30:00.123456Z",
+                     *           "data": {
+                     *             "project_id": 1,
+                     *             "task_id": "019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40",
+                     *             "seq": 3,
+                     *             "url": "/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/"
+                     *           }
+                     *         },
+                     *         "since": "0.1.0"
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["EventTypeOut"][];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    webhook_endpoints_list: {
+        parameters: {
+            query?: {
+                /** @description Page size. More than 100 is 100; what is no positive number is the default. */
+                limit?: number;
+                /** @description How many to skip. What is no positive number is 0. */
+                offset?: number;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of endpoints. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": 1,
+                     *       "next": null,
+                     *       "previous": null,
+                     *       "results": [
+                     *         {
+                     *           "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *           "url": "https://hooks.example.com/taskbeacon",
+                     *           "event_types": [
+                     *             "run.completed",
+                     *             "question.*"
+                     *           ],
+                     *           "description": "Our chat",
+                     *           "payload": "thin",
+                     *           "task_filter": null,
+                     *           "enabled": true,
+                     *           "disabled_reason": null,
+                     *           "created_at": "2026-03-01T10:00:00.123456Z",
+                     *           "created_by": {
+                     *             "id": 1,
+                     *             "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *             "distinct_id": "f0a1b2c3d4e5",
+                     *             "first_name": "Ada",
+                     *             "last_name": "Example",
+                     *             "email": "ada@example.com",
+                     *             "is_email_verified": true,
+                     *             "hedgehog_config": null,
+                     *             "role_at_organization": null
+                     *           },
+                     *           "last_success_at": "2026-03-01T10:00:00.123456Z",
+                     *           "last_failure_at": "2026-03-01T10:00:00.123456Z",
+                     *           "consecutive_failures": 0,
+                     *           "secret_hint": "Zm8="
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["EndpointPage"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    webhook_endpoints_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EndpointIn"];
+            };
+        };
+        responses: {
+            /** @description The new endpoint with its secret, which is not shown again. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "url": "https://hooks.example.com/taskbeacon",
+                     *       "event_types": [
+                     *         "run.completed",
+                     *         "question.*"
+                     *       ],
+                     *       "description": "Our chat",
+                     *       "payload": "thin",
+                     *       "task_filter": null,
+                     *       "enabled": true,
+                     *       "disabled_reason": null,
+                     *       "created_at": "2026-03-01T10:00:00.123456Z",
+                     *       "created_by": {
+                     *         "id": 1,
+                     *         "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "distinct_id": "f0a1b2c3d4e5",
+                     *         "first_name": "Ada",
+                     *         "last_name": "Example",
+                     *         "email": "ada@example.com",
+                     *         "is_email_verified": true,
+                     *         "hedgehog_config": null,
+                     *         "role_at_organization": null
+                     *       },
+                     *       "last_success_at": "2026-03-01T10:00:00.123456Z",
+                     *       "last_failure_at": "2026-03-01T10:00:00.123456Z",
+                     *       "consecutive_failures": 0,
+                     *       "secret_hint": "Zm8=",
+                     *       "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKY0="
+                     *     }
+                     */
+                    "application/json": components["schemas"]["NewEndpointOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    webhook_endpoints_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of a webhook endpoint of the caller. Those of others are not found. */
+                endpoint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The endpoint. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "url": "https://hooks.example.com/taskbeacon",
+                     *       "event_types": [
+                     *         "run.completed",
+                     *         "question.*"
+                     *       ],
+                     *       "description": "Our chat",
+                     *       "payload": "thin",
+                     *       "task_filter": null,
+                     *       "enabled": true,
+                     *       "disabled_reason": null,
+                     *       "created_at": "2026-03-01T10:00:00.123456Z",
+                     *       "created_by": {
+                     *         "id": 1,
+                     *         "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "distinct_id": "f0a1b2c3d4e5",
+                     *         "first_name": "Ada",
+                     *         "last_name": "Example",
+                     *         "email": "ada@example.com",
+                     *         "is_email_verified": true,
+                     *         "hedgehog_config": null,
+                     *         "role_at_organization": null
+                     *       },
+                     *       "last_success_at": "2026-03-01T10:00:00.123456Z",
+                     *       "last_failure_at": "2026-03-01T10:00:00.123456Z",
+                     *       "consecutive_failures": 0,
+                     *       "secret_hint": "Zm8="
+                     *     }
+                     */
+                    "application/json": components["schemas"]["EndpointOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    webhook_endpoints_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of a webhook endpoint of the caller. Those of others are not found. */
+                endpoint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone; the answer is empty. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    webhook_endpoints_partial_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of a webhook endpoint of the caller. Those of others are not found. */
+                endpoint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["EndpointUpdateIn"];
+            };
+        };
+        responses: {
+            /** @description The endpoint as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "url": "https://hooks.example.com/taskbeacon",
+                     *       "event_types": [
+                     *         "run.completed",
+                     *         "question.*"
+                     *       ],
+                     *       "description": "Our chat",
+                     *       "payload": "thin",
+                     *       "task_filter": null,
+                     *       "enabled": true,
+                     *       "disabled_reason": null,
+                     *       "created_at": "2026-03-01T10:00:00.123456Z",
+                     *       "created_by": {
+                     *         "id": 1,
+                     *         "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "distinct_id": "f0a1b2c3d4e5",
+                     *         "first_name": "Ada",
+                     *         "last_name": "Example",
+                     *         "email": "ada@example.com",
+                     *         "is_email_verified": true,
+                     *         "hedgehog_config": null,
+                     *         "role_at_organization": null
+                     *       },
+                     *       "last_success_at": "2026-03-01T10:00:00.123456Z",
+                     *       "last_failure_at": "2026-03-01T10:00:00.123456Z",
+                     *       "consecutive_failures": 0,
+                     *       "secret_hint": "Zm8="
+                     *     }
+                     */
+                    "application/json": components["schemas"]["EndpointOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    webhook_endpoints_rotate_secret_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of a webhook endpoint of the caller. Those of others are not found. */
+                endpoint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RotateIn"];
+            };
+        };
+        responses: {
+            /** @description The new secret, which is not shown again. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKY0=",
+                     *       "old_secret_valid_until": "2026-03-01T10:00:00.123456Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RotatedOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    webhook_endpoints_ping_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of a webhook endpoint of the caller. Those of others are not found. */
+                endpoint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The delivery to look at. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "delivery_id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PingedOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    webhook_endpoints_enable_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of a webhook endpoint of the caller. Those of others are not found. */
+                endpoint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The endpoint as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "url": "https://hooks.example.com/taskbeacon",
+                     *       "event_types": [
+                     *         "run.completed",
+                     *         "question.*"
+                     *       ],
+                     *       "description": "Our chat",
+                     *       "payload": "thin",
+                     *       "task_filter": null,
+                     *       "enabled": true,
+                     *       "disabled_reason": null,
+                     *       "created_at": "2026-03-01T10:00:00.123456Z",
+                     *       "created_by": {
+                     *         "id": 1,
+                     *         "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "distinct_id": "f0a1b2c3d4e5",
+                     *         "first_name": "Ada",
+                     *         "last_name": "Example",
+                     *         "email": "ada@example.com",
+                     *         "is_email_verified": true,
+                     *         "hedgehog_config": null,
+                     *         "role_at_organization": null
+                     *       },
+                     *       "last_success_at": "2026-03-01T10:00:00.123456Z",
+                     *       "last_failure_at": "2026-03-01T10:00:00.123456Z",
+                     *       "consecutive_failures": 0,
+                     *       "secret_hint": "Zm8="
+                     *     }
+                     */
+                    "application/json": components["schemas"]["EndpointOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    webhook_endpoints_recover_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of a webhook endpoint of the caller. Those of others are not found. */
+                endpoint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecoverIn"];
+            };
+        };
+        responses: {
+            /** @description How many messages will be sent. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RecoveredOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    webhook_endpoints_deliveries_list: {
+        parameters: {
+            query?: {
+                /** @description How far it is. */
+                status?: "pending" | "delivered" | "failed" | "cancelled";
+                /** @description Only of this type. */
+                event_type?: string;
+                /** @description Only events of this task. */
+                task_id?: string;
+                /** @description Made later than this instant. */
+                after?: string;
+                /** @description Made earlier than this instant. */
+                before?: string;
+                /** @description Page size. More than 100 is 100; what is no positive number is the default. */
+                limit?: number;
+                /** @description How many to skip. What is no positive number is 0. */
+                offset?: number;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of a webhook endpoint of the caller. Those of others are not found. */
+                endpoint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of deliveries. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": 1,
+                     *       "next": null,
+                     *       "previous": null,
+                     *       "results": [
+                     *         {
+                     *           "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *           "event_id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *           "event_type": "run.completed",
+                     *           "task_id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *           "run_id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *           "status": "pending",
+                     *           "created_at": "2026-03-01T10:00:00.123456Z",
+                     *           "next_attempt_at": "2026-03-01T10:00:00.123456Z",
+                     *           "delivered_at": "2026-03-01T10:00:00.123456Z",
+                     *           "attempts": 1
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DeliveryPage"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    webhook_endpoints_deliveries_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of a webhook endpoint of the caller. Those of others are not found. */
+                endpoint_id: string;
+                /** @description Id of a delivery to that endpoint. */
+                delivery_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The request and all attempts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "event_id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "event_type": "run.completed",
+                     *       "task_id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "run_id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "status": "pending",
+                     *       "created_at": "2026-03-01T10:00:00.123456Z",
+                     *       "next_attempt_at": "2026-03-01T10:00:00.123456Z",
+                     *       "delivered_at": "2026-03-01T10:00:00.123456Z",
+                     *       "request": {
+                     *         "headers": {
+                     *           "Content-Type": "application/json",
+                     *           "webhook-id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *           "webhook-signature": "v1,***",
+                     *           "webhook-timestamp": "1772359200"
+                     *         },
+                     *         "body": "{\"type\":\"ping\",…}"
+                     *       },
+                     *       "attempts": [
+                     *         {
+                     *           "n": 1,
+                     *           "manual": true,
+                     *           "started_at": "2026-03-01T10:00:00.123456Z",
+                     *           "duration_ms": 1,
+                     *           "outcome": "delivered",
+                     *           "status_code": 200,
+                     *           "response_excerpt": "ok",
+                     *           "error": null,
+                     *           "resolved_ip": "203.0.113.7",
+                     *           "next_attempt_at": "2026-03-01T10:00:00.123456Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DeliveryDetailOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    webhook_endpoints_deliveries_redeliver_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of a webhook endpoint of the caller. Those of others are not found. */
+                endpoint_id: string;
+                /** @description Id of a delivery to that endpoint. */
+                delivery_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The delivery, which is pending again. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "event_id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "event_type": "run.completed",
+                     *       "task_id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "run_id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "status": "pending",
+                     *       "created_at": "2026-03-01T10:00:00.123456Z",
+                     *       "next_attempt_at": "2026-03-01T10:00:00.123456Z",
+                     *       "delivered_at": "2026-03-01T10:00:00.123456Z",
+                     *       "attempts": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DeliveryOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    users_push_tokens_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The devices, without their tokens. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "results": [
+                     *         {
+                     *           "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *           "platform": "ios",
+                     *           "created_at": "2026-03-01T10:00:00.123456Z",
+                     *           "last_seen_at": "2026-03-01T10:00:00.123456Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DeviceList"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    users_push_tokens_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PushTokenIn"];
+            };
+        };
+        responses: {
+            /** @description The device; its id is the `device_id` of presence. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "platform": "ios",
+                     *       "created_at": "2026-03-01T10:00:00.123456Z",
+                     *       "last_seen_at": "2026-03-01T10:00:00.123456Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DeviceOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    users_push_tokens_unregister_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UnregisterIn"];
+            };
+        };
+        responses: {
+            /** @description The device gets no more pushes. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    push_vapid_public_key_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The key. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "public_key": "BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["VapidPublicKeyOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_notifications_list: {
+        parameters: {
+            query?: {
+                /** @description Page size. More than 100 is 100; what is no positive number is the default. */
+                limit?: number;
+                /** @description How many to skip. What is no positive number is 0. */
+                offset?: number;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of decisions. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": 1,
+                     *       "next": null,
+                     *       "previous": null,
+                     *       "results": [
+                     *         {
+                     *           "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *           "run": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *           "kind": "completed",
+                     *           "body": "\"Say hello\" finished",
+                     *           "device": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *           "platform": "ios",
+                     *           "decision": "deferred",
+                     *           "reason": "presence",
+                     *           "watched_by": {
+                     *             "device": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *             "seconds_ago": 12.5
+                     *           },
+                     *           "attempts": 0,
+                     *           "created_at": "2026-03-01T10:00:00.123456Z",
+                     *           "next_attempt_at": null,
+                     *           "due_at": null,
+                     *           "deferred_for": 65,
+                     *           "sent_at": null,
+                     *           "settled_at": "2026-03-01T10:00:00.123456Z",
+                     *           "history": [
+                     *             {
+                     *               "decision": "pending",
+                     *               "reason": "presence",
+                     *               "at": "2026-03-01T10:00:00.123456Z"
+                     *             }
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["NotificationPage"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_notifications_test_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PushTestIn"];
+            };
+        };
+        responses: {
+            /** @description What the push service said. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "device": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "platform": "ios",
+                     *       "decision": "sent",
+                     *       "reason": null,
+                     *       "ticket": "740dd1b2-0b1c-4b0a-8c1d-2f3e4a5b6c7d"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PushTestOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_mute_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The caller gets no pushes about the task. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_mute_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The caller gets pushes about the task. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    users_notification_preferences_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The preferences. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "completed": true,
+                     *       "failed": true,
+                     *       "cancelled": true,
+                     *       "awaiting": true,
+                     *       "quiet_hours": {
+                     *         "start": "22:00",
+                     *         "end": "07:00",
+                     *         "timezone": "Europe/Berlin",
+                     *         "days": [
+                     *           "text"
+                     *         ]
+                     *       },
+                     *       "allow_during_quiet": [
+                     *         "low"
+                     *       ],
+                     *       "push_text": "generic",
+                     *       "reminder_after_seconds": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PreferencesOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    users_notification_preferences_partial_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PreferencesIn"];
+            };
+        };
+        responses: {
+            /** @description The preferences as they are now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "completed": true,
+                     *       "failed": true,
+                     *       "cancelled": true,
+                     *       "awaiting": true,
+                     *       "quiet_hours": {
+                     *         "start": "22:00",
+                     *         "end": "07:00",
+                     *         "timezone": "Europe/Berlin",
+                     *         "days": [
+                     *           "text"
+                     *         ]
+                     *       },
+                     *       "allow_during_quiet": [
+                     *         "low"
+                     *       ],
+                     *       "push_text": "generic",
+                     *       "reminder_after_seconds": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PreferencesOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    users_inbox_list: {
+        parameters: {
+            query?: {
+                /** @description `open`: those that wait for an answer; `all`: closed ones too. */
+                status?: "open" | "all";
+                /** @description Only questions of this kind. */
+                kind?: "permission" | "form" | "url" | "message";
+                /** @description Only questions of this project. */
+                project_id?: number;
+                /** @description Page size. More than 100 is 100; what is no positive number is the default. */
+                limit?: number;
+                /** @description How many to skip. What is no positive number is 0. */
+                offset?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of questions. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": 1,
+                     *       "next": null,
+                     *       "previous": null,
+                     *       "results": [
+                     *         {
+                     *           "answer": {
+                     *             "option_id": "allow"
+                     *           },
+                     *           "answered_by": {
+                     *             "id": 1,
+                     *             "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *             "distinct_id": "f0a1b2c3d4e5",
+                     *             "first_name": "Ada",
+                     *             "last_name": "Example",
+                     *             "email": "ada@example.com",
+                     *             "is_email_verified": true,
+                     *             "hedgehog_config": null,
+                     *             "role_at_organization": null
+                     *           },
+                     *           "answered_via": "api",
+                     *           "answered_at": "2026-03-01T10:00:00.123456Z",
+                     *           "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *           "kind": "permission",
+                     *           "status": "open",
+                     *           "urgency": "low",
+                     *           "risk": "low",
+                     *           "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *           "title": "Run `make deploy`",
+                     *           "detail": "make deploy",
+                     *           "options": [
+                     *             {
+                     *               "id": "allow",
+                     *               "name": "Allow once",
+                     *               "kind": "allow_once"
+                     *             }
+                     *           ],
+                     *           "schema": null,
+                     *           "link": null,
+                     *           "link_host": null,
+                     *           "task": {
+                     *             "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *             "title": "Say hello",
+                     *             "slug": "TES-1",
+                     *             "repository": "acme/shop"
+                     *           },
+                     *           "run": {
+                     *             "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *             "status": "not_started"
+                     *           },
+                     *           "project_id": 1,
+                     *           "opened_at": "2026-03-01T10:00:00.123456Z",
+                     *           "expires_at": "2026-03-01T10:00:00.123456Z",
+                     *           "snoozed_until": null,
+                     *           "allowed_actions": [
+                     *             "answer"
+                     *           ],
+                     *           "url": "/api/projects/1/tasks/019ca8a0/"
+                     *         }
+                     *       ],
+                     *       "open_count": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["InboxPage"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    users_inbox_stream_retrieve: {
+        parameters: {
+            query?: {
+                /** @description The same as `Last-Event-ID`, where no header can be set. The header goes before. */
+                last_event_id?: string;
+            };
+            header?: {
+                /** @description The id of the last frame that the client has; it gets what came after it. Browsers send it. */
+                "Last-Event-ID"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Server-sent events, for 15 minutes. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example id: AAAAAAAAA7oAAAAAAAAAKg
+                     *     data: {"id":"019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40","seq":42,"type":"question.opened","timestamp":"2026-03-01T09:30:00.123456Z","data":{"project_id":1,"task_id":"019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40","seq":3,"url":"/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/","run_id":"019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40","question_id":"019ca8a033337c3e9f620b5c1d2e3f40","kind":"permission","urgency":"normal"}}
+                     */
+                    "text/event-stream": string;
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    questions_answer_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A text of yours, new for each wish. The same request with the same key is performed once and answered alike for 24 hours (then with `Idempotent-Replayed: true`). */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the question. One that the caller does not see is not found. */
+                question_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AnswerIn"];
+            };
+        };
+        responses: {
+            /** @description The answer that counts, and how far it has come. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "answer": {
+                     *         "option_id": "allow"
+                     *       },
+                     *       "answered_by": {
+                     *         "id": 1,
+                     *         "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "distinct_id": "f0a1b2c3d4e5",
+                     *         "first_name": "Ada",
+                     *         "last_name": "Example",
+                     *         "email": "ada@example.com",
+                     *         "is_email_verified": true,
+                     *         "hedgehog_config": null,
+                     *         "role_at_organization": null
+                     *       },
+                     *       "answered_via": "api",
+                     *       "answered_at": "2026-03-01T10:00:00.123456Z",
+                     *       "status": "answered",
+                     *       "delivery": "accepted",
+                     *       "repeated": true
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AnsweredOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["StateRefusedOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The request contradicts the state of what it is about. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["QuestionSettledOut"];
+                };
+            };
+            /** @description The question is closed. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["QuestionSettledOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    questions_snooze_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A text of yours, new for each wish. The same request with the same key is performed once and answered alike for 24 hours (then with `Idempotent-Replayed: true`). */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the question. One that the caller does not see is not found. */
+                question_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SnoozeIn"];
+            };
+        };
+        responses: {
+            /** @description The question, which stays in the inbox. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "answer": {
+                     *         "option_id": "allow"
+                     *       },
+                     *       "answered_by": {
+                     *         "id": 1,
+                     *         "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "distinct_id": "f0a1b2c3d4e5",
+                     *         "first_name": "Ada",
+                     *         "last_name": "Example",
+                     *         "email": "ada@example.com",
+                     *         "is_email_verified": true,
+                     *         "hedgehog_config": null,
+                     *         "role_at_organization": null
+                     *       },
+                     *       "answered_via": "api",
+                     *       "answered_at": "2026-03-01T10:00:00.123456Z",
+                     *       "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "kind": "permission",
+                     *       "status": "open",
+                     *       "urgency": "low",
+                     *       "risk": "low",
+                     *       "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *       "title": "Run `make deploy`",
+                     *       "detail": "make deploy",
+                     *       "options": [
+                     *         {
+                     *           "id": "allow",
+                     *           "name": "Allow once",
+                     *           "kind": "allow_once"
+                     *         }
+                     *       ],
+                     *       "schema": null,
+                     *       "link": null,
+                     *       "link_host": null,
+                     *       "task": {
+                     *         "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "title": "Say hello",
+                     *         "slug": "TES-1",
+                     *         "repository": "acme/shop"
+                     *       },
+                     *       "run": {
+                     *         "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "status": "not_started"
+                     *       },
+                     *       "project_id": 1,
+                     *       "opened_at": "2026-03-01T10:00:00.123456Z",
+                     *       "expires_at": "2026-03-01T10:00:00.123456Z",
+                     *       "snoozed_until": null,
+                     *       "allowed_actions": [
+                     *         "answer"
+                     *       ],
+                     *       "url": "/api/projects/1/tasks/019ca8a0/"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["QuestionOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The request contradicts the state of what it is about. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The question is closed. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["QuestionSettledOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_follow_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The task's questions are in the caller's inbox. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_follow_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The task's questions are not in the caller's inbox, unless they created it. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    actions_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The action token of a notification. */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ActionIn"];
+            };
+        };
+        responses: {
+            /** @description The answer that counts, and how far it has come. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "answer": {
+                     *         "option_id": "allow"
+                     *       },
+                     *       "answered_by": {
+                     *         "id": 1,
+                     *         "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "distinct_id": "f0a1b2c3d4e5",
+                     *         "first_name": "Ada",
+                     *         "last_name": "Example",
+                     *         "email": "ada@example.com",
+                     *         "is_email_verified": true,
+                     *         "hedgehog_config": null,
+                     *         "role_at_organization": null
+                     *       },
+                     *       "answered_via": "api",
+                     *       "answered_at": "2026-03-01T10:00:00.123456Z",
+                     *       "status": "answered",
+                     *       "delivery": "accepted",
+                     *       "repeated": true
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AnsweredOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["StateRefusedOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The request contradicts the state of what it is about. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["QuestionSettledOut"];
+                };
+            };
+            /** @description The question is closed. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["QuestionSettledOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    users_me_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The caller. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": 1,
+                     *       "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "distinct_id": "f0a1b2c3d4e5",
+                     *       "first_name": "Ada",
+                     *       "last_name": "Example",
+                     *       "email": "ada@example.com",
+                     *       "is_staff": false,
+                     *       "is_email_verified": true,
+                     *       "date_joined": "2026-03-01T10:00:00.123456Z",
+                     *       "hedgehog_config": null,
+                     *       "role_at_organization": null,
+                     *       "team": {
+                     *         "id": 1,
+                     *         "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "organization": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "project_id": 1,
+                     *         "api_token": "phc_8s7d6f5g4h3j2k1l",
+                     *         "name": "Test Team",
+                     *         "timezone": "UTC"
+                     *       },
+                     *       "organization": {
+                     *         "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "name": "Test Organization"
+                     *       },
+                     *       "organizations": [
+                     *         {
+                     *           "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *           "name": "Test Organization"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["UserOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    projects_list: {
+        parameters: {
+            query?: {
+                /** @description Page size. More than 100 is 100; what is no positive number is the default. */
+                limit?: number;
+                /** @description How many to skip. What is no positive number is 0. */
+                offset?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of projects. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": 1,
+                     *       "next": null,
+                     *       "previous": null,
+                     *       "results": [
+                     *         {
+                     *           "id": 1,
+                     *           "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *           "organization": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *           "project_id": 1,
+                     *           "api_token": "phc_8s7d6f5g4h3j2k1l",
+                     *           "name": "Test Team",
+                     *           "timezone": "UTC"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ProjectPage"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    webhooks_github_create: {
+        parameters: {
+            query?: {
+                /** @description Integration with the webhook secret that signed this. */
+                integration?: number | null;
+            };
+            header?: {
+                /** @description The kind of event. */
+                "X-GitHub-Event"?: string;
+                /** @description GitHub's id of it. */
+                "X-GitHub-Delivery"?: string;
+                /** @description `sha256=` and the HMAC of the body. */
+                "X-Hub-Signature-256"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What came of it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "started",
+                     *       "reason": "No run pushed this commit.",
+                     *       "run": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WebhookOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up, and `Retry-After` says for how many seconds; or the project is over its usage limit. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["UsageLimitOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    livez: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It lives. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "ok"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["LivenessOut"];
+                };
+            };
+            /** @description The path takes another method; `Allow` names it. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    readyz: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every part is ready. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "ok",
+                     *       "database": "ok",
+                     *       "redis": "ok",
+                     *       "object_store": "ok"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ReadinessOut"];
+                };
+            };
+            /** @description The path takes another method; `Allow` names it. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A part is not ready; it is named. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReadinessOut"];
+                };
+            };
+        };
+    };
+    metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Metrics in the text format of Prometheus. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example taskbeacon_http_requests_total{method="GET",route="/livez",status="200"} 1.0 */
+                    "text/plain": string;
+                };
+            };
+            /** @description The path takes another method; `Allow` names it. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    webhook_task_created: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The event's id, the same at each attempt. */
+                "webhook-id": string;
+                /** @description Seconds since 1970, of this attempt. */
+                "webhook-timestamp": string;
+                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "type": "task.created",
+                 *       "timestamp": "2026-03-01T09:30:00.123456Z",
+                 *       "data": {
+                 *         "project_id": 1,
+                 *         "task_id": "019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40",
+                 *         "seq": 3,
+                 *         "url": "/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /** @constant */
+                    type: "task.created";
+                    /** Format: date-time */
+                    timestamp: string;
+                    data: {
+                        project_id: number;
+                        /** Format: uuid */
+                        task_id: string;
+                        /** @description Counts the events of the run, else of the task. */
+                        seq: number;
+                        /** @description Where people see the task; a path of the API if nothing is configured. */
+                        url: string;
+                        /** @description Full bodies: the task as `GET` answered then. */
+                        task?: Record<string, never>;
+                        /**
+                         * @description A full body was wanted, and is too large or not there: read the task.
+                         * @constant
+                         */
+                        truncated?: true;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    webhook_task_updated: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The event's id, the same at each attempt. */
+                "webhook-id": string;
+                /** @description Seconds since 1970, of this attempt. */
+                "webhook-timestamp": string;
+                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "type": "task.updated",
+                 *       "timestamp": "2026-03-01T09:30:00.123456Z",
+                 *       "data": {
+                 *         "project_id": 1,
+                 *         "task_id": "019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40",
+                 *         "seq": 3,
+                 *         "url": "/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/",
+                 *         "changed": [
+                 *           "description",
+                 *           "title"
+                 *         ]
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /** @constant */
+                    type: "task.updated";
+                    /** Format: date-time */
+                    timestamp: string;
+                    data: {
+                        project_id: number;
+                        /** Format: uuid */
+                        task_id: string;
+                        /** @description Counts the events of the run, else of the task. */
+                        seq: number;
+                        /** @description Where people see the task; a path of the API if nothing is configured. */
+                        url: string;
+                        /** @description Names of the fields written. */
+                        changed: string[];
+                        /** @description Full bodies: the task as `GET` answered then. */
+                        task?: Record<string, never>;
+                        /**
+                         * @description A full body was wanted, and is too large or not there: read the task.
+                         * @constant
+                         */
+                        truncated?: true;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    webhook_task_deleted: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The event's id, the same at each attempt. */
+                "webhook-id": string;
+                /** @description Seconds since 1970, of this attempt. */
+                "webhook-timestamp": string;
+                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "type": "task.deleted",
+                 *       "timestamp": "2026-03-01T09:30:00.123456Z",
+                 *       "data": {
+                 *         "project_id": 1,
+                 *         "task_id": "019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40",
+                 *         "seq": 3,
+                 *         "url": "/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /** @constant */
+                    type: "task.deleted";
+                    /** Format: date-time */
+                    timestamp: string;
+                    data: {
+                        project_id: number;
+                        /** Format: uuid */
+                        task_id: string;
+                        /** @description Counts the events of the run, else of the task. */
+                        seq: number;
+                        /** @description Where people see the task; a path of the API if nothing is configured. */
+                        url: string;
+                        /** @description Full bodies: the task as `GET` answered then. */
+                        task?: Record<string, never>;
+                        /**
+                         * @description A full body was wanted, and is too large or not there: read the task.
+                         * @constant
+                         */
+                        truncated?: true;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    webhook_run_queued: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The event's id, the same at each attempt. */
+                "webhook-id": string;
+                /** @description Seconds since 1970, of this attempt. */
+                "webhook-timestamp": string;
+                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "type": "run.queued",
+                 *       "timestamp": "2026-03-01T09:30:00.123456Z",
+                 *       "data": {
+                 *         "project_id": 1,
+                 *         "task_id": "019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40",
+                 *         "seq": 3,
+                 *         "url": "/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/",
+                 *         "run_id": "019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40",
+                 *         "status": "queued",
+                 *         "queue_position": 1
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /** @constant */
+                    type: "run.queued";
+                    /** Format: date-time */
+                    timestamp: string;
+                    data: {
+                        project_id: number;
+                        /** Format: uuid */
+                        task_id: string;
+                        /** @description Counts the events of the run, else of the task. */
+                        seq: number;
+                        /** @description Where people see the task; a path of the API if nothing is configured. */
+                        url: string;
+                        /** Format: uuid */
+                        run_id: string;
+                        /** @constant */
+                        status: "queued";
+                        /** @description Its place among the waiting runs of the project. */
+                        queue_position?: number;
+                        /** @description Full bodies: the task as `GET` answered then. */
+                        task?: Record<string, never>;
+                        /** @description Full bodies: the run as `GET` answered then. */
+                        run?: Record<string, never>;
+                        /**
+                         * @description A full body was wanted, and is too large or not there: read the task.
+                         * @constant
+                         */
+                        truncated?: true;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    webhook_run_started: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The event's id, the same at each attempt. */
+                "webhook-id": string;
+                /** @description Seconds since 1970, of this attempt. */
+                "webhook-timestamp": string;
+                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "type": "run.started",
+                 *       "timestamp": "2026-03-01T09:30:00.123456Z",
+                 *       "data": {
+                 *         "project_id": 1,
+                 *         "task_id": "019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40",
+                 *         "seq": 3,
+                 *         "url": "/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/",
+                 *         "run_id": "019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40",
+                 *         "status": "in_progress",
+                 *         "attempt": 1
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /** @constant */
+                    type: "run.started";
+                    /** Format: date-time */
+                    timestamp: string;
+                    data: {
+                        project_id: number;
+                        /** Format: uuid */
+                        task_id: string;
+                        /** @description Counts the events of the run, else of the task. */
+                        seq: number;
+                        /** @description Where people see the task; a path of the API if nothing is configured. */
+                        url: string;
+                        /** Format: uuid */
+                        run_id: string;
+                        /** @constant */
+                        status: "in_progress";
+                        /** @description How often a worker took it up. */
+                        attempt: number;
+                        /** @description Full bodies: the task as `GET` answered then. */
+                        task?: Record<string, never>;
+                        /** @description Full bodies: the run as `GET` answered then. */
+                        run?: Record<string, never>;
+                        /**
+                         * @description A full body was wanted, and is too large or not there: read the task.
+                         * @constant
+                         */
+                        truncated?: true;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    webhook_run_recovered: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The event's id, the same at each attempt. */
+                "webhook-id": string;
+                /** @description Seconds since 1970, of this attempt. */
+                "webhook-timestamp": string;
+                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "type": "run.recovered",
+                 *       "timestamp": "2026-03-01T09:30:00.123456Z",
+                 *       "data": {
+                 *         "project_id": 1,
+                 *         "task_id": "019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40",
+                 *         "seq": 3,
+                 *         "url": "/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/",
+                 *         "run_id": "019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40",
+                 *         "status": "queued",
+                 *         "attempt": 1,
+                 *         "queue_position": 1
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /** @constant */
+                    type: "run.recovered";
+                    /** Format: date-time */
+                    timestamp: string;
+                    data: {
+                        project_id: number;
+                        /** Format: uuid */
+                        task_id: string;
+                        /** @description Counts the events of the run, else of the task. */
+                        seq: number;
+                        /** @description Where people see the task; a path of the API if nothing is configured. */
+                        url: string;
+                        /** Format: uuid */
+                        run_id: string;
+                        /** @constant */
+                        status: "queued";
+                        /** @description How often a worker took it up. */
+                        attempt: number;
+                        /** @description Its place among the waiting runs of the project. */
+                        queue_position: number;
+                        /** @description Full bodies: the task as `GET` answered then. */
+                        task?: Record<string, never>;
+                        /** @description Full bodies: the run as `GET` answered then. */
+                        run?: Record<string, never>;
+                        /**
+                         * @description A full body was wanted, and is too large or not there: read the task.
+                         * @constant
+                         */
+                        truncated?: true;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    webhook_run_awaiting_input: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The event's id, the same at each attempt. */
+                "webhook-id": string;
+                /** @description Seconds since 1970, of this attempt. */
+                "webhook-timestamp": string;
+                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "type": "run.awaiting_input",
+                 *       "timestamp": "2026-03-01T09:30:00.123456Z",
+                 *       "data": {
+                 *         "project_id": 1,
+                 *         "task_id": "019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40",
+                 *         "seq": 3,
+                 *         "url": "/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/",
+                 *         "run_id": "019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40",
+                 *         "kind": "permission",
+                 *         "question_id": "019ca8a033337c3e9f620b5c1d2e3f40"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /** @constant */
+                    type: "run.awaiting_input";
+                    /** Format: date-time */
+                    timestamp: string;
+                    data: {
+                        project_id: number;
+                        /** Format: uuid */
+                        task_id: string;
+                        /** @description Counts the events of the run, else of the task. */
+                        seq: number;
+                        /** @description Where people see the task; a path of the API if nothing is configured. */
+                        url: string;
+                        /** Format: uuid */
+                        run_id: string;
+                        /** @enum {string} */
+                        kind: "permission" | "message";
+                        /** @description What an answer names; absent for a message. */
+                        question_id?: string;
+                        /** @description Full bodies: the task as `GET` answered then. */
+                        task?: Record<string, never>;
+                        /** @description Full bodies: the run as `GET` answered then. */
+                        run?: Record<string, never>;
+                        /**
+                         * @description A full body was wanted, and is too large or not there: read the task.
+                         * @constant
+                         */
+                        truncated?: true;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    webhook_run_resumed: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The event's id, the same at each attempt. */
+                "webhook-id": string;
+                /** @description Seconds since 1970, of this attempt. */
+                "webhook-timestamp": string;
+                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "type": "run.resumed",
+                 *       "timestamp": "2026-03-01T09:30:00.123456Z",
+                 *       "data": {
+                 *         "project_id": 1,
+                 *         "task_id": "019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40",
+                 *         "seq": 3,
+                 *         "url": "/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/",
+                 *         "run_id": "019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40",
+                 *         "kind": "permission",
+                 *         "question_id": "019ca8a033337c3e9f620b5c1d2e3f40"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /** @constant */
+                    type: "run.resumed";
+                    /** Format: date-time */
+                    timestamp: string;
+                    data: {
+                        project_id: number;
+                        /** Format: uuid */
+                        task_id: string;
+                        /** @description Counts the events of the run, else of the task. */
+                        seq: number;
+                        /** @description Where people see the task; a path of the API if nothing is configured. */
+                        url: string;
+                        /** Format: uuid */
+                        run_id: string;
+                        /** @enum {string} */
+                        kind: "permission" | "message";
+                        /** @description The question that was settled. */
+                        question_id?: string;
+                        /** @description Full bodies: the task as `GET` answered then. */
+                        task?: Record<string, never>;
+                        /** @description Full bodies: the run as `GET` answered then. */
+                        run?: Record<string, never>;
+                        /**
+                         * @description A full body was wanted, and is too large or not there: read the task.
+                         * @constant
+                         */
+                        truncated?: true;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    webhook_question_opened: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The event's id, the same at each attempt. */
+                "webhook-id": string;
+                /** @description Seconds since 1970, of this attempt. */
+                "webhook-timestamp": string;
+                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "type": "question.opened",
+                 *       "timestamp": "2026-03-01T09:30:00.123456Z",
+                 *       "data": {
+                 *         "project_id": 1,
+                 *         "task_id": "019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40",
+                 *         "seq": 3,
+                 *         "url": "/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/",
+                 *         "run_id": "019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40",
+                 *         "question_id": "019ca8a033337c3e9f620b5c1d2e3f40",
+                 *         "kind": "permission",
+                 *         "urgency": "normal"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /** @constant */
+                    type: "question.opened";
+                    /** Format: date-time */
+                    timestamp: string;
+                    data: {
+                        project_id: number;
+                        /** Format: uuid */
+                        task_id: string;
+                        /** @description Counts the events of the run, else of the task. */
+                        seq: number;
+                        /** @description Where people see the task; a path of the API if nothing is configured. */
+                        url: string;
+                        /** Format: uuid */
+                        run_id: string;
+                        /** @description What an answer names, and the same as the id of the question. */
+                        question_id: string;
+                        /** @enum {string} */
+                        kind: "permission" | "form" | "url" | "message";
+                        /** @enum {string} */
+                        urgency: "low" | "normal" | "high";
+                        /** @description Full bodies: the task as `GET` answered then. */
+                        task?: Record<string, never>;
+                        /** @description Full bodies: the run as `GET` answered then. */
+                        run?: Record<string, never>;
+                        /**
+                         * @description A full body was wanted, and is too large or not there: read the task.
+                         * @constant
+                         */
+                        truncated?: true;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    webhook_question_answered: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The event's id, the same at each attempt. */
+                "webhook-id": string;
+                /** @description Seconds since 1970, of this attempt. */
+                "webhook-timestamp": string;
+                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "type": "question.answered",
+                 *       "timestamp": "2026-03-01T09:30:00.123456Z",
+                 *       "data": {
+                 *         "project_id": 1,
+                 *         "task_id": "019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40",
+                 *         "seq": 3,
+                 *         "url": "/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/",
+                 *         "run_id": "019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40",
+                 *         "question_id": "019ca8a033337c3e9f620b5c1d2e3f40",
+                 *         "kind": "permission",
+                 *         "urgency": "normal",
+                 *         "via": "api",
+                 *         "option_kind": "allow_once"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /** @constant */
+                    type: "question.answered";
+                    /** Format: date-time */
+                    timestamp: string;
+                    data: {
+                        project_id: number;
+                        /** Format: uuid */
+                        task_id: string;
+                        /** @description Counts the events of the run, else of the task. */
+                        seq: number;
+                        /** @description Where people see the task; a path of the API if nothing is configured. */
+                        url: string;
+                        /** Format: uuid */
+                        run_id: string;
+                        /** @description What an answer names, and the same as the id of the question. */
+                        question_id: string;
+                        /** @enum {string} */
+                        kind: "permission" | "form" | "url" | "message";
+                        /** @enum {string} */
+                        urgency: "low" | "normal" | "high";
+                        /** @enum {string} */
+                        via: "api" | "console" | "cli" | "action_token" | "mcp" | "a2a" | "rule";
+                        /** @description The kind of the option that was chosen, if one was. */
+                        option_kind?: string;
+                        /** @description Full bodies: the task as `GET` answered then. */
+                        task?: Record<string, never>;
+                        /** @description Full bodies: the run as `GET` answered then. */
+                        run?: Record<string, never>;
+                        /**
+                         * @description A full body was wanted, and is too large or not there: read the task.
+                         * @constant
+                         */
+                        truncated?: true;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    webhook_question_expired: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The event's id, the same at each attempt. */
+                "webhook-id": string;
+                /** @description Seconds since 1970, of this attempt. */
+                "webhook-timestamp": string;
+                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "type": "question.expired",
+                 *       "timestamp": "2026-03-01T09:30:00.123456Z",
+                 *       "data": {
+                 *         "project_id": 1,
+                 *         "task_id": "019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40",
+                 *         "seq": 3,
+                 *         "url": "/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/",
+                 *         "run_id": "019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40",
+                 *         "question_id": "019ca8a033337c3e9f620b5c1d2e3f40",
+                 *         "kind": "permission",
+                 *         "urgency": "normal"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /** @constant */
+                    type: "question.expired";
+                    /** Format: date-time */
+                    timestamp: string;
+                    data: {
+                        project_id: number;
+                        /** Format: uuid */
+                        task_id: string;
+                        /** @description Counts the events of the run, else of the task. */
+                        seq: number;
+                        /** @description Where people see the task; a path of the API if nothing is configured. */
+                        url: string;
+                        /** Format: uuid */
+                        run_id: string;
+                        /** @description What an answer names, and the same as the id of the question. */
+                        question_id: string;
+                        /** @enum {string} */
+                        kind: "permission" | "form" | "url" | "message";
+                        /** @enum {string} */
+                        urgency: "low" | "normal" | "high";
+                        /** @description Full bodies: the task as `GET` answered then. */
+                        task?: Record<string, never>;
+                        /** @description Full bodies: the run as `GET` answered then. */
+                        run?: Record<string, never>;
+                        /**
+                         * @description A full body was wanted, and is too large or not there: read the task.
+                         * @constant
+                         */
+                        truncated?: true;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    webhook_question_withdrawn: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The event's id, the same at each attempt. */
+                "webhook-id": string;
+                /** @description Seconds since 1970, of this attempt. */
+                "webhook-timestamp": string;
+                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "type": "question.withdrawn",
+                 *       "timestamp": "2026-03-01T09:30:00.123456Z",
+                 *       "data": {
+                 *         "project_id": 1,
+                 *         "task_id": "019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40",
+                 *         "seq": 3,
+                 *         "url": "/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/",
+                 *         "run_id": "019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40",
+                 *         "question_id": "019ca8a033337c3e9f620b5c1d2e3f40",
+                 *         "kind": "permission",
+                 *         "urgency": "normal"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /** @constant */
+                    type: "question.withdrawn";
+                    /** Format: date-time */
+                    timestamp: string;
+                    data: {
+                        project_id: number;
+                        /** Format: uuid */
+                        task_id: string;
+                        /** @description Counts the events of the run, else of the task. */
+                        seq: number;
+                        /** @description Where people see the task; a path of the API if nothing is configured. */
+                        url: string;
+                        /** Format: uuid */
+                        run_id: string;
+                        /** @description What an answer names, and the same as the id of the question. */
+                        question_id: string;
+                        /** @enum {string} */
+                        kind: "permission" | "form" | "url" | "message";
+                        /** @enum {string} */
+                        urgency: "low" | "normal" | "high";
+                        /** @description Full bodies: the task as `GET` answered then. */
+                        task?: Record<string, never>;
+                        /** @description Full bodies: the run as `GET` answered then. */
+                        run?: Record<string, never>;
+                        /**
+                         * @description A full body was wanted, and is too large or not there: read the task.
+                         * @constant
+                         */
+                        truncated?: true;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    webhook_run_completed: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The event's id, the same at each attempt. */
+                "webhook-id": string;
+                /** @description Seconds since 1970, of this attempt. */
+                "webhook-timestamp": string;
+                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "type": "run.completed",
+                 *       "timestamp": "2026-03-01T09:30:00.123456Z",
+                 *       "data": {
+                 *         "project_id": 1,
+                 *         "task_id": "019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40",
+                 *         "seq": 3,
+                 *         "url": "/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/",
+                 *         "run_id": "019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40",
+                 *         "status": "completed"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /** @constant */
+                    type: "run.completed";
+                    /** Format: date-time */
+                    timestamp: string;
+                    data: {
+                        project_id: number;
+                        /** Format: uuid */
+                        task_id: string;
+                        /** @description Counts the events of the run, else of the task. */
+                        seq: number;
+                        /** @description Where people see the task; a path of the API if nothing is configured. */
+                        url: string;
+                        /** Format: uuid */
+                        run_id: string;
+                        /** @constant */
+                        status: "completed";
+                        /** @description Full bodies: the task as `GET` answered then. */
+                        task?: Record<string, never>;
+                        /** @description Full bodies: the run as `GET` answered then. */
+                        run?: Record<string, never>;
+                        /**
+                         * @description A full body was wanted, and is too large or not there: read the task.
+                         * @constant
+                         */
+                        truncated?: true;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    webhook_run_failed: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The event's id, the same at each attempt. */
+                "webhook-id": string;
+                /** @description Seconds since 1970, of this attempt. */
+                "webhook-timestamp": string;
+                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "type": "run.failed",
+                 *       "timestamp": "2026-03-01T09:30:00.123456Z",
+                 *       "data": {
+                 *         "project_id": 1,
+                 *         "task_id": "019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40",
+                 *         "seq": 3,
+                 *         "url": "/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/",
+                 *         "run_id": "019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40",
+                 *         "status": "failed",
+                 *         "error_type": "agent_timed_out"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /** @constant */
+                    type: "run.failed";
+                    /** Format: date-time */
+                    timestamp: string;
+                    data: {
+                        project_id: number;
+                        /** Format: uuid */
+                        task_id: string;
+                        /** @description Counts the events of the run, else of the task. */
+                        seq: number;
+                        /** @description Where people see the task; a path of the API if nothing is configured. */
+                        url: string;
+                        /** Format: uuid */
+                        run_id: string;
+                        /** @constant */
+                        status: "failed";
+                        /** @description A word for programs: `agent_crashed`, `agent_timed_out`, `budget_spent`, `repository_not_found`, `worker_lost`, `client`, and others. */
+                        error_type: string;
+                        /** @description Full bodies: the task as `GET` answered then. */
+                        task?: Record<string, never>;
+                        /** @description Full bodies: the run as `GET` answered then. */
+                        run?: Record<string, never>;
+                        /**
+                         * @description A full body was wanted, and is too large or not there: read the task.
+                         * @constant
+                         */
+                        truncated?: true;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    webhook_run_cancelled: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The event's id, the same at each attempt. */
+                "webhook-id": string;
+                /** @description Seconds since 1970, of this attempt. */
+                "webhook-timestamp": string;
+                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "type": "run.cancelled",
+                 *       "timestamp": "2026-03-01T09:30:00.123456Z",
+                 *       "data": {
+                 *         "project_id": 1,
+                 *         "task_id": "019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40",
+                 *         "seq": 3,
+                 *         "url": "/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/",
+                 *         "run_id": "019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40",
+                 *         "status": "cancelled"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /** @constant */
+                    type: "run.cancelled";
+                    /** Format: date-time */
+                    timestamp: string;
+                    data: {
+                        project_id: number;
+                        /** Format: uuid */
+                        task_id: string;
+                        /** @description Counts the events of the run, else of the task. */
+                        seq: number;
+                        /** @description Where people see the task; a path of the API if nothing is configured. */
+                        url: string;
+                        /** Format: uuid */
+                        run_id: string;
+                        /** @constant */
+                        status: "cancelled";
+                        /** @description Full bodies: the task as `GET` answered then. */
+                        task?: Record<string, never>;
+                        /** @description Full bodies: the run as `GET` answered then. */
+                        run?: Record<string, never>;
+                        /**
+                         * @description A full body was wanted, and is too large or not there: read the task.
+                         * @constant
+                         */
+                        truncated?: true;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    webhook_run_pull_request_opened: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The event's id, the same at each attempt. */
+                "webhook-id": string;
+                /** @description Seconds since 1970, of this attempt. */
+                "webhook-timestamp": string;
+                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "type": "run.pull_request_opened",
+                 *       "timestamp": "2026-03-01T09:30:00.123456Z",
+                 *       "data": {
+                 *         "project_id": 1,
+                 *         "task_id": "019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40",
+                 *         "seq": 3,
+                 *         "url": "/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/",
+                 *         "run_id": "019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40",
+                 *         "pr_url": "https://github.com/acme/shop/pull/7"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /** @constant */
+                    type: "run.pull_request_opened";
+                    /** Format: date-time */
+                    timestamp: string;
+                    data: {
+                        project_id: number;
+                        /** Format: uuid */
+                        task_id: string;
+                        /** @description Counts the events of the run, else of the task. */
+                        seq: number;
+                        /** @description Where people see the task; a path of the API if nothing is configured. */
+                        url: string;
+                        /** Format: uuid */
+                        run_id: string;
+                        pr_url: string;
+                        /** @description Full bodies: the task as `GET` answered then. */
+                        task?: Record<string, never>;
+                        /** @description Full bodies: the run as `GET` answered then. */
+                        run?: Record<string, never>;
+                        /**
+                         * @description A full body was wanted, and is too large or not there: read the task.
+                         * @constant
+                         */
+                        truncated?: true;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    webhook_run_artifact_added: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The event's id, the same at each attempt. */
+                "webhook-id": string;
+                /** @description Seconds since 1970, of this attempt. */
+                "webhook-timestamp": string;
+                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "type": "run.artifact_added",
+                 *       "timestamp": "2026-03-01T09:30:00.123456Z",
+                 *       "data": {
+                 *         "project_id": 1,
+                 *         "task_id": "019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40",
+                 *         "seq": 3,
+                 *         "url": "/api/projects/1/tasks/019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40/",
+                 *         "run_id": "019ca8a0-2222-7c3e-9f62-0b5c1d2e3f40",
+                 *         "artifact_id": "0b5c1d2e3f40419f8a7b6c5d4e3f2a1b",
+                 *         "type": "output",
+                 *         "size": 2048
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /** @constant */
+                    type: "run.artifact_added";
+                    /** Format: date-time */
+                    timestamp: string;
+                    data: {
+                        project_id: number;
+                        /** Format: uuid */
+                        task_id: string;
+                        /** @description Counts the events of the run, else of the task. */
+                        seq: number;
+                        /** @description Where people see the task; a path of the API if nothing is configured. */
+                        url: string;
+                        /** Format: uuid */
+                        run_id: string;
+                        artifact_id: string;
+                        type: string;
+                        size: number;
+                        /** @description Full bodies: the task as `GET` answered then. */
+                        task?: Record<string, never>;
+                        /** @description Full bodies: the run as `GET` answered then. */
+                        run?: Record<string, never>;
+                        /**
+                         * @description A full body was wanted, and is too large or not there: read the task.
+                         * @constant
+                         */
+                        truncated?: true;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    webhook_webhook_endpoint_disabled: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The event's id, the same at each attempt. */
+                "webhook-id": string;
+                /** @description Seconds since 1970, of this attempt. */
+                "webhook-timestamp": string;
+                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "type": "webhook_endpoint.disabled",
+                 *       "timestamp": "2026-03-01T09:30:00.123456Z",
+                 *       "data": {
+                 *         "project_id": 1,
+                 *         "endpoint_id": "019ca8a0-6666-7c3e-9f62-0b5c1d2e3f40",
+                 *         "reason": "no_success"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /** @constant */
+                    type: "webhook_endpoint.disabled";
+                    /** Format: date-time */
+                    timestamp: string;
+                    data: {
+                        project_id: number;
+                        /** Format: uuid */
+                        endpoint_id: string;
+                        /** @enum {string} */
+                        reason: "gone" | "no_success" | "blocked_address" | "creator_deactivated" | "creator_left" | "user";
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    webhook_ping: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The event's id, the same at each attempt. */
+                "webhook-id": string;
+                /** @description Seconds since 1970, of this attempt. */
+                "webhook-timestamp": string;
+                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "type": "ping",
+                 *       "timestamp": "2026-03-01T09:30:00.123456Z",
+                 *       "data": {
+                 *         "project_id": 1,
+                 *         "endpoint_id": "019ca8a0-6666-7c3e-9f62-0b5c1d2e3f40"
+                 *       }
+                 *     }
+                 */
+                "application/json": {
+                    /** @constant */
+                    type: "ping";
+                    /** Format: date-time */
+                    timestamp: string;
+                    data: {
+                        project_id: number;
+                        /** Format: uuid */
+                        endpoint_id: string;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+}

@@ -1,0 +1,170 @@
+/**
+ * The one stream of a page: the ledger of a project and the streams of the runs that are shown.
+ *
+ * One connection, since browsers allow six to a host. It is opened again with the last place of each topic after an
+ * error (with growing pauses), after the service's rotation, when the topics change, and when a tab that was hidden
+ * for long is shown again.
+ */
+
+export type StreamState = "connecting" | "live" | "offline" | "paused";
+
+export interface LedgerEvent {
+  id: string;
+  type: string;
+  data: { task_id?: string; run_id?: string; question_id?: string };
+}
+
+export interface RunListener {
+  onEvent(value: unknown): void;
+  /** Something is missing in the stream: read the log. */
+  onGap(value: unknown): void;
+}
+
+interface Listeners {
+  onLedger(event: LedgerEvent): void;
+  onLedgerGap(): void;
+  onState(state: StreamState): void;
+}
+
+// Keepalives come each 20 seconds: without a sign for longer the connection is dead, as after a sleep.
+const SILENCE_MS = 50_000;
+const HIDDEN_MS = 300_000;
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 15_000;
+
+export class ProjectStream {
+  private source: EventSource | null = null;
+  private runs = new Map<string, RunListener>();
+  private places = new Map<string, string>();
+  private ledger = "";
+  private pause = FIRST_PAUSE_MS;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private watchdog: ReturnType<typeof setTimeout> | undefined;
+  private hiding: ReturnType<typeof setTimeout> | undefined;
+  private isClosed = false;
+
+  constructor(
+    private readonly project: number,
+    private readonly listeners: Listeners,
+  ) {
+    document.addEventListener("visibilitychange", this.onVisibility);
+    window.addEventListener("online", this.onOnline);
+    this.connectSoon(0);
+  }
+
+  /** Follow a run until the returned function is called; `from` is a place that `placeOf` gave earlier. */
+  follow(run: string, from: string | null, listener: RunListener): () => void {
+    this.runs.set(run, listener);
+    if (from) this.places.set(run, from);
+    else this.places.delete(run);
+    this.connectSoon(0);
+    return () => {
+      if (this.runs.get(run) !== listener) return;
+      this.runs.delete(run);
+      this.connectSoon(0);
+    };
+  }
+
+  placeOf(run: string): string | null {
+    return this.places.get(run) ?? null;
+  }
+
+  close(): void {
+    this.isClosed = true;
+    document.removeEventListener("visibilitychange", this.onVisibility);
+    window.removeEventListener("online", this.onOnline);
+    clearTimeout(this.hiding);
+    this.disconnect();
+  }
+
+  private onVisibility = () => {
+    clearTimeout(this.hiding);
+    if (document.visibilityState === "hidden") {
+      this.hiding = setTimeout(() => {
+        this.disconnect();
+        this.listeners.onState("paused");
+      }, HIDDEN_MS);
+    } else if (!this.source) {
+      this.connectSoon(0);
+    }
+  };
+
+  private onOnline = () => this.connectSoon(0);
+
+  private disconnect(): void {
+    clearTimeout(this.timer);
+    clearTimeout(this.watchdog);
+    this.source?.close();
+    this.source = null;
+  }
+
+  /** Changes of topics in one go make one connection. */
+  private connectSoon(after: number): void {
+    if (this.isClosed) return;
+    this.disconnect();
+    this.timer = setTimeout(() => this.connect(), after);
+  }
+
+  private connect(): void {
+    const topics = ["tasks", ...[...this.runs.keys()].map((run) => `run:${run}`)];
+    const query = new URLSearchParams({ topics: topics.join(",") });
+    const runPlaces = [...this.runs.keys()].filter((run) => this.places.has(run));
+    if (this.ledger || runPlaces.length) {
+      const places = runPlaces.map((run) => `${run}=${this.places.get(run)}`);
+      query.set("last_event_id", [this.ledger || "-", ...places].join(";"));
+    }
+    this.listeners.onState("connecting");
+    const source = new EventSource(`/api/projects/${this.project}/events/stream/?${query}`);
+    this.source = source;
+    source.onopen = () => {
+      this.pause = FIRST_PAUSE_MS;
+      this.listeners.onState("live");
+      this.watch();
+    };
+    source.onerror = () => this.retry();
+    source.onmessage = (event) => {
+      this.note(event);
+      this.listeners.onLedger(JSON.parse(event.data));
+    };
+    source.addEventListener("keepalive", () => this.watch());
+    source.addEventListener("end", () => this.connectSoon(0));
+    source.addEventListener("gap", (event) => this.onGap(event));
+    for (const [run, listener] of this.runs) {
+      source.addEventListener(`run:${run}`, (event) => {
+        this.note(event);
+        listener.onEvent(JSON.parse(event.data));
+      });
+    }
+    this.watch();
+  }
+
+  private onGap(event: MessageEvent): void {
+    this.note(event);
+    const gap = JSON.parse(event.data) as { topic?: string };
+    if (gap.topic === "tasks") this.listeners.onLedgerGap();
+    else this.runs.get(gap.topic?.replace(/^run:/, "") ?? "")?.onGap(gap);
+  }
+
+  private retry(): void {
+    this.listeners.onState("offline");
+    // Many consoles must not come back at the same moment.
+    const pause = this.pause * (0.75 + Math.random() / 2);
+    this.pause = Math.min(this.pause * 2, LONGEST_PAUSE_MS);
+    this.connectSoon(pause);
+  }
+
+  private note(event: MessageEvent): void {
+    this.watch();
+    const [ledger, ...places] = event.lastEventId.split(";");
+    if (ledger && ledger !== "-") this.ledger = ledger;
+    for (const place of places) {
+      const at = place.indexOf("=");
+      this.places.set(place.slice(0, at), place.slice(at + 1));
+    }
+  }
+
+  private watch(): void {
+    clearTimeout(this.watchdog);
+    this.watchdog = setTimeout(() => this.retry(), SILENCE_MS);
+  }
+}

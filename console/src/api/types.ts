@@ -1,0 +1,60 @@
+/** The API's shapes by the names that the console uses; types of answers that the description does not have yet. */
+import type { components } from "./schema";
+
+type Schemas = components["schemas"];
+
+export type Task = Schemas["TaskOut"];
+export type Run = Schemas["RunOut"];
+export type RunStatus = Run["status"];
+export type Artifact = Run["artifacts"][number];
+export type Project = Pick<Schemas["ProjectOut"], "id" | "name" | "organization">;
+export type UserBasic = Schemas["UserBasic"];
+export type Device = Schemas["DeviceOut"];
+export type Notification = Schemas["NotificationOut"];
+export type Preferences = Schemas["PreferencesOut"];
+export type QuietHours = Schemas["QuietHoursOut"];
+export type WebhookEndpoint = Schemas["EndpointOut"];
+
+export interface Session {
+  id: string;
+  user: Pick<UserBasic, "id" | "first_name" | "last_name" | "email">;
+  projects: Project[];
+  scopes: string[];
+  created_at: string;
+  expires_at: string;
+}
+
+export interface SessionRow {
+  id: string;
+  created_at: string;
+  last_used_at: string;
+  user_agent: string;
+  address: string;
+  current: boolean;
+}
+
+export type InboxRow = Schemas["QuestionOut"];
+export type InboxPage = Schemas["InboxPage"];
+export type Answered = Schemas["AnsweredOut"];
+
+export type Answer = { digest?: string } & (
+  | { option_id: string; custom_input?: string }
+  | { action: "accept" | "decline" | "cancel"; content?: Record<string, unknown> }
+  | { text: string }
+);
+
+/** What a run waits for, as its state says it. */
+export interface WaitingFor {
+  kind: string;
+  request_id?: string;
+  since?: string;
+  tool_call?: { title?: string; kind?: string; rawInput?: unknown };
+  options?: { optionId: string; name: string; kind: string }[];
+}
+
+export const TERMINAL: ReadonlySet<RunStatus> = new Set(["completed", "failed", "cancelled"]);
+
+export function waitingFor(run: Run | null): WaitingFor | null {
+  const value = run?.state.waiting_for;
+  return typeof value === "object" && value !== null && "kind" in value ? (value as WaitingFor) : null;
+}

@@ -1,0 +1,108 @@
+import { QueryClient, QueryClientProvider, useQuery, useQueryClient } from "@tanstack/react-query";
+import { lazy, Suspense, useEffect } from "react";
+import { Redirect, Route, Router, Switch, useLocation } from "wouter";
+import { onSignedOut } from "../api/client";
+import { ApiError, isTransient } from "../api/errors";
+import { fetchSession } from "../api/session";
+import type { Session } from "../api/types";
+import { ProjectProvider } from "../features/common/project";
+import { InboxPage } from "../features/inbox/InboxPage";
+import { LoginPage } from "../features/login/LoginPage";
+import { TasksPage } from "../features/tasks/TasksPage";
+import { Failure, Loading, Messages } from "../ui/feedback";
+import { rememberedProject, rememberProject } from "./lastProject";
+import { OpenTask } from "./OpenTask";
+import { Shell } from "./Shell";
+import { startWorker } from "./worker";
+
+const loadRunPage = () => import("../features/run/RunPage");
+const RunPage = lazy(loadRunPage);
+// Loaded beside the session rather than after it.
+if (location.pathname.includes("/tasks/")) void loadRunPage();
+
+const SettingsPage = lazy(() => import("../features/settings/SettingsPage"));
+
+const client = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 10_000,
+      retry: (count, error) => count < 3 && isTransient(error),
+      retryDelay: (count, error) => {
+        const seconds = error instanceof ApiError ? error.retryAfter : null;
+        return seconds ? seconds * 1000 : Math.min(1000 * 2 ** count, 10_000);
+      },
+    },
+  },
+});
+
+export function App() {
+  return (
+    <QueryClientProvider client={client}>
+      <Router base="/console">
+        <SignedIn />
+      </Router>
+      <Messages />
+    </QueryClientProvider>
+  );
+}
+
+function SignedIn() {
+  const queries = useQueryClient();
+  const session = useQuery({ queryKey: ["session"], queryFn: fetchSession, staleTime: 300_000 });
+  useEffect(() => onSignedOut(() => void queries.invalidateQueries({ queryKey: ["session"] })), [queries]);
+
+  if (session.isPending) return <Loading what="the console" />;
+  const isSignedOut = session.error instanceof ApiError && session.error.isSignedOut;
+  if (isSignedOut || location.pathname.startsWith("/console/login")) return <LoginPage />;
+  if (!session.data) return <Failure error={session.error} onRetry={() => session.refetch()} />;
+  return <Projects session={session.data} />;
+}
+
+function Projects({ session }: { session: Session }) {
+  const [, navigate] = useLocation();
+  useEffect(() => startWorker((address) => navigate(`~${address}`)), [navigate]);
+  const first = session.projects.find(({ id }) => id === rememberedProject()) ?? session.projects[0];
+  if (!first)
+    return <Failure error={new Error("You are a member of no project. Ask the operator to add you.")} />;
+  return (
+    <Switch>
+      <Route path="/projects/:project" nest>
+        {({ project }) => <OfProject session={session} id={Number(project)} />}
+      </Route>
+      <Route path="/tasks/:task">{({ task }) => <OpenTask session={session} task={task} />}</Route>
+      <Route>
+        <Redirect to={`/projects/${first.id}/`} replace />
+      </Route>
+    </Switch>
+  );
+}
+
+function OfProject({ session, id }: { session: Session; id: number }) {
+  const project = session.projects.find((one) => one.id === id);
+  useEffect(() => rememberProject(id), [id]);
+  if (!project) return <Redirect to="~/console/" replace />;
+  return (
+    <ProjectProvider key={id} project={project} session={session}>
+      <Shell>
+        <Suspense fallback={<Loading what="the page" />}>
+          <Switch>
+            <Route path="/tasks/:task/runs/:run">
+              {({ task, run }) => <RunPage key={task} taskId={task} runId={run} />}
+            </Route>
+            <Route path="/tasks/:task">
+              {({ task }) => <RunPage key={task} taskId={task} runId={null} />}
+            </Route>
+            <Route path="/inbox" component={InboxPage} />
+            <Route path="/settings/:section?">
+              {({ section }) => <SettingsPage section={section ?? "devices"} />}
+            </Route>
+            <Route path="/" component={TasksPage} />
+            <Route>
+              <Redirect to="/" replace />
+            </Route>
+          </Switch>
+        </Suspense>
+      </Shell>
+    </ProjectProvider>
+  );
+}

@@ -1,0 +1,86 @@
+/**
+ * This browser as a device. Presence and pushes belong to a device, and the service knows a browser by its push
+ * subscription, so one that gets no pushes sends no presence either.
+ */
+import { fetchVapidKey, registerDevice, unregisterDevice } from "../../api/attention";
+import type { Device } from "../../api/types";
+
+const KEY = "taskbeacon.device";
+
+interface Known {
+  id: string;
+  token: string;
+}
+
+function read(): Known | null {
+  try {
+    const value = JSON.parse(localStorage.getItem(KEY) ?? "null");
+    return typeof value?.id === "string" && typeof value.token === "string" ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+export const thisDevice = (): string | null => read()?.id ?? null;
+
+async function register(token: string): Promise<Device> {
+  const before = read();
+  if (before && before.token !== token) await unregisterDevice(before.token).catch(() => {});
+  const device = await registerDevice(token);
+  localStorage.setItem(KEY, JSON.stringify({ id: device.id, token }));
+  return device;
+}
+
+export type PushSupport = "on" | "off" | "denied" | "needs_install" | "unsupported";
+
+export async function pushSupport(): Promise<PushSupport> {
+  if (!("serviceWorker" in navigator && "PushManager" in window && "Notification" in window)) {
+    // iOS has web push only in a console that was added to the home screen.
+    return /iPad|iPhone/.test(navigator.userAgent) ? "needs_install" : "unsupported";
+  }
+  if (Notification.permission === "denied") return "denied";
+  const registration = await navigator.serviceWorker.getRegistration("/console/");
+  const subscription = await registration?.pushManager.getSubscription();
+  return subscription ? "on" : "off";
+}
+
+/** Ask for permission (the browser wants a press for that) and become a device that gets pushes. */
+export async function enablePush(): Promise<Device> {
+  const key = await fetchVapidKey();
+  const permission = await Notification.requestPermission();
+  if (permission !== "granted") throw new Error("The browser did not allow notifications.");
+  const registration = await navigator.serviceWorker.ready;
+  const subscription = await registration.pushManager.subscribe({
+    userVisibleOnly: true,
+    applicationServerKey: key,
+  });
+  return register(JSON.stringify(subscription));
+}
+
+export async function disablePush(): Promise<void> {
+  const registration = await navigator.serviceWorker.getRegistration("/console/");
+  const subscription = await registration?.pushManager.getSubscription();
+  await subscription?.unsubscribe();
+  const known = read();
+  if (known) await unregisterDevice(known.token);
+  localStorage.removeItem(KEY);
+}
+
+/** The id to send presence with: of this browser's registration, made now if there is none. */
+export async function deviceForPresence(): Promise<string | null> {
+  const known = read();
+  if (known) return known.id;
+  const registration = await navigator.serviceWorker?.getRegistration("/console/");
+  const subscription = await registration?.pushManager?.getSubscription();
+  return subscription ? (await register(JSON.stringify(subscription))).id : null;
+}
+
+/** The worker says that the browser's push service changed the subscription. Return how to stop listening. */
+export function listenForNewSubscription(): () => void {
+  const onMessage = (event: MessageEvent) => {
+    if (event.data?.type !== "subscription") return;
+    void register(JSON.stringify(event.data.subscription)).catch(() => {});
+  };
+  navigator.serviceWorker.addEventListener("message", onMessage);
+  return () => navigator.serviceWorker.removeEventListener("message", onMessage);
+}

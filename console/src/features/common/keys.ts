@@ -1,0 +1,34 @@
+/** Keys of the keyboard: single ones, and pairs such as `g t`. Off while somebody types. */
+import { useEffect, useRef } from "react";
+
+export type Keys = Record<string, (event: KeyboardEvent) => void>;
+
+const PAIR_MS = 1000;
+
+function isTyping(target: EventTarget | null): boolean {
+  const element = target instanceof HTMLElement ? target : null;
+  return element?.closest("input, textarea, select, [contenteditable], dialog") != null;
+}
+
+export function useKeys(keys: Keys): void {
+  const current = useRef(keys);
+  current.current = keys;
+  useEffect(() => {
+    let first = "";
+    let firstAt = 0;
+    const onKey = (event: KeyboardEvent) => {
+      const isCommand = event.metaKey || event.ctrlKey;
+      if (event.altKey || event.defaultPrevented || (isTyping(event.target) && !isCommand)) return;
+      const key = isCommand ? `Mod+${event.key.toLowerCase()}` : event.key;
+      const pair = event.timeStamp - firstAt < PAIR_MS ? `${first} ${key}` : "";
+      const action = current.current[pair] ?? current.current[key];
+      [first, firstAt] = [key, event.timeStamp];
+      if (action) {
+        event.preventDefault();
+        action(event);
+      }
+    };
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, []);
+}

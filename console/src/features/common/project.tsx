@@ -1,0 +1,69 @@
+/** The project that the page shows, its stream, and queries that the stream keeps fresh. */
+import { useQueryClient } from "@tanstack/react-query";
+import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from "react";
+import { ProjectStream, type StreamState } from "../../api/stream";
+import type { Project, Session } from "../../api/types";
+
+interface ProjectContext {
+  project: Project;
+  session: Session;
+  /** Null before the stream is opened, which is for the length of one effect. */
+  stream: ProjectStream | null;
+  connection: StreamState;
+  href: (path: string) => string;
+}
+
+const Context = createContext<ProjectContext | null>(null);
+
+export function useProject(): ProjectContext {
+  const context = useContext(Context);
+  if (!context) throw new Error("There is no project around this.");
+  return context;
+}
+
+// Many events of one run come together; one answer shows them all.
+const REFRESH_MS = 400;
+
+interface Props {
+  project: Project;
+  session: Session;
+  children: ReactNode;
+}
+
+export function ProjectProvider({ project, session, children }: Props) {
+  const queries = useQueryClient();
+  const [stream, setStream] = useState<ProjectStream | null>(null);
+  const [connection, setConnection] = useState<StreamState>("connecting");
+
+  useEffect(() => {
+    const changed = new Set<string>();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const refresh = () => {
+      timer = undefined;
+      const tasks = [...changed];
+      changed.clear();
+      void queries.invalidateQueries({ queryKey: ["tasks", project.id] });
+      void queries.invalidateQueries({ queryKey: ["inbox"] });
+      for (const task of tasks) void queries.invalidateQueries({ queryKey: ["task", task] });
+    };
+    const opened = new ProjectStream(project.id, {
+      onLedger: (event) => {
+        if (event.data.task_id) changed.add(event.data.task_id);
+        timer ??= setTimeout(refresh, REFRESH_MS);
+      },
+      onLedgerGap: () => void queries.invalidateQueries(),
+      onState: setConnection,
+    });
+    setStream(opened);
+    return () => {
+      clearTimeout(timer);
+      opened.close();
+    };
+  }, [project.id, queries]);
+
+  const context = useMemo(() => {
+    const href = (path: string) => `~/console/projects/${project.id}${path}`;
+    return { project, session, stream, connection, href };
+  }, [project, session, stream, connection]);
+  return <Context.Provider value={context}>{children}</Context.Provider>;
+}

@@ -1,0 +1,83 @@
+/** What a run's row says in the words of the console: its state, and the reason for it. */
+import { type Run, type RunStatus, type Task, TERMINAL, waitingFor } from "../../api/types";
+import type { State } from "../../ui/status";
+
+export function stateOf(run: Run | null): State {
+  if (!run) return "draft";
+  if (run.status === "queued") return "queued";
+  if (run.status !== "in_progress") return run.status;
+  const waits = waitingFor(run);
+  if (!waits) return "running";
+  return waits.kind === "message" ? "message" : "question";
+}
+
+export const isOver = (run: Run | null): boolean => run !== null && TERMINAL.has(run.status as RunStatus);
+
+const text = (value: unknown): string => (typeof value === "string" ? value : "");
+
+const plural = new Intl.PluralRules("en", { type: "ordinal" });
+const ENDINGS: Record<string, string> = { one: "st", two: "nd", few: "rd", other: "th" };
+
+const ordinal = (number: number): string => `${number}${ENDINGS[plural.select(number)]}`;
+
+/** Return why the run is in its state, or null where the state says it all. */
+export function reasonOf(run: Run | null): string | null {
+  if (!run) return "No run yet";
+  const { state } = run;
+  if (run.status === "queued") {
+    const position = state.queue_position;
+    if (typeof position !== "number") return run.environment === "local" ? "A client performs it" : null;
+    return position >= 1000
+      ? "1000th or later in the queue"
+      : position === 1
+        ? "Next in the queue"
+        : `${ordinal(position)} in the queue`;
+  }
+  const waits = waitingFor(run);
+  if (run.status === "in_progress" && waits) {
+    return waits.kind === "message"
+      ? "The agent has finished its turn"
+      : text(waits.tool_call?.title) || null;
+  }
+  if (run.status === "failed") return run.error_message?.split("\n")[0] ?? null;
+  if (run.status === "in_progress" && typeof state.attempts === "number" && state.attempts > 1) {
+    const recovery = state.recovery as { reason?: string } | undefined;
+    return `Recovered after ${recovery?.reason ?? "a failure"}: attempt ${state.attempts}`;
+  }
+  return null;
+}
+
+export interface RunUsage {
+  tokens: number;
+  cost: number | null;
+  budget: number | null;
+}
+
+export function usageOf(run: Run): RunUsage | null {
+  const usage = run.state.usage as { total_tokens?: number; cost?: { amount?: number } } | undefined;
+  if (!usage?.total_tokens) return null;
+  const budget = run.state.token_budget;
+  return {
+    tokens: usage.total_tokens,
+    cost: usage.cost?.amount ?? null,
+    budget: typeof budget === "number" ? budget : null,
+  };
+}
+
+interface Output {
+  head_branch?: string | null;
+  files_changed?: string[];
+  summary?: string;
+  pr_url?: string;
+}
+
+/** The output of a worker's run; a structured output has none of these keys. */
+export function outputOf(run: Run | null): Output {
+  return typeof run?.output === "object" && run.output !== null ? (run.output as Output) : {};
+}
+
+export const titleOf = (task: Pick<Task, "title" | "slug">) => task.title || "Untitled task";
+
+export function agentOf(run: Run): string {
+  return [run.runtime_adapter ?? "runbook", run.model].filter(Boolean).join(" · ");
+}

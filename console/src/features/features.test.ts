@@ -1,0 +1,180 @@
+// @vitest-environment jsdom
+import { describe, expect, it } from "vitest";
+import type { Run, Task } from "../api/types";
+import { splitPatch } from "../text/patch";
+import { append, EMPTY } from "../transcript/append";
+import { fingerprint, reviewMessage } from "./changes/review";
+import { inTreeOrder, treeOf } from "./changes/tree";
+import { reasonOf, stateOf } from "./common/runState";
+import { optionForKey } from "./questions/question";
+import { contentOf, fieldsOf, missingField } from "./questions/schema";
+import { waitingMessages } from "./run/outbox";
+import { groupTasks } from "./tasks/groups";
+
+const run = (status: Run["status"], state: object = {}, more: object = {}) =>
+  ({ id: `run-${status}`, status, state, completed_at: null, ...more }) as unknown as Run;
+const task = (id: string, latest_run: Run | null, created_at = "2026-01-01") =>
+  ({ id, latest_run, created_at, title: id }) as unknown as Task;
+
+describe("groups of tasks", () => {
+  it("put what asks first, and show a task once", () => {
+    const asks = task("asks", run("in_progress", { waiting_for: { kind: "permission" } }));
+    const idle = task("idle", run("in_progress", { waiting_for: { kind: "message" } }));
+    const works = task("works", run("in_progress"));
+    const second = task("second", run("queued", { queue_position: 2 }));
+    const first = task("first", run("queued", { queue_position: 1 }));
+    const ended = task("ended", run("completed"));
+    const draft = task("draft", null);
+    const groups = groupTasks(
+      [
+        [draft, ended, second, first, works, idle, asks],
+        [works, asks],
+      ],
+      () => false,
+    );
+    expect(groups.map(({ name, tasks }) => [name, tasks.map(({ id }) => id)])).toEqual([
+      ["needs", ["asks", "idle"]],
+      ["running", ["works"]],
+      ["queued", ["first", "second"]],
+      ["unseen", ["ended"]],
+      ["rest", ["draft"]],
+    ]);
+  });
+});
+
+describe("the state of a run", () => {
+  it("has its reason", () => {
+    expect(reasonOf(run("queued", { queue_position: 1 }))).toBe("Next in the queue");
+    expect(reasonOf(run("queued", { queue_position: 22 }))).toBe("22nd in the queue");
+    expect(reasonOf(run("in_progress", { attempts: 2, recovery: { reason: "worker lost" } }))).toBe(
+      "Recovered after worker lost: attempt 2",
+    );
+    expect(stateOf(run("in_progress", { waiting_for: { kind: "form" } }))).toBe("question");
+  });
+});
+
+describe("options of a question", () => {
+  const options = [
+    { id: "n", name: "No", kind: "reject_once" },
+    { id: "always", name: "Always", kind: "allow_always" },
+    { id: "y", name: "Yes", kind: "allow_once" },
+  ];
+
+  it("are chosen by keys, and none allows for ever by `a`", () => {
+    expect(optionForKey(options, "a")?.id).toBe("y");
+    expect(optionForKey(options, "r")?.id).toBe("n");
+    expect(optionForKey(options, "2")?.id).toBe("always");
+    expect(optionForKey(options.slice(0, 2), "a")).toBeUndefined();
+  });
+});
+
+describe("forms", () => {
+  const schema = {
+    properties: {
+      question_0: { type: "string", title: "Database", oneOf: [{ const: "pg", title: "PostgreSQL" }] },
+      question_1: { type: "array", items: { anyOf: [{ const: "a" }, { const: "b" }] } },
+      count: { type: "integer", default: 3 },
+      sure: { type: "boolean" },
+      note: { type: "string" },
+    },
+    required: ["question_0"],
+  };
+
+  it("are read from their schema", () => {
+    expect(fieldsOf(schema).map(({ name, type, initial }) => [name, type, initial])).toEqual([
+      ["question_0", "choice", ""],
+      ["question_1", "choices", []],
+      ["count", "number", "3"],
+      ["sure", "boolean", false],
+      ["note", "text", ""],
+    ]);
+  });
+
+  it("send what was filled in, in its type", () => {
+    const fields = fieldsOf(schema);
+    const values = { question_0: "pg", question_1: ["b"], count: "4", sure: true, note: "" };
+    expect(contentOf(fields, values)).toEqual({ question_0: "pg", question_1: ["b"], count: 4, sure: true });
+    expect(missingField(fields, { ...values, question_0: "" })?.name).toBe("question_0");
+  });
+});
+
+describe("a review", () => {
+  const [file] = splitPatch("diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n");
+
+  it("forgets that a file was viewed when the agent changes it again", () => {
+    if (!file) throw new Error("no file");
+    expect(fingerprint({ ...file })).toBe(fingerprint(file));
+    expect(fingerprint({ ...file, patch: `${file.patch}+c\n` })).not.toBe(fingerprint(file));
+  });
+
+  it("is one message that quotes file, line and code, whatever the code holds", () => {
+    const comment = {
+      id: "1",
+      path: "src/a.py",
+      number: 3,
+      side: "new" as const,
+      code: "```x",
+      text: "Why?",
+    };
+    expect(reviewMessage([comment, { ...comment, side: "old", code: "y" }])).toBe(
+      "Comments on your changes:\n\nsrc/a.py:3\n````\n```x\n````\nWhy?\n\nsrc/a.py, removed line 3\n```\ny\n```\nWhy?",
+    );
+  });
+});
+
+describe("the tree of files", () => {
+  const files = ["z.txt", "src/app/a.py", "src/app/b.py", "src/c.py"].map((path) => ({ path }));
+
+  it("joins folders that hold one folder only", () => {
+    expect(treeOf(files.slice(0, 3)).map(({ name, depth }) => [name, depth])).toEqual([
+      ["src/app", 0],
+      ["a.py", 1],
+      ["b.py", 1],
+      ["z.txt", 0],
+    ]);
+  });
+
+  it("gives the order in which files are read", () => {
+    expect(inTreeOrder(files).map(({ path }) => path)).toEqual([
+      "src/app/a.py",
+      "src/app/b.py",
+      "src/c.py",
+      "z.txt",
+    ]);
+  });
+});
+
+describe("messages on their way", () => {
+  const message = { id: "mine", text: "Hi", files: [], artifactIds: [], at: "", problem: null };
+  const receipt = (status: string) => ({
+    type: "notification",
+    timestamp: "t",
+    notification: {
+      method: "_taskbeacon/command",
+      params: { command_id: "c", method: "user_message", id: "mine", status },
+    },
+  });
+  const shown = {
+    type: "notification",
+    timestamp: "t",
+    notification: {
+      method: "session/update",
+      params: {
+        update: {
+          sessionUpdate: "user_message_chunk",
+          messageId: "c",
+          content: { type: "text", text: "Hi" },
+        },
+      },
+    },
+  };
+
+  it("are shown with their receipt until the transcript has them", () => {
+    const status = (entries: unknown[]) =>
+      waitingMessages([message], append(EMPTY, entries)).map((one) => one.receipt.status);
+    expect(status([])).toEqual(["sending"]);
+    expect(status([receipt("accepted")])).toEqual(["accepted"]);
+    expect(status([receipt("accepted"), receipt("delivered"), shown])).toEqual([]);
+    expect(status([receipt("dropped")])).toEqual(["dropped"]);
+  });
+});

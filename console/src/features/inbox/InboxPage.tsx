@@ -1,0 +1,108 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { AlarmClock, Inbox } from "lucide-react";
+import { useState } from "react";
+import { Link, useLocation } from "wouter";
+import { snoozeQuestion } from "../../api/inbox";
+import type { InboxRow } from "../../api/types";
+import { Button } from "../../ui/controls";
+import { Empty, Failure, Loading, say, sayError } from "../../ui/feedback";
+import { Age } from "../../ui/time";
+import { useKeys } from "../common/keys";
+import { QuestionCard } from "../questions/QuestionCard";
+import { fromRow } from "../questions/question";
+import styles from "./inbox.module.css";
+import { useInbox } from "./useInbox";
+
+const HOUR = 3600;
+
+const runHref = (row: InboxRow) =>
+  `~/console/projects/${row.project_id}/tasks/${row.task.id}/runs/${row.run.id}`;
+
+export function InboxPage() {
+  const [isAll, setAll] = useState(false);
+  const [at, setAt] = useState(0);
+  const [, navigate] = useLocation();
+  const inbox = useInbox({ status: isAll ? "all" : "open" });
+  const rows = inbox.data?.results ?? [];
+  const move = (by: number) =>
+    setAt((before) => Math.min(Math.max(before + by, 0), Math.max(rows.length - 1, 0)));
+  useKeys({
+    j: () => move(1),
+    k: () => move(-1),
+    Enter: (event) => {
+      if (event.target instanceof HTMLElement && event.target.closest("a, button")) event.target.click();
+      else if (rows[at]) navigate(runHref(rows[at]));
+    },
+  });
+  return (
+    <main className={styles.page}>
+      <header className={styles.head}>
+        <h1>Inbox</h1>
+        <Button aria-pressed={isAll} onClick={() => setAll(!isAll)}>
+          {isAll ? "Show open ones only" : "Show answered ones too"}
+        </Button>
+      </header>
+      {inbox.isPending && <Loading what="the inbox" />}
+      {inbox.isError && !inbox.data && <Failure error={inbox.error} onRetry={() => inbox.refetch()} />}
+      {inbox.data && rows.length === 0 && (
+        <Empty icon={Inbox} title="Nothing needs you">
+          <p>When an agent asks a question or waits for a message, it appears here and on your devices.</p>
+        </Empty>
+      )}
+      <ul className={styles.rows}>
+        {rows.map((row, index) => (
+          <InboxItem key={row.id} row={row} isSelected={index === at} />
+        ))}
+      </ul>
+    </main>
+  );
+}
+
+function InboxItem({ row, isSelected }: { row: InboxRow; isSelected: boolean }) {
+  const queries = useQueryClient();
+  const question = row.status === "open" ? fromRow(row) : null;
+  const snooze = useMutation({
+    mutationFn: () => snoozeQuestion(row.project_id, row.id, HOUR),
+    onSuccess: () => {
+      say("No notices about this question for an hour.");
+      void queries.invalidateQueries({ queryKey: ["inbox"] });
+    },
+    onError: sayError,
+  });
+  return (
+    <li className={styles.row} data-selected={isSelected || undefined}>
+      <div className={styles.about}>
+        <Link href={runHref(row)}>{row.task.title || "Untitled task"}</Link>
+        <span>{row.task.slug}</span>
+        {row.task.repository && <span>{row.task.repository}</span>}
+        <Age at={row.opened_at} />
+        {row.status === "open" && row.allowed_actions.includes("snooze") && (
+          <Button tone="quiet" disabled={snooze.isPending} onClick={() => snooze.mutate()}>
+            <AlarmClock size={14} aria-hidden="true" /> Snooze 1 h
+          </Button>
+        )}
+      </div>
+      {question ? (
+        <QuestionCard
+          key={question.key}
+          question={question}
+          runRef={{ project: row.project_id, task: row.task.id, run: row.run.id }}
+          hasKeys={isSelected}
+        />
+      ) : (
+        <p className={styles.line}>
+          {row.kind === "message" && row.status === "open"
+            ? "The agent has finished its turn and waits for a message."
+            : row.title}
+          {row.status !== "open" && <em> {closing(row)}</em>}
+        </p>
+      )}
+    </li>
+  );
+}
+
+function closing(row: InboxRow): string {
+  if (row.status !== "answered") return row.status === "expired" ? "It expired." : "It was withdrawn.";
+  const by = row.answered_by ? ` by ${row.answered_by.first_name || row.answered_by.email}` : "";
+  return `Answered${by}${row.answered_via ? ` (${row.answered_via})` : ""}.`;
+}

@@ -1,0 +1,67 @@
+/** Signs in by a link of one use (its code stands behind the `#`, so no log has it), or by an API key. */
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useRef, useState } from "react";
+import { useLocation } from "wouter";
+import { signIn } from "../../api/session";
+import { Button, Field, Input } from "../../ui/controls";
+import { Failure } from "../../ui/feedback";
+import styles from "./login.module.css";
+
+export function LoginPage() {
+  const queries = useQueryClient();
+  const [location, navigate] = useLocation();
+  const [key, setKey] = useState("");
+  const tried = useRef(false);
+  const login = useMutation({
+    mutationFn: signIn,
+    onSuccess: (session) => {
+      queries.clear();
+      queries.setQueryData(["session"], session);
+      if (location.startsWith("/login")) navigate("/", { replace: true });
+    },
+  });
+  const { mutate } = login;
+
+  useEffect(() => {
+    const code = window.location.hash.slice(1);
+    if (!code || tried.current || !location.startsWith("/login")) return;
+    tried.current = true;
+    history.replaceState(null, "", window.location.pathname);
+    mutate({ code });
+  }, [location, mutate]);
+
+  return (
+    <main className={styles.page}>
+      <form
+        className={styles.card}
+        onSubmit={(event) => {
+          event.preventDefault();
+          mutate({ api_key: key.trim() });
+        }}
+      >
+        <img src="/console/icon.svg" alt="" width="32" height="32" />
+        <h1>Sign in to Taskbeacon</h1>
+        <p>
+          <code>taskbeacon console</code> prints a link that signs you in. Or use your API key:
+        </p>
+        <Field label="API key">
+          {(ids) => (
+            <Input
+              {...ids}
+              type="password"
+              autoComplete="current-password"
+              placeholder="phx_…"
+              value={key}
+              required
+              onChange={(event) => setKey(event.target.value)}
+            />
+          )}
+        </Field>
+        {login.isError && <Failure error={login.error} />}
+        <Button tone="primary" large type="submit" disabled={login.isPending || !key.trim()}>
+          {login.isPending ? "Signing in …" : "Sign in"}
+        </Button>
+      </form>
+    </main>
+  );
+}

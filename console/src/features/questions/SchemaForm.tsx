@@ -1,0 +1,104 @@
+import { useId, useState } from "react";
+import { Button, Check, Field, Input } from "../../ui/controls";
+import styles from "./questions.module.css";
+import { contentOf, type FormField, type FormValue, fieldsOf, missingField } from "./schema";
+
+interface Props {
+  schema: unknown;
+  isBusy: boolean;
+  onSend: (content: Record<string, unknown>) => void;
+  onDecline: () => void;
+}
+
+export function SchemaForm({ schema, isBusy, onSend, onDecline }: Props) {
+  const fields = fieldsOf(schema);
+  const [values, setValues] = useState<Record<string, FormValue>>(() =>
+    Object.fromEntries(fields.map(({ name, initial }) => [name, initial])),
+  );
+  const missing = missingField(fields, values);
+  return (
+    <form
+      className={styles.form}
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (!missing) onSend(contentOf(fields, values));
+      }}
+    >
+      {fields.map((field) => (
+        <OneField
+          key={field.name}
+          field={field}
+          value={values[field.name] ?? ""}
+          onChange={(value) => setValues((before) => ({ ...before, [field.name]: value }))}
+        />
+      ))}
+      <div className={styles.buttons}>
+        <Button large disabled={isBusy} onClick={onDecline}>
+          Decline
+        </Button>
+        <Button large tone="primary" type="submit" disabled={isBusy || missing !== null}>
+          Send
+        </Button>
+      </div>
+    </form>
+  );
+}
+
+interface OneFieldProps {
+  field: FormField;
+  value: FormValue;
+  onChange: (value: FormValue) => void;
+}
+
+function OneField({ field, value, onChange }: OneFieldProps) {
+  const group = useId();
+  if (field.type === "boolean") {
+    return (
+      <Check checked={value === true} onChange={(event) => onChange(event.target.checked)}>
+        {field.label}
+        {field.description && <small>{field.description}</small>}
+      </Check>
+    );
+  }
+  if (field.type === "choice" || field.type === "choices") {
+    const chosen = Array.isArray(value) ? value : [value];
+    return (
+      <fieldset className={styles.choices}>
+        <legend>
+          {field.label}
+          {field.description && <small>{field.description}</small>}
+        </legend>
+        {field.choices.map((choice) => (
+          <Check
+            key={choice.value}
+            type={field.type === "choice" ? "radio" : "checkbox"}
+            name={group}
+            checked={chosen.includes(choice.value)}
+            onChange={(event) => {
+              if (field.type === "choice") return onChange(choice.value);
+              const others = chosen.filter((one) => one !== choice.value);
+              onChange((event.target.checked ? [...others, choice.value] : others) as string[]);
+            }}
+          >
+            {choice.label}
+            {choice.description && <small>{choice.description}</small>}
+          </Check>
+        ))}
+      </fieldset>
+    );
+  }
+  return (
+    <Field label={field.label} hint={field.description}>
+      {(ids) => (
+        <Input
+          {...ids}
+          type={field.type}
+          step="any"
+          required={field.isRequired}
+          value={String(value)}
+          onChange={(event) => onChange(event.target.value)}
+        />
+      )}
+    </Field>
+  );
+}

@@ -1,0 +1,93 @@
+/** Forms that agents ask to fill in: flat JSON Schemas, as the Agent Client Protocol allows them. Pure. */
+
+export interface Choice {
+  value: string;
+  label: string;
+  description: string;
+}
+
+export interface FormField {
+  name: string;
+  label: string;
+  description: string;
+  type: "text" | "number" | "boolean" | "choice" | "choices";
+  choices: Choice[];
+  isRequired: boolean;
+  initial: FormValue;
+}
+
+export type FormValue = string | boolean | string[];
+
+type Json = Record<string, unknown>;
+
+const asObject = (value: unknown): Json =>
+  typeof value === "object" && value !== null ? (value as Json) : {};
+const asText = (value: unknown): string => (typeof value === "string" ? value : "");
+
+function choicesOf(schema: Json): Choice[] {
+  const titled = [schema.oneOf, schema.anyOf].find(Array.isArray) as unknown[] | undefined;
+  if (titled) {
+    return titled.map(asObject).map((one) => ({
+      value: String(one.const ?? ""),
+      label: asText(one.title) || String(one.const ?? ""),
+      description: asText(one.description),
+    }));
+  }
+  return Array.isArray(schema.enum)
+    ? schema.enum.map((value) => ({ value: String(value), label: String(value), description: "" }))
+    : [];
+}
+
+export function fieldsOf(schema: unknown): FormField[] {
+  const { properties, required } = asObject(schema);
+  const needed = Array.isArray(required) ? required : [];
+  return Object.entries(asObject(properties)).map(([name, value]) => {
+    const property = asObject(value);
+    const isMany = property.type === "array";
+    const choices = choicesOf(isMany ? asObject(property.items) : property);
+    const type = isMany
+      ? "choices"
+      : choices.length
+        ? "choice"
+        : property.type === "boolean"
+          ? "boolean"
+          : property.type === "number" || property.type === "integer"
+            ? "number"
+            : "text";
+    return {
+      name,
+      label: asText(property.title) || name,
+      description: asText(property.description),
+      type,
+      choices,
+      isRequired: needed.includes(name),
+      initial: initialOf(type, property.default),
+    };
+  });
+}
+
+function initialOf(type: FormField["type"], value: unknown): FormValue {
+  if (type === "boolean") return value === true;
+  if (type === "choices") return Array.isArray(value) ? value.map(String) : [];
+  return value === undefined || value === null ? "" : String(value);
+}
+
+/** Return what to send; empty fields are left out. */
+export function contentOf(fields: FormField[], values: Record<string, FormValue>): Json {
+  const content: Json = {};
+  for (const { name, type } of fields) {
+    const value = values[name];
+    if (type === "boolean") content[name] = value === true;
+    else if (Array.isArray(value)) {
+      if (value.length) content[name] = value;
+    } else if (typeof value === "string" && value !== "") {
+      content[name] = type === "number" ? Number(value) : value;
+    }
+  }
+  return content;
+}
+
+export function missingField(fields: FormField[], values: Record<string, FormValue>): FormField | null {
+  const content = contentOf(fields, values);
+  return fields.find(({ name, isRequired }) => isRequired && !(name in content)) ?? null;
+}

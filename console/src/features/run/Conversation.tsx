@@ -1,0 +1,173 @@
+/** The transcript, the question that is open, and the field to write in. */
+import { useMutation } from "@tanstack/react-query";
+import { Link } from "wouter";
+import { cancelTurn, closeConversation, type RunRef, runPath, setOption } from "../../api/commands";
+import { type Run, type Task, waitingFor } from "../../api/types";
+import type { Transcript } from "../../transcript/append";
+import { Button } from "../../ui/controls";
+import { Failure, Loading, sayError } from "../../ui/feedback";
+import { StateBadge } from "../../ui/status";
+import { useProject } from "../common/project";
+import { isOver, outputOf, stateOf } from "../common/runState";
+import { useInboxRow } from "../inbox/useInbox";
+import { QuestionCard } from "../questions/QuestionCard";
+import { fromRow, fromRun } from "../questions/question";
+import { Composer } from "./Composer";
+import { type Outgoing, useOutbox, waitingMessages } from "./outbox";
+import styles from "./run.module.css";
+import type { LoadState } from "./runTranscript";
+import { TaskText } from "./TaskText";
+import { ReceiptLine, UserMessage } from "./TranscriptRow";
+import { TranscriptView } from "./TranscriptView";
+import type { RunActions } from "./useRunActions";
+
+interface Props {
+  task: Task;
+  run: Run;
+  runRef: RunRef;
+  transcript: Transcript;
+  load: LoadState;
+  actions: RunActions;
+}
+
+export function Conversation({ task, run, runRef, transcript, load, actions }: Props) {
+  const outbox = useOutbox(runRef);
+  const row = useInboxRow(run.id);
+  const question = (row && fromRow(row)) ?? fromRun(run);
+  const over = isOver(run);
+  const waiting = waitingMessages(outbox.list, transcript);
+  const command = useMutation({ mutationFn: (send: () => Promise<void>) => send(), onError: sayError });
+  const isIdle = waitingFor(run)?.kind === "message";
+  const canWrite = run.status === "in_progress";
+  return (
+    <div className={styles.conversation}>
+      <TranscriptView
+        items={transcript.items}
+        hasCard={question !== null}
+        head={<Head task={task} run={run} load={load} />}
+        foot={
+          <>
+            {waiting.map(({ message, receipt }) => (
+              <Waiting
+                key={message.id}
+                message={message}
+                outbox={outbox}
+                problem={receipt.status === "failed"}
+              >
+                <ReceiptLine receipt={receipt} />
+              </Waiting>
+            ))}
+            {over && <End run={run} />}
+          </>
+        }
+      />
+      <div className={styles.below}>
+        {question && <QuestionCard key={question.key} question={question} runRef={runRef} hasKeys />}
+        {canWrite && (
+          <Composer
+            key="live"
+            uploads={`${runPath(runRef)}/artifacts`}
+            placeholder={isIdle ? "Your turn: what next?" : "Message the agent"}
+            standing={transcript.standing}
+            sendLabel="Send"
+            isBusy={false}
+            onSend={outbox.send}
+            onOption={(id, value) => command.mutate(() => setOption(runRef, id, value))}
+            onStop={isIdle || question ? null : () => command.mutate(() => cancelTurn(runRef))}
+            draftKey={`taskbeacon.draft.${run.id}`}
+          />
+        )}
+        {canWrite && isIdle && (
+          <Button
+            tone="quiet"
+            className={styles.finish ?? ""}
+            onClick={() => command.mutate(() => closeConversation(runRef))}
+          >
+            Finish the conversation
+          </Button>
+        )}
+        {over && (
+          <Composer
+            key="resume"
+            uploads={`/api/projects/${runRef.project}/tasks/${runRef.task}/staged_artifacts`}
+            placeholder="Go on from here: a new run with your message"
+            standing={transcript.standing}
+            sendLabel="Start a run that goes on from here"
+            isBusy={actions.isBusy}
+            onSend={(text, _files, ids) => actions.resume(text, ids)}
+            onOption={null}
+            onStop={null}
+            draftKey={`taskbeacon.draft.${run.id}`}
+          />
+        )}
+      </div>
+    </div>
+  );
+}
+
+function Head({ task, run, load }: { task: Task; run: Run; load: LoadState }) {
+  const { href } = useProject();
+  const earlier = run.state.resume_from_run_id;
+  const message = run.state.pending_user_message;
+  const files = run.artifacts.filter(({ type }) => type === "user_attachment").map(({ name }) => name);
+  const text = typeof message === "string" ? message : "";
+  return (
+    <>
+      {typeof earlier === "string" ? (
+        <p className={styles.boundary}>
+          This run goes on from <Link href={href(`/tasks/${task.id}/runs/${earlier}`)}>an earlier run</Link>
+        </p>
+      ) : (
+        <TaskText text={task.description} files={text ? [] : files} />
+      )}
+      {text && <TaskText text={text} files={files} />}
+      {load === "loading" && run.status !== "queued" && <Loading what="the transcript" />}
+      {load === "failed" && (
+        <Failure error={new Error("The log cannot be read at the moment. Trying again …")} />
+      )}
+      {run.status === "queued" && (
+        <p className={styles.boundary}>The run waits for a worker. It starts by itself.</p>
+      )}
+    </>
+  );
+}
+
+interface WaitingProps {
+  message: Outgoing;
+  outbox: ReturnType<typeof useOutbox>;
+  problem: boolean;
+  children: React.ReactNode;
+}
+
+function Waiting({ message, outbox, problem, children }: WaitingProps) {
+  const files = message.files.map((name) => ({ name, size: null }));
+  return (
+    <div className={styles.waiting}>
+      <UserMessage
+        item={{ kind: "user", id: message.id, at: message.at, text: message.text, files, receipt: null }}
+      />
+      {children}
+      {problem && (
+        <p className={styles.again}>
+          <Button onClick={() => outbox.retry(message)}>Send again</Button>
+          <Button tone="quiet" onClick={() => outbox.discard(message.id)}>
+            Discard
+          </Button>
+        </p>
+      )}
+    </div>
+  );
+}
+
+function End({ run }: { run: Run }) {
+  const { left_out: leftOut, not_stored: notStored } = run.state;
+  return (
+    <div className={styles.end} data-status={run.status}>
+      <StateBadge state={stateOf(run)} />
+      {run.error_message && <p>{run.error_message}</p>}
+      {!run.error_message && outputOf(run).files_changed?.length === 0 && <p>No file was changed.</p>}
+      {typeof leftOut === "string" && <p>Left out: {leftOut}</p>}
+      {Array.isArray(notStored) && notStored.length > 0 && <p>Not stored: {notStored.join(", ")}</p>}
+    </div>
+  );
+}

@@ -1,0 +1,42 @@
+/** The files of a run: what was given to the agent, and what came out. */
+import { Download, Folder } from "lucide-react";
+import { type RunRef, runPath } from "../../api/commands";
+import type { Run } from "../../api/types";
+import { Empty } from "../../ui/feedback";
+import { Age } from "../../ui/time";
+import styles from "./run.module.css";
+
+const KILO = 1024;
+
+export function sizeText(bytes: number): string {
+  if (bytes < KILO) return `${bytes} B`;
+  return bytes < KILO * KILO ? `${(bytes / KILO).toFixed(1)} kB` : `${(bytes / KILO / KILO).toFixed(1)} MB`;
+}
+
+export function FilesPane({ run, runRef }: { run: Run; runRef: RunRef }) {
+  if (run.artifacts.length === 0) {
+    return (
+      <Empty icon={Folder} title="No files">
+        <p>Files that you attach, the patch, and other files that the run leaves stand here.</p>
+      </Empty>
+    );
+  }
+  return (
+    <ul className={styles.artifacts}>
+      {run.artifacts.map((file) => {
+        const query = new URLSearchParams({ storage_path: file.storage_path });
+        return (
+          <li key={file.id}>
+            <a href={`${runPath(runRef)}/artifacts/download/?${query}`} download={file.name}>
+              <Download size={15} aria-hidden="true" />
+              <span className={styles.fileName}>{file.name}</span>
+              <span>{file.type === "user_attachment" ? "given" : file.type}</span>
+              <span>{sizeText(file.size)}</span>
+              {file.uploaded_at && <Age at={file.uploaded_at} />}
+            </a>
+          </li>
+        );
+      })}
+    </ul>
+  );
+}

@@ -1,0 +1,130 @@
+/** What the run is and where it stands, and what can be done with it as a whole. */
+import { Archive, ArrowLeft, Bell, BellOff, ExternalLink, GitBranch, RotateCcw, Square } from "lucide-react";
+import { Link, useLocation } from "wouter";
+import type { Run, Task } from "../../api/types";
+import { safeLink } from "../../text/links";
+import type { Usage } from "../../transcript/items";
+import { Button, IconButton, Select } from "../../ui/controls";
+import { StateBadge } from "../../ui/status";
+import { Age, durationText, wholeTime } from "../../ui/time";
+import { useProject } from "../common/project";
+import { agentOf, isOver, outputOf, reasonOf, stateOf, titleOf, usageOf } from "../common/runState";
+import styles from "./run.module.css";
+import type { RunActions } from "./useRunActions";
+
+interface Props {
+  task: Task;
+  run: Run | null;
+  runs: Run[];
+  usage: Usage | null;
+  actions: RunActions;
+}
+
+export function RunHeader({ task, run, runs, usage, actions }: Props) {
+  const { href } = useProject();
+  const [, navigate] = useLocation();
+  const state = stateOf(run);
+  const reason = reasonOf(run);
+  const output = outputOf(run);
+  return (
+    <header className={styles.header}>
+      <div className={styles.titleLine}>
+        <Link href={href("/")} className={styles.back} aria-label="Back to the tasks">
+          <ArrowLeft size={18} aria-hidden="true" />
+        </Link>
+        <h1 className={styles.title} title={titleOf(task)}>
+          {titleOf(task)}
+        </h1>
+        <div className={styles.actions}>
+          {run && !isOver(run) && (
+            <Button tone="danger" onClick={actions.cancel} disabled={actions.isBusy}>
+              <Square size={13} aria-hidden="true" /> <span className={styles.word}>End run</span>
+            </Button>
+          )}
+          {(!run || isOver(run)) && (
+            <Button onClick={actions.retry} disabled={actions.isBusy}>
+              <RotateCcw size={14} aria-hidden="true" />
+              <span className={styles.word}>{run ? "Run again" : "Start"}</span>
+            </Button>
+          )}
+          <IconButton
+            label={actions.isMuted ? "Get pushes about this task again" : "Mute the pushes of this task"}
+            onClick={actions.mute}
+          >
+            {actions.isMuted ? <BellOff size={16} /> : <Bell size={16} />}
+          </IconButton>
+          <IconButton label={task.archived ? "Take out of the archive" : "Archive"} onClick={actions.archive}>
+            <Archive size={16} />
+          </IconButton>
+        </div>
+      </div>
+      <div className={styles.facts}>
+        <StateBadge state={state} />
+        {reason && <span className={styles.reason}>{reason}</span>}
+        <span>{task.slug}</span>
+        {task.repository && <span>{task.repository}</span>}
+        {output.head_branch && (
+          <span className={styles.fact} title={output.head_branch}>
+            <GitBranch size={13} aria-hidden="true" /> {output.head_branch}
+          </span>
+        )}
+        {output.pr_url && safeLink(output.pr_url) && (
+          <a
+            className={styles.fact}
+            href={safeLink(output.pr_url)}
+            target="_blank"
+            rel="noopener noreferrer nofollow"
+          >
+            Pull request <ExternalLink size={13} aria-hidden="true" />
+          </a>
+        )}
+        {run && <span>{agentOf(run)}</span>}
+        {run && <Duration run={run} />}
+        {run && <Spent run={run} usage={usage} />}
+        {runs.length > 1 && run && (
+          <Select
+            aria-label="Run"
+            className={styles.runs}
+            value={run.id}
+            onChange={(event) => navigate(href(`/tasks/${task.id}/runs/${event.target.value}`))}
+          >
+            {runs.map((one, index) => (
+              <option key={one.id} value={one.id}>
+                {`Run ${runs.length - index}${index === 0 ? " (latest)" : ""}`}
+              </option>
+            ))}
+          </Select>
+        )}
+      </div>
+    </header>
+  );
+}
+
+function Duration({ run }: { run: Run }) {
+  const begin = typeof run.state.agent_started_at === "string" ? run.state.agent_started_at : run.created_at;
+  if (!run.completed_at) {
+    return (
+      <span>
+        started <Age at={begin} />
+      </span>
+    );
+  }
+  const text = durationText(Date.parse(run.completed_at) - Date.parse(begin));
+  return <span title={`Ended ${wholeTime(run.completed_at)}`}>took {text}</span>;
+}
+
+const compact = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
+
+function Spent({ run, usage }: { run: Run; usage: Usage | null }) {
+  const spent = usageOf(run);
+  const percent = usage?.size ? Math.round((usage.used / usage.size) * 100) : null;
+  if (!spent && percent === null) return null;
+  const cost = spent?.cost ?? usage?.cost ?? null;
+  const parts = [
+    spent &&
+      `${compact.format(spent.tokens)}${spent.budget ? ` of ${compact.format(spent.budget)}` : ""} tokens`,
+    cost !== null && `$${cost.toFixed(2)}`,
+    percent !== null && `context ${percent}%`,
+  ];
+  return <span className={styles.fact}>{parts.filter(Boolean).join(" · ")}</span>;
+}

@@ -1,0 +1,131 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Play } from "lucide-react";
+import { useEffect, useMemo, useRef } from "react";
+import { useSearchParams } from "wouter";
+import { fetchRuns, fetchTask } from "../../api/tasks";
+import type { Run, Task } from "../../api/types";
+import type { Transcript } from "../../transcript/append";
+import { Button } from "../../ui/controls";
+import { Empty, Failure, Loading } from "../../ui/feedback";
+import { useMedia } from "../../ui/media";
+import { usePresence } from "../attention/presence";
+import { useKeys } from "../common/keys";
+import { useProject } from "../common/project";
+import { isOver, titleOf } from "../common/runState";
+import { markSeen } from "../common/seen";
+import { Conversation } from "./Conversation";
+import { PANES, type PaneName, Panes } from "./Panes";
+import { RunHeader } from "./RunHeader";
+import styles from "./run.module.css";
+import { TaskText } from "./TaskText";
+import { useRunActions } from "./useRunActions";
+import { useRunTranscript } from "./useRunTranscript";
+
+interface Props {
+  taskId: string;
+  /** Null: the latest run. */
+  runId: string | null;
+}
+
+export default function RunPage({ taskId, runId }: Props) {
+  const { project } = useProject();
+  const task = useQuery({ queryKey: ["task", taskId], queryFn: () => fetchTask(project.id, taskId) });
+  const runs = useQuery({ queryKey: ["task", taskId, "runs"], queryFn: () => fetchRuns(project.id, taskId) });
+  const latest = (task.data?.latest_run ?? null) as Run | null;
+  const isLatest = runId === null || runId === latest?.id;
+  const run = isLatest ? latest : (runs.data?.find(({ id }) => id === runId) ?? null);
+  usePresence(taskId);
+  useEffect(() => {
+    document.title = task.data ? `${titleOf(task.data)} · Taskbeacon` : "Taskbeacon";
+    return () => {
+      document.title = "Taskbeacon";
+    };
+  }, [task.data]);
+  useEffect(() => {
+    if (run && isOver(run) && document.visibilityState === "visible") markSeen(run.id);
+  }, [run]);
+
+  if (task.isPending || (!isLatest && runs.isPending)) return <Loading what="the task" />;
+  if (!task.data) return <Failure error={task.error} onRetry={() => task.refetch()} />;
+  if (!run) return <Draft task={task.data} />;
+  return <RunView key={run.id} task={task.data} run={run} runs={runs.data ?? [run]} />;
+}
+
+/** The run's own stream says sooner than the ledger that the run has another status, or waits. */
+function useFreshTask(task: string, { standing }: Transcript): void {
+  const queries = useQueryClient();
+  const state = `${standing.status} ${standing.waiting}`;
+  const known = useRef(state);
+  useEffect(() => {
+    if (known.current === state) return;
+    known.current = state;
+    void queries.invalidateQueries({ queryKey: ["task", task] });
+    void queries.invalidateQueries({ queryKey: ["inbox"] });
+  }, [queries, state, task]);
+}
+
+function Draft({ task }: { task: Task }) {
+  const actions = useRunActions(task, null);
+  useKeys({ e: actions.archive });
+  return (
+    <main className={styles.page}>
+      <RunHeader task={task} run={null} runs={[]} usage={null} actions={actions} />
+      <div className={styles.draft}>
+        <TaskText text={task.description} files={[]} />
+        <Empty icon={Play} title="No run yet">
+          <p>A run is one attempt of an agent at this task.</p>
+          <Button tone="primary" onClick={actions.retry} disabled={actions.isBusy}>
+            Start a run
+          </Button>
+        </Empty>
+      </div>
+    </main>
+  );
+}
+
+function RunView({ task, run, runs }: { task: Task; run: Run; runs: Run[] }) {
+  const { project } = useProject();
+  const [search, setSearch] = useSearchParams();
+  const ref = useMemo(
+    () => ({ project: project.id, task: task.id, run: run.id }),
+    [project.id, task.id, run.id],
+  );
+  const { transcript, load } = useRunTranscript(ref, run);
+  const actions = useRunActions(task, run);
+  useFreshTask(task.id, transcript);
+  const named = search.get("pane") as PaneName | null;
+  const pane = named && PANES.some(({ name }) => name === named) ? named : null;
+  const isWide = useMedia("(min-width: 1160px)");
+  const choose = (name: PaneName | null) => setSearch(name ? { pane: name } : {}, { replace: true });
+  useKeys({
+    e: actions.archive,
+    ...Object.fromEntries(PANES.map(({ name }, index) => [`p ${index + 1}`, () => choose(name)])),
+  });
+  const shown = pane ?? (isWide ? "changes" : null);
+  return (
+    <main className={styles.page}>
+      <RunHeader task={task} run={run} runs={runs} usage={transcript.standing.usage} actions={actions} />
+      <div className={styles.body} data-pane={pane ?? "none"}>
+        <Panes.Tabs shown={pane} onChoose={choose} isPhone />
+        <Conversation
+          task={task}
+          run={run}
+          runRef={ref}
+          transcript={transcript}
+          load={load}
+          actions={actions}
+        />
+        {shown && (
+          <Panes.Side
+            shown={shown}
+            onChoose={choose}
+            task={task}
+            run={run}
+            runRef={ref}
+            transcript={transcript}
+          />
+        )}
+      </div>
+    </main>
+  );
+}

@@ -1,0 +1,113 @@
+/** One tool call: a line that says what and how it went, and below it what it printed and changed. */
+import {
+  Brain,
+  ChevronRight,
+  FilePen,
+  FileText,
+  FolderOutput,
+  Globe,
+  type LucideIcon,
+  Search,
+  SquareTerminal,
+  ToggleRight,
+  Trash2,
+  Wrench,
+} from "lucide-react";
+import { memo, useMemo, useState } from "react";
+import { countLines, diffTexts } from "../../text/lineDiff";
+import type { ToolDiff, ToolItem, ToolKind } from "../../transcript/items";
+import { classes } from "../../ui/classes";
+import { Counts } from "../../ui/counts";
+import { Diff } from "../../ui/diff";
+import { Terminal } from "../../ui/terminal";
+import styles from "./transcript.module.css";
+
+const ICONS: Record<ToolKind, [LucideIcon, string]> = {
+  read: [FileText, "Read"],
+  edit: [FilePen, "Edit"],
+  delete: [Trash2, "Delete"],
+  move: [FolderOutput, "Move"],
+  search: [Search, "Search"],
+  execute: [SquareTerminal, "Command"],
+  think: [Brain, "Think"],
+  fetch: [Globe, "Fetch"],
+  switch_mode: [ToggleRight, "Mode"],
+  other: [Wrench, "Tool"],
+};
+
+const STATUS_WORDS = {
+  pending: "waits",
+  in_progress: "runs",
+  completed: "",
+  failed: "failed",
+  cancelled: "cancelled",
+} as const;
+
+export function shortPath(path: string): string {
+  // Paths of the workspace are absolute; its folder says nothing to the reader.
+  return path.replace(/^.*\/(?:workspace|work|repository|repo)\//, "");
+}
+
+export const ToolRow = memo(function ToolRow({ tool }: { tool: ToolItem }) {
+  const [Icon, word] = ICONS[tool.toolKind];
+  const hasBody = tool.output !== "" || tool.diffs.length > 0 || tool.command !== "";
+  // Changes and what runs now are what the reader looks for; the rest opens by a click.
+  const opens = tool.diffs.length > 0 || tool.status === "in_progress" || tool.status === "failed";
+  const [chosen, setChosen] = useState<boolean | null>(null);
+  const isOpen = hasBody && (chosen ?? opens);
+  const statusWord = STATUS_WORDS[tool.status];
+  const title = tool.title || tool.command || word;
+  return (
+    <div className={classes(styles.tool, tool.parentId && styles.nested)}>
+      <button
+        type="button"
+        className={styles.toolHead}
+        aria-expanded={hasBody ? isOpen : undefined}
+        disabled={!hasBody}
+        onClick={() => setChosen(!isOpen)}
+      >
+        <Icon size={15} aria-hidden="true" />
+        <span className="visually-hidden">{word}: </span>
+        <span className={styles.toolTitle}>{title}</span>
+        {tool.exitStatus !== null && tool.exitStatus !== 0 && (
+          <span className={styles.failed}>exit {tool.exitStatus}</span>
+        )}
+        {statusWord && (
+          <span className={tool.status === "failed" ? styles.failed : styles.toolStatus}>{statusWord}</span>
+        )}
+        {hasBody && (
+          <ChevronRight
+            size={14}
+            aria-hidden="true"
+            className={classes(styles.chevron, isOpen && styles.down)}
+          />
+        )}
+      </button>
+      {isOpen && (
+        <div className={styles.toolBody}>
+          {tool.toolKind === "execute" && tool.command && tool.command !== tool.title && (
+            <pre className={styles.command}>{tool.command.replace(/\n$/, "")}</pre>
+          )}
+          {tool.diffs.map((diff) => (
+            <FileEdit key={diff.path} diff={diff} />
+          ))}
+          {tool.output && <Terminal text={tool.output} label={`Output of ${title}`} />}
+        </div>
+      )}
+    </div>
+  );
+});
+
+function FileEdit({ diff }: { diff: ToolDiff }) {
+  const hunks = useMemo(() => diffTexts(diff.oldText, diff.newText), [diff]);
+  const { additions, deletions } = countLines(hunks);
+  return (
+    <div className={styles.edit}>
+      <p className={styles.editHead}>
+        <span>{shortPath(diff.path)}</span>
+        <Counts additions={additions} deletions={deletions} />
+      </p>
+      <Diff hunks={hunks} mode="unified" label={`Changes of ${diff.path}`} />
+    </div>
+  );
+}

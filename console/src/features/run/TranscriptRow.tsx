@@ -1,0 +1,290 @@
+/** One row of a transcript, by its kind. */
+import {
+  Check,
+  CheckCheck,
+  ChevronRight,
+  Circle,
+  CircleAlert,
+  CircleCheck,
+  CircleDot,
+  Clock3,
+  Files,
+  HelpCircle,
+  Info,
+  Paperclip,
+  Send,
+  TriangleAlert,
+} from "lucide-react";
+import { memo, useState } from "react";
+import type {
+  AgentItem,
+  GapItem,
+  NoteItem,
+  PlanEntry,
+  QuestionItem,
+  Receipt,
+  StepsItem,
+  TurnItem,
+  UserItem,
+} from "../../transcript/items";
+import { describeFold, type FoldRow, type Row } from "../../transcript/rows";
+import { classes } from "../../ui/classes";
+import { Markdown } from "../../ui/markdown";
+import { Age } from "../../ui/time";
+import { ToolRow } from "./ToolRow";
+import styles from "./transcript.module.css";
+
+export const TranscriptRow = memo(function TranscriptRow({ row }: { row: Row }) {
+  switch (row.kind) {
+    case "user":
+      return <UserMessage item={row} />;
+    case "agent":
+      return <AgentMessage item={row} />;
+    case "thought":
+      return <Thought item={row} />;
+    case "tool":
+      return <ToolRow tool={row} />;
+    case "fold":
+      return <Fold row={row} />;
+    case "plan":
+      return <PlanCard entries={row.entries} />;
+    case "question":
+      return <AskedQuestion item={row} />;
+    case "gap":
+      return <Gap item={row} />;
+    case "note":
+      return <Note item={row} />;
+    case "steps":
+      return <Steps item={row} />;
+    case "turn":
+      return <Turn item={row} />;
+  }
+});
+
+const LONG_MESSAGE = 1200;
+
+export function UserMessage({ item }: { item: UserItem }) {
+  const isLong = item.text.length > LONG_MESSAGE;
+  const [isWhole, setWhole] = useState(false);
+  return (
+    <div className={styles.user}>
+      <div className={styles.bubble}>
+        {item.text && (
+          <div className={classes(styles.userText, isLong && !isWhole && styles.cut)}>
+            <Markdown text={item.text} />
+          </div>
+        )}
+        {isLong && (
+          <button type="button" className={styles.link} onClick={() => setWhole(!isWhole)}>
+            {isWhole ? "Show less" : "Show all"}
+          </button>
+        )}
+        {item.files.length > 0 && (
+          <ul className={styles.files}>
+            {item.files.map(({ name }) => (
+              <li key={name}>
+                <Paperclip size={13} aria-hidden="true" /> {name}
+              </li>
+            ))}
+          </ul>
+        )}
+      </div>
+      {item.receipt && <ReceiptLine receipt={item.receipt} />}
+    </div>
+  );
+}
+
+const RECEIPTS = {
+  sending: [Send, "Sending"],
+  accepted: [Clock3, "Queued for the agent"],
+  delivered: [Check, "Given to the agent"],
+  consumed: [CheckCheck, "Read by the agent"],
+  dropped: [CircleAlert, "Not read by the agent"],
+  failed: [CircleAlert, "Not sent"],
+} as const;
+
+export function ReceiptLine({ receipt }: { receipt: Receipt }) {
+  const [Icon, words] = RECEIPTS[receipt.status];
+  const isBad = receipt.status === "dropped" || receipt.status === "failed";
+  return (
+    <p className={classes(styles.receipt, isBad && styles.failed)}>
+      <Icon size={13} aria-hidden="true" /> {words}
+      {receipt.reason && `: ${receipt.reason}`}
+    </p>
+  );
+}
+
+function AgentMessage({ item }: { item: AgentItem }) {
+  return (
+    <div className={classes(styles.agent, item.isOpen && styles.growing)}>
+      <Markdown text={item.text} isOpen={item.isOpen} />
+    </div>
+  );
+}
+
+function Thought({ item }: { item: AgentItem }) {
+  return (
+    <Foldable title={item.isOpen ? "Thinking …" : "Thought"}>
+      <div className={styles.thought}>
+        <Markdown text={item.text} isOpen={item.isOpen} />
+      </div>
+    </Foldable>
+  );
+}
+
+function Foldable({ title, children }: { title: string; children: React.ReactNode }) {
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <div className={styles.foldable}>
+      <button
+        type="button"
+        className={styles.foldHead}
+        aria-expanded={isOpen}
+        onClick={() => setOpen(!isOpen)}
+      >
+        <ChevronRight
+          size={14}
+          aria-hidden="true"
+          className={classes(styles.chevron, isOpen && styles.down)}
+        />
+        {title}
+      </button>
+      {isOpen && children}
+    </div>
+  );
+}
+
+function Fold({ row }: { row: FoldRow }) {
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <div className={styles.tool}>
+      <button
+        type="button"
+        className={styles.toolHead}
+        aria-expanded={isOpen}
+        onClick={() => setOpen(!isOpen)}
+      >
+        <Files size={15} aria-hidden="true" />
+        <span className={styles.toolTitle}>{describeFold(row.tools)}</span>
+        <ChevronRight
+          size={14}
+          aria-hidden="true"
+          className={classes(styles.chevron, isOpen && styles.down)}
+        />
+      </button>
+      {isOpen && (
+        <div className={styles.foldBody}>
+          {row.tools.map((tool) => (
+            <ToolRow key={tool.id} tool={tool} />
+          ))}
+        </div>
+      )}
+    </div>
+  );
+}
+
+const PLAN_ICONS = { pending: Circle, in_progress: CircleDot, completed: CircleCheck } as const;
+const PLAN_WORDS = { pending: "to do", in_progress: "in progress", completed: "done" } as const;
+
+export function PlanList({ entries }: { entries: PlanEntry[] }) {
+  return (
+    <ol className={styles.plan}>
+      {entries.map((entry, index) => {
+        const Icon = PLAN_ICONS[entry.status];
+        return (
+          // biome-ignore lint/suspicious/noArrayIndexKey: an agent sends its plan as a whole
+          <li key={index} data-status={entry.status}>
+            <Icon size={15} aria-hidden="true" />
+            <span>{entry.text}</span>
+            <span className="visually-hidden"> ({PLAN_WORDS[entry.status]})</span>
+          </li>
+        );
+      })}
+    </ol>
+  );
+}
+
+function PlanCard({ entries }: { entries: PlanEntry[] }) {
+  const done = entries.filter(({ status }) => status === "completed").length;
+  return (
+    <section className={styles.planCard} aria-label="Plan">
+      <h3>
+        Plan <span>{`${done} of ${entries.length} done`}</span>
+      </h3>
+      <PlanList entries={entries} />
+    </section>
+  );
+}
+
+function AskedQuestion({ item }: { item: QuestionItem }) {
+  const words =
+    item.state === "open"
+      ? "Waits for an answer"
+      : item.state === "answered"
+        ? `Answered: ${item.answer}`
+        : "Closed without an answer";
+  return (
+    <div className={styles.asked}>
+      <HelpCircle size={15} aria-hidden="true" />
+      <span>
+        {item.title}
+        <strong>{words}</strong>
+      </span>
+    </div>
+  );
+}
+
+function Gap({ item }: { item: GapItem }) {
+  return (
+    <p className={classes(styles.mark, styles.gap)}>
+      <TriangleAlert size={14} aria-hidden="true" />
+      {item.lost === null
+        ? "Events are missing here"
+        : `${item.lost.toLocaleString()} events are missing here`}
+    </p>
+  );
+}
+
+const NOTE_ICONS = { info: Info, warning: TriangleAlert, error: CircleAlert, success: CircleCheck } as const;
+
+function Note({ item }: { item: NoteItem }) {
+  const Icon = NOTE_ICONS[item.tone];
+  return (
+    <div className={classes(styles.note, item.tone === "error" && styles.errorNote)}>
+      <Icon size={15} aria-hidden="true" />
+      <span>{item.text}</span>
+    </div>
+  );
+}
+
+function Steps({ item }: { item: StepsItem }) {
+  const last = item.steps.at(-1) ?? "";
+  if (item.steps.length === 1) return <p className={styles.step}>{last}</p>;
+  return (
+    <Foldable title={last}>
+      <ul className={styles.steps}>
+        {item.steps.map((step, index) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: steps are only added
+          <li key={index}>{step}</li>
+        ))}
+      </ul>
+    </Foldable>
+  );
+}
+
+const STOPS: Record<string, string> = {
+  end_turn: "Turn ended",
+  error: "Turn ended with an error",
+  cancelled: "Turn stopped",
+  max_tokens: "Turn ended: the model's limit of tokens",
+  max_turn_requests: "Turn ended: too many requests",
+  refusal: "Turn ended: the model refused",
+};
+
+function Turn({ item }: { item: TurnItem }) {
+  return (
+    <p className={styles.mark}>
+      {STOPS[item.stopReason] ?? "Turn ended"} <Age at={item.at} />
+    </p>
+  );
+}

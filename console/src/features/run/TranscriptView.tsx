@@ -1,0 +1,155 @@
+/**
+ * The scrolling transcript. Rows far above are virtual; the last ones stand outside of the virtualiser, so that what
+ * streams is laid out by the browser alone and never measured, moved or repeated.
+ *
+ * Rows move from the tail to the virtual part only while the reader is at the bottom: a row whose height is not known
+ * yet must not push away what somebody reads.
+ */
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { ArrowDown } from "lucide-react";
+import { type ReactNode, useLayoutEffect, useMemo, useRef, useState } from "react";
+import type { Item } from "../../transcript/items";
+import { type Row, Rows } from "../../transcript/rows";
+import { Button } from "../../ui/controls";
+import { useKeys } from "../common/keys";
+import { TranscriptRow } from "./TranscriptRow";
+import styles from "./transcript.module.css";
+
+const TAIL = 30;
+const STEP = 30;
+const ESTIMATED_HEIGHT = 64;
+const NEAR_BOTTOM = 48;
+
+interface Props {
+  items: readonly Item[];
+  /** Whether the open question stands below the transcript. */
+  hasCard: boolean;
+  /** What stands before the first row and behind the last one. */
+  head: ReactNode;
+  foot: ReactNode;
+}
+
+export function TranscriptView({ items, hasCard, head, foot }: Props) {
+  const folder = useRef(new Rows());
+  const rows = useMemo(() => folder.current.of(items, hasCard), [items, hasCard]);
+  const scroller = useRef<HTMLDivElement>(null);
+  const content = useRef<HTMLDivElement>(null);
+  const isAtBottom = useRef(true);
+  const [isAway, setAway] = useState(false);
+  const [boundary, setBoundary] = useState(0);
+  const wanted = Math.max(0, Math.floor((rows.length - TAIL) / STEP) * STEP);
+  const split = isAtBottom.current && wanted > boundary ? wanted : Math.min(boundary, rows.length);
+  if (split !== boundary) setBoundary(split);
+
+  useStickToBottom(scroller, content, isAtBottom, setAway);
+  const toBottom = () => {
+    isAtBottom.current = true;
+    const element = scroller.current;
+    if (element) element.scrollTop = element.scrollHeight;
+  };
+  useKeys({ G: toBottom });
+
+  return (
+    <div className={styles.viewport}>
+      <div
+        ref={scroller}
+        className={styles.scroller}
+        role="log"
+        aria-live="off"
+        aria-label="Transcript"
+        tabIndex={0}
+      >
+        <div ref={content} className={styles.column}>
+          {head}
+          {split > 0 && <VirtualRows rows={rows} count={split} scroller={scroller} />}
+          {rows.slice(split).map((row) => (
+            <div key={row.id} className={styles.slot}>
+              <TranscriptRow row={row} />
+            </div>
+          ))}
+          {foot}
+        </div>
+      </div>
+      {isAway && (
+        <Button className={styles.latest ?? ""} onClick={toBottom}>
+          <ArrowDown size={14} aria-hidden="true" /> Jump to the latest
+        </Button>
+      )}
+    </div>
+  );
+}
+
+/** Keep the end in view while the reader is there, whatever grows: rows, images of text, or the field below. */
+function useStickToBottom(
+  scroller: React.RefObject<HTMLDivElement | null>,
+  content: React.RefObject<HTMLDivElement | null>,
+  isAtBottom: React.RefObject<boolean>,
+  setAway: (isAway: boolean) => void,
+): void {
+  useLayoutEffect(() => {
+    const element = scroller.current;
+    const inner = content.current;
+    if (!element || !inner) return;
+    let lastTop = 0;
+    const stick = () => {
+      if (isAtBottom.current) element.scrollTop = element.scrollHeight;
+    };
+    const onScroll = () => {
+      const distance = element.scrollHeight - element.scrollTop - element.clientHeight;
+      // Content that grows makes the same distance as a reader who goes up; only the reader moves the top up.
+      if (distance < NEAR_BOTTOM) isAtBottom.current = true;
+      else if (element.scrollTop < lastTop) isAtBottom.current = false;
+      lastTop = element.scrollTop;
+      setAway(!isAtBottom.current);
+    };
+    const sizes = new ResizeObserver(stick);
+    sizes.observe(inner);
+    sizes.observe(element);
+    element.addEventListener("scroll", onScroll, { passive: true });
+    stick();
+    return () => {
+      sizes.disconnect();
+      element.removeEventListener("scroll", onScroll);
+    };
+  }, [scroller, content, isAtBottom, setAway]);
+}
+
+interface VirtualProps {
+  rows: readonly Row[];
+  count: number;
+  scroller: React.RefObject<HTMLDivElement | null>;
+}
+
+function VirtualRows({ rows, count, scroller }: VirtualProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const virtual = useVirtualizer({
+    count,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => ESTIMATED_HEIGHT,
+    getItemKey: (index) => rows[index]?.id ?? index,
+    overscan: 6,
+    // Rows may come a frame later than the scrolling: blocking the scrolling for them is worse.
+    useFlushSync: false,
+    scrollMargin: box.current?.offsetTop ?? 0,
+  });
+  return (
+    <div ref={box} style={{ height: virtual.getTotalSize(), position: "relative" }}>
+      {virtual.getVirtualItems().map(({ index, key, start }) => {
+        const row = rows[index];
+        if (!row) return null;
+        const top = start - virtual.options.scrollMargin;
+        return (
+          <div
+            key={key}
+            ref={virtual.measureElement}
+            data-index={index}
+            className={styles.slot}
+            style={{ position: "absolute", insetInline: 0, transform: `translateY(${top}px)` }}
+          >
+            <TranscriptRow row={row} />
+          </div>
+        );
+      })}
+    </div>
+  );
+}

@@ -1,0 +1,127 @@
+/**
+ * The transcript of one run as a store: the log and the stream put together so that nothing is doubled and nothing
+ * missing, published once a frame.
+ *
+ * A run that is over is read from its log. A live one is read from its stream, which begins at the beginning. Where
+ * the stream has lost events (it keeps 2,000), the log fills the gap: then the transcript is built again from the
+ * log, and what the log and the stream both have is taken once.
+ */
+import type { RunRef } from "../../api/commands";
+import { countLog, readLog } from "../../api/logs";
+import type { ProjectStream } from "../../api/stream";
+import { append, EMPTY, type Transcript } from "../../transcript/append";
+import { entryKey, readEntry } from "../../transcript/wire";
+
+export type LoadState = "loading" | "ready" | "failed";
+
+export interface Snapshot {
+  transcript: Transcript;
+  load: LoadState;
+}
+
+const HIDDEN_FLUSH_MS = 500;
+const RETRY_MS = 3000;
+
+export class RunTranscript {
+  private snapshot: Snapshot = { transcript: EMPTY, load: "loading" };
+  private listeners = new Set<() => void>();
+  private queue: unknown[] = [];
+  private isScheduled = false;
+  private isHealing = false;
+  /** What the log had when it filled a gap; the stream may bring it once more. */
+  private fromLog = new Set<string>();
+  private place: string | null = null;
+  private isRead = false;
+
+  constructor(
+    readonly ref: RunRef,
+    private readonly earlierRun: string | null,
+  ) {}
+
+  subscribe = (listener: () => void): (() => void) => {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  };
+
+  getSnapshot = (): Snapshot => this.snapshot;
+
+  /** Follow the run while it is shown; return how to stop. A run that is over is read once. */
+  follow(stream: ProjectStream, isOver: boolean): () => void {
+    if (isOver && !this.place) {
+      if (!this.isRead) void this.rebuild();
+      return () => {};
+    }
+    const stop = stream.follow(this.ref.run, this.place, {
+      onEvent: (event) => this.take(event),
+      onGap: (gap) => void this.heal(gap),
+    });
+    return () => {
+      this.place = stream.placeOf(this.ref.run);
+      stop();
+    };
+  }
+
+  private take(event: unknown): void {
+    this.queue.push(event);
+    if (this.isScheduled || this.isHealing) return;
+    this.isScheduled = true;
+    // A hidden page has no frames.
+    if (document.visibilityState === "hidden") setTimeout(this.flush, HIDDEN_FLUSH_MS);
+    else requestAnimationFrame(this.flush);
+  }
+
+  private flush = (): void => {
+    this.isScheduled = false;
+    if (this.isHealing) return;
+    const events = this.queue.filter((event) => !this.isKnown(event));
+    this.queue = [];
+    this.publish(append(this.snapshot.transcript, events), "ready");
+  };
+
+  private isKnown(event: unknown): boolean {
+    if (this.fromLog.size === 0) return false;
+    if (this.fromLog.has(entryKey(event))) return true;
+    // The log has whole messages only: pieces of what it has are older than its end.
+    const entry = readEntry(event);
+    const update = entry.params.update as { sessionUpdate?: string } | undefined;
+    const isPiece = update?.sessionUpdate === "agent_message_chunk";
+    return isPiece && entry.timestamp <= this.snapshot.transcript.lastTimestamp;
+  }
+
+  private async heal(gap: unknown): Promise<void> {
+    if (this.isHealing) return;
+    this.isHealing = true;
+    if (!(await this.rebuild())) this.publish(append(this.snapshot.transcript, [gap]), "ready");
+    this.isHealing = false;
+    this.flush();
+  }
+
+  /** Build the transcript from the log; False if the log could not be read. */
+  private async rebuild(): Promise<boolean> {
+    try {
+      const from = this.earlierRun ? await countLog({ ...this.ref, run: this.earlierRun }) : 0;
+      let transcript = EMPTY;
+      const keys = new Set<string>();
+      for await (const entries of readLog(this.ref, from)) {
+        transcript = append(transcript, entries);
+        if (this.isHealing) for (const entry of entries) keys.add(entryKey(entry));
+        if (!this.isHealing) this.publish(transcript, "ready");
+      }
+      this.fromLog = keys;
+      this.isRead = true;
+      this.publish(transcript, "ready");
+      return true;
+    } catch {
+      if (!this.isHealing) {
+        this.publish(this.snapshot.transcript, "failed");
+        setTimeout(() => void this.rebuild(), RETRY_MS);
+      }
+      return false;
+    }
+  }
+
+  private publish(transcript: Transcript, load: LoadState): void {
+    this.snapshot = { transcript, load };
+    for (const listener of this.listeners) listener();
+  }
+}

@@ -1,0 +1,88 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { useLocation } from "wouter";
+import { request } from "../../api/client";
+import { cancelRun, type RunRequest, startRun, updateTask } from "../../api/tasks";
+import type { Run, Task } from "../../api/types";
+import { say, sayError } from "../../ui/feedback";
+import { useProject } from "../common/project";
+
+export interface RunActions {
+  isBusy: boolean;
+  cancel: () => void;
+  retry: () => void;
+  archive: () => void;
+  /** The service does not say whether a task is muted, so this knows what was done here only. */
+  isMuted: boolean;
+  mute: () => void;
+  /** Start a run that goes on from the one on the page, with a message. */
+  resume: (message: string, artifactIds: string[]) => void;
+}
+
+/** The options of a run that another one of the same kind gets too. */
+function optionsOf(run: Run | null): RunRequest {
+  if (!run) return { mode: "interactive" };
+  return {
+    mode: run.state.mode === "interactive" ? "interactive" : "background",
+    ...(run.branch ? { branch: run.branch } : {}),
+    ...(run.runtime_adapter && run.model ? { runtime_adapter: run.runtime_adapter, model: run.model } : {}),
+  };
+}
+
+export function useRunActions(task: Task | undefined, run: Run | null): RunActions {
+  const { project, href } = useProject();
+  const [, navigate] = useLocation();
+  const queries = useQueryClient();
+  const [isMuted, setMuted] = useState(false);
+  const id = task?.id ?? "";
+  const refresh = () => {
+    void queries.invalidateQueries({ queryKey: ["task", id] });
+    void queries.invalidateQueries({ queryKey: ["tasks", project.id] });
+  };
+  const start = useMutation({
+    mutationFn: (body: RunRequest) => startRun(project.id, id, body),
+    onSuccess: () => {
+      refresh();
+      navigate(href(`/tasks/${id}`));
+    },
+    onError: sayError,
+  });
+  const cancel = useMutation({
+    mutationFn: () => cancelRun(project.id, id, run?.id ?? ""),
+    onSuccess: refresh,
+    onError: sayError,
+  });
+  const archive = useMutation({
+    mutationFn: () => updateTask(project.id, id, { archived: !task?.archived }),
+    onSuccess: (changed) => {
+      say(changed.archived ? "Archived." : "Taken out of the archive.");
+      refresh();
+    },
+    onError: sayError,
+  });
+  const mute = useMutation({
+    mutationFn: (isMuted: boolean) =>
+      request<void>(`/api/projects/${project.id}/tasks/${id}/mute/`, { method: isMuted ? "PUT" : "DELETE" }),
+    onSuccess: (_, isMuted) => {
+      setMuted(isMuted);
+      say(isMuted ? "You get no pushes about this task." : "You get pushes about this task again.");
+    },
+    onError: sayError,
+  });
+  return {
+    isBusy: start.isPending || cancel.isPending,
+    cancel: () => cancel.mutate(),
+    retry: () => start.mutate(optionsOf(run)),
+    archive: () => archive.mutate(),
+    isMuted,
+    mute: () => mute.mutate(!isMuted),
+    resume: (message, artifactIds) =>
+      start.mutate({
+        ...optionsOf(run),
+        mode: "interactive",
+        ...(run ? { resume_from_run_id: run.id } : {}),
+        ...(message ? { pending_user_message: message } : {}),
+        ...(artifactIds.length ? { pending_user_artifact_ids: artifactIds } : {}),
+      }),
+  };
+}

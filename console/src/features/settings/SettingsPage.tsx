@@ -1,0 +1,36 @@
+import { Link } from "wouter";
+import { useProject } from "../common/project";
+import { AccountSection } from "./AccountSection";
+import { DevicesSection } from "./DevicesSection";
+import { PreferencesSection } from "./PreferencesSection";
+import styles from "./settings.module.css";
+import { WebhooksSection } from "./WebhooksSection";
+
+const SECTIONS = [
+  { name: "devices", title: "Devices", Section: DevicesSection },
+  { name: "notifications", title: "Notifications", Section: PreferencesSection },
+  { name: "webhooks", title: "Webhooks", Section: WebhooksSection },
+  { name: "account", title: "Account", Section: AccountSection },
+] as const;
+
+export default function SettingsPage({ section }: { section: string }) {
+  const { href } = useProject();
+  const shown = SECTIONS.find(({ name }) => name === section) ?? SECTIONS[0];
+  return (
+    <main className={styles.page}>
+      <h1>Settings</h1>
+      <nav aria-label="Settings" className={styles.sections}>
+        {SECTIONS.map(({ name, title }) => (
+          <Link
+            key={name}
+            href={href(`/settings/${name}`)}
+            aria-current={name === shown.name ? "page" : undefined}
+          >
+            {title}
+          </Link>
+        ))}
+      </nav>
+      <shown.Section />
+    </main>
+  );
+}

@@ -1,0 +1,61 @@
+import { FileDiff, GitPullRequest } from "lucide-react";
+import { memo } from "react";
+import { Link } from "wouter";
+import type { Run, Task } from "../../api/types";
+import { classes } from "../../ui/classes";
+import { StateIcon, stateWord } from "../../ui/status";
+import { Age } from "../../ui/time";
+import { outputOf, reasonOf, stateOf, titleOf } from "../common/runState";
+import styles from "./tasks.module.css";
+
+interface Props {
+  task: Task;
+  href: string;
+  isSelected: boolean;
+  isUnseen: boolean;
+}
+
+export const TaskRow = memo(function TaskRow({ task, href, isSelected, isUnseen }: Props) {
+  const run = task.latest_run as Run | null;
+  const state = stateOf(run);
+  const reason = reasonOf(run);
+  const output = outputOf(run);
+  const files = output.files_changed?.length ?? 0;
+  const needsPerson = state === "question" || state === "message";
+  return (
+    <li>
+      <Link
+        href={href}
+        className={classes(styles.row, isSelected && styles.selected)}
+        data-task={task.id}
+        aria-current={isSelected ? "true" : undefined}
+      >
+        <StateIcon state={state} />
+        <span className={styles.main}>
+          <span className={classes(styles.title, isUnseen && styles.unseen)}>{titleOf(task)}</span>
+          <span className={styles.about}>
+            <span className={needsPerson ? styles.needs : undefined}>{stateWord(state)}</span>
+            {reason && <span className={styles.reason}>{reason}</span>}
+          </span>
+        </span>
+        <span className={styles.facts}>
+          {output.pr_url && (
+            <span className={styles.fact}>
+              <GitPullRequest size={14} aria-hidden="true" /> PR
+            </span>
+          )}
+          {files > 0 && (
+            <span className={styles.fact}>
+              <FileDiff size={14} aria-hidden="true" /> {files === 1 ? "1 file" : `${files} files`}
+            </span>
+          )}
+          {task.repository && <span className={styles.repository}>{task.repository}</span>}
+          <span className={styles.slug}>{task.slug}</span>
+          <span className={styles.age}>
+            <Age at={run?.completed_at ?? run?.created_at ?? task.created_at} />
+          </span>
+        </span>
+      </Link>
+    </li>
+  );
+});

@@ -1,0 +1,138 @@
+import { ListTodo, Plus, SearchX } from "lucide-react";
+import { useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
+import { useLocation, useSearchParams } from "wouter";
+import type { TaskFilters } from "../../api/tasks";
+import type { Run, RunStatus } from "../../api/types";
+import { Button } from "../../ui/controls";
+import { Empty, Failure, Loading } from "../../ui/feedback";
+import { useKeys } from "../common/keys";
+import { useProject } from "../common/project";
+import { useSeen } from "../common/seen";
+import { Filters } from "./Filters";
+import { groupTasks } from "./groups";
+import { NewTask } from "./NewTask";
+import { TaskRow } from "./TaskRow";
+import styles from "./tasks.module.css";
+import { useTaskLists } from "./useTasks";
+
+function filtersOf(search: URLSearchParams, user: number): TaskFilters {
+  const status = search.get("status") as RunStatus | null;
+  const repository = search.get("repository");
+  const text = search.get("search");
+  return {
+    ...(text ? { search: text } : {}),
+    ...(status ? { status } : {}),
+    ...(repository ? { repository } : {}),
+    ...(search.get("mine") ? { created_by: user } : {}),
+    ...(search.get("archived") ? { archived: "true" as const } : {}),
+  };
+}
+
+export function TasksPage() {
+  const { project, session, href } = useProject();
+  const [search, setSearch] = useSearchParams();
+  const [, navigate] = useLocation();
+  const filters = useDeferredValue(
+    useMemo(() => filtersOf(search, session.user.id), [search, session.user.id]),
+  );
+  const { pages, lists } = useTaskLists(project.id, filters);
+  const isSeen = useSeen();
+  const groups = groupTasks(lists, isSeen);
+  const tasks = groups.flatMap((group) => group.tasks);
+  const [selected, setSelected] = useState<string | null>(null);
+  const searchBox = useRef<HTMLInputElement>(null);
+  const isNew = search.has("new");
+  const isFiltered = Object.keys(filters).length > 0;
+  const open = (on: boolean) =>
+    setSearch(
+      (before) => {
+        const after = new URLSearchParams(before);
+        if (on) after.set("new", "1");
+        else after.delete("new");
+        return after;
+      },
+      { replace: true },
+    );
+
+  const move = (by: number) => {
+    const at = tasks.findIndex((task) => task.id === selected);
+    const next = tasks[Math.min(Math.max(at + by, 0), tasks.length - 1)];
+    if (next) setSelected(next.id);
+  };
+  useKeys({
+    j: () => move(1),
+    k: () => move(-1),
+    Enter: (event) => {
+      if (event.target instanceof HTMLAnchorElement) event.target.click();
+      else if (selected) navigate(href(`/tasks/${selected}`));
+    },
+    "/": () => searchBox.current?.focus(),
+    c: () => open(true),
+  });
+  useEffect(() => {
+    if (selected) document.querySelector(`[data-task="${selected}"]`)?.scrollIntoView({ block: "nearest" });
+  }, [selected]);
+
+  return (
+    <main className={styles.page}>
+      <header className={styles.head}>
+        <h1>Tasks</h1>
+        <Button tone="primary" onClick={() => open(true)}>
+          <Plus size={16} aria-hidden="true" /> New task
+        </Button>
+      </header>
+      <Filters search={search} onChange={setSearch} searchBox={searchBox} />
+      {pages.isError && !pages.data && <Failure error={pages.error} onRetry={() => pages.refetch()} />}
+      {pages.isPending && <Loading what="tasks" />}
+      {pages.data && tasks.length === 0 && <NoTasks isFiltered={isFiltered} onNew={() => open(true)} />}
+      {groups.map((group) => (
+        <section key={group.name} aria-labelledby={`group-${group.name}`} className={styles.group}>
+          <h2 id={`group-${group.name}`} className={styles.groupTitle} data-group={group.name}>
+            {group.title} <span className={styles.count}>{group.tasks.length}</span>
+          </h2>
+          <ul className={styles.rows}>
+            {group.tasks.map((task) => (
+              <TaskRow
+                key={task.id}
+                task={task}
+                href={href(`/tasks/${task.id}`)}
+                isSelected={task.id === selected}
+                isUnseen={group.name === "unseen" || isUnseen(task.latest_run as Run | null, isSeen)}
+              />
+            ))}
+          </ul>
+        </section>
+      ))}
+      {pages.hasNextPage && (
+        <div className={styles.more}>
+          <Button onClick={() => pages.fetchNextPage()} disabled={pages.isFetchingNextPage}>
+            Show more
+          </Button>
+        </div>
+      )}
+      {isNew && <NewTask onClose={() => open(false)} />}
+    </main>
+  );
+}
+
+const isUnseen = (run: Run | null, isSeen: (run: Run) => boolean) => run !== null && !isSeen(run);
+
+function NoTasks({ isFiltered, onNew }: { isFiltered: boolean; onNew: () => void }) {
+  if (isFiltered) {
+    return (
+      <Empty icon={SearchX} title="No task matches">
+        <p>Remove a filter, or search for other words.</p>
+      </Empty>
+    );
+  }
+  return (
+    <Empty icon={ListTodo} title="No tasks yet">
+      <p>
+        A task is a piece of work for an agent. Describe it, choose a repository, and follow the agent here.
+      </p>
+      <Button tone="primary" onClick={onNew}>
+        <Plus size={16} aria-hidden="true" /> Create the first task
+      </Button>
+    </Empty>
+  );
+}

@@ -1,0 +1,168 @@
+// @vitest-environment jsdom
+/**
+ * Agents' output is hostile. Each string of the corpus goes through every place that shows such output, in a document
+ * that would run scripts; then nothing may have run, and nothing may load from outside.
+ */
+import { act, type ReactNode } from "react";
+import { createRoot } from "react-dom/client";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { ChangedFile } from "./features/changes/ChangedFile";
+import { reviewMessage } from "./features/changes/review";
+import { fromRow } from "./features/questions/question";
+import { fieldsOf } from "./features/questions/schema";
+import { TranscriptRow } from "./features/run/TranscriptRow";
+import { CORPUS } from "./hostile.corpus";
+import { splitPatch } from "./text/patch";
+import { append, EMPTY } from "./transcript/append";
+import { Rows } from "./transcript/rows";
+import { Markdown } from "./ui/markdown";
+import { Terminal } from "./ui/terminal";
+
+// Slow machines, and texts that are made to be slow.
+vi.setConfig({ testTimeout: 30_000 });
+(globalThis as { IS_REACT_ACT_ENVIRONMENT?: boolean }).IS_REACT_ACT_ENVIRONMENT = true;
+
+const notification = (method: string, params: object) => ({
+  type: "notification",
+  timestamp: "2026-01-01T00:00:00Z",
+  notification: { method, params },
+});
+const update = (fields: object) => notification("session/update", { update: fields });
+const text = (value: string) => ({ type: "text", text: value });
+
+/** A run in which the agent puts the string everywhere it can. */
+function transcriptOf(evil: string) {
+  return append(EMPTY, [
+    notification("_taskbeacon/progress", { message: evil }),
+    notification("_posthog/error", { message: evil }),
+    update({ sessionUpdate: "user_message_chunk", messageId: evil, content: text(evil) }),
+    update({
+      sessionUpdate: "user_message_chunk",
+      messageId: evil,
+      content: { type: "resource_link", name: evil, uri: evil },
+    }),
+    update({ sessionUpdate: "agent_message_chunk", content: text(evil) }),
+    update({ sessionUpdate: "agent_message", messageId: "m", content: text(evil) }),
+    update({
+      sessionUpdate: "tool_call",
+      toolCallId: evil || "t",
+      title: evil,
+      kind: "execute",
+      status: "failed",
+      rawInput: { command: evil },
+      content: [
+        { type: "content", content: text(evil) },
+        { type: "diff", path: evil, oldText: evil, newText: `${evil}\n${evil}` },
+      ],
+    }),
+    update({ sessionUpdate: "plan", entries: [{ content: evil, status: "completed" }] }),
+    notification("_posthog/permission_request", {
+      requestId: evil || "q",
+      toolCall: { title: evil },
+      options: [{ optionId: evil, name: evil }],
+    }),
+  ]);
+}
+
+function patchOf(evil: string): string {
+  const line = evil.replaceAll("\n", " ");
+  return `diff --git a/${line} b/${line}\n--- a/${line}\n+++ b/${line}\n@@ -1 +1 @@ ${line}\n-${line}\n+${line}!\n`;
+}
+
+let host: HTMLElement;
+const alarm = vi.fn();
+
+beforeEach(() => {
+  host = document.body.appendChild(document.createElement("div"));
+  for (const name of ["alert", "confirm", "prompt", "evil"]) vi.stubGlobal(name, alarm);
+});
+
+afterEach(() => {
+  host.remove();
+  alarm.mockReset();
+  vi.unstubAllGlobals();
+});
+
+async function show(node: ReactNode): Promise<void> {
+  const root = createRoot(host);
+  await act(async () => root.render(node));
+  check();
+  await act(async () => root.unmount());
+}
+
+const FORBIDDEN =
+  "script, iframe, object, embed, link, meta, base, style, img, video, audio, source, form[action], svg image, svg use, math";
+
+const ATTRIBUTES = new Set([
+  "src",
+  "srcset",
+  "srcdoc",
+  "action",
+  "formaction",
+  "style",
+  "ping",
+  "background",
+]);
+
+/** What an attribute may not be, in words; null if it is fine. */
+function problemOf(element: Element, { name, value }: Attr): string | null {
+  if (name.startsWith("on") || ATTRIBUTES.has(name)) return `${name} on ${element.tagName}`;
+  if (name !== "href" && name !== "xlink:href") return null;
+  const isSafe =
+    /^(https?:|mailto:)/i.test(value) && element.getAttribute("rel") === "noopener noreferrer nofollow";
+  return isSafe ? null : `${name}=${value}`;
+}
+
+function check(): void {
+  expect(alarm).not.toHaveBeenCalled();
+  expect([...host.querySelectorAll(FORBIDDEN)].map((element) => element.outerHTML)).toEqual([]);
+  const problems = [...host.querySelectorAll("*")].flatMap((element) =>
+    [...element.attributes]
+      .map((attribute) => problemOf(element, attribute))
+      .filter((problem) => problem !== null),
+  );
+  expect(problems).toEqual([]);
+}
+
+it("has at least 200 strings", () => {
+  expect(new Set(CORPUS).size).toBeGreaterThanOrEqual(200);
+});
+
+describe.each(CORPUS.map((evil, index) => [index, evil] as const))("string %i", (_index, evil) => {
+  it("runs nothing and loads nothing, wherever it stands", async () => {
+    const rows = new Rows().of(transcriptOf(evil).items, false);
+    const files = splitPatch(patchOf(evil));
+    const comment = { id: "c", path: evil, number: 1, side: "new" as const, code: evil, text: evil };
+    const nothing = () => {};
+    await show(
+      <>
+        <title>{evil}</title>
+        <Markdown text={evil} />
+        <Markdown text={evil} isOpen />
+        <Markdown text={reviewMessage([comment])} />
+        <Terminal text={evil} label={evil} />
+        <Terminal text={`\u001b[31m${evil}\u001b]8;;${evil}\u0007`} label="output" />
+        {rows.map((row) => (
+          <TranscriptRow key={row.id} row={row} />
+        ))}
+        {files.map((file) => (
+          <ChangedFile
+            key={file.path}
+            index={0}
+            file={file}
+            mode="split"
+            isViewed={false}
+            onViewed={nothing}
+            comments={[{ ...comment, path: file.path }]}
+            onComment={nothing}
+            onRemove={nothing}
+          />
+        ))}
+      </>,
+    );
+    expect(() =>
+      fieldsOf({ properties: { [evil]: { title: evil, enum: [evil] } }, required: [evil] }),
+    ).not.toThrow();
+    expect(() => fromRow({ kind: "form", title: evil, schema: { type: evil } } as never)).not.toThrow();
+  });
+});

@@ -1,0 +1,50 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { describe, expect, it } from "vitest";
+
+/** Each layer may use those before it. Pure ones stand first; nothing below `app` knows the whole. */
+const LAYERS = ["text", "transcript", "api", "ui", "features", "app"];
+/** Features that others may use; any other feature stands alone. */
+const SHARED = ["common", "questions", "inbox", "attention"];
+const ROOT = import.meta.dirname;
+const MAX_LINES = 300;
+
+const files = readdirSync(ROOT, { recursive: true, encoding: "utf8" })
+  .filter((name) => /\.tsx?$/.test(name) && !/\.test\.tsx?$|schema\.d\.ts$/.test(name))
+  .map((name) => ({ name, text: readFileSync(join(ROOT, name), "utf8") }));
+
+function importsOf(name: string, text: string): string[] {
+  const found = [...text.matchAll(/(?:from|import\()\s*"(\.[^"]+)"/g)];
+  return found.map(([, path]) => relative(ROOT, join(ROOT, name, "..", path ?? "")));
+}
+
+describe("the layers", () => {
+  it.each(LAYERS.map((layer, rank) => [layer, rank] as const))(
+    "%s uses only those below it",
+    (layer, rank) => {
+      const wrong = files
+        .filter(({ name }) => name.startsWith(`${layer}/`))
+        .flatMap(({ name, text }) => importsOf(name, text).map((path) => [name, path] as const))
+        .filter(([, path]) => LAYERS.indexOf(path.split("/")[0] ?? "") > rank);
+      expect(wrong).toEqual([]);
+    },
+  );
+
+  it("keep features apart", () => {
+    const wrong = files
+      .filter(({ name }) => name.startsWith("features/"))
+      .flatMap(({ name, text }) => importsOf(name, text).map((path) => [name, path] as const))
+      .filter(([name, path]) => {
+        const [, own] = name.split("/");
+        const [layer, other = ""] = path.split("/");
+        const isPane = own === "run" && other === "changes";
+        return layer === "features" && other !== own && !SHARED.includes(other) && !isPane;
+      });
+    expect(wrong).toEqual([]);
+  });
+
+  it("have small modules", () => {
+    const long = files.filter(({ text }) => text.split("\n").length > MAX_LINES).map(({ name }) => name);
+    expect(long).toEqual([]);
+  });
+});

@@ -1,0 +1,27 @@
+/** The difference of two texts as hunks, for edits that agents report with the text before and after. */
+import { structuredPatch } from "diff";
+import { type Hunk, parseHunks } from "./patch";
+
+const CONTEXT = 3;
+// Beyond this the computation would stop the page; the whole new text is shown as added.
+const MAX_MS = 100;
+
+export function diffTexts(oldText: string | null, newText: string): Hunk[] {
+  const patch = structuredPatch("", "", oldText ?? "", newText, "", "", {
+    context: CONTEXT,
+    timeout: MAX_MS,
+  });
+  const hunks = patch?.hunks ?? structuredPatch("", "", "", newText).hunks;
+  const text = hunks
+    .map(({ oldStart, newStart, lines }) => `@@ -${oldStart} +${newStart} @@\n${lines.join("\n")}`)
+    .join("\n");
+  return parseHunks(text);
+}
+
+export function countLines(hunks: Hunk[]): { additions: number; deletions: number } {
+  const lines = hunks.flatMap((hunk) => hunk.lines);
+  return {
+    additions: lines.filter((line) => line.kind === "add").length,
+    deletions: lines.filter((line) => line.kind === "delete").length,
+  };
+}

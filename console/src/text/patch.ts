@@ -1,0 +1,118 @@
+/** Unified diffs: a patch split into files, and a file's patch as numbered lines. */
+
+export type FileStatus = "A" | "M" | "D" | "R";
+
+export interface FileChange {
+  path: string;
+  old_path: string | null;
+  status: FileStatus;
+  additions: number;
+  deletions: number;
+  binary: boolean;
+  /** Absent where the change is binary or too large to show. */
+  patch?: string;
+  truncated: boolean;
+}
+
+export type LineKind = "context" | "add" | "delete";
+
+export interface DiffLine {
+  kind: LineKind;
+  text: string;
+  oldNumber: number | null;
+  newNumber: number | null;
+}
+
+export interface Hunk {
+  header: string;
+  lines: DiffLine[];
+}
+
+const HUNK = /^@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@(.*)$/;
+
+/** Return the hunks of one file's patch; what stands before the first hunk is left out. */
+export function parseHunks(patch: string): Hunk[] {
+  const hunks: Hunk[] = [];
+  let oldNumber = 0;
+  let newNumber = 0;
+  for (const line of patch.replace(/\n$/, "").split("\n")) {
+    const start = HUNK.exec(line);
+    if (start) {
+      oldNumber = Number(start[1]);
+      newNumber = Number(start[2]);
+      hunks.push({ header: start[3]?.trim() ?? "", lines: [] });
+      continue;
+    }
+    const hunk = hunks.at(-1);
+    if (!hunk || line.startsWith("\\")) continue;
+    const text = line.slice(1);
+    if (line.startsWith("+")) {
+      hunk.lines.push({ kind: "add", text, oldNumber: null, newNumber: newNumber++ });
+    } else if (line.startsWith("-")) {
+      hunk.lines.push({ kind: "delete", text, oldNumber: oldNumber++, newNumber: null });
+    } else {
+      hunk.lines.push({ kind: "context", text, oldNumber: oldNumber++, newNumber: newNumber++ });
+    }
+  }
+  return hunks;
+}
+
+export interface SplitRow {
+  left: DiffLine | null;
+  right: DiffLine | null;
+}
+
+/** Return lines side by side: deletions beside the additions that follow them. */
+export function splitRows(lines: DiffLine[]): SplitRow[] {
+  const rows: SplitRow[] = [];
+  let index = 0;
+  while (index < lines.length) {
+    const line = lines[index] as DiffLine;
+    if (line.kind === "context") {
+      rows.push({ left: line, right: line });
+      index += 1;
+      continue;
+    }
+    const deleted = takeWhile(lines, index, "delete");
+    const added = takeWhile(lines, index + deleted.length, "add");
+    for (let row = 0; row < Math.max(deleted.length, added.length); row += 1) {
+      rows.push({ left: deleted[row] ?? null, right: added[row] ?? null });
+    }
+    index += deleted.length + added.length;
+  }
+  return rows;
+}
+
+function takeWhile(lines: DiffLine[], start: number, kind: LineKind): DiffLine[] {
+  let end = start;
+  while (lines[end]?.kind === kind) end += 1;
+  return lines.slice(start, end);
+}
+
+/** Return the files of a patch as git writes it. */
+export function splitPatch(text: string): FileChange[] {
+  return text
+    .split(/^(?=diff --git )/m)
+    .filter((part) => part.startsWith("diff --git "))
+    .map(parseFile);
+}
+
+function parseFile(part: string): FileChange {
+  const head = part.split(/^@@ /m, 1)[0] ?? "";
+  const field = (name: RegExp) => name.exec(head)?.[1];
+  const names = /^diff --git a\/(.*) b\/(.*)$/m.exec(head);
+  const path = field(/^\+\+\+ b\/(.*)$/m) ?? field(/^rename to (.*)$/m) ?? names?.[2] ?? "";
+  const oldPath = field(/^rename from (.*)$/m) ?? null;
+  const lines = parseHunks(part).flatMap((hunk) => hunk.lines);
+  const binary = /^(GIT binary patch|Binary files )/m.test(head);
+  return {
+    path,
+    old_path: oldPath,
+    status: /^new file/m.test(head) ? "A" : /^deleted file/m.test(head) ? "D" : oldPath ? "R" : "M",
+    additions: lines.filter((line) => line.kind === "add").length,
+    deletions: lines.filter((line) => line.kind === "delete").length,
+    binary,
+    ...(binary ? {} : { patch: part }),
+    truncated: false,
+  };
+}

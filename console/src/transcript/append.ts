@@ -1,0 +1,132 @@
+/**
+ * The mapper: takes a transcript and entries, returns the transcript that they make. Pure; the order of entries counts.
+ *
+ * One call copies the list of items once, so entries are best appended in batches.
+ */
+import type { Item, Receipt, Standing } from "./items";
+import { notificationOf } from "./notifications";
+import { updateOf } from "./updates";
+import { type Entry, readEntry } from "./wire";
+
+export interface Transcript {
+  items: readonly Item[];
+  standing: Standing;
+  /** Receipts of commands by the service's id, and those ids by the client's. */
+  receipts: ReadonlyMap<string, Receipt>;
+  commandIds: ReadonlyMap<string, string>;
+  /** Where an item is, by its id. */
+  places: ReadonlyMap<string, number>;
+  /** The message or thought that grows. */
+  openId: string | null;
+  lastTimestamp: string;
+  /** How many items there have ever been; makes ids for those that have none. */
+  serial: number;
+}
+
+export const EMPTY: Transcript = {
+  items: [],
+  standing: { commands: [], modes: [], mode: "", config: [], usage: null, plan: [], status: "", waiting: "" },
+  receipts: new Map(),
+  commandIds: new Map(),
+  places: new Map(),
+  openId: null,
+  lastTimestamp: "",
+  serial: 0,
+};
+
+type ItemOf<K> = Item extends infer One
+  ? One extends { kind: infer Kinds }
+    ? K extends Kinds
+      ? One
+      : never
+    : never
+  : never;
+
+/** A transcript that is being written; `append` hides it. */
+export class Draft {
+  items: Item[];
+  standing: Standing;
+  receipts: Map<string, Receipt>;
+  commandIds: Map<string, string>;
+  places: Map<string, number>;
+  openId: string | null;
+  serial: number;
+
+  constructor(from: Transcript) {
+    this.items = [...from.items];
+    this.standing = from.standing;
+    this.receipts = new Map(from.receipts);
+    this.commandIds = new Map(from.commandIds);
+    this.places = new Map(from.places);
+    this.openId = from.openId;
+    this.serial = from.serial;
+  }
+
+  newId(kind: string): string {
+    this.serial += 1;
+    return `${kind}-${this.serial}`;
+  }
+
+  find<K extends Item["kind"]>(id: string, kind: K): ItemOf<K> | null {
+    const place = this.places.get(id);
+    const item = place === undefined ? undefined : this.items[place];
+    return item?.kind === kind ? (item as ItemOf<K>) : null;
+  }
+
+  last(): Item | undefined {
+    return this.items.at(-1);
+  }
+
+  /** Put an item in the place of the one with its id, or at the end. */
+  put(item: Item): void {
+    const place = this.places.get(item.id);
+    if (place === undefined) {
+      this.places.set(item.id, this.items.length);
+      this.items.push(item);
+    } else {
+      this.items[place] = item;
+    }
+  }
+
+  set(changes: Partial<Standing>): void {
+    this.standing = { ...this.standing, ...changes };
+  }
+
+  /** End the message or thought that grows. */
+  close(): void {
+    if (this.openId === null) return;
+    const place = this.places.get(this.openId);
+    const item = place === undefined ? undefined : this.items[place];
+    if (place !== undefined && (item?.kind === "agent" || item?.kind === "thought")) {
+      this.items[place] = { ...item, isOpen: false };
+    }
+    this.openId = null;
+  }
+}
+
+export function append(transcript: Transcript, values: readonly unknown[]): Transcript {
+  if (values.length === 0) return transcript;
+  const draft = new Draft(transcript);
+  let lastTimestamp = transcript.lastTimestamp;
+  for (const value of values) {
+    const entry = readEntry(value);
+    apply(draft, entry);
+    if (entry.timestamp > lastTimestamp) lastTimestamp = entry.timestamp;
+  }
+  const { items, standing, receipts, commandIds, places, openId, serial } = draft;
+  return { items, standing, receipts, commandIds, places, openId, serial, lastTimestamp };
+}
+
+function apply(draft: Draft, entry: Entry): void {
+  if (entry.type === "gap") {
+    draft.close();
+    const lost = typeof entry.raw.lost === "number" ? entry.raw.lost : null;
+    draft.put({ kind: "gap", id: draft.newId("gap"), at: entry.timestamp, lost });
+  } else if (entry.type === "task_run_state") {
+    draft.set({ status: String(entry.raw.status ?? "") });
+  } else if (entry.method === "session/update") {
+    updateOf(draft, entry);
+  } else {
+    notificationOf(draft, entry);
+  }
+}

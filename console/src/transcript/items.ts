@@ -1,0 +1,153 @@
+/** What a transcript shows. Items are immutable: a change makes a new item with the same id. */
+import type { Json } from "./wire";
+
+export type ReceiptStatus = "sending" | "accepted" | "delivered" | "consumed" | "dropped" | "failed";
+
+export interface Receipt {
+  status: ReceiptStatus;
+  reason: string;
+}
+
+interface Base {
+  id: string;
+  at: string;
+}
+
+export interface FileLink {
+  name: string;
+  size: number | null;
+}
+
+export interface UserItem extends Base {
+  kind: "user";
+  text: string;
+  files: FileLink[];
+  receipt: Receipt | null;
+}
+
+export interface AgentItem extends Base {
+  kind: "agent" | "thought";
+  text: string;
+  /** Whether more of it is expected. */
+  isOpen: boolean;
+}
+
+export type ToolKind =
+  | "read"
+  | "edit"
+  | "delete"
+  | "move"
+  | "search"
+  | "execute"
+  | "think"
+  | "fetch"
+  | "switch_mode"
+  | "other";
+export type ToolStatus = "pending" | "in_progress" | "completed" | "failed" | "cancelled";
+
+export interface ToolDiff {
+  path: string;
+  oldText: string | null;
+  newText: string;
+}
+
+export interface ToolItem extends Base {
+  kind: "tool";
+  title: string;
+  toolKind: ToolKind;
+  status: ToolStatus;
+  /** The tool call of the subagent's parent. */
+  parentId: string | null;
+  paths: string[];
+  /** What was run, as the agent says it. */
+  command: string;
+  output: string;
+  exitStatus: number | null;
+  diffs: ToolDiff[];
+  input: Json;
+}
+
+export interface PlanEntry {
+  text: string;
+  status: "pending" | "in_progress" | "completed";
+  priority: string;
+}
+
+export interface PlanItem extends Base {
+  kind: "plan";
+  entries: PlanEntry[];
+}
+
+export interface QuestionOption {
+  id: string;
+  name: string;
+  kind: string;
+}
+
+export interface QuestionItem extends Base {
+  kind: "question";
+  title: string;
+  toolCallId: string;
+  options: QuestionOption[];
+  state: "open" | "answered" | "closed";
+  answer: string;
+}
+
+export interface GapItem extends Base {
+  kind: "gap";
+  lost: number | null;
+}
+
+/** A fact about the run rather than about the conversation. */
+export interface NoteItem extends Base {
+  kind: "note";
+  tone: "info" | "warning" | "error" | "success";
+  text: string;
+}
+
+export interface StepsItem extends Base {
+  kind: "steps";
+  steps: string[];
+}
+
+export interface TurnItem extends Base {
+  kind: "turn";
+  stopReason: string;
+}
+
+export type Item =
+  | UserItem
+  | AgentItem
+  | ToolItem
+  | PlanItem
+  | QuestionItem
+  | GapItem
+  | NoteItem
+  | StepsItem
+  | TurnItem;
+
+export interface ConfigOption {
+  id: string;
+  name: string;
+  value: string;
+  choices: { id: string; name: string }[];
+}
+
+export interface Usage {
+  used: number;
+  size: number;
+  cost: number | null;
+}
+
+/** What is true now, as far as the transcript says it. */
+export interface Standing {
+  commands: { name: string; description: string }[];
+  modes: { id: string; name: string }[];
+  mode: string;
+  config: ConfigOption[];
+  usage: Usage | null;
+  plan: PlanEntry[];
+  status: string;
+  /** What the agent waits for: `message`, another kind of question, or nothing. */
+  waiting: string;
+}

@@ -1,0 +1,113 @@
+/** What the service and the agents say beside the protocol's updates: receipts, questions, progress, turns, errors. */
+import type { Draft } from "./append";
+import type { NoteItem, QuestionItem, ReceiptStatus } from "./items";
+import { asList, asObject, asText, type Entry, type Json } from "./wire";
+
+export function notificationOf(draft: Draft, entry: Entry): void {
+  const { params, timestamp: at } = entry;
+  switch (entry.method) {
+    case "taskbeacon/command":
+      return receipt(draft, params);
+    case "taskbeacon/progress":
+      return progress(draft, params, at);
+    case "taskbeacon/relay_message":
+      draft.close();
+      return draft.put({
+        kind: "agent",
+        id: draft.newId("agent"),
+        at,
+        text: asText(params.text),
+        isOpen: false,
+      });
+    case "taskbeacon/not_stored":
+      return note(
+        draft,
+        "warning",
+        `Not stored: ${asText(params.name) || asText(params.message) || "a file"}`,
+        at,
+      );
+    case "posthog/permission_request":
+      return question(draft, params, at);
+    case "posthog/permission_resolved":
+      return resolved(draft, params);
+    case "taskbeacon/waiting_for":
+      return draft.set({ waiting: asText(params.kind) });
+    case "posthog/turn_complete":
+      draft.close();
+      return draft.put({ kind: "turn", id: draft.newId("turn"), at, stopReason: asText(params.stopReason) });
+    case "posthog/error":
+      return note(draft, "error", asText(params.message) || asText(params.error) || "The agent failed.", at);
+    case "posthog/compact_boundary":
+      return note(draft, "info", "The conversation was compacted: the agent goes on from a summary.", at);
+    case "posthog/console":
+      return progress(draft, params, at);
+  }
+}
+
+function note(draft: Draft, tone: NoteItem["tone"], text: string, at: string): void {
+  draft.close();
+  draft.put({ kind: "note", id: draft.newId("note"), at, tone, text });
+}
+
+const RANK: Record<string, number> = { sending: 0, accepted: 1, delivered: 2, consumed: 3, dropped: 3 };
+
+/** A receipt never goes back, in whatever order its steps are read. */
+function receipt(draft: Draft, params: Json): void {
+  if (params.method !== "user_message") return;
+  const id = asText(params.command_id);
+  const status = asText(params.status) as ReceiptStatus;
+  if (!id || !(status in RANK)) return;
+  const given = params.id;
+  if (typeof given === "string" || typeof given === "number") draft.commandIds.set(String(given), id);
+  const before = draft.receipts.get(id);
+  if (before && (RANK[before.status] ?? 0) >= (RANK[status] ?? 0)) return;
+  const after = { status, reason: asText(params.reason) };
+  draft.receipts.set(id, after);
+  const message = draft.find(`user:${id}`, "user");
+  if (message) draft.put({ ...message, receipt: after });
+}
+
+function progress(draft: Draft, params: Json, at: string): void {
+  const text = asText(params.message);
+  if (!text) return;
+  draft.close();
+  const last = draft.last();
+  if (last?.kind === "steps") {
+    draft.put({ ...last, steps: [...last.steps, text] });
+  } else {
+    draft.put({ kind: "steps", id: draft.newId("steps"), at, steps: [text] });
+  }
+}
+
+function question(draft: Draft, params: Json, at: string): void {
+  const requestId = asText(params.requestId);
+  if (!requestId || draft.places.has(`question:${requestId}`)) return;
+  draft.close();
+  const call = asObject(params.toolCall);
+  draft.put({
+    kind: "question",
+    id: `question:${requestId}`,
+    at,
+    title: asText(call.title) || "The agent asks for permission",
+    toolCallId: asText(params.toolCallId) || asText(call.toolCallId),
+    options: asList(params.options).map(option),
+    state: "open",
+    answer: "",
+  });
+}
+
+function option(value: unknown) {
+  const one = asObject(value);
+  const id = asText(one.optionId) || asText(one.id);
+  return { id, name: asText(one.name) || id, kind: asText(one.kind) };
+}
+
+function resolved(draft: Draft, params: Json): void {
+  draft.set({ waiting: "" });
+  const item = draft.find(`question:${asText(params.requestId)}`, "question");
+  if (!item) return;
+  const chosen = asText(params.optionId);
+  const answer = item.options.find(({ id }) => id === chosen)?.name ?? chosen;
+  const state: QuestionItem["state"] = chosen ? "answered" : "closed";
+  draft.put({ ...item, state, answer });
+}

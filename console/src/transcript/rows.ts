@@ -1,0 +1,75 @@
+/** The rows of a transcript on a page: items, with runs of reads and searches folded into one row. */
+import type { Item, ToolItem } from "./items";
+
+export interface FoldRow {
+  kind: "fold";
+  id: string;
+  tools: readonly ToolItem[];
+}
+
+export type Row = Item | FoldRow;
+
+function isQuiet(item: Item | undefined): item is ToolItem {
+  return (
+    item?.kind === "tool" &&
+    (item.toolKind === "read" || item.toolKind === "search") &&
+    item.status === "completed" &&
+    item.parentId === null
+  );
+}
+
+/** The calls that questions are about: a call that only asks is shown by its question. */
+function askedCalls(items: readonly Item[]): Set<string> {
+  return new Set(items.flatMap((item) => (item.kind === "question" ? [`tool:${item.toolCallId}`] : [])));
+}
+
+function isShown(item: Item, asked: Set<string>, hidesOpenQuestions: boolean): boolean {
+  if (item.kind === "question") return !(hidesOpenQuestions && item.state === "open");
+  return !(item.kind === "tool" && item.toolKind === "other" && !item.command && asked.has(item.id));
+}
+
+/** Folds are kept between calls, so that a row that has not changed is the same object. */
+export class Rows {
+  private folds = new Map<string, FoldRow>();
+
+  /** An open question need not be a row where a card shows it. */
+  of(all: readonly Item[], hidesOpenQuestions: boolean): Row[] {
+    const asked = askedCalls(all);
+    const items = all.filter((item) => isShown(item, asked, hidesOpenQuestions));
+    const rows: Row[] = [];
+    for (let index = 0; index < items.length; ) {
+      let end = index;
+      while (isQuiet(items[end])) end += 1;
+      if (end - index >= 2) {
+        rows.push(this.fold(items.slice(index, end) as ToolItem[]));
+        index = end;
+      } else {
+        rows.push(items[index] as Item);
+        index += 1;
+      }
+    }
+    return rows;
+  }
+
+  private fold(tools: ToolItem[]): FoldRow {
+    const id = `fold:${tools[0]?.id}`;
+    const known = this.folds.get(id);
+    if (known && known.tools.length === tools.length && known.tools.every((tool, at) => tool === tools[at])) {
+      return known;
+    }
+    const fold: FoldRow = { kind: "fold", id, tools };
+    this.folds.set(id, fold);
+    return fold;
+  }
+}
+
+/** Return what a fold did, such as "Read 7 files, searched twice". */
+export function describeFold(tools: readonly ToolItem[]): string {
+  const reads = tools.filter((tool) => tool.toolKind === "read").length;
+  const searches = tools.length - reads;
+  const parts = [];
+  if (reads) parts.push(`read ${reads} ${reads === 1 ? "file" : "files"}`);
+  if (searches) parts.push(searches === 1 ? "searched once" : `searched ${searches} times`);
+  const text = parts.join(", ");
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

@@ -1,0 +1,146 @@
+/** Updates of the Agent Client Protocol (`session/update`), one handler for each kind. */
+import type { Draft } from "./append";
+import type { AgentItem, ConfigOption, PlanEntry } from "./items";
+import { toolCall } from "./tools";
+import { asList, asNumber, asObject, asText, blockText, type Entry, type Json } from "./wire";
+
+export function updateOf(draft: Draft, entry: Entry): void {
+  const update = asObject(entry.params.update);
+  const at = entry.timestamp;
+  switch (update.sessionUpdate) {
+    case "agent_message_chunk":
+      return grow(draft, "agent", update, at);
+    case "agent_thought_chunk":
+      return grow(draft, "thought", update, at);
+    case "agent_message":
+      return finish(draft, update, at);
+    case "user_message_chunk":
+    case "user_message":
+      return userMessage(draft, update, at);
+    case "tool_call":
+    case "tool_call_update":
+      draft.close();
+      return toolCall(draft, update, at);
+    case "plan":
+      return plan(draft, update, at);
+    case "current_mode_update":
+      return mode(draft, asText(update.currentModeId) || asText(update.modeId), at);
+    case "config_option_update":
+      return draft.set({ config: asList(update.configOptions).map(configOption) });
+    case "available_commands_update":
+      return draft.set({ commands: asList(update.availableCommands).map(command) });
+    case "usage_update":
+      return usage(draft, update);
+  }
+}
+
+function grow(draft: Draft, kind: AgentItem["kind"], update: Json, at: string): void {
+  const text = blockText(update.content);
+  const given = asText(update.messageId);
+  const id = given && `${kind}:${given}`;
+  const open = draft.openId === null ? null : draft.find(draft.openId, kind);
+  if (open && (!id || open.id === id)) {
+    draft.put({ ...open, text: open.text + text });
+    return;
+  }
+  draft.close();
+  // A message that is whole already, and comes again in pieces after a reconnection.
+  if (!text || (id && draft.places.has(id))) return;
+  const item: AgentItem = { kind, id: id || draft.newId(kind), at, text, isOpen: true };
+  draft.put(item);
+  draft.openId = item.id;
+}
+
+/** The whole message replaces its pieces. */
+function finish(draft: Draft, update: Json, at: string): void {
+  const given = asText(update.messageId);
+  const open = draft.openId === null ? null : draft.find(draft.openId, "agent");
+  const id = given ? `agent:${given}` : (open?.id ?? draft.newId("agent"));
+  const known = draft.find(id, "agent");
+  draft.close();
+  draft.put({ kind: "agent", id, at: known?.at ?? at, text: blockText(update.content), isOpen: false });
+}
+
+function userMessage(draft: Draft, update: Json, at: string): void {
+  draft.close();
+  draft.set({ waiting: "" });
+  const given = asText(update.messageId);
+  const block = asObject(update.content);
+  const link = block.type === "resource_link" || block.type === "resource" ? [fileLink(block)] : [];
+  const text = link.length ? "" : blockText(update.content);
+  const last = draft.last();
+  const known = given ? draft.find(`user:${given}`, "user") : last?.kind === "user" ? last : null;
+  if (known) {
+    // The same message may be read twice; only new pieces are added.
+    const isRepeated = text !== "" && known.text.endsWith(text);
+    const files = link.filter((file) => !known.files.some(({ name }) => name === file.name));
+    draft.put({
+      ...known,
+      text: isRepeated ? known.text : join(known.text, text),
+      files: [...known.files, ...files],
+    });
+    return;
+  }
+  const id = given ? `user:${given}` : draft.newId("user");
+  draft.put({ kind: "user", id, at, text, files: link, receipt: draft.receipts.get(given) ?? null });
+}
+
+function join(before: string, text: string): string {
+  return before && text ? `${before}\n${text}` : before || text;
+}
+
+function fileLink(block: Json) {
+  const resource = asObject(block.resource);
+  const uri = asText(block.uri) || asText(resource.uri);
+  return { name: asText(block.name) || (uri.split("/").at(-1) ?? "file"), size: asNumber(block.size) };
+}
+
+function plan(draft: Draft, update: Json, at: string): void {
+  draft.close();
+  const entries = asList(update.entries).map(planEntry);
+  draft.set({ plan: entries });
+  // An agent sends its whole plan at each change: one item, at the place where the plan was made.
+  const last = draft.items.findLast(({ kind }) => kind === "plan" || kind === "user" || kind === "turn");
+  const known = last?.kind === "plan" ? last : null;
+  draft.put({ kind: "plan", id: known?.id ?? draft.newId("plan"), at: known?.at ?? at, entries });
+}
+
+function planEntry(value: unknown): PlanEntry {
+  const entry = asObject(value);
+  const status = entry.status === "completed" || entry.status === "in_progress" ? entry.status : "pending";
+  return { text: asText(entry.content), status, priority: asText(entry.priority) };
+}
+
+function mode(draft: Draft, id: string, at: string): void {
+  if (!id || draft.standing.mode === id) return;
+  draft.close();
+  draft.set({ mode: id });
+  draft.put({ kind: "note", id: draft.newId("note"), at, tone: "info", text: `Mode: ${id}` });
+}
+
+function configOption(value: unknown): ConfigOption {
+  const option = asObject(value);
+  const groups = asList(option.options).flatMap((choice) => {
+    const inner = asObject(choice);
+    return Array.isArray(inner.options) ? inner.options : [choice];
+  });
+  const choices = groups.map((choice) => {
+    const one = asObject(choice);
+    const id = asText(one.value) || asText(one.id);
+    return { id, name: asText(one.name) || id };
+  });
+  const id = asText(option.id);
+  return { id, name: asText(option.name) || id, value: String(option.currentValue ?? ""), choices };
+}
+
+function command(value: unknown) {
+  const one = asObject(value);
+  return { name: asText(one.name), description: asText(one.description) };
+}
+
+function usage(draft: Draft, update: Json): void {
+  const cost = asNumber(asObject(update.cost).amount);
+  draft.set({
+    usage: { used: asNumber(update.used) ?? 0, size: asNumber(update.size) ?? 0, cost },
+  });
+}

@@ -1,0 +1,87 @@
+/** What a page says when there is nothing, not yet, or a failure; and short messages at the edge of the page. */
+import { CircleAlert, type LucideIcon, RotateCw } from "lucide-react";
+import { type ReactNode, useSyncExternalStore } from "react";
+import { errorText } from "../api/errors";
+import { Button } from "./controls";
+import styles from "./feedback.module.css";
+
+interface EmptyProps {
+  icon: LucideIcon;
+  title: string;
+  children?: ReactNode;
+}
+
+export function Empty({ icon: Icon, title, children }: EmptyProps) {
+  return (
+    <div className={styles.empty}>
+      <Icon size={24} aria-hidden="true" />
+      <h2>{title}</h2>
+      {children}
+    </div>
+  );
+}
+
+/** Shown after a moment only, so that quick answers do not flash. */
+export function Loading({ what }: { what: string }) {
+  return (
+    <p className={styles.loading} role="status" data-loading>
+      Loading {what} …
+    </p>
+  );
+}
+
+export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
+  return (
+    <div className={styles.failure} role="alert">
+      <CircleAlert size={16} aria-hidden="true" />
+      <span>{errorText(error)}</span>
+      {onRetry && (
+        <Button onClick={onRetry}>
+          <RotateCw size={14} aria-hidden="true" /> Try again
+        </Button>
+      )}
+    </div>
+  );
+}
+
+interface Message {
+  id: number;
+  text: string;
+  tone: "info" | "danger";
+}
+
+let messages: readonly Message[] = [];
+let serial = 0;
+const listeners = new Set<() => void>();
+
+function change(next: readonly Message[]): void {
+  messages = next;
+  for (const listener of listeners) listener();
+}
+
+export function say(text: string, tone: Message["tone"] = "info"): void {
+  const id = ++serial;
+  change([...messages.slice(-1), { id, text, tone }]);
+  setTimeout(() => change(messages.filter((message) => message.id !== id)), tone === "danger" ? 9000 : 5000);
+}
+
+export const sayError = (error: unknown) => say(errorText(error), "danger");
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** The one live region of the page. */
+export function Messages() {
+  const shown = useSyncExternalStore(subscribe, () => messages);
+  return (
+    <div className={styles.messages} role="status" aria-live="polite">
+      {shown.map(({ id, text, tone }) => (
+        <p key={id} className={tone === "danger" ? styles.dangerMessage : undefined}>
+          {text}
+        </p>
+      ))}
+    </div>
+  );
+}

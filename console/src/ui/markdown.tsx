@@ -1,0 +1,80 @@
+/**
+ * Agents' markdown. It is hostile: no raw HTML, no images (they would report the reader's address), and links only to
+ * the web, which cannot learn where they were clicked.
+ */
+import { memo } from "react";
+import ReactMarkdown, { type Components } from "react-markdown";
+import remarkGfm from "remark-gfm";
+import { safeLink } from "../text/links";
+import styles from "./markdown.module.css";
+
+const PLUGINS = [remarkGfm];
+
+const COMPONENTS: Components = {
+  a: ({ href, children }) =>
+    href ? (
+      <a href={href} target="_blank" rel="noopener noreferrer nofollow">
+        {children}
+      </a>
+    ) : (
+      <span>{children}</span>
+    ),
+  img: ({ alt }) => <span className={styles.image}>[image: {alt || "without a name"}]</span>,
+  h1: ({ children }) => <h3>{children}</h3>,
+  h2: ({ children }) => <h3>{children}</h3>,
+  h3: ({ children }) => <h4>{children}</h4>,
+  input: ({ checked }) => <span>{checked ? "[x] " : "[ ] "}</span>,
+  // A wide table or a long line of code scrolls by itself; the keyboard must reach it.
+  table: ({ children }) => (
+    <div className={styles.wide} tabIndex={0} role="group" aria-label="Table">
+      <table>{children}</table>
+    </div>
+  ),
+  pre: ({ children }) => (
+    <pre tabIndex={0} aria-label="Code" role="group">
+      {children}
+    </pre>
+  ),
+};
+
+const Block = memo(function Block({ text }: { text: string }) {
+  return (
+    <ReactMarkdown remarkPlugins={PLUGINS} components={COMPONENTS} urlTransform={safeLink}>
+      {text}
+    </ReactMarkdown>
+  );
+});
+
+/** Split before the last paragraph that stands outside of a code block: what comes before does not change any more. */
+export function splitFrozen(text: string): [frozen: string, growing: string] {
+  let fence = "";
+  let cut = 0;
+  let offset = 0;
+  for (const line of text.split("\n")) {
+    const mark = /^ {0,3}(`{3,}|~{3,})/.exec(line)?.[1] ?? "";
+    if (!fence && mark) fence = mark;
+    else if (fence && mark.startsWith(fence) && line.trim() === mark) fence = "";
+    offset += line.length + 1;
+    // A list or a quotation may go on after an empty line.
+    if (!fence && line === "" && /^[^\s\-*+>\d|]/.test(text.slice(offset))) cut = offset;
+  }
+  return [text.slice(0, cut), text.slice(cut)];
+}
+
+/*
+ * Agents write what they want, and some texts would stop the page: reading a word takes time that grows with the
+ * square of its length, and quotations, lists and brackets may be nested without end.
+ */
+const LONGEST_TEXT = 200_000;
+const TOO_MUCH = /\S{2000}|[[(*_~<>!]{60}|^(?:[ \t]*(?:[-*+>]|\d{1,9}[.)])){20}/m;
+
+export function Markdown({ text, isOpen = false }: { text: string; isOpen?: boolean }) {
+  if (text.length > LONGEST_TEXT || TOO_MUCH.test(text)) return <p className={styles.plain}>{text}</p>;
+  const [frozen, growing] = isOpen ? splitFrozen(text) : [text, ""];
+  return (
+    <div className={styles.markdown}>
+      {frozen && <Block text={frozen} />}
+      {growing && <Block text={growing} />}
+    </div>
+  );
+}

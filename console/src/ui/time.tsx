@@ -1,0 +1,55 @@
+/** Times in the reader's zone: short and relative to read, whole as the tip. */
+import { useSyncExternalStore } from "react";
+
+const MINUTE = 60_000;
+const whole = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+const day = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
+const dayAndYear = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", year: "numeric" });
+
+let now = Date.now();
+const listeners = new Set<() => void>();
+setInterval(() => {
+  now = Date.now();
+  for (const listener of listeners) listener();
+}, MINUTE / 2);
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+export function ageOf(iso: string, at: number): string {
+  const then = new Date(iso);
+  const minutes = Math.floor((at - then.getTime()) / MINUTE);
+  if (minutes < 1) return "now";
+  if (minutes < 60) return `${minutes}m`;
+  if (minutes < 24 * 60) return `${Math.floor(minutes / 60)}h`;
+  if (minutes < 7 * 24 * 60) return `${Math.floor(minutes / 60 / 24)}d`;
+  return (then.getFullYear() === new Date(at).getFullYear() ? day : dayAndYear).format(then);
+}
+
+/** The time alone where it is today, else with its day. */
+export function clockTime(iso: string): string {
+  const date = new Date(iso);
+  const isToday = date.toDateString() === new Date().toDateString();
+  return isToday ? clock.format(date) : whole.format(date);
+}
+
+export const wholeTime = (iso: string) => whole.format(new Date(iso));
+
+export function durationText(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 60) return `${seconds}s`;
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60 ? `${minutes}m ${seconds % 60}s` : `${Math.floor(minutes / 60)}h ${minutes % 60}m`;
+}
+
+export function Age({ at }: { at: string }) {
+  const current = useSyncExternalStore(subscribe, () => now);
+  return (
+    <time dateTime={at} title={wholeTime(at)}>
+      {ageOf(at, Math.max(current, Date.parse(at)))}
+    </time>
+  );
+}
