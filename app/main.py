@@ -12,6 +12,7 @@ from app import __version__
 from app.config import Settings, get_settings
 from app.routers import (
     actions,
+    console,
     docs,
     events,
     health,
@@ -58,6 +59,7 @@ _ROUTERS = (
     actions.api_router,
     actions.page_router,
     users.router,
+    console.router,
     projects.router,
     webhooks.router,
     health.router,
