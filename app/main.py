@@ -13,6 +13,7 @@ from app.config import Settings, get_settings
 from app.routers import (
     actions,
     console,
+    console_files,
     docs,
     events,
     health,
@@ -63,6 +64,7 @@ _ROUTERS = (
     projects.router,
     webhooks.router,
     health.router,
+    console_files.router,
     docs.router,
 )
 

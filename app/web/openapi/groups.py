@@ -17,6 +17,8 @@ PUBLIC_PATHS = frozenset(
         "/docs",
         "/docs/static",
         "/openapi.json",
+        "/console",
+        "/console/{path:path}",
         "/api/webhooks/github",
         # An action token in the path is the credential.
         "/a/{token}",
