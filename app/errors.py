@@ -7,6 +7,7 @@ AppError                        answered as the four-key envelope (contract 2.4)
 ├── AuthenticationError    401  (403 on the tasks routes, decided by the route)
 │   ├── NotAuthenticated        no credential
 │   ├── AuthenticationFailed    the credential is unknown, revoked, or belongs to an inactive user
+│   ├── SessionEnded            the console session, or the login link, has ended
 │   └── RunTokenInvalid         the run token is invalid or has expired
 ├── PermissionDenied       403  the caller is known, but not allowed
 ├── NotFound               404  it does not exist, or is not visible: the caller cannot distinguish them
@@ -97,6 +98,15 @@ class AuthenticationFailed(AuthenticationError):
 
     def __init__(self, place: str) -> None:
         super().__init__(f"Personal API key found in request {place} is invalid.")
+
+
+class SessionEnded(AuthenticationError):
+    """The console session has ended, or the code of a login link is used up or too old."""
+
+    code = "authentication_failed"
+
+    def __init__(self, detail: str = "The console session has ended.") -> None:
+        super().__init__(detail)
 
 
 class RunTokenInvalid(AuthenticationError):

@@ -13,6 +13,8 @@ from app.config import Settings, get_settings
 from app.config.checks import ANY_PORT
 from app.routers import (
     actions,
+    console,
+    console_files,
     docs,
     events,
     health,
@@ -58,9 +60,11 @@ _ROUTERS = (
     actions.api_router,
     actions.page_router,
     users.router,
+    console.router,
     projects.router,
     webhooks.router,
     health.router,
+    console_files.router,
     docs.router,
 )
 

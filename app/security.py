@@ -1,4 +1,4 @@
-"""Create, mask and hash API keys; encrypt secrets that must be read back."""
+"""Create, mask and hash API keys and secrets of sessions; encrypt secrets that must be read back."""
 
 import hashlib
 import secrets
@@ -28,6 +28,16 @@ def new_project_token() -> str:
 def hash_api_key(value: str) -> str:
     """Return the hash of a key, for storage: unsalted, so that it can be looked up; a key has 256 random bits."""
     return "sha256$" + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def new_session_secret() -> str:
+    """Return a new value for the cookie of a console session, or a new code for a login link: 256 random bits."""
+    return _random_characters()
+
+
+def hash_session_secret(value: str) -> str:
+    """Return the hash of such a value, for storage; never the hash of a key with the same characters."""
+    return "session$" + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def mask_api_key(value: str) -> str:

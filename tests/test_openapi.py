@@ -16,7 +16,7 @@ from app import __version__
 from app.config import Settings
 from app.main import create_app
 from app.models import Project
-from app.web.auth import RunTokenGate
+from app.web.auth import ConsoleGate, RunTokenGate
 from app.web.openapi.document import describe_routes, gate_of, reader_of
 from app.web.openapi.examples import ANSWERS, BODIES, REFUSALS
 from app.web.openapi.groups import PUBLIC_PATHS
@@ -111,6 +111,11 @@ _OPERATIONS = {
     ("POST", "/api/projects/{project_id}/questions/{question_id}/answer"): "questions_answer_create",
     ("POST", "/api/projects/{project_id}/questions/{question_id}/snooze"): "questions_snooze_create",
     ("POST", "/api/actions/{token}"): "actions_create",
+    ("POST", "/api/console/session"): "console_session_create",
+    ("GET", "/api/console/session"): "console_session_retrieve",
+    ("DELETE", "/api/console/session"): "console_session_destroy",
+    ("GET", "/api/console/sessions"): "console_sessions_list",
+    ("DELETE", "/api/console/sessions/{session_id}"): "console_sessions_destroy",
     ("GET", "/api/users/@me/notification_preferences"): "users_notification_preferences_retrieve",
     ("PATCH", "/api/users/@me/notification_preferences"): "users_notification_preferences_partial_update",
 }
@@ -195,6 +200,8 @@ def test_errors_of_the_gates_are_declared(route: Any, operation: dict[str, Any])
     expected: set[str] = set()
     if isinstance(gate, RunTokenGate):
         expected |= {"403", "404", "500", "503"}
+    elif isinstance(gate, ConsoleGate):
+        expected |= {"401", "429", "500", "503"}
     elif gate:
         expected |= {"403", "500", "503"} | ({"404"} if gate.in_project else {"401"})
         assert ("429" in declared) == gate.is_throttled
@@ -213,6 +220,8 @@ def test_scope_is_published(route: Any, operation: dict[str, Any]) -> None:
         assert operation["security"] == []
     elif isinstance(gate, RunTokenGate):
         assert operation["security"] == [{"runToken": []}]
+    elif isinstance(gate, ConsoleGate):
+        assert operation["security"] == [{"consoleSession": []}]
     else:
         assert operation["security"] == [{"personalApiKey": [gate.scope]}]
         assert f"`{gate.scope}`" in operation["description"]
@@ -350,7 +359,8 @@ async def test_explorer_is_at_the_base_address_and_may_load_from_this_service_al
     anonymous: httpx.AsyncClient,
 ) -> None:
     base = await anonymous.get("/")
-    assert (base.status_code, base.headers["location"]) == (307, "/docs")
+    # Or to the console, where that is built (tests/web/test_console_files.py).
+    assert base.status_code == 307
     for method, path in (("GET", "/docs"), ("GET", "/docs/"), ("HEAD", "/docs")):
         response = await anonymous.request(method, path)
         assert response.status_code == 200
@@ -430,6 +440,7 @@ async def test_whatever_fits_the_description_is_answered_as_described(
     # What is given is not drawn: where a path is all there is, one example is enough.
     names = {"project_id": project.id, "task_id": _ANY_ID, "run_id": _ANY_ID, "environment_id": _ANY_ID}
     names |= {"endpoint_id": _ANY_ID, "delivery_id": _ANY_ID, "question_id": _ANY_ID, "token": "tba_x"}
+    names["session_id"] = _ANY_ID
     case = data.draw(generated[path][method].as_strategy(path_parameters=names))
     if "{task_id}" in path:
         names["task_id"] = (await client.post(tasks_url, json={"title": "Target"})).json()["id"]

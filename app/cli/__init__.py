@@ -23,6 +23,7 @@ main = LazyGroup(
             "app.cli.try_command:try_command",
             "Have an agent work on a repository of yours; needs `make run`.",
         ),
+        "console": ("app.cli.console:console", "Print a link that signs a browser in to the console."),
         "openapi": ("app.cli.openapi:openapi", "Print the description of the API as JSON."),
         "admin": ("app.cli.admin:admin", "Create and change accounts; prints one JSON object."),
     },

@@ -5,6 +5,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from app.web.console.files import is_built
 from app.web.openapi.published import publish
 
 # The page may load from this service and from nowhere else. Swagger UI needs inline styles, and its set-up is an
@@ -29,8 +30,8 @@ router = APIRouter()
 
 @router.get("/", include_in_schema=False)
 async def begin(request: Request) -> RedirectResponse:
-    """Lead a person who opens the base URL to the page."""
-    return RedirectResponse(f"{_root(request)}/docs")
+    """Lead a person who opens the base URL to the console, or to the page of the API where that is not built."""
+    return RedirectResponse(f"{_root(request)}{'/console' if is_built() else '/docs'}")
 
 
 @router.get("/openapi.json", include_in_schema=False)

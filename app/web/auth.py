@@ -15,12 +15,13 @@ from app.enums import Scope
 from app.errors import AppError, AuthenticationError, NotAuthenticated
 from app.ids import MAX_BIGINT
 from app.services.access import visibility as access
-from app.services.access.authenticate import authenticate
+from app.services.access.authenticate import authenticate, authenticate_session
 from app.services.access.principal import CURRENT_PROJECT, Principal, require_project, require_scope
 from app.services.runs import tokens as connection_tokens
 from app.services.storage_keys import RunRef
 from app.services.webhook_endpoints import endpoints as webhook_endpoints
 from app.web.body import read_json
+from app.web.console.cookie import session_secret
 from app.web.dependencies import Call, call_of, path_uuid, process_of, session_of, task_id_of
 from app.web.throttling import throttle
 
@@ -58,10 +59,7 @@ class ScopeGate:
     async def _authenticate(self, request: Request) -> Principal:
         project = _project_of(request) if self.in_project else None
         try:
-            secret, place = await _credential(request)
-            return await authenticate(
-                session_of(request), secret, place=place, project=project, cache=process_of(request).callers
-            )
+            return await _caller_of(request, project)
         except AuthenticationError as error:
             if self.in_project:
                 error.status = UNAUTHENTICATED_STATUS_IN_PROJECT
@@ -77,8 +75,26 @@ def _project_of(request: Request) -> int | str:
     return number if number <= MAX_BIGINT else _NO_PROJECT
 
 
-async def _credential(request: Request) -> tuple[str, str]:
-    """Return the key and where it was found: header, then body, then query (contract 2.2)."""
+async def _caller_of(request: Request, project: int | str | None) -> Principal:
+    session, cache = session_of(request), process_of(request).callers
+    key = await _key(request)
+    if key is not None:
+        secret, place = key
+        return await authenticate(session, secret, place=place, project=project, cache=cache)
+    secret = _cookie(request)
+    return await authenticate_session(session, secret, project=project, cache=cache)
+
+
+def _cookie(request: Request) -> str:
+    """Return the cookie of a console session, for a request without a key (contract 17)."""
+    secret = None if request.headers.get("authorization") else session_secret(request)
+    if secret is None:
+        raise NotAuthenticated
+    return secret
+
+
+async def _key(request: Request) -> tuple[str, str] | None:
+    """Return the key and where it was found: header, then body, then query (contract 2.2); None if there is none."""
     scheme, _, value = request.headers.get("authorization", "").strip().partition(" ")
     if scheme.lower() == "bearer" and value.strip():
         return value.strip()[:_MAX_SECRET_LENGTH], "Authorization header"
@@ -88,7 +104,7 @@ async def _credential(request: Request) -> tuple[str, str]:
     value = request.query_params.get("personal_api_key", "").strip()
     if value:
         return value[:_MAX_SECRET_LENGTH], "query string"
-    raise NotAuthenticated
+    return None
 
 
 async def _key_in_body(request: Request) -> str:
@@ -123,6 +139,23 @@ async def _own_endpoint(request: Request) -> UUID:
 OwnEndpoint = Annotated[UUID, Depends(_own_endpoint)]
 VisibleEnvironment = Annotated[UUID, Depends(_visible_environment)]
 VisibleRun = Annotated[UUID, Depends(_visible_run)]
+
+
+class ConsoleGate:
+    """The gate of a route about the console session of its cookie; no key opens it, and no scope is needed."""
+
+    in_project = False
+    is_throttled = True
+
+    async def __call__(self, request: Request) -> Call:
+        """Authenticate, check the budget; return the call."""
+        process = process_of(request)
+        caller = await authenticate_session(session_of(request), _cookie(request), cache=process.callers)
+        await throttle(request, process, caller, in_project=False)
+        return Call(caller, session_of(request), process)
+
+
+ConsoleUser = Annotated[Call, Depends(ConsoleGate())]
 
 
 class RunTokenGate:

@@ -102,9 +102,14 @@ async def _question_id(request: Request) -> UUID:
     return path_uuid(request, "question_id")
 
 
+async def _session_id(request: Request) -> UUID:
+    return path_uuid(request, "session_id")
+
+
 DeliveryId = Annotated[UUID, Depends(_delivery_id)]
 EndpointId = Annotated[UUID, Depends(_endpoint_id)]
 EnvironmentId = Annotated[UUID, Depends(_environment_id)]
 QuestionId = Annotated[UUID, Depends(_question_id)]
+SessionId = Annotated[UUID, Depends(_session_id)]
 TaskId = Annotated[UUID, Depends(_task_id)]
 RunId = Annotated[UUID, Depends(_run_id)]

@@ -11,7 +11,7 @@ from app import __version__
 from app.cli import main
 from tests.cli.conftest import Taskbeacon
 
-COMMANDS = ["serve", "worker", "agents", "migrate", "dev", "demo", "try", "openapi", "admin"]
+COMMANDS = ["serve", "worker", "agents", "migrate", "dev", "demo", "try", "console", "openapi", "admin"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

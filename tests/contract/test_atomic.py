@@ -330,6 +330,34 @@ async def act_by_token(scene: Scene, path: str) -> Sent:
     return Sent("POST", url, headers={"Content-Type": "application/x-www-form-urlencoded"})
 
 
+# Over http the console's cookie is for loopback alone.
+_LOOPBACK = "http://localhost"
+
+
+@writing("POST", "/api/console/session")
+async def sign_in(scene: Scene, path: str) -> Sent:
+    key = scene.client.headers["Authorization"].removeprefix("Bearer ")
+    return Sent("POST", _LOOPBACK + path, {"api_key": key})
+
+
+@writing("DELETE", "/api/console/session")
+async def sign_out(scene: Scene, path: str) -> Sent:
+    sent = await sign_in(scene, path)
+    signed_in = await scene.client.post(sent.url, json=sent.json)
+    # As a browser, which sends no key.
+    cookie = signed_in.headers["Set-Cookie"].partition(";")[0]
+    scene.client.cookies.clear()
+    headers = {"Authorization": "", "Cookie": cookie, "Sec-Fetch-Site": "same-origin"}
+    return Sent("DELETE", sent.url, headers=headers)
+
+
+@writing("DELETE", "/api/console/sessions/{session_id}")
+async def end_session(scene: Scene, path: str) -> Sent:
+    sent = await sign_in(scene, "/api/console/session")
+    signed_in = await scene.client.post(sent.url, json=sent.json)
+    return Sent("DELETE", path.format(session_id=signed_in.json()["id"]))
+
+
 @writing("POST", "/api/webhooks/github")
 async def hear_of_a_failed_check(scene: Scene, path: str) -> Sent:
     integration = await integrations.create_integration(

@@ -30,6 +30,7 @@ class Route:
             endpoint=_ANY_ID,
             delivery=_ANY_ID,
             question=_ANY_ID,
+            session=_ANY_ID,
         )
         return f"{path}?{self.query}" if self.query else path
 
@@ -155,6 +156,8 @@ GATED_ROUTES = (
     Route("POST", "/api/users/@me/push_tokens/unregister", Scope.USER_WRITE, 204, body={"token": "a"}),
     # It would not end; a place that is too long is refused behind the gates.
     Route("GET", "/api/users/@me/inbox/stream", Scope.TASK_READ, 400, query=f"last_event_id={'x' * 2001}"),
+    Route("GET", "/api/console/sessions", Scope.USER_READ),
+    Route("DELETE", "/api/console/sessions/{session}", Scope.USER_WRITE, 404),
     Route("GET", "/api/push/vapid_public_key", Scope.USER_READ, 404),
     Route("GET", "/api/users/@me/notification_preferences", Scope.USER_READ),
     Route("PATCH", "/api/users/@me/notification_preferences", Scope.USER_WRITE, body={}),

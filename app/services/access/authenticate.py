@@ -1,21 +1,22 @@
-"""From a key to its `Principal`, in one statement."""
+"""From a key, or the cookie of a console session, to its `Principal`, in one statement."""
 
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, bindparam, literal_column, null, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, literal_column, null, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
-from app.errors import AuthenticationFailed
-from app.models import ApiKey, Membership, Project, User
-from app.security import hash_api_key
+from app.errors import AuthenticationError, AuthenticationFailed, SessionEnded
+from app.models import ApiKey, ConsoleSession, Membership, Project, User
+from app.security import hash_api_key, hash_session_secret
 from app.services.access.cache import CallerCache
 from app.services.access.principal import CURRENT_PROJECT, Principal, ProjectRef
 from app.statements import Fields, Prepared
 
 _LAST_USED_RESOLUTION = timedelta(hours=1)
+# A console session that was not used for so long has ended.
+SESSION_IDLE = timedelta(days=14)
 
 
 async def authenticate(
@@ -39,16 +40,58 @@ async def authenticate(
         AuthenticationFailed: the key is unknown, revoked, expired, or of an inactive user.
 
     """
-    secret_hash = hash_api_key(secret)
+    return await _authenticate(
+        session,
+        hash_api_key(secret),
+        _OF_KEYS,
+        project=project,
+        cache=cache,
+        error=AuthenticationFailed(place),
+    )
+
+
+async def authenticate_session(
+    session: AsyncSession,
+    secret: str,
+    *,
+    project: int | str | None = None,
+    cache: CallerCache[Principal] | None = None,
+) -> Principal:
+    """Return the principal of a console session, as `authenticate` does that of a key; `secret` is the cookie's value.
+
+    Raises:
+        SessionEnded: the session is unknown, revoked or too old, or its key does not count any more.
+
+    """
+    return await _authenticate(
+        session, hash_session_secret(secret), _OF_SESSIONS, project=project, cache=cache, error=SessionEnded()
+    )
+
+
+async def _authenticate(
+    session: AsyncSession,
+    secret_hash: str,
+    statements: "_Statements",
+    *,
+    project: int | str | None,
+    cache: CallerCache[Principal] | None,
+    error: AuthenticationError,
+) -> Principal:
     known = cache.find(secret_hash, project) if cache else None
     if known is not None:
         return known
     asked_at = cache.now() if cache else 0.0
-    statement = _ANYWHERE if project is None else _IN_CURRENT if project == CURRENT_PROJECT else _IN_PROJECT
-    row = await statement.first(session, {"secret_hash": secret_hash, "project_id": project, "now": utcnow()})
+    now = utcnow()
+    values = {
+        "secret_hash": secret_hash,
+        "project_id": project,
+        "now": now,
+        "idle_since": now - SESSION_IDLE,
+    }
+    row = await statements.of(project).first(session, values)
     if row is None:
-        raise AuthenticationFailed(place)
-    await _note_use(session, row["key_id"], row["last_used_at"])
+        raise error
+    await _note_use(session, row, now)
     principal = _principal(row)
     if cache:
         cache.keep(secret_hash, project, principal, asked_at=asked_at)
@@ -67,7 +110,6 @@ _CALLER = (
     )
     .join(User, User.id == ApiKey.user_id)
     .where(
-        ApiKey.secret_hash == bindparam("secret_hash"),
         ApiKey.revoked_at.is_(None),
         or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > bindparam("now")),
         User.is_active,
@@ -75,9 +117,24 @@ _CALLER = (
 )
 
 
-def _in_project(wanted: ColumnElement[Any]) -> Prepared:
+class _Statements:
+    """The statements that find a caller, by what the request names: no project, the current one, or one by its id."""
+
+    def __init__(self, caller: Select[*tuple[Any, ...]]) -> None:
+        self._anywhere = Prepared(caller)
+        self._in_project = _in_project(caller, bindparam("project_id", type_=Project.id.type))
+        self._in_current = _in_project(caller, User.current_project_id.expression)
+
+    def of(self, project: int | str | None) -> Prepared:
+        """Return the statement for a request that names `project`."""
+        if project is None:
+            return self._anywhere
+        return self._in_current if project == CURRENT_PROJECT else self._in_project
+
+
+def _in_project(caller: Select[*tuple[Any, ...]], wanted: ColumnElement[Any]) -> Prepared:
     return Prepared(
-        _CALLER.add_columns(
+        caller.add_columns(
             Project.id.label("project_id"),
             Project.organization_id,
             Project.name.label("project_name"),
@@ -88,9 +145,18 @@ def _in_project(wanted: ColumnElement[Any]) -> Prepared:
     )
 
 
-_ANYWHERE = Prepared(_CALLER)
-_IN_PROJECT = _in_project(bindparam("project_id", type_=Project.id.type))
-_IN_CURRENT = _in_project(User.current_project_id.expression)
+_OF_KEYS = _Statements(_CALLER.where(ApiKey.secret_hash == bindparam("secret_hash")))
+_OF_SESSIONS = _Statements(
+    _CALLER.add_columns(
+        ConsoleSession.id.label("session_id"), ConsoleSession.last_used_at.label("session_used_at")
+    )
+    .join(ConsoleSession, ConsoleSession.key_id == ApiKey.id)
+    .where(
+        ConsoleSession.secret_hash == bindparam("secret_hash"),
+        ConsoleSession.expires_at > bindparam("now"),
+        ConsoleSession.last_used_at > bindparam("idle_since"),
+    )
+)
 
 
 async def find_member(session: AsyncSession, user_id: int, project_id: int) -> Principal | None:
@@ -137,6 +203,7 @@ def _principal(row: Fields) -> Principal:
         scoped_organizations=tuple(row["scoped_organizations"]),
         named_project=project,
         is_member=project is not None and row["member_id"] is not None,
+        session_id=row.get("session_id"),
     )
 
 
@@ -148,12 +215,19 @@ _NOTE_USE = Prepared(
     )
     .values(last_used_at=bindparam("now", type_=ApiKey.last_used_at.type))
 )
+_NOTE_USE_OF_SESSION = Prepared(
+    update(ConsoleSession)
+    .where(ConsoleSession.id == bindparam("session_id"), ConsoleSession.last_used_at <= bindparam("stale_at"))
+    .values(last_used_at=bindparam("now", type_=ConsoleSession.last_used_at.type))
+)
 
 
-async def _note_use(session: AsyncSession, key_id: UUID, last_used_at: datetime | None) -> None:
+async def _note_use(session: AsyncSession, row: Fields, now: datetime) -> None:
     """Write `last_used_at` at most hourly (contract 2.2), in a transaction of its own: it stays if the request fails."""
-    now = utcnow()
     stale_at = now - _LAST_USED_RESOLUTION
-    if last_used_at is not None and last_used_at > stale_at:
-        return
-    await _NOTE_USE.perform_alone(session, {"key_id": key_id, "stale_at": stale_at, "now": now})
+    if row["last_used_at"] is None or row["last_used_at"] <= stale_at:
+        values = {"key_id": row["key_id"], "stale_at": stale_at, "now": now}
+        await _NOTE_USE.perform_alone(session, values)
+    if row.get("session_id") is not None and row["session_used_at"] <= stale_at:
+        values = {"session_id": row["session_id"], "stale_at": stale_at, "now": now}
+        await _NOTE_USE_OF_SESSION.perform_alone(session, values)

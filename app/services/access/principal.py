@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from app.enums import Scope
+from app.enums import AnswerVia, Scope
 from app.errors import NotFound, PermissionDenied
 
 # In a path: the user's current project.
@@ -33,12 +33,19 @@ class Principal:
     # The project that the request names, if it names one, and whether the caller is a member of it.
     named_project: ProjectRef | None
     is_member: bool
+    # The console session that the key is used through, if it is.
+    session_id: UUID | None = None
 
     @property
     def project(self) -> ProjectRef:
         """The project of a request that passed `require_project`."""
         assert self.named_project is not None
         return self.named_project
+
+    @property
+    def answers_via(self) -> AnswerVia:
+        """The way by which the caller answers questions with a request of their own."""
+        return AnswerVia.API if self.session_id is None else AnswerVia.CONSOLE
 
 
 def require_project(principal: Principal) -> ProjectRef:

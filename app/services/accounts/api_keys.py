@@ -81,6 +81,14 @@ async def create_api_key(
     return IssuedKey(id=key.id, mask=key.mask, scopes=granted, value=value)
 
 
+async def find_by_value(session: AsyncSession, value: str) -> UUID:
+    """Return the id of a key by its value. Raises NotFound."""
+    found = await session.scalar(select(ApiKey.id).where(ApiKey.secret_hash == hash_api_key(value)))
+    if found is None:
+        raise NotFound("There is no such key.")
+    return found
+
+
 async def find_by_mask(session: AsyncSession, mask: str) -> UUID:
     """Return the id of the only active key with this mask.
 

@@ -66,7 +66,7 @@ async def answer_question(
 
     """
     row = await find_question(session, caller, question_id)
-    given = _given(row, body, AnswerVia.API if origin is None else AnswerVia.ACTION_TOKEN)
+    given = _given(row, body, caller.answers_via if origin is None else AnswerVia.ACTION_TOKEN)
     if row["status"] != QuestionStatus.OPEN:
         return await _settled(session, row, given, origin)
     if body.digest is not None and body.digest.lower() != row["digest"].hex():

@@ -63,7 +63,7 @@ class GivenAnswer:
     params: dict[str, Any]
     # `option_id`, `action` with `content`, or `text`.
     shown: dict[str, Any]
-    via: AnswerVia = AnswerVia.API
+    via: AnswerVia
     rpc_id: Any = None
 
 
@@ -107,7 +107,7 @@ async def send_command(
         _require_artifacts(body.params["artifact_ids"], run.artifacts)
     if await _is_on_its_way(session, run_id, body.method):
         return _response(body, result={"queued": True})
-    if (refusal := await _take(session, caller.user_id, run_id, body, run.waiting_for)) is not None:
+    if (refusal := await _take(session, caller, run_id, body, run.waiting_for)) is not None:
         return _response(body, error=refusal)
     await follow(session, caller, task_id)
     wake_run_worker(session, redis, run_id)
@@ -174,49 +174,61 @@ def _require_artifacts(wanted: Sequence[str], artifacts: Sequence[Mapping[str, A
 
 
 async def _take(
-    session: AsyncSession, user_id: int, run_id: UUID, body: CommandIn, waiting_for: Mapping[str, Any] | None
+    session: AsyncSession,
+    caller: Principal,
+    run_id: UUID,
+    body: CommandIn,
+    waiting_for: Mapping[str, Any] | None,
 ) -> RpcError | None:
     """Keep a command, and close the question that it answers; return why it is refused instead."""
     match body.method:
         case CommandMethod.PERMISSION_RESPONSE:
-            return await _take_answer(session, user_id, run_id, body, waiting_for)
+            return await _take_answer(session, caller, run_id, body, waiting_for)
         case CommandMethod.USER_MESSAGE:
             if await _has_too_many(session, run_id):
                 return _TOO_MANY
             awaited = await questions.find_awaited_message(session, run_id)
             if awaited is not None:
-                await _close(session, user_id, awaited, _as_answer(body))
+                await _close(session, caller.user_id, awaited, _as_answer(caller, body))
                 return None
-            await _keep(session, user_id, run_id, _as_answer(body))
+            await _keep(session, caller.user_id, run_id, _as_answer(caller, body))
             if waiting_for is not None and waiting_for["kind"] == "message":
                 await _resume(session, run_id, waiting_for)
         case CommandMethod.SET_CONFIG_OPTION:
             if await _has_too_many(session, run_id):
                 return _TOO_MANY
-            await _keep(session, user_id, run_id, _as_answer(body))
+            await _keep(session, caller.user_id, run_id, _as_answer(caller, body))
         case CommandMethod.CANCEL | CommandMethod.CLOSE:
-            await _keep(session, user_id, run_id, _as_answer(body))
+            await _keep(session, caller.user_id, run_id, _as_answer(caller, body))
     return None
 
 
 async def _take_answer(
-    session: AsyncSession, user_id: int, run_id: UUID, body: CommandIn, waiting_for: Mapping[str, Any] | None
+    session: AsyncSession,
+    caller: Principal,
+    run_id: UUID,
+    body: CommandIn,
+    waiting_for: Mapping[str, Any] | None,
 ) -> RpcError | None:
     question = await questions.find_question(session, run_id, body.params["request_id"])
     if question is None:
-        return await _take_unkept(session, user_id, run_id, body, waiting_for)
+        return await _take_unkept(session, caller, run_id, body, waiting_for)
     if question.status != QuestionStatus.OPEN:
         return _NO_QUESTION
     try:
         params = check_answer(question, body.params)
     except AnswerInvalid as invalid:
         return {"code": _INVALID_PARAMS, "message": str(invalid)}
-    given = _as_answer(body, params)
-    return None if await _close(session, user_id, question, given) else _NO_QUESTION
+    given = _as_answer(caller, body, params)
+    return None if await _close(session, caller.user_id, question, given) else _NO_QUESTION
 
 
 async def _take_unkept(
-    session: AsyncSession, user_id: int, run_id: UUID, body: CommandIn, waiting_for: Mapping[str, Any] | None
+    session: AsyncSession,
+    caller: Principal,
+    run_id: UUID,
+    body: CommandIn,
+    waiting_for: Mapping[str, Any] | None,
 ) -> RpcError | None:
     """Take an answer to a question that has no row: a worker of the previous release asks it (ADR 62)."""
     if waiting_for is None or waiting_for.get("request_id") != body.params["request_id"]:
@@ -224,7 +236,7 @@ async def _take_unkept(
     offered = [option["optionId"] for option in waiting_for["options"]]
     if body.params["option_id"] not in offered:
         return {"code": _INVALID_PARAMS, "message": f"The request offers the options {', '.join(offered)}."}
-    await _keep(session, user_id, run_id, _as_answer(body))
+    await _keep(session, caller.user_id, run_id, _as_answer(caller, body))
     await _resume(session, run_id, waiting_for)
     return None
 
@@ -234,9 +246,11 @@ async def _has_too_many(session: AsyncSession, run_id: UUID) -> bool:
     return (await session.scalar(counted) or 0) >= MAX_OPEN
 
 
-def _as_answer(body: CommandIn, params: dict[str, Any] | None = None) -> GivenAnswer:
+def _as_answer(caller: Principal, body: CommandIn, params: dict[str, Any] | None = None) -> GivenAnswer:
     given = params or body.params
-    return GivenAnswer(method=body.method, params=given, shown=shown_answer(given), rpc_id=body.id)
+    return GivenAnswer(
+        method=body.method, params=given, shown=shown_answer(given), via=caller.answers_via, rpc_id=body.id
+    )
 
 
 async def _is_on_its_way(session: AsyncSession, run_id: UUID, method: CommandMethod) -> bool:

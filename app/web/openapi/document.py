@@ -14,11 +14,11 @@ from pydantic import BaseModel, TypeAdapter
 
 from app.services.events.catalogue import CATALOGUE, PING, CataloguedType
 from app.web.answers import Json
-from app.web.auth import RunTokenGate, ScopeGate
+from app.web.auth import ConsoleGate, RunTokenGate, ScopeGate
 from app.web.body import BodyReader
 from app.web.idempotency import HEADER, read_key
 from app.web.openapi import groups
-from app.web.openapi.errors import BODIES_OF_ERRORS, REFERENCE, examples_of_errors
+from app.web.openapi.errors import BODIES_OF_ERRORS, REFERENCE, Gate, examples_of_errors
 from app.web.openapi.examples import ANSWERS, BODIES
 from app.web.pagination import read_limit, read_page
 from app.web.unit_route import UnitRoute
@@ -72,9 +72,9 @@ def describe_routes(app: FastAPI) -> Iterator[APIRoute]:
             yield route
 
 
-def gate_of(route: APIRoute) -> ScopeGate | RunTokenGate | None:
+def gate_of(route: APIRoute) -> Gate | None:
     """Return the gate in the signature of an endpoint, None for one that answers without a credential."""
-    return _find(route, ScopeGate) or _find(route, RunTokenGate)
+    return _find(route, ScopeGate) or _find(route, RunTokenGate) or _find(route, ConsoleGate)
 
 
 def reader_of(route: APIRoute) -> BodyReader | None:
@@ -112,6 +112,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     document["components"]["securitySchemes"] = {
         groups.SECURITY_SCHEME_NAME: groups.SECURITY_SCHEME,
         groups.RUN_SCHEME_NAME: groups.RUN_SCHEME,
+        groups.CONSOLE_SCHEME_NAME: groups.CONSOLE_SCHEME,
     }
     for route in describe_routes(app):
         for method in route.methods or ():
@@ -164,6 +165,8 @@ def _complete(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any
         operation["security"] = []
     elif isinstance(gate, RunTokenGate):
         operation["security"] = [{groups.RUN_SCHEME_NAME: []}]
+    elif isinstance(gate, ConsoleGate):
+        operation["security"] = [{groups.CONSOLE_SCHEME_NAME: []}]
     else:
         # OpenAPI 3.1 lets any scheme name the roles that an operation needs.
         operation["security"] = [{groups.SECURITY_SCHEME_NAME: [str(gate.scope)]}]

@@ -21,18 +21,20 @@ from app.errors import (
     PermissionDenied,
     RequestRefused,
     RunTokenInvalid,
+    SessionEnded,
     Throttled,
     Unavailable,
     UnsupportedMediaType,
 )
 from app.schemas.errors import ErrorOut, QuestionSettledOut, RunRefusedOut, StateRefusedOut, UsageLimitOut
 from app.web.answers import Json
-from app.web.auth import RunTokenGate, ScopeGate
+from app.web.auth import ConsoleGate, RunTokenGate, ScopeGate
 from app.web.error_handlers import envelope
 from app.web.middleware import SERVER_ERROR
 from app.web.openapi.examples import REFUSALS
 from app.web.validation import first_error
 
+Gate = ScopeGate | RunTokenGate | ConsoleGate
 REFERENCE = "#/components/schemas/{model}"
 BODIES_OF_ERRORS = (ErrorOut, QuestionSettledOut, RunRefusedOut, StateRefusedOut, UsageLimitOut)
 
@@ -100,7 +102,7 @@ WRONG_METHOD: Responses = {405: _response(_MEANING[405])}
 
 def examples_of_errors(
     operation_id: str,
-    gate: ScopeGate | RunTokenGate | None,
+    gate: Gate | None,
     model: type[BaseModel] | None,
     status: int,
     *,
@@ -147,6 +149,14 @@ _OF_KEY: Mapping[int, Mapping[str, AppError]] = {
     429: {"Budget used up": Throttled(retry_after=17)},
     503: _AWAY,
 }
+_OF_COOKIE: Mapping[int, Mapping[str, AppError]] = {
+    401: {"No cookie": NotAuthenticated(), "The session has ended": SessionEnded()},
+    403: {
+        "Not from the console's page": PermissionDenied(
+            "A request with the console's cookie must come from the console's own page."
+        )
+    },
+}
 _BROKEN = "JSON parse error - unexpected end of data: line 1 column 2 (char 1)"
 _OF_TOKEN: Mapping[int, Mapping[str, AppError]] = {
     400: {"A line is broken": MalformedBody(f"Line 3: {_BROKEN}. Events up to number 2 were taken.")},
@@ -157,10 +167,12 @@ _OF_TOKEN: Mapping[int, Mapping[str, AppError]] = {
 }
 
 
-def _failures(gate: ScopeGate | RunTokenGate | None, status: int) -> Mapping[str, AppError]:
+def _failures(gate: Gate | None, status: int) -> Mapping[str, AppError]:
     """Return what a gate and the body's reader refuse."""
     if gate is None or isinstance(gate, RunTokenGate):
         return _OF_TOKEN.get(status, {}) if gate else {}
+    if isinstance(gate, ConsoleGate):
+        return {**_OF_KEY, **_OF_COOKIE}.get(status, {})
     if status != PermissionDenied.status:
         return _OF_KEY.get(status, {})
     no_scope = {"The key lacks the scope": PermissionDenied(f"API key missing required scope '{gate.scope}'")}

@@ -16,6 +16,7 @@ from app.errors import (
     AlreadyAnswered,
     AppError,
     ArtifactNotFound,
+    AuthenticationFailed,
     BodyTooLarge,
     EventsMissing,
     InvalidInput,
@@ -26,12 +27,14 @@ from app.errors import (
     QuestionClosed,
     RequestRefused,
     RunRefused,
+    SessionEnded,
     StateRefused,
     Throttled,
     Unavailable,
     UnsupportedMediaType,
     UsageLimitExceeded,
 )
+from app.schemas.console import SignIn
 from app.schemas.notifications import PreferencesIn, PushTestIn
 from app.schemas.push_tokens import PresenceIn, PresenceLeaveIn, PushTokenIn, UnregisterIn
 from app.schemas.questions import ActionIn, AnswerIn, SnoozeIn
@@ -91,6 +94,10 @@ def _command(method: str, **params: Any) -> dict[str, Any]:
 
 
 BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
+    SignIn: {
+        "By a key": {"api_key": "phx_…"},
+        "By a login link": {"code": "What follows # in the link"},
+    },
     AnswerIn: {
         "Allow it once": {"option_id": "allow", "digest": _DIGEST},
         "Refuse it, and say why": {"option_id": "reject", "custom_input": "Deploy to staging first."},
@@ -323,6 +330,16 @@ REFUSALS: Mapping[str, tuple[AppError | RequestRefused, ...]] = {
     ),
     "questions_answer_create": (_ANSWERED, _CHANGED, _CLOSED, _NO_AGENT),
     "questions_snooze_create": (_CLOSED,),
+    "console_session_create": (
+        InvalidInput("Give exactly one of api_key and code."),
+        AuthenticationFailed("body"),
+        SessionEnded("This login link was used already, or is too old."),
+        PermissionDenied("The console needs https, except on localhost."),
+        BodyTooLarge(BODY_BYTES),
+        UnsupportedMediaType("text/plain"),
+        Throttled(retry_after=17),
+        Unavailable("The database does not answer. Please try again in a moment."),
+    ),
     "actions_create": (
         InvalidInput("This token is for another answer.", attr="option_id"),
         PermissionDenied("This question needs an API key: its risk is high."),

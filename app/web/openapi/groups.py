@@ -17,10 +17,14 @@ PUBLIC_PATHS = frozenset(
         "/docs",
         "/docs/static",
         "/openapi.json",
+        "/console",
+        "/console/{path:path}",
         "/api/webhooks/github",
         # An action token in the path is the credential.
         "/a/{token}",
         "/api/actions/{token}",
+        # Its body is the credential.
+        "/api/console/session",
     }
 )
 
@@ -104,6 +108,7 @@ TAGS = [
         "description": "Events sent to a server of yours, signed (Standard Webhooks), with a log of every attempt.",
     },
     {"name": "projects", "description": "Where tasks live, and who sees them."},
+    {"name": "console", "description": "Sign browsers in to the console, and out."},
     {"name": "users", "description": "Whose key this is."},
     {
         "name": "operations",
@@ -125,6 +130,14 @@ RUN_SCHEME = {
     "scheme": "bearer",
     "bearerFormat": "JWT",
     "description": "The token of one run, as its `connection_token` answers it.",
+}
+
+CONSOLE_SCHEME_NAME = "consoleSession"
+CONSOLE_SCHEME = {
+    "type": "apiKey",
+    "in": "cookie",
+    "name": "__Host-taskbeacon",
+    "description": "The cookie of the console; it takes the place of a key in every operation.",
 }
 
 _UUID = {"type": "string", "format": "uuid"}
@@ -175,6 +188,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
             "question_id", "path", "Id of the question. One that the caller does not see is not found.", _UUID
         ),
         _parameter("token", "path", "The action token of a notification.", {"type": "string"}),
+        _parameter("session_id", "path", "Id of a console session of the caller.", _UUID),
         _parameter("delivery_id", "path", "Id of a delivery to that endpoint.", _UUID),
         _parameter(
             "limit",

@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import unit_of_work
+from app.services.accounts.console_sessions import sweep_sessions
 from app.services.code_hosts.webhooks import sweep_deliveries
 from app.services.idempotency import sweep_keys
 from app.services.notifications.presence import sweep_expired
@@ -22,6 +23,7 @@ _KEYS: Final[Mapping[str, _Sweep]] = {
     "github_deliveries": sweep_deliveries,
     "run_event_ids": sweep_event_ids,
     "idempotency_keys": sweep_keys,
+    "console_sessions": sweep_sessions,
 }
 
 log = structlog.get_logger(__name__)

@@ -1,0 +1,99 @@
+"""Sign a browser in to the console and out, list its user's sessions and end them (contract 17)."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from app.schemas.console import ConsoleSessionList, ConsoleSessionOut, SignIn
+from app.services.accounts import console_sessions
+from app.web.answers import Json, no_content
+from app.web.auth import ConsoleUser, UserRead, UserWrite
+from app.web.body import json_body
+from app.web.console.cookie import new_cookie, no_cookie
+from app.web.console.sign_in import SigningIn
+from app.web.dependencies import SessionId, session_of
+from app.web.openapi.errors import errors
+from app.web.routes import UnitRoute
+
+_SESSION = "/session"
+_UNKEPT = {"Cache-Control": "no-store"}
+
+router = APIRouter(prefix="/api/console", tags=["console"], route_class=UnitRoute)
+
+SignInBody = Annotated[SignIn, Depends(json_body(SignIn))]
+
+
+@router.post(
+    _SESSION,
+    operation_id="console_session_create",
+    summary="Sign in",
+    response_description="The session; its cookie comes with the answer.",
+    status_code=201,
+    response_model=ConsoleSessionOut,
+    responses=errors(400, 401, 403, 413, 415, 429),
+)
+async def sign_in(request: Request, browser: SigningIn, body: SignInBody) -> Json:
+    """Open a session by an API key, or by the code of a login link (`taskbeacon console`); no other key is needed.
+
+    The cookie is `__Host-taskbeacon`; on localhost, over http, `taskbeacon`. With it the browser may call every
+    operation that takes a key, as that key. Pages of other sites are refused (403), and so is http elsewhere.
+    """
+    opened, secret = await console_sessions.open_session(session_of(request), body, browser)
+    return Json(opened, 201, {**_UNKEPT, "Set-Cookie": new_cookie(request, secret)})
+
+
+@router.get(
+    _SESSION,
+    operation_id="console_session_retrieve",
+    summary="Retrieve the session",
+    response_description="The session of this browser.",
+    response_model=ConsoleSessionOut,
+    responses=errors(401, 429),
+)
+async def retrieve_session(call: ConsoleUser) -> Json:
+    """Return the session of the cookie, with its user, and what it may do."""
+    return Json(await console_sessions.show_session(call.session, call.caller), headers=_UNKEPT)
+
+
+@router.delete(
+    _SESSION,
+    operation_id="console_session_destroy",
+    summary="Sign out",
+    response_description="The session has ended.",
+    status_code=204,
+    response_class=Response,
+    responses=errors(401, 403, 429),
+)
+async def sign_out(request: Request, call: ConsoleUser) -> Response:
+    """End the session of the cookie, and have the browser forget it."""
+    assert call.caller.session_id is not None
+    await console_sessions.end_session(call.session, call.caller, call.caller.session_id)
+    return Response(status_code=204, headers={"Set-Cookie": no_cookie(request)})
+
+
+@router.get(
+    "/sessions",
+    operation_id="console_sessions_list",
+    summary="List sessions",
+    response_description="The caller's sessions.",
+    response_model=ConsoleSessionList,
+    responses=errors(401, 403, 429),
+)
+async def list_sessions(call: UserRead) -> Json:
+    """Return the caller's sessions, of all their keys, the last used first."""
+    return Json(await console_sessions.list_sessions(call.session, call.caller))
+
+
+@router.delete(
+    "/sessions/{session_id}",
+    operation_id="console_sessions_destroy",
+    summary="End a session",
+    response_description="The session has ended.",
+    status_code=204,
+    response_class=Response,
+    responses=errors(401, 403, 404, 429),
+)
+async def end_session(call: UserWrite, session_id: SessionId) -> Response:
+    """End one of the caller's sessions; it is refused within a second."""
+    await console_sessions.end_session(call.session, call.caller, session_id)
+    return no_content()

@@ -1,0 +1,219 @@
+"""Sessions of the console: open by a key or a login link, show, list, end (contract 17).
+
+A session acts as its key: services/access looks at both whenever it authenticates a cookie, so a session ends with its
+key, its user's account, two weeks without use, or 30 days after it was opened.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.errors import InvalidInput, NotFound, SessionEnded
+from app.ids import new_id
+from app.models import ApiKey, ConsoleSession, Project, User
+from app.schemas.console import ConsoleSessionList, ConsoleSessionOut, SessionProject, SignIn
+from app.schemas.users import UserBasic
+from app.security import hash_session_secret, new_session_secret
+from app.services.access.authenticate import SESSION_IDLE, authenticate, authenticate_session
+from app.services.access.principal import Principal
+from app.services.access.visibility import visible_projects
+from app.services.views.users import CREATOR_COLUMNS, user_basic
+
+SESSION_LIFETIME = timedelta(days=30)
+CODE_LIFETIME = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """The client that signs in."""
+
+    address: str
+    user_agent: str
+
+
+async def open_session(
+    session: AsyncSession, body: SignIn, browser: Browser
+) -> tuple[ConsoleSessionOut, str]:
+    """Open a session; return it, and the value of its cookie, which exists only here.
+
+    Raises:
+        AuthenticationFailed: the key does not count.
+        SessionEnded: the code is unknown, used or too old, or its key does not count any more.
+
+    """
+    secret = new_session_secret()
+    if body.api_key is not None:
+        key = await authenticate(session, body.api_key, place="body")
+        assert key.key_id is not None
+        session.add(_new_session(key.key_id, browser, secret))
+        await session.flush()
+    else:
+        assert body.code is not None
+        await _use_code(session, body.code, browser, secret)
+    caller = await authenticate_session(session, secret)
+    return await show_session(session, caller), secret
+
+
+def _new_session(key_id: UUID, browser: Browser, secret: str) -> ConsoleSession:
+    now = utcnow()
+    return ConsoleSession(
+        id=new_id(),
+        key_id=key_id,
+        secret_hash=hash_session_secret(secret),
+        created_at=now,
+        last_used_at=now,
+        expires_at=now + SESSION_LIFETIME,
+        user_agent=browser.user_agent,
+        address=browser.address,
+    )
+
+
+async def _use_code(session: AsyncSession, code: str, browser: Browser, secret: str) -> None:
+    """Turn a login link into a session, in one statement: the second of two browsers finds no such code any more."""
+    now = utcnow()
+    opened = await session.scalar(
+        update(ConsoleSession)
+        .where(ConsoleSession.code_hash == hash_session_secret(code), ConsoleSession.expires_at > now)
+        .values(
+            code_hash=None,
+            secret_hash=hash_session_secret(secret),
+            created_at=now,
+            last_used_at=now,
+            expires_at=now + SESSION_LIFETIME,
+            user_agent=browser.user_agent,
+            address=browser.address,
+        )
+        .returning(ConsoleSession.id)
+    )
+    if opened is None:
+        raise SessionEnded("This login link was used already, or is too old.")
+
+
+async def create_login_code(session: AsyncSession, key_id: UUID) -> str:
+    """Return a code that opens one session of a key within a minute; only its hash is kept.
+
+    Raises:
+        NotFound: there is no such key.
+        InvalidInput: the key is revoked or expired.
+
+    """
+    now = utcnow()
+    key = (
+        await session.execute(select(ApiKey.revoked_at, ApiKey.expires_at).where(ApiKey.id == key_id))
+    ).one_or_none()
+    if key is None:
+        raise NotFound(f"Key {key_id} does not exist.")
+    if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now):
+        raise InvalidInput(f"Key {key_id} is revoked or expired.", attr="key")
+    code = new_session_secret()
+    session.add(
+        ConsoleSession(
+            id=new_id(),
+            key_id=key_id,
+            code_hash=hash_session_secret(code),
+            created_at=now,
+            last_used_at=now,
+            expires_at=now + CODE_LIFETIME,
+            user_agent="",
+            address="",
+        )
+    )
+    await session.flush()
+    return code
+
+
+async def show_session(session: AsyncSession, caller: Principal) -> ConsoleSessionOut:
+    """Return the session that the caller uses. Raises SessionEnded if it was ended a moment ago."""
+    times = (ConsoleSession.created_at, ConsoleSession.expires_at)
+    row = (await session.execute(select(*times).where(ConsoleSession.id == caller.session_id))).one_or_none()
+    if row is None:
+        raise SessionEnded
+    assert caller.session_id is not None
+    return {
+        "id": caller.session_id,
+        "user": await _user(session, caller),
+        "projects": await _projects(session, caller),
+        "scopes": sorted(caller.scopes),
+        "created_at": row.created_at,
+        "expires_at": row.expires_at,
+    }
+
+
+async def _user(session: AsyncSession, caller: Principal) -> UserBasic:
+    row = await session.execute(select(*CREATOR_COLUMNS).where(User.id == caller.user_id))
+    shown = user_basic(row.mappings().one())
+    assert shown is not None
+    return shown
+
+
+async def _projects(session: AsyncSession, caller: Principal) -> list[SessionProject]:
+    rows = await session.execute(
+        select(Project.id, Project.name, Project.organization_id)
+        .where(visible_projects(caller))
+        .order_by(Project.id)
+    )
+    return [{"id": row.id, "name": row.name, "organization": row.organization_id} for row in rows]
+
+
+async def list_sessions(session: AsyncSession, caller: Principal) -> ConsoleSessionList:
+    """Return the caller's sessions that have not ended, of all their keys, the last used first."""
+    now = utcnow()
+    rows = await session.execute(
+        select(
+            ConsoleSession.id,
+            ConsoleSession.created_at,
+            ConsoleSession.last_used_at,
+            ConsoleSession.user_agent,
+            ConsoleSession.address,
+        )
+        .join(ApiKey, ApiKey.id == ConsoleSession.key_id)
+        .where(
+            ApiKey.user_id == caller.user_id,
+            ApiKey.revoked_at.is_(None),
+            or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now),
+            ConsoleSession.secret_hash.is_not(None),
+            ConsoleSession.expires_at > now,
+            ConsoleSession.last_used_at > now - SESSION_IDLE,
+        )
+        .order_by(ConsoleSession.last_used_at.desc(), ConsoleSession.id.desc())
+    )
+    return {
+        "results": [
+            {
+                "id": row.id,
+                "created_at": row.created_at,
+                "last_used_at": row.last_used_at,
+                "user_agent": row.user_agent,
+                "address": row.address,
+                "current": row.id == caller.session_id,
+            }
+            for row in rows
+        ]
+    }
+
+
+async def end_session(session: AsyncSession, caller: Principal, session_id: UUID) -> None:
+    """End one of the caller's sessions. Raises NotFound."""
+    own = select(ApiKey.id).where(ApiKey.user_id == caller.user_id)
+    ended = await session.scalar(
+        delete(ConsoleSession)
+        .where(ConsoleSession.id == session_id, ConsoleSession.key_id.in_(own))
+        .returning(ConsoleSession.id)
+    )
+    if ended is None:
+        raise NotFound
+
+
+async def sweep_sessions(session: AsyncSession) -> int:
+    """Remove sessions that have ended by time, and login links that are too old; return their number."""
+    now = utcnow()
+    swept = await session.scalars(
+        delete(ConsoleSession)
+        .where(or_(ConsoleSession.expires_at <= now, ConsoleSession.last_used_at <= now - SESSION_IDLE))
+        .returning(ConsoleSession.id)
+    )
+    return len(swept.all())

@@ -1,0 +1,1 @@
+"""The console: its cookie, and its files."""

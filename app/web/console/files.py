@@ -1,0 +1,143 @@
+"""The files of the console, as `make console` builds them into `dist` beside this file (contract 17.8)."""
+
+import os
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from fastapi import Request, Response
+from starlette.responses import FileResponse, HTMLResponse
+
+from app.config import Settings
+from app.errors import NotFound
+from app.web.dependencies import process_of
+
+FOLDER = Path(__file__).with_name("dist")
+
+_INDEX = "index.html"
+# Their names contain a hash of their content.
+_HASHED = "assets/"
+_IMMUTABLE = "public, max-age=31536000, immutable"
+_CHECKED = "no-cache"
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".webmanifest": "application/manifest+json",
+    ".woff2": "font/woff2",
+}
+_ENCODINGS = (("br", ".br"), ("gzip", ".gz"))
+_NO_WEIGHT = re.compile(r"\s*q=0(?:\.0{0,3})?\s*", re.IGNORECASE)
+_NOT_BUILT = """\
+<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Taskbeacon</title>
+<h1>The console is not built</h1>
+<p>Run <code>make console</code> in the checkout, then load this page again. It needs the network once.</p>
+<p>The API does not need the console: its description is at <a href="docs">/docs</a>.</p>
+</html>
+"""
+
+
+def is_built() -> bool:
+    """Return whether there is a console to show."""
+    return (FOLDER / _INDEX).is_file()
+
+
+def send_file(request: Request, path: str) -> Response:
+    """Return a file of the console, compressed if the client takes that; paths that are no files are pages of it.
+
+    Raises:
+        NotFound: a hashed file that is not in this build.
+
+    """
+    headers = _headers(process_of(request).settings)
+    if not is_built():
+        return HTMLResponse(_NOT_BUILT, 404, headers={**headers, "Cache-Control": "no-store"})
+    found = _find(path)
+    if found is None and path.startswith(_HASHED):
+        raise NotFound
+    name = path if found else _INDEX
+    headers["Cache-Control"] = _IMMUTABLE if name.startswith(_HASHED) else _CHECKED
+    headers["Vary"] = "Accept-Encoding"
+    file, encoding = _variant(FOLDER / name, request.headers.get("accept-encoding", ""))
+    if encoding:
+        headers["Content-Encoding"] = encoding
+    kind = _TYPES.get(PurePosixPath(name).suffix, "application/octet-stream")
+    response = FileResponse(file, headers=headers, media_type=kind, stat_result=file.stat())
+    if response.headers["etag"] in _tags(request):
+        kept = {"etag": response.headers["etag"], **headers}
+        kept.pop("Content-Encoding", None)
+        return Response(status_code=304, headers=kept)
+    return response
+
+
+def _find(path: str) -> Path | None:
+    """Return the file of a path, None if the build has none. Nothing outside of the build is one."""
+    if not path or "\0" in path:
+        return None
+    file = Path(os.path.normpath(FOLDER / path))
+    if not file.is_relative_to(FOLDER):
+        return None
+    try:
+        return file if file.is_file() else None
+    except OSError:
+        # A name that is too long.
+        return None
+
+
+def _variant(file: Path, accepted: str) -> tuple[Path, str]:
+    """Return the smallest form of a file that the client takes, and its encoding; "" for the file itself."""
+    taken = set(_names(accepted))
+    for encoding, suffix in _ENCODINGS:
+        compressed = file.with_name(file.name + suffix)
+        if encoding in taken and compressed.is_file():
+            return compressed, encoding
+    return file, ""
+
+
+def _names(accepted: str) -> Iterator[str]:
+    """Yield the encodings that a client takes; one of weight 0 is refused."""
+    for item in accepted.split(","):
+        name, _, parameters = item.partition(";")
+        if not _NO_WEIGHT.fullmatch(parameters):
+            yield name.strip().lower()
+
+
+def _tags(request: Request) -> set[str]:
+    given = request.headers.get("if-none-match", "")
+    return {tag.strip().removeprefix("W/") for tag in given.split(",")}
+
+
+def _headers(settings: Settings) -> dict[str, str]:
+    return {
+        "Content-Security-Policy": content_security_policy(settings),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+    }
+
+
+def content_security_policy(settings: Settings) -> str:
+    """Return what the console may load: its own files, and files of runs from the object store."""
+    store = _store(settings.s3_signing_endpoint_url, settings.s3_bucket, settings.s3_region)
+    return (
+        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob: {store}; "
+        f"connect-src 'self' {store}; font-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; "
+        "form-action 'self'; frame-ancestors 'none'"
+    )
+
+
+@lru_cache(maxsize=16)
+def _store(endpoint: str | None, bucket: str, region: str) -> str:
+    """Return the origin of signed URLs; without an endpoint they are Amazon's, in either form."""
+    if endpoint is None:
+        host = f"s3.{region}.amazonaws.com"
+        return f"https://{host} https://{bucket}.{host} https://{bucket}.s3.amazonaws.com"
+    parts = urlsplit(endpoint)
+    return f"{parts.scheme}://{parts.netloc}"
