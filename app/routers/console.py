@@ -13,7 +13,7 @@ from app.web.console.cookie import new_cookie, no_cookie
 from app.web.console.sign_in import SigningIn
 from app.web.dependencies import SessionId, session_of
 from app.web.openapi.errors import errors
-from app.web.routes import UnitRoute
+from app.web.unit_route import UnitRoute
 
 _SESSION = "/session"
 _UNKEPT = {"Cache-Control": "no-store"}
