@@ -39,7 +39,8 @@ class EventStreamQuery(QueryInput):
         str | None,
         _WORD,
         Field(
-            description="Comma list: `tasks` for the ledger (the default), `run:<id>` for the stream of a run."
+            description="Comma list: `tasks` for the ledger of the project (the default), `inbox` for the events of the "
+            "caller's questions in all projects, `run:<id>` for the stream of a run."
         ),
     ] = None
     last_event_id: Annotated[

@@ -3,17 +3,9 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.services.access.principal import Principal
-from app.services.events.reading import is_any_truncated, read_question_events
-from app.services.run_log.project_stream import FollowedLedger, FollowedProject, follow_ledger
-
-_TOPIC = "inbox"
+from app.services.run_log.project_stream import FollowedProject, follow_ledger, inbox_ledger
 
 
 async def open_inbox_stream(session: AsyncSession, caller: Principal, last_id: str | None) -> FollowedProject:
     """Return what is to be followed; what may be seen is decided at each reading."""
-    ledger = FollowedLedger(
-        _TOPIC,
-        lambda session, after, limit: read_question_events(session, caller, after, limit=limit),
-        lambda session, after: is_any_truncated(session, caller, after),
-    )
-    return await follow_ledger(session, ledger, last_id)
+    return await follow_ledger(session, inbox_ledger(caller), last_id)

@@ -27,7 +27,14 @@ from app.outages import DatabaseUnavailable
 from app.schemas.fields import parse_uuid
 from app.services.access.principal import Principal
 from app.services.events.cursor import Cursor
-from app.services.events.reading import find_end, is_truncated, place_of, read_events
+from app.services.events.reading import (
+    find_end,
+    is_any_truncated,
+    is_truncated,
+    place_of,
+    read_events,
+    read_question_events,
+)
 from app.services.events.rendering import event_out
 from app.services.events.watch import LedgerWatch
 from app.services.notifications.stream_presence import StreamPresence
@@ -38,7 +45,8 @@ _LIFE_SECONDS = 900.0
 _MOST_TOPICS = 20
 _MOST_QUEUED = 64
 _PAGE = 100
-_LEDGER = "tasks"
+_TASKS = "tasks"
+_INBOX = "inbox"
 _RUN = "run:"
 _NO_PLACE = "-"
 _RETRY = b"retry: 2000\n\n"
@@ -54,7 +62,7 @@ log = structlog.get_logger(__name__)
 class FollowedLedger:
     """A part of the ledger: how to read its events after a position, and whether some were removed there."""
 
-    topic: str
+    topics: Sequence[str]
     read: Callable[[AsyncSession, Cursor, int], Awaitable[Sequence[Fields]]]
     is_truncated: Callable[[AsyncSession, Cursor], Awaitable[bool]]
 
@@ -104,25 +112,55 @@ async def open_project_stream(
         NotFound: there is no such run for this caller.
 
     """
-    names = list(dict.fromkeys(word.strip() for word in (topics or _LEDGER).split(",") if word.strip()))
+    names = list(dict.fromkeys(word.strip() for word in (topics or _TASKS).split(",") if word.strip()))
     if len(names) > _MOST_TOPICS:
         raise InvalidInput(f"At most {_MOST_TOPICS} topics.", code="max_length", attr="topics")
     for name in names:
-        if name != _LEDGER and not name.startswith(_RUN):
+        if name not in _LEDGERS and not name.startswith(_RUN):
             raise InvalidInput(f'"{name[:200]}" is not a valid choice.', code="invalid_choice", attr="topics")
     runs = {}
     for name in names:
-        if name != _LEDGER:
+        if name not in _LEDGERS:
             run = await _open_run(session, caller, name.removeprefix(_RUN))
             runs[run.id] = run
-    ledger = None
-    if _LEDGER in names:
-        ledger = FollowedLedger(
-            _LEDGER,
-            lambda session, after, limit: read_events(session, caller, after, limit=limit),
-            lambda session, after: is_truncated(session, caller, after),
-        )
+    ledger = _merged_ledger(caller, [name for name in names if name in _LEDGERS])
     return await follow_ledger(session, ledger, last_id, runs)
+
+
+def inbox_ledger(caller: Principal) -> FollowedLedger:
+    """Return the events of the caller's inbox, over all their projects."""
+    return FollowedLedger(
+        (_INBOX,),
+        lambda session, after, limit: read_question_events(session, caller, after, limit=limit),
+        lambda session, after: is_any_truncated(session, caller, after),
+    )
+
+
+def _tasks_ledger(caller: Principal) -> FollowedLedger:
+    return FollowedLedger(
+        (_TASKS,),
+        lambda session, after, limit: read_events(session, caller, after, limit=limit),
+        lambda session, after: is_truncated(session, caller, after),
+    )
+
+
+_LEDGERS = {_TASKS: _tasks_ledger, _INBOX: inbox_ledger}
+
+
+def _merged_ledger(caller: Principal, topics: Sequence[str]) -> FollowedLedger | None:
+    """Return the events of several topics as one ledger: each event once, in the order of the ledger."""
+    parts = [_LEDGERS[topic](caller) for topic in topics]
+    if len(parts) < 2:  # noqa: PLR2004 - nothing to merge
+        return parts[0] if parts else None
+
+    async def read(session: AsyncSession, after: Cursor, limit: int) -> Sequence[Fields]:
+        events = {row["id"]: row for part in parts for row in await part.read(session, after, limit)}
+        return sorted(events.values(), key=place_of)[:limit]
+
+    async def is_any_part_truncated(session: AsyncSession, after: Cursor) -> bool:
+        return any([await part.is_truncated(session, after) for part in parts])
+
+    return FollowedLedger(topics, read, is_any_part_truncated)
 
 
 async def follow_ledger(
@@ -266,7 +304,7 @@ class ProjectFollower:
     async def _read_ledger(self, ledger: FollowedLedger) -> None:
         place = self._project.ledger_from
         if self._project.is_ledger_lost:
-            await self._queue.put(_gap(ledger.topic))
+            await self._put_gaps(ledger)
         async with self._clients.ledger.watching(self._clients.sessions) as grown:
             while True:
                 grown.clear()
@@ -284,12 +322,16 @@ class ProjectFollower:
                 rows = await ledger.read(session, place, _PAGE)
                 is_missing = await ledger.is_truncated(session, place)
             if is_missing:
-                await self._queue.put(_gap(ledger.topic))
+                await self._put_gaps(ledger)
             for row in rows:
                 place = place_of(row)
                 data = orjson.dumps(event_out(row, self._clients.link), default=str, option=orjson.OPT_UTC_Z)
-                await self._queue.put(_Item(ledger.topic, data, place=place))
+                await self._queue.put(_Item(_TASKS, data, place=place))
         return place
+
+    async def _put_gaps(self, ledger: FollowedLedger) -> None:
+        for topic in ledger.topics:
+            await self._queue.put(_gap(topic))
 
     async def _read_run(self, run_id: UUID, follower: Follower) -> None:
         topic = f"{_RUN}{run_id}"

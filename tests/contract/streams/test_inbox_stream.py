@@ -74,6 +74,40 @@ async def test_questions_of_all_projects_are_followed_and_nothing_else(
         await stream.until_silent()
 
 
+@pytest.mark.usefixtures("quick")
+async def test_stream_of_a_project_has_the_inbox_as_a_topic(
+    api: httpx.AsyncClient,
+    session: AsyncSession,
+    sessions: SessionFactory,
+    project: Project,
+    owner: User,
+    task: Task,
+) -> None:
+    """One connection for a page of the console: each event once, in the order of the ledger."""
+    elsewhere = await make_project(session)
+    session.add(Membership(user_id=owner.id, project_id=elsewhere.id, created_at=utcnow()))
+    await session.flush()
+    far = await make_task(session, project=elsewhere, created_by=owner)
+    events = f"/api/projects/{project.id}/events"
+    async with following(api, events, topics="tasks,inbox") as stream:
+        await stream.until_silent()
+        await record_event(sessions, task, EventType.TASK_UPDATED, subject_seq=1)
+        await record_event(sessions, far, EventType.TASK_UPDATED, subject_seq=2)
+        await record_event(sessions, far, EventType.QUESTION_OPENED, subject_seq=3)
+        await record_event(sessions, task, EventType.QUESTION_OPENED, subject_seq=4)
+        await record_event(sessions, task, EventType.QUESTION_ANSWERED, subject_seq=5)
+        taken = await stream.take(4)
+        await stream.until_silent()
+    assert [event.data["data"]["seq"] for event in taken] == [1, 3, 4, 5]
+
+    async with following(api, events, topics="inbox,tasks", after=taken[1].id) as stream:
+        assert [event.data["data"]["seq"] for event in await stream.take(2)] == [4, 5]
+        await stream.until_silent()
+    async with following(api, events, topics="inbox,tasks", after="nonsense") as stream:
+        gaps = await stream.take(2)
+    assert [gap.data["topic"] for gap in gaps] == ["inbox", "tasks"]
+
+
 async def test_unknown_place_is_a_gap(api: httpx.AsyncClient) -> None:
     async with following(api, INBOX, after="nonsense") as stream:
         (gap,) = await stream.take(1)
