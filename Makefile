@@ -56,6 +56,10 @@ agents: $(RUN_STAMP) ## Install agents below .taskbeacon (AGENTS="gemini opencod
 test-agents: $(STAMP) ## Test with the real agents that `make agents` installed, against a scripted model
 	@$(PYTHON) -m pytest -m real_agents -n auto $(ARGS)
 
+.PHONY: console
+console: $(RUN_STAMP) ## Build the console, which `make run` does too (with Node from PyPI if there is none)
+	@$(PYTHON) -m app.devstack.building.pages
+
 .PHONY: client-tools
 client-tools: $(STAMP) ## Install what tests generate clients with, below .taskbeacon (350 MB)
 	@$(PYTHON) -m tests.generated.tools

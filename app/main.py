@@ -31,7 +31,7 @@ from app.routers import (
     webhook_endpoints,
     webhooks,
 )
-from app.routers.runs import artifacts, commands, logs, runs, stream
+from app.routers.runs import artifacts, commands, diff, logs, runs, stream
 from app.runtime import ProcessContext, open_process
 from app.services.schema import require_current_schema
 from app.services.shared_clock import keep_synchronised
@@ -50,6 +50,7 @@ _ROUTERS = (
     commands.router,
     staged_artifacts.router,
     artifacts.router,
+    diff.router,
     sandbox_environments.router,
     events.router,
     webhook_endpoints.router,

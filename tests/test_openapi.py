@@ -111,6 +111,7 @@ _OPERATIONS = {
     ("POST", "/api/projects/{project_id}/questions/{question_id}/answer"): "questions_answer_create",
     ("POST", "/api/projects/{project_id}/questions/{question_id}/snooze"): "questions_snooze_create",
     ("POST", "/api/actions/{token}"): "actions_create",
+    ("GET", f"{_RUN}/diff"): "tasks_runs_diff_retrieve",
     ("POST", "/api/console/session"): "console_session_create",
     ("GET", "/api/console/session"): "console_session_retrieve",
     ("DELETE", "/api/console/session"): "console_session_destroy",

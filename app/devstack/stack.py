@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 import app
 from app.config import Settings
 from app.devstack.account import Account, kept_account, renew_account
+from app.devstack.building import pages
 from app.devstack.console import Console
 from app.devstack.errors import DevstackError, StopRequested
 from app.devstack.home import Home, is_free, keep_private
@@ -31,6 +32,7 @@ from app.devstack.servers.servers import EmbeddedServers
 _COMMAND_SECONDS = 300.0
 _READY_SECONDS = 180.0  # far more than needed, for machines with busy processors
 _REQUEST_SECONDS = 10.0
+_BUILD_SECONDS = 900.0
 _EMBEDDED = {"postgres": "database_url", "valkey": "redis_url", "seaweedfs": "s3_endpoint_url"}
 _SHOWN = frozenset({"api", "worker"})
 # Frontends under development use any port of this machine.
@@ -120,6 +122,26 @@ class Stack:
             account = self._new_account(kept)
         self.home.announce(self._dev_json(account, pids), self._settings_only())
         return account
+
+    def build_console(self) -> None:
+        """Build the console if its sources have changed; a stack without it is a stack. Raises StopRequested."""
+        if not pages.is_wanted():
+            return
+        self.home.create()
+        command = [sys.executable, "-m", pages.__name__]
+        log = self.home.logs / "console.log"
+        environment = {**self._plan.environment, "TASKBEACON_HOME": str(self.home.root)}
+        try:
+            with self._console.step("Console, once for these sources (about a minute)"):
+                self.supervisor.run(
+                    "console", command, environment=environment, log=log, timeout=_BUILD_SECONDS
+                )
+        except DevstackError as error:
+            self._console.line(f"\n  Going on without a new console: {error}")
+
+    def login_link(self) -> str | None:
+        """Return a link that signs a browser in, within a minute; None where no console is built."""
+        return self._command("console", "app.cli", "console") if pages.is_built() else None
 
     def stop(self) -> None:
         """End all processes and release the home folder."""
@@ -299,9 +321,17 @@ def run_dev(settings: Settings) -> int:
 
 
 def _serve(stack: Stack, console: Console) -> NoReturn:
+    stack.build_console()
     started = time.monotonic()
     account = stack.start()
     _welcome(console, stack, account, time.monotonic() - started)
+    if link := stack.login_link():
+        console.line(
+            "  The console: this link signs one browser in, within a minute; the command prints another one"
+        )
+        console.line(f"    {link}")
+        console.line(f"    {_command_line(stack.home)} console")
+        console.line()
     stack.supervisor.run_until_stopped()
 
 

@@ -16,13 +16,13 @@ _RUN_SECONDS = 200
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
-    """The environment without this test session's settings, and without the make that runs it."""
+    """The environment without this test session's settings, without the make that runs it, and without a build by npm."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("TASKBEACON_") and name not in {"MAKELEVEL", "MAKEFLAGS", "PORT"}
     }
-    return kept | {"PYTHONUNBUFFERED": "1"} | extra
+    return kept | {"PYTHONUNBUFFERED": "1", "SKIP_CONSOLE_BUILD": "1"} | extra
 
 
 @contextmanager

@@ -71,6 +71,7 @@ TASK_ROUTES = (
     Route("POST", _RUN + "/resume_in_cloud", Scope.TASK_WRITE, 400),
     # Told to followers, and left out of the log, which these tests have no store for.
     Route("POST", _RUN + "/append_log", Scope.TASK_WRITE, body={"entries": [_CHUNK]}),
+    Route("GET", _RUN + "/diff", Scope.TASK_READ),
     Route("GET", _TASK + "/notifications", Scope.TASK_READ),
     Route("PUT", _TASK + "/mute", Scope.TASK_WRITE, 204),
     Route("DELETE", _TASK + "/mute", Scope.TASK_WRITE, 204),

@@ -15,6 +15,7 @@ from app.agents.workspace.folders import open_folder
 from app.clients.object_store import KEPT_DAYS, ObjectMissing, ObjectStore, ObjectStoreUnavailable
 from app.enums import ArtifactType
 from app.schemas.staged_artifacts import MAX_BYTES, ArtifactOut
+from app.services.artifacts.diff import PATCH_NAME
 from app.services.artifacts.manifest import NewArtifact, store_run_artifact
 from app.services.artifacts.rules import guess_content_type, tags
 from app.services.artifacts.uploads import tag_objects
@@ -23,7 +24,6 @@ from app.services.storage_keys import RunRef, safe_name
 from app.worker.run.store_retry import StoreRetryBudget
 
 _SOURCE = "agent"
-_PATCH_NAME = "changes.patch"
 
 log = structlog.get_logger(__name__)
 
@@ -121,7 +121,7 @@ async def store_artifacts(
         name = path.name.encode(errors="surrogateescape").decode(errors="replace")
         contents.append((name, path, guess_content_type(name), ArtifactType.ARTIFACT))
     if patch:
-        contents.append((_PATCH_NAME, patch, "text/x-patch", ArtifactType.OUTPUT))
+        contents.append((PATCH_NAME, patch, "text/x-patch", ArtifactType.OUTPUT))
     stored: list[ArtifactOut] = []
     missing: list[str] = []
     for name, content, content_type, type_ in contents:

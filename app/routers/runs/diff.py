@@ -1,0 +1,39 @@
+"""The changes of a run (contract 17.9)."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from app.schemas.errors import StateRefusedOut
+from app.schemas.runs.diff import DiffOut, DiffQuery
+from app.services.artifacts.diff import read_diff
+from app.web.answers import Json
+from app.web.auth import TaskRead
+from app.web.dependencies import RunId, TaskId
+from app.web.openapi.errors import errors
+from app.web.unit_route import UnitRoute
+
+router = APIRouter(
+    prefix="/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/diff",
+    tags=["artifacts"],
+    route_class=UnitRoute,
+)
+
+
+@router.get(
+    "",
+    operation_id="tasks_runs_diff_retrieve",
+    summary="Retrieve the changes of a run",
+    response_description="A page of changed files.",
+    response_model=DiffOut,
+    responses=errors(400, 403, 404, 429, refusals=(StateRefusedOut,), refusal_status=404),
+)
+async def retrieve_diff(
+    call: TaskRead, query: Annotated[DiffQuery, Query()], task_id: TaskId, run_id: RunId
+) -> Json:
+    """Return the files that the run changed, from its patch (`changes.patch`): at most 2 MB, then `next`.
+
+    A run that has changed nothing, or is not over, has no files.
+    """
+    diff = await read_diff(call.session, call.caller, task_id, run_id, query.cursor, store=call.process.store)
+    return Json(diff)

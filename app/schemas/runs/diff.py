@@ -1,0 +1,63 @@
+"""The changes of a run, file by file (contract 17.9)."""
+
+from typing import Annotated, Literal, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from app.schemas.base import QueryInput
+from app.schemas.fields import Integer
+
+_MAX_OFFSET = 2**53
+
+
+class DiffQuery(QueryInput):
+    """Which page of a diff is asked for."""
+
+    cursor: Annotated[
+        int, Integer(minimum=0, maximum=_MAX_OFFSET), Field(description="`next` of the page before.")
+    ] = 0
+
+
+class FileDiff(TypedDict):
+    """One changed file."""
+
+    path: Annotated[str, Field(examples=["src/login.py"])]
+    old_path: Annotated[str | None, Field(description="Its former path, of a renamed file.", examples=[None])]
+    status: Annotated[
+        Literal["A", "M", "D", "R"],
+        Field(description="Added, modified, deleted or renamed.", examples=["M"]),
+    ]
+    additions: Annotated[int, Field(description="Lines, of a text.", examples=[1])]
+    deletions: Annotated[int, Field(description="Lines, of a text.", examples=[1])]
+    binary: Annotated[bool, Field(examples=[False])]
+    patch: NotRequired[
+        Annotated[
+            str,
+            Field(
+                description="The file's part of the patch, at most 256 KiB of it; absent of a binary file.",
+                examples=["diff --git a/src/login.py b/src/login.py\n@@ -1 +1 @@\n-old\n+new\n"],
+            ),
+        ]
+    ]
+    truncated: Annotated[bool, Field(description="Whether `patch` lacks an end.", examples=[False])]
+
+
+class DiffOut(TypedDict):
+    """A page of the changes of a run."""
+
+    base: Annotated[
+        str | None,
+        Field(description="The branch that the run started from, if it is known.", examples=["main"]),
+    ]
+    head: Annotated[
+        str | None,
+        Field(
+            description="The commit that the run pushed, if it did.",
+            examples=["9fceb02d0ae598e95dc970b74767f19372d61af8"],
+        ),
+    ]
+    files: Annotated[list[FileDiff], Field(description="In the order of the patch.")]
+    next: Annotated[
+        str | None, Field(description="`cursor` of the next page, null on the last.", examples=[None])
+    ]

@@ -1,0 +1,130 @@
+"""`make console`: what is built, when, and what stays if a build fails."""
+
+import gzip
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from app.devstack.building import pages
+from app.devstack.console import Console
+from app.devstack.errors import DevstackError
+from tests.devstack.test_agents import lay_program
+
+ROOT = Path(__file__).parents[2]
+_BUILD = """\
+echo "$1" >> "$ASKED"
+[ "$1" = run ] || exit 0
+mkdir -p dist/assets
+cp index.html dist/index.html
+head -c 5000 /dev/zero | tr '\\0' a > dist/assets/index-h4sh.js
+"""
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Sources of a console, and an npm that notes what it is asked for and builds it."""
+    source, place, programs = (tmp_path / name for name in ("console", "place", "programs"))
+    (source / "src").mkdir(parents=True)
+    place.mkdir()
+    (source / "package-lock.json").write_text("{}")
+    (source / "index.html").write_text("first")
+    monkeypatch.setattr(pages, "_SOURCE", source)
+    monkeypatch.setattr(pages, "_PLACE", place)
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    monkeypatch.setenv("ASKED", str(tmp_path / "asked"))
+    monkeypatch.delenv(pages.SKIP, raising=False)
+    lay_program(programs / "node", "echo v20.19.0")
+    lay_program(programs / "npm", _BUILD)
+    return source
+
+
+def test_console_is_built_once_for_its_sources(source: Path, tmp_path: Path) -> None:
+    home, asked, dist = tmp_path / "home", tmp_path / "asked", tmp_path / "place" / "dist"
+    assert not pages.is_built()
+    assert pages.is_wanted()
+    assert pages.build_pages(home, Console())
+    assert pages.is_built()
+    assert not pages.is_wanted()
+    # What the build leaves beside its sources is none of them.
+    (source / "node_modules").mkdir()
+    (source / "node_modules" / "a.js").touch()
+    assert not pages.build_pages(home, Console())
+    assert asked.read_text().split() == ["ci", "run"]
+    script = dist / "assets" / "index-h4sh.js"
+    assert gzip.decompress(script.with_name(script.name + ".gz").read_bytes()) == script.read_bytes()
+
+    (source / "index.html").write_text("second")
+    assert pages.build_pages(home, Console())
+    assert (dist / "index.html").read_text() == "second"
+    assert not [path for path in (*dist.parent.iterdir(), *home.iterdir()) if path.is_dir() and path != dist]
+
+
+def test_console_that_is_there_outlasts_a_build_that_fails(source: Path, tmp_path: Path) -> None:
+    home, dist = tmp_path / "home", tmp_path / "place" / "dist"
+    assert pages.build_pages(home, Console())
+    (source / "index.html").write_text("second")
+    lay_program(tmp_path / "programs" / "npm", "echo no network; exit 1")
+    with pytest.raises(DevstackError, match="no network"):
+        pages.build_pages(home, Console())
+    assert (dist / "index.html").read_text() == "first"
+    assert pages.is_wanted()
+
+
+def test_build_can_be_left_out(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(pages.SKIP, "1")
+    assert not pages.is_wanted()
+    monkeypatch.setenv(pages.SKIP, "0")
+    assert pages.is_wanted()
+    # As where the service is installed from a wheel.
+    shutil.rmtree(source)
+    assert not pages.is_wanted()
+
+
+def test_old_node_is_not_taken(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lay_program(tmp_path / "programs" / "node", "echo v20.18.9")
+    lay_program(tmp_path / "home" / "node", "")
+    # Nothing can be fetched.
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/simple")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
+    with pytest.raises(DevstackError, match="pip"):
+        pages.build_pages(tmp_path / "home", Console())
+    assert source.exists()
+
+
+@pytest.mark.parametrize(
+    ("is_built", "skip", "is_in"), [(True, "0", True), (True, "1", False), (False, "0", False)]
+)
+def test_wheel_has_the_console_that_was_built(
+    tmp_path: Path, *, is_built: bool, skip: str, is_in: bool
+) -> None:
+    """In a checkout with little in it: git ignores the build, and hatch what git does."""
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", ".gitignore", "app/__init__.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    (tmp_path / "migrations").mkdir()
+    (tmp_path / ".git").mkdir()
+    if is_built:
+        dist = tmp_path / "app/web/console/dist"
+        (dist / "assets").mkdir(parents=True)
+        (dist / "index.html").touch()
+        (dist / "assets" / "index-h4sh.js").touch()
+    built = subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", "out"],
+        cwd=tmp_path,
+        env={**os.environ, "SKIP_CONSOLE_BUILD": skip},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    (wheel,) = (tmp_path / "out").glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "app/__init__.py" in names
+    assert ("app/web/console/dist/assets/index-h4sh.js" in names) == is_in
