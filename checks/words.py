@@ -32,9 +32,7 @@ _UNREVISED = (
     "app/routers",
     "app/schemas",
     "app/services/inbox",
-    "app/services/notifications",
     "app/services/questions",
-    "app/services/runs",
     "app/web",
     "app/worker",
 )

@@ -34,7 +34,7 @@ from app.services.code_hosts.pull_requests import Subject
 from app.services.code_hosts.pushed_branches import branch_to_resume
 from app.services.resume_chain import resumes
 from app.services.retries import in_transaction
-from app.services.runs.authority import as_asked, person_of
+from app.services.runs.authority import frozen_or_current, person_of
 from app.services.runs.facts import USAGE
 from app.services.runs.options import token_budget
 from app.services.runs.usage import spent_by_others
@@ -57,10 +57,10 @@ _RUN = Prepared(
         Run.branch,
         Run.state.op("||")(Run.facts).label("state"),
         Run.artifacts,
-        as_asked(Task.title),
-        as_asked(Task.description),
-        as_asked(Task.repository),
-        as_asked(Task.json_schema),
+        frozen_or_current(Task.title),
+        frozen_or_current(Task.description),
+        frozen_or_current(Task.repository),
+        frozen_or_current(Task.json_schema),
         Task.task_number,
         Project.name.label("project_name"),
         *ENVIRONMENT_COLUMNS,

@@ -22,7 +22,7 @@ from app.enums import CommandMethod, CommandStatus
 from app.outages import DatabaseUnavailable
 from app.services.retries import in_transaction
 from app.services.runs import received_commands
-from app.services.runs.received_commands import Attempt
+from app.services.runs.received_commands import StepResult
 from app.worker.context import WorkerContext
 from app.worker.run.claim import Claim
 from app.worker.run.files import fetch_attachments
@@ -130,10 +130,10 @@ class ReceivedCommands(CommandSource):
         # First: an immediate answer ends the waiting, and must find it begun.
         self._worker.slots.leave(self._claim.run_id)
         queue = self._worker.process.queue
-        attempt = await self._do(
+        result = await self._do(
             received_commands.start_waiting, asked, owner=self._owner, seen=seen, queue=queue
         )
-        is_waiting = _is_done(attempt)
+        is_waiting = _is_done(result)
         if not is_waiting:
             self._worker.slots.take_back(self._claim.run_id)
         else:
@@ -150,7 +150,7 @@ class ReceivedCommands(CommandSource):
         self._is_closed = _is_done(await self._end_agent(seen=self._seen))
         return self._is_closed
 
-    async def _end_agent(self, *, seen: int | None) -> Attempt:
+    async def _end_agent(self, *, seen: int | None) -> StepResult:
         return await self._do(received_commands.end_agent, owner=self._owner, seen=seen, reason=_OVER)
 
     async def _do(
@@ -170,7 +170,7 @@ class ReceivedCommands(CommandSource):
             return
         try:
             # The process that ended the run has notified its followers; the log is left to the worker.
-            is_dropped_here = self._is_closed or await self._end_agent(seen=None) is Attempt.DONE
+            is_dropped_here = self._is_closed or await self._end_agent(seen=None) is StepResult.DONE
             async with unit_of_work(self._sessions) as session:
                 dropped = await received_commands.read_dropped(
                     session, self._claim.run_id, self._open, after=self._seen
@@ -205,8 +205,8 @@ class ReceivedCommands(CommandSource):
         await write(received_commands.receipt(command_id, method, status, reason=reason, rpc_id=rpc_id))
 
 
-def _is_done(attempt: Attempt) -> bool:
+def _is_done(result: StepResult) -> bool:
     """Return whether a step was taken, or a new command came first. Raises AgentStopped if the run was lost."""
-    if attempt is Attempt.LOST:
+    if result is StepResult.LOST:
         raise AgentStopped("The run was stopped.")
-    return attempt is Attempt.DONE
+    return result is StepResult.DONE
