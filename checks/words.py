@@ -26,7 +26,6 @@ _FENCE = re.compile(r"^( *)(`{3,}|~{3,}).*?^\1\2", re.MULTILINE | re.DOTALL)
 _OPENING = re.compile(r"(?:(?:Whatever|What|Who|How|Those|The one)|Return (?:what|who|how(?! many\b)))\b")
 # Their docstrings are not revised yet. Those of enums are published as descriptions.
 _UNREVISED = (
-    "app/agents/session",
     "app/config",
     "app/enums",
     "app/routers",
@@ -34,7 +33,6 @@ _UNREVISED = (
     "app/services/inbox",
     "app/services/questions",
     "app/web",
-    "app/worker",
 )
 # Code, and targets of links.
 _INLINE = re.compile(r"`[^`\n]+`|\]\([^)\n]+\)")

@@ -201,7 +201,7 @@ async def leave(
 async def watching(
     session: AsyncSession, *, task_ids: Collection[UUID], user_ids: Collection[int], now: datetime
 ) -> dict[tuple[UUID, int], Watching]:
-    """Return, by task and user, the watching device that was focused and reported last.
+    """Return, by task and user, the focused device with the latest beat.
 
     A row does not count from the instant of its expiry (contract 11 #30), even before the sweep deletes it.
     """

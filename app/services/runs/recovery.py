@@ -47,7 +47,7 @@ async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: time
         for run_id in failed:
             enqueue_push_delivery(session, clients.queue, run_id)
         receipts = await received_commands.receipts_since(session, failed, begun) if failed else {}
-        waiting: list[UUID] = list(await session.scalars(_forgotten(limit)))
+        waiting: list[UUID] = list(await session.scalars(_select_forgotten(limit)))
         withdrawn = await received_commands.withdraw_forgotten(session)
     if lost := len(requeued) + len(failed) - len(silent):
         log.warning("run.lease_lapsed", requeued=len(requeued), failed=lost - len(requeued))
@@ -73,5 +73,5 @@ async def _keep(clients: ServiceClients, ref: RunRef, entries: Sequence[Mapping[
         log.warning("run.receipts_not_kept", run_id=str(ref.run_id), error=repr(error))
 
 
-def _forgotten(limit: int) -> Select[UUID]:
+def _select_forgotten(limit: int) -> Select[UUID]:
     return startable(limit, asked_before=utcnow() - _GRACE).limit(_BATCH)

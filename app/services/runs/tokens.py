@@ -51,7 +51,7 @@ async def issue_token(
     """
     await require_run(session, caller, task_id, run_id)
     cipher = Cipher(secrets)
-    kept = await _kept_key(session) or await _make_key(session, cipher)
+    kept = await _read_key(session) or await _make_key(session, cipher)
     now = utcnow()
     claims = {
         "aud": AUDIENCE,
@@ -108,7 +108,7 @@ _VISIBLE_TO_MEMBER = Prepared(
 
 
 async def _read_claims(session: AsyncSession, token: str, secrets: Sequence[SecretStr]) -> dict[str, Any]:
-    kept = await _kept_key(session)
+    kept = await _read_key(session)
     if kept is None:
         raise RunTokenInvalid
     key = _load(Cipher(secrets).decrypt(kept.private_key)).public_key()
@@ -128,7 +128,7 @@ async def _read_claims(session: AsyncSession, token: str, secrets: Sequence[Secr
     return claims
 
 
-async def _kept_key(session: AsyncSession) -> Row[str, str] | None:
+async def _read_key(session: AsyncSession) -> Row[str, str] | None:
     statement = select(SigningKey.key_id, SigningKey.private_key).where(SigningKey.purpose == _PURPOSE)
     return (await session.execute(statement)).one_or_none()
 
@@ -142,7 +142,7 @@ async def _make_key(session: AsyncSession, cipher: Cipher) -> Row[str, str]:
         .values(purpose=_PURPOSE, key_id=new_hex_id(), private_key=cipher.encrypt(pem), created_at=utcnow())
         .on_conflict_do_nothing()
     )
-    kept = await _kept_key(session)
+    kept = await _read_key(session)
     assert kept is not None
     return kept
 
