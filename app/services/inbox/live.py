@@ -10,7 +10,7 @@ _TOPIC = "inbox"
 
 
 async def open_inbox_stream(session: AsyncSession, caller: Principal, last_id: str | None) -> FollowedProject:
-    """Return what is to be followed; what may be seen is decided at each reading."""
+    """Return the ledger to follow for an inbox; each read checks again which events the caller can see."""
     ledger = FollowedLedger(
         _TOPIC,
         lambda session, after, limit: read_question_events(session, caller, after, limit=limit),
