@@ -30,9 +30,9 @@ _GIT_ALIASES = ("git+ssh", "ssh+git")
 # Git's form of ssh without a scheme: `user@host:folder`. Two colons would name a helper program.
 _GIT_SSH = re.compile(r"(?:[^@/:\s]+@)?(?P<host>[\w.-]+|\[[0-9A-Fa-f:.]+\]):(?!:|//)[^\r\n\0]*", re.ASCII)
 
-# Stands for any port of an origin.
+# In an origin: any port.
 ANY_PORT = ":*"
-# As browsers send it: with the host in lower case, and without a path.
+# An origin as browsers send it: with the host in lower case, and without a path.
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 
 _SERVICE = re.compile(r"[A-Za-z0-9._-]{1,253}(?::[0-9]{1,5})?", re.ASCII)
@@ -78,8 +78,8 @@ def _check_git_url(value: str) -> str:
 
 
 def _check_origin(value: str) -> str:
-    """Return a web origin as browsers send it, also with `*` as its port, or `*`."""
-    # Check it with an arbitrary port.
+    """Return a web origin as browsers send it, optionally with `*` as its port, or `*` alone."""
+    # Checked with an arbitrary port in place of `*`.
     origin = f"{value.removesuffix(ANY_PORT)}:1" if value.endswith(ANY_PORT) else value
     if value != "*" and not (_ORIGIN.fullmatch(origin) and _is_url(origin, (origin.partition("://")[0],))):
         raise ValueError(

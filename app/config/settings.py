@@ -39,12 +39,12 @@ from app.enums import AgentNetwork, LogFormat, SandboxKind
 
 _DEVELOPMENT_SECRET = "development-only-secret-key-do-not-use"  # noqa: S105 - refused outside development
 _MINIMUM_SECRET_LENGTH = 32
-# Those of compose.yaml and .env.example: good enough where no other machine can connect.
+# The secrets of compose.yaml and .env.example, which are good enough if no other machine can connect.
 _LOOPBACK = r"(?:localhost|127\.[0-9.]+|\[::1\])(?:[:/]|$)"
 _DEVELOPMENT_PASSWORD = re.compile(rf"://[^/@]*:taskbeacon@(?!{_LOOPBACK})", re.ASCII)
 _DEVELOPMENT_S3_SECRETS = frozenset({"taskbeacon-secret", "taskbeacon-development"})
 _PREFIX = "TASKBEACON_"
-# Read by single commands, or set by our own processes for their children; what begins with the last is of the tests.
+# Variables that single commands read, or that our processes set for their children. The last is the tests' prefix.
 _NO_SETTINGS = frozenset(
     {"TASKBEACON_TOKEN", "TASKBEACON_WEBHOOK_SECRET", "TASKBEACON_ASKPASS_FD", "TASKBEACON_ANSWER"}
 )
@@ -265,7 +265,7 @@ class Settings(PushSettings, BaseSettings):
     @field_validator("home", "workspaces", "agent_catalog", "agents", mode="before")
     @classmethod
     def _no_path_is_unset(cls, value: object, info: ValidationInfo) -> object:
-        # An empty path would be the folder that the process happens to be in.
+        # An empty path would mean the current folder of the process.
         return value or cls.model_fields[str(info.field_name)].default
 
     @model_validator(mode="after")
@@ -308,7 +308,7 @@ class Settings(PushSettings, BaseSettings):
 
     @property
     def network_ceiling(self) -> AgentNetwork:
-        """The most that any run reaches over the network."""
+        """The highest network level of any run."""
         if self.agent_network_ceiling is not None:
             return self.agent_network_ceiling
         return AgentNetwork.FULL if self.agent_network is AgentNetwork.FULL else AgentNetwork.TRUSTED
@@ -320,12 +320,12 @@ class Settings(PushSettings, BaseSettings):
 
     @property
     def outside_agent_silence(self) -> timedelta | None:
-        """How long an agent outside our workers may be silent; None: for ever."""
+        """The time after which the run of a silent agent outside our workers fails; None: never."""
         return timedelta(seconds=self.outside_agent_silence_seconds) or None
 
     @property
     def run_idle(self) -> timedelta:
-        """How long an interactive run waits for a person."""
+        """The time that an interactive run waits for a person."""
         return timedelta(seconds=self.run_idle_seconds)
 
     @property

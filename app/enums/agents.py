@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class RuntimeAdapter(StrEnum):
-    """Agents a caller may choose on the wire (contract 5.8)."""
+    """The agents that a caller may choose on the wire (contract 5.8)."""
 
     CLAUDE = "claude"
     CODEX = "codex"
@@ -21,7 +21,7 @@ class ReasoningEffort(StrEnum):
 
 
 class PermissionMode(StrEnum):
-    """The actions an agent may take without asking (contract 5.8); each adapter supports some modes (9.3)."""
+    """The actions that an agent may take without asking (contract 5.8); each adapter supports some modes (9.3)."""
 
     DEFAULT = "default"
     ACCEPT_EDITS = "acceptEdits"

@@ -28,31 +28,31 @@ class EventType(StrEnum):
 
 
 class PayloadKind(StrEnum):
-    """How much a webhook says: ids and statuses, or the task and the run as they stood."""
+    """The detail of a webhook's body: ids and statuses, or also the task and the run at the time of the event."""
 
     THIN = "thin"
     FULL = "full"
 
 
 class DeliveryStatus(StrEnum):
-    """How far the delivery of an event to a webhook endpoint has come."""
+    """The status of the delivery of an event to a webhook endpoint."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
     FAILED = "failed"
-    # Its endpoint was disabled first.
+    # The endpoint was disabled before the delivery succeeded.
     CANCELLED = "cancelled"
 
 
 class RecoverOnly(StrEnum):
-    """Which messages of an endpoint are sent again."""
+    """The messages of an endpoint to send again: failed ones, or all that were not delivered."""
 
     FAILED = "failed"
     ALL = "all"
 
 
 class DeliveryError(StrEnum):
-    """Why an attempt to deliver to a webhook endpoint failed."""
+    """The reason for which an attempt to deliver to a webhook endpoint failed."""
 
     DNS_FAILED = "dns_failed"
     BLOCKED_ADDRESS = "blocked_address"
@@ -65,7 +65,7 @@ class DeliveryError(StrEnum):
 
 
 class DisabledReason(StrEnum):
-    """Why a webhook endpoint gets nothing."""
+    """The reason for which a webhook endpoint is disabled."""
 
     GONE = "gone"
     NO_SUCCESS = "no_success"

@@ -20,7 +20,7 @@ class NotificationKind(StrEnum):
     AWAITING = "awaiting"
     TEST = "test"
     WEBHOOK_DISABLED = "webhook_disabled"
-    # One message for all that quiet hours held back.
+    # One message for all notices that quiet hours held back.
     DIGEST = "digest"
 
 
@@ -53,7 +53,7 @@ class NotificationDecision(StrEnum):
 
 
 class Urgency(StrEnum):
-    """How loudly people are notified."""
+    """The loudness of a notification, the lowest first."""
 
     LOW = "low"
     NORMAL = "normal"
@@ -61,7 +61,7 @@ class Urgency(StrEnum):
 
 
 class ActionTokens(StrEnum):
-    """Up to which risk notifications have buttons that answer a question."""
+    """The highest risk of questions that notifications can answer by buttons."""
 
     OFF = "off"
     LOW = "low"
@@ -76,6 +76,6 @@ class PushText(StrEnum):
     FULL = "full"
 
     def at_most(self, other: "PushText | None") -> "PushText":
-        """Return the one of both that says less."""
+        """Return the less detailed of this level and `other`; None is no limit."""
         order = list(PushText)
         return self if other is None or order.index(self) <= order.index(other) else other

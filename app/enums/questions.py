@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class QuestionKind(StrEnum):
-    """What an agent waits for."""
+    """The kind of a question: a permission, a form, a page to open, or the next message."""
 
     PERMISSION = "permission"
     FORM = "form"
@@ -25,7 +25,7 @@ class QuestionStatus(StrEnum):
 
 
 class QuestionRisk(StrEnum):
-    """What an answer may cost, by the tool and the rules of the service, never by the agent's words."""
+    """The risk of an answer, by the tool and the rules of the service, never by the agent's words."""
 
     LOW = "low"
     NORMAL = "normal"
@@ -33,14 +33,14 @@ class QuestionRisk(StrEnum):
 
 
 class InboxStatus(StrEnum):
-    """Which questions an inbox shows."""
+    """The questions that an inbox shows: open ones, or closed ones too."""
 
     OPEN = "open"
     ALL = "all"
 
 
 class FormAction(StrEnum):
-    """What a person does with a form or a link of an agent."""
+    """The action of a person on a form or a link of an agent."""
 
     ACCEPT = "accept"
     DECLINE = "decline"
@@ -48,7 +48,7 @@ class FormAction(StrEnum):
 
 
 class QuestionAction(StrEnum):
-    """What the caller may do about a question."""
+    """An action that the caller may take on a question."""
 
     ANSWER = "answer"
     SNOOZE = "snooze"

@@ -18,7 +18,7 @@ TERMINAL_STATUSES = frozenset({RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.
 
 
 class Environment(StrEnum):
-    """Who performs a run: the caller's machine or our worker."""
+    """The place where a run is performed: on the caller's machine (`local`) or by our worker (`cloud`)."""
 
     LOCAL = "local"
     CLOUD = "cloud"

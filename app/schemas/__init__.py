@@ -1,1 +1,1 @@
-"""What goes over the wire: validated bodies coming in, typed answers going out. No I/O, no tables."""
+"""The wire format: validated request bodies and typed response bodies. No I/O, no tables."""

@@ -1,4 +1,4 @@
-"""What all bodies share."""
+"""Base classes of request bodies, and the fields of every page."""
 
 from typing import Annotated, Any
 
@@ -15,12 +15,12 @@ PageLink = Annotated[
 
 
 class Input(BaseModel):
-    """A body, or the query of a list. Unknown and read-only keys are ignored, whatever they hold (contract 2.5)."""
+    """A body, or the query of a list. Unknown and read-only keys are ignored, with any value (contract 2.5)."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, arbitrary_types_allowed=True)
 
     def given(self, field: str) -> bool:
-        """Return whether the caller sent this field; a default was not sent."""
+        """Return whether the caller sent this field; a default counts as not sent."""
         return field in self.model_fields_set
 
 

@@ -11,7 +11,7 @@ from app.schemas.questions import Winner
 
 
 class ErrorOut(TypedDict):
-    """Every failure: exactly these four keys."""
+    """The body of every failure: exactly these four keys."""
 
     type: Annotated[
         Literal[
@@ -30,29 +30,29 @@ class ErrorOut(TypedDict):
 
 
 class QuestionSettledOut(ErrorOut):
-    """A question that takes no answer any more."""
+    """A question that does not accept an answer any more."""
 
     extra: Annotated[Winner, Field(description="The answer that counts.")]
 
 
 class RunRefusedOut(TypedDict):
-    """A run that cannot be created as asked."""
+    """A run that cannot be created as requested."""
 
     detail: Annotated[
         str, Field(description="What is wrong, for people.", examples=["Invalid resume_from_run_id"])
     ]
     missing_artifact_ids: NotRequired[
-        Annotated[list[str], Field(description="The artifacts that are not there, as they were asked for.")]
+        Annotated[list[str], Field(description="The missing artifacts, as the request named them.")]
     ]
 
 
 class StateRefusedOut(TypedDict):
-    """An artifact or a run that is not in a state which allows this."""
+    """An artifact or a run in a state that does not allow the request."""
 
     error: Annotated[str, Field(examples=["Run is already completed"])]
     missing_artifact_ids: NotRequired[
         Annotated[
-            list[str], Field(description="The files that the run does not have, as they were asked for.")
+            list[str], Field(description="The files that the run does not have, as the request named them.")
         ]
     ]
 
@@ -67,7 +67,7 @@ class UsageLimitOut(TypedDict):
         Field(description="What is wrong, for people.", examples=["This project is over its usage limit."]),
     ]
     is_pro: Annotated[bool, Field(description="Whether the project has a paid plan already.")]
-    limit_type: NotRequired[Annotated[LimitType, Field(description="Which limit it is, if that is known.")]]
+    limit_type: NotRequired[Annotated[LimitType, Field(description="The exceeded limit, if it is known.")]]
     reset_at: NotRequired[
-        Annotated[datetime, Field(description="When there may be another run, if that is known.")]
+        Annotated[datetime, Field(description="The time from which another run is allowed, if it is known.")]
     ]

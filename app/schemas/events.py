@@ -1,4 +1,4 @@
-"""Events as they are read: the query, and a page of the ledger."""
+"""The query for events, and a page of the ledger."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -14,13 +14,13 @@ _WORD = Text(max_length=2000, blank_is_absent=True)
 
 
 class EventQuery(QueryInput):
-    """Which events to read; an empty parameter counts as not given."""
+    """The filters of the event list; an empty parameter counts as not given."""
 
     after: Annotated[
         str | None,
         Text(max_length=64, blank_is_absent=True),
         Field(
-            description="`next_after` of an earlier answer: only what came later. Absent: from the oldest kept."
+            description="`next_after` of an earlier answer: only later events. Absent: from the oldest stored event."
         ),
     ] = None
     type: Annotated[
@@ -33,7 +33,7 @@ class EventQuery(QueryInput):
 
 
 class EventStreamQuery(QueryInput):
-    """What to follow."""
+    """The topics to follow, and the position to start from."""
 
     topics: Annotated[
         str | None,
@@ -46,7 +46,9 @@ class EventStreamQuery(QueryInput):
     last_event_id: Annotated[
         str | None,
         _WORD,
-        Field(description="The same as `Last-Event-ID`, where no header can be set. The header goes before."),
+        Field(
+            description="As `Last-Event-ID`, for clients that cannot set headers. The header has precedence."
+        ),
     ] = None
 
 
@@ -54,7 +56,7 @@ class EventOut(TypedDict):
     """One event."""
 
     id: Annotated[UUID, Field(description="The `webhook-id` of its deliveries.")]
-    seq: Annotated[int, Field(description="Its number in the ledger; no order of commits.")]
+    seq: Annotated[int, Field(description="Its number in the ledger, which is not the order of commits.")]
     type: Annotated[str, Field(examples=["run.completed"])]
     timestamp: datetime
     data: Annotated[
@@ -70,13 +72,15 @@ class EventPage(TypedDict):
     next_after: Annotated[
         str,
         Field(
-            description="Opaque; give it as `after` to go on. Never null.",
+            description="Opaque; send it as `after` to continue. Never null.",
             examples=["AAAAAAAAA7oAAAAAAAAAKg"],
         ),
     ]
     truncated: Annotated[
         bool,
-        Field(description="Whether events after `after` were already removed: read the tasks themselves."),
+        Field(
+            description="Whether events after `after` were deleted already: then read the tasks themselves."
+        ),
     ]
 
 

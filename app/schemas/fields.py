@@ -1,4 +1,4 @@
-"""Lenient input fields with the habits and the words that clients of the API rely on (contract 2.4, 2.5).
+"""Lenient input fields, with the conversions and error texts that clients of the API rely on (contract 2.4, 2.5).
 
 Each class is metadata for `Annotated`, holds the rules of one field, and fails with a contract code and text:
 
@@ -24,7 +24,7 @@ JsonSchema = dict[str, Any]
 
 _TRUE_WORDS = frozenset({"t", "y", "yes", "true", "on", "1"})
 _FALSE_WORDS = frozenset({"f", "n", "no", "false", "off", "0"})
-# More digits than any column holds, so that huge numbers are out of range and not malformed.
+# More digits than any column can hold, so that huge numbers are reported as out of range, not as malformed.
 _INTEGER = re.compile(r"\s*([+-]?[0-9]{1,1000})(?:\.0*)?\s*", re.ASCII)
 _UUID = re.compile(
     r"(?:urn:uuid:)?\{?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})\}?",
@@ -34,13 +34,13 @@ _ECHO_LIMIT = 200
 
 
 def fail(code: str, text: str) -> PydanticCustomError:
-    """Return the error of a field: a contract code and its text."""
-    # The text goes through the context, since a template would read its braces.
+    """Return the error of a field with a code and a text of the contract."""
+    # The text is passed in the context, since Pydantic would interpret braces in a template.
     return PydanticCustomError(code, "{text}", {"text": text})
 
 
 def parse_integer(value: Any) -> int | None:
-    """Return the integer that `value` stands for ("5", 5.0, "5.0" are 5), or None."""
+    """Return `value` as an integer ("5", 5.0 and "5.0" are 5), or None."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -53,7 +53,7 @@ def parse_integer(value: Any) -> int | None:
 
 
 def parse_uuid(value: Any) -> UUID | None:
-    """Return the UUID that a text stands for, in any of its usual forms, or None."""
+    """Return `value` as a UUID, from any of the usual text forms, or None."""
     if isinstance(value, UUID):
         return value
     if isinstance(value, str) and (match := _UUID.fullmatch(value.strip())):
@@ -62,7 +62,7 @@ def parse_uuid(value: Any) -> UUID | None:
 
 
 def parse_timestamp(value: Any) -> datetime | None:
-    """Return the instant that an ISO 8601 text stands for, or None; without a zone it is UTC."""
+    """Return `value` as an instant, from an ISO 8601 text, or None; without a zone it is UTC."""
     try:
         moment = datetime.fromisoformat(value)
     except (TypeError, ValueError):
@@ -70,7 +70,7 @@ def parse_timestamp(value: Any) -> datetime | None:
     try:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except OverflowError:
-        # At the end of the calendar, in a zone beyond it.
+        # In UTC the instant is beyond the calendar.
         return None
 
 
@@ -98,11 +98,11 @@ class Field(ABC):
 
     @abstractmethod
     def parse(self, value: Any) -> Any:
-        """Return the value that the input stands for, or raise `fail(...)`."""
+        """Return the value of the input, or raise `fail(...)`."""
 
     @abstractmethod
     def json_schema(self) -> JsonSchema:
-        """Return what OpenAPI says of a value that is not null."""
+        """Return the JSON Schema of a value that is not null."""
 
     def _validate(self, value: Any) -> Any:
         if value is None:
@@ -126,7 +126,7 @@ class Field(ABC):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text(Field):
-    """A string, trimmed; numbers are turned into strings. `check` may refuse it or return it changed."""
+    """A trimmed string; numbers are converted to strings. `check` may refuse the string or return it changed."""
 
     max_length: int | None = None
     blank: bool = False
@@ -149,7 +149,7 @@ class Text(Field):
             raise fail("null_characters_not_allowed", "Null characters are not allowed.")
         if self.check is not None:
             text = self.check(text)
-            # Letters may become several: "İ" is two in lower case.
+            # Lower case may be longer: "İ" becomes two characters.
             self._require_length(text)
         return text
 
@@ -169,7 +169,7 @@ class Text(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Boolean(Field):
-    """A boolean, or one of the words and numbers that stand for one."""
+    """A boolean, or a word or number that stands for one."""
 
     @override
     def parse(self, value: Any) -> bool:
@@ -235,7 +235,7 @@ class Timestamp(Field):
 
     @override
     def parse(self, value: Any) -> datetime:
-        # A plus sign that a client forgot to encode arrives as a blank.
+        # A plus sign that a client did not encode arrives as a blank.
         moment = parse_timestamp(value.strip().replace(" ", "+") if isinstance(value, str) else value)
         if moment is None:
             raise fail("invalid_input", "Datetime has wrong format.")
@@ -266,7 +266,7 @@ class Choice(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenChoice(Field):
-    """A member of a vocabulary that operators extend. Whether it is one is for a service to say."""
+    """A member of a vocabulary that operators extend; a service checks that the member exists."""
 
     max_length: int
 
@@ -284,7 +284,7 @@ class OpenChoice(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignKey(Field):
-    """The integer key of another row; "" is null. Whether the row exists is for a service to say."""
+    """The integer key of another row; "" is null. A service checks that the row exists."""
 
     @override
     def parse(self, value: Any) -> int | None:
@@ -322,7 +322,7 @@ class ForeignUuid(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Json(Field):
-    """Any JSON value that the database can keep."""
+    """Any JSON value that the database can store."""
 
     @override
     def parse(self, value: Any) -> Any:
@@ -352,7 +352,7 @@ class JsonObject(Json):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Items:
-    """A list; each item is validated by the field that stands in the list's own annotation."""
+    """A list; each item is validated by the field in the list's annotation."""
 
     max_length: int
     empty: bool = True

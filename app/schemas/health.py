@@ -1,4 +1,4 @@
-"""How the service speaks of its own health, for those who operate it."""
+"""Bodies about the health of the service, for its operators."""
 
 from typing import Annotated, Literal
 
@@ -13,11 +13,11 @@ class LivenessOut(TypedDict):
 
 
 class ReadinessOut(TypedDict):
-    """Whether each part that the service depends on is ready: "ok", or what is wrong with it."""
+    """The readiness of each server that the service depends on: "ok", or the problem."""
 
     status: Literal["ok", "unavailable"]
     database: Annotated[
-        str, Field(description="PostgreSQL, and whether its schema is that of this release.", examples=["ok"])
+        str, Field(description="PostgreSQL, with the schema of this release.", examples=["ok"])
     ]
     redis: Annotated[str, Field(description="Redis or Valkey.", examples=["ok"])]
     object_store: Annotated[str, Field(description="The S3 bucket.", examples=["ok"])]

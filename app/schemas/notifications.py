@@ -1,4 +1,4 @@
-"""Notifications: what was decided about each push, what people want to hear of, and the test push."""
+"""Notifications: the decisions about each push, the preferences of people, and the test push."""
 
 from datetime import datetime
 from typing import Annotated
@@ -14,29 +14,29 @@ from app.schemas.quiet_hours import QuietHours, QuietHoursField
 
 
 class WatchedBy(TypedDict):
-    """The presence for which a push waits."""
+    """The presence that defers a push."""
 
     device: Annotated[UUID, Field(description="The device that showed the task.")]
     seconds_ago: Annotated[float, Field(description="How old its last beat was at that moment.")]
 
 
 class DecisionOut(TypedDict):
-    """One decision of several about a push."""
+    """One of the decisions about a push."""
 
-    decision: Annotated[NotificationDecision, Field(description="What was decided.")]
-    reason: Annotated[str | None, Field(description="Why.", examples=["presence"])]
-    at: Annotated[datetime, Field(description="When.")]
+    decision: Annotated[NotificationDecision, Field(description="The decision.")]
+    reason: Annotated[str | None, Field(description="Its reason.", examples=["presence"])]
+    at: Annotated[datetime, Field(description="Its time.")]
 
 
 class NotificationOut(TypedDict):
-    """One event and one device: what was decided, why, and what became of it."""
+    """The decision about one event and one device, with its reason and its result."""
 
     id: Annotated[UUID, Field(description="Id of this decision.")]
     run: Annotated[UUID | None, Field(description="The run it is about; null for a test push.")]
-    kind: Annotated[NotificationKind, Field(description="What it is about.")]
+    kind: Annotated[NotificationKind, Field(description="The kind of event that it reports.")]
     body: Annotated[str, Field(description="Its text.", examples=['"Say hello" finished'])]
     device: Annotated[UUID | None, Field(description="The device; null where no device was reached.")]
-    platform: Annotated[Platform | None, Field(description="What kind of device it is.")]
+    platform: Annotated[Platform | None, Field(description="The platform of the device.")]
     decision: Annotated[
         NotificationDecision,
         Field(
@@ -51,26 +51,26 @@ class NotificationOut(TypedDict):
     reason: Annotated[
         str | None,
         Field(
-            description="Why: a word such as `presence`, `answer_grace`, `cooldown`, `snoozed`, `seen`, `answered`, "
+            description="The reason, such as `presence`, `answer_grace`, `cooldown`, `snoozed`, `seen`, `answered`, "
             "`DeviceNotRegistered`, `task_muted` or `kind_off`.",
             examples=["presence"],
         ),
     ]
-    watched_by: Annotated[WatchedBy | None, Field(description="The presence for which it waits.")]
+    watched_by: Annotated[WatchedBy | None, Field(description="The presence that defers it.")]
     attempts: Annotated[int, Field(description="How often it was sent.", examples=[0])]
     created_at: Annotated[datetime, Field(description="When it was decided.")]
-    next_attempt_at: Annotated[
-        datetime | None, Field(description="When it is sent (again).", examples=[None])
-    ]
+    next_attempt_at: Annotated[datetime | None, Field(description="When it is sent next.", examples=[None])]
     due_at: Annotated[
-        datetime | None, Field(description="The same: when it is decided again.", examples=[None])
+        datetime | None, Field(description="When it is decided again; the same time.", examples=[None])
     ]
     deferred_for: Annotated[
         float | None,
-        Field(description="For how many seconds it waited until it was let go.", examples=[65.0]),
+        Field(description="The seconds that it was deferred before it was sent.", examples=[65.0]),
     ]
-    sent_at: Annotated[datetime | None, Field(description="When the push service took it.", examples=[None])]
-    settled_at: Annotated[datetime | None, Field(description="When its end was known.")]
+    sent_at: Annotated[
+        datetime | None, Field(description="When the push service accepted it.", examples=[None])
+    ]
+    settled_at: Annotated[datetime | None, Field(description="When its final decision was known.")]
     history: Annotated[list[DecisionOut], Field(description="The decisions about it, oldest first.")]
 
 
@@ -84,7 +84,7 @@ class NotificationPage(TypedDict):
 
 
 class PushTestIn(Input):
-    """Which of the caller's devices is to get a test push."""
+    """The device of the caller that gets a test push."""
 
     device_id: Annotated[
         UUID | None, Uuid(), Field(description="Default: the caller's most recently seen device.")
@@ -92,19 +92,19 @@ class PushTestIn(Input):
 
 
 class PushTestOut(TypedDict):
-    """What the push service said of the test push."""
+    """The answer of the push service to the test push."""
 
     id: Annotated[UUID, Field(description="Id of its row among the notifications of the task.")]
     device: Annotated[UUID, Field(description="The device it went to.")]
-    platform: Annotated[Platform, Field(description="What kind of device it is.")]
+    platform: Annotated[Platform, Field(description="The platform of the device.")]
     decision: Annotated[
         NotificationDecision, Field(description="`sent`, `rejected` or `retrying`.", examples=["sent"])
     ]
-    reason: Annotated[str | None, Field(description="Why it was not sent.", examples=[None])]
+    reason: Annotated[str | None, Field(description="The reason if it was not sent.", examples=[None])]
     ticket: Annotated[
         str | None,
         Field(
-            description="The push service's ticket, where it gives one.",
+            description="The push service's ticket, if it returned one.",
             examples=["740dd1b2-0b1c-4b0a-8c1d-2f3e4a5b6c7d"],
         ),
     ]
@@ -119,18 +119,18 @@ _REMINDER = "After how many seconds a question that is still open is pushed once
 
 
 class QuietHoursOut(TypedDict):
-    """When the caller wants no pushes. What they hold back goes out as one message at their end."""
+    """Quiet hours: the hours without pushes. The held pushes are sent as one message at their end."""
 
     start: Annotated[str, Field(description="Time of day.", examples=["22:00"])]
     end: Annotated[
-        str, Field(description="Time of day; of the next day unless it is later.", examples=["07:00"])
+        str, Field(description="Time of day; on the next day unless later than `start`.", examples=["07:00"])
     ]
     timezone: Annotated[str, Field(description="IANA name of the zone.", examples=["Europe/Berlin"])]
-    days: Annotated[list[str], Field(description="Days on which they start: `mon` to `sun`.")]
+    days: Annotated[list[str], Field(description="Days on which the quiet hours start: `mon` to `sun`.")]
 
 
 class PreferencesIn(Input):
-    """Which pushes the caller wants, when, and what they say; what is not given stays."""
+    """Changes to the caller's preferences: kinds of pushes, their times and texts; absent fields keep their values."""
 
     completed: Annotated[bool, Boolean(), Field(description="A run is completed.")] = True
     failed: Annotated[bool, Boolean(), Field(description="A run failed.")] = True
@@ -151,7 +151,7 @@ class PreferencesIn(Input):
 
 
 class PreferencesOut(TypedDict):
-    """Which pushes the caller wants, when, and what they say."""
+    """The caller's preferences: kinds of pushes, their times and texts."""
 
     completed: Annotated[bool, Field(description="A run is completed.")]
     failed: Annotated[bool, Field(description="A run failed.")]

@@ -1,4 +1,4 @@
-"""Push tokens (contract 6.5) and presence (5.6, 5.7): bodies that register devices and report what they show."""
+"""Push tokens (contract 6.5) and presence (5.6, 5.7): bodies that register devices and report the shown tasks."""
 
 from datetime import datetime
 from typing import Annotated
@@ -11,10 +11,10 @@ from app.enums import Platform
 from app.schemas.base import Input, QueryInput
 from app.schemas.fields import Boolean, Choice, Integer, Items, Text, Uuid
 
-# Room for a browser's subscription; services/notifications/devices.py holds the other platforms to the contract's 512.
+# Enough for a browser's subscription; services/notifications/devices.py limits the other platforms to 512 (contract).
 MAX_WEB_TOKEN_LENGTH = 4096
 
-# Of a `bigint`.
+# The greatest `bigint`.
 MAX_SEQ = 2**63 - 1
 
 _WHICH = "Id of the device, as its registration answered it."
@@ -22,7 +22,7 @@ _TOKEN = Text(max_length=MAX_WEB_TOKEN_LENGTH)
 
 
 class PushTokenIn(Input):
-    """A device that wants pushes."""
+    """A device that is to get pushes."""
 
     token: Annotated[
         str,
@@ -31,19 +31,19 @@ class PushTokenIn(Input):
             description="Expo's push token, at most 512 characters; for `web`, the browser's subscription as JSON."
         ),
     ]
-    platform: Annotated[Platform, Choice(of=Platform), Field(description="What kind of device it is.")]
+    platform: Annotated[Platform, Choice(of=Platform), Field(description="The platform of the device.")]
     channels: Annotated[
         list[Annotated[str, Text(max_length=64)]],
         Items(max_length=20),
         Field(
-            description="The channels that the Android app has created, such as `questions` and `results`: pushes name one "
-            "only if the app has it, since a channel that it does not know would hide them."
+            description="The channels that the Android app has created, such as `questions` and `results`. A push "
+            "names a channel only if the app has it, since Android hides pushes of an unknown channel."
         ),
     ] = []  # noqa: RUF012 - a default of pydantic, which copies it
 
 
 class UnregisterIn(Input):
-    """A device that wants no more pushes."""
+    """A device that is to get no more pushes."""
 
     token: Annotated[str, _TOKEN, Field(description="The token it was registered with.")]
 
@@ -52,7 +52,7 @@ class DeviceOut(TypedDict):
     """A registered device. Its token is never shown."""
 
     id: Annotated[UUID, Field(description="The `device_id` of presence.")]
-    platform: Annotated[Platform, Field(description="What kind of device it is.")]
+    platform: Annotated[Platform, Field(description="The platform of the device.")]
     created_at: Annotated[datetime, Field(description="When this user first registered it.")]
     last_seen_at: Annotated[datetime, Field(description="When it was last registered.")]
 
@@ -64,7 +64,7 @@ class DeviceList(TypedDict):
 
 
 class VapidPublicKeyOut(TypedDict):
-    """What a browser needs to subscribe to web push."""
+    """The key by which a browser subscribes to web push."""
 
     public_key: Annotated[
         str,
@@ -95,12 +95,12 @@ class PresenceIn(Input):
 
 
 class PresenceLeaveIn(Input):
-    """A device that shows the task no longer."""
+    """A device that does not show the task any more."""
 
     device_id: Annotated[UUID | None, Uuid(), Field(description=_WHICH)] = None
 
 
 class PresenceLeaveQuery(QueryInput):
-    """The same for clients that cannot send a body with DELETE."""
+    """The device that does not show the task any more, for clients that cannot send a body with DELETE."""
 
-    device_id: Annotated[UUID | None, Uuid(), Field(description=_WHICH + " The body goes before.")] = None
+    device_id: Annotated[UUID | None, Uuid(), Field(description=_WHICH + " The body has precedence.")] = None

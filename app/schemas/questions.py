@@ -1,4 +1,4 @@
-"""Questions of agents: how they are shown, and the bodies that answer and snooze them (contract 15)."""
+"""Questions of agents: their shown form, and the bodies that answer and snooze them (contract 15)."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal, NotRequired, Self
@@ -33,12 +33,12 @@ _AMBIGUOUS = fail("invalid_input", "Give exactly one of option_id, action and te
 
 
 class InboxQuery(QueryInput):
-    """Which questions an inbox shows."""
+    """The filters of an inbox."""
 
     status: Annotated[
         InboxStatus,
         Choice(of=InboxStatus),
-        Field(description="`open`: those that wait for an answer; `all`: closed ones too."),
+        Field(description="`open`: questions that wait for an answer; `all`: closed questions too."),
     ] = InboxStatus.OPEN
     kind: Annotated[
         QuestionKind | None, Choice(of=QuestionKind), Field(description="Only questions of this kind.")
@@ -51,19 +51,21 @@ class InboxQuery(QueryInput):
 
 
 class InboxStreamQuery(QueryInput):
-    """From where on an inbox is followed."""
+    """The position from which an inbox is followed."""
 
     last_event_id: Annotated[
         str | None,
         Text(max_length=2000, blank_is_absent=True),
-        Field(description="The same as `Last-Event-ID`, where no header can be set. The header goes before."),
+        Field(
+            description="As `Last-Event-ID`, for clients that cannot set headers. The header has precedence."
+        ),
     ] = None
 
 
 class QuestionOption(TypedDict):
     """A choice that the agent offers."""
 
-    id: Annotated[str, Field(description="What an answer names.", examples=["allow"])]
+    id: Annotated[str, Field(description="The `option_id` of an answer.", examples=["allow"])]
     name: Annotated[str, Field(description="The agent's words.", examples=["Allow once"])]
     kind: Annotated[
         str,
@@ -91,17 +93,17 @@ class QuestionRun(TypedDict):
 
 
 class Winner(TypedDict):
-    """The answer that a question has; null where it has none."""
+    """The answer of a question; null if it has no answer."""
 
     answer: Annotated[
         dict[str, Any] | None,
         Field(
-            description="What was answered: `option_id`, `action`, or `text`.",
+            description="The answer: `option_id`, `action`, or `text`.",
             examples=[{"option_id": "allow"}],
         ),
     ]
     answered_by: UserBasic | None
-    answered_via: Annotated[AnswerVia | None, Field(description="By which way the answer came.")]
+    answered_via: Annotated[AnswerVia | None, Field(description="The way by which the answer came.")]
     answered_at: datetime | None
 
 
@@ -112,8 +114,8 @@ class QuestionOut(Winner):
     kind: Annotated[
         QuestionKind,
         Field(
-            description="`permission`: may the agent do this; `form`: fields to fill in; `url`: a page to open; "
-            "`message`: the agent is done, and waits for what you say next."
+            description="`permission`: the agent asks to do this; `form`: fields to fill in; `url`: a page to open; "
+            "`message`: the agent's turn is over, and it waits for your next message."
         ),
     ]
     status: Annotated[
@@ -122,19 +124,19 @@ class QuestionOut(Winner):
             description="`expired`: no answer came in time; `withdrawn`: the agent does not wait any more."
         ),
     ]
-    urgency: Annotated[Urgency, Field(description="How loudly people are notified.")]
+    urgency: Annotated[Urgency, Field(description="The loudness of its notifications.")]
     risk: Annotated[
-        QuestionRisk, Field(description="What an answer may cost, by the tool and the rules of the service.")
+        QuestionRisk, Field(description="The risk of an answer, by the tool and the rules of the service.")
     ]
     digest: Annotated[
         str,
         Field(
-            description="SHA-256 of what is asked, in hexadecimal digits. Give it with the answer.",
+            description="SHA-256 of the question's content, in hexadecimal digits. Send it with the answer.",
             examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
         ),
     ]
     title: Annotated[str, Field(examples=["Run `make deploy`"])]
-    detail: Annotated[str, Field(description="What the agent would do; shortened.", examples=["make deploy"])]
+    detail: Annotated[str, Field(description="The requested action, shortened.", examples=["make deploy"])]
     options: Annotated[list[QuestionOption], Field(description="The choices of a `permission`.")]
     schema: Annotated[
         dict[str, Any] | None,
@@ -148,38 +150,42 @@ class QuestionOut(Winner):
     run: QuestionRun
     project_id: int
     opened_at: datetime
-    expires_at: Annotated[datetime | None, Field(description="When it counts as refused.")]
+    expires_at: Annotated[datetime | None, Field(description="The time from which it counts as refused.")]
     snoozed_until: Annotated[
-        datetime | None, Field(description="Until when the caller gets no notices of it.", examples=[None])
+        datetime | None,
+        Field(description="The time until which the caller gets no notices.", examples=[None]),
     ]
-    allowed_actions: Annotated[list[QuestionAction], Field(description="What the caller may do now.")]
+    allowed_actions: Annotated[
+        list[QuestionAction], Field(description="The actions the caller may take now.")
+    ]
     url: Annotated[
-        str, Field(description="Where people see the task.", examples=["/api/projects/1/tasks/019ca8a0/"])
+        str,
+        Field(description="Address of the task for people.", examples=["/api/projects/1/tasks/019ca8a0/"]),
     ]
 
 
 class InboxPage(TypedDict):
     """A page of questions, the most urgent first, then the oldest."""
 
-    count: Annotated[int, Field(description="How many match.")]
+    count: Annotated[int, Field(description="The number of matching questions.")]
     next: PageLink
     previous: PageLink
     results: list[QuestionOut]
     open_count: Annotated[
         int,
         Field(
-            description="The caller's open questions over all projects, whatever the filter, without messages."
+            description="The number of the caller's open questions over all projects, unfiltered, without messages."
         ),
     ]
 
 
 class ActionIn(Input):
-    """An answer by an action token; one that names an option needs nothing."""
+    """An answer by an action token; empty for a token that names an option."""
 
     digest: Annotated[
         str | None,
         Text(max_length=_DIGEST, null=True),
-        Field(description="The question's, as it was shown; another one is refused."),
+        Field(description="The digest of the question that was shown; a different one is refused."),
     ] = None
     option_id: Annotated[
         str | None, Text(max_length=_MAX_OPTION, null=True), Field(description="Answers a `permission`.")
@@ -187,7 +193,9 @@ class ActionIn(Input):
     action: Annotated[
         FormAction | None,
         Choice(of=FormAction, null=True),
-        Field(description="Answers a `form` or a `url`; `cancel` ends what the agent was about to do."),
+        Field(
+            description="Answers a `form` or a `url`; `cancel` also ends the action that the agent asked for."
+        ),
     ] = None
     content: Annotated[
         dict[str, Any] | None,
@@ -215,7 +223,7 @@ class ActionIn(Input):
 
     @property
     def given_ways(self) -> int:
-        """How many of the ways to answer are used."""
+        """The number of answer fields that are set."""
         return sum(way is not None for way in (self.option_id, self.action, self.text))
 
 
@@ -230,12 +238,12 @@ class AnswerIn(ActionIn):
 
 
 class AnsweredOut(Winner):
-    """The answer that a question has."""
+    """The answer of a question, and its delivery to the agent."""
 
     status: Literal["answered"]
     delivery: Annotated[
         CommandStatus,
-        Field(description="How far the answer is on its way to the agent; `dropped`: the agent ended first."),
+        Field(description="The progress of the answer to the agent; `dropped`: the agent ended first."),
     ]
     repeated: NotRequired[
         Annotated[bool, Field(description="True if the question had this answer already.", examples=[True])]
@@ -243,7 +251,7 @@ class AnsweredOut(Winner):
 
 
 class SnoozeIn(Input):
-    """How long the caller wants no notices of a question: one of the two."""
+    """The time without notices of a question: exactly one of the two fields."""
 
     until: Annotated[datetime | None, Timestamp(null=True), Field(description="At most 24 hours ahead.")] = (
         None
@@ -251,7 +259,7 @@ class SnoozeIn(Input):
     seconds: Annotated[
         int | None,
         Integer(minimum=1, maximum=MAX_SNOOZE_SECONDS, null=True),
-        Field(description="From now on."),
+        Field(description="Seconds from now."),
     ] = None
 
     @model_validator(mode="after")

@@ -18,7 +18,7 @@ _TIME = "%H:%M"
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
-    """A daily span; one that does not end later than it starts passes midnight. `days` are those of its start."""
+    """A daily span; it passes midnight unless `end` is later than `start`. `days` are the days of its start."""
 
     start: time
     end: time
@@ -36,7 +36,7 @@ class QuietHours:
         )
 
     def as_stored(self) -> dict[str, Any]:
-        """Return the value of its column, which is what the API shows too."""
+        """Return the form that the column stores and the API shows."""
         return {
             "start": f"{self.start:%H:%M}",
             "end": f"{self.end:%H:%M}",
@@ -45,13 +45,13 @@ class QuietHours:
         }
 
     def end_at(self, now: datetime) -> datetime | None:
-        """Return when the quiet hours end that `now` lies in; None outside of them."""
+        """Return the end of the quiet hours that contain `now`; None outside quiet hours."""
         today = now.astimezone(ZoneInfo(self.timezone)).date()
         ends = (self._end_of(day, now) for day in (today - _DAY, today))
         return max((end for end in ends if end is not None), default=None)
 
     def _end_of(self, day: date, now: datetime) -> datetime | None:
-        """Return the end of the hours that start on a day, if `now` lies in them."""
+        """Return the end of the quiet hours that start on `day`, if they contain `now`."""
         if DAYS[day.weekday()] not in self.days:
             return None
         end = self._instant(day + _DAY if self.end <= self.start else day, self.end)
@@ -60,7 +60,8 @@ class QuietHours:
     def _instant(self, day: date, wall: time) -> datetime:
         """Return the instant of a time of day.
 
-        At a change of the clock as in RFC 5545: of two the first; one that is left out by the offset before the change.
+        At a change of the clock as in RFC 5545: the first of two equal times; the offset before the change for a
+        skipped time.
         """
         return datetime.combine(day, wall, ZoneInfo(self.timezone)).astimezone(UTC)
 
@@ -113,7 +114,7 @@ def _time(value: dict[str, Any], name: str) -> time:
 def _zone(name: Any) -> str:
     try:
         return ZoneInfo(name).key
-    # What is no name of a zone may be a path, of which zoneinfo says more.
+    # Zoneinfo reads an unknown name as a path, so other errors are possible too.
     except (ZoneInfoNotFoundError, ValueError, TypeError, OSError, AttributeError):
         raise fail(
             "invalid_input", "`timezone` must be the IANA name of a zone, such as Europe/Berlin."

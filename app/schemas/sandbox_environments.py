@@ -1,7 +1,7 @@
-"""Sandbox environments: the bodies that write them, and how they are shown.
+"""Sandbox environments: the bodies that write them, and their shown form.
 
-Names and shape are those of the reference's own `sandbox_environments`, which the contract's
-`sandbox_environment_id` (5.8) points to.
+Names and shape follow the reference's own `sandbox_environments`, to which the contract's
+`sandbox_environment_id` (5.8) refers.
 """
 
 import re
@@ -22,18 +22,18 @@ _MAX_DOMAINS = 200
 _MAX_REPOSITORIES = 100
 _MAX_VARIABLES = 100
 _MAX_NAME = 128
-# In bytes. The kernel takes up to 128 KiB in one variable, and what a process starts with must all fit its stack.
+# In bytes. The kernel accepts up to 128 KiB in one variable, and all variables of a process must fit its stack.
 _MAX_VALUE = 32 * 1024
 _MAX_VALUES = 256 * 1024
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-# The last label starts with a letter, so that no address passes for a name, however it is written.
+# The last label starts with a letter, so that an IP address in any notation is not accepted as a name.
 _DOMAIN = re.compile(rf"(?:\*\.)?(?:{_LABEL}\.)+[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])?", re.ASCII)
 
 
 def _check_domain(text: str) -> str:
-    """Return a host name, or `*.` and one, in the form that it is compared in."""
+    """Return a host name, optionally after `*.`, in the form used for comparison."""
     wildcard, name = ("*.", text[2:]) if text.startswith("*.") else ("", text)
     try:
         domain = wildcard + name.lower().removesuffix(".").encode("idna").decode("ascii")
@@ -92,25 +92,25 @@ class _Variables(JsonObject):
 
 
 _NAME = Text(max_length=255)
-_NAMED = Field(description="What people know it by.", examples=["Web app"])
+_NAMED = Field(description="Name for people.", examples=["Web app"])
 
 
 class _Fields(Input):
-    """What may be written, all of it optional."""
+    """The writable fields, all optional."""
 
     network_access_level: Annotated[
         NetworkAccessLevel,
         Choice(of=NetworkAccessLevel),
         Field(
-            description="What agents reach: `none`; `model-only`, the host of their model; `trusted`, package "
-            "registries, code hosts and `allowed_domains`; `custom`, `allowed_domains`; `full`. The operator "
-            "may allow less. A new environment has `trusted`."
+            description="The hosts that agents can reach. `none`: no host; `model-only`: the host of their model; "
+            "`trusted`: package registries, code hosts and `allowed_domains`; `custom`: `allowed_domains`; `full`: "
+            "all hosts. The operator may allow less. A new environment has `trusted`."
         ),
     ] = NetworkAccessLevel.TRUSTED
     allowed_domains: Annotated[
         list[Annotated[str, Text(max_length=255, check=_check_domain)]],
         Items(max_length=_MAX_DOMAINS),
-        Field(description="Host names; `*.example.com` stands for all below example.com, without itself."),
+        Field(description="Host names; `*.example.com` matches all names below example.com, but not itself."),
     ] = []  # noqa: RUF012 - pydantic copies defaults
     include_default_domains: Annotated[
         bool, Boolean(), Field(description="Whether `custom` has the default domains of `trusted` too.")
@@ -124,14 +124,16 @@ class _Fields(Input):
         dict[str, str],
         _Variables(),
         Field(
-            description="Variables that the agent gets, by name. Kept encrypted and never shown; given in an update, "
-            "they replace all that were there."
+            description="Environment variables of the agent, by name. Stored encrypted and never shown; in an update "
+            "they replace all existing variables."
         ),
     ] = {}  # noqa: RUF012 - likewise
     private: Annotated[
         bool,
         Boolean(),
-        Field(description="Whether it is the creator's alone, as a new one is, or the project's."),
+        Field(
+            description="Whether only its creator can use it (the default of a new one), or the whole project."
+        ),
     ] = True
 
 
@@ -142,7 +144,7 @@ class SandboxEnvironmentIn(_Fields):
 
 
 class SandboxEnvironmentUpdateIn(_Fields):
-    """Changes to a sandbox environment: the given fields and no others."""
+    """Changes to a sandbox environment; absent fields keep their values."""
 
     name: Annotated[str | None, _NAME, _NAMED] = None
 
@@ -151,9 +153,9 @@ class SandboxEnvironmentOut(TypedDict):
     """A sandbox environment, without the values of its variables."""
 
     id: UUID
-    name: Annotated[str, Field(description="What people know it by.", examples=["Web app"])]
+    name: Annotated[str, Field(description="Name for people.", examples=["Web app"])]
     network_access_level: Annotated[
-        NetworkAccessLevel, Field(description="What agents reach.", examples=["custom"])
+        NetworkAccessLevel, Field(description="The hosts that agents can reach.", examples=["custom"])
     ]
     allowed_domains: Annotated[
         list[str], Field(description="Host names of its own.", examples=[["registry.npmjs.org"]])
@@ -168,14 +170,14 @@ class SandboxEnvironmentOut(TypedDict):
     environment_variable_keys: Annotated[
         list[str], Field(description="Names of its variables, sorted.", examples=[["STAGING_TOKEN"]])
     ]
-    private: Annotated[bool, Field(description="Whether it is the creator's alone.", examples=[False])]
+    private: Annotated[bool, Field(description="Whether only its creator can use it.", examples=[False])]
     internal: Annotated[
-        bool, Field(description="Always false: the service makes none for itself.", examples=[False])
+        bool, Field(description="Always false: the service creates no environments itself.", examples=[False])
     ]
     effective_domains: Annotated[
         list[str],
         Field(
-            description="Host names that agents reach beside their model; empty for `full`, which reaches all.",
+            description="Host names that agents can reach beside their model; empty for `full`: all hosts.",
             examples=[["registry.npmjs.org"]],
         ),
     ]
@@ -187,7 +189,7 @@ class SandboxEnvironmentOut(TypedDict):
 class SandboxEnvironmentPage(TypedDict):
     """A page of sandbox environments."""
 
-    count: Annotated[int, Field(description="How many the caller sees.")]
+    count: Annotated[int, Field(description="The number of environments that the caller can see.")]
     next: PageLink
     previous: PageLink
     results: list[SandboxEnvironmentOut]

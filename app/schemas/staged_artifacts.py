@@ -1,4 +1,4 @@
-"""Files on their way in: what is asked for, prepared and finalised, before a run and on one (contract 5.9, 6.1)."""
+"""Uploads of files: requested, prepared and finalised, before a run or on a run (contract 5.9, 6.1)."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -17,23 +17,23 @@ MAX_BYTES = 30 * 1024 * 1024
 Name = Annotated[
     str,
     Text(max_length=255),
-    Field(description="File name; what stands before its last `/` is dropped.", examples=["screenshot.png"]),
+    Field(description="File name; everything up to its last `/` is dropped.", examples=["screenshot.png"]),
 ]
-Type = Annotated[ArtifactType, Choice(of=ArtifactType), Field(description="What the file is to the run.")]
+Type = Annotated[ArtifactType, Choice(of=ArtifactType), Field(description="The role of the file in the run.")]
 Source = Annotated[
-    str, Text(max_length=64, blank=True), Field(description="Where it comes from, for people.")
+    str, Text(max_length=64, blank=True), Field(description="The origin of the file, for people.")
 ]
 ContentType = Annotated[
     str | None,
     Text(max_length=255, blank_is_absent=True),
     Field(description="Media type of the file.", examples=["image/png"]),
 ]
-StoragePath = Annotated[str, Text(max_length=500), Field(description="As the prepared artifact named it.")]
+StoragePath = Annotated[str, Text(max_length=500), Field(description="The path of the prepared artifact.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtifactItems(Items):
-    """The list of artifacts of a body, with its own words for an empty one (contract 5.9)."""
+    """The list of artifacts of a body, with its own error text for an empty list (contract 5.9)."""
 
     max_length: int = _MAX_ITEMS
     empty: bool = False
@@ -43,7 +43,7 @@ class ArtifactItems(Items):
         if value == []:
             raise PydanticCustomError("invalid_input", "At least one artifact is required")
         if value is not None and not isinstance(value, list):
-            # A list of objects speaks of itself as of a field below (contract 2.4).
+            # A list of objects reports its own error as the error of a nested field (contract 2.4).
             raise PydanticCustomError(
                 "not_a_list",
                 'Expected a list of items but got type "{received}".',
@@ -59,8 +59,8 @@ class ArtifactOut(TypedDict):
         str, Field(description="32 hexadecimal digits.", examples=["4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d"])
     ]
     name: Annotated[str, Field(description="Name of the file.", examples=["changes.patch"])]
-    type: Annotated[str, Field(description="What it is to the run.", examples=["output"])]
-    source: Annotated[str, Field(description="Where it comes from; may be empty.", examples=["agent"])]
+    type: Annotated[str, Field(description="Its role in the run.", examples=["output"])]
+    source: Annotated[str, Field(description="Its origin; may be empty.", examples=["agent"])]
     size: Annotated[int, Field(description="Bytes.", examples=[213])]
     content_type: Annotated[str, Field(description="Media type; may be empty.", examples=["text/x-patch"])]
     storage_path: Annotated[
@@ -87,7 +87,7 @@ class PrepareItem(Input):
     type: Type
     source: Source = ""
     size: Annotated[
-        int, Integer(minimum=1, maximum=MAX_BYTES), Field(description="Bytes; the form takes no more.")
+        int, Integer(minimum=1, maximum=MAX_BYTES), Field(description="Bytes; the form accepts no more.")
     ]
     content_type: ContentType = None
 
@@ -96,14 +96,14 @@ class PrepareIn(Input):
     """Files to get upload forms for."""
 
     artifacts: Annotated[
-        list[PrepareItem], ArtifactItems(), Field(description="What to upload, in the order of the answer.")
+        list[PrepareItem], ArtifactItems(), Field(description="Files to upload, in the order of the answer.")
     ]
 
 
 class FinalizeItem(Input):
-    """A file that was uploaded by its form."""
+    """A file that was uploaded with its form."""
 
-    id: Annotated[str, Text(max_length=128), Field(description="As the prepared artifact named it.")]
+    id: Annotated[str, Text(max_length=128), Field(description="The id of the prepared artifact.")]
     name: Name
     type: Type
     source: Source = ""
@@ -112,10 +112,12 @@ class FinalizeItem(Input):
 
 
 class FinalizeIn(Input):
-    """Files that were uploaded; all of them are taken, or none."""
+    """Files that were uploaded; all of them are accepted, or none."""
 
     artifacts: Annotated[
-        list[FinalizeItem], ArtifactItems(), Field(description="What was uploaded; all of it or nothing.")
+        list[FinalizeItem],
+        ArtifactItems(),
+        Field(description="The uploaded files; all are accepted, or none."),
     ]
 
 
@@ -125,7 +127,7 @@ class PresignedPost(TypedDict):
     url: Annotated[
         str,
         Field(
-            description="Where to POST the form, as multipart/form-data.",
+            description="URL to POST the form to, as multipart/form-data.",
             examples=["https://storage.example.com/taskbeacon"],
         ),
     ]

@@ -1,4 +1,4 @@
-"""Tasks: the bodies that write them, the query that lists them, and how they are shown (contract 3.1, 5, 6)."""
+"""Tasks: the bodies that write them, the query that lists them, and their shown form (contract 3.1, 5, 6)."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -29,7 +29,7 @@ _MAX_SUMMARIES = 5000
 
 
 class Archived(StrEnum):
-    """Which tasks a list holds with regard to archiving."""
+    """The tasks of a list by their archiving: archived, not archived, or all."""
 
     NO = "false"
     ONLY = "true"
@@ -57,12 +57,14 @@ class _Origin(Choice):
 
 
 class TaskIn(Input):
-    """A task as it is written. Every field is optional; an update changes only the fields that are given."""
+    """The writable fields of a task. Every field is optional; an update changes only the given fields."""
 
     title: Annotated[
         str,
         Text(max_length=255, blank=True),
-        Field(description="Made from the description when absent or empty.", examples=["Fix the login page"]),
+        Field(
+            description="Derived from the description when absent or empty.", examples=["Fix the login page"]
+        ),
     ] = ""
     title_manually_set: Annotated[
         bool,
@@ -73,7 +75,7 @@ class TaskIn(Input):
         str,
         Text(blank=True),
         Field(
-            description="What the agent is asked to do.",
+            description="The instructions for the agent.",
             examples=["Say hello:\n\n```file path=hello.txt\nHello\n```"],
         ),
     ] = ""
@@ -81,7 +83,8 @@ class TaskIn(Input):
         OriginProduct,
         _Origin(of=OriginProduct),
         Field(
-            description="What the task came from; decides who sees it. Fixed at creation. Default: `user_created`."
+            description="The product that the task came from; it decides who can see the task. Fixed at creation. "
+            "Default: `user_created`."
         ),
     ] = OriginProduct.USER_CREATED
     repository: Annotated[
@@ -111,13 +114,11 @@ class TaskIn(Input):
         Any, Json(null=True), Field(description="JSON Schema that the output of every run must satisfy.")
     ] = None
     internal: Annotated[bool, Boolean(), Field(description="Hidden from lists.")] = False
-    archived: Annotated[bool, Boolean(), Field(description="Put away; lists leave it out by default.")] = (
-        False
-    )
+    archived: Annotated[bool, Boolean(), Field(description="Archived; lists omit it by default.")] = False
     ci_prompt: Annotated[
         str | None,
         Text(blank=True, null=True),
-        Field(description="What the agent is asked to do when the checks of its branch fail."),
+        Field(description="The instructions for the agent when the checks of its branch fail."),
     ] = None
 
 
@@ -125,7 +126,7 @@ _WORD = Text(blank_is_absent=True, null=True)
 
 
 class TaskListQuery(QueryInput):
-    """The filters of the task list; they all apply at once. An empty parameter counts as not given."""
+    """The filters of the task list, which all apply together. An empty parameter counts as not given."""
 
     archived: Annotated[
         Archived, Choice(of=Archived), Field(description="`true`: only archived ones, `all`: both.")
@@ -137,7 +138,7 @@ class TaskListQuery(QueryInput):
     organization: Annotated[
         str | None, _WORD, Field(description="Owner part of the repository, any case.")
     ] = None
-    origin_product: Annotated[str | None, _WORD, Field(description="What the task came from.")] = None
+    origin_product: Annotated[str | None, _WORD, Field(description="Product the task came from.")] = None
     repository: Annotated[
         str | None, _WORD, Field(description="`organization/repository`, or the name alone; any case.")
     ] = None
@@ -153,7 +154,7 @@ class TaskListQuery(QueryInput):
 
 
 class TaskOut(TypedDict):
-    """A task: exactly these keys, all always there."""
+    """A task: always exactly these keys."""
 
     id: UUID
     task_number: Annotated[
@@ -165,12 +166,12 @@ class TaskOut(TypedDict):
     description: Annotated[
         str,
         Field(
-            description="What the agent is asked to do; may be empty.",
+            description="The instructions for the agent; may be empty.",
             examples=["Give the repository a page that says hello."],
         ),
     ]
     origin_product: Annotated[
-        OriginProduct, Field(description="What it came from; decides who sees it.", examples=["user_created"])
+        OriginProduct, Field(description="Its origin; decides who can see it.", examples=["user_created"])
     ]
     repository: Annotated[
         str | None,
@@ -190,16 +191,16 @@ class TaskOut(TypedDict):
         Any, Field(description="JSON Schema that the output of every run must satisfy; null for none.")
     ]
     internal: Annotated[bool, Field(description="Hidden from lists.", examples=[False])]
-    archived: Annotated[bool, Field(description="Put away.", examples=[False])]
-    archived_at: Annotated[datetime | None, Field(description="When it was put away.", examples=[None])]
-    latest_run: Annotated[RunOut | None, Field(description="The newest run, whole; null before the first.")]
+    archived: Annotated[bool, Field(description="Whether it is archived.", examples=[False])]
+    archived_at: Annotated[datetime | None, Field(description="When it was archived.", examples=[None])]
+    latest_run: Annotated[RunOut | None, Field(description="The complete newest run; null before the first.")]
     created_at: datetime
     updated_at: datetime
     created_by: Annotated[UserBasic | None, Field(description="Null once the account is deleted.")]
     ci_prompt: Annotated[
         str | None,
         Field(
-            description="What the agent is asked to do when the checks of its branch fail.", examples=[None]
+            description="The instructions for the agent when the checks of its branch fail.", examples=[None]
         ),
     ]
 
@@ -207,7 +208,7 @@ class TaskOut(TypedDict):
 class TaskPage(TypedDict):
     """A page of tasks, newest first."""
 
-    count: Annotated[int, Field(description="How many tasks the filters leave.")]
+    count: Annotated[int, Field(description="The number of tasks that match the filters.")]
     next: PageLink
     previous: PageLink
     results: list[TaskOut]
@@ -227,12 +228,12 @@ class SummariesIn(Input):
     ids: Annotated[
         list[Annotated[UUID, Uuid()]],
         Items(max_length=_MAX_SUMMARIES, empty=False),
-        Field(description="Ids of tasks; what the caller does not see is left out of the answer."),
+        Field(description="Ids of tasks; the answer omits tasks that the caller cannot see."),
     ]
 
 
 class LatestRunSummary(TypedDict):
-    """The least one needs to know of a run."""
+    """The status of the latest run of a task."""
 
     status: Annotated[RunStatus, Field(examples=["completed"])]
     environment: Annotated[Environment, Field(examples=["cloud"])]
@@ -255,7 +256,7 @@ class SummaryOut(TypedDict):
 class SummaryPage(TypedDict):
     """A page of summaries, newest first."""
 
-    count: Annotated[int, Field(description="How many of these tasks the caller sees.")]
+    count: Annotated[int, Field(description="The number of these tasks that the caller can see.")]
     next: PageLink
     previous: PageLink
     results: list[SummaryOut]

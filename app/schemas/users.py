@@ -1,4 +1,4 @@
-"""Users and projects as they are shown (contract 3.2, 6.6, 6.7)."""
+"""The shown forms of users and projects (contract 3.2, 6.6, 6.7)."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ from app.schemas.base import PageLink
 
 
 class UserBasic(TypedDict):
-    """A user as part of something else."""
+    """A user as a part of another object."""
 
     id: int
     uuid: UUID
@@ -40,7 +40,7 @@ class OrganizationOut(TypedDict):
 class ProjectOut(TypedDict):
     """A project the caller may use."""
 
-    id: Annotated[int, Field(description="What stands in the paths of its tasks.")]
+    id: Annotated[int, Field(description="The project's id in the paths of its tasks.")]
     uuid: UUID
     organization: Annotated[UUID, Field(description="The organization that owns it.")]
     project_id: Annotated[int, Field(description="The same as `id`.")]
@@ -85,8 +85,8 @@ class UserOut(TypedDict):
     role_at_organization: Annotated[
         str | None, Field(description="In the user's own words.", examples=[None])
     ]
-    team: Annotated[ProjectOut | None, Field(description="The current project, what `@current` stands for.")]
+    team: Annotated[ProjectOut | None, Field(description="The current project (`@current`).")]
     organization: Annotated[OrganizationOut | None, Field(description="The organization of that project.")]
     organizations: Annotated[
-        list[OrganizationOut], Field(description="All that the caller belongs to through a project.")
+        list[OrganizationOut], Field(description="All organizations of the caller's projects.")
     ]

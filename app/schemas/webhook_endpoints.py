@@ -1,4 +1,4 @@
-"""Webhook endpoints: what is asked for, and how endpoints and their deliveries are shown."""
+"""Webhook endpoints: the request bodies, and the shown forms of endpoints and deliveries."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -65,7 +65,7 @@ def _check_repository(text: str) -> str:
 
 
 class TaskFilterIn(Input):
-    """The tasks that an endpoint gets events of; all given fields apply."""
+    """The tasks with events for an endpoint; all given fields apply together."""
 
     created_by: Annotated[
         int | str | None,
@@ -80,13 +80,13 @@ class TaskFilterIn(Input):
     origin_product: Annotated[
         OriginProduct | None,
         Choice(of=OriginProduct, null=True),
-        Field(description="What the task came from."),
+        Field(description="The product that the task came from."),
     ] = None
 
 
 _URL = Text(max_length=_MAX_URL)
 _URL_SHOWN = Field(
-    description="Where to send: HTTPS on port 443, to a host name. No user, no fragment, ASCII only.",
+    description="The receiver: HTTPS on port 443, with a host name. No user, no fragment, ASCII only.",
     examples=["https://hooks.example.com/taskbeacon"],
 )
 _TYPES = Items(max_length=_MAX_TYPES, empty=False)
@@ -98,7 +98,7 @@ _Type = Annotated[str, Text(max_length=64)]
 
 
 class _Fields(Input):
-    """What may be written besides, all of it optional."""
+    """The other writable fields, all optional."""
 
     description: Annotated[
         str, Text(max_length=_MAX_DESCRIPTION, blank=True), Field(description="For people; may be empty.")
@@ -107,12 +107,12 @@ class _Fields(Input):
         PayloadKind,
         Choice(of=PayloadKind),
         Field(
-            description="`thin`, the default: ids, statuses and a link. `full`: also the task and the run as they "
-            "stood, cut to a thin body with `truncated` above 20 kB."
+            description="`thin`, the default: ids, statuses and a link. `full`: also the task and the run at the time "
+            "of the event; above 20 kB it is cut to a thin body with `truncated`."
         ),
     ] = PayloadKind.THIN
     task_filter: Annotated[
-        TaskFilterIn | None, Field(description="Only events of these tasks; null: of all that you see.")
+        TaskFilterIn | None, Field(description="Only events of these tasks; null: all that you can see.")
     ] = None
     enabled: Annotated[
         bool, Boolean(), Field(description="Whether events are sent; a new one is enabled.")
@@ -127,24 +127,24 @@ class EndpointIn(_Fields):
 
 
 class EndpointUpdateIn(_Fields):
-    """Changes to a webhook endpoint: the given fields and no others."""
+    """Changes to a webhook endpoint; absent fields keep their values."""
 
     url: Annotated[str, _URL, _URL_SHOWN] = ""
     event_types: Annotated[list[_Type], _TYPES, _TYPES_SHOWN] = []  # noqa: RUF012 - pydantic copies defaults
 
 
 class RotateIn(Input):
-    """How a new secret takes over."""
+    """The overlap of the old and the new secret."""
 
     expire_old_after_seconds: Annotated[
         int,
         Integer(minimum=0, maximum=7 * _DAY_SECONDS),
-        Field(description="How long messages are signed with the old secret too; a day unless given."),
+        Field(description="The seconds for which both secrets sign; default: a day."),
     ] = _DAY_SECONDS
 
 
 class RecoverIn(Input):
-    """Which messages to send again."""
+    """The messages to send again."""
 
     since: Annotated[datetime, Timestamp(), Field(description="Events from this instant on.")]
     until: Annotated[
@@ -156,17 +156,17 @@ class RecoverIn(Input):
         RecoverOnly,
         Choice(of=RecoverOnly),
         Field(
-            description="`failed`, the default: what failed or was cancelled. `all`: also what was never to be "
-            "delivered, since the endpoint was disabled. What was delivered is not sent again."
+            description="`failed`, the default: deliveries that failed or were cancelled. `all`: also events without a "
+            "delivery because the endpoint was disabled. Delivered messages are not sent again."
         ),
     ] = RecoverOnly.FAILED
 
 
 class DeliveryQuery(QueryInput):
-    """Which deliveries to list; an empty parameter counts as not given."""
+    """The filters of the list of deliveries; an empty parameter counts as not given."""
 
     status: Annotated[
-        DeliveryStatus | None, Choice(of=DeliveryStatus), Field(description="How far it is.")
+        DeliveryStatus | None, Choice(of=DeliveryStatus), Field(description="Only of this status.")
     ] = None
     event_type: Annotated[
         str | None, Text(max_length=64, blank_is_absent=True), Field(description="Only of this type.")
@@ -187,14 +187,14 @@ class EndpointOut(TypedDict):
     description: Annotated[str, Field(examples=["Our chat"])]
     payload: PayloadKind
     task_filter: Annotated[
-        dict[str, Any] | None, Field(description="As it was given; null: all tasks.", examples=[None])
+        dict[str, Any] | None, Field(description="The given filter; null: all tasks.", examples=[None])
     ]
     enabled: bool
     disabled_reason: Annotated[
-        DisabledReason | None, Field(description="Why it gets nothing; null: it does.", examples=[None])
+        DisabledReason | None, Field(description="Reason if it is disabled, else null.", examples=[None])
     ]
     created_at: datetime
-    created_by: Annotated[UserBasic | None, Field(description="The owner, and the one user who sees it.")]
+    created_by: Annotated[UserBasic | None, Field(description="The owner: the only user who can see it.")]
     last_success_at: datetime | None
     last_failure_at: datetime | None
     consecutive_failures: Annotated[
@@ -220,7 +220,7 @@ class NewEndpointOut(EndpointOut):
 class EndpointPage(TypedDict):
     """A page of webhook endpoints."""
 
-    count: Annotated[int, Field(description="How many the caller has in the project.")]
+    count: Annotated[int, Field(description="The number of the caller's endpoints in the project.")]
     next: PageLink
     previous: PageLink
     results: list[EndpointOut]
@@ -236,19 +236,19 @@ class RotatedOut(TypedDict):
             examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKY0="],
         ),
     ]
-    old_secret_valid_until: Annotated[datetime, Field(description="Until then both sign.")]
+    old_secret_valid_until: Annotated[datetime, Field(description="Until then both secrets sign.")]
 
 
 class PingedOut(TypedDict):
-    """A ping that is on its way."""
+    """A ping that is being sent."""
 
-    delivery_id: Annotated[UUID, Field(description="What became of it is in `deliveries`.")]
+    delivery_id: Annotated[UUID, Field(description="Its entry in `deliveries`, with the result.")]
 
 
 class RecoveredOut(TypedDict):
-    """What will be sent again."""
+    """The number of messages that will be sent again."""
 
-    count: Annotated[int, Field(description="How many deliveries.")]
+    count: Annotated[int, Field(description="The number of deliveries.")]
 
 
 class _Delivery(TypedDict):
@@ -266,31 +266,31 @@ class _Delivery(TypedDict):
 class DeliveryOut(_Delivery):
     """A delivery in the list."""
 
-    attempts: Annotated[int, Field(description="How many there were.")]
+    attempts: Annotated[int, Field(description="The number of attempts.")]
 
 
 class DeliveryPage(TypedDict):
     """A page of deliveries, newest first."""
 
-    count: Annotated[int, Field(description="How many the filters leave.")]
+    count: Annotated[int, Field(description="The number of deliveries that match the filters.")]
     next: PageLink
     previous: PageLink
     results: list[DeliveryOut]
 
 
 class AttemptOut(TypedDict):
-    """One attempt."""
+    """One attempt of a delivery."""
 
     n: int
-    manual: Annotated[bool, Field(description="Whether it was asked for.")]
+    manual: Annotated[bool, Field(description="Whether a request caused it.")]
     started_at: datetime
     duration_ms: int
     outcome: Literal["delivered", "failed"]
     status_code: Annotated[
-        int | None, Field(description="What the receiver answered, null if it did not.", examples=[200])
+        int | None, Field(description="Status of the response, null for none.", examples=[200])
     ]
     response_excerpt: Annotated[
-        str | None, Field(description="The first KiB of an answer that is text.", examples=["ok"])
+        str | None, Field(description="The first KiB of a text response.", examples=["ok"])
     ]
     error: Annotated[DeliveryError | None, Field(examples=[None])]
     resolved_ip: Annotated[
@@ -300,7 +300,7 @@ class AttemptOut(TypedDict):
 
 
 class RequestOut(TypedDict):
-    """What is sent; the signature is masked."""
+    """The request that is sent; the signature is masked."""
 
     headers: Annotated[
         dict[str, str],
@@ -316,7 +316,7 @@ class RequestOut(TypedDict):
         ),
     ]
     body: Annotated[
-        str, Field(description="Byte for byte what is signed and sent.", examples=['{"type":"ping",…}'])
+        str, Field(description="The exact bytes that are signed and sent.", examples=['{"type":"ping",…}'])
     ]
 
 

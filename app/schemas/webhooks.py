@@ -8,10 +8,10 @@ from typing_extensions import TypedDict
 
 
 class WebhookOut(TypedDict):
-    """What came of an event."""
+    """The result of an event."""
 
     status: Annotated[
-        Literal["started", "ignored"], Field(description="`started`: a run was, to correct a failed check.")
+        Literal["started", "ignored"], Field(description="`started`: a run to correct a failed check.")
     ]
-    reason: Annotated[str, Field(description="Why, in words.", examples=["No run pushed this commit."])]
+    reason: Annotated[str, Field(description="The reason.", examples=["No run pushed this commit."])]
     run: Annotated[UUID | None, Field(description="The run that was started.")]

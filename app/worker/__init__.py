@@ -1,1 +1,1 @@
-"""The second process: performs runs and sweeps up. Jobs orchestrate; the rules are in `services`."""
+"""The worker process: performs runs and sweeps. Jobs orchestrate; the rules are in `services`."""

@@ -1,4 +1,4 @@
-"""What a worker process owns beside the clients every process has, and typed access to arq's context."""
+"""The resources of a worker process beside the clients of every process, and typed access to arq's context."""
 
 import asyncio
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from app.runtime import ProcessContext
 from app.services.code_hosts.credentials import CodeHosts
 from app.worker.slots import RunSlots
 
-# Claims of pushes that are under way at once: enough to have some sent while others are made and settled (ADR 37).
+# The most concurrent claims of pushes: enough to send some while others are composed and settled (ADR 37).
 PUSH_LANES = 4
 
 _KEY = "taskbeacon"
@@ -20,19 +20,19 @@ _KEY = "taskbeacon"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerContext:
-    """Opened once at the start of the worker, shared by all its jobs."""
+    """The resources that a worker opens at its start and shares with all its jobs."""
 
     process: ProcessContext
     sandbox: Sandbox
     changes: RunChanges
     code_hosts: CodeHosts
-    # None: every run makes a clone of its own.
+    # None: every run makes a full clone.
     mirrors: Mirrors | None
     # The worker's environment, from which an adapter's allow-list picks.
     environment: Mapping[str, str]
-    # Of the runs that this process performs.
+    # The slots of the runs that this process performs.
     slots: RunSlots = field(default_factory=lambda: RunSlots(0))
-    # Shared by all deliveries of this process, however many jobs there are.
+    # Shared by all jobs of this process that deliver pushes.
     push_lanes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PUSH_LANES))
 
     def as_arq_context(self) -> dict[str, Any]:
@@ -41,6 +41,6 @@ class WorkerContext:
 
 
 def worker_context(ctx: Mapping[str, Any]) -> WorkerContext:
-    """Return this worker's context from arq's."""
+    """Return this worker's context from arq's context."""
     context: WorkerContext = ctx[_KEY]
     return context

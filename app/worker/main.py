@@ -1,4 +1,4 @@
-"""The arq worker: which jobs there are, their limits, and how the process starts and stops."""
+"""The arq worker: its jobs, their limits, and the start and stop of the process."""
 
 import asyncio
 import os
@@ -45,16 +45,16 @@ from app.worker.jobs.sweep_rows import sweep_keys_and_ids, sweep_presence_and_no
 from app.worker.polling import ResilientWorker, RunWorker
 from app.worker.slots import RunSlots
 
-# Above the run's own limit, so that the job ends it first and can say why.
+# Above the run's own limit, so that the job ends the run first and can report the reason.
 _JOB_MARGIN_SECONDS = 300
 _SWEEP_SECONDS = {0, 10, 20, 30, 40, 50}
-# Not at the full hour, when everybody's jobs run.
+# Not at the full hour, when other systems run their jobs.
 _HOURLY = 17
 _LONG_SWEEP_SECONDS = 1800
 _CHORES_AT_A_TIME = 10
 _CHORE_SECONDS = 300
-# Longer than a request to a push service that is under way may take to end and, unless the database is away, to be
-# written down. What takes longer is broken off: leases bring those pushes up again.
+# Longer than a request to a push service and its settlement take, unless the database is unavailable. Work that takes
+# longer is cancelled; its pushes become due again when their leases expire.
 _CHORES_DRAIN_SECONDS = 20
 _OUTAGE_PAUSE_SECONDS = 2.0
 
@@ -80,7 +80,7 @@ def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals
         ],
         cron_jobs=[
             cron(recover_runs, second=_SWEEP_SECONDS, unique=True, timeout=60),
-            # Also at the start: the bucket's rules are written by it.
+            # Also at the start, since it writes the bucket's rules.
             cron(
                 sweep_artifacts, minute=_HOURLY, unique=True, run_at_startup=True, timeout=_LONG_SWEEP_SECONDS
             ),
@@ -91,7 +91,7 @@ def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals
         job_deserializer=decode_job,
         max_jobs=settings.worker_concurrency,
         job_completion_wait=settings.worker_drain_seconds,
-        # Tries are counted on the run's row; arq must neither give up nor remember.
+        # The run's row counts the attempts; arq must not limit them.
         max_tries=1_000_000,
         keep_result=0,
         log_results=False,
@@ -99,19 +99,19 @@ def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals
         handle_signals=handle_signals,
         ctx=context.as_arq_context(),
     )
-    # How long arq keeps others away from a job it has begun. The lease on the row does that from the claim on; what
-    # a worker that dies between the two was about to do must not be held back for the length of a run.
+    # How long arq keeps other workers from a started job. From the claim on, the lease on the row does that. If a
+    # worker dies before the claim, its job must not be blocked for the length of a run.
     worker.in_progress_timeout_s = run_lifecycle.LEASE.total_seconds()
     return worker
 
 
 def create_chores_worker(context: WorkerContext, *, burst: bool = False) -> Worker:
-    """Return the worker of short jobs, which runs beside the other: no run may keep a push waiting."""
+    """Return the worker of short jobs. It runs beside the worker of runs, so that no run delays a push."""
     return ResilientWorker(
         changes=context.changes,
         functions=[func(deliver_notifications, name=DELIVER_NOTIFICATIONS, timeout=_CHORE_SECONDS)],
         cron_jobs=[
-            # Most pushes are asked for when they become due; this finds what a crash or a delay left.
+            # Most pushes have a job when they become due; this finds the others, after a crash or a delay.
             cron(
                 deliver_notifications,
                 second=_SWEEP_SECONDS,
@@ -121,7 +121,7 @@ def create_chores_worker(context: WorkerContext, *, burst: bool = False) -> Work
             ),
             cron(fetch_receipts, second=5, unique=True, timeout=_CHORE_SECONDS),
             cron(sweep_presence_and_notifications, second=25, unique=True, timeout=_CHORE_SECONDS),
-            # Also at the start: a restored database has events to adopt.
+            # Also at the start, since a restored database has events to adopt.
             cron(sweep_events, minute=_HOURLY, unique=True, run_at_startup=True, timeout=_CHORE_SECONDS),
             cron(sweep_keys_and_ids, minute=_HOURLY, unique=True, timeout=_CHORE_SECONDS),
             cron(fold_counts, second=_SWEEP_SECONDS, unique=True, timeout=_CHORE_SECONDS),
@@ -131,7 +131,7 @@ def create_chores_worker(context: WorkerContext, *, burst: bool = False) -> Work
         job_serializer=encode_job,
         job_deserializer=decode_job,
         max_jobs=_CHORES_AT_A_TIME,
-        # A chore that a stopping worker broke off is begun again by the next one.
+        # The next worker repeats a chore that a stopping worker has cancelled.
         max_tries=1_000_000,
         keep_result=0,
         log_results=False,
@@ -152,7 +152,7 @@ def _queue_pool(settings: Settings, queue_name: str) -> ArqRedis:
 
 @asynccontextmanager
 async def _chores(context: WorkerContext) -> AsyncGenerator[None, None]:
-    """Do chores until the block ends, also while the last runs are finishing."""
+    """Perform short jobs until the block ends, also while the last runs are finishing."""
     worker = create_chores_worker(context)
     working = asyncio.create_task(worker.async_run())
     working.add_done_callback(_report_failure)
@@ -161,7 +161,7 @@ async def _chores(context: WorkerContext) -> AsyncGenerator[None, None]:
     finally:
         log.info("worker.chores_stopping")
         try:
-            # Jobs are cancelled: they begin nothing more, and finish what they have on the wire.
+            # The jobs are cancelled: they start no more requests, and finish the requests under way.
             async with asyncio.timeout(_CHORES_DRAIN_SECONDS):
                 await worker.close()
         except TimeoutError:
@@ -207,7 +207,7 @@ async def _run(settings: Settings) -> None:
         except asyncio.CancelledError:
             log.info("worker.stopping")
         finally:
-            # It begins nothing more, and finishes what is on the wire while runs may finish too.
+            # It starts no more attempts, and finishes the attempts under way while runs finish too.
             delivering.cancel()
             pushing.cancel()
             await worker.close()
@@ -246,7 +246,7 @@ async def _wait_for_redis(redis: Any) -> None:
 def run_worker(settings: Settings) -> None:
     """Perform jobs until SIGTERM or SIGINT; runs in progress may finish within the drain limit.
 
-    On Python's own loop, which starts programs by `vfork` (spawning.py). The folder of workspaces must be there.
+    Uses Python's own event loop, which starts programs by `vfork` (spawning.py). The folder of workspaces must exist.
     Raises SandboxUnavailable.
     """
     asyncio.run(_run(settings))

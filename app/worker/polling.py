@@ -1,7 +1,7 @@
-"""How a worker polls its queue: when it is woken, and twice a second should a wake-up be lost (ADR 0023).
+"""Polling of the queue: when the worker is woken, and twice a second in case a wake-up is lost (ADR 0023).
 
-The only file that overrides parts of arq's worker. `_poll_iteration`, `_release_sem_dec_counter_on_complete` and
-`_handle_signals` are private there: should they change, wake-ups, outages and stops break, and the tests say so.
+Only this file overrides parts of arq's worker. `_poll_iteration`, `_release_sem_dec_counter_on_complete` and
+`_handle_signals` are private in arq: if they change, wake-ups, outages and stops break, and tests fail.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ class ResilientWorker(Worker):
     """An arq worker that survives an outage of Redis, and polls as soon as a job is queued or a slot is free."""
 
     def __init__(self, *, changes: RunChanges, **options: Any) -> None:
-        # arq would sleep for this time after each poll; `_poll_iteration` waits instead.
+        # arq would sleep for this delay after each poll; `_poll_iteration` waits instead.
         super().__init__(poll_delay=0, **options)
         self._changes = changes
         self._woken = asyncio.Event()
@@ -43,7 +43,7 @@ class ResilientWorker(Worker):
         with suppress(TimeoutError):
             async with asyncio.timeout(_POLL_SECONDS):
                 await self._woken.wait()
-        # Before the poll: a job that is queued meanwhile wakes it again.
+        # Before the poll, so that a job queued meanwhile wakes the worker again.
         self._woken.clear()
         try:
             await super()._poll_iteration()
@@ -66,11 +66,11 @@ class ResilientWorker(Worker):
         for job_id in job_ids:
             task = self.tasks.get(job_id.decode())
             if task is not None and not task.done():
-                continue  # arq would start it again and lose track of the first
+                continue  # arq would start a second copy and lose track of the first
             try:
                 await super().start_jobs([job_id])
             except (RedisError, OSError):
-                # arq has taken a slot and does not give it back.
+                # arq has taken a slot and does not release it.
                 self._release_sem_dec_counter_on_complete()
                 raise
 
@@ -88,7 +88,7 @@ class RunWorker(ResilientWorker):
         self._withdrawn = f"{withdrawn}:"
         self._slots = slots
         self._own_slots = self.max_jobs
-        # `job_counter` is what limits jobs; arq's semaphore must only be large enough.
+        # `job_counter` limits the jobs; arq's semaphore only needs to be large enough.
         self.sem = asyncio.BoundedSemaphore(self.max_jobs + slots.limit + 1)
         slots.notify(self._count_slots)
 
@@ -98,5 +98,5 @@ class RunWorker(ResilientWorker):
 
     @override
     async def finish_job(self, job_id: str, finish: bool, *details: Any) -> None:
-        # The queue may hold a new job of the same id by now: leave it there.
+        # The queue may have a new job with the same id by now, which must stay.
         await super().finish_job(job_id, finish and not job_id.startswith(self._withdrawn), *details)

@@ -5,10 +5,10 @@ from uuid import UUID
 
 
 class RunSlots:
-    """Counts the runs of a worker that wait for a person, of which up to `limit` take no slot.
+    """Counts the runs of a worker that wait for a person; up to `limit` of them take no slot.
 
-    A run that continues never waits for a slot: meanwhile more runs work than the worker has slots, by `limit` at most,
-    and it takes no new one before there are fewer again.
+    A run that continues never waits for a slot. Until another run ends, the worker may then perform up to `limit` runs
+    more than it has slots, and claims no new run.
     """
 
     def __init__(self, limit: int) -> None:
@@ -17,8 +17,8 @@ class RunSlots:
         self._changed: Callable[[], None] | None = None
 
     @property
-    def left(self) -> int:
-        """The number of slots that are free for other runs."""
+    def freed(self) -> int:
+        """The number of slots that waiting runs have freed for other runs."""
         return min(len(self._waiting), self.limit)
 
     def notify(self, changed: Callable[[], None]) -> None:
@@ -26,12 +26,12 @@ class RunSlots:
         self._changed = changed
 
     def leave(self, run_id: UUID) -> None:
-        """Note that a run waits for a person; repeatable."""
+        """Record that a run waits for a person. Idempotent."""
         self._waiting.add(run_id)
         self._notify()
 
     def take_back(self, run_id: UUID) -> None:
-        """Note that a run goes on, or is over; repeatable."""
+        """Record that a run continues or is over. Idempotent."""
         self._waiting.discard(run_id)
         self._notify()
 

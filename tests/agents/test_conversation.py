@@ -16,7 +16,7 @@ from app.agents.errors import AgentCancelled, AgentCrashed
 from app.agents.files.attachments import Attachment
 from app.agents.session.asked import AskedQuestion
 from app.agents.session.budget import Budget, Spender
-from app.agents.session.client import Answer, Question
+from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.commands import Channel, Command, CommandSource
 from app.agents.session.conversation import Conversation, TurnPolicy
 from app.agents.session.permissions import is_for_people, refuse
@@ -225,7 +225,7 @@ async def test_run_that_cannot_be_steered_any_more_does_not_go_on(stage: Stage) 
     assert isinstance(room.talk.fault, ConnectionError)
 
 
-async def answered(room: Room, option_id: str, question: Question) -> Answer | None:
+async def answered(room: Room, option_id: str, question: PermissionRequest) -> Answer | None:
     """Return what the agent hears when a person takes an option."""
     async with room.time:
         listening = asyncio.create_task(room.talk.listen())
@@ -247,7 +247,7 @@ async def answered(room: Room, option_id: str, question: Question) -> Answer | N
 async def test_question_is_bounded_and_free_of_secrets(stage: Stage) -> None:
     room = Room(stage, TurnPolicy(interactive=True))
     call = {"toolCallId": "t", "title": f"Use {SECRET}\0", "rawInput": "x" * 20_000}
-    answer = await answered(room, "yes", Question(call, [*OPTIONS, *OPTIONS * 50]))
+    answer = await answered(room, "yes", PermissionRequest(call, [*OPTIONS, *OPTIONS * 50]))
 
     assert answer == Answer("yes", {"customInput": "only now"})
     [request] = room.letters.waiting_for
@@ -261,7 +261,7 @@ async def test_question_is_bounded_and_free_of_secrets(stage: Stage) -> None:
 
 async def test_question_that_nobody_can_answer_is_refused_at_once(stage: Stage) -> None:
     room = Room(stage, TurnPolicy(interactive=True))
-    assert await room.talk.decide(Question({"toolCallId": "t"}, OPTIONS[1:])) == Answer("no\0")
+    assert await room.talk.decide(PermissionRequest({"toolCallId": "t"}, OPTIONS[1:])) == Answer("no\0")
     assert room.letters.waiting_for == []
 
 

@@ -13,7 +13,7 @@ from acp.helpers import text_block
 from app.agents.adapters.catalog import load_catalog
 from app.agents.errors import AgentFailed, AgentStepFailed
 from app.agents.sandbox.sandbox import confined_environment
-from app.agents.session.client import Answer, Question
+from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.session import AgentSession
 from app.agents.session.transport import LINE_LIMIT
 from app.enums import SandboxKind
@@ -48,7 +48,7 @@ async def conversation(make_cell: CellMaker) -> AsyncIterator[Conversation]:
     async def emit(entry: dict[str, Any]) -> None:
         updates.append(entry["notification"]["params"]["update"])
 
-    async def take_the_last(question: Question) -> Answer | None:
+    async def take_the_last(question: PermissionRequest) -> Answer | None:
         return Answer(question.options[-1].option_id)
 
     work = cell.confinement.directory

@@ -17,7 +17,7 @@ from acp.schema import PermissionOption
 
 from app.agents.errors import AgentCrashed, AgentFailed
 from app.agents.sandbox.sandbox import confined_environment
-from app.agents.session.client import Answer, Question
+from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.permissions import decide
 from app.agents.session.session import AgentSession
 from app.agents.session.transport import LINE_LIMIT
@@ -76,7 +76,7 @@ class Stage:
             else:
                 notes.append(params["message"])
 
-        async def answer(question: Question) -> Answer | None:
+        async def answer(question: PermissionRequest) -> Answer | None:
             talk.asked += 1
             await talk.decide_after.wait()
             chosen = decide(mode, question.options)

@@ -21,7 +21,7 @@ from app.schemas.runs.commands import CommandIn
 from app.services.access.principal import Principal, ProjectRef
 from app.services.runs import received_commands
 from app.services.runs.commands import send_command
-from app.services.runs.received_commands import Attempt
+from app.services.runs.received_commands import StepResult
 from tests.concurrency.races import perform, race
 from tests.support.factories import make_project, make_run, make_task, make_user
 from tests.support.fakes import RecordingQueue
@@ -64,7 +64,7 @@ class Scene:
     async def give_up(self, session: AsyncSession) -> bool:
         return await received_commands.stop_waiting(session, self.run.id, self.asked.request_id, owner=OWNER)
 
-    async def end_agent(self, session: AsyncSession) -> Attempt:
+    async def end_agent(self, session: AsyncSession) -> StepResult:
         return await received_commands.end_agent(
             session, self.run.id, owner=OWNER, seen=0, reason="It ended."
         )
@@ -179,14 +179,14 @@ async def test_message_before_the_end_of_the_agent_holds_it_up(
     sent, ended = await race(sessions, scene.send("user_message", content="wait"), scene.end_agent)
 
     assert "result" in sent
-    assert ended is Attempt.NEWS
+    assert ended is StepResult.NEWS
     assert await commands(sessions) == [("accepted", None)]
 
 
 async def test_message_behind_the_end_of_the_agent_is_refused(sessions: SessionFactory, scene: Scene) -> None:
     ended, sent = await race(sessions, scene.end_agent, scene.send("user_message", content="wait"))
 
-    assert ended is Attempt.DONE
+    assert ended is StepResult.DONE
     assert sent == {"error": "No active sandbox for this task run"}
     assert await commands(sessions) == []
 
@@ -202,5 +202,5 @@ async def test_worker_that_lost_the_run_settles_nothing(sessions: SessionFactory
         ended = await received_commands.end_agent(
             session, scene.run.id, owner="another", seen=None, reason="x"
         )
-    assert (settled, ended) == (False, Attempt.LOST)
+    assert (settled, ended) == (False, StepResult.LOST)
     assert await commands(sessions) == [("accepted", None)]

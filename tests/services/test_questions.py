@@ -27,7 +27,7 @@ from app.models import Event, Question, Run, RunCommand, Task
 from app.services.questions import records
 from app.services.questions.risk import risk_of
 from app.services.runs import lifecycle, received_commands
-from app.services.runs.received_commands import Attempt
+from app.services.runs.received_commands import StepResult
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run
 from tests.support.fakes import RecordingEvents, RecordingQueue
@@ -58,10 +58,10 @@ def permission(**fields: Any) -> AskedQuestion:
 
 async def ask(sessions: SessionFactory, run: Run, asked: AskedQuestion) -> AskedQuestion:
     async with unit_of_work(sessions) as own:
-        attempt = await received_commands.start_waiting(
+        result = await received_commands.start_waiting(
             own, run.id, asked, owner=OWNER, seen=None, queue=RecordingQueue()
         )
-    assert attempt is Attempt.DONE
+    assert result is StepResult.DONE
     return asked
 
 

@@ -216,7 +216,7 @@ async def test_run_that_waits_for_a_person_keeps_no_other_waiting(
         await idle.until_waiting_for("message")
         await other.until_waiting_for("message")
         # One place is left at most, however many wait.
-        assert (slots.left, (await workshop.read(behind.run)).status) == (1, RunStatus.QUEUED)
+        assert (slots.freed, (await workshop.read(behind.run)).status) == (1, RunStatus.QUEUED)
         await idle.say("```say\nagain\n```")
         await idle.until_waiting_for("message")
         await idle.send("close")
@@ -230,7 +230,7 @@ async def test_run_that_waits_for_a_person_keeps_no_other_waiting(
 
         await eventually(all_over)
         await until_jobs_ended(worker)
-        assert slots.left == 0
+        assert slots.freed == 0
     finally:
         running.cancel()
         await worker.close()

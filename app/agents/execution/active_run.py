@@ -12,7 +12,7 @@ from app.agents.errors import AgentStopped
 from app.agents.execution.context import RunContext, RunEffects
 from app.agents.git.fetch import Source
 from app.agents.session.run_clock import WorkingTime
-from app.agents.session.transcript import notification
+from app.agents.session.transcript import notification_entry
 from app.agents.workspace.kept_session import SessionKeeper
 from app.agents.workspace.workspace import Workspace
 from app.masking import Masker
@@ -40,7 +40,9 @@ class ActiveRun:
     async def progress(self, step: str, message: str) -> None:
         """Log a step of the run."""
         _LOGGER.info("run.step", step=step, detail=message)
-        await self.effects.emit(notification("_taskbeacon/progress", {"step": step, "message": message}))
+        await self.effects.emit(
+            notification_entry("_taskbeacon/progress", {"step": step, "message": message})
+        )
 
     async def source(self) -> Source | None:
         """Return the origin with a fresh credential: that of the clone may have expired by the time of the push.

@@ -17,7 +17,7 @@ from app.agents.adapters.installation import Installed, find_installed
 from app.agents.errors import AgentError, AgentNotInstalled
 from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.sandbox import Sandbox, confined_environment
-from app.agents.session.client import Answer, Question
+from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.session import AgentSession
 from app.agents.session.transport import LINE_LIMIT, Message
 from app.enums import AgentNetwork
@@ -93,6 +93,6 @@ async def _ignore(_entry: Message) -> None:
     """Drop updates: a handshake has none that matter."""
 
 
-async def _refuse(_question: Question) -> Answer | None:
+async def _refuse(_question: PermissionRequest) -> Answer | None:
     """Refuse every permission request."""
     return None

@@ -7,13 +7,13 @@ from pathlib import Path
 from app.agents.errors import STEP_FAILED
 from app.agents.runbook.connection import (
     INVALID_PARAMS,
-    Client,
     Connection,
     Handler,
     Message,
     RpcError,
     Turn,
     TurnCancelled,
+    TurnClient,
     Work,
 )
 from app.agents.runbook.parser import RunbookError, parse
@@ -83,7 +83,7 @@ class RunbookAgent:
         """Execute a runbook. Answers with an error if it is not valid or a step fails."""
         try:
             text = "\n".join(block["text"] for block in params["prompt"] if block["type"] == "text")
-            client = Client(self._connection, params["sessionId"], turn)
+            client = TurnClient(self._connection, params["sessionId"], turn)
             Execution(client, session.work, turn).run(parse(text))
         except RunbookError as error:
             raise RpcError(INVALID_PARAMS, "Invalid params", str(error)) from None

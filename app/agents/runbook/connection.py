@@ -160,7 +160,7 @@ def _refuse(_params: Message) -> Message:
     raise RpcError(_METHOD_NOT_FOUND, "Method not found")
 
 
-class Client:
+class TurnClient:
     """The ACP client as one turn sees it: send updates, ask permission."""
 
     def __init__(self, connection: Connection, session_id: str, turn: Turn) -> None:

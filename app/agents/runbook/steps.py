@@ -11,7 +11,7 @@ from typing import assert_never
 from app.agents.errors import PathRefused
 from app.agents.files import safe_paths
 from app.agents.files.attachments import OUTPUT_PATH
-from app.agents.runbook.connection import Client, Turn
+from app.agents.runbook.connection import Turn, TurnClient
 from app.agents.runbook.parser import ApplyPatch, Ask, Output, Say, Script, Step, WriteFile
 from app.agents.runbook.programs import Ended, run_program
 from app.agents.runbook.tool_calls import ToolCall, text_block
@@ -45,7 +45,7 @@ class StepFailed(Exception):
 class Execution:
     """One runbook being executed in a folder."""
 
-    def __init__(self, client: Client, work: Path, turn: Turn) -> None:
+    def __init__(self, client: TurnClient, work: Path, turn: Turn) -> None:
         self._client = client
         self._work = work
         self._turn = turn

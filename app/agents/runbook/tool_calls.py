@@ -2,7 +2,7 @@
 
 from typing import Any  # JSON
 
-from app.agents.runbook.connection import Client, Message
+from app.agents.runbook.connection import Message, TurnClient
 from app.ids import new_hex_id
 
 _TITLE_CHARACTERS = 80
@@ -11,7 +11,7 @@ _TITLE_CHARACTERS = 80
 class ToolCall:
     """One step as the client sees it."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: TurnClient) -> None:
         self._client = client
         self._id = new_hex_id()
         self._title = ""

@@ -1,4 +1,4 @@
-"""A question of an agent as it is kept and shown: masked, with its time limit (contract 15.8)."""
+"""A question of an agent in the form that is stored and shown: masked, with its time limit (contract 15.8)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,20 +14,20 @@ from app.ids import new_id
 
 TITLE_CHARACTERS = 200
 DETAIL_CHARACTERS = 4000
-# Limits of a question in the state of a run; its log has all of it.
+# Limits of a question in the state of a run; the run's log has the whole question.
 _TOOL_CALL_BYTES = 16 * 2**10
 _TEXT_CHARACTERS = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedQuestion:
-    """What an agent waits for; texts are masked and can be stored."""
+    """A question for people; its texts are masked and can be stored."""
 
     kind: QuestionKind
     id: UUID = field(default_factory=new_id)
     title: str = ""
     detail: str = ""
-    # Of a permission, a form or a url: the whole call, also where it is too long to be shown.
+    # For a permission, a form or a URL: the whole tool call, even if it is too long to be shown.
     tool_call: dict[str, Any] = field(default_factory=dict)
     # Each has an optionId, a name and a kind.
     options: Sequence[dict[str, Any]] = ()
@@ -39,7 +39,7 @@ class AskedQuestion:
 
     @property
     def request_id(self) -> str:
-        """What the run's log and its clients call the question."""
+        """The id of the question in the run's log and for clients."""
         return self.id.hex
 
     @property
@@ -62,7 +62,7 @@ def waiting_for(
     options: Sequence[dict[str, Any]],
     since: datetime,
 ) -> dict[str, Any]:
-    """Return what a run's state says of a question: forms and urls look like permissions, which all clients can show."""
+    """Return a question for the state of its run: forms and URLs as permissions, since all clients can show those."""
     if kind is QuestionKind.MESSAGE:
         return {"kind": "message", "since": since.isoformat()}
     return {
@@ -75,7 +75,7 @@ def waiting_for(
 
 
 def shortened(tool_call: dict[str, Any]) -> dict[str, Any]:
-    """Return a tool call, or what identifies it if it is too long to be shown."""
+    """Return a tool call; if it is too long to be shown, only the fields that identify it."""
     if len(orjson.dumps(tool_call)) <= _TOOL_CALL_BYTES:
         return tool_call
     return {
@@ -86,7 +86,7 @@ def shortened(tool_call: dict[str, Any]) -> dict[str, Any]:
 
 
 def describe(tool_call: dict[str, Any]) -> str:
-    """Return what a tool call would do, as text: its command, else what it shows, else its input."""
+    """Return a description of a tool call: its command, or else its content, or else its input as JSON."""
     given = tool_call.get("rawInput")
     command = given.get("command") if isinstance(given, dict) else None
     if isinstance(command, list) and all(isinstance(word, str) for word in command):

@@ -1,7 +1,7 @@
-"""Holds an agent to the budget of its task: asks it to wrap up at nine tenths, and stops it at the end.
+"""Keeps an agent within the budget of its task: asks it to wrap up at nine tenths, and stops it at the limit.
 
-The protocol cannot message an agent while it works, so its turn is cancelled and it gets another one, in which it
-remembers its work. The work of a stopped agent is kept like that of any failed run.
+The protocol cannot send a message in the middle of a turn. So the turn is cancelled and the agent gets another one, in
+which it remembers its work. The work of a stopped agent is kept, as in any failed run.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from app.agents.session.spending import Spent
 from app.agents.session.usage import UsageMeter
 
 _WRAP_UP_AT = 0.9
-# How long an agent may take to leave a turn.
+# The time that an agent has to end a cancelled turn.
 _GRACE_SECONDS = 10.0
 _WRAP_UP = (
     "You have used nine tenths of what this task may use. Wrap up now: finish the step that you are at, leave the "
@@ -26,7 +26,7 @@ _WRAP_UP = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What all runs of a task together may use. None: no limit."""
+    """The tokens and money that all runs of a task together may use. None: no limit."""
 
     tokens: int | None = None
     cost: float | None = None  # in US dollars
@@ -37,12 +37,12 @@ class Budget:
         return self.tokens is not None or self.cost is not None
 
     def share(self, spent: Spent) -> float:
-        """Return how much of the budget is used; 1 = all of it."""
+        """Return the used share of the budget; 1 = all of it."""
         tokens = spent.tokens / self.tokens if self.tokens is not None else 0.0
         return max(tokens, spent.cost / self.cost if self.cost is not None else 0.0)
 
     def describe(self, spent: Spent) -> str:
-        """Say what was used, of what."""
+        """Return the usage and the limits as text."""
         parts = []
         if self.tokens is not None:
             parts.append(f"{spent.tokens} of {self.tokens} tokens")
@@ -52,7 +52,7 @@ class Budget:
 
 
 class Spender:
-    """Gives prompts to an agent as long as there is something left to spend."""
+    """Sends prompts to an agent while the budget is not used up."""
 
     def __init__(self, budget: Budget, meter: UsageMeter, say: Callable[[str], Awaitable[None]]) -> None:
         self._budget = budget
@@ -67,9 +67,9 @@ class Spender:
         *,
         is_cancelled: Callable[[], bool] = lambda: False,
     ) -> str:
-        """Do what `session.prompt` does, within the budget; `is_cancelled`: a person has cancelled the turn.
+        """Call `session.prompt` within the budget; `is_cancelled` returns whether a person has cancelled the turn.
 
-        Raises BudgetSpent, and what `session.prompt` raises.
+        Raises BudgetSpent, and the errors of `session.prompt`.
         """
         self._require_some_left()
         if self._share >= _WRAP_UP_AT and not self._is_wrapping_up:
@@ -120,7 +120,7 @@ class Spender:
         return stop_reason
 
     async def _watch(self, session: AgentSession) -> None:
-        """Have the agent leave its turn when the budget says so; end it if it does not."""
+        """Cancel the agent's turn when the budget requires it; end the agent if it does not obey."""
         while self._share < 1:
             if self._share >= _WRAP_UP_AT and not self._is_wrapping_up:
                 await self._begin_to_wrap_up()

@@ -27,30 +27,30 @@ _FILE_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """An agent asks whether it may do something."""
+class PermissionRequest:
+    """A request of an agent for permission to make a tool call."""
 
-    tool_call: Message  # as it was sent
+    tool_call: Message  # as the agent sent it
     options: Sequence[PermissionOption]
-    request: str = ""  # by which the agent takes it back
+    request: str = ""  # the id by which the agent withdraws it
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The option to take; `meta` goes along as it is."""
+    """The chosen option; `meta` is sent to the agent unchanged."""
 
     option_id: str
     meta: Message | None = None
 
 
-Decide = Callable[[Question], Awaitable[Answer | None]]  # None cancels the question
+Decide = Callable[[PermissionRequest], Awaitable[Answer | None]]  # None cancels the question
 
 
 class WorkspaceClient:
     """Answers an agent's requests. Files are read and written below the workspace only.
 
-    Not a subclass of the protocol's Client: that would claim more than there is, which agents then use. What it does
-    not have itself it has from its terminals and elicitations, if there are any.
+    Not a subclass of the library's Client, which has every method of the protocol, and agents would use them all. The
+    methods for terminals and elicitations come from `terminals` and `elicitations`, if they are given.
     """
 
     def __init__(
@@ -80,10 +80,10 @@ class WorkspaceClient:
     async def request_permission(
         self, session_id: str, tool_call: ToolCallUpdate, options: list[PermissionOption], **meta: Any
     ) -> RequestPermissionResponse:
-        """Return what was decided on the agent's question."""
+        """Return the decision about a permission request."""
         sent = tool_call.model_dump(mode="json", by_alias=True, exclude_none=True)
-        question = Question(sent, options, meta.get(REQUEST, ""))
-        # What it said up to here, and of what it speaks, belongs before the question.
+        question = PermissionRequest(sent, options, meta.get(REQUEST, ""))
+        # The agent's text so far, and the tool call that the question is about, come before it in the log.
         await self._before_question(session_id, question.tool_call)
         answer = await self._decide(question)
         if answer is None:
@@ -103,7 +103,7 @@ class WorkspaceClient:
         except (PathRefused, OSError) as error:
             raise RequestError.invalid_params({"details": str(error)}) from None
         if len(content) > _FILE_BYTES:
-            # Half of it would be taken for the whole, and written back as that.
+            # The agent would take a part for the whole file, and write it back.
             raise RequestError.invalid_params({"details": f"The file is larger than {_FILE_BYTES} bytes."})
         part = await asyncio.to_thread(_lines, content, max((line or 1) - 1, 0), limit or None)
         return ReadTextFileResponse(content=part.decode(errors="replace"))
@@ -123,7 +123,7 @@ class WorkspaceClient:
 
 
 def _lines(content: bytes, first: int, count: int | None) -> bytes:
-    """Return some lines of a text, by default all from the first on, without taking all of it apart."""
+    """Return `count` lines of a text from line `first` on, by default all, without splitting the whole text."""
     start = _end_of_lines(content, 0, first)
     return content[start:] if count is None else content[start : _end_of_lines(content, start, count)]
 

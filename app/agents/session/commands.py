@@ -1,6 +1,6 @@
-"""How people steer a live agent: a source of their commands, and a way to ask them.
+"""The interface by which people steer a live agent: a source of commands, and methods to ask questions.
 
-A worker implements `CommandSource` on the database. Nothing here knows where commands come from.
+A worker implements `CommandSource` on the database. This package does not know where commands come from.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from app.masking import Masker
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command to a running agent; `params` as app/schemas/runs/commands.py leaves them."""
+    """A command to a running agent; `params` as validated by app/schemas/runs/commands.py."""
 
     id: UUID
     method: CommandMethod
@@ -26,39 +26,39 @@ class Command:
 
 
 class CommandSource(Protocol):
-    """The commands to one agent. Each is handed out once, in order."""
+    """The commands to one agent. Each is returned once, in order."""
 
     async def news(self) -> None:
         """Wait until there may be new commands."""
 
     async def fetch(self) -> list[Command]:
-        """Return the commands that came since the last call."""
+        """Return the commands since the last call."""
 
     async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
-        """Record the status of a command; False if the command no longer counts."""
+        """Record the status of a command; return False if it is settled already."""
 
     async def files(self, ids: Sequence[str]) -> list[Attachment]:
         """Return local copies of the files of a message. Raises AgentError."""
 
     async def await_message(self, asked: AskedQuestion) -> bool:
-        """Publish that the agent waits for a message; False if there is a command that was not fetched.
+        """Publish that the agent waits for a message; return False if a command has not been fetched.
 
-        Raises AgentStopped when the worker has lost the run; so do the methods below.
+        Raises AgentStopped if the worker has lost the run, as do the methods below.
         """
 
     async def await_answer(self, asked: AskedQuestion) -> None:
         """Publish the agent's question."""
 
     async def withdraw(self, request_id: str) -> bool:
-        """Publish that the question is closed; False if an answer has come."""
+        """Close the question and publish that; return False if it was answered before."""
 
     async def close(self) -> bool:
-        """Accept no more commands; False, with no effect, if there is one that was not fetched."""
+        """Accept no more commands; return False, with no effect, if a command has not been fetched."""
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """The way between an agent and the people of its run."""
+    """The connection between an agent and the people of its run."""
 
     commands: CommandSource
     emit: Emit

@@ -1,7 +1,8 @@
 """A conversation with one agent: turns in order, steered by people's commands (contract 6.4, 13.6).
 
-An agent that takes messages while it works gets them then (steering.py); another one the next that waits, after a turn. When there is none, a background run is over, and an
-interactive one waits for a person, for a limited time. The run ends as its last turn did.
+An agent that accepts messages while it works gets them at once (steering.py); any other agent gets the next message
+after its turn. Without a next message, a background run is over, and an interactive run waits for a person, for a
+limited time. The result of the run is the result of its last turn.
 """
 
 import asyncio
@@ -19,14 +20,14 @@ from acp.helpers import ContentBlock, text_block
 from app.agents.errors import AgentCancelled, AgentError, AgentFailed, AgentStopped
 from app.agents.session.asked import AskedQuestion
 from app.agents.session.budget import Spender
-from app.agents.session.client import Answer, Question
+from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.commands import Channel, Command
 from app.agents.session.messages import log_message, message_blocks
 from app.agents.session.permissions import decide, is_for_people
 from app.agents.session.questions import Questions
 from app.agents.session.session import AgentSession
 from app.agents.session.steering import Steering
-from app.agents.session.transcript import notification
+from app.agents.session.transcript import notification_entry
 from app.agents.session.transport import Message
 from app.agents.session.usage import Observer
 from app.clock import utcnow
@@ -40,24 +41,24 @@ _UNFINISHED = {
     "cancelled": "The agent was cancelled.",
 }
 _REASON_CHARACTERS = 10_000
-# Returns the correction to ask the agent for; None if its work is good enough.
+# Returns the correction to request from the agent; None if its work is good enough.
 Review = Callable[[], Awaitable[str | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnPolicy:
-    """What happens after a turn, and who answers the agent's questions."""
+    """The rules for waiting and permissions: whether people follow the run, and its time limits."""
 
-    # Whether a person follows the run: the agent waits for them, and asks them.
+    # Whether a person follows the run: the agent waits for that person's messages, and asks its questions.
     interactive: bool = False
     # How long the agent waits for a person, each time.
     human_timeout: timedelta = timedelta(minutes=15)
-    # How long an agent may take to leave a cancelled turn.
+    # The time that an agent has to end a cancelled turn.
     cancel_grace: timedelta = timedelta(seconds=10)
 
 
 class _Phase(Enum):
-    """Where a conversation stands: what `cancel` and `close` mean depends on it."""
+    """The phase of a conversation: the effects of `cancel` and `close` depend on it."""
 
     PREPARING = auto()
     WORKING = auto()
@@ -79,7 +80,7 @@ class Conversation:
         mode: str | None,
         review: Review | None = None,
     ) -> None:
-        """Prepare to talk; after the last message, `review` may ask the agent for a correction, once."""
+        """Prepare a conversation; after the last message, `review` may request one correction from the agent."""
         self._channel = channel
         self._commands = channel.commands
         self._policy = policy
@@ -106,7 +107,7 @@ class Conversation:
         )
         self._config_changes: asyncio.Queue[Command] = asyncio.Queue()
         self._wakeup = asyncio.Event()
-        # The cancels of the turn under way.
+        # The `cancel` commands for the current turn.
         self._cancels: list[Command] = []
         self._background_tasks: set[asyncio.Task[None]] = set()
         self._is_closed = False
@@ -125,7 +126,7 @@ class Conversation:
         await self._channel.emit(entry)
 
     async def listen(self) -> None:
-        """Obey commands until cancelled. A fault ends the work: a run that cannot be stopped must not continue."""
+        """Execute commands until cancelled. A fault ends the run: a run that cannot be stopped must not continue."""
         try:
             while True:
                 await self._take_commands()
@@ -134,8 +135,8 @@ class Conversation:
             self.fault = error
             self._channel.time.end()
 
-    async def decide(self, question: Question) -> Answer | None:
-        """Answer the agent's question: by its permission mode, or by a person."""
+    async def decide(self, question: PermissionRequest) -> Answer | None:
+        """Return the answer to a permission request: by the permission mode, or from a person."""
         if self._policy.interactive and is_for_people(self._mode, question.tool_call.get("kind")):
             with suppress(AgentStopped):
                 return await self._questions.ask(question)
@@ -145,11 +146,11 @@ class Conversation:
 
     @property
     def people(self) -> Questions | None:
-        """What passes forms to people; None if no person follows the run."""
+        """The questions to people, which also show forms; None if no person follows the run."""
         return self._questions if self._policy.interactive else None
 
     async def hold(self, session: AgentSession, work: Path, opening: Sequence[ContentBlock]) -> None:
-        """Talk from the first prompt to the end. Raises the error of the last turn, or AgentCrashed."""
+        """Converse from the first prompt to the end of the run. Raises the error of the last turn, or AgentCrashed."""
         self._session = session
         while not self._config_changes.empty():
             await self._configure(session, self._config_changes.get_nowait())
@@ -168,7 +169,7 @@ class Conversation:
             raise self._failure
 
     async def _turn(self, session: AgentSession, blocks: Sequence[ContentBlock]) -> None:
-        """Have the agent take a turn; one that fails, or stops early, is the failure from then on."""
+        """Make the agent take a turn, and keep its failure, if it fails or stops early, as the run's failure."""
         failure: AgentError | None = None
         self._phase = _Phase.WORKING
         self._observer.begin_turn()
@@ -187,19 +188,19 @@ class Conversation:
             failure = AgentFailed(
                 f"The agent '{session.name}' could not go on: {session.last_message[:_REASON_CHARACTERS]}"
             )
-        # Before the first await: commands from here on come after the turn.
+        # Set before the first await: commands from now on come after the turn.
         self._failure = AgentCancelled() if cancels else failure
         for cancel in cancels:
             await self._commands.settle(cancel, CommandStatus.CONSUMED)
         await self._steering.end_turn()
         if failure is not None and not cancels and self._policy.interactive:
             # The conversation continues, so the end of the run will not report this.
-            await self._channel.emit(notification("_posthog/error", {"message": failure.message}))
+            await self._channel.emit(notification_entry("_posthog/error", {"message": failure.message}))
         turn = {"sessionId": session.session_id, "stopReason": stop_reason}
-        await self._channel.emit(notification("_posthog/turn_complete", turn))
+        await self._channel.emit(notification_entry("_posthog/turn_complete", turn))
 
     async def _next_message(self, session: AgentSession) -> Command | None:
-        """Return the next message for the agent; None when the conversation is over."""
+        """Return the next message for the agent; None if the conversation is over."""
         is_awaited = self._policy.interactive
         while True:
             if self._messages and not self._is_closed:
@@ -214,7 +215,7 @@ class Conversation:
                 is_awaited = await self._wait_for_message(session)
 
     async def _correct(self, session: AgentSession) -> bool:
-        """Give the agent one more turn if the review asks for a correction; its result is checked later."""
+        """Give the agent one more turn if the review requests a correction; the result is checked later."""
         if self._review is None or self._is_reviewed or self._is_closed or self._failure is not None:
             return False
         self._is_reviewed = True
@@ -225,7 +226,7 @@ class Conversation:
         return True
 
     async def _wait_for_message(self, session: AgentSession) -> bool:
-        """Wait for a command; False when none came in time. Raises AgentCrashed."""
+        """Wait for a command; return False if none came in time. Raises AgentCrashed."""
         self._phase = _Phase.WAITING
         try:
             if not await self._commands.await_message(self._awaited_message(session)):
@@ -263,7 +264,7 @@ class Conversation:
             await asyncio.gather(woken, ended, return_exceptions=True)
 
     async def _deliver(self, session: AgentSession, work: Path, message: Command) -> None:
-        """Give a message to the agent, and wait for the end of its turn."""
+        """Send a message to the agent, and wait for the end of its turn."""
         try:
             blocks = await message_blocks(session, work, message, self._commands)
         except AgentError as error:
@@ -281,7 +282,7 @@ class Conversation:
                 await self._obey(command)
 
     async def _obey(self, command: Command) -> None:
-        """Act on a command at once; never wait for the agent."""
+        """Execute a command at once, without waiting for the agent."""
         match command.method:
             case CommandMethod.USER_MESSAGE:
                 self._messages.append(command)
@@ -312,7 +313,7 @@ class Conversation:
                 await self._settle_at_once(command)
                 self._end_cancelled()
             case _Phase.BETWEEN if not self._policy.interactive:
-                # It was sent while the turn lasted, and wins over its end.
+                # The command was sent during the turn, so it overrides the result of the turn.
                 self._failure = AgentCancelled()
                 await self._settle_at_once(command)
             case _Phase.BETWEEN | _Phase.WAITING:
@@ -321,7 +322,7 @@ class Conversation:
                 assert_never(self._phase)
 
     async def _leave_turn(self, command: Command) -> None:
-        """Ask the agent to leave its turn; end the run if it does not."""
+        """Cancel the agent's turn; end the run if the agent does not obey."""
         if command in self._cancels and (session := self._session) is not None:
             await session.cancel()
         await asyncio.sleep(self._policy.cancel_grace.total_seconds())
@@ -329,7 +330,7 @@ class Conversation:
             self._end_cancelled()
 
     def _background(self, step: Coroutine[Any, Any, None]) -> None:
-        """Run a step that waits for the agent in a task of its own."""
+        """Run a step that waits for the agent as a background task."""
         task = asyncio.create_task(step)
         self._background_tasks.add(task)
         task.add_done_callback(self._background_tasks.discard)

@@ -17,19 +17,22 @@ from app.agents.session.transport import REQUEST, Message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Elicitation:
-    """What an agent asks for: a form by its schema, or a page by its URL and the agent's id of it."""
+    """A request of an agent to people: to fill a form of a schema, or to open a page by its URL.
+
+    `id` is the agent's id of a page.
+    """
 
     message: str
     tool_call_id: str | None = None
     schema: Message | None = None
     url: str | None = None
     id: str | None = None
-    request: str = ""  # by which the agent takes it back
+    request: str = ""  # the id by which the agent withdraws it
 
 
 @dataclass(frozen=True, slots=True)
 class ElicitationAnswer:
-    """What people did: `accept` of a page means that they open it; `content` belongs to an accepted form."""
+    """The action of a person: `accept` of a page means that they open it; `content` belongs to an accepted form."""
 
     action: Literal["accept", "decline", "cancel"]
     content: Message | None = None
@@ -39,13 +42,13 @@ class Elicited(Protocol):
     """Asks people on behalf of an agent."""
 
     async def elicit(self, elicitation: Elicitation) -> ElicitationAnswer:
-        """Return what people did."""
+        """Return the action of a person."""
 
     async def complete(self, elicitation_id: str) -> None:
-        """Note that what a page was to be opened for has happened."""
+        """Close the question about a page: its purpose is fulfilled."""
 
     def take_back(self, request: str) -> None:
-        """Note that the agent does not wait for an answer to a request any more."""
+        """Withdraw the question of a request: the agent does not wait for the answer any more."""
 
 
 class ElicitationClient:
@@ -58,9 +61,9 @@ class ElicitationClient:
     async def create_elicitation(
         self, message: str, mode: ElicitationMode, **meta: Any
     ) -> CreateElicitationResponse:
-        """Return what people did."""
+        """Return the action of a person."""
         sent = mode.model_dump(mode="json", by_alias=True, exclude_none=True)
-        # What the agent said up to here belongs before the question.
+        # The agent's text so far comes before the question in the log.
         await self._before_question()
         answer = await self._people.elicit(
             Elicitation(
@@ -81,5 +84,5 @@ class ElicitationClient:
                 return CancelElicitationResponse(action="cancel")
 
     async def complete_elicitation(self, elicitation_id: str, **_meta: Any) -> None:
-        """Note that what a page was to be opened for has happened."""
+        """Close the question about a page: its purpose is fulfilled."""
         await self._people.complete(elicitation_id)

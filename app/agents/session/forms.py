@@ -1,7 +1,7 @@
-"""Forms of agents (ACP elicitation): as questions that all clients can show, and their answers back (contract 15.11).
+"""Converts forms of agents (ACP elicitation) to questions that all clients can show, and answers back (contract 15.11).
 
-Each property is one question. A text beside a choice, named as Claude (`_custom`) or Codex (`_note`) name it, takes what
-people write instead of a choice or in addition to it.
+Each property is one question. A text property beside a choice, named with the suffix of Claude (`_custom`) or Codex
+(`_note`), holds the text that people write instead of a choice or in addition to it.
 """
 
 import re
@@ -12,10 +12,10 @@ from typing import Any  # JSON
 import orjson
 
 REJECT = "reject"
-# Clients name these when a person leaves the form.
+# The option ids that clients send when a person leaves the form.
 _LEAVING = frozenset({REJECT, "_cancel", "cancel"})
 _COMPANIONS = ("_custom", "_note")
-# The choice by which Codex has people write something else.
+# The choice of Codex that stands for a free text.
 _OTHER = "None of the above"
 _YES, _NO = "Yes", "No"
 _SCHEMA_BYTES = 64 * 2**10
@@ -25,14 +25,14 @@ _BOUNDS = ("minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems
 
 
 class FormRefused(Exception):
-    """A form that is not shown to people: it is too large, or asks for a secret."""
+    """The form cannot be shown to people: it is too large, or asks for a secret."""
 
 
 class AnswerInvalid(Exception):
-    """Answers that a form does not take."""
+    """The answers do not fit the form."""
 
     def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
-        """Take the problems: where in the content, and what."""
+        """Take the problems, each as its place in the content and its text."""
         super().__init__("; ".join(f"{where}: {what}" if where else what for where, what in problems))
         self.problems = problems
 
@@ -57,11 +57,11 @@ class FormQuestion:
     type: str
     choices: tuple[Choice, ...]
     bounds: Mapping[str, Any]
-    # The property for what people write themselves.
+    # The property for free text.
     companion: str | None
 
     def shown(self) -> dict[str, Any]:
-        """Return the question as clients know it from Claude's tool."""
+        """Return the question in the format of Claude's question tool, which clients know."""
         options = [
             {"label": choice.label, **({"description": choice.description} if choice.description else {})}
             for choice in self.choices
@@ -70,7 +70,7 @@ class FormQuestion:
         return {"question": self.text, **header, "multiSelect": self.type == "array", "options": options}
 
     def schema(self) -> dict[str, Any]:
-        """Return what is checked of an answer. Patterns are not: those of an agent may take for ever."""
+        """Return the JSON Schema that an answer must satisfy, without patterns: an agent's pattern may never finish."""
         values = {"enum": [choice.value for choice in self.choices]} if self.choices else {}
         match self.type:
             case "array":
@@ -94,7 +94,7 @@ class Form:
     required: frozenset[str]
 
     def options(self) -> list[dict[str, Any]]:
-        """Return the options of the form as those of a permission: the choices of its first question, and leaving it."""
+        """Return the options of the form in a permission's format: its first question's choices, and a rejection."""
         choices = self.questions[0].choices if self.questions else ()
         names = [choice.label for choice in choices] or ["Submit"]
         offered = [
@@ -107,8 +107,8 @@ class Form:
         """Return the action and the content of an answer. Raises AnswerInvalid.
 
         Args:
-            params: `action`, with `content` if it is `accept`; or, as clients answer permissions, `option_id`, and perhaps
-                `answers` by the texts of the questions, and `custom_input`.
+            params: `action`, with `content` for `accept`; or `option_id`, as for a permission, with optional `answers`
+                by the texts of the questions, and `custom_input`.
 
         """
         if (action := params.get("action")) is not None:
@@ -133,7 +133,7 @@ class Form:
         return content
 
     def _answer_of_option(self, params: Mapping[str, Any]) -> dict[str, str]:
-        """Return the answer to the first question that an option alone gives, or a text alone."""
+        """Return the answer to the first question, from an option or a text alone."""
         first, written = self.questions[0], params.get("custom_input")
         chosen = [
             choice.label
@@ -144,7 +144,7 @@ class Form:
         return {first.text: ", ".join(parts)} if parts else {}
 
     def check(self, content: Mapping[str, Any]) -> None:
-        """Raise AnswerInvalid unless the form takes this content."""
+        """Raise AnswerInvalid unless this content fits the form."""
         from jsonschema import Draft202012Validator  # noqa: PLC0415 - expensive, and seldom needed
 
         properties = {question.name: question.schema() for question in self.questions}
@@ -163,19 +163,19 @@ class Form:
             raise AnswerInvalid([("__".join(map(str, error.path)), error.message[:200]) for error in errors])
 
     def as_asked(self, content: Mapping[str, Any], asked: "Form") -> dict[str, Any]:
-        """Return content in the words of the agent: `asked` is this form before it was masked."""
+        """Return content with the agent's own values; `asked` is this form before masking."""
         given: dict[str, Any] = {}
         for own, theirs in zip(self.questions, asked.questions, strict=True):
             if own.name in content:
                 values = dict(zip((c.value for c in own.choices), theirs.choices, strict=True))
-                given[theirs.name] = _replaced(content[own.name], values)
+                given[theirs.name] = _restore_values(content[own.name], values)
             if own.companion and own.companion in content and theirs.companion is not None:
                 given[theirs.companion] = content[own.companion]
         return given
 
 
 def read_form(message: str, schema: Mapping[str, Any]) -> Form:
-    """Return the form that an agent asks people to fill. Raises FormRefused."""
+    """Return the form of an agent's request. Raises FormRefused."""
     if len(orjson.dumps(schema)) > _SCHEMA_BYTES:
         raise FormRefused(f"its schema is larger than {_SCHEMA_BYTES // 2**10} KiB")
     properties: Mapping[str, Mapping[str, Any]] = schema.get("properties") or {}
@@ -187,7 +187,7 @@ def read_form(message: str, schema: Mapping[str, Any]) -> Form:
         if _is_secret(described):
             raise FormRefused("it asks for a secret, which belongs on a page of its own")
         header, text = described.get("title"), described.get("description")
-        if _of_codex(described):
+        if _codex_metadata(described):
             header, text = text, header
         elif len(asked) == 1:
             text = message or text
@@ -210,7 +210,7 @@ def read_form(message: str, schema: Mapping[str, Any]) -> Form:
 
 
 def _companions(properties: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Return the texts beside choices, by the names of these."""
+    """Return the names of the text properties beside choices, by the names of the choices."""
     return {
         name: f"{name}{ending}"
         for name, described in properties.items()
@@ -230,25 +230,25 @@ def _choices(described: Mapping[str, Any]) -> Iterator[Choice]:
         yield Choice(value, value)
 
 
-def _of_codex(described: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what Codex says of a property; nothing of one that is not its own."""
+def _codex_metadata(described: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return Codex's own description of a property; empty for a property of another agent."""
     return (described.get("_meta") or {}).get("codex") or {}
 
 
 def _is_secret(described: Mapping[str, Any]) -> bool:
-    return described.get("format") == "password" or bool(_of_codex(described).get("isSecret"))
+    return described.get("format") == "password" or bool(_codex_metadata(described).get("isSecret"))
 
 
 def _answer_to(question: FormQuestion, answers: Mapping[str, str], *, is_only: bool) -> str | None:
     for name in (question.text, question.name):
         if name in answers:
             return answers[name]
-    # The text of a single question may have been shortened on its way.
+    # A client may have shortened the text of a single question.
     return next(iter(answers.values())) if is_only and len(answers) == 1 else None
 
 
 def _value(question: FormQuestion, answer: str) -> dict[str, Any]:
-    """Return the properties that an answer in words fills."""
+    """Return the properties that a text answer fills."""
     match question.type:
         case "boolean":
             known = {_YES.lower(): True, "true": True, _NO.lower(): False, "false": False}
@@ -257,15 +257,15 @@ def _value(question: FormQuestion, answer: str) -> dict[str, Any]:
             return {question.name: _number(answer)}
         case "array":
             chosen, rest = _split(question.choices, answer)
-            return _filled(question, chosen, rest)
+            return _fill_properties(question, chosen, rest)
         case _ if question.choices:
             chosen, rest = _split(question.choices, answer, most=1)
-            return _filled(question, chosen[0] if chosen else None, rest)
+            return _fill_properties(question, chosen[0] if chosen else None, rest)
         case _:
             return {question.name: answer}
 
 
-def _filled(question: FormQuestion, chosen: Any, rest: str) -> dict[str, Any]:
+def _fill_properties(question: FormQuestion, chosen: Any, rest: str) -> dict[str, Any]:
     if rest and not chosen and _OTHER in (choice.value for choice in question.choices):
         chosen = _OTHER
     filled = {question.name: chosen} if chosen else {}
@@ -278,7 +278,7 @@ def _filled(question: FormQuestion, chosen: Any, rest: str) -> dict[str, Any]:
 
 
 def _split(choices: Sequence[Choice], answer: str, most: int | None = None) -> tuple[list[str], str]:
-    """Return the values of the labels at the start of an answer, which a comma separates, and the rest of it."""
+    """Return the values of the comma-separated labels at the start of an answer, and the rest of the answer."""
     longest_first = sorted(choices, key=lambda choice: len(choice.label), reverse=True)
     chosen: list[str] = []
     while answer and (most is None or len(chosen) < most):
@@ -293,13 +293,13 @@ def _split(choices: Sequence[Choice], answer: str, most: int | None = None) -> t
 
 
 def _number(answer: str) -> Any:
-    """Return a number; what is none that JSON has stays a text, which the check refuses."""
+    """Return an answer as a number; a text that is no JSON number is returned unchanged, and the check refuses it."""
     if _NUMBER.fullmatch(answer) is None:
         return answer
     return int(answer) if answer.lstrip("-").isdigit() else float(answer)
 
 
-def _replaced(value: Any, values: Mapping[str, Choice]) -> Any:
+def _restore_values(value: Any, values: Mapping[str, Choice]) -> Any:
     if isinstance(value, list):
-        return [_replaced(item, values) for item in value]
+        return [_restore_values(item, values) for item in value]
     return values[value].value if isinstance(value, str) and value in values else value

@@ -1,4 +1,4 @@
-"""Turns people's messages and files into blocks of a prompt."""
+"""Converts people's messages and files to content blocks of a prompt."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from app.agents.errors import AgentFailed
 from app.agents.files.attachments import Attachment, attached_path, place_attachments
 from app.agents.session.commands import Channel, Command, CommandSource
 from app.agents.session.session import AgentSession
-from app.agents.session.transcript import notification
+from app.agents.session.transcript import notification_entry
 
 _BLOCKS: TypeAdapter[list[ContentBlock]] = TypeAdapter(list[ContentBlock])
 
@@ -20,7 +20,7 @@ _BLOCKS: TypeAdapter[list[ContentBlock]] = TypeAdapter(list[ContentBlock])
 async def message_blocks(
     session: AgentSession, work: Path, message: Command, commands: CommandSource
 ) -> list[ContentBlock]:
-    """Return a message as blocks of a prompt, and put its files into the workspace. Raises AgentError."""
+    """Return a message as content blocks, and copy its files into the workspace. Raises AgentError."""
     content = message.params.get("content") or []
     try:
         blocks = [text_block(content)] if isinstance(content, str) else _BLOCKS.validate_python(content)
@@ -37,7 +37,7 @@ async def message_blocks(
 async def log_message(
     channel: Channel, session: AgentSession, message: Command, blocks: Sequence[ContentBlock]
 ) -> None:
-    """Log a message that the agent was given."""
+    """Log a message that was sent to the agent."""
     for block in blocks:
         update = {
             "sessionUpdate": "user_message_chunk",
@@ -45,12 +45,12 @@ async def log_message(
             "content": block.model_dump(mode="json", by_alias=True, exclude_none=True),
         }
         await channel.emit(
-            notification("session/update", {"sessionId": session.session_id, "update": update})
+            notification_entry("session/update", {"sessionId": session.session_id, "update": update})
         )
 
 
 def links_to(work: Path, attachments: Sequence[Attachment]) -> list[ResourceContentBlock]:
-    """Return links to files in the workspace, for a prompt."""
+    """Return content blocks that link to files in the workspace."""
     return [
         resource_link_block(
             attachment.name,

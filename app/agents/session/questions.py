@@ -9,23 +9,23 @@ from urllib.parse import urlsplit
 
 from app.agents.errors import AgentStopped
 from app.agents.session.asked import AskedQuestion, describe
-from app.agents.session.client import Answer, Question
+from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.commands import Channel, Command
 from app.agents.session.elicitation import Elicitation, ElicitationAnswer
 from app.agents.session.forms import REJECT, AnswerInvalid, Form, FormRefused, read_form
 from app.agents.session.permissions import refuse
-from app.agents.session.transcript import notification
+from app.agents.session.transcript import notification_entry
 from app.clock import utcnow
 from app.enums import QuestionKind
 from app.ids import new_id
 from app.unicode import storable
 
-# Limits of a question; its log has all of it.
+# Limits of a question; the run's log has the whole question.
 _TEXT_CHARACTERS = 500
 _MAX_OPTIONS = 50
 _OPTION_ID_CHARACTERS = 255
 _URL_CHARACTERS = 2000
-# Further questions are refused while as many wait for their turn.
+# The most questions that may be pending; further ones are refused.
 _MAX_WAITING = 20
 _OPEN = "open"
 
@@ -54,13 +54,13 @@ class Questions:
         catch_up: Callable[[], Awaitable[None]],
         on_close: Callable[[], None],
     ) -> None:
-        """Prepare to ask; `catch_up` takes the commands that have arrived, `on_close` learns that a question is closed."""
+        """Prepare to ask; `catch_up` fetches commands, `on_close` is called when a question is closed."""
         self._channel = channel
         self._human_timeout = human_timeout
         self._catch_up = catch_up
         self._on_close = on_close
         self._turn = 0
-        # Those that wait for their turn, and the one that is asked.
+        # The queued questions and the current one.
         self._pending: list[_Asked] = []
         self._one_at_a_time = asyncio.Lock()
         self._asked: _Asked | None = None
@@ -70,14 +70,14 @@ class Questions:
         """Whether a question waits for a person now."""
         return self._asked is not None
 
-    async def ask(self, question: Question) -> Answer | None:
-        """Return a person's answer; a refusal if none comes in time, None if the turn was cancelled."""
+    async def ask(self, question: PermissionRequest) -> Answer | None:
+        """Return a person's answer; a refusal if no answer comes in time, None if the turn was cancelled."""
         tool_call = self._channel.masker.value(storable(question.tool_call))
-        options = _offered(question)
+        options = _select_options(question)
         refusal = _refusal(question)
         if not options:
             return refusal
-        shown = self._shown(
+        shown = self._make_question(
             QuestionKind.PERMISSION,
             title=str(tool_call.get("title") or ""),
             detail=describe(tool_call),
@@ -92,14 +92,14 @@ class Questions:
         return _answer(asked.answer) if asked.answer else refusal
 
     async def elicit(self, elicitation: Elicitation) -> ElicitationAnswer:
-        """Return what people did with a form or a page: no answer in time declines, a cancelled turn cancels."""
+        """Return a person's action on a form or page; `decline` without an answer in time, `cancel` with the turn."""
         try:
             form = None if elicitation.schema is None else read_form(elicitation.message, elicitation.schema)
             shown, read = self._page(elicitation) if form is None else self._form(elicitation, form)
         except FormRefused as refused:
             message = f"A form of the agent is declined: {refused}."
             await self._channel.emit(
-                notification("_taskbeacon/progress", {"step": "agent", "message": message})
+                notification_entry("_taskbeacon/progress", {"step": "agent", "message": message})
             )
             return ElicitationAnswer("decline")
         try:
@@ -115,19 +115,19 @@ class Questions:
         return ElicitationAnswer("accept" if asked is not None and asked.is_complete else "decline")
 
     async def complete(self, elicitation_id: str) -> None:
-        """Close the question about a page: what it was to be opened for has happened."""
+        """Close the question about a page: its purpose is fulfilled."""
         asked = self._asked
         if asked is not None and asked.elicitation_id == elicitation_id and asked.answer is None:
             asked.is_complete = True
             asked.is_over.set()
         await self._channel.emit(
-            notification(
+            notification_entry(
                 "_taskbeacon/elicitation_complete", {"elicitationId": elicitation_id[:_TEXT_CHARACTERS]}
             )
         )
 
     def take_back(self, request: str) -> None:
-        """Cancel the question of a request: its agent does not wait for the answer any more."""
+        """Withdraw the question of a request: the agent does not wait for the answer any more."""
         for asked in self._pending:
             if asked.request == request and asked.answer is None:
                 asked.is_cancelled = True
@@ -140,7 +140,7 @@ class Questions:
             self._asked.is_over.set()
 
     def take(self, command: Command) -> bool:
-        """Take an answer; False if it is not for the current question."""
+        """Accept an answer; return False if it is not for the current question."""
         asked = self._asked
         is_for_this = asked is not None and asked.shown.request_id == command.params["request_id"]
         if asked is None or not is_for_this or asked.answer is not None:
@@ -162,7 +162,7 @@ class Questions:
         def read(params: dict[str, Any]) -> ElicitationAnswer:
             action, content = params.get("action"), params.get("content") or {}
             if action is None:
-                # Taken by a process of the previous release, which does not check it.
+                # A process of the previous release accepted it without a check.
                 try:
                     action, content = form.answer(params)
                 except AnswerInvalid:
@@ -171,7 +171,7 @@ class Questions:
                 return ElicitationAnswer("decline")
             return ElicitationAnswer("accept", form.as_asked(content, asked))
 
-        shown = self._shown(
+        shown = self._make_question(
             QuestionKind.FORM,
             title=title,
             detail=message,
@@ -196,7 +196,7 @@ class Questions:
             is_accepted = params.get("action", "accept") == "accept" and params.get("option_id") != REJECT
             return ElicitationAnswer("accept" if is_accepted else "decline")
 
-        shown = self._shown(
+        shown = self._make_question(
             QuestionKind.URL,
             title=message,
             detail=f"{host}\n\n{message}",
@@ -206,12 +206,14 @@ class Questions:
         )
         return shown, read
 
-    def _shown(self, kind: QuestionKind, *, tool_call: dict[str, Any], **fields: Any) -> AskedQuestion:
+    def _make_question(
+        self, kind: QuestionKind, *, tool_call: dict[str, Any], **fields: Any
+    ) -> AskedQuestion:
         now, id_ = utcnow(), new_id()
         return AskedQuestion(
             kind=kind,
             id=id_,
-            # Clients distinguish questions by it.
+            # Clients distinguish questions by this id.
             tool_call={"toolCallId": id_.hex, **tool_call},
             opened_at=now,
             expires_at=now + self._human_timeout,
@@ -221,7 +223,7 @@ class Questions:
     async def _put(
         self, shown: AskedQuestion, *, request: str, refusal: str | None, elicitation_id: str | None = None
     ) -> _Asked | None:
-        """Return a question once it is over; None if too many wait already."""
+        """Ask a question and return it once it is over; None if too many are pending."""
         if len(self._pending) >= _MAX_WAITING:
             return None
         asked, turn = _Asked(shown, request, elicitation_id), self._turn
@@ -237,15 +239,15 @@ class Questions:
         return asked
 
     async def _publish(self, asked: _Asked, refusal: str | None) -> None:
-        """Show a question until it is over."""
+        """Publish a question, wait until it is over, and publish its result."""
         turn, shown = self._turn, asked.shown
-        # Before it is published: the answer may be fetched before the next line runs.
+        # Set before it is published: the answer may be fetched before the next line runs.
         self._asked = asked
         try:
             await self._channel.commands.await_answer(shown)
             about = {"requestId": shown.request_id, "toolCallId": shown.tool_call.get("toolCallId")}
             request = {**about, "toolCall": shown.tool_call, "options": list(shown.options)}
-            await self._channel.emit(notification("_posthog/permission_request", request))
+            await self._channel.emit(notification_entry("_posthog/permission_request", request))
             await self._wait_for(asked)
         finally:
             self._asked = None
@@ -255,14 +257,14 @@ class Questions:
             chosen = _OPEN
         is_settled = turn == self._turn and not asked.is_cancelled and chosen is not None
         resolved = {**about, "optionId": chosen} if is_settled else about
-        await self._channel.emit(notification("_posthog/permission_resolved", resolved))
+        await self._channel.emit(notification_entry("_posthog/permission_resolved", resolved))
 
     async def _wait_for(self, asked: _Asked) -> None:
         with self._channel.time.waiting(self._human_timeout) as seconds, suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await asked.is_over.wait()
         if asked.answer is None and not await self._channel.commands.withdraw(asked.shown.request_id):
-            # The first answer counts, also one that came at this very moment.
+            # The first answer counts, even if it came at this very moment.
             await self._catch_up()
 
 
@@ -276,19 +278,19 @@ def _answer(command: Command) -> Answer:
 
 
 def _option_of(command: Command) -> str:
-    """Return the option that followers are shown as chosen."""
+    """Return the id of the option to show to followers as chosen."""
     if (option_id := command.params.get("option_id")) is not None:
         return str(option_id)
     return "option_0" if command.params.get("action") == "accept" else REJECT
 
 
-def _refusal(question: Question) -> Answer | None:
+def _refusal(question: PermissionRequest) -> Answer | None:
     option_id = refuse(question.options)
     return None if option_id is None else Answer(option_id)
 
 
-def _offered(question: Question) -> list[dict[str, Any]]:
-    """Return the options to show to people, without those of absurd size."""
+def _select_options(question: PermissionRequest) -> list[dict[str, Any]]:
+    """Return the options to show to people, without options of an absurd size."""
     return [
         {"optionId": option.option_id, "name": storable(option.name)[:_TEXT_CHARACTERS], "kind": option.kind}
         for option in question.options[:_MAX_OPTIONS]

@@ -1,4 +1,4 @@
-"""The wall-clock limit of a run's work; it stands still while an agent waits for a person."""
+"""The wall-clock limit of a run's work; the clock stops while an agent waits for a person."""
 
 import asyncio
 from collections.abc import Iterator
@@ -7,14 +7,14 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
-# How long a run may wait for people in all, however often it does.
+# The total time that a run may wait for people.
 MAX_WAITING = timedelta(hours=24)
 
 
 class WorkingTime:
-    """A block that raises TimeoutError when the work in it takes too long, or at once on `end`.
+    """A block that raises TimeoutError when its work takes too long, or immediately on `end`.
 
-    Other tasks may use it too: code that waits for a person does so in `waiting()`.
+    Other asyncio tasks may use it too: code that waits for a person does so in `waiting()`.
     """
 
     def __init__(self, limit: timedelta) -> None:
@@ -42,17 +42,17 @@ class WorkingTime:
 
     @property
     def is_over(self) -> bool:
-        """Whether the block was ended from here, by the limit or by `end`."""
+        """Whether this object ended the block, by the limit or by `end`."""
         return self._timeout.expired()
 
     def end(self) -> None:
-        """End the block at once, also while a person is awaited."""
+        """End the block at once, even while it waits for a person."""
         self._is_ended = True
         self._reschedule(_now())
 
     @contextmanager
     def waiting(self, at_most: timedelta) -> Iterator[float]:
-        """Stop the clock for a block that waits for a person, and yield for how many seconds it may do so."""
+        """Stop the clock for a block that waits for a person; yield the seconds that it may wait."""
         if self._pauses == 0:
             self._paused_at = _now()
             if not self._is_ended:

@@ -1,7 +1,7 @@
 """Drives one live agent over the Agent Client Protocol: start, prompt (again), cancel, close.
 
-Knows nothing of runs, repositories or results. The agent's updates become log entries (transcript.py); its requests
-are answered from the workspace, and its questions by `decide`.
+Independent of runs, repositories and results. The agent's updates become log entries (transcript.py). Its file requests
+are answered from the workspace, its permission requests by `decide`.
 """
 
 import asyncio
@@ -49,13 +49,13 @@ ConfigOption = SessionConfigOptionSelect | SessionConfigOptionBoolean
 
 _START_SECONDS = 120
 _CLOSE_SECONDS = 2.0
-# When the run is to stop.
+# The grace for processes of the agent when the run must stop at once.
 _HURRIED_SECONDS = 0.4
 _COMPLAINT_BYTES = 8 * 2**10
 _INVALID_PARAMS = -32602
 _REASON_CHARACTERS = 2000
 _STEP_CHARACTERS = 20_000
-# Each by itself: an agent takes one that is left out as not supported.
+# Named one by one: an agent takes an omitted capability as unsupported.
 _ELICITATION = ElicitationCapabilities(form=ElicitationFormCapabilities(), url=ElicitationUrlCapabilities())
 _LOGGER = structlog.get_logger(__name__)
 
@@ -75,10 +75,11 @@ class AgentSession:
         writable: Path | None = None,
         start_command: StartCommand | None = None,
     ) -> None:
-        """Take over a process.
+        """Take over an agent's process.
 
-        `people` fill its forms; without them it is not offered to ask. `writable` is where in the workspace it may
-        write, by default anywhere; `start_command` runs the commands of its terminals; without it there are none.
+        `people` fill the agent's forms; without them it is not offered elicitation. `writable` is the part of the
+        workspace that it may write to, by default all of it. `start_command` starts the commands of its terminals;
+        without it there are no terminals.
         """
         if process.stdin is None or process.stdout is None:
             raise ValueError("the agent's standard input and output must be pipes")
@@ -131,24 +132,24 @@ class AgentSession:
 
     @property
     def last_usage(self) -> Usage | None:
-        """The usage of the last turn, as far as the agent's answer to the prompt has it."""
+        """The usage of the last turn, from the agent's answer to the prompt; None if it has none."""
         return self._usage
 
     @property
     def last_message(self) -> str:
-        """The agent's last whole message."""
+        """The agent's last complete message."""
         return self._transcript.last_message
 
     @property
     def can_be_taken_up(self) -> bool:
-        """Whether the agent says that it can resume a conversation that it has kept in its home."""
+        """Whether the agent can resume a conversation that is stored in its home."""
         return self._can_load or self._can_resume
 
     async def start(self, *, authenticate: str | None = None, take_up: str | None = None) -> bool:
-        """Shake hands, authenticate by a method if one is given, and open a session.
+        """Initialize the connection, authenticate by the given method, if any, and open a session.
 
-        `take_up` is the id of a conversation in the agent's home: it is resumed if the agent can. Returns whether it
-        was. Updates that the agent repeats from it are not logged.
+        `take_up` is the id of a conversation in the agent's home, which is resumed if the agent can. Returns whether it
+        was resumed. Updates of that conversation that the agent repeats are not logged.
 
         Raises SessionLost, AgentCrashed or AgentFailed.
         """
@@ -164,7 +165,7 @@ class AgentSession:
         return False
 
     async def _take_up(self, session_id: str) -> bool:
-        """Resume a conversation; False if the agent refuses."""
+        """Resume a conversation; return False if the agent refuses."""
         take_up = self._connection.resume_session if self._can_resume else self._connection.load_session
         self._transcript.is_replay = True
         try:
@@ -190,7 +191,7 @@ class AgentSession:
         self._options = opened.config_options or ()
 
     async def shake_hands(self) -> InitializeResponse:
-        """Begin the conversation and return what the agent says of itself. Raises AgentCrashed or AgentFailed."""
+        """Initialize the connection; return the agent's info and capabilities. Raises AgentCrashed or AgentFailed."""
         may_ask = self._adapter.file_requests
         files = FileSystemCapabilities(read_text_file=may_ask, write_text_file=may_ask)
         answered: InitializeResponse = await self._ask(
@@ -220,7 +221,7 @@ class AgentSession:
         return answered
 
     def takes(self, block: ContentBlock) -> bool:
-        """Return whether the agent accepts such a block in a prompt."""
+        """Return whether the agent accepts content blocks of this type in a prompt."""
         takes = self._takes
         optional = {"image": takes.image, "audio": takes.audio, "resource": takes.embedded_context}
         return bool(optional.get(block.type, True))
@@ -231,9 +232,9 @@ class AgentSession:
         return is_mode or any(option.category == category for option in self._options)
 
     async def choose(self, category: str, value: str) -> bool:
-        """Set the option of a category (`mode`, `model`, `thought_level`); return whether the agent took the value.
+        """Set the option of a category (`mode`, `model`, `thought_level`); return whether the agent accepted the value.
 
-        Raises AgentCrashed, or AgentFailed if it cannot.
+        Raises AgentCrashed, or AgentFailed if the agent fails.
         """
         if category == "mode" and value in self._modes:
             await self._ask(self._connection.set_session_mode(self._session_id, value), within=_START_SECONDS)
@@ -244,9 +245,9 @@ class AgentSession:
         return False
 
     async def configure(self, option_id: str, value: str | bool) -> str | None:
-        """Set an option that the agent offers by this id, or in this category.
+        """Set the agent's option with this id or of this category.
 
-        Returns the category, "" where it has none, or None if the agent does not take that. Raises as `choose`.
+        Returns the category, "" for an option without a category, or None if the agent refuses. Raises as `choose`.
         """
         for option in self._options:
             if option.id == option_id:
@@ -257,7 +258,7 @@ class AgentSession:
         return option_id if is_set else None
 
     async def _try_option(self, option: str, value: str | bool) -> bool:
-        """Set an option. The agent decides: some understand more names of models than they list."""
+        """Set an option. The agent decides about the value: some accept more names of models than they list."""
         try:
             answered: SetSessionConfigOptionResponse = await self._ask(
                 self._connection.set_config_option(option, self._session_id, value), within=_START_SECONDS
@@ -266,12 +267,12 @@ class AgentSession:
             if isinstance(error.__cause__, RequestError) and error.__cause__.code == _INVALID_PARAMS:
                 return False
             raise
-        # One option may decide which others there are.
+        # Setting one option may change the others.
         self._options = answered.config_options or self._options
         return True
 
     async def prompt(self, blocks: Sequence[ContentBlock]) -> str:
-        """Send a prompt, wait until the agent is done with it, and return the protocol's stop reason.
+        """Send a prompt, wait for the end of the turn, and return the protocol's stop reason.
 
         One prompt at a time. Raises AgentFailed, AgentStepFailed or AgentCrashed.
         """
@@ -287,11 +288,11 @@ class AgentSession:
 
     @property
     def can_be_steered(self) -> bool:
-        """Whether the agent takes messages while it works."""
+        """Whether the agent accepts messages while it works."""
         return self._can_steer
 
     async def steer(self, blocks: Sequence[ContentBlock]) -> bool:
-        """Give the agent a message in the middle of its turn; False if it has none now, and wants a prompt.
+        """Send the agent a message in the middle of its turn; return False if no turn is active: it needs a prompt.
 
         Raises AgentFailed or AgentCrashed.
         """
@@ -306,12 +307,12 @@ class AgentSession:
         return isinstance(answered, dict) and answered.get("outcome") == "injected"
 
     async def cancel(self) -> None:
-        """Ask the agent to leave the current prompt; `prompt` then returns "cancelled". Harmless otherwise."""
+        """Cancel the current prompt; `prompt` then returns "cancelled". Without a prompt, it has no effect."""
         with suppress(ConnectionError):
             await self._connection.cancel(self._session_id)
 
     async def ended(self) -> NoReturn:
-        """Wait for the process to end, while nothing else is asked of it. Raises AgentCrashed then."""
+        """Wait for the process to end, while no request is pending. Raises AgentCrashed then."""
         await self._process.wait()
         await self._explain_end()
 
@@ -325,7 +326,7 @@ class AgentSession:
                 async with asyncio.timeout(grace):
                     await self._process.wait()
         finally:
-            # A process counts as running until its output was read to the end, and the agent may be talking still.
+            # A process counts as running until its output has been read to the end, and the agent may still write.
             _, _, _, _ = await asyncio.gather(
                 self._close_terminals(grace),
                 self._process.stop(grace),
@@ -361,7 +362,7 @@ class AgentSession:
             ) from None
 
     async def _explain_end(self) -> NoReturn:
-        """Raise the reason of a dead connection: our own side gave it up, or the process ended."""
+        """Raise the reason of a dead connection: our side closed it, or the process ended."""
         failure = self._wire.failure
         if isinstance(failure, BrokenWire):
             raise AgentCrashed(f"The agent '{self.name}' broke the protocol: {failure}.")
@@ -379,7 +380,7 @@ class AgentSession:
 
 
 def _ignore(_request: str) -> None:
-    """Questions that are answered at once cannot be taken back."""
+    """Ignore the withdrawal of a request: without people, requests are answered at once."""
 
 
 def _failure(name: str, error: RequestError) -> AgentFailed:

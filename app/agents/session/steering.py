@@ -1,4 +1,4 @@
-"""Gives messages to an agent in the middle of its turn, where it takes them; elsewhere they wait for the turn's end."""
+"""Sends messages to an agent in the middle of its turn, if it accepts them; otherwise they wait for the turn's end."""
 
 import asyncio
 from collections import deque
@@ -20,7 +20,7 @@ _UNKNOWN = "The agent did not say whether it took the message."
 
 
 class Steering:
-    """The messages that an agent is given while it works."""
+    """The messages that are sent to an agent while it works."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class Steering:
         is_working: Callable[[], bool],
         is_asking: Callable[[], bool],
     ) -> None:
-        """Prepare to take from `messages` while the agent works; while it asks a person, they are held back."""
+        """Prepare to send from `messages` while the agent works; they are held back while a question is open."""
         self._channel = channel
         self._messages = messages
         self._is_working = is_working
@@ -41,11 +41,11 @@ class Steering:
         self._held_back: set[UUID] = set()
 
     def wake(self) -> None:
-        """Look for messages again: one has come, or a question is closed."""
+        """Check for messages again: a message has come, or a question is closed."""
         self._changed.set()
 
     async def follow(self, session: AgentSession, work: Path) -> None:
-        """Give messages until cancelled."""
+        """Send messages until cancelled."""
         while session.can_be_steered:
             await self._changed.wait()
             self._changed.clear()
@@ -58,14 +58,14 @@ class Steering:
                         break
 
     async def end_turn(self) -> None:
-        """Wait for a message that is being given, and settle those that were given in the turn."""
+        """Wait for a message that is being sent, and settle the messages that were sent in the turn."""
         async with self._giving:
             given, self._given = self._given, []
         for message in given:
             await self._channel.commands.settle(message, CommandStatus.CONSUMED)
 
     async def _give(self, session: AgentSession, work: Path, message: Command) -> bool:
-        """Give a message; False, with the message back in its place, if the agent wants it as its next prompt."""
+        """Send a message; if the agent needs it as its next prompt, put the message back and return False."""
         commands = self._channel.commands
         blocks: list[ContentBlock] = []
         try:
@@ -76,7 +76,7 @@ class Steering:
             await commands.settle(message, CommandStatus.DROPPED, _UNKNOWN)
             return True
         except AgentError:
-            # Whatever is wrong with it, or with the agent, is reported where it is given as a prompt.
+            # A fault of the message or the agent is reported when the message is sent as a prompt.
             is_taken = False
         if not is_taken:
             self._messages.appendleft(message)

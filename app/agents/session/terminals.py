@@ -1,7 +1,7 @@
-"""Commands that an agent has us run for it (`terminal/*` of the protocol), in the sandbox that the agent lives in.
+"""Commands that we run for an agent (`terminal/*` of the protocol), in the agent's sandbox.
 
-Each terminal is a process of its own; what it prints is kept up to a bound, the end of it. An agent that does not
-release its terminals loses them with its session.
+Each terminal is a separate process. The end of its output is kept, up to a limit. Terminals that the agent does not
+release end with its session.
 """
 
 import asyncio
@@ -25,20 +25,20 @@ from app.ids import new_hex_id
 from app.processes.reading import Tail
 from app.shielded import shielded
 
-# Starts a command where the agent lives, with these variables beside the agent's own; both outputs are one.
+# Starts a command in the agent's sandbox, with these variables added to the agent's; stdout and stderr are merged.
 StartCommand = Callable[[Sequence[str], Mapping[str, str]], Awaitable[ConfinedProcess]]
 
 _MOST = 16
 _OUTPUT_BYTES = 2**20
 _COMMAND_BYTES = 100_000
-# The folder is entered inside, where a link can lead nowhere else.
+# The folder is entered inside the sandbox, so that a link cannot lead out of it.
 _IN_FOLDER = ("sh", "-c", 'cd -- "$1" && shift && exec "$@"', "sh")
 _SIGNALLED = 128
 _GRACE_SECONDS = 2.0
 
 
 class Terminals:
-    """The terminals of one session; the protocol's requests are methods of these names."""
+    """The terminals of one session; each method answers the protocol's request of the same name."""
 
     def __init__(self, start: StartCommand) -> None:
         self._start = start
@@ -55,10 +55,10 @@ class Terminals:
         output_byte_limit: int | None = None,
         **_meta: Any,
     ) -> CreateTerminalResponse:
-        """Start a command. Raises RequestError, also when the session has too many terminals."""
+        """Start a command. Raises RequestError, also if the session has too many terminals."""
         if len(self._terminals) + self._starting >= _MOST:
-            raise _refused(f"there are {_MOST} terminals; release one first")
-        # Some agents send a line for a shell and no arguments.
+            raise _refusal(f"there are {_MOST} terminals; release one first")
+        # Some agents send a whole shell line and no arguments.
         is_line = not args and len(command.split()) > 1
         words = ["sh", "-c", command] if is_line else [command, *(args or ())]
         words = [*_IN_FOLDER, cwd, *words] if cwd else words
@@ -69,7 +69,7 @@ class Terminals:
         try:
             process = await self._start(words, variables)
         except OSError as error:
-            raise _refused(str(error)) from None
+            raise _refusal(str(error)) from None
         finally:
             self._starting -= 1
         terminal_id = new_hex_id()
@@ -79,32 +79,32 @@ class Terminals:
     async def terminal_output(
         self, session_id: str, terminal_id: str, **_meta: Any
     ) -> TerminalOutputResponse:
-        """Return what a terminal has printed, and how it ended if it did."""
+        """Return the output of a terminal, and its exit status if it has ended."""
         return self._find(terminal_id).output()
 
     async def wait_for_terminal_exit(
         self, session_id: str, terminal_id: str, **_meta: Any
     ) -> WaitForTerminalExitResponse:
-        """Return how a terminal ended, once it has and all that it printed is there."""
+        """Wait until a terminal has ended and its output is complete; return its exit status."""
         status = await self._find(terminal_id).wait()
         return WaitForTerminalExitResponse(exit_code=status.exit_code, signal=status.signal)
 
     async def kill_terminal(self, session_id: str, terminal_id: str, **_meta: Any) -> KillTerminalResponse:
-        """End a terminal's processes; its output stays. Repeatable."""
+        """End a terminal's processes; its output is kept. Repeatable."""
         await self._find(terminal_id).stop()
         return KillTerminalResponse()
 
     async def release_terminal(
         self, session_id: str, terminal_id: str, **_meta: Any
     ) -> ReleaseTerminalResponse:
-        """End a terminal's processes and forget it."""
+        """End a terminal's processes and remove the terminal."""
         terminal = self._find(terminal_id)
         self._terminals.pop(terminal_id, None)
         await terminal.stop()
         return ReleaseTerminalResponse()
 
     async def close(self, grace_seconds: float = _GRACE_SECONDS) -> None:
-        """End all terminals, and have their programs end in good order for some time. Repeatable."""
+        """End all terminals; their programs have `grace_seconds` to end by themselves. Repeatable."""
         terminals, self._terminals = list(self._terminals.values()), {}
         await asyncio.gather(*(terminal.stop(grace_seconds) for terminal in terminals))
 
@@ -116,7 +116,7 @@ class Terminals:
 
 
 class _Terminal:
-    """One process, and the end of what it prints."""
+    """One process, and the end of its output."""
 
     def __init__(self, process: ConfinedProcess, limit: int) -> None:
         self._process = process
@@ -152,12 +152,12 @@ def _status(code: int) -> TerminalExitStatus:
 def _require_startable(words: Sequence[str], variables: Mapping[str, str]) -> None:
     texts = [*words, *variables, *variables.values()]
     if any("\0" in text for text in texts):
-        raise _refused("a word of the command holds NUL")
+        raise _refusal("a word of the command holds NUL")
     if any("=" in name or not name for name in variables):
-        raise _refused("a variable's name is empty or holds '='")
+        raise _refusal("a variable's name is empty or holds '='")
     if sum(len(text.encode(errors="replace")) for text in texts) > _COMMAND_BYTES:
-        raise _refused(f"the command is longer than {_COMMAND_BYTES} bytes")
+        raise _refusal(f"the command is longer than {_COMMAND_BYTES} bytes")
 
 
-def _refused(reason: str) -> RequestError:
+def _refusal(reason: str) -> RequestError:
     return RequestError.invalid_params({"details": f"The terminal cannot be made: {reason}."})

@@ -1,4 +1,4 @@
-"""The log of a conversation: an agent's updates as entries (contract 13.4), and its messages joined from their chunks."""
+"""The log of a conversation: an agent's updates as entries (contract 13.4), and messages joined from their chunks."""
 
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -12,8 +12,8 @@ _MESSAGE_CHARACTERS = 2**20
 _REMEMBERED_TOOL_CALLS = 1000
 
 
-def notification(method: str, params: Message) -> Message:
-    """Return a log entry that holds a JSON-RPC notification (contract 13.4)."""
+def notification_entry(method: str, params: Message) -> Message:
+    """Return a log entry with a JSON-RPC notification (contract 13.4)."""
     return {
         "type": "notification",
         "timestamp": utcnow().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -22,7 +22,7 @@ def notification(method: str, params: Message) -> Message:
 
 
 class Transcript:
-    """Turns updates into log entries, and the chunks of a message into one message."""
+    """Converts updates to log entries, and joins the chunks of a message to one message."""
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
@@ -32,7 +32,7 @@ class Transcript:
         self._session_id: object = None
         self.last_message = ""
         self._tool_calls: deque[object] = deque(maxlen=_REMEMBERED_TOOL_CALLS)
-        # The agent repeats updates that an earlier run has logged.
+        # Whether the agent repeats updates that an earlier run has logged.
         self.is_replay = False
 
     async def add(self, message: Message) -> None:
@@ -48,7 +48,7 @@ class Transcript:
             await self.flush()
         if update.get("sessionUpdate") == "tool_call":
             self._tool_calls.append(update.get("toolCallId"))
-        await self._emit(notification("session/update", params))
+        await self._emit(notification_entry("session/update", params))
         if piece is not None:
             self._message_id = update.get("messageId")
             self._session_id = params.get("sessionId")
@@ -59,17 +59,19 @@ class Transcript:
     async def note(self, message: str) -> None:
         """Log a message about the agent."""
         if not self.is_replay:
-            await self._emit(notification("_taskbeacon/progress", {"step": "agent", "message": message}))
+            await self._emit(
+                notification_entry("_taskbeacon/progress", {"step": "agent", "message": message})
+            )
 
     async def introduce(self, session_id: str, tool_call: Message) -> None:
-        """Log the tool call of a question, unless it is logged: some agents send it with their question only."""
+        """Log the tool call of a question, unless it is logged: some agents send it only with the question."""
         await self.flush()
         if tool_call.get("toolCallId") not in self._tool_calls:
             update = {"sessionUpdate": "tool_call", "title": "", **tool_call}
             await self.add({"params": {"sessionId": session_id, "update": update}})
 
     async def flush(self) -> None:
-        """Log the message that its chunks make, once."""
+        """Log the message of the chunks so far, once."""
         text = "".join(self._pieces)
         self._pieces.clear()
         self._length = 0
@@ -79,7 +81,9 @@ class Transcript:
         update: Message = {"sessionUpdate": "agent_message", "content": {"type": "text", "text": text}}
         if self._message_id is not None:
             update["messageId"] = self._message_id
-        await self._emit(notification("session/update", {"sessionId": self._session_id, "update": update}))
+        await self._emit(
+            notification_entry("session/update", {"sessionId": self._session_id, "update": update})
+        )
 
 
 def _text_of(update: Message) -> str | None:

@@ -1,9 +1,9 @@
-"""The agent's end of the line, as the protocol library sees it: one JSON message a line, with bounds.
+"""The transport to an agent for the protocol library: one JSON message a line, with bounds.
 
-Session updates are taken off the line here, in order and as the agent wrote them, before the library can parse
-them: fields that a newer agent sends reach the log unchanged, and an agent that talks faster than the log is
-written has to wait (the library itself would pile up a task per message). What the agent asks waits here too while too
-much that it has asked is not answered: an answer is held in memory until the agent has read those before it.
+Session updates are read here, in order and as the agent wrote them, before the library can parse them. So fields from a
+newer agent reach the log unchanged, and an agent that writes faster than the log has to wait (the library itself would
+start a task for each message). Further requests of the agent wait here too while too many are unanswered, since each
+answer is held in memory until the agent has read the answers before it.
 """
 
 import asyncio
@@ -19,21 +19,21 @@ from app.unicode import storable
 
 LINE_LIMIT = 8 * 2**20
 _UPDATE = "session/update"
-# Shown to people, and so stored; files and commands are the agent's own and stay as they are.
+# Methods with texts that are shown to people, and so stored. Files and commands are passed on unchanged.
 _SHOWN = frozenset({_UPDATE, "session/request_permission", "elicitation/create"})
-# What people are asked; an agent may take it back.
+# Questions to people; an agent may withdraw them.
 _ASKED = frozenset({"session/request_permission", "elicitation/create"})
 _TAKEN_BACK = "$/cancel_request"
-# Under this name in `_meta`, a question says which request it is.
+# The key in `_meta` of a question that holds the id of its request.
 REQUEST = "taskbeacon_request"
-# What the library takes of notifications, beside the updates; it would complain of others.
+# Notifications that the library handles, beside the updates; it logs errors about others.
 _NOTIFICATIONS = frozenset({"elicitation/complete"})
-# Each may hold a file, and none waits for anything but the agent.
+# Requests that may each hold a file, and that wait only for the agent.
 _ABOUT_FILES = frozenset({"fs/read_text_file", "fs/write_text_file"})
 _FILES_AT_ONCE = 2
-# Others may wait for people or for programs: there may be more of them, but not without a bound.
+# Other requests may wait for people or for programs: more of them are allowed, up to a limit.
 _MOST_UNANSWERED = 64
-# Values of one message, each of which takes far more memory than its text does.
+# The most values of one message, since each value takes far more memory than its text.
 _MOST_VALUES = 2**18
 _DEEPEST = 100
 _LONG_NUMBER = re.compile(rb"\d{19}")
@@ -62,8 +62,8 @@ class Wire:
     ) -> None:
         """Take over the pipes.
 
-        What is wrong with an update that cannot be kept goes to `on_left_out`, and which request the agent takes back to
-        `on_taken_back`.
+        `on_left_out` gets the problem of an update that cannot be logged, `on_taken_back` the id of a request that the
+        agent withdraws.
         """
         self._reader = reader
         self._writer = writer
@@ -72,20 +72,22 @@ class Wire:
         self._on_taken_back = on_taken_back
         self._writing = asyncio.Lock()
         self._files = asyncio.Semaphore(_FILES_AT_ONCE)
-        # By the id that the agent gave: whether each of these requests is about a file, and its size.
+        # By the agent's request id: whether each request is about a file, and its size.
         self._unanswered: defaultdict[str, list[tuple[bool, int]]] = defaultdict(list)
         self._others = 0
         self._other_bytes = 0
         self._noisy_lines = 0
-        self.failure: Exception | None = None  # why the line was given up, if the agent did not just close it
+        self.failure: Exception | None = (
+            None  # the reason for closing the line; None if the agent just closed it
+        )
 
     async def send(self, message: Message) -> None:
-        """Write one message; waits for the agent to read. Raises ConnectionError when it is gone."""
+        """Write one message, and wait until the agent reads. Raises ConnectionError if the agent is gone."""
         try:
             async with self._writing:
                 if self._writer.is_closing():
                     raise ConnectionResetError("the agent takes no more messages")
-                # In its turn only: encoded, it is up to six times as large.
+                # Encoded only now: the encoded message is up to six times as large.
                 self._writer.write(_encode(message))
                 await self._writer.drain()
         finally:
@@ -93,7 +95,7 @@ class Wire:
                 self._note_answer(message)
 
     async def receive(self) -> Message | None:
-        """Return the next message that the library is to see; None when there will be no more."""
+        """Return the next message for the library; None at the end."""
         try:
             while (line := await self._line()) is not None:
                 message = await self._take(line)
@@ -104,7 +106,7 @@ class Wire:
         return None
 
     async def close(self) -> None:
-        """Close the agent's standard input, which asks it to end."""
+        """Close the agent's standard input, which requests it to end."""
         if self._noisy_lines > _NOISY_LINES:
             _LOGGER.info("agent.more_noise", lines=self._noisy_lines - _NOISY_LINES)
         self._writer.close()
@@ -118,7 +120,7 @@ class Wire:
             raise BrokenWire(f"it sent a line of more than {LINE_LIMIT // 2**20} MiB") from None
 
     async def _take(self, line: bytes) -> Message | None:
-        """Return the message of a line, or None if it was dealt with here. Raises BrokenWire."""
+        """Return the message of a line, or None if it was handled here. Raises BrokenWire."""
         problem = _too_large(line)
         try:
             message = None if problem else json.loads(line)
@@ -141,7 +143,7 @@ class Wire:
         method = message.get("method")
         _require_rpc(message)
         is_shown = method is None or method in _SHOWN
-        problem = _unwritable(message, line) if is_shown else None
+        problem = _find_log_problem(message, line) if is_shown else None
         if is_shown and problem is None and b"\\u" in line:
             message = storable(message)
         if method == _UPDATE:
@@ -161,7 +163,7 @@ class Wire:
             await self._refuse(message, problem)
             return None
         self._note_request(message, len(line))
-        return _named(message) if method in _ASKED else message
+        return _add_request_id(message) if method in _ASKED else message
 
     async def _leave_out(self, problem: str) -> None:
         await self._on_left_out(f"An update of the agent is left out: {problem}.")
@@ -196,7 +198,7 @@ class Wire:
             self._other_bytes -= size
 
     def _note_noise(self, line: bytes) -> None:
-        """Log what is no message (some agents print greetings), up to a bound."""
+        """Log a line that is not a message, up to a limit: some agents print greetings."""
         if not line.strip():
             return
         self._noisy_lines += 1
@@ -207,7 +209,7 @@ class Wire:
 def _encode(message: Message) -> bytes:
     error = message.get("error")
     if isinstance(error, dict) and isinstance(data := error.get("data"), dict) and "errors" in data:
-        # The library repeats the input with each problem that it has found in it, several times over.
+        # The library repeats the whole input with each problem that it reports.
         problems = [
             {"loc": str(each.get("loc"))[:200], "msg": str(each.get("msg"))[:200]}
             for each in data["errors"][:_MOST_PROBLEMS]
@@ -216,8 +218,8 @@ def _encode(message: Message) -> bytes:
     return json.dumps(message, separators=(",", ":")).encode() + b"\n"
 
 
-def _named(message: Message) -> Message:
-    """Return a question that says which request it is."""
+def _add_request_id(message: Message) -> Message:
+    """Return a question with the id of its request in `_meta`."""
     params = message.get("params")
     if not isinstance(params, dict):
         return message
@@ -231,7 +233,7 @@ def _key(message: Message) -> str:
 
 
 def _require_rpc(message: Message) -> None:
-    """Raise BrokenWire for what the library could not take for a message."""
+    """Raise BrokenWire if the library could not read this as a message."""
     if (
         not isinstance(message.get("method"), str | None)
         or not isinstance(message.get("id"), str | int | None)
@@ -246,8 +248,8 @@ def _too_large(line: bytes) -> str | None:
     return None
 
 
-def _unwritable(message: Message, line: bytes) -> str | None:
-    """Return why a message cannot be written to the log; None if it can."""
+def _find_log_problem(message: Message, line: bytes) -> str | None:
+    """Return the problem of a message that cannot be logged; None if it can."""
     if line.count(b"[") + line.count(b"{") <= _DEEPEST and _LONG_NUMBER.search(line) is None:
         return None
     waiting: list[tuple[Any, int]] = [(message, 1)]

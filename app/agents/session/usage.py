@@ -1,7 +1,8 @@
 """Counts the tokens and money that an agent reports (state key `usage` of a run).
 
-The protocol has exact tokens at the end of a turn only. Until then each request to the model counts as the size of its
-context; a request is over when a tool has run. The larger count wins, since some agents report their last request only.
+The protocol reports exact tokens only at the end of a turn. Until then each request to the model counts as the size of
+its context; a request is over when a tool has run. The larger count is used, since some agents report only their last
+request.
 """
 
 import asyncio
@@ -20,10 +21,10 @@ _ENDED = frozenset({"completed", "failed"})
 
 
 class UsageMeter:
-    """What one run has used, over all attempts at it, and beside it what the other runs of its task have."""
+    """The usage of one run, over all its attempts, and the usage of the other runs of its task."""
 
     def __init__(self, earlier: Mapping[str, Any] | None = None, *, others: Spent | None = None) -> None:
-        """Begin with what an earlier attempt noted; a malformed note counts as none."""
+        """Start from the usage that an earlier attempt recorded; a malformed record counts as none."""
         earlier = earlier if isinstance(earlier, Mapping) else {}
         self._is_reported = earlier != {}
         self._kinds = {kind: _count(earlier.get(kind)) for kind in _KINDS}
@@ -31,7 +32,7 @@ class UsageMeter:
         self._turn = _Turn()
         cost = earlier.get("cost")
         self._earlier_cost = _amount(cost) or 0.0
-        self._cost = 0.0  # of this conversation, as the agent adds it up itself
+        self._cost = 0.0  # of this conversation, as added up by the agent
         self._context: Message = {}
         self._others = others or Spent()
         # Set at every change; the waiter clears it.
@@ -44,26 +45,26 @@ class UsageMeter:
 
     @property
     def cost(self) -> float:
-        """What the agent says that all of it cost, in US dollars."""
+        """The total cost in US dollars, as the agent reports it."""
         return self._earlier_cost + self._cost
 
     @property
     def all_runs(self) -> Spent:
-        """What all runs of the task have used together, as far as it is known here."""
+        """The known usage of all runs of the task together."""
         return Spent(self._others.tokens + self.total_tokens, self._others.cost + self.cost)
 
     def see_others(self, others: Spent) -> None:
-        """Take in what the other runs of the task have used by now."""
+        """Set the usage of the other runs of the task."""
         if others != self._others:
             self._others = others
             self.changed.set()
 
     def begin_turn(self) -> None:
-        """Expect the updates of a new turn."""
+        """Prepare for the updates of a new turn."""
         self._turn = _Turn()
 
     def see(self, update: Message) -> None:
-        """Take in an update of the agent."""
+        """Count the usage in an update of the agent."""
         kind = update.get("sessionUpdate")
         status = update.get("status")
         if kind == "tool_call_update" and isinstance(status, str) and status in _ENDED:
@@ -78,7 +79,7 @@ class UsageMeter:
         self._note()
 
     def end_turn(self, usage: Usage | None) -> None:
-        """Take in what the agent's answer says of the turn."""
+        """Count the usage of the turn from the agent's answer."""
         total = self._turn.estimate
         if usage is not None:
             total = max(total, _count(usage.total_tokens))
@@ -90,7 +91,7 @@ class UsageMeter:
             self._note()
 
     def report(self) -> Message | None:
-        """Return the run's `usage`; None as long as the agent has reported nothing."""
+        """Return the run's `usage`; None until the agent has reported any."""
         if not self._is_reported:
             return None
         report: Message = {"total_tokens": self.total_tokens, **self._kinds, **self._context}
@@ -104,7 +105,7 @@ class UsageMeter:
 
 
 class _Turn:
-    """The requests of a turn that is under way."""
+    """The requests of the current turn."""
 
     def __init__(self) -> None:
         self._ended = 0
@@ -126,19 +127,19 @@ class _Turn:
 
 
 class Observer:
-    """Learns from the log entries of one conversation: usage, and whether a turn has failed."""
+    """Reads the log entries of one conversation for its usage, and for the failure of a turn."""
 
     def __init__(self, adapter: Adapter, meter: UsageMeter) -> None:
         self._mark = adapter.failure_mark
         self._meter = meter
-        self.has_failed = False  # at its last word on this, in the turn under way
+        self.has_failed = False  # by the agent's latest report in the current turn
 
     def begin_turn(self) -> None:
-        """Forget what concerned the last turn only."""
+        """Reset the state of the last turn."""
         self.has_failed = False
 
     def see(self, entry: Message) -> None:
-        """Take in an entry of the log."""
+        """Read an entry of the log."""
         update = entry.get("notification", {}).get("params", {}).get("update")
         if not isinstance(update, dict):
             return
@@ -150,7 +151,7 @@ class Observer:
 
 
 def usage_in_meta(meta: Mapping[str, Any] | None, path: str | None) -> Usage | None:
-    """Return the usage of a turn from an agent's own place in `_meta`; None if there is none."""
+    """Return the usage of a turn from an agent's own key in `_meta`; None if there is none."""
     found = value_at(meta, path) if path else None
     if not isinstance(found, Mapping):
         return None
@@ -161,7 +162,7 @@ def usage_in_meta(meta: Mapping[str, Any] | None, path: str | None) -> Usage | N
 
 
 def value_at(value: Any, path: str) -> Any:
-    """Return what JSON holds at a path of keys joined by dots; None if there is nothing."""
+    """Return the value at a path of keys in JSON, joined by dots; None if there is none."""
     for key in path.split("."):
         value = value.get(key) if isinstance(value, Mapping) else None
     return value
@@ -172,7 +173,7 @@ def _count(value: Any) -> int:
 
 
 def _amount(cost: Any) -> float | None:
-    """Return a cost in US dollars; None for what is none, or in another currency."""
+    """Return a cost in US dollars; None if it is malformed or in another currency."""
     value = cost.get("amount") if isinstance(cost, Mapping) else None
     if isinstance(cost, Mapping) and cost.get("currency", _CURRENCY) != _CURRENCY:
         return None

@@ -1,4 +1,4 @@
-"""Files of a run: sent along in a body, and asked for by path (contract 6.4)."""
+"""Files of a run: uploads in a body, and requests by path (contract 6.4)."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,7 +14,7 @@ from app.schemas.staged_artifacts import ArtifactItems, ContentType, Name, Sourc
 
 
 class ContentEncoding(StrEnum):
-    """How the bytes of a file are written into a JSON string."""
+    """The encoding of a file's bytes in a JSON string."""
 
     UTF_8 = "utf-8"
     BASE64 = "base64"
@@ -22,7 +22,7 @@ class ContentEncoding(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content(InputField):
-    """A string exactly as it was sent: the blanks at the ends of a file belong to it."""
+    """A string that is not trimmed: blanks at the ends of a file belong to it."""
 
     @override
     def parse(self, value: Any) -> str:
@@ -41,7 +41,7 @@ class InlineItem(Input):
     name: Name
     type: Type
     source: Source = ""
-    content: Annotated[str, Content(), Field(description="The file, written as `content_encoding` says.")]
+    content: Annotated[str, Content(), Field(description="The file, encoded by `content_encoding`.")]
     content_encoding: Annotated[
         ContentEncoding,
         Choice(of=ContentEncoding),
@@ -51,7 +51,7 @@ class InlineItem(Input):
 
 
 class InlineIn(Input):
-    """Files to store on a run; all of them, or none. For larger ones prepare an upload."""
+    """Files to store on a run; all of them, or none. For larger files prepare an upload."""
 
     artifacts: Annotated[
         list[InlineItem], ArtifactItems(), Field(description="Files, each with its content.")
@@ -65,7 +65,7 @@ class PathIn(Input):
 
 
 class SignedUrlOut(TypedDict):
-    """A URL that needs no key."""
+    """A URL that needs no API key."""
 
     url: Annotated[
         str, Field(examples=["https://storage.example.com/taskbeacon/changes.patch?X-Amz-Signature=…"])

@@ -1,4 +1,4 @@
-"""Commands to the agent of a live run: JSON-RPC 2.0 as clients of the API speak it (contract 6.4, 13.6)."""
+"""Commands to the agent of a live run: JSON-RPC 2.0 requests and responses (contract 6.4, 13.6)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _MAX_ARTIFACTS = 100
 _MAX_ANSWERS = 100
 _MAX_ANSWER = 10_000
 _PREFIXES = ("_posthog/", "posthog/")
-# The blocks of the protocol, and the texts without which each is none.
+# The content blocks of the protocol, each with its required texts.
 _BLOCKS: Mapping[str, tuple[str, ...]] = {
     "text": ("text",),
     "image": ("data", "mimeType"),
@@ -31,14 +31,14 @@ _BLOCKS: Mapping[str, tuple[str, ...]] = {
 
 
 class JsonRpcVersion(StrEnum):
-    """The versions of JSON-RPC that are spoken."""
+    """The supported versions of JSON-RPC."""
 
     V2 = "2.0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Method(Choice):
-    """A method, by its name or with the prefix of the client's own protocol."""
+    """A method, by its name alone or with the prefix of the client's protocol."""
 
     @override
     def parse(self, value: Any) -> StrEnum:
@@ -65,7 +65,7 @@ class _RpcId(InputField):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Content(InputField):
-    """A message: text, or blocks as the Agent Client Protocol has them. Blank text counts as none."""
+    """A message: text, or content blocks of the Agent Client Protocol. Blank text counts as absent."""
 
     @override
     def parse(self, value: Any) -> Any:
@@ -88,7 +88,7 @@ class _Content(InputField):
 
 
 def _block_size(block: Any) -> int:
-    """Return how many characters a block has, all its texts together."""
+    """Return the number of characters in all texts of a block."""
     needed = _BLOCKS.get(str(block.get("type"))) if isinstance(block, dict) else None
     if needed is None or not all(isinstance(block.get(key), str) for key in needed):
         raise fail("invalid_input", f"Each block needs a type ({', '.join(_BLOCKS)}) and what belongs to it.")
@@ -113,7 +113,7 @@ class _Answers(JsonObject):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Setting(InputField):
-    """The value of an option: the name of a choice, or a switch."""
+    """The value of an option: the name of a choice, or a boolean."""
 
     @override
     def parse(self, value: Any) -> Any:
@@ -125,7 +125,7 @@ class _Setting(InputField):
 
 
 class _NoParams(Input):
-    """`cancel` and `close` say it all."""
+    """`cancel` and `close` have no params."""
 
 
 class _MessageParams(Input):
@@ -144,7 +144,7 @@ class _MessageParams(Input):
 
 
 class _AnswerParams(Input):
-    """What a person answers to a permission request."""
+    """A person's answer to a permission request."""
 
     request_id: Annotated[str, Text(max_length=255), Field(alias="requestId")]
     option_id: Annotated[str, Text(max_length=255), Field(alias="optionId")]
@@ -157,7 +157,7 @@ class _AnswerParams(Input):
 
 
 class _OptionParams(Input):
-    """An option of the agent, and what to set it to."""
+    """An option of the agent and its new value."""
 
     config_id: Annotated[str, Text(max_length=255), Field(alias="configId")]
     value: Annotated[str | bool, _Setting()]
@@ -173,7 +173,7 @@ _PARAMS: Mapping[CommandMethod, type[Input]] = {
 
 
 class CommandIn(Input):
-    """A JSON-RPC 2.0 request; `params` are checked as its method wants them, and hold nothing else afterwards."""
+    """A JSON-RPC 2.0 request; `params` are validated by the method, and contain only its keys afterwards."""
 
     jsonrpc: Annotated[JsonRpcVersion, Choice(of=JsonRpcVersion), Field(description="Always `2.0`.")]
     method: Annotated[
@@ -192,7 +192,9 @@ class CommandIn(Input):
         ),
     ] = {}  # noqa: RUF012 - pydantic copies defaults
     id: Annotated[
-        Any, _RpcId(null=True), Field(description="Yours; the answer and the command's receipts repeat it.")
+        Any,
+        _RpcId(null=True),
+        Field(description="Your id; the response and the command's receipts repeat it."),
     ] = None
 
     @field_validator("params")
@@ -208,7 +210,7 @@ class CommandIn(Input):
 
 
 def _below(error: ValidationError) -> PydanticCustomError:
-    """Return the first failure inside of `params` as one of `params`, with the way to it."""
+    """Return the first failure inside `params` as a failure of `params`, with its path."""
     first = error.errors(include_url=False)[0]
     code, text = first["type"], first["msg"]
     if code == "missing":
@@ -217,12 +219,12 @@ def _below(error: ValidationError) -> PydanticCustomError:
 
 
 class RpcError(TypedDict):
-    """Why a command was not taken."""
+    """The reason for which a command was refused."""
 
     code: Annotated[
         int,
         Field(
-            description="`-32602`: the params name something that is not there (any more); `-32000`: not now.",
+            description="`-32602`: the params name something that does not exist (any more); `-32000`: not now.",
             examples=[-32602],
         ),
     ]
@@ -237,10 +239,10 @@ class CommandOut(TypedDict):
         Annotated[
             dict[str, bool],
             Field(
-                description="`queued`: the command is kept, and reaches the agent as soon as it can be given to it; "
+                description="`queued`: the command is stored, and is delivered as soon as the agent can accept it; "
                 "`resolved`: the answer was the first one and counts."
             ),
         ]
     ]
     error: NotRequired[RpcError]
-    id: NotRequired[Annotated[str | int | float, Field(description="The id of the request, if it had one.")]]
+    id: NotRequired[Annotated[str | int | float, Field(description="The id of the request, if it has one.")]]

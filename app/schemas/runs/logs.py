@@ -1,4 +1,4 @@
-"""The log of a run: entries to add, and which of them to read (contract 6.4, 13.4)."""
+"""The log of a run: entries to add, and filters for reading (contract 6.4, 13.4)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ _MAX_OFFSET = 2**53
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Entries(Items):
-    """The list of entries, with its own words for an empty one (contract 6.4)."""
+    """The list of entries, with its own error text for an empty list (contract 6.4)."""
 
     @override
     def _check(self, value: Any) -> Any:
@@ -34,19 +34,19 @@ class AppendIn(Input):
         list[Annotated[dict[str, Any], JsonObject()]],
         _Entries(max_length=_MAX_ENTRIES),
         Field(
-            description="Usually `{type, timestamp, notification}`. Chunks of agent messages are left out: the "
+            description="Usually `{type, timestamp, notification}`. Chunks of agent messages are not stored: the "
             "whole message follows them."
         ),
     ]
 
 
 class LogQuery(QueryInput):
-    """Which entries to read; an empty parameter counts as not given."""
+    """The filters and the page of log entries; an empty parameter counts as not given."""
 
     after: Annotated[
         datetime | None, Timestamp(), Field(description="Only entries with a later `timestamp`.")
     ] = None
-    # Text to FastAPI too: it would read a set from a parameter that is given several times.
+    # A text for FastAPI too, which would read a set from repeated parameters.
     event_types: Annotated[
         str | None,
         _WORDS,
@@ -56,8 +56,8 @@ class LogQuery(QueryInput):
         str | None, _WORDS, Field(description="Comma list; no entries with these methods.")
     ] = None
     limit: Annotated[
-        int, Integer(minimum=1, maximum=_MAX_PAGE), Field(description="How many entries at most.")
+        int, Integer(minimum=1, maximum=_MAX_PAGE), Field(description="The most entries to return.")
     ] = 1000
     offset: Annotated[
-        int, Integer(minimum=0, maximum=_MAX_OFFSET), Field(description="How many matching entries to skip.")
+        int, Integer(minimum=0, maximum=_MAX_OFFSET), Field(description="Matching entries to skip.")
     ] = 0

@@ -1,4 +1,4 @@
-"""Runs: the bodies that make and change them, and how they are shown (contract 3.3, 5.8, 6.4)."""
+"""Runs: the bodies that create and change them, and their shown form (contract 3.3, 5.8, 6.4)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +22,7 @@ from app.schemas.fields import Choice, Integer, Items, Json, JsonObject, JsonSch
 from app.schemas.fields import Field as InputField
 from app.schemas.staged_artifacts import ArtifactOut
 
-# More tokens than any run could use; a number that every JSON reader has whole.
+# More tokens than any run could use; every JSON reader represents the number exactly.
 LONGEST_BRANCH = 255
 MAX_TOKEN_BUDGET = 10**15
 _MAX_ARTIFACTS = 100
@@ -33,7 +33,7 @@ _MAX_PARTS = 100
 
 
 class RunIn(Input):
-    """How a run is to be performed; an empty body takes every default. Null is refused except for `branch`."""
+    """The options of a run; an empty body takes every default. Null is refused except for `branch`."""
 
     mode: Annotated[
         RunMode,
@@ -48,7 +48,7 @@ class RunIn(Input):
         Field(description="Branch to start from; default: the repository's own default branch."),
     ] = None
     resume_from_run_id: Annotated[
-        UUID | None, Uuid(), Field(description="Earlier run of the same task to go on from.")
+        UUID | None, Uuid(), Field(description="Earlier run of the same task to resume.")
     ] = None
     pending_user_message: Annotated[
         str | None,
@@ -71,7 +71,7 @@ class RunIn(Input):
     run_source: Annotated[
         RunSource | None,
         Choice(of=RunSource),
-        Field(description="What asked for the run; `signal_report` forces authorship `bot`."),
+        Field(description="The trigger of the run; `signal_report` forces authorship `bot`."),
     ] = None
     signal_report_id: Annotated[
         str | None, Text(max_length=255), Field(description="Report behind the run.")
@@ -89,31 +89,33 @@ class RunIn(Input):
         str | None, Text(max_length=255), Field(description="The agent's model; needs `runtime_adapter` too.")
     ] = None
     reasoning_effort: Annotated[
-        ReasoningEffort | None, Choice(of=ReasoningEffort), Field(description="As far as the model knows it.")
+        ReasoningEffort | None,
+        Choice(of=ReasoningEffort),
+        Field(description="An effort that the model supports."),
     ] = None
     github_user_token: Annotated[
         str | None,
         Text(max_length=1000),
-        Field(description="Token to act with in the caller's name; never stored in the run, never shown."),
+        Field(description="Token to act in the caller's name; never stored in the run, never shown."),
     ] = None
     initial_permission_mode: Annotated[
         PermissionMode | None,
         Choice(of=PermissionMode),
-        Field(description="What the agent may do without asking; needs `runtime_adapter`."),
+        Field(description="The actions the agent may take without asking; needs `runtime_adapter`."),
     ] = None
     token_budget: Annotated[
         int | None,
         Integer(minimum=1, maximum=MAX_TOKEN_BUDGET),
         Field(
-            description="Tokens that all runs of the task together may use by the end of this one; the operator's own "
-            "limit holds too. Ours: the reference API does not have it."
+            description="Tokens that all runs of the task together may use by the end of this run; the operator's own "
+            "limit applies too. An extension of the reference API."
         ),
     ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ignored(InputField):
-    """A field of the base that this body does not take, whatever it holds."""
+    """A field of the base class that this body ignores, even with an invalid value."""
 
     @override
     def parse(self, value: Any) -> None:
@@ -125,13 +127,13 @@ class _Ignored(InputField):
 
 
 class RunCreateIn(RunIn):
-    """A run that is made and not begun; its options are those of `run`."""
+    """A run to create without starting it; it has the same options as `run`."""
 
     environment: Annotated[
         Environment,
         Choice(of=Environment),
         Field(
-            description="`local` (the default): the client performs it; `cloud`: a worker does, once it is started."
+            description="`local` (the default): the client performs it; `cloud`: a worker performs it after `start`."
         ),
     ] = Environment.LOCAL
     resume_from_run_id: Annotated[
@@ -140,7 +142,7 @@ class RunCreateIn(RunIn):
 
 
 class StartIn(Input):
-    """The message for the agent of a run that is started now."""
+    """The message and files for the agent of a run that is started now."""
 
     pending_user_message: Annotated[
         str | None,
@@ -155,7 +157,7 @@ class StartIn(Input):
 
 
 class RunUpdateIn(Input):
-    """Changes to a run; only what is given changes."""
+    """Changes to a run; absent fields keep their values."""
 
     status: Annotated[
         RunStatus | None, Choice(of=RunStatus), Field(description="Any, as long as the run is not over.")
@@ -164,7 +166,9 @@ class RunUpdateIn(Input):
         str | None, Text(max_length=255, null=True), Field(description="Branch of the run.")
     ] = None
     stage: Annotated[
-        str | None, Text(max_length=100, null=True), Field(description="Where the run stands, in your words.")
+        str | None,
+        Text(max_length=100, null=True),
+        Field(description="The progress of the run, in your words."),
     ] = None
     output: Annotated[
         dict[str, Any] | None,
@@ -174,17 +178,17 @@ class RunUpdateIn(Input):
     state: Annotated[
         dict[str, Any] | None,
         JsonObject(),
-        Field(description="Keys to set in the state; protected ones stay."),
+        Field(description="Keys to set in the state; protected keys are not changed."),
     ] = None
     state_remove_keys: Annotated[
         list[Annotated[str, Text(max_length=255)]] | None,
         Items(max_length=_MAX_KEYS, empty=False),
-        Field(description="Keys to take out of the state; protected ones stay."),
+        Field(description="Keys to remove from the state; protected keys are not removed."),
     ] = None
     error_message: Annotated[
         str | None,
         Text(max_length=_MAX_MESSAGE, null=True, blank=True),
-        Field(description="Why the run failed, in words to act on."),
+        Field(description="The reason of the failure, as a text that people can act on."),
     ] = None
 
 
@@ -211,21 +215,23 @@ class RelayIn(Input):
         Field(description="The message in parts, if it has some."),
     ] = []  # noqa: RUF012 - pydantic copies defaults
     message_id: Annotated[
-        str | None, Text(max_length=255, null=True, blank_is_absent=True), Field(description="Your id of it.")
+        str | None,
+        Text(max_length=255, null=True, blank_is_absent=True),
+        Field(description="Your message id."),
     ] = None
     trace_id: Annotated[
         str | None,
         Text(max_length=255, null=True, blank_is_absent=True),
-        Field(description="Your trace of it."),
+        Field(description="Your trace id of the message."),
     ] = None
 
 
 class RelayOut(TypedDict):
-    """What became of a relayed message."""
+    """The result of a relayed message."""
 
     status: Annotated[
         str,
-        Field(description="`skipped`: no chat to relay to; it is on the run's log.", examples=["skipped"]),
+        Field(description="`skipped`: no chat to relay to; the run's log has it.", examples=["skipped"]),
     ]
 
 
@@ -247,7 +253,7 @@ class RunOut(TypedDict):
     id: UUID
     task: Annotated[UUID, Field(description="The task it belongs to.")]
     stage: Annotated[
-        str | None, Field(description="Where a client that drives the run says it stands.", examples=[None])
+        str | None, Field(description="Progress that the run's own client reported.", examples=[None])
     ]
     branch: Annotated[
         str | None, Field(description="Branch the run starts from; null: the default one.", examples=[None])
@@ -265,27 +271,27 @@ class RunOut(TypedDict):
     ]
     runtime_adapter: Annotated[
         str | None,
-        Field(description="The agent that was asked for; null: the built-in `runbook`.", examples=["claude"]),
+        Field(description="The requested agent; null: the built-in `runbook`.", examples=["claude"]),
     ]
-    provider: Annotated[str | None, Field(description="Who serves the model.", examples=["anthropic"])]
+    provider: Annotated[str | None, Field(description="The model's provider.", examples=["anthropic"])]
     model: Annotated[str | None, Field(description="The agent's model.", examples=["claude-sonnet-5"])]
     reasoning_effort: Annotated[
-        str | None, Field(description="How hard the model was asked to think.", examples=["high"])
+        str | None, Field(description="The requested reasoning effort.", examples=["high"])
     ]
     log_url: Annotated[
         str | None,
         Field(
-            description="Where the log can be read (JSON lines), for one hour.",
+            description="URL of the log (JSON lines), valid for one hour.",
             json_schema_extra={"format": "uri"},
         ),
     ]
     error_message: Annotated[
-        str | None, Field(description="Why it failed, in words to act on.", examples=[None])
+        str | None, Field(description="The reason of a failure, for people to act on.", examples=[None])
     ]
     output: Annotated[
         Any,
         Field(
-            description="What came out: the structured output if the task has a `json_schema`, else `head_branch`, "
+            description="The result: the structured output if the task has a `json_schema`, else `head_branch`, "
             "`head_sha`, `summary` and `files_changed`. An object or null, unless the schema or a client that sets "
             "the output has it otherwise.",
             examples=[{"head_branch": "taskbeacon/tes-12-8e9f0a1b", "summary": "Done: 2 steps."}],
@@ -294,15 +300,15 @@ class RunOut(TypedDict):
     state: Annotated[
         dict[str, Any],
         Field(
-            description="How it was asked for and where it stands; keys without a value are absent. `waiting_for` says "
-            "what its agent needs from a person: a `message`, or a `permission` (`request_id`, `tool_call`, `options`).",
+            description="The run's options and its progress; keys without a value are absent. `waiting_for` is the "
+            "agent's question to people: a `message`, or a `permission` (`request_id`, `tool_call`, `options`).",
             examples=[{"mode": "background"}],
         ),
     ]
-    artifacts: Annotated[list[ArtifactOut], Field(description="Files that came out, the patch among them.")]
+    artifacts: Annotated[list[ArtifactOut], Field(description="The run's files, including the patch.")]
     created_at: datetime
     updated_at: datetime
-    completed_at: Annotated[datetime | None, Field(description="When it came to a final status.")]
+    completed_at: Annotated[datetime | None, Field(description="When it reached a final status.")]
 
 
 class RunPage(TypedDict):

@@ -1,4 +1,4 @@
-"""The live stream of a run: how it is asked for, and how far the events of its agent are taken (contract 6.4)."""
+"""The live stream of a run: its query, and the position of the agent's events (contract 6.4)."""
 
 from typing import Annotated
 from uuid import UUID
@@ -11,31 +11,33 @@ from app.schemas.fields import Text, Uuid
 
 
 class StreamQuery(QueryInput):
-    """Where to begin, and who is watching; an empty parameter counts as not given."""
+    """The start position, and the watching device; an empty parameter counts as not given."""
 
     start: Annotated[
         str | None,
         Text(max_length=255, blank_is_absent=True),
-        Field(description="`latest`: only what happens from now on. Otherwise from the beginning."),
+        Field(description="`latest`: only events from now on. Otherwise from the beginning."),
     ] = None
     last_event_id: Annotated[
         str | None,
         Text(max_length=255, blank_is_absent=True),
-        Field(description="The same as `Last-Event-ID`, where no header can be set. The header goes before."),
+        Field(
+            description="As `Last-Event-ID`, for clients that cannot set headers. The header has precedence."
+        ),
     ] = None
     device_id: Annotated[
         UUID | None,
         Uuid(),
         Field(
-            description="One of the caller's devices, as its registration answered it: it counts as watching the "
-            "task while the stream is open, and gets no pushes about it."
+            description="Id of one of the caller's devices, from its registration. While the stream is open, the "
+            "device counts as watching the task and gets no pushes about it."
         ),
     ] = None
 
 
 class PositionOut(TypedDict):
-    """How far the events of a run are taken."""
+    """The position up to which the events of a run's agent were accepted."""
 
     last_accepted_seq: Annotated[
-        int, Field(description="Number of the last event that was taken; 0: none yet.", ge=0)
+        int, Field(description="Number of the last accepted event; 0: none yet.", ge=0)
     ]

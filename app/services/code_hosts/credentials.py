@@ -27,7 +27,7 @@ from app.models import Integration, Run, RunCredential, Task, UserIntegration
 from app.security import Cipher, DecryptionError
 from app.services.access.visibility import active_member
 from app.services.retries import CODE_HOST, RetryBudget
-from app.services.runs.authority import as_asked, person_of
+from app.services.runs.authority import frozen_or_current, person_of
 from app.services.runs.credentials import CALLER_TOKEN, CREDENTIAL_SOURCE
 from app.services.tasks.references import GITHUB
 
@@ -78,7 +78,7 @@ async def read_code_host(
     columns: list[Any] = [
         Task.project_id,
         person_of().label("person_id"),
-        as_asked(Task.github_user_integration_id),
+        frozen_or_current(Task.github_user_integration_id),
         Integration.id.label("integration_id"),
         Integration.encrypted_token,
         Integration.app_id,
@@ -88,7 +88,7 @@ async def read_code_host(
         Integration.git_url,
     ]
     source = select(*columns).join(Run, Run.task_id == Task.id)
-    source = source.outerjoin(Integration, Integration.id == as_asked(Task.github_integration_id))
+    source = source.outerjoin(Integration, Integration.id == frozen_or_current(Task.github_integration_id))
     row = (await session.execute(source.where(Run.id == run_id))).one()
     git_url = row.git_url or git_base_url
     place: dict[str, Any] = {

@@ -12,7 +12,7 @@ import structlog
 
 from app.agents.errors import AgentError
 from app.agents.result import RunResult
-from app.agents.session.transcript import Emit, notification
+from app.agents.session.transcript import Emit, notification_entry
 from app.clients.github import (
     GitHub,
     GitHubAccess,
@@ -88,7 +88,7 @@ async def open_pull_request(
 
 
 async def _report(emit: Emit, message: str) -> None:
-    await emit(notification("_taskbeacon/progress", {"step": "pull_request", "message": message}))
+    await emit(notification_entry("_taskbeacon/progress", {"step": "pull_request", "message": message}))
 
 
 class _RetryingHost:

@@ -36,13 +36,13 @@ from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs import options as run_options
 from app.services.runs.authority import (
     HOLDINGS,
-    Way,
-    as_asked,
-    ask_of,
+    Intent,
     authorize,
+    frozen_or_current,
+    frozen_or_new_snapshot,
     person,
     person_of,
-    task_as_asked,
+    request_for_run,
 )
 from app.services.runs.facts import CI_FOLLOW_UP, with_fact
 from app.services.tasks.references import GITHUB
@@ -266,10 +266,15 @@ async def _start(
     follow_up: dict[str, Any],
     clients: ServiceClients,
 ) -> UUID:
-    columns = (Run.state, *HOLDINGS, Task.ci_prompt, as_asked(Task.ci_prompt).label("asked_ci_prompt"))
+    columns = (
+        Run.state,
+        *HOLDINGS,
+        Task.ci_prompt,
+        frozen_or_current(Task.ci_prompt).label("asked_ci_prompt"),
+    )
     source = select(*columns).join(Task, Task.id == Run.task_id)
     previous = (await session.execute(source.where(Run.id == previous_id))).one()
-    authority = await authorize(session, ask_of(Way.FOLLOW, person(previous), previous))
+    authority = await authorize(session, request_for_run(Intent.FOLLOW, person(previous), previous))
     said = previous.asked_ci_prompt if authority.is_personal else previous.ci_prompt
     prompt = said or _DEFAULT_PROMPT.format(name=check.name, sha=check.head_sha, branch=check.branch)
     # Like a request with only these fields (contract 9.2).
@@ -291,7 +296,7 @@ async def _start(
         facts={CI_FOLLOW_UP: follow_up},
         sandbox_environment_id=authority.environment_id,
         asked_by_id=authority.asker_id,
-        asked_task=task_as_asked(previous_id, task.id) if authority.is_personal else None,
+        asked_task=frozen_or_new_snapshot(previous_id, task.id) if authority.is_personal else None,
     )
     run_id = await run_lifecycle.open_run(session, new, dispatch=True, events=clients.events)
     request_run(session, clients.queue, run_id)

@@ -1,6 +1,6 @@
 """Answer from a notification, by its action token and no other credential (contract 15).
 
-A token that is forged or too old, or with a person who may not answer any more, is not found.
+A token that is forged or too old, or belongs to a person who may not answer any more, raises NotFound.
 """
 
 from collections.abc import Sequence
@@ -28,18 +28,18 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
-    """What sends a token."""
+class TokenSender:
+    """The client that sends a token."""
 
     address: str
     user_agent: str
-    # Whether the person of the token has shown a key of theirs too.
+    # Whether the request also has an API key of the token's person.
     has_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What a token opens: a question, for one person."""
+    """The content of a token: a question, for one person."""
 
     claims: ActionClaims
     person: Principal
@@ -53,7 +53,7 @@ class Action:
 
 
 async def open_action(session: AsyncSession, token: str, secret_keys: Sequence[SecretStr]) -> Action:
-    """Return what a token opens; changes nothing.
+    """Return the question and the person of a token; changes nothing.
 
     Raises:
         NotFound: the token is forged or too old, or its person cannot see the question any more.
@@ -79,14 +79,14 @@ _SENT = Prepared(
 
 
 async def act(
-    session: AsyncSession, action: Action, body: ActionIn, client: Client, *, redis: RedisClient
+    session: AsyncSession, action: Action, body: ActionIn, client: TokenSender, *, redis: RedisClient
 ) -> AnsweredOut:
-    """Answer the question of a token; the same token again says what it has answered.
+    """Answer the question of a token; the same token again returns its earlier answer.
 
     Raises:
-        PermissionDenied: the answer may cost too much for a token alone.
+        PermissionDenied: the risk of the question is too high for a token alone.
         InvalidInput: the answer is not the one that the token is for, or does not fit the question.
-        AlreadyAnswered, QuestionChanged, QuestionClosed: it takes no such answer any more.
+        AlreadyAnswered, QuestionChanged, QuestionClosed: the question does not accept this answer any more.
 
     """
     claims, question = action.claims, action.question

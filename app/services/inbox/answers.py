@@ -1,4 +1,4 @@
-"""Answer a question: the first answer wins, and every later one gets it with the refusal (contract 15).
+"""Answer a question: the first answer counts; every later answer is refused with the first one (contract 15).
 
 The answer goes to the agent as a command, in the transaction that closes the question (services/runs/commands.py).
 """
@@ -27,7 +27,7 @@ from app.statements import Fields
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where an answer by an action token comes from; kept with the question."""
+    """The origin of an answer by an action token; it is stored with the question."""
 
     notification_id: UUID
     device_id: UUID | None
@@ -35,7 +35,7 @@ class Origin:
     user_agent: str
 
     def kept(self) -> dict[str, str | None]:
-        """Return it as the question keeps it."""
+        """Return the origin in its stored form."""
         device = None if self.device_id is None else str(self.device_id)
         return {
             "notification": str(self.notification_id),
@@ -54,21 +54,22 @@ async def answer_question(
     redis: RedisClient,
     origin: Origin | None = None,
 ) -> AnsweredOut:
-    """Answer a question as the caller; return the answer that it has now, with how far that has come.
+    """Answer a question as the caller; return its answer with the progress of the delivery to the agent.
 
-    The same answer again changes nothing and says `repeated`. A member who answers follows the task from then on.
+    The same answer again changes nothing and is returned with `repeated`. A member who answers follows the task from
+    then on.
 
     Raises:
         NotFound: there is no such question for this caller.
         InvalidInput: the answer does not fit the question, or the run acts with another member's account.
-        AlreadyAnswered, QuestionChanged, QuestionClosed: it takes no such answer any more.
-        StateRefused: the run is in another member's private environment, or its worker was lost a moment ago.
+        AlreadyAnswered, QuestionChanged, QuestionClosed: the question does not accept this answer any more.
+        StateRefused: the run is in another member's private environment, or has just lost its worker.
 
     """
     row = await find_question(session, caller, question_id)
-    given = _given(row, body, caller.answers_via if origin is None else AnswerVia.ACTION_TOKEN)
+    given = _read_answer(row, body, caller.answers_via if origin is None else AnswerVia.ACTION_TOKEN)
     if row["status"] != QuestionStatus.OPEN:
-        return await _settled(session, row, given, origin)
+        return await _require_same_answer(session, row, given, origin)
     if body.digest is not None and body.digest.lower() != row["digest"].hex():
         raise QuestionChanged
     question = OpenQuestion(row["id"], row["task_id"], row["run_id"], row["kind"], row["request_id"])
@@ -78,37 +79,37 @@ async def answer_question(
         row = await find_question(session, caller, question_id)
         if row["status"] == QuestionStatus.OPEN:
             raise
-        # The run ended while its row was waited for.
-        return await _settled(session, row, given, origin)
+        # The run ended while this transaction waited for its row.
+        return await _require_same_answer(session, row, given, origin)
     if is_first and origin is not None:
         kept = update(Question).where(Question.id == question_id).values(answered_from=origin.kept())
         await session.execute(kept)
     row = await find_question(session, caller, question_id)
     if not is_first:
-        return await _settled(session, row, given, origin)
-    return _answered(row, CommandStatus.ACCEPTED)
+        return await _require_same_answer(session, row, given, origin)
+    return _answer_out(row, CommandStatus.ACCEPTED)
 
 
-async def _settled(
+async def _require_same_answer(
     session: AsyncSession, row: Fields, given: GivenAnswer, origin: Origin | None
 ) -> AnsweredOut:
-    """Return the answer of a closed question if it is the given one; raise what it is closed by otherwise."""
+    """Return the answer of a closed question if it equals `given`. Raises AlreadyAnswered or QuestionClosed."""
     if row["status"] != QuestionStatus.ANSWERED:
         raise QuestionClosed(winner(row))
     is_same = row["answer"] == given.shown
     if origin is not None:
-        # A token repeats its own answer; another one comes too late, whatever it says.
+        # Only the token that gave the answer may repeat it; any other token comes too late, even with an equal answer.
         notification = (row["answered_from"] or {}).get("notification")
         is_same = is_same and notification == str(origin.notification_id)
     if not is_same:
         raise AlreadyAnswered(winner(row))
     status = await session.scalar(select(RunCommand.status).where(RunCommand.id == row["command_id"]))
-    answered = _answered(row, CommandStatus(status or CommandStatus.CONSUMED))
+    answered = _answer_out(row, CommandStatus(status or CommandStatus.CONSUMED))
     answered["repeated"] = True
     return answered
 
 
-def _answered(row: Fields, delivery: CommandStatus) -> AnsweredOut:
+def _answer_out(row: Fields, delivery: CommandStatus) -> AnsweredOut:
     given = winner(row)
     return {
         "status": "answered",
@@ -120,8 +121,8 @@ def _answered(row: Fields, delivery: CommandStatus) -> AnsweredOut:
     }
 
 
-def _given(row: Mapping[str, Any], body: ActionIn, via: AnswerVia) -> GivenAnswer:
-    """Return the answer as it is sent and kept. Raises InvalidInput if it does not fit the question."""
+def _read_answer(row: Mapping[str, Any], body: ActionIn, via: AnswerVia) -> GivenAnswer:
+    """Return the answer to send and to store. Raises InvalidInput if it does not fit the question."""
     method, params = _command(row, body)
     return GivenAnswer(method=method, params=params, shown=shown_answer(params), via=via)
 

@@ -1,4 +1,4 @@
-"""Following tasks, and snoozing questions: what a person wants in their inbox, and when they want to be notified."""
+"""Follow tasks, and snooze questions: the choices of a person about their inbox and its notices."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -19,7 +19,7 @@ from app.services.questions.follows import follow
 
 
 async def follow_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
-    """Have the questions of a task in the caller's inbox; following it twice is following it once.
+    """Add the questions of a task to the caller's inbox. Idempotent.
 
     Raises:
         NotFound: there is no such task for this caller.
@@ -30,7 +30,7 @@ async def follow_task(session: AsyncSession, caller: Principal, task_id: UUID) -
 
 
 async def unfollow_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
-    """Keep the questions of another person's task from the caller's inbox, followed or not.
+    """Remove the questions of another person's task from the caller's inbox. Idempotent.
 
     Raises:
         NotFound: there is no such task for this caller.
@@ -45,19 +45,19 @@ async def unfollow_task(session: AsyncSession, caller: Principal, task_id: UUID)
 async def snooze_question(
     session: AsyncSession, caller: Principal, question_id: UUID, body: SnoozeIn, *, link: str
 ) -> QuestionOut:
-    """Keep the caller from notices of a question until a time; return the question, which stays in their inbox.
+    """Send the caller no notices of a question until a time; return the question, which stays in their inbox.
 
     Raises:
         InvalidInput: the time is not within the next 24 hours.
         NotFound: there is no such question for this caller.
-        QuestionClosed: it waits for no answer any more.
+        QuestionClosed: the question is closed.
 
     """
     row = await find_question(session, caller, question_id)
     if row["status"] != QuestionStatus.OPEN:
         raise QuestionClosed(winner(row))
     until = _until(body)
-    # Locked: a question that closes at this moment is not snoozed behind it.
+    # Locked, so that a question is not snoozed after a concurrent transaction has closed it.
     is_open = select(Question.id).where(Question.id == question_id, Question.status == QuestionStatus.OPEN)
     if await session.scalar(is_open.with_for_update(read=True)) is None:
         raise QuestionClosed(winner(await find_question(session, caller, question_id)))

@@ -1,6 +1,6 @@
-"""Whether the content of a form is what its agent asked for (contract 15).
+"""Checks the content of a form by the agent's schema (contract 15).
 
-The schema comes from an agent, so only keywords are applied that cannot take long: no pattern, no reference.
+Since the schema comes from an agent, only keywords that are fast to check are applied: no patterns, no references.
 """
 
 from collections.abc import Mapping
@@ -32,13 +32,13 @@ _OF_SEVERAL = frozenset({"oneOf", "anyOf", "allOf"})
 
 
 def require_content(content: Any, schema: Mapping[str, Any]) -> None:
-    """Return if the content meets the schema.
+    """Return if the content satisfies the schema.
 
     Raises:
-        InvalidInput: it does not; `attr` is the way to the first value that is wrong.
+        InvalidInput: the content does not satisfy it; `attr` is the path of the first wrong value.
 
     """
-    # Expensive to import, and few requests need it.
+    # The import is expensive, and few requests need it.
     import jsonschema  # noqa: PLC0415
 
     try:
@@ -47,7 +47,7 @@ def require_content(content: Any, schema: Mapping[str, Any]) -> None:
             iter(sorted(validator.iter_errors(content), key=lambda each: list(map(str, each.path)))), None
         )
     except (TypeError, ValueError, AttributeError, RecursionError):
-        # What cannot be applied is left to the agent.
+        # A schema that cannot be applied is left to the agent to check.
         return
     if error is not None:
         attr = "__".join((_ATTR, *map(str, error.path)))
@@ -55,7 +55,7 @@ def require_content(content: Any, schema: Mapping[str, Any]) -> None:
 
 
 def _applied(schema: Any) -> Any:
-    """Return the part of a schema that is applied."""
+    """Return the part of a schema that is checked here."""
     if not isinstance(schema, Mapping):
         return schema if isinstance(schema, bool) else True
     applied: dict[str, Any] = {}

@@ -1,7 +1,7 @@
 """The inbox of a person: the questions of tasks that they created or follow, over all of their projects (contract 15).
 
-Two index scans make a page: their own tasks' questions, in the order of the inbox, and those of the tasks that they
-follow. How many are open is a sum that follows writes (ADR 30).
+A page takes two index scans in the order of the inbox: the questions of the person's own tasks, and of the followed
+tasks. The number of open questions is a sum that every write updates (ADR 30).
 """
 
 from typing import Any
@@ -38,7 +38,7 @@ _KIND = bindparam("kind", type_=Text)
 _PROJECT = bindparam("project_id", type_=BigInteger)
 _LIMIT, _OFFSET = (bindparam(name, type_=BigInteger) for name in ("limit", "offset"))
 _OPEN = Question.status == literal_column(f"'{QuestionStatus.OPEN}'")
-# What the badge counts: the rest waits for a message, which is not urgent.
+# The badge does not count this kind: a question for a message is not urgent.
 _MESSAGE: ColumnElement[str] = literal_column(f"'{QuestionKind.MESSAGE}'")
 _IS_COUNTED = Question.kind != _MESSAGE
 _WANTED = and_(
@@ -48,7 +48,7 @@ _ORDER = (Question.rank, Question.opened_at, Question.id)
 
 
 def own(*columns: Any) -> Select[Any]:
-    """Return the statement of questions of the caller's own tasks, which they always see while they are a member."""
+    """Return the statement of questions of the caller's own tasks, always visible to the caller while a member."""
     return (
         select(*columns)
         .select_from(Question)
@@ -57,7 +57,7 @@ def own(*columns: Any) -> Select[Any]:
 
 
 def followed(*columns: Any) -> Select[Any]:
-    """Return the statement of questions of other people's tasks that the caller follows and still sees."""
+    """Return the statement of questions of other people's tasks that the caller follows and can still see."""
     return (
         select(*columns)
         .select_from(Question)
@@ -77,7 +77,7 @@ _SOURCES = (("own", own), ("followed", followed))
 async def list_inbox(
     session: AsyncSession, caller: Principal, query: InboxQuery, page: Page, *, link: str
 ) -> tuple[int, int, list[QuestionOut]]:
-    """Return how many questions match, how many are open without messages, and a page of those that match."""
+    """Return the number of matching questions, the number of open ones without messages, and a page of the matching."""
     values = {
         "kind": query.kind,
         "project_id": query.project_id,
@@ -100,7 +100,7 @@ def _counted() -> tuple[Any, Any]:
 
 
 def _open_counts_of_own() -> Select[Any]:
-    """Return the statement of both numbers for the caller's own tasks, from their sums."""
+    """Return the statement of both numbers for the caller's own tasks, from the stored sums."""
     kind, project_id = QuestionCount.kind, QuestionCount.project_id
     wanted = (or_(_KIND.is_(None), kind == _KIND), or_(_PROJECT.is_(None), project_id == _PROJECT))
     return select(summed(*wanted).label("count"), summed(kind != _MESSAGE).label("open_count")).where(

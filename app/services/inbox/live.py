@@ -7,5 +7,5 @@ from app.services.run_log.project_stream import FollowedProject, follow_ledger, 
 
 
 async def open_inbox_stream(session: AsyncSession, caller: Principal, last_id: str | None) -> FollowedProject:
-    """Return what is to be followed; what may be seen is decided at each reading."""
+    """Return the ledger to follow for an inbox; each read checks again which events the caller can see."""
     return await follow_ledger(session, inbox_ledger(caller), last_id)

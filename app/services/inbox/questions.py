@@ -1,4 +1,4 @@
-"""Questions as inboxes show them, one by one; what the caller cannot see is not found."""
+"""Single questions as an inbox shows them; a question that the caller cannot see is not found."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -84,7 +84,7 @@ _QUESTION = Prepared(SHOWN.where(Question.id == bindparam("question_id"), VISIBL
 
 
 def question_out(row: Fields, caller: Principal, link: str) -> QuestionOut:
-    """Return a row of `SHOWN` as it is shown; `link` is the setting `task_url`."""
+    """Return the wire form of a row with the columns `SHOWN`; `link` is the setting `task_url`."""
     may_act = row["status"] == QuestionStatus.OPEN and has_scope(caller, Scope.TASK_WRITE)
     return {
         "id": row["id"],
@@ -117,7 +117,7 @@ def question_out(row: Fields, caller: Principal, link: str) -> QuestionOut:
 
 
 def winner(row: Mapping[str, Any]) -> Winner:
-    """Return the answer of a question with its who, how and when; nulls where it has none."""
+    """Return the answer of a question with its person, way and time; all null if it has no answer."""
     if row["status"] != QuestionStatus.ANSWERED:
         return _NO_WINNER
     return {
@@ -129,7 +129,7 @@ def winner(row: Mapping[str, Any]) -> Winner:
 
 
 def host_of(url: str | None) -> str | None:
-    """Return the host of a link, None if it has none that can be read."""
+    """Return the host of a link; None if the link has no readable host."""
     try:
         return urlsplit(url).hostname if url else None
     except ValueError:

@@ -1,4 +1,4 @@
-"""How many questions wait for a person: what the badge of an app shows, as their inbox counts them (contract 16)."""
+"""The number on the badge of an app: the open questions of its person, counted as in their inbox (contract 16)."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -28,7 +28,7 @@ _IS_COUNTED = and_(Question.status == literal_column(f"'{QuestionStatus.OPEN}'")
 
 
 async def count_open(session: AsyncSession, user_ids: Collection[int]) -> Mapping[int, int]:
-    """Return for each user how many permissions, forms and links wait for an answer, over all their projects."""
+    """Return the number of open permissions, forms and links of each user, over all their projects."""
     if not user_ids:
         return {}
     rows = await _COUNT.all(session, {"user_ids": list(user_ids)})
@@ -45,7 +45,7 @@ def _count_statement() -> Select[Any]:
     def is_member(of: Any) -> ColumnElement[bool]:
         return and_(Membership.user_id == person.c.user_id, Membership.project_id == of.project_id)
 
-    # From the sums that triggers keep: however many there are, a few rows.
+    # Triggers keep the sums, so this reads a few rows for any number of questions.
     own = (
         select(func.coalesce(func.sum(QuestionCount.questions), literal_column("0")))
         .join(Membership, is_member(QuestionCount))

@@ -1,7 +1,7 @@
-"""Take up pushes that are due. What waited, and what is about a question, is decided again in its claim.
+"""Claim the pushes that are due. A push that has waited, or is about a question, is decided again in its claim.
 
-A claim is a lease: what a worker held when it was killed becomes due again by itself. A request that was under way at
-that moment may have reached the push service, and is repeated: of the two, a push twice is better than none.
+A claim is a lease: the pushes of a worker that was killed become due again by themselves. A request that was under way
+at that moment may have reached the push service and is repeated, since a push sent twice is better than a lost one.
 """
 
 from collections.abc import Collection, Sequence
@@ -53,26 +53,27 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What was taken up, and whether there may be more."""
+    """The claimed deliveries, and whether more may be due."""
 
     deliveries: Sequence[Delivery]
     is_full: bool
 
 
 async def is_due(session: AsyncSession) -> bool:
-    """Return whether there is anything to take up now."""
+    """Return whether any push is due now."""
     return await _IS_DUE.first(session, {"now": utcnow()}) is not None
 
 
 async def claim_due(session: AsyncSession) -> Claim:
-    """Take at most `CLAIM` pushes that are due, oldest first, for the length of the lease.
+    """Claim at most `CLAIM` pushes that are due, the oldest first, for the length of the lease.
 
-    Concurrent calls take different ones. Those that are not to be sent now, or not at all, are settled.
+    Concurrent calls claim different pushes. Pushes that must wait, or are not needed any more, are settled here and not
+    returned.
     """
     now = utcnow()
     rows = await _CLAIM.all(session, {"now": now, "until": now + LEASE})
     deliveries = [delivery_of(row, now + LEASE) for row in rows]
-    # What neither waited nor asks anything is sent as it was decided.
+    # A push that has not waited and is about no question is sent as it was decided.
     asked = [each for each in deliveries if each.subject.question_id or _has_waited(each)]
     if asked:
         kept = {id(each) for each in await _decide_again(session, asked, now)}
@@ -82,12 +83,12 @@ async def claim_due(session: AsyncSession) -> Claim:
 
 
 def delivery_of(row: Fields, lease_until: datetime) -> Delivery:
-    """Return the push of a claimed row."""
+    """Return the delivery of a claimed row."""
     subject, handling = (
         Subject(*_SUBJECT_OF(row)),
         Handling(row["decision"], row["deferred_for"], lease_until),
     )
-    # As many as there are fields, in their order.
+    # The row has one value for each field, in the same order.
     return Delivery(*_DELIVERY_OF(row), subject, handling)  # type: ignore[call-arg]
 
 
@@ -96,7 +97,7 @@ def _has_waited(delivery: Delivery) -> bool:
 
 
 async def set_badges(session: AsyncSession, deliveries: Sequence[Delivery]) -> None:
-    """Let pushes of a class say how many questions wait for their recipient."""
+    """Set the badge, the number of the recipient's open questions, in the deliveries that have a class."""
     counts = await count_open(session, {each.user_id for each in deliveries if each.subject.urgency})
     for each in deliveries:
         if each.subject.urgency:
@@ -104,9 +105,9 @@ async def set_badges(session: AsyncSession, deliveries: Sequence[Delivery]) -> N
 
 
 async def notices_of(session: AsyncSession, ids: Collection[UUID], now: datetime) -> dict[UUID, Notice]:
-    """Return what is known now of notices, by their ids.
+    """Return notices as they are known now, by their ids.
 
-    A fault in what could hold them back does not: they are then as if no one watched.
+    If reading presence fails, the notices are read as if no device showed their tasks, so that none is held back.
     """
     try:
         async with session.begin_nested():
@@ -134,7 +135,7 @@ async def _notices(
 
 
 async def _decide_again(session: AsyncSession, asked: Sequence[Delivery], now: datetime) -> list[Delivery]:
-    """Decide again about claimed pushes; return those that are to be sent now."""
+    """Decide again about claimed pushes; return the pushes to send now."""
     notices = await notices_of(session, [each.id for each in asked], now)
     kept, changes = [], []
     for each in asked:
@@ -155,14 +156,14 @@ async def _decide_again(session: AsyncSession, asked: Sequence[Delivery], now: d
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What a notice has become without a push."""
+    """A change of a notice that sends no push."""
 
     id: UUID
     decision: NotificationDecision
     reason: str | None = None
     due_at: datetime | None = None
     deferred_for: float | None = None
-    # A claim that led to no push was none.
+    # The number of claims to take back: a claim that sends no push does not count as an attempt.
     unclaimed: int = 0
     watching_device_id: UUID | None = None
     watching_beat_at: datetime | None = None
@@ -170,7 +171,7 @@ class Change:
 
 
 def release(notification_id: UUID, deferred_for: float, *, due_at: datetime | None) -> Change:
-    """Return that a notice which waited is to be sent."""
+    """Return the change that makes a waiting notice due for sending."""
     return Change(
         id=notification_id,
         decision=NotificationDecision.PENDING,
@@ -180,7 +181,7 @@ def release(notification_id: UUID, deferred_for: float, *, due_at: datetime | No
 
 
 def postponed(notice: Notice, verdict: Verdict, now: datetime, *, unclaimed: int = 0) -> Change:
-    """Return that a notice waits (again), or will not be sent; its history says so once."""
+    """Return the change of a notice that waits, perhaps again, or will not be sent; its history records it once."""
     row = notice.row
     is_said = (row.decision, row.reason) == (verdict.decision.value, verdict.reason)
     watching = notice.facts.watching if verdict.reason == "presence" else None
@@ -197,7 +198,7 @@ def postponed(notice: Notice, verdict: Verdict, now: datetime, *, unclaimed: int
 
 
 async def rewrite(session: AsyncSession, changes: Sequence[Change], now: datetime) -> None:
-    """Write down what notices have become; their rows are locked by this transaction."""
+    """Store changes of notices; this transaction has locked their rows."""
     if changes:
         given = {
             f"given_{name}": [getattr(change, name) for change in changes]
@@ -217,7 +218,7 @@ _CHANGED = {
     "unclaimed": Integer(),
     "watching_device_id": Notification.watching_device_id.type,
     "watching_beat_at": Notification.watching_beat_at.type,
-    # A list of lists would be one of two dimensions.
+    # As text: PostgreSQL would read a list of lists as a two-dimensional array.
     "history": Text(),
 }
 
@@ -256,7 +257,7 @@ _OTHER = aliased(Notification)
 
 
 def claimed_columns() -> list[Any]:  # columns and expressions
-    """Return the columns of a claim: the fields of a delivery."""
+    """Return the columns of a claim, one for each field of a delivery."""
     asked = (
         select(_OTHER.question_id)
         .where(
@@ -297,7 +298,7 @@ def claimed_columns() -> list[Any]:  # columns and expressions
 
 
 def _only_for(platform: Platform, found: Select[Any]) -> ColumnElement[Any]:
-    """Return what is looked up for devices of one platform; for the others that would be in vain."""
+    """Return the result of `found` for devices of this platform, and NULL without a look-up for others."""
     is_wanted = Notification.platform == literal_column(f"'{platform}'")
     return case((is_wanted, found.scalar_subquery()))
 
@@ -305,7 +306,7 @@ def _only_for(platform: Platform, found: Select[Any]) -> ColumnElement[Any]:
 _DUE = (
     select(Notification.id)
     .where(Notification.due_at <= bindparam("now"))
-    # Those have a time of their own (digests.py).
+    # Pushes held by quiet hours become due at another time (digests.py).
     .where(Notification.decision != literal_column(f"'{NotificationDecision.HELD_QUIET_HOURS}'"))
     .order_by(Notification.due_at)
     .limit(literal_column(str(CLAIM), BigInteger))
@@ -314,7 +315,7 @@ _DUE = (
 )
 _CLAIM = Prepared(
     update(Notification)
-    # A list and no join: however small or new the table, the rows are found by their key.
+    # A list and no join, so that PostgreSQL finds the rows by their key even if the table is small or new.
     .where(Notification.id == any_(func.array(select(_DUE.c.id).scalar_subquery())))
     .values(due_at=bindparam("until"), attempts=Notification.attempts + 1)
     .returning(*claimed_columns())

@@ -1,4 +1,4 @@
-"""From a claimed push to its end: send it, and write down what became of it (claims.py takes it up)."""
+"""Send claimed pushes and store the results (claims.py claims them)."""
 
 import asyncio
 import random
@@ -34,17 +34,17 @@ from app.services.notifications.messages import Composer, Delivery, Purpose
 from app.services.notifications.rules.settling import entry
 from app.statements import Prepared
 
-# Messages of one request.
+# The most messages of one request.
 BATCH = 100
-# Pushes of one claim: its requests share the two statements before and after them (ADR 37).
+# The most pushes of one claim: its requests share one statement before and one after them (ADR 37).
 CLAIM = 3 * BATCH
 LEASE = timedelta(seconds=60)
-# Nothing is begun later after its claim: any request is answered and settled in the twenty seconds that are left, so
-# that no push is sent twice at the same time.
+# No request starts later than this after its claim. The remaining twenty seconds are enough to finish and settle any
+# request, so that no push is sent twice at the same time.
 SEND_WITHIN = LEASE - timedelta(seconds=20)
-# By then Expo knows what Apple and Google made of a message.
+# By then Expo has the results from Apple and Google.
 RECEIPT_AFTER = timedelta(minutes=15)
-# News of a run that is older than this is no news.
+# A push that could not be sent within this time is of no use any more.
 GIVE_UP_AFTER = timedelta(hours=1)
 
 _FIRST_DELAY_SECONDS = 5.0
@@ -61,10 +61,10 @@ _DELAY = Histogram(
 log = structlog.get_logger(__name__)
 
 
-# A message and the push that it is for; a push and what its service said of it.
+# The id of a delivery with its message; a delivery with its result from the push service.
 _Addressed = tuple[UUID, PushMessage]
 _Outcome = tuple[Delivery, PushOutcome]
-# What a push that was taken has become.
+# The decision for a push that its service accepted, by its purpose.
 _TAKEN = {
     Purpose.NOTICE: NotificationDecision.SENT,
     Purpose.REMINDER: NotificationDecision.REMINDER,
@@ -79,9 +79,10 @@ async def send(
     composer: Composer,
     deadline: Deadline,
 ) -> dict[UUID, PushOutcome]:
-    """Hand the pushes to their services, as many requests at once as those take, and return what each of them said.
+    """Send deliveries to their push services, with as many concurrent requests as allowed; return each outcome.
 
-    What cannot be begun before the deadline is left for another time (`NOT_REACHED`). Never raises for a push service.
+    A delivery that cannot be started before the deadline has the outcome `NOT_REACHED` and is tried again later.
+    Faults of push services are outcomes too, never exceptions.
     """
     outcomes: dict[UUID, PushOutcome] = {}
     by_platform: dict[str, list[_Addressed]] = defaultdict(list)
@@ -117,7 +118,7 @@ async def _send(
         log.warning("push.unavailable", reason=error.reason, messages=len(batch))
         said = [TryLater(error.reason, error.retry_after)] * len(batch)
     except Exception as error:
-        # The other requests of the claim are on the wire, and what was said to them must be written down.
+        # Not raised: the other requests of the claim are under way, and their results must be stored.
         log.exception("push.unexpected_error", messages=len(batch))
         said = [TryLater(type(error).__name__)] * len(batch)
     outcomes |= zip((delivery_id for delivery_id, _ in batch), said, strict=True)
@@ -126,9 +127,9 @@ async def _send(
 async def settle(
     session: AsyncSession, deliveries: Sequence[Delivery], outcomes: Mapping[UUID, PushOutcome]
 ) -> None:
-    """Write down what became of claimed pushes, and forget tokens that are dead.
+    """Store the results of claimed pushes, and delete dead tokens.
 
-    A push that was claimed again meanwhile is left to its new holder.
+    A push that another worker has claimed meanwhile is left to that worker.
     """
     now = utcnow()
     said = [(delivery, outcomes[delivery.id]) for delivery in deliveries]
@@ -144,21 +145,21 @@ async def settle(
 
 
 class End(NamedTuple):
-    """How a push ended, for now or for good; those that ended alike are written down together."""
+    """The result of a push, final or until its next attempt; equal results are stored together."""
 
     decision: NotificationDecision
     reason: str | None = None
     is_final: bool = True
-    # Of a push that nothing was sent before.
+    # Whether nothing was sent for this push before.
     is_first: bool = True
 
 
 def end_of(delivery: Delivery, outcome: PushOutcome, now: datetime) -> End:
-    """Return what an outcome means for its push."""
+    """Return the result of a push with this outcome."""
     is_first = not delivery.handling.is_sequel
     match outcome:
         case Accepted(ticket=ticket):
-            # Without a ticket there is nothing more to learn.
+            # Without a ticket there will be no receipt.
             return End(_TAKEN[delivery.handling.purpose], delivery.handling.reason, ticket is None, is_first)
         case TryLater(reason=reason):
             gives_up = now - delivery.since >= GIVE_UP_AFTER
@@ -171,7 +172,7 @@ def end_of(delivery: Delivery, outcome: PushOutcome, now: datetime) -> End:
 
 
 def _settle_values(those: Sequence[_Outcome], end: End, now: datetime) -> dict[str, Any]:
-    """Return the values for a statement that settles: once what all have in common, the rest as lists of the same order."""
+    """Return the values of a settling statement: common values once, the others as lists in the order of `those`."""
     is_taken = end.decision in _TAKEN.values()
     return {
         "decision": end.decision,
@@ -192,7 +193,7 @@ def _settle_values(those: Sequence[_Outcome], end: End, now: datetime) -> dict[s
 
 
 def _follow_up_at(delivery: Delivery, now: datetime) -> datetime | None:
-    """Return when the recipient wants to be reminded of the question that they were just notified of."""
+    """Return the time of the recipient's reminder of the question of this push; None for no reminder."""
     seconds = delivery.handling.notice and delivery.handling.notice.row.reminder_after_seconds
     return (
         now + timedelta(seconds=seconds) if seconds and delivery.handling.purpose is Purpose.NOTICE else None
@@ -200,10 +201,10 @@ def _follow_up_at(delivery: Delivery, now: datetime) -> datetime | None:
 
 
 def _settle_statement(*, is_sequel: bool) -> Update:
-    """Return the statement that writes down how claimed pushes ended.
+    """Return the statement that stores the results of claimed pushes.
 
-    The end of a question may have asked for its retraction meanwhile: that stays. What was sent once has been sent,
-    whatever becomes of its sequel.
+    A retraction that was requested meanwhile, because the question was closed, is kept. A notice that was sent stays
+    sent, whatever the result of its sequel.
     """
     columns = Notification.__table__.c
     types = {name: columns[name].type for name in ("id", "attempts", "ticket_id", "due_at", "follow_up_at")}
@@ -229,7 +230,7 @@ def _settle_statement(*, is_sequel: bool) -> Update:
     statement = (
         update(Notification)
         .where(Notification.id == given.c.id, Notification.attempts == given.c.attempts)
-        # As in the claim, for the key; a list that the planner can count would have it read a small table whole.
+        # As in the claim, so that the key is used: with a list of known length the planner would scan a small table.
         .where(Notification.id == any_(func.array(select(func.unnest(lists["id"])).scalar_subquery())))
     )
     if not is_sequel:
@@ -264,20 +265,20 @@ def _due_again(delivery: Delivery, outcome: PushOutcome, end: End, now: datetime
     if end.decision is not NotificationDecision.RETRYING or not isinstance(outcome, TryLater):
         return None
     if outcome is NOT_REACHED:
-        # No service asked for patience, and another worker may be free.
+        # At once: no push service asked for a delay, and another worker may be free.
         return now
     return now + timedelta(seconds=_delay(delivery.attempts, outcome.retry_after))
 
 
 def _delay(attempts: int, retry_after: float | None) -> float:
-    """Return how long to wait: growing, spread out so that what failed together does not return together."""
+    """Return the seconds to wait: growing, with jitter so that pushes that failed together do not retry together."""
     growing = min(_FIRST_DELAY_SECONDS * 2.0 ** min(attempts - 1, 10), _LONGEST_DELAY_SECONDS)
     spread = random.uniform(1.0, 1.5)  # noqa: S311 - not a secret
     return max(growing, retry_after or 0.0) * spread
 
 
 async def _remove_tokens(session: AsyncSession, devices: Sequence[tuple[UUID, int]]) -> None:
-    """Forget dead tokens of these users; the same device may be another user's by now."""
+    """Delete dead tokens of these users; a device that belongs to another user by now is kept."""
     if devices:
         await session.execute(delete(PushToken).where(tuple_(PushToken.id, PushToken.user_id).in_(devices)))
 

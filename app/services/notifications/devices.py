@@ -1,4 +1,4 @@
-"""Push tokens: which devices a user has (contract 6.5). The value of a token never leaves this table but to be sent to."""
+"""Push tokens: the devices of a user (contract 6.5). The value of a token leaves its table only for sending."""
 
 import hashlib
 from typing import NoReturn
@@ -23,9 +23,9 @@ _MAX_TOKEN_LENGTH = 512
 
 
 async def register(session: AsyncSession, caller: Principal, body: PushTokenIn) -> DeviceOut:
-    """Remember a device, or that it was seen again; a token that another user had moves to the caller.
+    """Register a device, or update when it was last seen; a token of another user moves to the caller.
 
-    Beyond 20 devices the least recently seen are forgotten. Concurrent calls of one user take turns.
+    Of more than 20 devices, the least recently seen are deleted. Concurrent calls of one user are serialized.
 
     Raises:
         InvalidInput: the token is longer than its platform allows.
@@ -62,7 +62,7 @@ async def register(session: AsyncSession, caller: Principal, body: PushTokenIn) 
 
 
 async def _forget_former_owner(session: AsyncSession, caller: Principal, device_id: UUID) -> None:
-    """End the presence that the device claimed for another user."""
+    """End the presence of the device's former user."""
     await session.execute(
         delete(Presence).where(Presence.push_token_id == device_id, Presence.user_id != caller.user_id)
     )
@@ -79,7 +79,7 @@ async def _evict(session: AsyncSession, caller: Principal, *, keep: UUID) -> Non
 
 
 async def unregister(session: AsyncSession, caller: Principal, token: str) -> None:
-    """Forget the caller's device with this token; nothing happens if there is none, or it is another user's."""
+    """Delete the caller's device with this token, if there is one; devices of other users are kept."""
     await session.execute(
         delete(PushToken).where(
             PushToken.token_hash == hash_token(token), PushToken.user_id == caller.user_id
@@ -125,5 +125,5 @@ def refuse_other_users() -> NoReturn:
 
 
 def hash_token(token: str) -> bytes:
-    """Return what makes a token unique: a subscription is too long for an index."""
+    """Return the hash by which a token is unique: a web push subscription is too long for an index."""
     return hashlib.sha256(token.encode()).digest()

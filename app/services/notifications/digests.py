@@ -1,4 +1,4 @@
-"""The end of quiet hours: what they held back, and is still needed, goes out as one message (contract 16)."""
+"""The end of quiet hours: the held notices that are still needed are sent as one message (contract 16)."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -19,16 +19,16 @@ from app.services.notifications.rules.facts import Notice
 from app.services.notifications.rules.settling import IS_HELD, entry
 from app.services.notifications.texts import digest_body
 
-# People at a time.
+# The most people of one transaction.
 _BATCH = 50
 _REASON = "quiet_hours"
 
 
 async def release_held(session: AsyncSession) -> int:
-    """Decide again about what quiet hours held back until now; return how many people that concerned.
+    """Decide again about notices at the end of their quiet hours; return the number of people concerned.
 
-    All that is still needed of a person becomes one message to each device; one alone is sent as it is. Concurrent calls
-    take different people.
+    The notices of a person that are still needed become one message to each device; a single notice is sent unchanged.
+    Concurrent calls take different people.
     """
     now = utcnow()
     is_due = (
@@ -40,7 +40,7 @@ async def release_held(session: AsyncSession) -> int:
     people = set((await session.scalars(waiting)).all())
     if not people:
         return 0
-    # The holder of a person makes their one message.
+    # The call that locks a person makes their one message.
     own = await session.scalars(
         select(User.id)
         .where(User.id.in_(people))
@@ -105,7 +105,7 @@ async def _decide(session: AsyncSession, held: Sequence[Any], now: datetime) -> 
 
 
 def _count_tasks(notices: Sequence[Notice]) -> dict[NotificationKind, int]:
-    """Return for each kind of notice how many tasks it is about."""
+    """Return the number of tasks for each kind of notice."""
     tasks: dict[NotificationKind, set[UUID]] = defaultdict(set)
     for notice in notices:
         tasks[NotificationKind(notice.row.kind)].add(notice.row.task_id)
@@ -113,6 +113,6 @@ def _count_tasks(notices: Sequence[Notice]) -> dict[NotificationKind, int]:
 
 
 def _urgency(notices: Sequence[Notice]) -> Urgency:
-    """Return the class of a digest: quiet, unless one of its parts is not."""
+    """Return the class of a digest: low, unless one of its notices is louder."""
     is_low = all(notice.facts.urgency is Urgency.LOW for notice in notices)
     return Urgency.LOW if is_low else Urgency.NORMAL

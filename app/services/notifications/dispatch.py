@@ -1,7 +1,7 @@
-"""The dispatcher: who is notified of an event, on which devices, or why not (contract 7.2, 16).
+"""The dispatcher: decides about the notices of an event for each recipient and device (contract 7.2, 16).
 
-Every trigger leaves rows that say what was decided. Pending ones are delivered by a job; they are written in the
-transaction of the change they report, so a crash loses neither.
+Every trigger writes rows with its decisions, in the transaction of the change that they report, so that a crash loses
+neither. A job delivers the pending rows.
 """
 
 from collections.abc import Collection
@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Where a push can go."""
+    """A device that a push can be sent to."""
 
     id: UUID
     platform: Platform
@@ -47,12 +47,12 @@ async def request(
     *,
     question_id: UUID | None = None,
 ) -> None:
-    """Decide who is notified that these runs reached `kind`; what is pending then is delivered after the commit.
+    """Decide who is notified that these runs reached `kind`; pending notices are delivered after the commit.
 
-    `question_id` is what the one run asks, if it does. Part of the caller's transaction, behind a savepoint: a fault here
-    is logged and costs the push, nothing else. If the fault is in what could hold a push back, the push is sent. An
-    outage is none: it ends the transaction, and is raised.
-    Of two concurrent triggers of a kind for a run, one is pushed and the other is cooled down.
+    `question_id` is the question of the run, if the notice asks one. This runs in a savepoint of the caller's
+    transaction: a fault here is logged and loses only the push. A fault in a check that could hold the push back does
+    not lose it: the push is sent. An outage of the database breaks the transaction and is raised.
+    Of two concurrent triggers of a kind for a run, one is pushed and the other falls into the cooldown.
     """
     rows: list[dict[str, Any]] = []
     for fails_open in (False, True):
@@ -64,7 +64,7 @@ async def request(
             break
         except Exception as error:
             if is_outage(error):
-                # The transaction is broken, and the change with it: the caller repeats both.
+                # The transaction is broken and its change is lost: the caller repeats both.
                 raise
             event = "push.not_requested" if fails_open else "push.decided_without_presence"
             log.exception(event, kind=kind.value, runs=[str(run_id) for run_id in run_ids])
@@ -113,9 +113,9 @@ async def _decide_all(
 async def _take_cooldowns(
     session: AsyncSession, kind: NotificationKind, run_ids: Collection[UUID], now: datetime
 ) -> set[UUID]:
-    """Start the cooldown of the runs that have none running, and return those; the rest is to stay silent."""
+    """Start the cooldown of each run without an active one, and return these runs; the others are not notified."""
     taken = upsert(PushCooldown).values(
-        # In one order everywhere, so that two transactions cannot wait for each other.
+        # In one order everywhere, so that two transactions cannot deadlock.
         [{"run_id": run_id, "kind": kind, "expires_at": now + COOLDOWNS[kind]} for run_id in sorted(run_ids)]
     )
     statement = taken.on_conflict_do_update(
@@ -143,7 +143,7 @@ def _row(
 ) -> dict[str, Any]:
     row, decision = event.row, verdict.decision
     is_pending = decision is NotificationDecision.PENDING
-    # It names the device for which it was deferred.
+    # A deferred notice names the device that shows the task.
     watching = facts.watching if verdict.reason == "presence" else None
     return {
         "id": new_id(),

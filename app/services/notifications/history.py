@@ -1,4 +1,4 @@
-"""What a person sees of the decisions about their pushes (contract 16)."""
+"""The decisions about a person's pushes, as that person sees them (contract 16)."""
 
 from datetime import datetime
 from uuid import UUID
@@ -16,7 +16,7 @@ from app.services.access.visibility import require_task
 async def list_notifications(
     session: AsyncSession, caller: Principal, task_id: UUID, *, limit: int, offset: int
 ) -> tuple[int, list[NotificationOut]]:
-    """Return how many decisions about the caller's pushes for a task there are, and a page of them, newest first.
+    """Return the number of decisions about the caller's pushes for a task, and a page of them, newest first.
 
     Raises:
         NotFound: there is no such task for this caller.

@@ -1,4 +1,4 @@
-"""What a push says beside its text, by its class and what it is about (contract 16)."""
+"""The parts of a push beside its text: buttons, data, style, and replacement of earlier messages (contract 16)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,24 +29,24 @@ from app.services.notifications.rules.facts import Notice
 _DAY_SECONDS = 24 * 3600
 _HALF_DAY_SECONDS = 12 * 3600
 _BUTTON_CHARACTERS = 40
-# Of each kind of option that has a button, its name for apps and what it says if it may say nothing else.
+# The kinds of options that have a button: its id for apps, and its label where the option's own name is not shown.
 _BUTTONS = {"reject_once": ("reject", "Reject"), "allow_once": ("allow", "Allow")}
 _QUESTIONS, _RESULTS = "questions", "results"
 
 
 class Purpose(Enum):
-    """What a push is for."""
+    """The purpose of a push."""
 
     NOTICE = auto()
-    # Of a question that is still open.
+    # Reminds of a question that is still open.
     REMINDER = auto()
-    # The notice of a question that is closed is replaced by a word that says so.
+    # Replaces the notice of a closed question by a text that reports its end.
     RETRACTION = auto()
 
 
 @dataclass(slots=True)
 class Subject:
-    """What a push is about, and where in the app it is shown."""
+    """The task, run and question that a push is about, and its place in the app."""
 
     kind: str
     project_id: int | None = None
@@ -54,36 +54,36 @@ class Subject:
     run_id: UUID | None = None
     question_id: UUID | None = None
     event_seq: int | None = None
-    # Its class; None: it has no style.
+    # The class of the push; None: it has no style.
     urgency: str | None = None
-    # The question of the same run that the device was notified of: the end of the run takes its place.
+    # The question of the same run that the device was notified of; the notice of the run's end replaces its notice.
     replaces: UUID | None = None
-    # Of Android, that the app has.
+    # The Android channels that the app has.
     channels: Sequence[str] | None = None
 
 
 @dataclass(slots=True)
 class Handling:
-    """How far a push has come, and what it is to become."""
+    """The state of a push: its attempts so far, its purpose, and the facts of its latest decision."""
 
     decision: str = NotificationDecision.PENDING
     deferred_for: float | None = None
     lease_until: datetime | None = None
     purpose: Purpose = Purpose.NOTICE
-    # Goes with the decision, once it is sent.
+    # The reason to store with the decision when the push is sent.
     reason: str | None = None
-    # Whether something was sent before.
+    # Whether a message was sent for this notice before.
     is_sequel: bool = False
-    # What is known of a notice that was decided again.
+    # The notice, if the push was decided again.
     notice: Notice | None = None
-    # How many questions wait for the recipient; None where nothing is to say so.
+    # The number of the recipient's open questions; None: the push sets no badge.
     badge: int | None = None
 
 
-# Not frozen: with so many fields that takes twice as long to make, a tenth of what a worker does for a push.
+# Not frozen: a frozen one with so many fields takes twice as long to make, a tenth of a worker's time for a push.
 @dataclass(slots=True)
 class Delivery:
-    """A claimed push; `token` is None when the device is not the recipient's any more."""
+    """A claimed push; `token` is None when the device does not belong to the recipient any more."""
 
     id: UUID
     attempts: int
@@ -98,7 +98,7 @@ class Delivery:
 
     @property
     def since(self) -> datetime:
-        """From when on it could be sent."""
+        """The time since which the push could be sent."""
         handling = self.handling
         if handling.is_sequel:
             closed_at: datetime | None = handling.notice and handling.notice.row.closed_at
@@ -128,7 +128,7 @@ class Composer:
         )
 
     def compose(self, delivery: Delivery) -> PushMessage:
-        """Return the message of a claimed push that has a token; one without a class has no style."""
+        """Return the message of a claimed push that has a token; a push without a class has no style."""
         assert delivery.token is not None
         style = None
         if delivery.subject.urgency is not None:
@@ -137,7 +137,10 @@ class Composer:
         return PushMessage(delivery.token, self.title, delivery.body, _data(delivery), style)
 
     def _actions(self, delivery: Delivery) -> list[PushAction]:
-        """Return the buttons of a question: reject left, allow right; none for what costs much, and never for ever."""
+        """Return the buttons of a question: reject left, allow right.
+
+        A risky question has no buttons, and no button allows or rejects permanently.
+        """
         row = _open_question(delivery)
         if row is None or row.question_kind != QuestionKind.PERMISSION or row.risk not in self._risks:
             return []
@@ -166,7 +169,7 @@ class Composer:
         return PushAction(id_, option["id"], title, token, self._page(token))
 
     def _token(self, delivery: Delivery, option_id: str | None) -> str:
-        """Return a token that answers with an option, or opens the page; it is made for this message and stored nowhere."""
+        """Return an action token that answers with an option, or opens the page; it is derived, never stored."""
         notice, question_id = delivery.handling.notice, delivery.subject.question_id
         assert notice is not None
         assert question_id is not None
@@ -176,7 +179,7 @@ class Composer:
         return f"{self.public_url.rstrip('/')}/a/{token}" if self.public_url else None
 
     def _link(self, delivery: Delivery) -> str | None:
-        """Return where a message leads: to the page of its question, or to its task."""
+        """Return the URL that a message opens: the page of its question, or its task."""
         if not self.public_url:
             return None
         if _open_question(delivery) is not None and self.action_tokens is not ActionTokens.OFF:
@@ -189,7 +192,7 @@ class Composer:
 
 
 def _open_question(delivery: Delivery) -> Row[Any] | None:
-    """Return what is known of the question that a message asks, if it does."""
+    """Return the row of the question that a message asks, if any."""
     notice = delivery.handling.notice
     if notice is None or notice.facts.question is not QuestionStatus.OPEN:
         return None
@@ -197,7 +200,7 @@ def _open_question(delivery: Delivery) -> Row[Any] | None:
 
 
 def _data(delivery: Delivery) -> dict[str, Any]:
-    """Return what an app needs to open the task, and to know messages about one question; nothing without a task."""
+    """Return the data by which an app opens the task and groups messages of one question; empty without a task."""
     if delivery.subject.task_id is None:
         return {}
     data: dict[str, Any] = {"taskId": str(delivery.subject.task_id)}
@@ -205,7 +208,7 @@ def _data(delivery: Delivery) -> dict[str, Any]:
         data["taskRunId"] = str(delivery.subject.run_id)
     if delivery.subject.question_id is not None:
         data["questionId"] = str(delivery.subject.question_id)
-        # An app keeps the greatest of a question: what comes late with a smaller one changes nothing.
+        # An app keeps the greatest `seq` of a question and ignores late messages with a smaller one.
         data["seq"] = delivery.subject.event_seq
         if delivery.handling.notice is not None and delivery.handling.notice.row.digest is not None:
             data["digest"] = delivery.handling.notice.row.digest.hex()
@@ -216,7 +219,7 @@ def _data(delivery: Delivery) -> dict[str, Any]:
 
 def _style(delivery: Delivery, urgency: Urgency) -> PushStyle:
     is_retraction = delivery.handling.purpose is Purpose.RETRACTION
-    # The reminder of what is before a person's eyes makes no sound; one that they asked for does.
+    # The reminder of a question that the person is looking at makes no sound; a requested reminder does.
     is_silent = is_retraction or (
         delivery.handling.purpose is Purpose.REMINDER and not delivery.handling.is_sequel
     )
@@ -240,13 +243,13 @@ def _ttl_seconds(delivery: Delivery, urgency: Urgency) -> int:
 
 
 def _tag(delivery: Delivery) -> str | None:
-    """Return what messages have in common that replace each other; the end of a run replaces its question."""
+    """Return the tag of messages that replace each other; the end of a run replaces the run's question."""
     if question_id := delivery.subject.question_id or delivery.subject.replaces:
         return f"q:{question_id}"
     return None
 
 
 def _channel(delivery: Delivery) -> str | None:
-    """Return the channel of the device that it belongs to, if the app has it."""
+    """Return the Android channel of the message, if the app has that channel."""
     wanted = _QUESTIONS if delivery.subject.kind == NotificationKind.AWAITING else _RESULTS
     return wanted if wanted in (delivery.subject.channels or ()) else None

@@ -1,4 +1,4 @@
-"""Pushes to one person about something of theirs that is no task."""
+"""Pushes to one person that are not about a task."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from app.models import Notification, PushToken, User
 async def push_to_user(session: AsyncSession, user_id: int, kind: NotificationKind, body: str) -> None:
     """Push a text to all devices of a user, if their account is active; delivered after the commit.
 
-    Neither presence nor cooldowns hold it up: such pushes are few, and each says something else.
+    Neither presence nor cooldowns delay it: such pushes are rare, and no two report the same.
     """
     now = utcnow()
     devices = await session.execute(

@@ -1,4 +1,4 @@
-"""What people want to hear of: kinds of pushes, and tasks they have muted."""
+"""Notification preferences of people: kinds of pushes, quiet hours, and muted tasks."""
 
 from uuid import UUID
 
@@ -29,7 +29,7 @@ _COLUMNS = (
 
 
 async def retrieve_preferences(session: AsyncSession, caller: Principal) -> PreferencesOut:
-    """Return which pushes the caller wants, when, and what they say; all of them until they say otherwise."""
+    """Return the caller's preferences: kinds of pushes, their times and their detail; by default every kind is sent."""
     statement = select(*_COLUMNS).where(NotificationPreferences.user_id == caller.user_id)
     row = (await session.execute(statement)).one_or_none()
     if row is None:
@@ -56,9 +56,9 @@ async def retrieve_preferences(session: AsyncSession, caller: Principal) -> Pref
 
 
 async def update_preferences(session: AsyncSession, caller: Principal, body: PreferencesIn) -> PreferencesOut:
-    """Change what is given and nothing else, also beside a concurrent change of the rest.
+    """Change only the given fields, so that concurrent changes of other fields are kept.
 
-    What quiet hours hold back is decided again at once if they change.
+    A change of quiet hours makes the held notices be decided again at once.
     """
     given = {column.key: getattr(body, column.key) for column in _COLUMNS if body.given(column.key)}
     if isinstance(quiet_hours := given.get("quiet_hours"), QuietHours):
@@ -93,7 +93,7 @@ async def _look_again(session: AsyncSession, caller: Principal) -> None:
 
 
 async def mute_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
-    """Keep the caller from pushes about a task; muting it twice is muting it once.
+    """Mute a task: the caller gets no pushes about it. Idempotent.
 
     Raises:
         NotFound: there is no such task for this caller.
@@ -115,7 +115,7 @@ async def mute_task(session: AsyncSession, caller: Principal, task_id: UUID) -> 
 
 
 async def unmute_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
-    """Let the caller have pushes about a task again, muted or not.
+    """Unmute a task: the caller gets pushes about it again. Idempotent.
 
     Raises:
         NotFound: there is no such task for this caller.

@@ -1,6 +1,6 @@
-"""Presence: a device says that it shows a task, and counts as watching for 60 seconds (contract 7.1).
+"""Presence: a device reports that it shows a task, and counts as watching for 60 seconds (contract 7.1).
 
-Code that learns otherwise that a device is watching, such as an open stream, calls `beat` too.
+Other code that finds that a device is watching, such as an open stream, calls `beat` too.
 """
 
 from collections.abc import Collection, Mapping
@@ -39,7 +39,7 @@ TIME_TO_LIVE = timedelta(seconds=60)
 
 _NOT_THE_CALLERS = "device_id does not match a push token registered by the caller"
 _SWEEP_BATCH = 10_000
-# Of a presence, what settles notices.
+# The columns of a presence that settling notices needs.
 _SHOWN = (Presence.task_id, Presence.push_token_id, Presence.user_id, Presence.focused, Presence.seen_seq)
 
 
@@ -52,17 +52,17 @@ async def beat(
     focused: bool | None = None,
     seen_seq: int | None = None,
 ) -> datetime:
-    """Let the caller's device count as watching the task from now on, in one statement and no read before it.
+    """Record that the caller's device shows the task now, in one statement without an earlier read.
 
-    Concurrent beats of one device leave one row with the latest expiry. Returns until when this beat reaches.
+    Concurrent beats of one device leave one row with the latest expiry. Returns the expiry of this beat.
 
     Args:
         session: the unit of work.
-        caller: the one who watches.
-        task_id: what is shown.
-        device_id: where.
-        focused: whether a person looks at it; None: what the device itself last said, yes if it said nothing.
-        seen_seq: the number in the ledger up to which everything was shown; what was deferred until then is settled.
+        caller: the person that watches.
+        task_id: the task that the device shows.
+        device_id: the device.
+        focused: whether a person looks at it; None: the last value from the device, True if it has reported none.
+        seen_seq: the ledger number up to which every event was shown; deferred notices up to it are settled.
 
     Raises:
         NotFound: the task is not visible, or the device is not one of the caller's.
@@ -82,7 +82,7 @@ async def beat(
     try:
         seen = await statement.first_alone(session, values)
     except IntegrityError as error:
-        # Task or device was removed between our look at it and our row.
+        # The task or the device was deleted between our read and our write.
         raise NotFound(_NOT_THE_CALLERS) from error
     assert seen is not None
     if not seen["task"]:
@@ -93,7 +93,7 @@ async def beat(
 
 
 def _beat_statement(said: Mapping[str, Any] = MappingProxyType({}), *, reports: bool = False) -> Select[Any]:
-    """Return the statement of a beat that says `said`; one that reports what was seen settles what was deferred."""
+    """Return the statement of a beat that sets `said`; with `reports`, it settles deferred notices that were seen."""
     user_id = bindparam("visible_user_id", type_=Presence.user_id.type)
     task = select(Task.id, Task.project_id).where(Task.id == bindparam("task"), VISIBLE_TASK).cte("task")
     device = (
@@ -112,7 +112,7 @@ def _beat_statement(said: Mapping[str, Any] = MappingProxyType({}), *, reports: 
         focused, seen_seq = bindparam("focused", type_=Boolean), bindparam("seen_seq", type_=BigInteger)
         values["focused"] = func.coalesce(focused, literal_column("true"))
         values["seen_seq"] = case(
-            # A number that no event has yet must not cover those to come.
+            # A number beyond the newest event must not cover future events.
             (seen_seq.is_not(None), func.least(seen_seq, newest_seq(task.c.project_id)))
         )
         said = {
@@ -128,7 +128,7 @@ def _beat_statement(said: Mapping[str, Any] = MappingProxyType({}), *, reports: 
             index_elements=[Presence.task_id, Presence.push_token_id],
             set_={
                 "user_id": upsert.excluded.user_id,
-                # Beats that overtake each other, on replicas with different clocks, must not shorten it.
+                # Concurrent beats on replicas with different clocks must not shorten the expiry.
                 "expires_at": func.greatest(Presence.expires_at, upsert.excluded.expires_at),
                 **said,
             },
@@ -140,22 +140,22 @@ def _beat_statement(said: Mapping[str, Any] = MappingProxyType({}), *, reports: 
     return select(
         select(task.c.id).exists().label("task"),
         select(device.c.id).exists().label("device"),
-        # A beat is worth nothing after a crash, so its commit need not wait for the disk.
+        # A beat has no value after a crash, so its commit need not wait for the disk.
         func.set_config("synchronous_commit", "off", True),  # noqa: FBT003 - SQL's third argument: this transaction
     ).add_cte(written, *settled)
 
 
-# Of clients that say nothing else, the hottest write of the service: it reads and writes no more than it has to.
+# The beat of clients that send no other field, the most frequent write of the service: it reads and writes the minimum.
 _BEAT = Prepared(_beat_statement({"focused": literal_column("true", Boolean)}))
 _BEAT_OF_STREAM = Prepared(_beat_statement())
 _REPORT = Prepared(_beat_statement(reports=True))
 
 
 def leaving_device(body: PresenceLeaveIn, query: PresenceLeaveQuery) -> UUID:
-    """Return which device leaves: the body says it, or else the query (contract 5.7).
+    """Return the device that leaves, from the body or else from the query (contract 5.7).
 
     Raises:
-        InvalidInput: neither does.
+        InvalidInput: neither names a device.
 
     """
     device_id = body.device_id or query.device_id
@@ -172,10 +172,10 @@ async def leave(
     *,
     up_to: datetime | None = None,
 ) -> None:
-    """End the caller's presence on the task with this device, if there is one (contract 5.7).
+    """End the presence of the caller's device on the task, if there is one (contract 5.7).
 
-    What was deferred because of it has been seen, or falls due (rules/settling.py). With `up_to`, one that was renewed to expire
-    later stays.
+    Notices that were deferred because of it count as seen or fall due (rules/settling.py). With `up_to`, a presence
+    that expires later, because it was renewed, stays.
 
     Raises:
         NotFound: the task is not visible.
@@ -201,9 +201,9 @@ async def leave(
 async def watching(
     session: AsyncSession, *, task_ids: Collection[UUID], user_ids: Collection[int], now: datetime
 ) -> dict[tuple[UUID, int], Watching]:
-    """Return, by task and user, the device that was heard of last among those that are watching, to its person.
+    """Return, by task and user, the focused device with the latest beat.
 
-    A row at its expiry instant counts no more (contract 11 #30), swept up or not.
+    A row does not count from the instant of its expiry (contract 11 #30), even before the sweep deletes it.
     """
     rows = await session.execute(
         select(Presence.task_id, Presence.user_id, Presence.push_token_id, Presence.expires_at)
@@ -224,13 +224,13 @@ async def watching(
 
 
 async def sweep_expired(session: AsyncSession) -> int:
-    """Delete rows that expired, a bounded number at a time; return how many. Reads never depend on this."""
+    """Delete expired rows, a bounded number at a time; return their number. Reads never depend on this sweep."""
     expired = (
         select(Presence.task_id, Presence.push_token_id)
         .where(Presence.expires_at <= utcnow())
         .order_by(Presence.expires_at)
         .limit(_SWEEP_BATCH)
-        # A device that comes back at this moment keeps its row.
+        # A device that renews its presence at this moment keeps its row.
         .with_for_update(skip_locked=True)
         .cte("expired")
     )

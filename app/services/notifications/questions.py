@@ -1,6 +1,6 @@
-"""What the end of a question means for its notices (contract 16).
+"""Settle the notices of questions that are closed (contract 16).
 
-Those that wait are not needed; those that were sent are retracted, and no others.
+Waiting notices are not needed any more; only notices that were sent are retracted.
 """
 
 from collections.abc import Collection
@@ -32,15 +32,15 @@ from app.models.events import CURRENT_TRANSACTION
 from app.services.notifications.rules.settling import IS_HELD
 from app.statements import Prepared
 
-# Of what was given to a push service: gone already, or refused by it later.
+# Decisions of notices that a push service accepted but no device shows: retracted already, or rejected later.
 _NOT_SHOWN = (NotificationDecision.RETRACTED, NotificationDecision.REJECTED)
 
 
 async def on_closed(session: AsyncSession, question_ids: Collection[UUID]) -> None:
     """Settle the notices of questions that this transaction has closed.
 
-    A worker may be sending one at this moment: it is retracted once it has been sent (delivery.py). The deliverer looks
-    for what falls due by itself.
+    A notice that a worker is sending at this moment is retracted after it has been sent (delivery.py). The deliverer
+    finds due retractions by itself.
     """
     now = utcnow()
     values = {"question_ids": list(question_ids), "now": now, "at": now.isoformat()}
@@ -73,7 +73,7 @@ def _settle_statement() -> Any:  # Any: an Update
             may_be_shown,
             Notification.decision.not_in([literal_column(f"'{decision}'") for decision in _NOT_SHOWN]),
         )
-        # In one order everywhere, so that two transactions cannot wait for each other.
+        # In one order everywhere, so that two transactions cannot deadlock.
         .order_by(Notification.id)
         .with_for_update(of=Notification)
         .cte("closed")
@@ -96,7 +96,7 @@ def _settle_statement() -> Any:  # Any: an Update
         Notification.settled_at: (now, Notification.settled_at),
         Notification.history: (Notification.history.op("||")(said), Notification.history),
         Notification.follow_up_at: (null(), now),
-        # An app takes the word of the end for newer than the notice, in whatever order they arrive.
+        # A greater number, so that an app prefers the retraction to the notice in any order of arrival.
         Notification.event_seq: (
             Notification.event_seq,
             func.greatest(Notification.event_seq, closed.c.seq),

@@ -1,4 +1,4 @@
-"""What became of pushes after the push service took them: many dead tokens are visible only here."""
+"""Receipts: the results of pushes after the push service accepted them. Many dead tokens are found only here."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ from app.services.notifications.delivery import RECEIPT_AFTER
 from app.services.notifications.rules.settling import entry
 
 BATCH = 1000
-# Expo forgets a receipt after a day.
+# Expo deletes a receipt after a day.
 FORGOTTEN_AFTER = timedelta(hours=24)
-# How long people can look up why a push did not come.
+# How long people can look up the decisions about their pushes.
 HISTORY = timedelta(days=30)
 
 _SWEEP_BATCH = 10_000
@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A push that was taken, with an unknown end."""
+    """A push that the push service accepted; its result is not known yet."""
 
     notification_id: UUID
     ticket_id: str
@@ -44,9 +44,9 @@ class Ticket:
 
 
 async def claim_receipts(session: AsyncSession) -> list[Ticket]:
-    """Take at most 1000 tickets with receipts that are due; those that are not settled come up again after a while.
+    """Claim at most 1000 tickets with due receipts; tickets that are not settled become due again after a while.
 
-    Concurrent calls take different ones. Tickets of which nothing was heard for a day are let go.
+    Concurrent calls claim different tickets. Tickets without a receipt for a day are dropped.
     """
     now = utcnow()
     await session.execute(
@@ -82,7 +82,7 @@ async def claim_receipts(session: AsyncSession) -> list[Ticket]:
 async def settle_receipts(
     session: AsyncSession, tickets: Sequence[Ticket], receipts: Mapping[str, PushOutcome]
 ) -> None:
-    """Write down the receipts that there are, and forget tokens that are dead, unless they were registered since."""
+    """Store the received receipts, and delete dead tokens that were not registered again since."""
     now = utcnow()
     endings: dict[tuple[NotificationDecision, str | None], list[UUID]] = {}
     for ticket in tickets:
@@ -96,7 +96,7 @@ async def settle_receipts(
         _RECEIPTS.labels(type(outcome).__name__, reason or "").inc()
     for (decision, reason), ids in endings.items():
         said = literal([entry(decision, reason, now)], JSONB)
-        # What has followed the notice says more than that it arrived.
+        # A sequel's decision says more than that the notice arrived, so it stays.
         is_newest = Notification.decision == NotificationDecision.SENT
         values = {
             Notification.decision: decision,
@@ -132,7 +132,7 @@ async def _remove_dead(session: AsyncSession, dead: Sequence[Ticket]) -> None:
 
 
 async def sweep_history(session: AsyncSession) -> int:
-    """Delete notifications that are too old to be asked about, a bounded number at a time; return how many."""
+    """Delete notifications older than `HISTORY`, a bounded number at a time; return their number."""
     old = (
         select(Notification.id)
         .where(Notification.created_at <= utcnow() - HISTORY)

@@ -1,6 +1,6 @@
-"""What follows a notice that was sent: a reminder of its question, or its retraction once the question is closed.
+"""Sequels of sent notices: a reminder of the question, or a retraction once the question is closed.
 
-Claimed as notices are (claims.py), by a time of its own, which the previous release does not know.
+Sequels are claimed like notices (claims.py), by a separate due time that the previous release does not know.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -28,14 +28,14 @@ _ENDS = [
     kind.value for kind in (NotificationKind.COMPLETED, NotificationKind.FAILED, NotificationKind.CANCELLED)
 ]
 
-# Of a run and a device, what reports the end of the one to the other.
+# The notice of the end of a run on a device, by run and device.
 _Ends = Mapping[tuple[UUID, UUID], RunEndNotice]
 
 
 async def claim_sequels(session: AsyncSession) -> list[Delivery]:
-    """Take at most `BATCH` notices that are to be followed up, and return those that need a push.
+    """Claim at most `BATCH` notices with a due sequel, and return the deliveries that need a push.
 
-    The others are written down. Concurrent calls take different ones.
+    The results of the others are stored here. Concurrent calls claim different notices.
     """
     now = utcnow()
     rows = await _CLAIM.all(session, {"now": now, "until": now + LEASE})
@@ -60,7 +60,7 @@ async def claim_sequels(session: AsyncSession) -> list[Delivery]:
 
 
 def _prepare(each: Delivery, notice: Notice, sequel: Sequel) -> None:
-    """Let a delivery be the message of its sequel."""
+    """Make a delivery the message of its sequel."""
     is_retraction = sequel.decision is NotificationDecision.RETRACTED
     each.handling.purpose = Purpose.RETRACTION if is_retraction else Purpose.REMINDER
     each.handling.is_sequel, each.handling.reason, each.handling.notice = True, sequel.reason, notice
@@ -70,7 +70,7 @@ def _prepare(each: Delivery, notice: Notice, sequel: Sequel) -> None:
 
 
 async def _write_down(session: AsyncSession, each: Delivery, sequel: Sequel, now: datetime) -> None:
-    """Note a sequel without a push; a claim that led to none was none."""
+    """Store a sequel that needs no push; its claim does not count as an attempt."""
     values: dict[str, Any] = {"follow_up_at": sequel.look_again_at, "attempts": Notification.attempts - 1}
     if sequel.decision is not None:
         values |= {
@@ -112,7 +112,7 @@ async def _read_ends(session: AsyncSession, run_ids: Collection[UUID | None]) ->
 def _claim_statement() -> Any:  # Any: an update of many columns
     due: Sequence[Any] = (
         Notification.follow_up_at <= bindparam("now"),
-        # Until a worker knows that a notice was sent, there is nothing to follow up.
+        # A notice has no sequel until a worker has recorded that it was sent.
         Notification.sent_at.is_not(None),
     )
     taken = (

@@ -1,7 +1,7 @@
-"""Open streams count as presence (contract 7.1): the server beats for the device, and leaves for it at the end.
+"""Open streams count as presence (contract 7.1): the server beats for the device, and leaves at the stream's end.
 
-A device may follow a task through several streams, and may beat by itself as well. So the last stream of this process
-takes back only what it said itself: a row that anybody has renewed since stays, and lapses by itself.
+A device may follow a task through several streams, and may also beat by itself. So the last stream of this process
+removes only the presence of its own last beat: a presence that was renewed since stays until it expires.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """A device that shows a task, and until when it counts as watching by its first beat."""
+    """A device that shows a task, and the expiry of its first beat."""
 
     caller: Principal
     task_id: UUID
@@ -38,7 +38,7 @@ class Watcher:
 @dataclass(slots=True)
 class _Watch:
     watcher: Watcher
-    # Until when our own last beat reaches.
+    # The expiry of our own last beat.
     expires_at: datetime
     streams: int = 0
     left: asyncio.Event = field(default_factory=asyncio.Event)
@@ -46,7 +46,7 @@ class _Watch:
 
 
 class StreamPresence:
-    """The devices that follow something through this process."""
+    """The devices that follow streams through this process."""
 
     def __init__(self, sessions: SessionFactory, *, beat_seconds: float = BEAT_SECONDS) -> None:
         self._sessions = sessions
@@ -55,7 +55,7 @@ class StreamPresence:
 
     @asynccontextmanager
     async def watching(self, watcher: Watcher) -> AsyncGenerator[None, None]:
-        """Beat for the device while the block lasts; the last such block takes the presence back."""
+        """Beat for the device while the block lasts; the end of its last block removes the presence."""
         key = (watcher.task_id, watcher.device_id)
         watch = self._watches.get(key)
         if watch is None:
@@ -84,7 +84,7 @@ class StreamPresence:
                         session, watcher.caller, watcher.task_id, watcher.device_id
                     )
             except NotFound:
-                # The task is not the caller's to see any more, or the device is not theirs.
+                # The caller cannot see the task any more, or the device belongs to another user.
                 return
             except DatabaseUnavailable as error:
                 log.warning("stream_presence.not_beaten", error=repr(error))
@@ -92,7 +92,7 @@ class StreamPresence:
     async def _leave(self, watch: _Watch) -> None:
         watch.left.set()
         assert watch.beating is not None
-        # A beat that is under way may not come after its leave.
+        # A beat that is under way must not arrive after the leave.
         await watch.beating
         watcher = watch.watcher
         try:

@@ -1,4 +1,4 @@
-"""The words of pushes (contract 7.2, 16): what each kind says, and how much of it a person or a project wants said."""
+"""The texts of pushes (contract 7.2, 16): by kind, and by the detail that a person or a project allows."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ _SENTENCES: Mapping[NotificationKind, str] = {
     NotificationKind.TEST: "{}: this is a test",
     NotificationKind.WEBHOOK_DISABLED: "The webhook endpoint {} was disabled",
 }
-# In the order in which a digest names them: what one task does, what several do.
+# In the order of a digest: the words for one task, and for several.
 _DIGEST_WORDS: Mapping[NotificationKind, tuple[str, str]] = {
     NotificationKind.AWAITING: ("needs you", "need you"),
     NotificationKind.COMPLETED: ("finished", "finished"),
@@ -25,9 +25,9 @@ _DIGEST_WORDS: Mapping[NotificationKind, tuple[str, str]] = {
 def message_body(
     kind: NotificationKind, title: str, push_text: PushText = PushText.TITLE, *, question: str | None = None
 ) -> str:
-    """Return the text of a push about what has this title.
+    """Return the text of a push about the task with this title.
 
-    `generic` says no title; `full` adds the title of a question.
+    `generic` contains no title; `full` adds the title of a question.
     """
     if push_text is PushText.GENERIC and kind in _DIGEST_WORDS:
         return _about("A task", kind)
@@ -40,7 +40,7 @@ def _about(subject: str, kind: NotificationKind) -> str:
 
 
 def digest_body(counts: Mapping[NotificationKind, int]) -> str:
-    """Return the text of the one message after quiet hours: "3 tasks need you, 2 finished"."""
+    """Return the text of the message after quiet hours, such as "3 tasks need you, 2 finished"."""
     parts: list[str] = []
     for kind, (one, several) in _DIGEST_WORDS.items():
         if count := counts.get(kind, 0):
@@ -50,7 +50,7 @@ def digest_body(counts: Mapping[NotificationKind, int]) -> str:
 
 
 def closed_body(status: QuestionStatus, answered_by: str | None) -> str:
-    """Return the text that takes the place of a question's notice; `answered_by` is a first name, or unknown."""
+    """Return the text that replaces a question's notice; `answered_by` is a first name, None if unknown."""
     if status is QuestionStatus.ANSWERED:
         return f"Answered by {answered_by}" if answered_by else "Answered"
     return "Expired" if status is QuestionStatus.EXPIRED else "No longer needed"

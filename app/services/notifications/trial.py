@@ -1,4 +1,4 @@
-"""The test push that a user sends to one of their own devices, to see whether it arrives."""
+"""The test push that a user sends to one of their own devices to see whether it arrives."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -31,10 +31,10 @@ async def send_test(
     senders: Mapping[Platform, PushSender],
     composer: Composer,
 ) -> PushTestOut:
-    """Push a test message to one of the caller's devices at once, and return what the push service said.
+    """Push a test message to one of the caller's devices at once, and return the answer of the push service.
 
-    Presence, cooldown and preferences are not asked: who tests wants to see it arrive. If the service cannot take it
-    now, it is tried again like any other push.
+    Presence, cooldown and preferences do not apply, so that the test arrives. If the push service cannot accept it now,
+    it is tried again like any other push.
 
     Raises:
         NotFound: the task is not visible, or the device is not one of the caller's.
@@ -96,7 +96,7 @@ async def _open_test(
             platform=delivery.platform,
             decision=NotificationDecision.PENDING,
             created_at=now,
-            # As claimed: a worker sends it only if this process does not live to.
+            # Claimed from the start: a worker sends it only if this process dies first.
             due_at=now + LEASE,
             attempts=delivery.attempts,
         )

@@ -1,1 +1,1 @@
-"""Questions of agents: their rows, their risk, what answers them."""
+"""Questions of agents: their rows, their risk and their answers."""

@@ -1,4 +1,4 @@
-"""Answers to questions: whether a question takes one, and what people see of it (contract 15.3)."""
+"""Answers to questions: the check of an answer, and the form in which people see it (contract 15.3)."""
 
 from collections.abc import Mapping
 from typing import Any  # JSON
@@ -10,19 +10,20 @@ from app.enums import QuestionKind
 
 _SHOWN = ("option_id", "action", "content", "custom_input")
 _SHOWN_CHARACTERS = 4000
-# What else says yes or no to a page, beside its options.
+# Answers to a page, beside its options.
 _ACTIONS = frozenset({"accept", "decline"})
 
 
 def check_answer(question: Row[Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the params of the command that answers a permission, a form or a page.
+    """Check an answer to a permission, a form or a page; return the params of its command.
 
     Args:
-        question: its `kind`, `options`, `detail` and `schema`.
-        params: `option_id`, perhaps with `answers` and `custom_input`; or, for forms and pages, `action` and `content`.
+        question: a row with `kind`, `options`, `detail` and `schema`.
+        params: `option_id`, optionally with `answers` and `custom_input`; for forms and pages, also `action` with
+            `content`.
 
     Raises:
-        AnswerInvalid: the question does not take it; the problems name places in the content.
+        AnswerInvalid: the answer does not fit the question; the problems name places in the content.
 
     """
     given = {**params, "request_id": question.request_id}
@@ -42,14 +43,14 @@ def check_answer(question: Row[Any], params: Mapping[str, Any]) -> dict[str, Any
 
 
 def shown_answer(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the answer that a command gives, by its params, as a question keeps it."""
+    """Return the answer in the params of a command, in the form that is stored with the question."""
     if "artifact_ids" in params:
         return {"text": _text_of(params.get("content"))[:_SHOWN_CHARACTERS]}
     return {name: params[name] for name in _SHOWN if name in params}
 
 
 def _text_of(content: Any) -> str:
-    """Return a message as text, without its blocks that are none."""
+    """Return the text blocks of a message as one text."""
     if isinstance(content, list):
         return "\n".join(block["text"] for block in content if block.get("type") == "text")
     return content or ""

@@ -1,4 +1,4 @@
-"""How many open questions a person's own tasks have, without reading them: sums over `question_counts` (ADR 30)."""
+"""Counts of the open questions of a person's own tasks: sums over `question_counts`, not over questions (ADR 30)."""
 
 from typing import Any
 
@@ -11,16 +11,16 @@ FOLDED_AT_ONCE = 10_000
 
 
 def summed(*conditions: Any) -> Any:  # Any: an expression
-    """Return the aggregate of the questions in the rows of `QuestionCount` that meet the conditions."""
+    """Return the sum of the questions over the rows of `QuestionCount` that meet the conditions."""
     total = func.sum(QuestionCount.questions)
-    # PostgreSQL adds up to `numeric`, which would arrive as a Decimal.
+    # PostgreSQL's sum has the type `numeric`, which would be read as a Decimal.
     return cast(func.coalesce(total.filter(*conditions) if conditions else total, 0), BigInteger)
 
 
 async def fold_counts(session: AsyncSession) -> int:
-    """Replace many rows, `FOLDED_AT_ONCE` at most, by one with their sum; return how many were new.
+    """Replace at most `FOLDED_AT_ONCE` rows by one row with their sum; return the number of new rows.
 
-    A concurrent sum sees either all of the old rows or the new one. Inboxes never depend on this but for speed.
+    A concurrent sum reads either all of the old rows or the new row. Folding only makes inboxes faster.
     """
     fresh = (
         select(QuestionCount.id, QuestionCount.user_id, QuestionCount.project_id)

@@ -1,4 +1,4 @@
-"""Who follows a task besides its creator: members who said so, answered or commanded (contract 15)."""
+"""Followers of a task beside its creator: members who followed it, answered, or sent a command (contract 15)."""
 
 from uuid import UUID
 
@@ -13,9 +13,9 @@ from app.services.access.visibility import visible_task
 
 
 async def follow(session: AsyncSession, caller: Principal, task_id: UUID) -> bool:
-    """Have the questions of a task in the caller's inbox; False if the caller does not see the task.
+    """Add the questions of a task to the caller's inbox; return False if the caller cannot see the task.
 
-    Its creator need not follow it, and following it twice is following it once.
+    The creator of the task need not follow it. Idempotent.
     """
     task = select(Task.id, Task.created_by_id).where(Task.id == task_id, visible_task(caller)).cte("task")
     row = select(

@@ -1,7 +1,7 @@
-"""The rows of questions: opened, and closed once, in the transactions that change what an agent waits for (contract 15).
+"""The rows of questions: each is opened, and closed once, in the transaction that changes the run (contract 15).
 
-A question is closed by one conditional statement, so the first answer wins. Every opening and closing is an event. The
-copy of the newest open question in the run's facts is written by services/runs: the wire's `state.waiting_for`.
+A question is closed by one conditional statement, so the first answer counts. Every opening and closing is an event.
+The copy of the newest open question in the run's facts (on the wire: `state.waiting_for`) is written by services/runs.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ from app.services.events.of_runs import record_of_run
 from app.services.notifications import questions as notifications
 from app.services.questions.risk import risk_of
 
-# Less time than this to answer makes a question urgent.
+# A question with less time than this to answer is urgent.
 _SHORT = timedelta(seconds=900)
 
 _IS_OPEN = Question.status == QuestionStatus.OPEN
@@ -52,7 +52,7 @@ _CLOSED_COLUMNS = (
 
 
 async def open_question(session: AsyncSession, run_id: UUID, asked: AskedQuestion) -> bool:
-    """Keep a question of a run with its risk, urgency and digest; False if it was kept before.
+    """Store a question of a run with its risk, urgency and digest; return False if it was stored before.
 
     The caller holds the lock on the run's row.
     """
@@ -90,7 +90,7 @@ async def open_question(session: AsyncSession, run_id: UUID, asked: AskedQuestio
             expires_at=asked.expires_at,
             status=QuestionStatus.OPEN,
         )
-        # A first try that was committed, but not heard of.
+        # An earlier attempt may have been committed without acknowledgement.
         .on_conflict_do_nothing(index_elements=[Question.id])
         .returning(Question.id)
     )
@@ -110,15 +110,15 @@ async def close_answered(
     via: AnswerVia,
     command_id: UUID,
 ) -> bool:
-    """Close a question with its answer; False if it is closed already, which changes nothing.
+    """Close a question with its answer; return False, with nothing changed, if it is closed already.
 
     Args:
-        session: the transaction that also keeps the command.
+        session: the transaction that also stores the command.
         question_id: the question.
-        answer: what people see of it: `option_id`, `action` with `content`, or `text`.
+        answer: the answer as people see it: `option_id`, `action` with `content`, or `text`.
         user_id: the user that answered; None for a rule.
         via: the way by which the answer came.
-        command_id: the command that carries the answer to the agent; it may be kept later in the transaction.
+        command_id: the command that carries the answer to the agent; it may be stored later in the transaction.
 
     """
     closed = await _close(
@@ -136,9 +136,9 @@ async def close_answered(
 async def withdraw(
     session: AsyncSession, run_ids: Collection[UUID], *, request_id: str | None = None
 ) -> list[UUID]:
-    """Close what agents do not wait for any more, all questions of these runs or one; return the ids.
+    """Withdraw all open questions of these runs, or one of them; return the ids of the closed questions.
 
-    A question with a time limit that is over has expired.
+    A question past its time limit gets the status `expired` instead.
     """
     conditions: list[ColumnElement[bool]] = [Question.run_id.in_(run_ids)]
     if request_id is not None:
@@ -150,9 +150,9 @@ async def withdraw(
 
 
 async def leave_inboxes(session: AsyncSession, task_id: UUID) -> None:
-    """Withdraw the questions of a task that is to be deleted: no person can answer them any more, or shall count them.
+    """Withdraw the questions of a task that is to be deleted, so that no person can answer or count them.
 
-    Comes before the task's own row is locked, since those that end a run lock in this order.
+    Call it before the task's row is locked: transactions that end a run lock rows in this order.
     """
     asking = select(Question.run_id).where(Question.task_id == task_id, _IS_OPEN)
     runs = select(Run.id).where(Run.id.in_(asking)).order_by(Run.id).with_for_update(key_share=True)
@@ -162,7 +162,7 @@ async def leave_inboxes(session: AsyncSession, task_id: UUID) -> None:
 
 
 async def find_question(session: AsyncSession, run_id: UUID, request_id: str) -> Row[Any] | None:
-    """Return what is needed to answer a question of a run, open or closed: its columns; None if it has no such row."""
+    """Return the columns of a question of a run, open or closed; None if the run has no such question."""
     statement = select(*Question.__table__.columns).where(
         Question.run_id == run_id, Question.request_id == request_id
     )
@@ -170,7 +170,7 @@ async def find_question(session: AsyncSession, run_id: UUID, request_id: str) ->
 
 
 async def find_awaited_message(session: AsyncSession, run_id: UUID) -> Row[Any] | None:
-    """Return the open question of a run that a message answers, as `find_question` does."""
+    """Return the columns of the open question of a run that a message answers; None if there is none."""
     statement = select(*Question.__table__.columns).where(
         Question.run_id == run_id, _IS_OPEN, Question.kind == QuestionKind.MESSAGE
     )
@@ -178,7 +178,7 @@ async def find_awaited_message(session: AsyncSession, run_id: UUID) -> Row[Any] 
 
 
 async def newest_waiting_for(session: AsyncSession, run_id: UUID) -> dict[str, Any] | None:
-    """Return the newest open question of a run as its state shows it; None if there is none."""
+    """Return the newest open question of a run in the form of the run's state; None if there is none."""
     statement = (
         select(Question.kind, Question.request_id, Question.tool_call, Question.options, Question.opened_at)
         .where(Question.run_id == run_id, _IS_OPEN)
@@ -217,7 +217,7 @@ async def _close(session: AsyncSession, *conditions: ColumnElement[bool], **valu
 
 
 def _closed_data(row: Row[Any]) -> dict[str, Any]:
-    """Return the `data` of the event of a closed question: never what was answered, only of which kind it is."""
+    """Return the `data` of the event of a closed question: the kind of the answer, never its content."""
     data = {"question_id": row.request_id, "kind": row.kind, "urgency": row.urgency}
     if row.answered_via is not None:
         data["via"] = row.answered_via

@@ -1,4 +1,4 @@
-"""What the answer to a question may cost: by the tool and the rules in risk.toml (contract 15.10)."""
+"""The risk of a question, by the tool and the rules in risk.toml (contract 15.10)."""
 
 import re
 import tomllib
@@ -9,19 +9,19 @@ from typing import Any  # JSON
 
 from app.enums import QuestionKind, QuestionRisk
 
-# A tool of one of these kinds runs only what its input calls a command; the rest of it is text.
+# For tools of these kinds, only the `command` of the input is searched as a command; the rest is text.
 _RUNS_NOTHING = frozenset({"read", "edit", "search", "move", "think"})
 _COMMAND_KEYS = re.compile(r"(?i)^(command|cmd|script|code|args|argv|program)")
 _PATH_KEYS = re.compile(r"(?i)(path|file|uri|dir|folder)")
-# A command that is longer is not searched, and counts as `high`.
+# A longer command is not searched and has the risk `high`.
 _SEARCHED_CHARACTERS = 20_000
-# Between simple commands of a shell.
+# Separates simple commands of a shell.
 _SEPARATOR = re.compile(r"[;&|\n]")
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """Patterns of risk.toml; of `command` and `line`, all must occur in one text."""
+    """A rule of risk.toml: the patterns of `command` and `line` must all occur in one text."""
 
     command: Sequence[re.Pattern[str]] = ()
     line: Sequence[re.Pattern[str]] = ()
@@ -39,7 +39,7 @@ class _Rule:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """What a tool is given: what it would run, what it would touch, and the names in it."""
+    """The parts of a tool call: the commands it would run, the paths it would touch, the names in its input."""
 
     commands: list[str]
     paths: list[str]
@@ -47,7 +47,7 @@ class _Call:
 
 
 def risk_of(kind: QuestionKind, tool_call: Mapping[str, Any]) -> QuestionRisk:
-    """Return the risk of a question about a tool call, given as the agent sent it."""
+    """Return the risk of a question about a tool call, which is unmasked, as the agent sent it."""
     if kind is QuestionKind.MESSAGE:
         return QuestionRisk.LOW
     if kind is not QuestionKind.PERMISSION:
@@ -80,7 +80,7 @@ def _entries(tool_call: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def _texts(value: Any, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield each text in an input with the names on the way to it; a list of words is one text."""
+    """Yield each text in an input with the names on its path; a list of words is one text."""
     match value:
         case str():
             yield names, value

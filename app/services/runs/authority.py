@@ -1,18 +1,18 @@
-"""The one rule of who may have a run act: with which GitHub account, in which sandbox environment, at which allowance.
+"""Authority: the one rule about who may make a run act, with which GitHub account, sandbox environment and allowance.
 
-Every way asks here, and is answered alike (contract 2.4, 5.8 steps 3, 6 and 7, 9.2, 13.3, 13.17):
+Every request that creates or steers a run is decided here (contract 2.4, 5.8 steps 3, 6 and 7, 9.2, 13.3, 13.17):
 
-    way       who asks                              another member's account       another's private environment
+    intent    request                               another member's account       another's private environment
     CREATE    `run`, `POST runs`                    refused                        refused, dropped if inherited
     FOLLOW    a failed check, as the person of      the project's account          dropped
               the run that it follows
     PERFORM   `start`, `resume_in_cloud`            refused                        refused
     STEER     commands, PATCHes the agent feels     refused                        refused
 
-A run that got something of a person's own keeps who asked for it, and the task as it stood then (`Run.asked_by_id`,
-`Run.asked_task`): it does what that person asked for, whatever others make of the task until a worker has it. Everyone
-who sees a run may stop it. The worker asks again whether the person is still there when it takes a token
-(services/code_hosts/credentials.py) or an environment (worker/run/sandbox.py).
+A run that uses a person's own account or environment is personal: it keeps the id of that person (`Run.asked_by_id`)
+and a snapshot of the task at the time of the request (`Run.asked_task`). Later edits of the task by other members do
+not change such a run. Every member who can see a run may stop it. The worker checks again that the person is still a
+member when it takes a token (services/code_hosts/credentials.py) or an environment (worker/run/sandbox.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -59,7 +59,7 @@ _ENVIRONMENT_OF_ANOTHER = (
 _INVALID_ENVIRONMENT = "Invalid sandbox_environment_id"
 
 _AUTHORSHIP: Final = "pr_authorship_mode"
-# What the task itself says to an agent, to the commit and to the code host.
+# The columns of a task that reach the agent, the commit or the code host.
 _WORDS = (
     Task.title,
     Task.description,
@@ -71,8 +71,8 @@ _WORDS = (
 )
 
 
-class Way(Enum):
-    """How a person has a run act."""
+class Intent(Enum):
+    """The action that a person requests of a run; the table above lists the requests of each intent."""
 
     CREATE = auto()
     FOLLOW = auto()
@@ -81,37 +81,37 @@ class Way(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
-    """Who wants a run to act, and with what."""
+class AuthorityRequest:
+    """A request to make a run act: the person, and the account and environment that the run would use."""
 
-    way: Way
+    intent: Intent
     project_id: int
     asker_id: int | None
     task_creator_id: int | None
     authorship: str | None = None
-    # The request itself brings a token, or names the environment.
+    # Whether the request itself contains a token, or names the environment.
     brings_token: bool = False
     names_environment: bool = False
     environment_id: UUID | None = None
-    # Who asked for the run that is there already, and whether it holds their account now.
+    # For an existing run: the person that it acts for, and whether it has the account of that person now.
     holder_id: int | None = None
     holds_account: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
-    """What a run may act with."""
+    """The account and environment that a run may use."""
 
     asker_id: int | None
     # Keys of the run's state that name the account.
     account: Mapping[str, str] = field(default_factory=dict)
     environment_id: UUID | None = None
-    # Whether the run gets something that is the asker's alone.
+    # Whether the account or the environment belongs to the asker alone.
     is_personal: bool = False
 
     @property
     def state(self) -> dict[str, str]:
-        """What the state of a new run says of it."""
+        """The keys that the state of a new run gets for its account and environment."""
         environment = (
             {} if self.environment_id is None else {"sandbox_environment_id": str(self.environment_id)}
         )
@@ -126,9 +126,10 @@ async def require_allowance(
     gates: Sequence[UsageGate],
     run_id: UUID | None = None,
 ) -> None:
-    """Return if no gate objects to another performance of a task, or of its run, by workers.
+    """Return if every usage gate allows workers to perform this task, or this run of it.
 
-    Asked before anything is locked: the session's transaction is over afterwards, no connection is held meanwhile.
+    Call it before any row is locked: it ends the session's transaction, so that no connection is held while the
+    gates decide.
 
     Raises:
         NotFound: there is no such task or run for this caller.
@@ -145,84 +146,86 @@ async def require_allowance(
     await usage_gates.require_allowance(gates, project_id=caller.project.id, user_id=caller.user_id)
 
 
-async def authorize(session: AsyncSession, ask: Ask) -> Authority:
-    """Return what a run may act with when this person asks in this way.
+async def authorize(session: AsyncSession, request: AuthorityRequest) -> Authority:
+    """Return the account and environment that a run may use for this request.
 
     Raises:
-        InvalidInput: the run would act with a GitHub account that is not the asker's, or there is none.
-        RunRefused: the environment is not the asker's to use.
-        StateRefused: the same, of a run that is only steered.
+        InvalidInput: the run would act with a GitHub account that is not the asker's, or the asker has no account.
+        RunRefused: the asker may not use the environment.
+        StateRefused: the asker may not use the environment of a run that the request only steers.
 
     """
-    account = await _account(session, ask)
-    environment_id, is_private = await _environment(session, ask)
-    is_user = account.get(_AUTHORSHIP, ask.authorship) == PrAuthorshipMode.USER
+    account = await _account(session, request)
+    environment_id, is_private = await _environment(session, request)
+    is_user = account.get(_AUTHORSHIP, request.authorship) == PrAuthorshipMode.USER
     return Authority(
-        asker_id=ask.asker_id,
+        asker_id=request.asker_id,
         account=account,
         environment_id=environment_id,
         is_personal=is_user or is_private,
     )
 
 
-async def _account(session: AsyncSession, ask: Ask) -> Mapping[str, str]:
-    """Return the keys of state that name the account; none if the request asks for no person's (contract 13.3)."""
-    if ask.authorship != PrAuthorshipMode.USER:
+async def _account(session: AsyncSession, request: AuthorityRequest) -> Mapping[str, str]:
+    """Return the keys of state that name the account; empty unless the run acts for a person (contract 13.3)."""
+    if request.authorship != PrAuthorshipMode.USER:
         return {}
-    if ask.brings_token:
+    if request.brings_token:
         return {CREDENTIAL_SOURCE: CALLER_TOKEN}
-    if ask.holds_account:
-        if ask.asker_id != ask.holder_id:
-            raise _unauthorized(_ACCOUNT_OF_ANOTHER if ask.way is Way.STEER else _NOT_THE_CREATOR)
-        return {} if ask.way is Way.STEER else {CREDENTIAL_SOURCE: CALLER_TOKEN}
-    is_creator = ask.asker_id is not None and ask.asker_id == ask.task_creator_id
-    if not is_creator and ask.way is not Way.FOLLOW:
+    if request.holds_account:
+        if request.asker_id != request.holder_id:
+            raise _unauthorized(_ACCOUNT_OF_ANOTHER if request.intent is Intent.STEER else _NOT_THE_CREATOR)
+        return {} if request.intent is Intent.STEER else {CREDENTIAL_SOURCE: CALLER_TOKEN}
+    is_creator = request.asker_id is not None and request.asker_id == request.task_creator_id
+    if not is_creator and request.intent is not Intent.FOLLOW:
         raise _unauthorized(_NOT_THE_CREATOR)
-    if is_creator and await _has_linked_account(session, ask):
+    if is_creator and await _has_linked_account(session, request):
         return {CREDENTIAL_SOURCE: LINKED_ACCOUNT}
-    if ask.way is Way.FOLLOW or await _has_integration(session, ask):
+    if request.intent is Intent.FOLLOW or await _has_integration(session, request):
         return {_AUTHORSHIP: PrAuthorshipMode.BOT}
     raise _unauthorized(_NO_ACCOUNT)
 
 
-async def _has_linked_account(session: AsyncSession, ask: Ask) -> bool:
+async def _has_linked_account(session: AsyncSession, request: AuthorityRequest) -> bool:
     linked = select(UserIntegration.id).where(
-        UserIntegration.user_id == ask.asker_id,
+        UserIntegration.user_id == request.asker_id,
         UserIntegration.kind == GITHUB,
-        active_member(ask.asker_id, ask.project_id),
+        active_member(request.asker_id, request.project_id),
     )
     return await session.scalar(linked.limit(1)) is not None
 
 
-async def _has_integration(session: AsyncSession, ask: Ask) -> bool:
-    team = select(Integration.id).where(Integration.project_id == ask.project_id, Integration.kind == GITHUB)
+async def _has_integration(session: AsyncSession, request: AuthorityRequest) -> bool:
+    team = select(Integration.id).where(
+        Integration.project_id == request.project_id, Integration.kind == GITHUB
+    )
     return await session.scalar(team.limit(1)) is not None
 
 
-async def _environment(session: AsyncSession, ask: Ask) -> tuple[UUID | None, bool]:
-    """Return the environment that the run gets, and whether it is the asker's alone (contract 5.8 step 7, 9.2)."""
-    if ask.environment_id is None:
+async def _environment(session: AsyncSession, request: AuthorityRequest) -> tuple[UUID | None, bool]:
+    """Return the environment of the run, and whether it is private to the asker (contract 5.8 step 7, 9.2)."""
+    if request.environment_id is None:
         return None, False
-    is_it = SandboxEnvironment.id == ask.environment_id
+    is_it = SandboxEnvironment.id == request.environment_id
     usable = select(SandboxEnvironment.private).where(
         is_it,
-        usable_environment(ask.project_id, ask.asker_id),
-        or_(~SandboxEnvironment.private, active_member(ask.asker_id, ask.project_id)),
+        usable_environment(request.project_id, request.asker_id),
+        or_(~SandboxEnvironment.private, active_member(request.asker_id, request.project_id)),
     )
     is_private = await session.scalar(usable)
     if is_private is not None:
-        return ask.environment_id, is_private
-    match ask.way:
-        case Way.CREATE if ask.names_environment:
+        return request.environment_id, is_private
+    match request.intent:
+        case Intent.CREATE if request.names_environment:
             raise RunRefused(_INVALID_ENVIRONMENT)
-        case Way.CREATE | Way.FOLLOW:
+        case Intent.CREATE | Intent.FOLLOW:
             return None, False
-        case Way.PERFORM | Way.STEER:
-            # One that was deleted may have been anybody's own; the worker refuses to do without it.
+        case Intent.PERFORM | Intent.STEER:
+            # A deleted environment may have been private to any member. The worker refuses to run without it.
             is_gone = await session.scalar(select(SandboxEnvironment.id).where(is_it)) is None
-            if is_gone and ask.asker_id == ask.holder_id:
-                return ask.environment_id, True
-            if ask.way is Way.STEER:
+            if is_gone and request.asker_id == request.holder_id:
+                return request.environment_id, True
+            if request.intent is Intent.STEER:
                 raise StateRefused(_ENVIRONMENT_OF_ANOTHER)
             raise RunRefused(_INVALID_ENVIRONMENT)
 
@@ -231,12 +234,12 @@ def _unauthorized(detail: str) -> InvalidInput:
     return InvalidInput(detail, code="github_authorization_required", attr=_AUTHORSHIP)
 
 
-def ask_of_new(
+def request_for_new_run(
     caller: Principal, task: Task, body: RunIn, state: Mapping[str, Any], environment_id: UUID | None
-) -> Ask:
-    """Return what is asked of a run that a request creates with this state."""
-    return Ask(
-        way=Way.CREATE,
+) -> AuthorityRequest:
+    """Return the authority request for a run that `caller` creates with this state."""
+    return AuthorityRequest(
+        intent=Intent.CREATE,
         project_id=task.project_id,
         asker_id=caller.user_id,
         task_creator_id=task.created_by_id,
@@ -247,7 +250,7 @@ def ask_of_new(
     )
 
 
-# What `ask_of` reads of a run and its task, for `access.lock_run`.
+# The columns of a run and its task that `request_for_run` reads, for `access.lock_run`.
 HOLDINGS: tuple[Any, ...] = (
     Task.project_id,
     Task.created_by_id,
@@ -258,40 +261,43 @@ HOLDINGS: tuple[Any, ...] = (
 )
 
 
-def ask_of(way: Way, asker_id: int | None, run: Row[Any]) -> Ask:
-    """Return what is asked of a run that is there; the row holds `HOLDINGS`."""
-    return Ask(
-        way=way,
+def request_for_run(intent: Intent, asker_id: int | None, run: Row[Any]) -> AuthorityRequest:
+    """Return the authority request for an existing run; the row has the columns `HOLDINGS`."""
+    return AuthorityRequest(
+        intent=intent,
         project_id=run.project_id,
         asker_id=asker_id,
         task_creator_id=run.created_by_id,
         authorship=run.authorship,
         environment_id=run.sandbox_environment_id,
         holder_id=person(run),
-        # A run that is to be performed has its account looked up again, unless it still has the token it came with.
-        holds_account=way is Way.STEER or (way is Way.PERFORM and run.has_token),
+        # PERFORM looks up the account again, unless the run still has the token from its creation.
+        holds_account=intent is Intent.STEER or (intent is Intent.PERFORM and run.has_token),
     )
 
 
 async def record(session: AsyncSession, run_id: UUID, task_id: UUID, authority: Authority) -> None:
-    """Note by whom, and for what, a run that was there already is to be performed; its row is locked."""
+    """Write to an existing run the person and the authority that it is performed with; its row is locked."""
     values: dict[str, Any] = {
         "asked_by_id": authority.asker_id,
-        "asked_task": task_now(task_id) if authority.is_personal else None,
+        "asked_task": task_snapshot(task_id) if authority.is_personal else None,
     }
     if authority.account:
         values["state"] = Run.state.op("-")(cast(CREDENTIAL_SOURCE, Text)).op("||")(dict(authority.account))
     await session.execute(update(Run).where(Run.id == run_id).values(values))
 
 
-def task_now(task_id: UUID) -> ScalarSelect[Any]:
-    """Return what the task says now, for `Run.asked_task`; it may be megabytes and does not leave the database."""
+def task_snapshot(task_id: UUID) -> ScalarSelect[Any]:
+    """Return a subquery of the task's current `_WORDS`, for `Run.asked_task`.
+
+    The snapshot may have megabytes; it does not leave the database.
+    """
     pairs = [part for word in _WORDS for part in (cast(word.key, Text), word)]
     return select(func.jsonb_build_object(*pairs, type_=JSONB)).where(Task.id == task_id).scalar_subquery()
 
 
-def as_asked(word: Any) -> ColumnElement[Any]:
-    """Return what a run goes by in place of a column of its task: what that was when the run was asked for."""
+def frozen_or_current(word: Any) -> ColumnElement[Any]:
+    """Return the value of a task's column that a run uses: from its snapshot if it has one, else the current value."""
     kept = Run.asked_task[word.key]
     if not isinstance(word.type, JSON):
         kept = cast(kept.astext, word.type)
@@ -299,22 +305,22 @@ def as_asked(word: Any) -> ColumnElement[Any]:
     return chosen.label(word.key)
 
 
-def task_as_asked(run_id: UUID, task_id: UUID) -> ScalarSelect[Any]:
-    """Return what a run goes by, for the `asked_task` of one that follows it as the same person."""
-    kept = func.coalesce(Run.asked_task, task_now(task_id), type_=JSONB)
+def frozen_or_new_snapshot(run_id: UUID, task_id: UUID) -> ScalarSelect[Any]:
+    """Return the task snapshot of a run, or else a new one, for a follow-up run that acts for the same person."""
+    kept = func.coalesce(Run.asked_task, task_snapshot(task_id), type_=JSONB)
     return select(kept).where(Run.id == run_id).scalar_subquery()
 
 
 def person_of() -> ColumnElement[int]:
-    """Return the person that a run acts for, with their account and environment; beside its task.
+    """Return the id of the person that a run acts for, as an expression over `Run` and its `Task`.
 
-    Runs of the first releases do not say who asked: those act as the task's creator.
+    Runs of the first releases have no `asked_by_id`; they act for the task's creator.
     """
     return func.coalesce(Run.asked_by_id, Task.created_by_id, type_=BigInteger)
 
 
 def person(run: Row[Any]) -> int | None:
-    """Return the same of a row that holds `HOLDINGS`."""
+    """Return the id of the person that a run acts for, from a row with the columns `HOLDINGS`."""
     asked_by_id: int | None = run.asked_by_id
     created_by_id: int | None = run.created_by_id
     return created_by_id if asked_by_id is None else asked_by_id

@@ -1,6 +1,6 @@
-"""What clients change about a run that exists (contract 6.4, 13.1, 13.2): its fields, its output, who performs it.
+"""Changes of clients to an existing run (contract 6.4, 13.1, 13.2): its fields, its output, who performs it.
 
-Each change locks the run's row and writes with expressions over the row, so that no concurrent one is lost.
+Each change locks the run's row and writes with expressions over the row, so that no concurrent change is lost.
 """
 
 from typing import Any
@@ -28,14 +28,14 @@ from app.services.jobs import enqueue_push_delivery, request_run, wake_run_worke
 from app.services.run_log.events import STATE_COLUMNS, announce_state
 from app.services.runs import authority as run_authority
 from app.services.runs import lifecycle as run_lifecycle
-from app.services.runs.authority import Way, authorize
+from app.services.runs.authority import Intent, authorize
 from app.services.runs.facts import FACTS
 from app.services.runs.usage import reported_usage
 from app.services.tasks.tasks import retrieve_task
 from app.services.views.queue import ATTEMPTS, QUEUE_POSITION
 from app.services.views.runs import retrieve_run
 
-# What clients cannot set or remove (contract 6.4): how the run is authorized, and what its worker relies on.
+# Keys that clients can neither set nor remove (contract 6.4): the run's authority, and facts that its worker needs.
 PROTECTED_STATE = FACTS | {
     "github_credential_source",
     "pr_authorship_mode",
@@ -46,7 +46,7 @@ PROTECTED_STATE = FACTS | {
 }
 _CHECKED_AGAIN_SECONDS = 10
 _PLAIN_FIELDS = ("branch", "stage", "error_message")
-# How large they are once the statement has written them; other writers wait for its transaction.
+# The size in bytes after the statement has written; other writers wait for its transaction.
 _STATE_BYTES = func.octet_length(cast(Run.state, Text)).label("state_bytes")
 _OUTPUT_BYTES = func.octet_length(cast(Run.output, Text)).label("output_bytes")
 _STARTABLE = frozenset({RunStatus.QUEUED, RunStatus.NOT_STARTED})
@@ -65,8 +65,8 @@ async def update_run(
     Raises:
         InvalidInput: the change steers a run that acts with another member's GitHub account.
         NotFound: there is no such run for this caller.
-        StateRefused: the run is over, with another status than the given one, its state or output would be too large,
-            or the change steers a run that is in another member's private environment; nothing has changed.
+        StateRefused: the run is over with a status other than the given one, its state or output would be too large,
+            or the change steers a run in another member's private environment; nothing has changed.
         UsageLimitExceeded: workers are to perform the run from the beginning, and the project is over its limit.
 
     """
@@ -74,9 +74,9 @@ async def update_run(
         await run_authority.require_allowance(session, caller, task_id, gates=clients.gates, run_id=run_id)
     run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)
     if _steers(body):
-        await authorize(session, run_authority.ask_of(Way.STEER, caller.user_id, run))
+        await authorize(session, run_authority.request_for_run(Intent.STEER, caller.user_id, run))
     row = await _write(session, run_id, _read_changes(body))
-    # Last, so that followers read all of the change.
+    # Last, so that followers read the whole change.
     if body.status is None or not await run_lifecycle.set_status(
         session, run_id, body.status, events=clients.events
     ):
@@ -88,20 +88,20 @@ async def update_run(
 
 
 async def _is_workers(session: AsyncSession, run_id: UUID) -> bool:
-    """Return whether a worker was asked for: such a run is performed as soon as it is queued."""
+    """Return whether a worker was requested for the run: a worker performs such a run as soon as it is queued."""
     asked = select(Run.id).where(Run.id == run_id, Run.dispatch_requested_at.is_not(None))
     return await session.scalar(asked) is not None
 
 
 def _steers(body: RunUpdateIn) -> bool:
-    """Return whether a change reaches what an agent does, now or when the run begins; any member may end a run."""
+    """Return whether a change affects the agent, now or when the run begins. Any member may end a run."""
     keys = {*(body.state or ()), *(body.state_remove_keys or ())}
     begins = body.status is not None and body.status not in TERMINAL_STATUSES
     return begins or body.given("branch") or not keys <= PROTECTED_STATE
 
 
 async def _write(session: AsyncSession, run_id: UUID, values: dict[str, Any]) -> RowMapping:
-    """Write these columns and return the row; raise StateRefused if what clients may fill has become too large."""
+    """Write these columns and return the row; raise StateRefused if the state or the output has become too large."""
     sizes: list[ColumnElement[int]] = []
     if "state" in values:
         sizes.append(_STATE_BYTES)
@@ -126,7 +126,7 @@ def _read_changes(body: RunUpdateIn) -> dict[str, Any]:
     added = {key: value for key, value in (body.state or {}).items() if key not in PROTECTED_STATE}
     removed = [key for key in body.state_remove_keys or () if key not in PROTECTED_STATE]
     if added or removed:
-        # A key that is both removed and set is set.
+        # A key that the request both removes and sets is set.
         values["state"] = Run.state.op("-")(cast(removed, ARRAY(Text))).op("||")(
             literal(added, Run.state.type)
         )
@@ -136,7 +136,7 @@ def _read_changes(body: RunUpdateIn) -> dict[str, Any]:
 
 
 def _merge_output(added: dict[str, Any]) -> Any:
-    """Return the output with these keys set; one that is no object has no keys and is replaced."""
+    """Return the output with these keys set; an output that is not an object is replaced."""
     is_object = func.jsonb_typeof(Run.output) == "object"
     new = literal(added, Run.output.type)
     return case((is_object, Run.output.op("||")(new)), else_=new)
@@ -154,8 +154,8 @@ async def set_output(
 
     Raises:
         NotFound: there is no such run for this caller.
-        StateRefused: the output is too large, or does not satisfy the schema, or the schema is none.
-        Throttled: as many outputs of the project wait to be checked as may.
+        StateRefused: the output is too large or does not satisfy the schema, or the schema is invalid.
+        Throttled: too many outputs of the project wait for their check.
 
     """
     await require_run(session, caller, task_id, run_id)
@@ -183,15 +183,15 @@ async def start_run(
     body: StartIn,
     clients: ServiceClients,
 ) -> TaskOut:
-    """Ask for a worker for a cloud run that was created before, and return the task with its latest run.
+    """Request a worker for an existing cloud run, and return the task with its latest run.
 
-    Safe to repeat until a worker has begun. The run does what the task says now, with what is the caller's to use.
+    Safe to repeat until a worker has begun. The run uses the current task, and the caller's account and environment.
 
     Raises:
         InvalidInput: the run would act with another member's GitHub account.
         NotFound: there is no such run for this caller.
-        RunRefused: a file is not one of the run's, or its environment is not the caller's to use.
-        StateRefused: the run is not the cloud's, or begun already, or its state would be too large.
+        RunRefused: a file does not belong to the run, or the caller may not use the run's environment.
+        StateRefused: the run is not a cloud run, has begun already, or its state would be too large.
         UsageLimitExceeded: the project is over its usage limit.
 
     """
@@ -203,7 +203,7 @@ async def start_run(
         raise StateRefused(
             f"Only queued or not_started cloud runs can be started (current status: {run.status})"
         )
-    authority = await authorize(session, run_authority.ask_of(Way.PERFORM, caller.user_id, run))
+    authority = await authorize(session, run_authority.request_for_run(Intent.PERFORM, caller.user_id, run))
     given = _start_state(body, {artifact["id"] for artifact in run.artifacts})
     await run_authority.record(session, run_id, task_id, authority)
     if given:
@@ -235,15 +235,15 @@ async def resume_in_cloud(
     run_id: UUID,
     clients: ServiceClients,
 ) -> RunOut:
-    """Have a worker perform a run again that is over, or that a client performed until now.
+    """Request a worker for a run that is over, or that a client performed until now.
 
-    It does what the task says now, with what is the caller's to use.
+    The run uses the current task, and the caller's account and environment.
 
     Raises:
         InvalidInput: the run would act with another member's GitHub account.
         NotFound: there is no such run for this caller.
-        RunRefused: the run's environment is not the caller's to use.
-        StateRefused: the cloud has the run, and it is not over.
+        RunRefused: the caller may not use the run's environment.
+        StateRefused: the run is a cloud run that is not over.
         UsageLimitExceeded: the project is over its usage limit.
 
     """
@@ -251,7 +251,7 @@ async def resume_in_cloud(
     run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)
     if run.environment == Environment.CLOUD and run.status not in TERMINAL_STATUSES:
         raise StateRefused("Run is already active in cloud")
-    authority = await authorize(session, run_authority.ask_of(Way.PERFORM, caller.user_id, run))
+    authority = await authorize(session, run_authority.request_for_run(Intent.PERFORM, caller.user_id, run))
     await run_authority.record(session, run_id, task_id, authority)
     await run_lifecycle.reopen(session, run_id, events=clients.events)
     request_run(session, clients.queue, run_id)

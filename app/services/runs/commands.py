@@ -1,7 +1,7 @@
-"""Commands to the agent of a live run: taken, kept as rows, and read by the worker that holds the run (contract 6.4).
+"""Commands to the agent of a live run: accepted, stored as rows, read by the worker that holds the run (contract 6.4).
 
-Everything is decided under the lock of the run's row: what is taken before the agent's end is settled by its worker,
-and what comes later is refused. The worker's side is services/runs/received_commands.py.
+Everything is decided under the lock of the run's row. A command accepted before the agent's end is settled by the
+run's worker; a later command is refused. The worker's side is services/runs/received_commands.py.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,11 +37,11 @@ from app.services.questions import records as questions
 from app.services.questions.answers import check_answer, shown_answer
 from app.services.questions.follows import follow
 from app.services.runs import authority as run_authority
-from app.services.runs.authority import Way, ask_of
+from app.services.runs.authority import Intent, request_for_run
 from app.services.runs.facts import AGENT_ENDED, WAITING_FOR
 from app.services.runs.received_commands import OPEN, show_waiting
 
-# Commands of a run that its agent is not done with; an agent that is busy for hours must not gather more.
+# Unsettled commands of a run; an agent that is busy for hours must not collect more.
 MAX_OPEN = 100
 
 _STOPS = frozenset({CommandMethod.CANCEL, CommandMethod.CLOSE})
@@ -56,10 +56,10 @@ _TOO_MANY: RpcError = {"code": _NOT_NOW, "message": f"{MAX_OPEN} commands wait f
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivenAnswer:
-    """What answers a question: the command that carries it to the agent, and how people see it."""
+    """An answer to a question: the command that carries it to the agent, and the form in which people see it."""
 
     method: CommandMethod
-    # As app/schemas/runs/commands.py leaves them.
+    # As validated by app/schemas/runs/commands.py.
     params: dict[str, Any]
     # `option_id`, `action` with `content`, or `text`.
     shown: dict[str, Any]
@@ -68,7 +68,7 @@ class GivenAnswer:
 
 
 class OpenQuestion(NamedTuple):
-    """What is needed of a question to answer it."""
+    """The fields of a question that are needed to answer it."""
 
     id: UUID
     task_id: UUID
@@ -86,23 +86,23 @@ async def send_command(
     *,
     redis: RedisClient,
 ) -> CommandOut:
-    """Keep a command for the agent of a run and wake its worker after the commit; return the JSON-RPC response.
+    """Store a command for the agent of a run and wake its worker after the commit; return the JSON-RPC response.
 
-    A question is answered by the first one who does. A second `cancel` or `close` that finds one on its way
-    adds nothing. An outage of Redis delays the command until the worker's next look.
+    The first answer to a question counts. A `cancel` or `close` changes nothing while an earlier one is still
+    undelivered. An outage of Redis delays the command until the worker polls next.
 
-    `cancel` and `close` are taken from everyone who sees the run: any member may stop it.
+    `cancel` and `close` are accepted from everyone who can see the run: any member may stop it.
 
     Raises:
         InvalidInput: the run acts with another member's GitHub account.
         NotFound: there is no such run for this caller.
-        StateRefused: no worker has an agent for this run now, the run does not have one of the files, or it is in
-            another member's private environment.
+        StateRefused: the run has no live agent at a worker, it does not have one of the files, or it is in another
+            member's private environment.
 
     """
     run = await _lock_live(session, caller, task_id, run_id)
     if body.method not in _STOPS:
-        await run_authority.authorize(session, ask_of(Way.STEER, caller.user_id, run))
+        await run_authority.authorize(session, request_for_run(Intent.STEER, caller.user_id, run))
     if body.method is CommandMethod.USER_MESSAGE:
         _require_artifacts(body.params["artifact_ids"], run.artifacts)
     if await _is_on_its_way(session, run_id, body.method):
@@ -123,12 +123,12 @@ async def answer_question(
     *,
     redis: RedisClient,
 ) -> bool:
-    """Answer a question by another way than a command; False if it was closed before, which changes nothing.
+    """Answer a question other than by a command; return False, with nothing changed, if it was closed before.
 
     Args:
         session: the unit of work.
-        caller: who answers.
-        question: what is answered.
+        caller: the person that answers.
+        question: the question to answer.
         given: the answer, checked against what the question offers.
         redis: wakes the worker after the commit.
 
@@ -137,7 +137,7 @@ async def answer_question(
 
     """
     run = await _lock_live(session, caller, question.task_id, question.run_id)
-    await run_authority.authorize(session, ask_of(Way.STEER, caller.user_id, run))
+    await run_authority.authorize(session, request_for_run(Intent.STEER, caller.user_id, run))
     if not await _close(session, caller.user_id, question, given):
         return False
     await follow(session, caller, question.task_id)
@@ -180,7 +180,7 @@ async def _take(
     body: CommandIn,
     waiting_for: Mapping[str, Any] | None,
 ) -> RpcError | None:
-    """Keep a command, and close the question that it answers; return why it is refused instead."""
+    """Store a command and close the question that it answers, if any; return the reason if it is refused."""
     match body.method:
         case CommandMethod.PERMISSION_RESPONSE:
             return await _take_answer(session, caller, run_id, body, waiting_for)
@@ -230,7 +230,7 @@ async def _take_unkept(
     body: CommandIn,
     waiting_for: Mapping[str, Any] | None,
 ) -> RpcError | None:
-    """Take an answer to a question that has no row: a worker of the previous release asks it (ADR 62)."""
+    """Accept an answer to a question without a row: a worker of the previous release asks it (ADR 62)."""
     if waiting_for is None or waiting_for.get("request_id") != body.params["request_id"]:
         return _NO_QUESTION
     offered = [option["optionId"] for option in waiting_for["options"]]
@@ -254,13 +254,13 @@ def _as_answer(caller: Principal, body: CommandIn, params: dict[str, Any] | None
 
 
 async def _is_on_its_way(session: AsyncSession, run_id: UUID, method: CommandMethod) -> bool:
-    """Return whether the command says nothing new."""
+    """Return whether an earlier command has the same effect already."""
     if method not in _STOPS:
         return False
     same = select(RunCommand.id).where(
         RunCommand.run_id == run_id,
         RunCommand.method == method,
-        # A cancel that was given to the agent is about its turn of then; another one may mean the next.
+        # A delivered cancel concerns the turn at its delivery; a second cancel may concern the next turn.
         RunCommand.status == CommandStatus.ACCEPTED,
     )
     return await session.scalar(same.limit(1)) is not None
@@ -269,7 +269,7 @@ async def _is_on_its_way(session: AsyncSession, run_id: UUID, method: CommandMet
 async def _close(
     session: AsyncSession, user_id: int, question: OpenQuestion | Row[Any], given: GivenAnswer
 ) -> bool:
-    """Close a question with its answer and keep the command, if this is the first one; the run's row is locked."""
+    """Close a question with its answer and store the command, if this answer is the first; the run's row is locked."""
     command_id = new_id()
     closed = await questions.close_answered(
         session, question.id, answer=given.shown, user_id=user_id, via=given.via, command_id=command_id
@@ -308,7 +308,7 @@ async def _keep(
 def _response(
     body: CommandIn, *, result: dict[str, bool] | None = None, error: RpcError | None = None
 ) -> CommandOut:
-    """Return a response; it has an id if the request has one."""
+    """Return a JSON-RPC response; it has an id if the request has an id."""
     response: CommandOut = {"jsonrpc": "2.0"}
     if error is None:
         response["result"] = result or {}

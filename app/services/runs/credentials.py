@@ -1,6 +1,6 @@
-"""The token that a request brings for its run: kept encrypted until the run is over, then forgotten (contract 5.8).
+"""The token that a request contains for its run: stored encrypted until the run is over, then deleted (contract 5.8).
 
-It is a row of its own, so that nothing that reads or shows runs can show it.
+It has a table of its own, so that code that reads or shows runs cannot expose it.
 """
 
 from collections.abc import Sequence
@@ -15,28 +15,28 @@ from app.clock import utcnow
 from app.models import RunCredential
 from app.security import Cipher
 
-# A key of a run's state and its values: the token that came with the run, or the account that its person has linked.
+# A key of a run's state and its values: the token from the run's request, or the linked account of its person.
 CREDENTIAL_SOURCE: Final = "github_credential_source"
 CALLER_TOKEN: Final = "caller_token"  # noqa: S105 - no token, the name of a kind
 LINKED_ACCOUNT: Final = "server_integration"
 
-# A run that was not performed by then needs a new token anyway.
+# A run that has not been performed within this time needs a new token anyway.
 _KEPT = timedelta(hours=24)
 
 
 async def keep_token(session: AsyncSession, cipher: Cipher, run_id: UUID, token: str) -> None:
-    """Keep the token of a run that is being created."""
+    """Store the token of a run that is being created."""
     session.add(RunCredential(run_id=run_id, encrypted_token=cipher.encrypt(token), created_at=utcnow()))
     await session.flush()
 
 
 async def forget_tokens(session: AsyncSession, run_ids: Sequence[UUID]) -> None:
-    """Forget the tokens of runs that are over."""
+    """Delete the tokens of runs that are over."""
     await session.execute(delete(RunCredential).where(RunCredential.run_id.in_(run_ids)))
 
 
 async def sweep_tokens(session: AsyncSession) -> int:
-    """Forget tokens that were never used; return how many."""
+    """Delete tokens that were never used; return their number."""
     forgotten = await session.execute(
         delete(RunCredential)
         .where(RunCredential.created_at <= utcnow() - _KEPT)

@@ -1,7 +1,7 @@
-"""The names of what only the service writes about a run, in `Run.facts`; the wire shows them in `state`.
+"""The names of the facts of a run (`Run.facts`), which only the service writes; the wire shows them in `state`.
 
-Clients write `Run.state`. Until the next release the database keeps a copy of the facts there, for processes of the
-previous one (ADR 56).
+Clients write `Run.state`. Until the next release the database keeps a copy of the facts in `Run.state`, for processes
+of the previous release (ADR 56).
 """
 
 from typing import Any, Final
@@ -10,17 +10,17 @@ from sqlalchemy import ColumnElement
 
 from app.models import Run
 
-# From here on a lost worker fails the run instead of repeating it.
+# The time from which a lost worker fails the run instead of repeating it.
 AGENT_STARTED: Final = "agent_started_at"
-# From here on no command reaches the agent.
+# The time from which no command reaches the agent.
 AGENT_ENDED: Final = "agent_ended_at"
-# The person's answer or message that the agent needs to go on.
+# The open question of the agent: the answer or message that it needs to continue.
 WAITING_FOR: Final = "waiting_for"
 # The decision about a run that its worker did not end.
 RECOVERY: Final = "recovery"
 USAGE: Final = "usage"
 CI_FOLLOW_UP: Final = "ci_follow_up"
-# Files that the object store did not take, and work that could not be kept.
+# Files that the object store did not accept, and work that could not be stored.
 NOT_STORED: Final = "not_stored"
 LEFT_OUT: Final = "left_out"
 
@@ -30,12 +30,12 @@ FACTS: Final = frozenset(
 
 
 def with_fact(name: str, value: Any) -> ColumnElement[Any]:
-    """Return the facts of a run with this one set."""
+    """Return the facts of a run with the fact `name` set to `value`."""
     return Run.facts.op("||")({name: value})
 
 
 def without_fact(*names: str) -> ColumnElement[Any]:
-    """Return the facts of a run without these."""
+    """Return the facts of a run without the facts `names`."""
     facts: ColumnElement[Any] = Run.facts.expression
     for name in names:
         facts = facts.op("-")(name)

@@ -1,22 +1,22 @@
-"""The life of a run: every change of its status, its lease and `completed_at`, and who wins each race.
+"""The life cycle of a run: every change of its status, its lease and `completed_at`, and the winner of each race.
 
-Every change is one conditional UPDATE, so a race is decided by the database and both sides learn who won:
+Every change is one conditional UPDATE: the database decides each race, and both sides learn the result:
 
     claim against claim        one job gets the run, the other the next that waits in the project, or none; with a
                                limit on the project's runs, the other counts the first
-    finish against cancel      the first commit has the status; to a cancelled run the worker still brings what
-                               its agent left: artifacts, and an output if there is none
-    finish after a lapsed lease  refused: the run is another job's, or was failed as lost
+    finish against cancel      the first commit sets the status; the worker still adds the results of its agent to a
+                               cancelled run: artifacts, and an output if the run has none
+    finish after a lapsed lease  refused: another job holds the run, or the run failed as lost
     heartbeat against recovery the first decides: the run keeps its job, or the job learns that it has lost the run
-    silence against an end     the first commit has the status, and the other writer learns that it came too late
-    reopen against claim       the reopened run is claimed after the commit, as a new one is
-    hand back against cancel   the cancel stays
+    silence against an end     the first commit sets the status, and the other writer learns that it came too late
+    reopen against claim       the reopened run is claimed after the commit, like a new run
+    hand back against cancel   the run stays cancelled
     PATCH against PATCH        the row is locked: both statuses are set in turn, until one of them is terminal
-    start against start        one job: its id is the run's
+    start against start        one job, since its id is the run's id
     start against claim        the run is in progress: the start is refused
 
-The task's copy of its latest run's status is written by the same statement. Followers get it after the
-commit (services/run_log/events.py).
+The same statement updates the task's copy of its latest run's status. The new status is published to followers after
+the commit (services/run_log/events.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -81,7 +81,7 @@ from app.unicode import storable
 
 # Without a heartbeat for this long, a run's worker counts as lost.
 LEASE = timedelta(seconds=60)
-# Claims before a run that never reaches its agent is given up.
+# The number of claims after which a run that never reaches its agent fails.
 MAX_ATTEMPTS = 3
 
 _WORKER_LOST = "The worker that performed this run was lost. Start the run again."
@@ -89,7 +89,7 @@ _WORKER_LOST = "The worker that performed this run was lost. Start the run again
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRun:
-    """A run to be: its columns."""
+    """The columns of a run that is to be inserted."""
 
     task_id: UUID
     project_id: int
@@ -104,26 +104,26 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnd:
-    """What the end of a run leaves: its last status, and what its agent made."""
+    """The end of a run: its last status, and the results of its agent."""
 
     status: RunStatus
     output: Any = None
     error_message: str | None = None
-    # Why, as one of a bounded set of words: a label of the metrics, and the `error_type` of the event of a failure.
+    # One of a bounded set of reasons: a label of the metrics, and the `error_type` of a failure's event.
     reason: str = "agent ended"
     artifacts: Sequence[Mapping[str, Any]] = ()
-    # What is shown in the run's state; names of `FACTS` become facts.
+    # Keys to set in the run's state; keys in `FACTS` are written as facts.
     state: Mapping[str, Any] = field(default_factory=dict)
 
 
 async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events: RunEvents) -> UUID:
-    """Insert a queued run and make it the task's latest; `dispatch` asks for a worker (contract 13.1).
+    """Insert a queued run and make it the task's latest run; `dispatch` requests a worker (contract 13.1).
 
     The caller holds the lock on the task's row, which puts concurrent runs of one task in order.
     """
     run_id = new_id()
-    # Later than the run before it, so that the order of time is the order in which they were asked for, also where
-    # clocks are read in one microsecond or are not quite at one (contract 9.4).
+    # Later than the previous run, so that the order of the times is the order of the requests, even if clocks are
+    # read in the same microsecond or differ a little (contract 9.4).
     just_later = (
         select(Run.created_at + literal(timedelta(microseconds=1), Interval()))
         .join(Task, Task.latest_run_id == Run.id)
@@ -168,12 +168,12 @@ async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events
 
 
 async def set_status(session: AsyncSession, run_id: UUID, status: RunStatus, *, events: RunEvents) -> bool:
-    """Set the status that a client reports, with the run's row locked (contract 13.2); a worker that holds it loses it.
+    """Set the status that a client reports (contract 13.2); a worker that holds the run loses it. Its row is locked.
 
-    Returns False for the status that the run has already, which changes nothing.
+    Returns False, with nothing changed, if the run has this status already.
 
     Raises:
-        StateRefused: the run is over, with another status.
+        StateRefused: the run is over with another status.
 
     """
     if await transition(session, events, status, Run.id == run_id, reason="client"):
@@ -185,9 +185,9 @@ async def set_status(session: AsyncSession, run_id: UUID, status: RunStatus, *, 
 
 
 async def request_worker(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
-    """Ask for a worker for a run that is not begun; its row is locked (contract 13.1).
+    """Request a worker for a run that has not begun; its row is locked (contract 13.1).
 
-    Asked for again, it keeps its place among those that wait.
+    A run that waits for a worker already keeps its place in the queue.
     """
     await transition(session, events, RunStatus.QUEUED, Run.id == run_id, Run.status == RunStatus.NOT_STARTED)
     now = utcnow()
@@ -199,9 +199,9 @@ async def request_worker(session: AsyncSession, run_id: UUID, *, events: RunEven
 
 
 async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
-    """Queue a run for a worker, whatever its status; its row is locked. The one way out of a terminal status.
+    """Queue a run of any status for a worker; its row is locked. No other function leaves a terminal status.
 
-    It has not ended any more: its next end stamps it, and notifies people, as if it were the first.
+    The run counts as not ended: its next end sets `completed_at` and notifies people as a first end does.
     """
     await move(
         session,
@@ -221,10 +221,10 @@ async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> N
 async def claim(
     session: AsyncSession, run_id: UUID, *, owner: str, events: RunEvents, limit: int = 0
 ) -> Fields | None:
-    """Take a run for the job `owner`: the one that has waited longest in the project of `run_id`, be it this or not.
+    """Claim for the job `owner` the run that has waited longest in the project of `run_id`, which may be another run.
 
-    There is a job for each run that waits, so whichever comes first takes whichever has waited longest. Returns the
-    run's columns; None when no run waits, or when workers perform `limit` runs of the project already (0: no limit).
+    Every waiting run has a job, so any job may claim the run that has waited longest. Returns the run's columns; None
+    when no run waits, or when workers perform `limit` runs of the project already (0: no limit).
     """
     now = utcnow()
     values = {"asked_for": run_id, "owner": owner, "now": now, "until": now + LEASE}
@@ -241,25 +241,25 @@ async def claim(
 
 
 async def extend_lease(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
-    """Prove that the job is alive; False means that the run is no longer its own and the agent must stop."""
+    """Extend the lease of the job `owner`; return False if the job has lost the run and must stop the agent."""
     values = {"run": run_id, "owner": owner, "until": utcnow() + LEASE}
     return await _EXTEND.first_alone(session, values) is not None
 
 
 async def mark_agent_started(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
-    """Note that the agent may act: from here on a lost worker fails the run instead of repeating it.
+    """Record that the agent may act: from now on a lost worker fails the run instead of repeating it.
 
-    False means that the run is no longer the job's own, and no agent may be started. The first note stands.
+    Returns False if the job `owner` has lost the run and must not start an agent. The first recorded time stays.
     """
     values = {"run": run_id, "owner": owner, "started": {AGENT_STARTED: utcnow().isoformat()}}
     return await _MARK_STARTED.first_alone(session, values) is not None
 
 
 async def finish(session: AsyncSession, run_id: UUID, end: RunEnd, *, owner: str, events: RunEvents) -> bool:
-    """End a run that `owner` holds, once; False when it was ended or taken over by another.
+    """End a run that `owner` holds, once; return False if the run is over already or another job holds it.
 
-    A cancelled run keeps its status and gets what the agent left. What agents and servers said may hold characters
-    that cannot be stored; those are replaced.
+    A cancelled run keeps its status and gets the results of the agent. Characters from agents and servers that the
+    database cannot store are replaced.
     """
     assert end.status in TERMINAL_STATUSES
     output = storable(end.output)
@@ -275,7 +275,7 @@ async def finish(session: AsyncSession, run_id: UUID, end: RunEnd, *, owner: str
         return True
     remains = {"output": func.coalesce(Run.output, literal(output, Run.output.type))}
     remains |= {key: values[key] for key in ("artifacts", "state", "facts") if key in values}
-    # A first try that was committed, but not heard of, has brought them.
+    # An earlier attempt that was committed, but not acknowledged, has added them.
     brought = [Run.artifacts.contains([{"id": artifact["id"]}]) for artifact in end.artifacts]
     left = await session.execute(
         update(Run)
@@ -290,12 +290,12 @@ async def finish(session: AsyncSession, run_id: UUID, end: RunEnd, *, owner: str
 
 
 async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: RunEvents) -> bool:
-    """Give a run back to the queue, for a worker that is being stopped; False when it is not the owner's.
+    """Return a run to the queue for a worker that is being stopped; return False if `owner` does not hold the run.
 
-    The worker has ended the agent and removed its workspace. The next one starts from nothing, and is sent the same
-    commands again. The run has waited before and keeps its place.
+    The worker has ended the agent and removed its workspace. The next agent starts from nothing and is sent the same
+    commands again. The run keeps its place in the queue.
     """
-    # Only its owner notes that; it is asked for before the note goes.
+    # Only the owner writes this fact. It is read before the move below removes it.
     had_agent = await session.scalar(select(Run.facts.has_key(AGENT_STARTED)).where(Run.id == run_id))
     returned = await transition(
         session,
@@ -311,7 +311,7 @@ async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: 
 
 
 async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[list[UUID], list[UUID]]:
-    """Decide on runs with a lapsed lease; return those queued again and those failed as lost.
+    """Decide on runs with a lapsed lease; return the ids of the runs queued again, and of the runs failed as lost.
 
     Without a started agent a run is repeated, up to `MAX_ATTEMPTS` claims, and keeps its place; otherwise it
     fails, since its agent may have acted already.
@@ -340,7 +340,7 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
 
 
 async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunEvents) -> list[UUID]:
-    """Fail runs of agents outside our workers that gave no sign of life for `silence`; return them.
+    """Fail runs of agents outside our workers that reported nothing for `silence`; return the ids of these runs.
 
     A local run that never used `event_stream` is left alone: it may wait for its user for days.
     """
@@ -364,12 +364,12 @@ async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunE
 
 
 def _note_recovery(decision: str, reason: str) -> ColumnElement[Any]:
-    """Return the facts with the decision about a run that its worker did not end, for people to see."""
+    """Return the facts with the recovery decision, for people to see."""
     return with_fact(RECOVERY, {"decision": decision, "reason": reason, "at": utcnow().isoformat()})
 
 
 def _claim_statement(*conditions: ColumnElement[bool]) -> Prepared:
-    # A run that waits is queued, from where this is a step that it may take.
+    # A waiting run is queued, so this transition is allowed.
     assert RunStatus.IN_PROGRESS in TRANSITIONS[RunStatus.QUEUED]
     return Prepared(
         move_statement(
@@ -382,7 +382,7 @@ def _claim_statement(*conditions: ColumnElement[bool]) -> Prepared:
             lease_owner=bindparam("owner", type_=Run.lease_owner.type),
             lease_expires_at=bindparam("until", type_=Run.lease_expires_at.type),
             attempts=Run.attempts + 1,
-            # Another agent's end is not this one's.
+            # This fact is about the agent of the previous claim.
             facts=without_fact(AGENT_ENDED),
         )
     )

@@ -1,7 +1,7 @@
-"""Prometheus metrics of runs: how many wait and for how long, how they begin and end, and what they use.
+"""Prometheus metrics of runs: the queue and its waiting time, starts and ends of runs, and their usage.
 
-Each process counts what it does itself; add them up over all processes. The gauges say what the database says, so that
-every API process shows the same.
+Each process counts its own work; add the counters up over all processes. The gauges are read from the database, so
+every API process shows the same values.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from app.services.runs.facts import USAGE
 from app.services.views.queue import is_waiting
 from app.statements import Fields
 
-# From an answer at once to a queue of hours; from a step of a runbook to a day of work.
+# Buckets from an immediate start to a queue of hours, and from a step of a runbook to a day of work.
 _START_SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14400)
 _END_SECONDS = (1, 5, 15, 60, 300, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 
@@ -40,7 +40,7 @@ _COST = Counter(
 )
 _LOST = Counter("taskbeacon_run_leases_lost_total", "Runs whose worker was lost.")
 
-# What a process says of the queue that has not asked, as workers do not.
+# The value of the gauges in a process that does not read the queue; workers do not.
 _UNKNOWN = float("nan")
 _QUEUED.set(_UNKNOWN)
 _OLDEST.set(_UNKNOWN)
@@ -56,7 +56,7 @@ def count_started(session: AsyncSession, row: Fields) -> None:
 
     async def count() -> None:
         _STARTED.inc()
-        # Claimed again after a lost worker, it has not waited all that time.
+        # A run that is claimed again after a lost worker has not waited all that time.
         if row["attempts"] == 1 and asked_at is not None:
             _UNTIL_START.observe((now - asked_at).total_seconds())
 
@@ -64,7 +64,7 @@ def count_started(session: AsyncSession, row: Fields) -> None:
 
 
 def count_ended(session: AsyncSession, rows: Rows, reason: str) -> None:
-    """Count runs that came to a final status, once this transaction is committed."""
+    """Count runs that reached a terminal status, once this transaction is committed."""
 
     async def count() -> None:
         for row in rows:
@@ -91,7 +91,7 @@ def count_lost_leases(session: AsyncSession, number: int) -> None:
 
 
 async def measure_queue(sessions: SessionFactory) -> None:
-    """Set the gauges; while the database is away they are not a number."""
+    """Set the gauges; they are NaN while the database is unavailable."""
     statement = select(func.count(), func.min(Run.dispatch_requested_at)).where(is_waiting())
     try:
         async with unit_of_work(sessions) as session:

@@ -1,4 +1,4 @@
-"""Pure rules about how a run may be asked for (contract 9): adapter, model, effort, permissions, inheritance."""
+"""Pure rules for the options of a run's request (contract 9): adapter, model, effort, permissions, inheritance."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,8 +10,8 @@ from app.schemas.runs.runs import LONGEST_BRANCH, MAX_TOKEN_BUDGET, RunIn
 
 _NEEDED = "This field is required when selecting a cloud runtime."
 
-# What a run takes over from the one it resumes, where the request is silent (contract 9.2); the sandbox environment
-# only if it is still the caller's to use (runs.py).
+# Keys that a run inherits from the run that it resumes, if the request omits them (contract 9.2). The sandbox
+# environment is inherited only if the caller may still use it (authority.py).
 _INHERITED = (
     "pr_authorship_mode",
     "run_source",
@@ -29,7 +29,7 @@ def require_consistent(body: RunIn, catalog: Catalog) -> None:
     """Check the rules that join fields of the request (contract 9.3).
 
     Raises:
-        InvalidInput: naming the field that is missing or does not fit.
+        InvalidInput: a field is missing or does not fit the others; the error names it.
 
     """
     adapter = catalog.choice(body.runtime_adapter)
@@ -56,11 +56,11 @@ def require_consistent(body: RunIn, catalog: Catalog) -> None:
 
 
 def inherited_state(previous: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a run takes over from the state of the one it resumes; malformed values count as absent."""
+    """Return the state that a run inherits from the state of the run that it resumes; malformed values are dropped."""
     inherited = {
         key: previous[key] for key in _INHERITED if isinstance(previous.get(key), str) and previous[key]
     }
-    # A client may have written into the state what no request could ask for.
+    # A client may have written values into the state that no request allows.
     if len(inherited.get("pr_base_branch", "")) > LONGEST_BRANCH:
         del inherited["pr_base_branch"]
     budget = token_budget(previous)
@@ -68,7 +68,7 @@ def inherited_state(previous: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def token_budget(state: Mapping[str, Any]) -> int | None:
-    """Return how many tokens a run's task may use as far as its own state says; a malformed value counts as absent."""
+    """Return the token budget in the state of a run; None if it is absent or malformed."""
     value = state.get("token_budget")
     if not isinstance(value, int) or isinstance(value, bool):
         return None
@@ -76,7 +76,7 @@ def token_budget(state: Mapping[str, Any]) -> int | None:
 
 
 def requested_state(body: RunIn) -> dict[str, Any]:
-    """Return the keys of `state` that the request itself asks for (contract 9.1); what it omits is absent."""
+    """Return the keys of `state` that the request itself sets (contract 9.1); keys that it omits are absent."""
     values: dict[str, Any] = {
         "pr_base_branch": body.branch,
         "pending_user_message": body.pending_user_message,

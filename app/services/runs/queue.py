@@ -1,7 +1,7 @@
-"""Which runs wait for a worker, in which order, and which are held: of a project, and by which job.
+"""The runs that wait for a worker, their order in a project, and the runs that jobs hold.
 
-The order is that of `dispatch_requested_at`, in each project by itself; Redis carries jobs, but no order. Expressions
-for the statements of others: nothing is written here.
+Each project has its own order, by `dispatch_requested_at`; Redis carries jobs, but no order. This module makes
+expressions for statements of other modules and writes nothing.
 """
 
 from datetime import datetime
@@ -20,9 +20,9 @@ _LOCK_NAME = "taskbeacon:project-runs:"
 
 
 def longest_waiting(run_id: Any) -> ColumnElement[UUID]:
-    """Return the id of the run that is next in the project of `run_id`, locked; NULL if none waits.
+    """Return the id of the next waiting run in the project of `run_id`, locked; NULL if no run waits.
 
-    A claim that finds the row locked waits and takes the next, so that concurrent claims get different runs.
+    A claim that finds the row locked waits and takes the next row, so that concurrent claims get different runs.
     """
     waiting, named = aliased(Run), aliased(Run)
     return (
@@ -39,7 +39,7 @@ def longest_waiting(run_id: Any) -> ColumnElement[UUID]:
 
 
 async def lock_room(session: AsyncSession, run_id: UUID) -> None:
-    """Have claims of runs of this project take turns until the end of the transaction: each counts the others'."""
+    """Serialize the claims of this run's project until the end of the transaction, so that each counts the others."""
     name = func.concat(_LOCK_NAME, Run.project_id)
     await session.execute(
         select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))).where(Run.id == run_id)
@@ -47,7 +47,7 @@ async def lock_room(session: AsyncSession, run_id: UUID) -> None:
 
 
 def has_room(limit: Any) -> ColumnElement[bool]:
-    """Return whether workers perform fewer than `limit` runs of the project of the selected run."""
+    """Return a condition: workers perform fewer than `limit` runs of the selected run's project."""
     room: ColumnElement[bool] = _in_hand(Run.project_id) < limit
     return room
 
@@ -66,7 +66,10 @@ def _in_hand(project_id: Any) -> ColumnElement[int]:
 
 
 def startable(limit: int, *, asked_before: datetime) -> Select[UUID]:
-    """Return the runs that wait since `asked_before`, longest first; with a limit, as many of a project as have room."""
+    """Return the runs that have waited since `asked_before` or longer, the longest first.
+
+    With a limit, at most as many runs of a project as it has room for.
+    """
     order = (Run.dispatch_requested_at, Run.id)
     if not limit:
         return select(Run.id).where(is_waiting(), Run.dispatch_requested_at <= asked_before).order_by(*order)
@@ -76,7 +79,7 @@ def startable(limit: int, *, asked_before: datetime) -> Select[UUID]:
         select(line.c.id)
         .where(
             line.c.dispatch_requested_at <= asked_before,
-            # Says nothing new, but lets PostgreSQL leave a long line early.
+            # Redundant, but lets PostgreSQL stop early in a long queue.
             line.c.place <= limit,
             line.c.place + _in_hand(line.c.project_id) <= limit,
         )
@@ -85,5 +88,5 @@ def startable(limit: int, *, asked_before: datetime) -> Select[UUID]:
 
 
 def held_by(run_id: Any, owner: Any) -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions on `Run` that leave the run only while the job `owner` has it; of values, or parameters."""
+    """Return conditions that select the run only while the job `owner` holds it; takes values or bind parameters."""
     return (Run.id == run_id, Run.status == RunStatus.IN_PROGRESS, Run.lease_owner == owner)

@@ -1,7 +1,7 @@
-"""The worker's side of commands: read what people sent to a run's agent, settle it, note that the agent waits.
+"""The worker's side of commands: read the commands to a run's agent, settle them, record that the agent waits.
 
-Each function is one step of the worker that holds the run; one that lost it changes nothing. Steps that depend on
-nothing new having come lock the run's row first, as those do that send a command (services/runs/commands.py).
+Each function is one step of the worker that holds the run; it changes nothing for a worker that has lost the run. A
+step that must not overlook a new command locks the run's row first, as the senders do (services/runs/commands.py).
 """
 
 from collections.abc import Collection, Sequence
@@ -31,22 +31,22 @@ from app.services.storage_keys import RunRef
 OPEN: ColumnElement[bool] = RunCommand.status.in_([CommandStatus.ACCEPTED, CommandStatus.DELIVERED])
 _RECEIPT_COLUMNS = (RunCommand.id, RunCommand.method, RunCommand.rpc_id, RunCommand.reason)
 _BATCH = 1000
-# What an agent that starts from nothing must be sent again.
+# The commands that are sent again to an agent that starts from nothing.
 _SENT_AGAIN = (CommandMethod.USER_MESSAGE, CommandMethod.SET_CONFIG_OPTION, CommandMethod.CLOSE)
 
 
-class Attempt(Enum):
-    """What became of a step that depends on nothing new having come."""
+class StepResult(Enum):
+    """The result of a step that is refused if a new command has come."""
 
     DONE = auto()
-    # A command came that the worker has not seen; nothing has changed.
+    # There is a command that the worker has not seen; nothing has changed.
     NEWS = auto()
-    # The run is not the owner's any more; nothing has changed.
+    # The owner has lost the run; nothing has changed.
     LOST = auto()
 
 
 async def read_accepted(session: AsyncSession, run_id: UUID, *, after: int) -> Sequence[Row[Any]]:
-    """Return the commands behind a position that no agent was given, oldest first."""
+    """Return the commands after a position that were not delivered to an agent, the oldest first."""
     statement = (
         select(RunCommand.id, RunCommand.position, RunCommand.method, RunCommand.params, RunCommand.rpc_id)
         .where(
@@ -69,7 +69,7 @@ async def settle(
     owner: str,
     reason: str | None = None,
 ) -> bool:
-    """Note how far a command has come; False when it is over already, or the run is not the owner's."""
+    """Record the progress of a command; return False if it is settled already, or `owner` does not hold the run."""
     is_over = status in {CommandStatus.CONSUMED, CommandStatus.DROPPED}
     settled = await session.execute(
         update(RunCommand)
@@ -92,16 +92,16 @@ async def start_waiting(
     owner: str,
     seen: int | None,
     queue: JobQueue,
-) -> Attempt:
-    """Keep what the agent of a run waits for, show it in the run's state, and push it (contract 7.2, `awaiting`).
+) -> StepResult:
+    """Store the question of a run's agent, show it in the run's state, and notify people (contract 7.2, `awaiting`).
 
-    With a position in `seen`, only if no command came behind it.
+    With a position in `seen`, only if there is no command after that position.
     """
-    attempt = await _lock_unless_news(session, run_id, owner=owner, seen=seen)
-    if attempt is not Attempt.DONE:
-        return attempt
+    result = await _lock_unless_news(session, run_id, owner=owner, seen=seen)
+    if result is not StepResult.DONE:
+        return result
     if not await questions.open_question(session, run_id, asked):
-        return attempt
+        return result
     await session.execute(
         update(Run)
         .where(Run.id == run_id)
@@ -110,12 +110,12 @@ async def start_waiting(
     await record_of_run(session, run_id, EventType.RUN_AWAITING_INPUT, [waiting_data(asked.waiting_for)])
     await notifications.request(session, NotificationKind.AWAITING, [run_id], question_id=asked.id)
     enqueue_push_delivery(session, queue, run_id)
-    return attempt
+    return result
 
 
 async def stop_waiting(session: AsyncSession, run_id: UUID, request_id: str, *, owner: str) -> bool:
-    """Close a question that the agent asks no more, or in vain; False when it was closed before."""
-    if await _lock_unless_news(session, run_id, owner=owner, seen=None) is not Attempt.DONE:
+    """Close a question that the agent has withdrawn; return False if it was closed before."""
+    if await _lock_unless_news(session, run_id, owner=owner, seen=None) is not StepResult.DONE:
         return False
     if not await questions.withdraw(session, [run_id], request_id=request_id):
         return False
@@ -126,16 +126,16 @@ async def stop_waiting(session: AsyncSession, run_id: UUID, request_id: str, *, 
 
 
 async def show_waiting(session: AsyncSession, run_id: UUID) -> None:
-    """Show the newest open question of a run in its state, if there is one; the run's row is locked."""
+    """Show the newest open question of a run, if any, in the run's state; the run's row is locked."""
     newest = await questions.newest_waiting_for(session, run_id)
     facts = without_fact(WAITING_FOR) if newest is None else with_fact(WAITING_FOR, newest)
     await session.execute(update(Run).where(Run.id == run_id).values(facts=facts, updated_at=utcnow()))
 
 
 async def withdraw_forgotten(session: AsyncSession) -> int:
-    """Close open questions of runs that wait for nothing; return how many.
+    """Close open questions of runs that wait for nothing; return their number.
 
-    Until the next release: a process of the previous one answers and ends runs without knowing of rows (ADR 62).
+    Needed until the next release: processes of the previous one answer and end runs without these rows (ADR 62).
     """
     has_open = select(Question.id).where(Question.run_id == Run.id, Question.status == QuestionStatus.OPEN)
     waits_for_nothing = (Run.status != RunStatus.IN_PROGRESS) | ~Run.facts.has_key(WAITING_FOR)
@@ -149,18 +149,18 @@ async def withdraw_forgotten(session: AsyncSession) -> int:
 
 async def end_agent(
     session: AsyncSession, run_id: UUID, *, owner: str, seen: int | None, reason: str
-) -> Attempt:
-    """Take no more commands for the agent, which ends; drop the open ones, and close its questions. Repeatable.
+) -> StepResult:
+    """Refuse further commands for an agent that ends, drop its open commands, and close its questions. Repeatable.
 
-    With a position in `seen`, only if no command came behind it.
+    With a position in `seen`, only if there is no command after that position.
     """
-    attempt = await _lock_unless_news(session, run_id, owner=owner, seen=seen)
-    if attempt is Attempt.DONE:
+    result = await _lock_unless_news(session, run_id, owner=owner, seen=seen)
+    if result is StepResult.DONE:
         ended = without_fact(WAITING_FOR).op("||")({AGENT_ENDED: utcnow().isoformat()})
         await session.execute(update(Run).where(Run.id == run_id).values(facts=ended))
         await drop_open(session, [run_id], reason=reason)
         await questions.withdraw(session, [run_id])
-    return attempt
+    return result
 
 
 async def drop_open(
@@ -168,7 +168,7 @@ async def drop_open(
 ) -> list[tuple[UUID, dict[str, Any]]]:
     """Settle the open commands of runs that are over, in the transaction that ends them.
 
-    Returns the receipts of what was dropped, each with its run, in the order in which they were sent.
+    Returns the receipts of the dropped commands, each with its run, in the order in which they were sent.
     """
     dropped = await session.execute(
         update(RunCommand)
@@ -183,7 +183,7 @@ async def drop_open(
 def receipt(
     command_id: UUID, method: str, status: CommandStatus, *, reason: str | None = None, rpc_id: Any = None
 ) -> dict[str, Any]:
-    """Return the log entry that reports how far a command has come, with the id that its caller gave it."""
+    """Return the log entry that reports the progress of a command, with the id from its caller."""
     params: dict[str, Any] = {"command_id": str(command_id), "method": method, "status": status}
     if reason is not None:
         params["reason"] = reason
@@ -199,7 +199,7 @@ def _drop_receipt(row: Row[Any]) -> dict[str, Any]:
 async def receipts_since(
     session: AsyncSession, run_ids: Collection[UUID], moment: datetime
 ) -> dict[RunRef, list[dict[str, Any]]]:
-    """Return the receipts of what was dropped in these runs from a moment on, by the logs that they belong to."""
+    """Return the receipts of the commands dropped in these runs since a moment, grouped by log."""
     statement = (
         select(Run.project_id, Run.task_id, RunCommand.run_id, *_RECEIPT_COLUMNS)
         .join(Run, Run.id == RunCommand.run_id)
@@ -219,7 +219,7 @@ async def receipts_since(
 async def read_dropped(
     session: AsyncSession, run_id: UUID, ids: Collection[UUID], *, after: int
 ) -> Sequence[Row[Any]]:
-    """Return which of these commands, and of those behind a position, were dropped."""
+    """Return the dropped commands among these, and among the commands after a position."""
     statement = (
         select(*_RECEIPT_COLUMNS)
         .where(
@@ -234,9 +234,9 @@ async def read_dropped(
 
 
 async def requeue(session: AsyncSession, run_ids: Collection[UUID], *, had_agent: bool) -> None:
-    """Have the next agent of these runs sent what this one was, which ends with all that it knows.
+    """Mark commands for delivery to the next agent of these runs, since this agent ends and its memory is lost.
 
-    What was consumed before there was an agent was to end the run, and still is.
+    A command that was consumed before the agent started was meant to end the run, and still does.
     """
     again = RunCommand.method.in_(_SENT_AGAIN) if had_agent else true()
     sent = (RunCommand.status == CommandStatus.CONSUMED) & again
@@ -248,22 +248,24 @@ async def requeue(session: AsyncSession, run_ids: Collection[UUID], *, had_agent
 
 
 async def files_of(session: AsyncSession, run_id: UUID, ids: Sequence[str]) -> list[ArtifactOut]:
-    """Return files of a run, in the order of their ids; one that is gone is left out."""
+    """Return files of a run, in the order of `ids`; missing files are left out."""
     artifacts: Any = await session.scalar(select(Run.artifacts).where(Run.id == run_id))
     known: dict[str, ArtifactOut] = {artifact["id"]: artifact for artifact in artifacts or ()}
     return [known[artifact_id] for artifact_id in dict.fromkeys(ids) if artifact_id in known]
 
 
-async def _lock_unless_news(session: AsyncSession, run_id: UUID, *, owner: str, seen: int | None) -> Attempt:
+async def _lock_unless_news(
+    session: AsyncSession, run_id: UUID, *, owner: str, seen: int | None
+) -> StepResult:
     held = await session.execute(
         select(Run.id).where(*held_by(run_id, owner)).with_for_update(key_share=True)
     )
     if held.one_or_none() is None:
-        return Attempt.LOST
+        return StepResult.LOST
     if seen is None:
-        return Attempt.DONE
-    # A statement of its own, behind the lock: it sees what was committed while the lock was waited for.
+        return StepResult.DONE
+    # A separate statement after the lock: it sees the commits made while this transaction waited for the lock.
     news = select(func.max(RunCommand.position)).where(
         RunCommand.run_id == run_id, RunCommand.status == CommandStatus.ACCEPTED
     )
-    return Attempt.NEWS if (await session.scalar(news) or 0) > seen else Attempt.DONE
+    return StepResult.NEWS if (await session.scalar(news) or 0) > seen else StepResult.DONE

@@ -1,7 +1,7 @@
-"""What the sweeper does so that no run is ever stuck: the queued row is the outbox of its job.
+"""The sweep that keeps runs from being stuck: the row of a queued run is the outbox of its job.
 
-A run without its job (Redis away or emptied, a crash between commit and enqueue) is queued again; one without its
-worker is repeated or failed. Safe to call from any number of workers at any time.
+A run without its job (Redis unavailable or emptied, a crash between commit and enqueue) is enqueued again. A run
+without its worker is repeated or failed. Safe to call from any number of workers at any time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ from app.services.runs.lifecycle import fail_silent, recover_lapsed
 from app.services.runs.queue import startable
 from app.services.storage_keys import RunRef
 
-# A healthy job is picked up long before; asking again for one that is only waiting changes nothing.
+# A healthy job is picked up long before. Enqueuing a waiting job again changes nothing.
 _GRACE = timedelta(seconds=15)
 _BATCH = 1000
 
@@ -33,11 +33,11 @@ log = structlog.get_logger(__name__)
 
 
 async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: timedelta | None = None) -> int:
-    """Bring every run back to life that needs it; return how many jobs were missing.
+    """Recover every run that has lost its job or its worker; return the number of missing jobs.
 
-    With `silence`, runs of agents outside our workers fail that gave no sign of life for that long.
-    A run that waits because workers perform `limit` runs of its project already is left waiting. Open
-    commands of a lost run are dropped; their receipts go to its stream and its log.
+    With `silence`, runs of agents outside our workers fail if they reported nothing for that long. A run that waits
+    because workers perform `limit` runs of its project already is left waiting. Open commands of a lost run are
+    dropped; their receipts go to its stream and its log.
     """
     begun, events = utcnow(), clients.events
     async with unit_of_work(clients.sessions) as session:
@@ -47,7 +47,7 @@ async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: time
         for run_id in failed:
             enqueue_push_delivery(session, clients.queue, run_id)
         receipts = await received_commands.receipts_since(session, failed, begun) if failed else {}
-        waiting: list[UUID] = list(await session.scalars(_forgotten(limit)))
+        waiting: list[UUID] = list(await session.scalars(_select_forgotten(limit)))
         withdrawn = await received_commands.withdraw_forgotten(session)
     if lost := len(requeued) + len(failed) - len(silent):
         log.warning("run.lease_lapsed", requeued=len(requeued), failed=lost - len(requeued))
@@ -66,12 +66,12 @@ async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: time
 
 
 async def _keep(clients: ServiceClients, ref: RunRef, entries: Sequence[Mapping[str, Any]]) -> None:
-    """Write receipts to the log of a run that has no worker to do it; followers have got them."""
+    """Write receipts to the log of a run without a worker; they were published to followers before."""
     try:
         await append_lines(clients.sessions, clients.store, ref, encode_entries(entries))
     except (DatabaseUnavailable, ObjectStoreUnavailable, Unavailable) as error:
         log.warning("run.receipts_not_kept", run_id=str(ref.run_id), error=repr(error))
 
 
-def _forgotten(limit: int) -> Select[UUID]:
+def _select_forgotten(limit: int) -> Select[UUID]:
     return startable(limit, asked_before=utcnow() - _GRACE).limit(_BATCH)

@@ -1,4 +1,4 @@
-"""Runs: create them, begun in the cloud or not, list and read them (contract 5.8, 6.4, 9)."""
+"""Create runs, with or without a request for a worker, and list them (contract 5.8, 6.4, 9)."""
 
 from typing import Any
 from uuid import UUID
@@ -37,12 +37,12 @@ async def require_allowance(
     body: RunIn,
     clients: ServiceClients,
 ) -> None:
-    """Return if the project may have this run (contract 5.8 steps 1 to 3, 6.4); come here before the run is made.
+    """Return if the project may have this run (contract 5.8 steps 1 to 3, 6.4); call it before creating the run.
 
-    Apart from that, since gates may ask the outside: the session's transaction may be over afterwards.
+    It is a separate step since usage gates may make requests: the session's transaction may be over afterwards.
 
     Raises:
-        InvalidInput: the options do not go together.
+        InvalidInput: the options contradict each other.
         NotFound: there is no such task for this caller.
         UsageLimitExceeded: the project is over its usage limit.
 
@@ -64,14 +64,14 @@ async def start_cloud_run(
     body: RunIn,
     clients: ServiceClients,
 ) -> TaskOut:
-    """Create a queued cloud run, ask for a worker after the commit, and return the task with it (contract 5.8).
+    """Create a queued cloud run, request a worker after the commit, and return the task with the run (contract 5.8).
 
-    A second run while one is active is allowed. If the queue does not answer, the run waits for the sweeper.
+    A task may have several active runs. If the queue does not answer, the run waits for the sweep.
 
     Raises:
-        InvalidInput: the options do not go together, or the caller may not author the run.
+        InvalidInput: the options contradict each other, or the caller may not author the run.
         NotFound: there is no such task for this caller.
-        RunRefused: a run, environment or artifact that the request names is not there, or the state is too large.
+        RunRefused: a run, environment or artifact that the request names does not exist, or the state is too large.
 
     """
     run_id = await _create(session, caller, task_id, body, clients, dispatch=True)
@@ -86,7 +86,7 @@ async def create_run(
     body: RunCreateIn,
     clients: ServiceClients,
 ) -> RunOut:
-    """Create a queued run without asking for a worker: the client does, or starts it later (contract 6.4, 13.1).
+    """Create a queued run without a worker: the client performs it, or starts it later (contract 6.4, 13.1).
 
     Raises:
         InvalidInput, NotFound, RunRefused: as `start_cloud_run`.
@@ -111,8 +111,8 @@ async def _create(
     state = await _state(session, task, body, catalog)
     run_options.require_effort(state, catalog)
     wanted = parse_uuid(state.pop("sandbox_environment_id", None))
-    ask = run_authority.ask_of_new(caller, task, body, state, wanted)
-    authority = await run_authority.authorize(session, ask)
+    request = run_authority.request_for_new_run(caller, task, body, state, wanted)
+    authority = await run_authority.authorize(session, request)
     state |= authority.state
     artifacts = await take_artifacts(session, task.id, body.pending_user_artifact_ids)
     if artifacts:
@@ -127,7 +127,7 @@ async def _create(
         artifacts=artifacts,
         sandbox_environment_id=authority.environment_id,
         asked_by_id=authority.asker_id,
-        asked_task=run_authority.task_now(task.id) if authority.is_personal else None,
+        asked_task=run_authority.task_snapshot(task.id) if authority.is_personal else None,
     )
     run_id = await run_lifecycle.open_run(session, new, dispatch=dispatch, events=clients.events)
     if state.get(CREDENTIAL_SOURCE) == CALLER_TOKEN and environment is Environment.CLOUD:
@@ -138,7 +138,7 @@ async def _create(
 
 
 async def _state(session: AsyncSession, task: Task, body: RunIn, catalog: Catalog) -> dict[str, Any]:
-    """Return the state of the new run: what it inherits, below what the request asks for (contract 9.1, 9.2)."""
+    """Return the state of the new run: the inherited keys, overridden by the request (contract 9.1, 9.2)."""
     state: dict[str, Any] = {}
     if body.resume_from_run_id is not None:
         previous = (
@@ -156,7 +156,7 @@ async def _state(session: AsyncSession, task: Task, body: RunIn, catalog: Catalo
 async def list_runs(
     session: AsyncSession, caller: Principal, task_id: UUID, *, limit: int, offset: int, store: ObjectStore
 ) -> tuple[int, list[RunOut]]:
-    """Return how many runs a visible task has, and a page of them, newest first.
+    """Return the number of runs of a visible task, and a page of the runs, newest first.
 
     Raises:
         NotFound: there is no such task for this caller.

@@ -1,7 +1,7 @@
-"""Tokens for one run, for programs that have no key (contract 6.4): signed, and valid for a day.
+"""Tokens for one run, for programs without an API key (contract 6.4): signed, and valid for a day.
 
-The key pair is made when it is first needed and kept encrypted in the database, so that all processes sign and check
-with the same one and no operator has to configure it.
+The key pair is made when it is first needed and stored encrypted in the database. All processes sign and check with
+the same pair, and operators need not configure it.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ _CLAIMS = ["aud", "exp", "run_id", "task_id", "team_id", "user_id"]
 async def issue_token(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, secrets: Sequence[SecretStr]
 ) -> ConnectionTokenOut:
-    """Return a token for a run that the caller sees; `secrets` encrypt the key it is signed with.
+    """Return a token for a run that the caller can see; `secrets` encrypt the signing key.
 
     Raises:
         NotFound: there is no such run for this caller.
@@ -51,7 +51,7 @@ async def issue_token(
     """
     await require_run(session, caller, task_id, run_id)
     cipher = Cipher(secrets)
-    kept = await _kept_key(session) or await _make_key(session, cipher)
+    kept = await _read_key(session) or await _make_key(session, cipher)
     now = utcnow()
     claims = {
         "aud": AUDIENCE,
@@ -75,19 +75,19 @@ async def authenticate_run(
     run_id: UUID,
     secrets: Sequence[SecretStr],
 ) -> RunRef:
-    """Return the run of the path, which the token is for; it opens only what its user may still see.
+    """Return the run of the path, if the token is for this run and the token's user may still see the run.
 
     Args:
         session: a unit of work.
-        token: as it was sent.
-        project: id of the project in the path, or `CURRENT_PROJECT`: the token's.
+        token: the token from the request.
+        project: id of the project in the path, or `CURRENT_PROJECT` for the token's project.
         task_id: the task in the path.
         run_id: the run in the path.
-        secrets: they encrypt the key of the tokens.
+        secrets: the secrets that encrypt the signing key.
 
     Raises:
         NotFound: the token is for another run, or the run is not visible any more.
-        RunTokenInvalid: it is no token of ours, or it has expired.
+        RunTokenInvalid: this service did not sign the token, or the token has expired.
 
     """
     claims = await _read_claims(session, token, secrets)
@@ -108,7 +108,7 @@ _VISIBLE_TO_MEMBER = Prepared(
 
 
 async def _read_claims(session: AsyncSession, token: str, secrets: Sequence[SecretStr]) -> dict[str, Any]:
-    kept = await _kept_key(session)
+    kept = await _read_key(session)
     if kept is None:
         raise RunTokenInvalid
     key = _load(Cipher(secrets).decrypt(kept.private_key)).public_key()
@@ -118,7 +118,7 @@ async def _read_claims(session: AsyncSession, token: str, secrets: Sequence[Secr
             key,
             algorithms=[ALGORITHM],
             audience=AUDIENCE,
-            # By the service's own clock, below.
+            # Checked below, by the service's own clock.
             options={"require": _CLAIMS, "verify_exp": False, "verify_iat": False},
         )
     except jwt.InvalidTokenError as error:
@@ -128,13 +128,13 @@ async def _read_claims(session: AsyncSession, token: str, secrets: Sequence[Secr
     return claims
 
 
-async def _kept_key(session: AsyncSession) -> Row[str, str] | None:
+async def _read_key(session: AsyncSession) -> Row[str, str] | None:
     statement = select(SigningKey.key_id, SigningKey.private_key).where(SigningKey.purpose == _PURPOSE)
     return (await session.execute(statement)).one_or_none()
 
 
 async def _make_key(session: AsyncSession, cipher: Cipher) -> Row[str, str]:
-    """Make the key, unless another process did so meanwhile, and return the one that is kept."""
+    """Make the key, unless another process has made it meanwhile, and return the stored key."""
     await release(session)
     pem = await asyncio.to_thread(_new_private_key)
     await session.execute(
@@ -142,7 +142,7 @@ async def _make_key(session: AsyncSession, cipher: Cipher) -> Row[str, str]:
         .values(purpose=_PURPOSE, key_id=new_hex_id(), private_key=cipher.encrypt(pem), created_at=utcnow())
         .on_conflict_do_nothing()
     )
-    kept = await _kept_key(session)
+    kept = await _read_key(session)
     assert kept is not None
     return kept
 

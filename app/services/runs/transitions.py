@@ -1,6 +1,6 @@
-"""Moves runs from one status to another: the statement, and what belongs to its transaction.
+"""Transitions of runs from one status to another: the statement, and the other effects of its transaction.
 
-For services/runs/lifecycle.py, which decides which move is made when.
+For services/runs/lifecycle.py, which decides when a run makes which transition.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,8 +39,8 @@ from app.services.runs.facts import WAITING_FOR
 from app.services.views.queue import position
 from app.statements import Fields
 
-# From each status to those that may follow. Clients that run agents themselves may set any status while the run is
-# not over (contract 13.2); nothing follows a terminal one, unless the run is reopened (`reopen`).
+# The statuses that may follow each status. Clients that run agents themselves may set any status while the run is not
+# over (contract 13.2). No status follows a terminal status, unless the run is reopened (`lifecycle.reopen`).
 TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
     RunStatus.NOT_STARTED: frozenset(RunStatus) - {RunStatus.NOT_STARTED},
     RunStatus.QUEUED: frozenset(RunStatus) - {RunStatus.QUEUED},
@@ -50,7 +50,7 @@ TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
     RunStatus.CANCELLED: frozenset(),
 }
 
-# What it means that a run has come to a status; a run that is recovered says so instead.
+# The event that reports each new status; a recovered run has RUN_RECOVERED instead of RUN_QUEUED.
 EVENT_OF: Mapping[RunStatus, EventType] = {
     RunStatus.QUEUED: EventType.RUN_QUEUED,
     RunStatus.IN_PROGRESS: EventType.RUN_STARTED,
@@ -58,7 +58,7 @@ EVENT_OF: Mapping[RunStatus, EventType] = {
     RunStatus.FAILED: EventType.RUN_FAILED,
     RunStatus.CANCELLED: EventType.RUN_CANCELLED,
 }
-# Reasons for which a run that was performed goes back to the queue.
+# Reasons for which a claimed run returns to the queue.
 _RECOVERIES = frozenset({"worker lost", "worker stopped"})
 _WITH_ATTEMPT = frozenset({EventType.RUN_STARTED, EventType.RUN_RECOVERED})
 _WAITS = frozenset({EventType.RUN_QUEUED, EventType.RUN_RECOVERED})
@@ -74,9 +74,9 @@ async def transition(
     reason: str = "",
     **values: Any,
 ) -> Sequence[RowMapping]:
-    """Move the runs that satisfy `conditions` to a status they may go to; return those that moved.
+    """Move the runs that satisfy `conditions` and may go to the status `to`; return the moved runs.
 
-    `reason` says why, for the metrics and the event of a failure, or why a run goes back to the queue.
+    `reason` is the reason of a failure, for the metrics and the event, or of a return to the queue.
     """
     sources = [status for status in RunStatus if to in TRANSITIONS[status]]
     return await move(session, events, to, Run.status.in_(sources), *conditions, reason=reason, **values)
@@ -90,7 +90,7 @@ async def move(
     reason: str = "",
     **values: Any,
 ) -> Sequence[RowMapping]:
-    """Move runs as `transition` does, whatever status they have."""
+    """Move runs as `transition` does, from any status."""
     is_recovery = to is RunStatus.QUEUED and reason in _RECOVERIES
     event = EventType.RUN_RECOVERED if is_recovery else EVENT_OF.get(to)
     statement = move_statement(to, *conditions, now=utcnow(), event=event, reason=reason, **values)
@@ -100,7 +100,7 @@ async def move(
         await questions.withdraw(session, ids)
     is_end = rows and to in TERMINAL_STATUSES
     if is_end:
-        # Published before the end, after which followers leave.
+        # Published before the final state, at which followers leave.
         dropped = await received_commands.drop_open(session, ids, reason=f"The run is {to.value}.")
         announce_entries(session, events, dropped)
     publish_status(session, events, rows)
@@ -127,9 +127,9 @@ def move_statement(
     reason: str = "",
     **values: Any,
 ) -> Select[Any]:
-    """Return the statement that moves runs and records it, and returns those that moved.
+    """Return the statement that moves runs, records the events, and returns the moved runs.
 
-    A run is started once, however often it is taken up (contract 14): only the first time is an event.
+    Only the first claim of a run records that it has started (contract 14).
     """
     values |= {"status": to, "updated_at": now, "event_count": Run.event_count + 1}
     if to is RunStatus.IN_PROGRESS:
@@ -181,7 +181,7 @@ def move_statement(
 
 
 def record_status(runs: CTE, event: EventType, *conditions: ColumnElement[bool], reason: str = "") -> CTE:
-    """Return the part of a statement that records an event of each run that it has written, where these hold.
+    """Return a CTE that records an event for each row of `runs` that satisfies `conditions`.
 
     `reason` becomes the `error_type` of a failure.
     """

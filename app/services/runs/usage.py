@@ -1,4 +1,4 @@
-"""What runs use, as their agents report: noted on the run while it lasts (fact `usage`), added up for its task."""
+"""The usage that agents report: recorded on the run while it lasts (fact `usage`), and added up for its task."""
 
 from collections.abc import Mapping
 from typing import Any  # JSON
@@ -14,7 +14,7 @@ from app.services.runs.facts import USAGE, with_fact
 from app.services.runs.queue import held_by
 from app.statements import Prepared
 
-# The key of the state under which agents outside our workers report theirs, and its words for ours.
+# The key of the state under which agents outside our workers report usage, and its names for the keys of the fact.
 _REPORTED = "token_usage"
 _KINDS = {
     "total_tokens": "total_tokens",
@@ -30,7 +30,7 @@ _COST = (USAGE, "cost", "amount")
 
 
 async def note_usage(session: AsyncSession, run_id: UUID, usage: Mapping[str, Any], *, owner: str) -> bool:
-    """Write what a run has used so far; False when the job `owner` does not hold it, and it was not cancelled."""
+    """Write the usage of a run so far; return False if `owner` does not hold the run and it was not cancelled."""
     noted = await session.execute(
         update(Run)
         .where(
@@ -50,10 +50,10 @@ def _number(path: tuple[str, ...]) -> ColumnElement[Any]:
 
 
 def reported_usage(state: Mapping[str, Any]) -> ColumnElement[Any] | None:
-    """Return what to add to a run's facts for the token usage that its client reports there; None if it reports none.
+    """Return the facts to add for the token usage that a client reports in `state`; None if it reports none.
 
-    The reported totals are those of the whole run. They count only for a run that no worker of ours performs, and never
-    take anything back: budgets of the task rely on them.
+    The reported totals are of the whole run. They count only for a run that no worker of ours has claimed, and only if
+    they are higher than before: the task's budget relies on them.
     """
     reported = state.get(_REPORTED)
     if not isinstance(reported, Mapping):
@@ -78,7 +78,7 @@ _SPENT = Prepared(
 
 
 async def spent_by_others(session: AsyncSession, task_id: UUID, run_id: UUID) -> Spent:
-    """Return what the other runs of a task have used."""
+    """Return the tokens and cost that the other runs of a task have used."""
     row = await _SPENT.first(session, {"task": task_id, "but": run_id})
     assert row is not None
     return Spent(int(row["tokens"]), float(row["cost"]))

@@ -13,7 +13,7 @@ from app.schemas.questions import ActionIn
 from app.services.access.authenticate import authenticate
 from app.services.access.principal import require_project, require_scope
 from app.services.inbox import actions
-from app.services.inbox.actions import Action, Client
+from app.services.inbox.actions import Action, TokenSender
 from app.web.body import read_bytes
 from app.web.dependencies import process_of, session_of
 from app.web.pages.fields import content_of
@@ -41,10 +41,10 @@ async def _open_action(request: Request) -> Action:
 OpenAction = Annotated[Action, Depends(_open_action)]
 
 
-def client_of(request: Request, *, has_key: bool = False) -> Client:
+def client_of(request: Request, *, has_key: bool = False) -> TokenSender:
     """Return what sends a token, for the record of its answer."""
     user_agent = request.headers.get("user-agent", "")[:_USER_AGENT_CHARACTERS]
-    return Client(address_of(request), user_agent, has_key)
+    return TokenSender(address_of(request), user_agent, has_key)
 
 
 async def answer_by_form(request: Request, action: Action) -> Response:

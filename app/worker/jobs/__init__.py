@@ -1,1 +1,1 @@
-"""One file per job. Each may run twice and out of order: it claims, and stops quietly if there is nothing to do."""
+"""One file per job. A job may run twice and out of order: it claims its work, and ends if there is none."""

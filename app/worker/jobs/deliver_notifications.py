@@ -1,4 +1,4 @@
-"""Deliver pushes that are due: claim, send, settle, until there are none. No session is open while Expo answers."""
+"""Deliver due pushes: claim, send, settle, until none is due. No database session is open during requests."""
 
 import asyncio
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from app.services.retries import in_transaction
 from app.shielded import shielded
 from app.worker.context import PUSH_LANES, worker_context
 
-# What waits is sent so late at most.
+# The longest delay of a deferred push after it falls due.
 _LOOK_SECONDS = 1.0
 _OUTAGE_PAUSE_SECONDS = 2.0
 
@@ -25,13 +25,13 @@ log = structlog.get_logger(__name__)
 
 
 async def deliver_notifications(ctx: Mapping[str, Any]) -> None:
-    """Deliver what is due. Any number of copies may run: each claims what the others did not."""
+    """Deliver due pushes. Any number of copies may run: each claims different pushes."""
     worker = worker_context(ctx)
     await deliver_due(worker.process, worker.push_lanes)
 
 
 async def deliver_as_due(process: ProcessContext, lanes: asyncio.Semaphore) -> Never:
-    """Deliver what falls due by itself, such as what waited for a person to leave, until cancelled."""
+    """Deliver pushes that fall due without a job, such as deferred ones, until cancelled."""
     while True:
         await asyncio.sleep(_LOOK_SECONDS)
         try:
@@ -43,17 +43,17 @@ async def deliver_as_due(process: ProcessContext, lanes: asyncio.Semaphore) -> N
             log.warning("push.database_unavailable", error=repr(error))
             await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
         except Exception:
-            # One defect must not end all that falls due in this process.
+            # One defect must not end these deliveries for the whole process.
             log.exception("push.not_delivered")
             await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
 
 
 async def deliver_due(process: ProcessContext, lanes: asyncio.Semaphore) -> int:
-    """Deliver what is due and return how many pushes were taken up.
+    """Deliver due pushes and return the number of claimed pushes.
 
-    Ends when nothing is due, or early when a push service asks for patience: its pushes come up again by themselves.
-    A worker that is being stopped begins nothing more. It waits for what is on the wire, which `lanes` bounds, and
-    gives back what else it has claimed.
+    Ends when no push is due, or early when a push service asks to wait: its pushes become due again by themselves. A
+    worker that is being stopped starts no more requests. It waits for the requests under way, which `lanes` limits, and
+    releases the other pushes that it has claimed.
     """
     async with unit_of_work(process.sessions) as session:
         await digests.release_held(session)
@@ -61,7 +61,7 @@ async def deliver_due(process: ProcessContext, lanes: asyncio.Semaphore) -> int:
     async with asyncio.TaskGroup() as group:
         first = group.create_task(_lane(process, lanes, more))
         first.add_done_callback(lambda _: more.set())
-        # Most events fit into one claim; the other lanes are for the rest.
+        # Most events fit into one claim; the other lanes start only if there is more.
         _ = await more.wait()
         others = 0 if first.done() else PUSH_LANES - 1
         all_lanes = [first, *(group.create_task(_lane(process, lanes, more)) for _ in range(others))]
@@ -72,7 +72,7 @@ async def _lane(process: ProcessContext, lanes: asyncio.Semaphore, more: asyncio
     total = 0
     is_last = False
     while not is_last:
-        # Claimed within the lane: no more is in doubt than there are lanes.
+        # Claimed within the lane, so that a crash leaves at most one claim per lane unsettled.
         async with lanes:
             deadline = Deadline(delivery.SEND_WITHIN.total_seconds())
             work = _claim_send_settle(process, deadline, more)
@@ -84,9 +84,9 @@ async def _lane(process: ProcessContext, lanes: asyncio.Semaphore, more: asyncio
 async def _claim_send_settle(
     process: ProcessContext, deadline: Deadline, more: asyncio.Event
 ) -> tuple[int, bool]:
-    """Deliver one claim; return its size, and whether it was the last that can be delivered for now.
+    """Deliver one claim; return its size, and whether no further claim can be delivered for now.
 
-    A claim that is full sets `more` before it is sent.
+    A full claim sets `more` before its pushes are sent.
     """
     async with unit_of_work(process.sessions) as session:
         claim = await claims.claim_due(session)

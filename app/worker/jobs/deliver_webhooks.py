@@ -1,7 +1,7 @@
-"""Deliver webhooks, for as long as the worker runs: relay events, claim what is due, send, settle.
+"""Deliver webhooks while the worker runs: relay events, claim due deliveries, send, settle.
 
-Each attempt is a task of its own, so a receiver that hangs delays no other. Whatever ends while a settlement
-is being written goes into the next one: the more there is to write, the less each attempt costs.
+Each attempt is a separate asyncio task, so a receiver that hangs delays no other. Attempts that end while a settlement
+is being written go into the next settlement, so the cost per attempt falls under load.
 """
 
 import asyncio
@@ -25,9 +25,9 @@ from app.services.webhook_endpoints.relay import BATCH, relay_events
 from app.services.webhook_endpoints.sending import Outcome, send
 from app.services.webhook_endpoints.settling import settle
 
-# Attempts of one process at a time.
+# The most concurrent attempts of one process.
 _AT_A_TIME = 64
-# Should the word that there is something to do be lost.
+# The interval of polling, in case a wake-up is lost.
 _LOOK_SECONDS = 2.0
 _OUTAGE_PAUSE_SECONDS = 2.0
 
@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 
 class WebhookDeliverer:
-    """The deliverer of one process. Any number may run: each claims what the others did not."""
+    """The deliverer of one process. Any number may run: each claims different deliveries."""
 
     def __init__(self, process: ProcessContext, http: httpx.AsyncClient) -> None:
         self._process = process
@@ -47,7 +47,7 @@ class WebhookDeliverer:
         self._settling = asyncio.Lock()
 
     async def run(self, changes: RunChanges) -> Never:
-        """Deliver until cancelled; what is on the wire then is finished first."""
+        """Deliver until cancelled; the attempts under way are finished first."""
         try:
             with changes.watch_topic(LEDGER) as woken:
                 while True:
@@ -57,21 +57,21 @@ class WebhookDeliverer:
                             _ = await woken.wait()
                     woken.clear()
         finally:
-            # A task of its own, which no second cancellation breaks off.
+            # A separate task, so that a second cancellation does not end it.
             await asyncio.shield(asyncio.create_task(self.drain()))
 
     async def deliver_due(self) -> None:
-        """Deliver all that is due now and wait for it: what `run` does, once."""
+        """Deliver everything that is due now and wait for the attempts: one round of `run`."""
         while await self._relay() or await self._begin_attempts():
             await self.drain()
 
     async def drain(self) -> None:
-        """Return once no attempt is under way."""
+        """Wait until no attempt is under way."""
         while self._attempts:
             await asyncio.wait(self._attempts)
 
     async def _step_or_pause(self, woken: asyncio.Event) -> float:
-        """Do what can be done now; return after how many seconds to look again."""
+        """Start the work that is possible now; return the seconds until the next check."""
         try:
             while await self._relay():
                 pass
@@ -86,13 +86,13 @@ class WebhookDeliverer:
         return _OUTAGE_PAUSE_SECONDS
 
     async def _relay(self) -> bool:
-        """Make deliveries of new events; return whether there may be more."""
+        """Create the deliveries of new events; return whether there may be more."""
         async with unit_of_work(self._process.sessions) as session:
             relayed = await relay_events(session, link=self._process.settings.task_url)
         return relayed == BATCH
 
     async def _begin_attempts(self, woken: asyncio.Event | None = None) -> int:
-        """Begin what is due, as far as there is room; return how many attempts that were."""
+        """Start due attempts within the limit; return the number of started attempts."""
         room = _AT_A_TIME - len(self._attempts)
         if room <= 0:
             return 0
@@ -103,28 +103,28 @@ class WebhookDeliverer:
             self._attempts.add(attempt)
             attempt.add_done_callback(self._attempts.discard)
             if woken is not None:
-                # There is room for another one of the same endpoint.
+                # The end of an attempt makes room for another one of the same endpoint.
                 attempt.add_done_callback(lambda _: woken.set())
         return len(claimed)
 
     async def _pause(self) -> float:
-        """Return how long to wait for what is due next, and measure how late the oldest is."""
+        """Return the seconds until the next delivery is due, and measure the lateness of the oldest one."""
         async with unit_of_work(self._process.sessions) as session:
             due_at = await next_due(session)
         wait = _LOOK_SECONDS if due_at is None else (due_at - utcnow()) / timedelta(seconds=1)
         _LATE.set(max(0.0, -wait))
-        # What is due and was not claimed waits for room, which wakes.
+        # A due delivery that was not claimed waits for room; the end of an attempt wakes this loop.
         return min(wait, _LOOK_SECONDS) if wait > 0 else _LOOK_SECONDS
 
     async def _attempt(self, claimed: Claimed) -> None:
         if not claimed.message.secrets:
-            # Nothing is sent unsigned; its lease runs out, and perhaps the key is back by then.
+            # Nothing is sent unsigned. The lease expires, and the key may be available again by then.
             log.error("webhook.secret_unreadable", endpoint_id=str(claimed.endpoint_id))
             return
         try:
             outcome = await send(self._http, claimed.message)
         except Exception:
-            # Its lease runs out, and it is tried again.
+            # The lease expires, and the delivery is tried again.
             log.exception("webhook.attempt_failed", delivery_id=str(claimed.id))
             return
         self._done.append((claimed, outcome))

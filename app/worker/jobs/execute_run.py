@@ -1,8 +1,8 @@
 """The job that performs a run: claim, perform, end. No session is open while the agent works.
 
-A job names a run, but performs whichever run of that project has waited longest (run_lifecycle.claim). It takes itself
-off the queue first: if this worker dies, the sweeper asks for a worker again from the rows, and a run that is requested
-while its job is ending gets another.
+A job names a run, but performs the run of that project that has waited longest (run_lifecycle.claim). It first removes
+itself from the queue. If this worker dies, the sweep enqueues the run again from its row. A run that is requested while
+its job is ending gets a new job.
 """
 
 import asyncio
@@ -24,14 +24,14 @@ log = structlog.get_logger(__name__)
 
 
 async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
-    """Perform a run of the project if one is to be had; a second copy of this job stops at the claim.
+    """Claim and perform a run of the project, if one waits; a second copy of this job ends at the claim.
 
-    A worker that is being stopped gives the run back; one that lost its lease ends the agent, and only a cancelled run
-    still gets that agent's work.
+    A worker that is being stopped returns the run to the queue. A worker that has lost its lease ends the agent; only a
+    cancelled run still gets the work of that agent.
     """
     worker = worker_context(ctx)
     process = worker.process
-    # Side by side: there is a job for each waiting run, so it does no harm if this one leaves the queue too late.
+    # Concurrently: every waiting run has a job, so it is harmless if this one leaves the queue late.
     _, claim = await asyncio.gather(
         withdraw_run(process.queue, UUID(run_id)), claim_run(worker, UUID(run_id))
     )
@@ -48,5 +48,5 @@ async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
         await shielded(hand_back(worker, claim))
         raise
     if process.settings.project_concurrency:
-        # A run that waits because of the limit has no job any more.
+        # A run that waited because of the limit has no job any more.
         await enqueue_next_run(process.queue, claim.run_id)

@@ -1,4 +1,4 @@
-"""Cron: ask Expo what became of pushes it took, about 15 minutes after it took them."""
+"""Cron: fetch Expo's receipts of pushes about 15 minutes after Expo accepted them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,12 +16,12 @@ log = structlog.get_logger(__name__)
 
 
 async def fetch_receipts(ctx: Mapping[str, Any]) -> None:
-    """Fetch what is due. Any number of copies may run."""
+    """Fetch due receipts. Any number of copies may run."""
     await fetch_due(worker_context(ctx).process)
 
 
 async def fetch_due(process: ProcessContext) -> int:
-    """Fetch the receipts that are due and return for how many tickets they were asked; what is missing comes again."""
+    """Fetch due receipts; return the number of tickets. Tickets without a receipt become due again."""
     asked = 0
     while True:
         async with unit_of_work(process.sessions) as session:
@@ -29,7 +29,7 @@ async def fetch_due(process: ProcessContext) -> int:
         if not tickets:
             return asked
         try:
-            # Only Expo gives tickets, for either of its platforms.
+            # Only Expo returns tickets; it has one service for both platforms.
             answers = await process.push[Platform.IOS].receipts([ticket.ticket_id for ticket in tickets])
         except PushUnavailable as error:
             log.warning("push.receipts_unavailable", reason=error.reason, tickets=len(tickets))

@@ -1,4 +1,4 @@
-"""Keep the counts of tasks and of open questions short."""
+"""Keep few rows in the tables of counts: of tasks, and of open questions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,10 +10,10 @@ from app.worker.context import worker_context
 
 
 async def fold_counts(ctx: Mapping[str, Any]) -> None:
-    """Fold the counts written since the last time, a bounded number of rows in each transaction."""
+    """Add up the count rows written since the last time, a bounded number in each transaction."""
     for counts in (task_counts, question_counts):
         rows = counts.FOLDED_AT_ONCE
-        # Rows that are written meanwhile are left for the next time: there are always writers.
+        # Rows written meanwhile are left for the next time, since writing never stops.
         while rows >= counts.FOLDED_AT_ONCE:
             async with unit_of_work(worker_context(ctx).process.sessions) as session:
                 rows = await counts.fold_counts(session)

@@ -1,4 +1,4 @@
-"""Delete expired files, and keep the rules of the bucket that do the same."""
+"""Delete expired files, and keep the bucket's expiry rules up to date."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 
 
 async def sweep_artifacts(ctx: Mapping[str, Any]) -> None:
-    """Write the bucket's own rules, and delete expired files; an outage of the store postpones it to the next time."""
+    """Write the bucket's expiry rules and delete expired files; an outage of the store postpones both."""
     process = worker_context(ctx).process
     await sweep.write_lifecycle(process.store)
     try:

@@ -1,4 +1,4 @@
-"""Delete rows that have expired, table by table; any number of workers may do so at once."""
+"""Delete expired rows, table by table; any number of workers may do so at once."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
@@ -35,7 +35,7 @@ async def sweep_presence_and_notifications(ctx: Mapping[str, Any]) -> None:
 
 
 async def sweep_keys_and_ids(ctx: Mapping[str, Any]) -> None:
-    """Delete tokens of runs that were never performed, and keys and ids that are no longer compared."""
+    """Delete tokens of runs that were never performed, and expired keys and ids."""
     await _sweep(ctx, _KEYS)
 
 

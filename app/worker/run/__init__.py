@@ -1,1 +1,1 @@
-"""One run as a worker performs it."""
+"""The steps by which a worker performs one run."""

@@ -1,4 +1,4 @@
-"""A job's claim of a run: taken before anything else, and handed back when the worker is stopped."""
+"""A job's claim of a run: taken first, and handed back when the worker is stopped."""
 
 import os
 import socket
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A run, and the name of the job that holds it."""
+    """A claimed run, and the name of the job that holds it."""
 
     run_id: UUID
     task_id: UUID
@@ -32,13 +32,13 @@ class Claim:
 
     @property
     def ref(self) -> RunRef:
-        """The run, for the keys of what it stores."""
+        """The ids of the run, for its storage keys."""
         return RunRef(self.project_id, self.task_id, self.run_id)
 
 
 async def claim_run(worker: WorkerContext, run_id: UUID) -> Claim | None:
-    """Claim the run of this run's project that has waited longest; None if there is none to be had."""
-    # Operators read from it which process holds a run.
+    """Claim the run that has waited longest in the project of `run_id`; None if no run waits or has room."""
+    # Lets operators see which process holds a run.
     owner = f"{socket.gethostname()[:_LONGEST_HOST_NAME]}:{os.getpid()}:{new_hex_id()}"
     row = await in_transaction(
         worker.process.sessions,
@@ -60,12 +60,12 @@ async def mark_agent_started(worker: WorkerContext, claim: Claim) -> None:
         lambda session: run_lifecycle.mark_agent_started(session, claim.run_id, owner=claim.owner),
     )
     if not is_held:
-        # As if the heartbeat had noticed it first.
+        # The same error as if the heartbeat had noticed the loss first.
         raise AgentStopped("The run was stopped.")
 
 
 async def hand_back(worker: WorkerContext, claim: Claim) -> None:
-    """Queue the run again for another worker, if this one still holds it."""
+    """Queue the run again for another worker, if this worker still holds it."""
 
     async def step(session: AsyncSession) -> bool:
         is_returned = await run_lifecycle.hand_back(
@@ -75,6 +75,6 @@ async def hand_back(worker: WorkerContext, claim: Claim) -> None:
             request_run(session, worker.process.queue, claim.run_id)
         return is_returned
 
-    # Retried while the database restarts together with the worker: otherwise the run would fail as lost.
+    # Retried while the database restarts together with the worker; otherwise the run would fail as lost.
     if await in_transaction(worker.process.sessions, step):
         log.info("run.handed_back")

@@ -1,4 +1,4 @@
-"""Reads the context of a claimed run, from its rows, its stored files and the settings of the worker."""
+"""Reads the context of a claimed run from its rows, its stored files and the worker's settings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ from app.services.code_hosts.pull_requests import Subject
 from app.services.code_hosts.pushed_branches import branch_to_resume
 from app.services.resume_chain import resumes
 from app.services.retries import in_transaction
-from app.services.runs.authority import as_asked, person_of
+from app.services.runs.authority import frozen_or_current, person_of
 from app.services.runs.facts import USAGE
 from app.services.runs.options import token_budget
 from app.services.runs.usage import spent_by_others
@@ -57,10 +57,10 @@ _RUN = Prepared(
         Run.branch,
         Run.state.op("||")(Run.facts).label("state"),
         Run.artifacts,
-        as_asked(Task.title),
-        as_asked(Task.description),
-        as_asked(Task.repository),
-        as_asked(Task.json_schema),
+        frozen_or_current(Task.title),
+        frozen_or_current(Task.description),
+        frozen_or_current(Task.repository),
+        frozen_or_current(Task.json_schema),
         Task.task_number,
         Project.name.label("project_name"),
         *ENVIRONMENT_COLUMNS,
@@ -78,7 +78,7 @@ _RUN = Prepared(
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """What the database says of a run."""
+    """The rows of a run and of its task, project and accounts, as read at the claim."""
 
     run: Fields
     state: Mapping[str, Any]
@@ -92,7 +92,7 @@ class _Rows:
         return slug(slug_prefix(self.run["project_name"]), self.run["task_number"]) or "task"
 
     def text(self, key: str) -> str | None:
-        """Return a text of the state, which clients write too; None for anything else."""
+        """Return a text from the state; None for any other value, since clients write the state too."""
         value = self.state.get(key)
         return value if isinstance(value, str) else None
 
@@ -105,10 +105,10 @@ class _Rows:
 async def read_context(
     worker: WorkerContext, claim: Claim, exchange: Exchange
 ) -> tuple[RunContext, Publication]:
-    """Return the context of a run, and how its work is published; attached files are copied to the exchange.
+    """Return the context of a run, and the publication of its work; attached files are copied to the exchange.
 
-    Raises AttachmentUnavailable, EnvironmentUnavailable, RepositoryNotFound, or UnknownAdapter for an agent that is not
-    in the catalog any more.
+    Raises AttachmentUnavailable, EnvironmentUnavailable, RepositoryNotFound, or UnknownAdapter if the catalog does not
+    have the agent any more.
     """
     settings = worker.process.settings
     rows = await in_transaction(
@@ -116,7 +116,7 @@ async def read_context(
     )
     confines = run_sandbox(rows.run)
     access = _access(worker, rows.host)
-    attached = _attached(rows.state, rows.run["artifacts"])
+    attached = _select_attachments(rows.state, rows.run["artifacts"])
     files = RunFiles(
         root=settings.workspaces_path,
         hidden=(settings.home.absolute(),),
@@ -179,7 +179,7 @@ def _access(worker: WorkerContext, host: CodeHost) -> HostAccess:
 
 def _repository(worker: WorkerContext, claim: Claim, rows: _Rows, access: HostAccess) -> RunRepository:
     settings, run, git_url = worker.process.settings, rows.run, rows.host.git_url
-    # Random digits: a time-ordered id begins alike for runs of the same minute.
+    # The random digits of the id: time-ordered ids of the same minute begin alike.
     own_branch = f"taskbeacon/{rows.slug.lower()}-{claim.run_id.hex[-_SHORT_ID_LENGTH:]}"
     source = None
     if run["repository"]:
@@ -208,7 +208,7 @@ async def _agent(worker: WorkerContext, claim: Claim, rows: _Rows, variables: Ma
         try:
             summary = await recall(store, rows.earlier, project_id=claim.project_id, task_id=claim.task_id)
         except ObjectStoreUnavailable as error:
-            # The agent works without it.
+            # The agent works without a summary.
             log.warning("run.without_summary", error=repr(error))
         session = await fetch_session(
             store, project_id=claim.project_id, task_id=claim.task_id, run_id=rows.earlier[-1].id
@@ -244,7 +244,7 @@ def _subject(worker: WorkerContext, claim: Claim, rows: _Rows) -> Subject:
 
 
 def _author(rows: _Rows) -> Author:
-    """Return the author of commits: the person for whom the run acts (contract 5.8)."""
+    """Return the author of commits: the person that the run acts for (contract 5.8)."""
     run = rows.run
     if rows.state.get("pr_authorship_mode") != PrAuthorshipMode.USER or run["email"] is None:
         return Author()
@@ -252,8 +252,10 @@ def _author(rows: _Rows) -> Author:
     return Author(name=name or run["email"], email=run["email"])
 
 
-def _attached(state: Mapping[str, Any], artifacts: Sequence[ArtifactOut]) -> tuple[ArtifactOut, ...]:
-    """Return the files of the run that wait for its agent; state is written by clients too and may name anything."""
+def _select_attachments(
+    state: Mapping[str, Any], artifacts: Sequence[ArtifactOut]
+) -> tuple[ArtifactOut, ...]:
+    """Return the run's files that its state names for the agent; clients write the state too, so names may be wrong."""
     ids = state.get("pending_user_artifact_ids")
     known = {artifact["id"]: artifact for artifact in artifacts}
     wanted = [value for value in ids if isinstance(value, str)] if isinstance(ids, list) else []

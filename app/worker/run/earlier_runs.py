@@ -1,7 +1,7 @@
-"""Give an agent the context of earlier runs: its own stored conversation, or a summary of their logs (contract 9.2).
+"""Provide an agent with the context of earlier runs: its stored conversation, or a summary of logs (contract 9.2).
 
-The home of an agent is removed with its run. A conversation that the agent kept there is stored for the run that resumes it.
-If it cannot be stored or restored, the agent gets the summary instead.
+The home of an agent is removed with its run. A conversation in the home is stored for the run that resumes this run. If
+it cannot be stored or restored, the agent gets the summary instead.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ from app.services.resume_chain import resume_chain
 from app.services.storage_keys import RunRef, session_key
 from app.worker.run.store_retry import StoreRetryBudget
 
-# Of the end of each log.
+# The bytes to read from the end of each log.
 _READ_BYTES = 512 * 1024
 _SAID_CHARACTERS = 2_000
 _MEMORY_CHARACTERS = 24_000
@@ -44,16 +44,16 @@ log = structlog.get_logger(__name__)
 
 
 class EarlierRun(NamedTuple):
-    """A run that another one resumes."""
+    """A run that another run resumes."""
 
     id: UUID
     status: str
     error_message: str | None
-    message: str | None  # the first of its person
+    message: str | None  # the first message of its person
 
 
 async def earlier_runs(session: AsyncSession, task_id: UUID, run_id: UUID) -> tuple[EarlierRun, ...]:
-    """Return the runs that a run resumes, oldest first."""
+    """Return the runs that a run resumes, directly and indirectly, the oldest first."""
     chain = resume_chain(task_id, run_id, Run.id, Run.status, Run.error_message, Run.state)
     message = chain.c.state["pending_user_message"].astext
     rows = await session.execute(
@@ -68,7 +68,7 @@ async def earlier_runs(session: AsyncSession, task_id: UUID, run_id: UUID) -> tu
 async def recall(
     store: ObjectStore, earlier: Sequence[EarlierRun], *, project_id: int, task_id: UUID
 ) -> str | None:
-    """Return the summary for the agent; None if there is nothing to say.
+    """Return the summary for the agent; None if there is nothing to summarize.
 
     Raises:
         ObjectStoreUnavailable: the store did not answer.
@@ -101,11 +101,11 @@ async def _end_of(store: ObjectStore, key: str) -> list[Any]:
     except (ObjectMissing, RangeNotSatisfiable):
         return []
     lines = content.split(b"\n")
-    # The first one may be cut off.
-    return [_parsed(line) for line in (lines if len(content) < _READ_BYTES else lines[1:])]
+    # The first line may be incomplete.
+    return [_parse(line) for line in (lines if len(content) < _READ_BYTES else lines[1:])]
 
 
-def _parsed(line: bytes) -> Any:
+def _parse(line: bytes) -> Any:
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -113,7 +113,7 @@ def _parsed(line: bytes) -> Any:
 
 
 def _summary_of(entry: Any) -> str | None:
-    """Return an entry in one line; None if it is not worth one. Clients write to logs too."""
+    """Return a line that summarizes an entry; None for an entry of no interest. Clients write to logs too."""
     update = value_at(entry, "notification.params.update")
     kind = value_at(update, "sessionUpdate")
     if kind == "agent_message":
@@ -133,7 +133,7 @@ def _line(who: str, text: Any) -> str | None:
 
 
 async def store_session(store: ObjectStore, file: Path, *, ref: RunRef, retry: StoreRetryBudget) -> None:
-    """Store what a run has kept, if it has; an outage of the store that outlasts `retry` is logged."""
+    """Store the conversation of a run, if it has one; an outage of the store that outlasts `retry` is logged."""
     if not file.exists():  # noqa: ASYNC240 - a local file
         return
     key = session_key(ref.project_id, ref.task_id, ref.run_id)
@@ -147,7 +147,7 @@ async def store_session(store: ObjectStore, file: Path, *, ref: RunRef, retry: S
 async def fetch_session(
     store: ObjectStore, *, project_id: int, task_id: UUID, run_id: UUID
 ) -> KeptSession | None:
-    """Return what a run has kept; None if that is nothing, nothing that can be read, or the store is away."""
+    """Return the stored conversation of a run; None if it is missing or unreadable, or the store is unavailable."""
     packed = b""
     try:
         async with store.open(session_key(project_id, task_id, run_id)) as content:

@@ -1,4 +1,4 @@
-"""The files of a run on the worker's side: attachments from the store to a folder, artifacts from a folder to it."""
+"""The worker's copies of a run's files: fetches attachments from the store, and stores artifacts."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 class AttachmentUnavailable(AgentError):
-    """A file that people attached cannot be given to the agent, which would work on half of what was asked."""
+    """An attached file is unavailable; the run fails, since its agent would work on an incomplete request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +38,15 @@ class Exchange:
 
     attachments: Path
     outbox: Path
-    # What the agent keeps of its conversation (memory.py).
+    # The agent's stored conversation (memory.py).
     session: Path
-    # The log, stored or not (log_recorder.py).
+    # The local file of the log (log_recorder.py).
     log: Path
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What the store has taken of a run's files, and the names of those that it has not."""
+    """The stored files of a run, and the names of the files that could not be stored."""
 
     artifacts: tuple[ArtifactOut, ...] = ()
     missing: tuple[str, ...] = ()
@@ -54,9 +54,9 @@ class Stored:
 
 @asynccontextmanager
 async def open_exchange(root: Path, run_id: UUID) -> AsyncGenerator[Exchange, None]:
-    """Yield empty folders below that of the workspaces; they are removed afterwards.
+    """Yield empty folders beside the workspaces; they are removed afterwards.
 
-    Those of a worker that was killed are removed by the next that starts (`folders.reclaim`).
+    The folders of a killed worker are removed when the next worker starts (`folders.reclaim`).
     """
     async with open_folder(root, run_id) as place:
         exchange = Exchange(
@@ -73,15 +73,15 @@ async def open_exchange(root: Path, run_id: UUID) -> AsyncGenerator[Exchange, No
 async def fetch_attachments(
     store: ObjectStore, artifacts: Sequence[ArtifactOut], folder: Path, *, project_id: int
 ) -> list[Attachment]:
-    """Copy the attached files from the store, and make sure that it keeps them. An outage is waited for shortly.
+    """Copy the attached files from the store, and make sure that it keeps them. Retries during a short outage.
 
     Raises:
-        AttachmentUnavailable: a file is gone or too large, or the store stayed away.
+        AttachmentUnavailable: a file is gone or too large, or the store stayed unavailable.
 
     """
     attachments = [await _fetch_patiently(store, artifact, folder) for artifact in artifacts]
     paths = [artifact["storage_path"] for artifact in artifacts]
-    # The request that attached them could not wait for the store to do it.
+    # Done here, since the request that attached the files does not wait for the store.
     await tag_objects(store, paths, tags(KEPT_DAYS, project_id))
     return attachments
 
@@ -104,7 +104,7 @@ async def _fetch(store: ObjectStore, artifact: ArtifactOut, folder: Path) -> Att
                 async for chunk in content.chunks:
                     size += file.write(chunk)
                     if size > MAX_BYTES:
-                        # Replaced after it was measured, by the form that was still valid.
+                        # The file was replaced after its size was checked, by an upload form that was still valid.
                         raise AttachmentUnavailable(f"The attached file {name} is larger than it may be.")
     except ObjectMissing:
         raise AttachmentUnavailable(f"The attached file {name} does not exist any more.") from None
@@ -114,10 +114,10 @@ async def _fetch(store: ObjectStore, artifact: ArtifactOut, folder: Path) -> Att
 async def store_artifacts(
     store: ObjectStore, outbox: Path, patch: bytes, *, ref: RunRef, retry: StoreRetryBudget
 ) -> Stored:
-    """Store what the agent handed over and what it changed; an outage is waited for as long as `retry` has it."""
+    """Store the agent's artifacts and the patch of its changes; an outage is retried within `retry`."""
     contents: list[tuple[str, bytes | Path, str, ArtifactType]] = []
     for path in sorted(outbox.glob("*/*")):  # noqa: ASYNC240 - a local folder of bounded size
-        # Names of files are bytes; those that are no text keep what can be read of them.
+        # File names are bytes. In a name that is not valid text, the invalid bytes are replaced.
         name = path.name.encode(errors="surrogateescape").decode(errors="replace")
         contents.append((name, path, guess_content_type(name), ArtifactType.ARTIFACT))
     if patch:

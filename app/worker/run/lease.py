@@ -1,4 +1,4 @@
-"""The heartbeat of a run: proves that its worker is alive, and stops the work when the worker has lost the run."""
+"""The heartbeat of a run: extends the lease, and stops the work when the worker has lost the run."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -14,7 +14,7 @@ from app.outages import DatabaseUnavailable
 from app.services.runs import lifecycle as run_lifecycle
 
 _BEAT_SECONDS = run_lifecycle.LEASE.total_seconds() / 6
-# For what comes after the agent: collecting and storing what it left.
+# The time for the steps after the agent: collecting and storing its results.
 _GRACE_SECONDS = 60.0
 
 log = structlog.get_logger(__name__)
@@ -28,10 +28,10 @@ class LeaseLost(Exception):
 async def hold_lease(
     sessions: SessionFactory, changes: RunChanges, run_id: UUID, *, owner: str
 ) -> AsyncGenerator[asyncio.Event, None]:
-    """Extend a run's lease while the block runs: at intervals, and at once when the run was changed.
+    """Extend a run's lease while the block runs: at intervals, and at once when the run changes.
 
     Yields an event that is set when the lease is lost, so that the block can end its work in good order. A block that
-    takes longer than a grace time for that is cancelled. Raises LeaseLost then.
+    does not end within the grace time is cancelled. Raises LeaseLost if the lease was lost.
     """
     lost, is_cancelled = asyncio.Event(), False
     block = asyncio.current_task()
@@ -44,7 +44,7 @@ async def hold_lease(
                 await _extend_until_lost(sessions, run_id, owner, changed)
             log.info("lease.lost")
         except Exception:
-            # The lease is not extended any more: the agent must stop now, not work without it.
+            # The lease is not extended any more, so the agent must stop now.
             log.exception("lease.unexpected_error")
         lost.set()
         await asyncio.sleep(_GRACE_SECONDS)

@@ -1,4 +1,4 @@
-"""The log of a run in progress, on its worker's side: gathered in a local file, and sent to the log in batches."""
+"""The worker's side of a running run's log: entries are collected in a local file and stored in batches."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ from app.services.run_log.log_writer import MAX_LOG_BYTES, append_lines, is_chun
 from app.services.storage_keys import RunRef
 from app.worker.run.store_retry import OUTAGES, StoreRetryBudget
 
-# How long lines are gathered, one more second for each of these many bytes, and how much is sent at a time.
+# How long lines are collected; the bytes that add one second to that; and the most bytes of a batch.
 _GATHER_SECONDS = 0.5
 _BYTES_PER_SECOND = 16 * 1024 * 1024
 _BATCH_BYTES = 8 * 1024 * 1024
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 
 class RunLog:
-    """The log of a run in progress, as its worker writes it: gathered in a local file, stored as it grows.
+    """The log of a run in progress: entries are collected in a local file, and stored as the log grows.
 
     Followers get each entry at once.
     """
@@ -42,7 +42,7 @@ class RunLog:
         self._sent = 0
         self._changed = asyncio.Event()
         self._closing = asyncio.Event()
-        # False once an entry is lost: the disk was full, or the store stayed away.
+        # False once an entry is lost, because the disk was full or the store stayed unavailable.
         self.is_whole = True
 
     async def append(self, entry: Mapping[str, Any]) -> None:
@@ -65,14 +65,14 @@ class RunLog:
             log.warning("run_log.not_written", error=repr(error))
             written = 0
         if written < len(line):
-            # The disk is full. What is there of the line is overwritten by the next that finds room.
+            # The disk is full. The next line that finds room overwrites this incomplete line.
             self.is_whole = False
             return
         self._size += written
         self._changed.set()
 
     async def keep_sending(self) -> None:
-        """Gather what is new and send it, again and again, until `close` is called. An outage only delays it."""
+        """Store new lines in batches until `close` is called. An outage only delays them."""
         while not self._closing.is_set():
             await self._changed.wait()
             with suppress(TimeoutError):
@@ -88,9 +88,9 @@ class RunLog:
                 self._changed.set()
 
     async def close(self, sending: asyncio.Task[None], retry: StoreRetryBudget) -> None:
-        """Send what is left; `is_whole` is False afterwards if store or database stayed away for too long.
+        """Store the rest; `is_whole` is False afterwards if the store or the database stayed unavailable for too long.
 
-        The task that sends is not cancelled: what the store has begun to write it would finish at any time.
+        The task that sends is not cancelled, since the store could finish a write that has begun at any later time.
         """
         self._closing.set()
         self._changed.set()
@@ -109,7 +109,7 @@ class RunLog:
             self._sent += len(lines)
 
     def _next_lines(self) -> bytes:
-        """Return a batch of whole lines that are not sent; one long line is a batch of its own."""
+        """Return a batch of complete lines that are not sent yet; a long line is a batch by itself."""
         unsent = self._size - self._sent
         batch = os.pread(self._file, min(unsent, _BATCH_BYTES), self._sent)
         if end := batch.rfind(b"\n") + 1:
@@ -127,9 +127,9 @@ async def open_log(
     file: Path,
     retry: StoreRetryBudget,
 ) -> AsyncGenerator[RunLog, None]:
-    """Yield the log of a run, gathered in `file`; leaving the block stores the rest, and waits for that.
+    """Yield the log of a run, collected in `file`; the end of the block stores the rest and waits for it.
 
-    A block that fails, or is cancelled, waits only briefly.
+    After a block that fails or is cancelled, it waits only briefly.
     """
     publish, send = partial(events.put, ref.run_id), partial(append_lines, sessions, store, ref)
     with file.open("x+b") as gathered:

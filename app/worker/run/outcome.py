@@ -1,4 +1,4 @@
-"""The end of a run: decided here, from what its worker saw, and written once."""
+"""The end of a run: decided from the worker's report, and written once."""
 
 import re
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ class Publication:
     async def publish(
         self, github: GitHub, result: RunResult, emit: Emit
     ) -> tuple[Outcome, PushRecord | None]:
-        """Open or update the pull request; return it, and what to record of the push if there was one."""
+        """Open or update the pull request; return it, and the keys to record of the push, if any."""
         outcome = await open_pull_request(github, self.access, self.subject, result, emit)
         if not self.subject.repository or result.head_branch is None or result.head_sha is None:
             return outcome, None
@@ -59,11 +59,11 @@ class Publication:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """What a worker saw of a run."""
+    """A worker's report of a run: the result or error, and the stored files."""
 
     work: RunResult | Exception
     has_schema: bool = False
-    # What the run's output and state say of the pull request.
+    # The keys about the pull request for the run's output and state.
     published: Mapping[str, Any] = field(default_factory=dict)
     pushed: PushRecord | None = None
     stored: Stored = field(default_factory=Stored)
@@ -71,14 +71,14 @@ class RunReport:
 
     @property
     def result(self) -> RunResult | None:
-        """The agent's work, also that of a run that failed."""
+        """The agent's work, even if the run failed."""
         if isinstance(self.work, AgentError):
             return self.work.partial
         return self.work if isinstance(self.work, RunResult) else None
 
 
 async def end_run(worker: WorkerContext, claim: Claim, report: RunReport) -> None:
-    """Decide how the run ends and write that, unless another process has ended it or taken it over."""
+    """Decide and write the end of the run, unless another process has ended it or taken it over."""
     end = _with_losses(_decide(report), report)
 
     async def finish(session: AsyncSession) -> bool:
@@ -94,7 +94,7 @@ async def end_run(worker: WorkerContext, claim: Claim, report: RunReport) -> Non
 
 
 def _decide(report: RunReport) -> RunEnd:
-    """Return how the run ends by its work.
+    """Return the end of the run by the agent's work alone.
 
     The output of a task with a JSON schema is the structured output alone.
     """
@@ -128,9 +128,9 @@ def _reason(error: AgentError) -> str:
 
 
 def _with_losses(end: RunEnd, report: RunReport) -> RunEnd:
-    """Return the end with what is stored, and what the store did not take.
+    """Return the end with the stored files, and the names of the files that were not stored.
 
-    A run without its files is not completed, however good its work; the agent's own error message stays.
+    A run with missing files is never completed, even if its work succeeded; the agent's own error message is kept.
     """
     end = replace(end, artifacts=report.stored.artifacts)
     files = report.stored.missing

@@ -1,4 +1,4 @@
-"""Performs a claimed run: its context is read, its agent works, and all that it leaves is stored."""
+"""Performs a claimed run: reads its context, runs its agent, and stores all results."""
 
 import asyncio
 from dataclasses import replace
@@ -30,13 +30,13 @@ log = structlog.get_logger(__name__)
 async def perform_run(worker: WorkerContext, claim: Claim, lost: asyncio.Event) -> RunReport:
     """Perform a run and store its log, artifacts and conversation; `lost` ends the agent.
 
-    Raises SQLAlchemyError or DatabaseUnavailable where the run is to be left to the sweeper: it takes the run when its
+    Raises SQLAlchemyError or DatabaseUnavailable if the run must be left to the sweep, which takes the run when its
     lease lapses, and repeats it if its agent had not started.
     """
     try:
         return await _perform(worker, claim, lost)
     except OSError as error:
-        # A full disk, for one. Left to its lease, the run would be repeated, or fail as lost.
+        # For example a full disk. If the lease were left to lapse, the run would be repeated or fail as lost.
         log.exception("run.unexpected_error")
         return RunReport(work=error)
 
@@ -66,14 +66,14 @@ async def _perform(worker: WorkerContext, claim: Claim, lost: asyncio.Event) -> 
 async def _work(
     worker: WorkerContext, claim: Claim, exchange: Exchange, run_log: RunLog, lost: asyncio.Event
 ) -> RunReport:
-    """Have the agent work, and publish the work if it succeeded."""
+    """Run the agent, and publish its work if it succeeded."""
     async with ReceivedCommands(worker, claim, run_log, exchange.attachments) as commands:
         try:
             context, publication = await read_context(worker, claim, exchange)
         except (SQLAlchemyError, DatabaseUnavailable):
             raise
         except Exception as error:  # noqa: BLE001 - it would fail at any other worker too
-            return _failed(error)
+            return _failure_report(error)
         effects = RunEffects(
             emit=run_log.append,
             stop=lost,
@@ -88,7 +88,7 @@ async def _work(
         except DatabaseUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - the run says that it failed
-            return _failed(error)
+            return _failure_report(error)
     pull_request, pushed = await publication.publish(worker.code_hosts.github, result, run_log.append)
     return RunReport(
         work=result,
@@ -98,7 +98,7 @@ async def _work(
     )
 
 
-def _failed(error: Exception) -> RunReport:
+def _failure_report(error: Exception) -> RunReport:
     if isinstance(error, AgentError):
         log.info("run.agent_failed", reason=type(error).__name__)
     else:

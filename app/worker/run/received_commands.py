@@ -1,4 +1,4 @@
-"""The commands to one running agent: read from rows, with a receipt for each step in the run's log."""
+"""The commands to one running agent: read from rows, with a receipt of each step in the run's log."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,13 +16,13 @@ from app.agents.errors import AgentStopped
 from app.agents.files.attachments import Attachment
 from app.agents.session.asked import AskedQuestion
 from app.agents.session.commands import Command, CommandSource
-from app.agents.session.transcript import Emit, notification
+from app.agents.session.transcript import Emit, notification_entry
 from app.db import unit_of_work
 from app.enums import CommandMethod, CommandStatus
 from app.outages import DatabaseUnavailable
 from app.services.retries import in_transaction
 from app.services.runs import received_commands
-from app.services.runs.received_commands import Attempt
+from app.services.runs.received_commands import StepResult
 from app.worker.context import WorkerContext
 from app.worker.run.claim import Claim
 from app.worker.run.files import fetch_attachments
@@ -31,10 +31,10 @@ from app.worker.run.log_recorder import RunLog
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
-# Looks for commands as often without being woken, so that an outage of Redis only delays them.
+# The interval of polling without a wake-up, so that an outage of Redis only delays commands.
 _LOOK_SECONDS = 10.0
 _OVER = "The run's agent has ended."
-# Commands that end the waiting for a person.
+# Commands after which the agent does not wait for a person any more.
 _ENDS_WAITING = frozenset(
     {CommandMethod.USER_MESSAGE, CommandMethod.PERMISSION_RESPONSE, CommandMethod.CLOSE, CommandMethod.CANCEL}
 )
@@ -43,13 +43,13 @@ log = structlog.get_logger(__name__)
 
 
 class ReceivedCommands(CommandSource):
-    """Takes commands while the block runs; when it ends well, open commands are dropped, with a receipt.
+    """Accepts commands while the block runs; when it ends normally, open commands are dropped, each with a receipt.
 
-    A worker that is stopped leaves them to the next one: they stay as they are.
+    A worker that is stopped leaves open commands unchanged to the next worker.
     """
 
     def __init__(self, worker: WorkerContext, claim: Claim, run_log: RunLog, folder: Path) -> None:
-        """Prepare to take commands; the files of messages go to `folder`."""
+        """Prepare to accept commands; the files of messages are copied to `folder`."""
         self._worker = worker
         self._sessions = worker.process.sessions
         self._owner = claim.owner
@@ -58,7 +58,7 @@ class ReceivedCommands(CommandSource):
         self._folder = folder
         self._seen = 0
         self._is_closed = False
-        # Commands without a final receipt, with the ids that callers gave them.
+        # Commands without a final receipt, with the ids from their callers.
         self._open: dict[UUID, Any] = {}
         self._watching: AbstractContextManager[asyncio.Event] = worker.changes.watch(claim.run_id)
 
@@ -127,17 +127,17 @@ class ReceivedCommands(CommandSource):
         await self._start_waiting(asked, seen=None)
 
     async def _start_waiting(self, asked: AskedQuestion, *, seen: int | None) -> bool:
-        # First: an immediate answer ends the waiting, and must find it begun.
+        # First, since an immediate answer must find that the waiting has begun.
         self._worker.slots.leave(self._claim.run_id)
         queue = self._worker.process.queue
-        attempt = await self._do(
+        result = await self._do(
             received_commands.start_waiting, asked, owner=self._owner, seen=seen, queue=queue
         )
-        is_waiting = _is_done(attempt)
+        is_waiting = _is_done(result)
         if not is_waiting:
             self._worker.slots.take_back(self._claim.run_id)
         else:
-            await self._log.append(notification("_taskbeacon/waiting_for", asked.waiting_for))
+            await self._log.append(notification_entry("_taskbeacon/waiting_for", asked.waiting_for))
         return is_waiting
 
     @override
@@ -150,7 +150,7 @@ class ReceivedCommands(CommandSource):
         self._is_closed = _is_done(await self._end_agent(seen=self._seen))
         return self._is_closed
 
-    async def _end_agent(self, *, seen: int | None) -> Attempt:
+    async def _end_agent(self, *, seen: int | None) -> StepResult:
         return await self._do(received_commands.end_agent, owner=self._owner, seen=seen, reason=_OVER)
 
     async def _do(
@@ -159,24 +159,27 @@ class ReceivedCommands(CommandSource):
         *args: Parameters.args,
         **kwargs: Parameters.kwargs,
     ) -> Result:
-        """Take a step of the run in a transaction, again while the database is away."""
+        """Perform a step of the run in a transaction, with retries while the database is unavailable."""
         return await in_transaction(
             self._sessions, lambda session: step(session, self._claim.run_id, *args, **kwargs)
         )
 
     async def _end(self) -> None:
-        """Accept no more commands, and write receipts for dropped ones: dropped here, or by the process that ended the run."""
+        """Accept no more commands, and write receipts of the dropped commands.
+
+        The commands are dropped here, or by the process that ended the run.
+        """
         if self._is_closed and not self._open:
             return
         try:
-            # The process that ended the run has notified its followers; the log is left to the worker.
-            is_dropped_here = self._is_closed or await self._end_agent(seen=None) is Attempt.DONE
+            # The process that ended the run has published to followers; this worker writes the log.
+            is_dropped_here = self._is_closed or await self._end_agent(seen=None) is StepResult.DONE
             async with unit_of_work(self._sessions) as session:
                 dropped = await received_commands.read_dropped(
                     session, self._claim.run_id, self._open, after=self._seen
                 )
         except DatabaseUnavailable as error:
-            # The process that ends the run settles them; only their receipts are missing.
+            # The process that ends the run settles the commands; only their receipts are missing.
             log.warning("commands.not_closed", error=repr(error))
             return
         for row in dropped:
@@ -205,8 +208,8 @@ class ReceivedCommands(CommandSource):
         await write(received_commands.receipt(command_id, method, status, reason=reason, rpc_id=rpc_id))
 
 
-def _is_done(attempt: Attempt) -> bool:
-    """Return whether a step was taken, or a new command came first. Raises AgentStopped if the run was lost."""
-    if attempt is Attempt.LOST:
+def _is_done(result: StepResult) -> bool:
+    """Return True if the step was done, False if a new command came first. Raises AgentStopped if the run was lost."""
+    if result is StepResult.LOST:
         raise AgentStopped("The run was stopped.")
-    return attempt is Attempt.DONE
+    return result is StepResult.DONE

@@ -1,4 +1,4 @@
-"""From a run's sandbox environment, and the operator's settings, to what its agent reaches and gets (contract 5.8)."""
+"""The network and the variables of a run's agent, from its sandbox environment and the settings (contract 5.8)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,8 +27,8 @@ _LEVELS = {
     NetworkAccessLevel.FULL: AgentNetwork.FULL,
 }
 
-# For an outer join beside the task; the column and not `state`, which clients write. A private one that is not, or not
-# any more, at the disposal of the run's person is as good as gone.
+# For an outer join beside the task. It reads the column, not `state`, which clients write. A private environment that
+# the run's person may not use, or not any more, counts as gone.
 ENVIRONMENT_OF_RUN = and_(
     SandboxEnvironment.id == Run.sandbox_environment_id,
     SandboxEnvironment.project_id == Run.project_id,
@@ -51,18 +51,18 @@ ENVIRONMENT_COLUMNS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSandbox:
-    """What a run was given of a sandbox environment, as that is when the run is claimed."""
+    """The sandbox environment of a run, as read when the run is claimed."""
 
-    environment_id: UUID | None = None  # None: the run names none
-    level: NetworkAccessLevel | None = None  # None although it names one: that one is gone
+    environment_id: UUID | None = None  # None: the run names no environment
+    level: NetworkAccessLevel | None = None  # None, if the run names an environment: it is gone
     domains: tuple[str, ...] = ()
     encrypted_variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def network(self, settings: Settings) -> NetworkRules:
-        """Return what the agent may reach: what the environment asks for, and no more than the operator allows.
+        """Return the network rules of the agent: those of the environment, limited by the operator's settings.
 
         Raises:
-            EnvironmentUnavailable: the environment is gone for this run; without it the run could reach more.
+            EnvironmentUnavailable: the environment is gone; without its rules the run could reach more hosts.
 
         """
         if self.environment_id is None:
@@ -78,7 +78,7 @@ class RunSandbox:
         capped = f"The run's environment asks for the network level '{asked}'; this service gives '{level}' at most."
         return NetworkRules(
             level=level,
-            # Capped from `full`, it has no list of its own.
+            # A level lowered from `full` has no list of domains.
             domains=domains if asked is not AgentNetwork.FULL else TRUSTED_DOMAINS,
             services=[Service.parse(text) for text in settings.agent_network_services],
             unenforced=settings.agent_network_unenforced,
@@ -86,7 +86,7 @@ class RunSandbox:
         )
 
     def variables(self, cipher: Cipher) -> dict[str, str]:
-        """Return the variables of the environment in clear, for the agent alone.
+        """Return the variables of the environment, decrypted, for the agent alone.
 
         Raises:
             EnvironmentUnavailable: a value cannot be decrypted.
@@ -102,7 +102,7 @@ class RunSandbox:
 
 
 def run_sandbox(row: Fields) -> RunSandbox:
-    """Return what a row that holds `ENVIRONMENT_COLUMNS` gives a run."""
+    """Return the sandbox environment of a run from a row with the columns `ENVIRONMENT_COLUMNS`."""
     if row["network_access_level"] is None:
         return RunSandbox(environment_id=row["sandbox_environment_id"])
     level = NetworkAccessLevel(row["network_access_level"])

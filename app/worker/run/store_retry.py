@@ -1,4 +1,4 @@
-"""How long a worker retries to store the files of a run, while it holds the run."""
+"""The time that a worker retries to store the files of a run while it holds the run."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,22 +13,22 @@ from app.outages import DatabaseUnavailable
 
 Result = TypeVar("Result")
 
-# Failures that may pass in a moment; the log needs the database too, and its turn.
+# Failures that may pass soon; the log needs the database and the log lock too.
 OUTAGES = (DatabaseUnavailable, ObjectStoreUnavailable, Unavailable)
 
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 8.0
-# For a run that was cancelled, a worker that is to stop, and for last words.
+# For a cancelled run, a stopping worker, and the last entries of a log.
 _BRIEFLY_SECONDS = 15.0
 
 log = structlog.get_logger(__name__)
 
 
 class StoreRetryBudget:
-    """One time budget for all that a run stores; it starts with the first failure."""
+    """One retry budget, in seconds, for everything that a run stores; it starts with the first failure."""
 
     def __init__(self, seconds: float, *, cut_short: asyncio.Event) -> None:
-        """Wait for `seconds` in all; when `cut_short` is set, only for what a short outage takes."""
+        """Allow `seconds` in total; once `cut_short` is set, only the time of a short outage."""
         self._seconds = seconds
         self._cut_short = cut_short
         self._until: float | None = None
@@ -36,7 +36,7 @@ class StoreRetryBudget:
         self._is_short = False
 
     async def call(self, step: Callable[[], Awaitable[Result]]) -> Result:
-        """Do a step that may be repeated, again after an outage while there is time; the last failure is raised."""
+        """Perform a repeatable step, and retry it after outages within the budget. Raises the last failure."""
         pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
@@ -54,7 +54,7 @@ class StoreRetryBudget:
         self._is_hurried = True
 
     def allow_last_words(self) -> None:
-        """Have a little time left even if all is used up: for the log, which says what was lost."""
+        """Allow a short time even if the budget is used up: for the log, which reports the losses."""
         if self._until is not None and not self._is_short:
             self._until = max(self._until, asyncio.get_running_loop().time() + _BRIEFLY_SECONDS)
 

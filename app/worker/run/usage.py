@@ -1,7 +1,7 @@
 """Records the usage of a run, every few seconds while its agent works and once when it has ended.
 
-Where the runs of a task share a budget, the usage of the others is read as often: they may run at the same time, also on
-other workers, and each must notice when all of them together have used it up.
+If the runs of a task share a budget, the usage of the other runs is read at the same interval. They may run at the same
+time on other workers, and each must notice when all of them together have used up the budget.
 """
 
 import asyncio
@@ -25,9 +25,9 @@ log = structlog.get_logger(__name__)
 async def noting_usage(
     sessions: SessionFactory, claim: Claim, meter: UsageMeter, *, is_shared: bool
 ) -> AsyncGenerator[None, None]:
-    """Record what the meter shows while the block runs and after it; an outage of the database only delays that.
+    """Record the meter's usage while the block runs and after it; an outage of the database only delays that.
 
-    `is_shared`: the runs of the task share a budget, so the meter takes in the usage of the others.
+    `is_shared`: the runs of the task share a budget, so the meter also gets the usage of the other runs.
     """
     noted = meter.report()
 

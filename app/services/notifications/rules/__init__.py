@@ -1,1 +1,1 @@
-"""What is decided about pushes, from which facts, and what settles them beside a claim."""
+"""The rules of notices: the facts, the decisions, and the settling of notices by presence."""

@@ -1,7 +1,7 @@
-"""The rules: whether a notice is sent, when, or why not (contract 16). Pure, so that a test can ask for everything.
+"""The rules: whether and when a notice is sent, and with which reason (contract 16). Pure, so that tests cover all.
 
-A notice is decided when its event happens, and again each time that it falls due (claims.py): whatever held it back may
-hold it again. A notice that was sent has a sequel, a reminder or a retraction, decided in the same way.
+A notice is decided when its event happens, and again each time that it falls due (claims.py): the same hold may apply
+again. A notice that was sent may have a sequel, a reminder or a retraction, which is decided in the same way.
 """
 
 from collections.abc import Collection, Iterator
@@ -11,20 +11,20 @@ from uuid import UUID
 
 from app.enums import NotificationDecision, QuestionStatus, Urgency
 
-# After presence has lapsed: a client that is late with its beat is not gone yet.
+# Added to the expiry of a presence: a client that is late with its beat has not left yet.
 LAPSE = timedelta(seconds=5)
-# An answer on a task, and its person is there.
+# For this long after a person answers a question of a task, they count as present there.
 ANSWER_GRACE = timedelta(seconds=10)
-# A question that stays open to its person for so long: they may have walked away.
+# A person that leaves a question open on the screen for this long may have walked away.
 WALKED_AWAY = timedelta(minutes=10)
-# How long a retraction waits for the notice of the run's end, which takes its place.
+# How long a retraction waits for the notice of the run's end, which replaces it.
 _END_OF_RUN = timedelta(seconds=1)
 _LEASED = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """A device that shows a task, when it last said so, and from when on that does not count."""
+    """A device that shows a task, the time of its last beat, and the expiry of its presence."""
 
     device_id: UUID
     beat_at: datetime
@@ -33,13 +33,13 @@ class Watching:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """What the rules know of a recipient."""
+    """The facts about a recipient that the rules use."""
 
     has_access: bool = True
     has_device: bool = True
     is_muted: bool = False
     wants_kind: bool = True
-    # The end of the quiet hours that it is now.
+    # The end of the current quiet hours; None outside them.
     quiet_until: datetime | None = None
     # The classes that the quiet hours let through.
     allowed_in_quiet: Collection[str] = ()
@@ -47,18 +47,18 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the rules know of a notice."""
+    """The facts about a notice that the rules use."""
 
     created_at: datetime
     recipient: Recipient = Recipient()
     urgency: Urgency = Urgency.NORMAL
-    # The question that the notice asks, if it does.
+    # The status of the question that the notice asks, if any.
     question: QuestionStatus | None = None
     # A device of the recipient that shows the task to them.
     watching: Watching | None = None
     # A client of the recipient has shown the event.
     is_seen: bool = False
-    # Of an earlier notice of the same kind and run.
+    # The end of the cooldown that an earlier notice of the same kind and run started.
     cooldown_until: datetime | None = None
     snoozed_until: datetime | None = None
     # When the recipient last answered a question of the task.
@@ -66,23 +66,23 @@ class Facts:
 
     @property
     def held_until(self) -> datetime | None:
-        """When the quiet hours let go of it, if they hold it."""
+        """The end of the quiet hours that hold the notice; None if they do not hold it."""
         return None if self.urgency in self.recipient.allowed_in_quiet else self.recipient.quiet_until
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was decided, why, and until when."""
+    """A decision, its reason, and the time until which it holds."""
 
     decision: NotificationDecision
     reason: str | None = None
     due_at: datetime | None = None
-    # It goes out without a sound, as the one reminder of a question that is before the recipient's eyes.
+    # Sent without a sound, as the one reminder of a question that the recipient has on the screen.
     is_reminder: bool = False
 
     @property
     def is_for_devices(self) -> bool:
-        """Whether each device has a row of its own; the others are about the recipient."""
+        """Whether each device gets its own row; other decisions have one row for the recipient."""
         return self.decision in _OF_DEVICES
 
 
@@ -95,16 +95,16 @@ _OF_DEVICES = {
 
 
 def decide(facts: Facts, now: datetime) -> Verdict:
-    """Decide about a notice, in this order: may it be sent at all, is it still needed, is it held back, is it quiet.
+    """Decide about a notice, in this order: whether it may be sent, is still needed, is held back, is silent.
 
-    The cooldown comes first, as in the contract: what it swallows asks nothing else, and what it lets through uses it up,
-    whatever is decided afterwards. It only postpones the notice of a question.
+    The cooldown comes first, as in the contract: no other rule is asked about a notice that it drops, and a notice that
+    passes starts it, whatever the later rules decide. The notice of a question is only postponed by it.
     """
     if facts.question is None and facts.cooldown_until is not None and facts.cooldown_until > now:
         return Verdict(NotificationDecision.COOLED_DOWN)
     if final := _refusal(facts) or _need_that_is_gone(facts):
         return final
-    # Of several, the last one lets go.
+    # Of several holds, the one that ends last counts.
     held = max(_holds(facts, now), key=lambda hold: hold[1], default=None)
     if held is not None:
         return Verdict(NotificationDecision.DEFERRED, held[0], held[1])
@@ -133,11 +133,11 @@ def _need_that_is_gone(facts: Facts) -> Verdict | None:
 
 
 def _holds(facts: Facts, now: datetime) -> Iterator[tuple[str, datetime]]:
-    """Yield what holds a notice back now, and until when."""
+    """Yield the reason and the end of each hold on a notice now."""
     if facts.watching is not None:
         until = facts.watching.expires_at + LAPSE
         if facts.question is not None:
-            # At the latest then it is a reminder.
+            # At that time at the latest it is sent, as a reminder.
             until = min(until, facts.created_at + WALKED_AWAY)
         if until > now:
             yield "presence", until
@@ -156,13 +156,13 @@ class RunEndNotice:
     """The notice of the end of the run to the same device, if there is one."""
 
     is_sent: bool
-    # When it may be sent; None: it never is.
+    # The time at which it may be sent; None: it will not be sent.
     due_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class Sequel:
-    """What follows a notice that was sent: a decision that needs a push, or none; or another look later."""
+    """The next step for a sent notice: a decision, with a push or without; or the time to decide again."""
 
     decision: NotificationDecision | None = None
     reason: str | None = None
@@ -174,10 +174,10 @@ NO_SEQUEL = Sequel()
 
 
 def decide_sequel(facts: Facts, now: datetime, *, is_reminded: bool, end: RunEndNotice | None) -> Sequel:
-    """Decide what follows a notice of a question that was sent.
+    """Decide the next step for the sent notice of a question.
 
-    A question that closes is retracted; if its run has ended, the notice of that takes the place of the question's. One
-    that stays open has one reminder.
+    The notice of a closed question is retracted, or replaced by the notice of the run's end if the run has ended. A
+    question that stays open has one reminder.
     """
     if facts.question is not None and facts.question is not QuestionStatus.OPEN:
         return _retraction(facts.question, end, now)
@@ -195,6 +195,6 @@ def _retraction(question: QuestionStatus, end: RunEndNotice | None, now: datetim
     if end is not None and end.is_sent:
         return Sequel(NotificationDecision.RETRACTED, "replaced")
     if end is not None and end.due_at is not None:
-        # It may be on the wire, with the end of its lease for a time.
+        # The notice may be claimed and under way; its due time is then the end of its lease.
         return Sequel(look_again_at=min(max(now, end.due_at), now + _LEASED) + _END_OF_RUN)
     return Sequel(NotificationDecision.RETRACTED, question.value, needs_push=True)

@@ -1,4 +1,4 @@
-"""What the rules of pushes look at, read for many notices by one statement (deciding.py says what becomes of it)."""
+"""The facts for the rules of notices, read for many notices by one statement (deciding.py decides)."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -63,7 +63,7 @@ log = structlog.get_logger(__name__)
 
 
 class Notice(NamedTuple):
-    """A notice and what is known of its recipient; `row` has the columns of `notices`."""
+    """A notice with the facts about it and its recipient; `row` has the columns of `_notices`."""
 
     row: Row[Any]
     facts: Facts
@@ -71,7 +71,7 @@ class Notice(NamedTuple):
     push_text: PushText
 
     def seen_by(self, watching: Mapping[tuple[UUID, int], Watching]) -> "Notice":
-        """Return the same with the device of its recipient, among those by task and user, that shows its task."""
+        """Return the notice with the recipient's device that shows its task, from devices by task and user."""
         device = watching.get((self.row.task_id, self.row.user_id))
         return self._replace(facts=replace(self.facts, watching=device))
 
@@ -81,7 +81,7 @@ def new_notices(
 ) -> Select[Any]:
     """Return the statement of the notices of an event of these runs to the creators of their tasks.
 
-    An event of this transaction has the number that the ledger has just given it.
+    An event of this transaction has its number in the ledger already.
     """
     number = (
         select(func.max(Event.seq))
@@ -110,7 +110,7 @@ def new_notices(
 
 
 def old_notices(ids: Collection[UUID], *, is_blind: bool = False) -> Select[Any]:
-    """Return the statement of notices that have a row; a blind one does not look at presence."""
+    """Return the statement of stored notices; with `is_blind`, it ignores presence."""
     subject = (
         select(
             Notification.id.label("key"),
@@ -131,7 +131,7 @@ def old_notices(ids: Collection[UUID], *, is_blind: bool = False) -> Select[Any]
 
 
 def _is_seen(subject: FromClause) -> ColumnElement[bool]:
-    """Return whether a client of the recipient has shown the event."""
+    """Return a condition: a client of the recipient has shown the event."""
     shown = select(Presence.task_id).where(
         Presence.task_id == subject.c.task_id,
         Presence.user_id == subject.c.user_id,
@@ -196,7 +196,7 @@ def _notices(subject: FromClause, *, is_seen: ColumnElement[bool]) -> Select[Any
 
 
 def _question_columns() -> list[ColumnElement[Any]]:
-    # The recipient is a user too.
+    # An alias, since the recipient is a user too.
     answerer = aliased(User)
     answered_by = select(answerer.first_name).where(answerer.id == Question.answered_by_id)
     columns = {
@@ -215,9 +215,9 @@ def _question_columns() -> list[ColumnElement[Any]]:
 
 
 def _cooldown(subject: FromClause) -> ColumnElement[datetime]:
-    """Return when the cooldown ends that an earlier notice of the same kind and run began.
+    """Return the end of the cooldown that an earlier notice of the same kind and run started.
 
-    One that the notice itself began, or a later one, does not hold it back: a cooldown is taken once.
+    A cooldown that this notice or a later one started does not hold this notice back.
     """
     began_at = PushCooldown.expires_at - literal(COOLDOWNS[NotificationKind.AWAITING], Interval)
     return (
@@ -234,7 +234,7 @@ def _cooldown(subject: FromClause) -> ColumnElement[datetime]:
 
 
 async def read_notices(session: AsyncSession, statement: Select[Any], now: datetime) -> list[Notice]:
-    """Return the notices of a statement, as if nothing showed their tasks."""
+    """Return the notices of a statement, without presence: as if no device showed their tasks."""
     return [_notice(row, now) for row in await session.execute(statement)]
 
 
@@ -270,6 +270,6 @@ def _quiet_until(stored: dict[str, Any] | None, now: datetime) -> datetime | Non
     try:
         return QuietHours.read(stored).end_at(now)
     except ZoneInfoNotFoundError:
-        # The zone was known when it was stored. No push is lost for it.
+        # The zone was valid when it was stored. The push is sent all the same.
         log.error("push.zone_unknown", timezone=stored["timezone"])  # noqa: TRY400 - says it all
         return None

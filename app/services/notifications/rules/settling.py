@@ -1,6 +1,6 @@
-"""What presence settles: notices that wait until their person has gone, once they have been seen (contract 16).
+"""Settling of deferred notices by presence: they wait until their person has left, and may be seen first (contract 16).
 
-A part of the statement that writes presence, so that no event comes between the two.
+It is a part of the statement that writes presence, so that no event comes between the two.
 """
 
 from datetime import datetime
@@ -29,18 +29,18 @@ from app.models import Event, Notification, Presence
 from app.models.base import UtcDateTime
 from app.services.notifications.rules.deciding import LAPSE
 
-# Written as in the partial index, which a parameter could not use.
+# Literal, as in the partial index: PostgreSQL does not use that index with a parameter.
 IS_HELD: ColumnElement[bool] = literal_column(
     f"notifications.decision IN ('{NotificationDecision.DEFERRED}', '{NotificationDecision.HELD_QUIET_HOURS}')",
     Boolean,
 )
 SEEN = "seen"
-# Numbers are given before their transactions are ordered: the greatest is among the last.
+# Numbers are assigned before commits are ordered, so the greatest number is among this many last events.
 _LAST_EVENTS = 100
 
 
 def entry(decision: NotificationDecision, reason: str | None, at: datetime) -> dict[str, Any]:
-    """Return what the history of a notification says of a decision."""
+    """Return the entry for a decision in the history of a notification."""
     return {"decision": decision.value, "reason": reason, "at": at.isoformat()}
 
 
@@ -67,14 +67,14 @@ def settling_values(now: datetime) -> dict[str, Any]:
 
 
 def settling(source: CTE, *, is_leaving: bool) -> CTE:
-    """Return the part of a statement that settles notices, by the presence that it writes.
+    """Return a CTE that settles deferred notices by the presence that the statement writes.
 
-    A client that says what it has shown is believed. Of others, leaving is seeing: the person looked until then. What was
-    not seen falls due soon if no device shows the task to its person any more.
+    A client that reports `seen_seq` is believed. For other clients, leaving counts as seeing: the person looked until
+    then. A notice that was not seen falls due soon if no device shows the task to its person any more.
 
     Args:
-        source: the presence as it was written, or removed: task, device, user, `focused` and `seen_seq`.
-        is_leaving: whether it was removed.
+        source: the presence that was written or removed: task, device, user, `focused` and `seen_seq`.
+        is_leaving: whether the presence was removed.
 
     """
     now = bindparam("settle_now", type_=UtcDateTime())
@@ -101,7 +101,7 @@ def settling(source: CTE, *, is_leaving: bool) -> CTE:
         )
         .join(source, (source.c.task_id == Notification.task_id) & (source.c.user_id == Notification.user_id))
         .where(IS_HELD)
-        # In one order everywhere, so that two transactions cannot wait for each other.
+        # In one order everywhere, so that two transactions cannot deadlock.
         .order_by(Notification.id)
         .with_for_update(of=Notification)
         .cte("held")
