@@ -24,11 +24,6 @@ _DOCUMENTED = frozenset({"summary", "description", "help", "short_help", "epilog
 _FENCE = re.compile(r"^( *)(`{3,}|~{3,}).*?^\1\2", re.MULTILINE | re.DOTALL)
 # A docstring that begins without a noun.
 _OPENING = re.compile(r"(?:(?:Whatever|What|Who|How|Those|The one)|Return (?:what|who|how(?! many\b)))\b")
-# Packages with docstrings that are not revised yet.
-_UNREVISED = (
-    "app/routers",
-    "app/web",
-)
 # Code, and targets of links.
 _INLINE = re.compile(r"`[^`\n]+`|\]\([^)\n]+\)")
 
@@ -66,10 +61,6 @@ def find_openings(path: Path) -> Iterator[tuple[int, str]]:
         for number, text in _docstrings(ast.parse(path.read_text())):
             if found := _OPENING.match(text.lstrip()):
                 yield number, found.group()
-
-
-def _is_revised(path: Path) -> bool:
-    return not any(path.resolve().is_relative_to(_ROOT / part) for part in _UNREVISED)
 
 
 def _pattern(words: Iterator[str] | dict[str, str]) -> re.Pattern[str]:
@@ -136,12 +127,7 @@ def main(arguments: list[str]) -> int:
     for file, line, word in hits:
         use = glossary.get(word) or glossary[word.lower()]
         print(f"{file}:{line} {word} -> {use}")
-    openings = [
-        (file, line, opening)
-        for file in _files(paths)
-        if _is_revised(file)
-        for line, opening in find_openings(file)
-    ]
+    openings = [(file, line, opening) for file in _files(paths) for line, opening in find_openings(file)]
     for file, line, opening in openings:
         print(f"{file}:{line} docstring begins with {opening!r} -> a noun or a verb")
     return int(bool(hits or openings))

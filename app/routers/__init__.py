@@ -1,1 +1,1 @@
-"""One function per endpoint: parse, call one service function, answer. No queries, no rules."""
+"""One function per endpoint: it parses, calls one service function, and answers. No queries, no rules."""

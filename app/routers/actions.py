@@ -31,11 +31,11 @@ Body = Annotated[ActionIn, Depends(json_body(ActionIn))]
     responses=errors(400, 403, 404, 409, 410, 413, 415, 429, refusals=(StateRefusedOut,)) | settled(409, 410),
 )
 async def act(request: Request, token: OpenAction, body: Body) -> Json:
-    """Answer a question with the token that came with its notification; no key is needed.
+    """Answer a question with the action token of its notification; no API key is needed.
 
-    A token that names an option needs no body. The same token again answers `repeated`; another one of a question that
-    is answered is 409. What is forged, older than a day, or for a person who lost access is not found. A question with
-    high risk takes no token (403).
+    A token that names an option needs no body. The same token again returns its answer with `repeated`; another token
+    of an answered question gets 409. A token that is forged, older than a day, or of a person who has lost access gets
+    404. A question with high risk refuses tokens without an API key (403).
     """
     redis = process_of(request).redis
     return Json(await actions.act(session_of(request), token, body, client_of(request), redis=redis))
@@ -43,11 +43,11 @@ async def act(request: Request, token: OpenAction, body: Body) -> Json:
 
 @page_router.get("/{token}", include_in_schema=False)
 async def show_question(token: OpenAction) -> Response:
-    """Show a question with its answers. Changes nothing: scanners of mail and chat follow links."""
+    """Show a question with its answers. Changes nothing, since scanners of mail and chat follow links."""
     return render(page_of_question(token.question))
 
 
 @page_router.post("/{token}", include_in_schema=False)
 async def answer_question(request: Request, token: OpenAction) -> Response:
-    """Take the form of the page and lead back to it."""
+    """Answer the question by the form of its page, and redirect back to the page."""
     return await answer_by_form(request, token)

@@ -1,4 +1,4 @@
-"""The description of the API, and the page that explores it: Swagger UI, served from here without any outside request."""
+"""The description of the API, and Swagger UI to explore it, served without any request to other servers."""
 
 from fastapi import APIRouter, Request
 from fastapi.openapi.docs import get_swagger_ui_html
@@ -8,8 +8,7 @@ from starlette.staticfiles import StaticFiles
 from app.web.console.files import is_built
 from app.web.openapi.published import publish
 
-# The page may load from this service and from nowhere else. Swagger UI needs inline styles, and its set-up is an
-# inline script.
+# The page may load from this service only. Swagger UI needs inline styles and an inline script.
 _CONTENT_SECURITY_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; worker-src blob:; connect-src 'self'"
@@ -30,13 +29,13 @@ router = APIRouter()
 
 @router.get("/", include_in_schema=False)
 async def begin(request: Request) -> RedirectResponse:
-    """Lead a person who opens the base URL to the console, or to the page of the API where that is not built."""
+    """Redirect the base URL to the console, or to the page of the API if the console is not built."""
     return RedirectResponse(f"{_root(request)}{'/console' if is_built() else '/docs'}")
 
 
 @router.get("/openapi.json", include_in_schema=False)
 async def describe(request: Request) -> Response:
-    """Return the description, compressed for those who take that; 304 for those who have it."""
+    """Return the description, compressed if the client accepts that; 304 if the client has it already."""
     return publish(request.app, _root(request), request.headers)
 
 
@@ -57,10 +56,10 @@ async def explore(request: Request) -> HTMLResponse:
 
 
 def _root(request: Request) -> str:
-    """Return the path below which a proxy serves us."""
+    """Return the path prefix under which a proxy serves this application."""
     root: str = request.scope.get("root_path", "")
     return root.rstrip("/")
 
 
-# The files come with a package; its own application class would add routes and pages that we do not want.
+# The files come from a package; its application class is not used, since it would add unwanted routes and pages.
 router.mount("/docs/static", StaticFiles(packages=[("fastapi_offline", "static")]), name="docs-static")

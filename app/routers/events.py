@@ -1,4 +1,4 @@
-"""What happened in a project: the ledger, page by page (contract 14)."""
+"""The events of a project: the ledger in pages, and live (contract 14)."""
 
 from typing import Annotated
 
@@ -30,10 +30,10 @@ async def list_events(
     query: Annotated[EventQuery, Query()],
     limit: LimitDep,
 ) -> Json:
-    """Return what happened to the tasks that the caller sees, deleted ones included, from `after` on.
+    """Return the events of the tasks that the caller can see, deleted tasks included, from `after` on.
 
-    Ask again with `next_after`: nothing is skipped or repeated. An event may come a moment after its change, when all
-    changes that began before it have ended. Events are kept for 30 days unless the operator says otherwise.
+    Continue with `next_after`: no event is skipped or repeated. An event may appear a moment after its change, once all
+    earlier changes have ended. Events are kept for 30 days unless the operator configures another time.
     """
     link = call.process.settings.task_url
     return Json(await reading.list_events(call.session, call.caller, query, limit=limit, link=link))
@@ -51,12 +51,12 @@ async def follow_events(
     query: Annotated[EventStreamQuery, Query()],
     last_event_id: LastEventId = None,
 ) -> EventStream:
-    """Send events as they come, and what happens in the named runs, as server-sent events.
+    """Send the events of the ledger, and the streams of the named runs, live as server-sent events.
 
-    A frame without `event` is an event as in the list; one with `event: run:<id>` is what the stream of that run sends.
-    The ledger begins now, a run at its beginning, unless `Last-Event-ID` says where the client left off: one id holds
-    the places in all of them. `gap` says that something is missing, and of which topic; `keepalive` comes after 20 quiet
-    seconds. After 15 minutes `event: end` closes the stream: come back with the last id.
+    A frame without `event` is an event as in the list; a frame with `event: run:<id>` is a frame of that run's stream.
+    The ledger starts now and a run at its beginning, unless `Last-Event-ID` gives the client's position; one id holds
+    the positions in all topics. `gap` reports missing events and their topic; `keepalive` is sent after 20 quiet
+    seconds. After 15 minutes `event: end` closes the stream: reconnect with the last id.
     """
     last_id = last_event_id or query.last_event_id
     project = await open_project_stream(call.session, call.caller, query.topics, last_id)

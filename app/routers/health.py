@@ -1,4 +1,4 @@
-"""Liveness, readiness and metrics, for those who operate the service."""
+"""Liveness, readiness and metrics, for operators of the service."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ from app.web.openapi.errors import WRONG_METHOD
 
 router = APIRouter(tags=["operations"])
 
-# Anyone may ask for them, as often as they like: what they cost does not depend on how many do.
+# Public and unlimited: concurrent requests share one reading, so their number does not change the cost.
 _readiness = Coalesced[dict[str, str]]()
 _metrics = Coalesced[bytes](seconds=METRICS_SECONDS)
 
@@ -30,7 +30,7 @@ _metrics = Coalesced[bytes](seconds=METRICS_SECONDS)
     responses=WRONG_METHOD,
 )
 async def live() -> Json:
-    """Say that the process answers; asks nothing else."""
+    """Report that the process answers; contacts no other server."""
     return Json({"status": "ok"})
 
 
@@ -44,7 +44,7 @@ async def live() -> Json:
     | {503: {"model": ReadinessOut, "description": "A part is not ready; it is named."}},
 )
 async def ready(request: Request) -> Json:
-    """Say whether database, schema, Redis and object store are ready, each by name."""
+    """Report whether the database, its schema, Redis and the object store are ready, each by name."""
     process = process_of(request)
     parts = await _readiness.get(lambda: check_readiness(process.sessions, process.redis, process.store))
     is_ready = all(state == "ok" for state in parts.values())
@@ -57,7 +57,7 @@ async def ready(request: Request) -> Json:
     "/metrics",
     operation_id="metrics",
     summary="Read the metrics",
-    # Not the class of plain text: FastAPI would describe the errors as text too.
+    # Not the response class of plain text, with which FastAPI would describe the errors as text too.
     response_class=Response,
     responses=WRONG_METHOD
     | {
@@ -68,7 +68,7 @@ async def ready(request: Request) -> Json:
     },
 )
 async def metrics(request: Request) -> Response:
-    """Return the metrics of this process, and how many runs wait, as they were within the last second."""
+    """Return the metrics of this process, and the number of waiting runs; at most one second old."""
 
     async def read() -> bytes:
         await measure_queue(process_of(request).sessions)

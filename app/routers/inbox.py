@@ -1,4 +1,4 @@
-"""The inbox: what agents ask the caller, over all of their projects (contract 15)."""
+"""The inbox: the questions of agents to the caller, over all of the caller's projects (contract 15)."""
 
 from typing import Annotated
 
@@ -30,7 +30,7 @@ router = APIRouter(prefix="/api/users/@me/inbox", tags=["inbox"], route_class=Un
 async def list_inbox(call: InboxRead, query: Annotated[InboxQuery, Query()], page: PageDep) -> Json:
     """Return the questions of the tasks that the caller created or follows, the most urgent first, then the oldest.
 
-    `open_count` is what a badge shows: all open questions but messages, whatever the filter.
+    `open_count` is the number for a badge: all open questions except messages, regardless of the filter.
     """
     count, open_count, results = await listing.list_inbox(
         call.session,
@@ -52,11 +52,11 @@ async def list_inbox(call: InboxRead, query: Annotated[InboxQuery, Query()], pag
 async def follow_inbox(
     call: InboxRead, query: Annotated[InboxStreamQuery, Query()], last_event_id: LastEventId = None
 ) -> EventStream:
-    """Send the events of questions in the inbox as they come: `question.opened`, `answered`, `expired`, `withdrawn`.
+    """Send the events of questions in the inbox live: `question.opened`, `answered`, `expired`, `withdrawn`.
 
-    It begins now, or behind the frame with `Last-Event-ID`; nothing is skipped or repeated. `event: gap` says that events
-    are missing: read the inbox again. `keepalive` comes after 20 quiet seconds; after 15 minutes `event: end` closes the
-    stream: come back with the last id.
+    The stream starts now, or after the frame with `Last-Event-ID`; no event is skipped or repeated. `event: gap`
+    reports missing events: read the inbox again. `keepalive` is sent after 20 quiet seconds. After 15 minutes
+    `event: end` closes the stream: reconnect with the last id.
     """
     inbox = await open_inbox_stream(call.session, call.caller, last_event_id or query.last_event_id)
     return EventStream(follow_project(inbox, call.process.stream_clients()))

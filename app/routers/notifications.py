@@ -1,4 +1,4 @@
-"""Pushes with the reasons for and against them, and preferences."""
+"""Pushes with the decisions about them, muting of tasks, and preferences."""
 
 from typing import Annotated
 
@@ -40,7 +40,7 @@ PreferencesBody = Annotated[PreferencesIn, Depends(json_body(PreferencesIn))]
     responses=errors(403, 404, 429),
 )
 async def list_notifications(call: TaskRead, task_id: TaskId, page: PageDep) -> Json:
-    """Return what was decided about the caller's pushes for a task, one entry per event and device, newest first.
+    """Return the decisions about the caller's pushes for a task, one entry per event and device, newest first.
 
     Only pushes to the caller are shown; they are kept for 30 days.
     """
@@ -61,7 +61,7 @@ async def list_notifications(call: TaskRead, task_id: TaskId, page: PageDep) -> 
 async def push_test(call: ProjectUserWrite, body: TestBody, task_id: TaskId) -> Json:
     """Send a push about a task to one of the caller's devices at once, and return the push service's ticket.
 
-    Presence, cooldown and preferences are not asked.
+    Presence, cooldown and preferences do not apply.
     """
     senders, composer = call.process.push, Composer.of(call.process.settings)
     return Json(
@@ -81,7 +81,7 @@ async def push_test(call: ProjectUserWrite, body: TestBody, task_id: TaskId) -> 
     responses=errors(403, 404, 429),
 )
 async def mute_task(call: TaskWrite, task_id: TaskId) -> Response:
-    """Keep the caller from pushes about a task; for others nothing changes."""
+    """Send the caller no pushes about a task; other people are not affected."""
     await notification_preferences.mute_task(call.session, call.caller, task_id)
     return no_content()
 
@@ -96,7 +96,7 @@ async def mute_task(call: TaskWrite, task_id: TaskId) -> Response:
     responses=errors(403, 404, 429),
 )
 async def unmute_task(call: TaskWrite, task_id: TaskId) -> Response:
-    """Let the caller have pushes about a task again."""
+    """Send the caller pushes about a task again."""
     await notification_preferences.unmute_task(call.session, call.caller, task_id)
     return no_content()
 
@@ -110,7 +110,7 @@ async def unmute_task(call: TaskWrite, task_id: TaskId) -> Response:
     responses=errors(401, 403, 429),
 )
 async def retrieve_preferences(call: UserRead) -> Json:
-    """Return for each kind of push whether the caller wants it; all of them unless they said otherwise."""
+    """Return the caller's preferences: the kinds of pushes (all of them by default), their times and texts."""
     return Json(await notification_preferences.retrieve_preferences(call.session, call.caller))
 
 
@@ -123,5 +123,5 @@ async def retrieve_preferences(call: UserRead) -> Json:
     responses=errors(400, 401, 403, 413, 415, 429),
 )
 async def update_preferences(call: UserWrite, body: PreferencesBody) -> Json:
-    """Change the given kinds and no others."""
+    """Change the given preferences; the others keep their values."""
     return Json(await notification_preferences.update_preferences(call.session, call.caller, body))

@@ -1,4 +1,4 @@
-"""Who is looking at a task (contract 5.6, 5.7)."""
+"""Presence: devices that show a task (contract 5.6, 5.7)."""
 
 from typing import Annotated
 from uuid import UUID
@@ -39,8 +39,8 @@ LeavingDevice = Annotated[UUID, Depends(_leaving)]
 async def beat(call: TaskWrite, body: PresenceBody, task_id: TaskId) -> Response:
     """Count one of the caller's devices as watching the task for the next 60 seconds.
 
-    While any of them is before a person's eyes, pushes to the caller about the task are deferred. They are sent 5 seconds
-    after the last beat has expired, unless the event was seen or the question answered. Call it about every 30 seconds.
+    While a watching device is focused, pushes to the caller about the task are deferred. They are sent 5 seconds after
+    the last beat has expired, unless the event was seen or the question answered. Call it about every 30 seconds.
     """
     await presence.beat(
         call.session,
@@ -63,9 +63,9 @@ async def beat(call: TaskWrite, body: PresenceBody, task_id: TaskId) -> Response
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def leave(call: TaskWrite, device: LeavingDevice, task_id: TaskId) -> Response:
-    """End the presence of a device at once. Answers 204 also if it was not watching, or is not the caller's.
+    """End the presence of a device at once. Answers 204 also if it was not watching, or belongs to another user.
 
-    Leaving is seeing: what was deferred is not pushed, unless the device said by `seen_seq` what it has shown.
+    Leaving counts as seeing: deferred pushes are dropped, unless the device reported its shown events by `seen_seq`.
     """
     await presence.leave(call.session, call.caller, task_id, device)
     return no_content()

@@ -1,4 +1,4 @@
-"""The caller's devices (contract 6.5), and the key that browsers need to become one."""
+"""The caller's devices (contract 6.5), and the key by which browsers subscribe to web push."""
 
 from typing import Annotated
 
@@ -40,9 +40,9 @@ async def list_devices(call: DeviceWrite) -> Json:
     responses=errors(400, 401, 403, 413, 415),
 )
 async def register_device(call: DeviceWrite, body: PushTokenBody) -> Json:
-    """Register a device for pushes, or say that it is still there. A device that changes its user moves to the caller.
+    """Register a device for pushes, or renew its registration. A device of another user moves to the caller.
 
-    A user has at most 20 devices; the least recently seen one makes room.
+    A user has at most 20 devices; the least recently seen device is deleted for a new one.
     """
     return Json(await push_tokens.register(call.session, call.caller, body))
 
@@ -57,7 +57,7 @@ async def register_device(call: DeviceWrite, body: PushTokenBody) -> Json:
     responses=errors(400, 401, 403, 413, 415),
 )
 async def unregister_device(call: DeviceWrite, body: UnregisterBody) -> Response:
-    """Forget a device by its token. Answers 204 also if the caller has no such device."""
+    """Delete a device by its token. Answers 204 also if the caller has no such device."""
     await push_tokens.unregister(call.session, call.caller, body.token)
     return no_content()
 
@@ -67,7 +67,7 @@ async def unregister_device(call: DeviceWrite, body: UnregisterBody) -> Response
 @router.post("/users/{user_id}/push_tokens", include_in_schema=False)
 @router.post("/users/{user_id}/push_tokens/unregister", include_in_schema=False)
 async def refuse_other_users(_call: DeviceWrite) -> None:
-    """Refuse whatever is not `@me`."""
+    """Refuse every user other than `@me`."""
     push_tokens.refuse_other_users()
 
 
@@ -80,8 +80,8 @@ async def refuse_other_users(_call: DeviceWrite) -> None:
     responses=errors(401, 403, 404, 429),
 )
 async def retrieve_vapid_public_key(call: UserRead) -> Json:
-    """Return what a browser needs to subscribe. The subscription, as JSON, is then registered as a `web` device.
+    """Return the key by which a browser subscribes. Register the subscription, as JSON, as a `web` device.
 
-    Answers 404 where web push is not configured.
+    Answers 404 if web push is not configured.
     """
     return Json({"public_key": push_tokens.vapid_public_key(call.process.settings)})

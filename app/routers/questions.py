@@ -1,4 +1,4 @@
-"""Answer and snooze questions of agents, and follow tasks to have theirs in the inbox (contract 15)."""
+"""Answer and snooze questions of agents, and follow tasks to have their questions in the inbox (contract 15)."""
 
 from typing import Annotated
 
@@ -37,8 +37,8 @@ async def answer_question(
 ) -> Response:
     """Answer with `option_id` (permission), `action` (form, url) or `text` (message); the first answer counts.
 
-    The same answer again, by any member, changes nothing and says `repeated`. Give `digest` to be sure that the question
-    is the one that was shown. A member who answers follows the task from then on.
+    The same answer again, by any member, changes nothing and is returned with `repeated`. Send `digest` to make sure
+    that the question is unchanged since it was shown. A member who answers follows the task from then on.
     """
     return await once(
         lambda: answers.answer_question(
@@ -58,7 +58,7 @@ async def answer_question(
 async def snooze_question(
     call: TaskWrite, body: SnoozeBody, question_id: QuestionId, once: OnceDep
 ) -> Response:
-    """Keep the caller from notices of a question for a while, at most a day; nothing else changes."""
+    """Send the caller no notices of a question for a time, at most a day; nothing else changes."""
     return await once(
         lambda: follows.snooze_question(
             call.session, call.caller, question_id, body, link=call.process.settings.task_url
@@ -76,7 +76,7 @@ async def snooze_question(
     responses=errors(403, 404, 429),
 )
 async def follow_task(call: TaskWrite, task_id: TaskId) -> Response:
-    """Have the questions of another person's task in the caller's inbox. Pushes still go to its creator alone."""
+    """Add the questions of another person's task to the caller's inbox. Pushes still go to its creator alone."""
     await follows.follow_task(call.session, call.caller, task_id)
     return no_content()
 
@@ -91,6 +91,6 @@ async def follow_task(call: TaskWrite, task_id: TaskId) -> Response:
     responses=errors(403, 404, 429),
 )
 async def unfollow_task(call: TaskWrite, task_id: TaskId) -> Response:
-    """Take the questions of a task out of the caller's inbox again."""
+    """Remove the questions of a task from the caller's inbox."""
     await follows.unfollow_task(call.session, call.caller, task_id)
     return no_content()

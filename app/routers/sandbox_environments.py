@@ -1,4 +1,4 @@
-"""Sandbox environments: how agents of a project are confined, and what they get (contract 5.8, 9.2)."""
+"""Sandbox environments: the network access and the environment variables of agents (contract 5.8, 9.2)."""
 
 from typing import Annotated
 
@@ -38,7 +38,7 @@ UpdateBody = Annotated[SandboxEnvironmentUpdateIn, Depends(json_body(SandboxEnvi
     responses=errors(403, 404, 429),
 )
 async def list_environments(call: TaskRead, page: PageDep) -> Json:
-    """Return the environments that the caller may run in, newest first: the project's shared ones and their own."""
+    """Return the environments that the caller may use, newest first: the project's shared ones and the caller's own."""
     count, results = await sandbox_environments.list_environments(
         call.session, call.caller, limit=page.limit, offset=page.offset
     )
@@ -55,9 +55,9 @@ async def list_environments(call: TaskRead, page: PageDep) -> Json:
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def create_environment(call: TaskWrite, body: CreateBody) -> Json:
-    """Create an environment for runs to name as `sandbox_environment_id`. It is private unless said otherwise.
+    """Create an environment, which runs name by `sandbox_environment_id`. It is private by default.
 
-    Values of variables are kept encrypted and never shown again; the agent of a run gets them, and may print them.
+    Values of variables are stored encrypted and never shown again; the agent of a run gets them, and may print them.
     """
     return Json(
         await sandbox_environments.create_environment(
@@ -76,7 +76,7 @@ async def create_environment(call: TaskWrite, body: CreateBody) -> Json:
     responses=errors(403, 404, 429),
 )
 async def retrieve_environment(call: TaskRead, environment_id: EnvironmentId) -> Json:
-    """Return an environment. Another user's private one is not found."""
+    """Return an environment. A private environment of another user is not found."""
     return Json(await sandbox_environments.retrieve_environment(call.session, call.caller, environment_id))
 
 
@@ -89,7 +89,7 @@ async def retrieve_environment(call: TaskRead, environment_id: EnvironmentId) ->
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def update_environment(call: TaskWrite, environment_id: VisibleEnvironment, body: UpdateBody) -> Json:
-    """Change the given fields and no others; runs that start from now on follow. Lists and variables are replaced."""
+    """Change only the given fields, for runs that start from now on. Lists and variables are replaced."""
     return Json(
         await sandbox_environments.update_environment(
             call.session, call.caller, environment_id, body, cipher=call.process.cipher
@@ -107,6 +107,6 @@ async def update_environment(call: TaskWrite, environment_id: VisibleEnvironment
     responses=errors(403, 404, 429),
 )
 async def delete_environment(call: TaskWrite, environment_id: EnvironmentId) -> Response:
-    """Delete an environment and its variables. Runs that still wait and name it fail."""
+    """Delete an environment and its variables. Waiting runs that name it will fail."""
     await sandbox_environments.delete_environment(call.session, call.caller, environment_id)
     return no_content()

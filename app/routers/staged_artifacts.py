@@ -33,7 +33,7 @@ FinalizeBody = Annotated[FinalizeIn, Depends(json_body(FinalizeIn))]
     responses=errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,)),
 )
 async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId) -> Json:
-    """Return a signed form for each file, by which it goes straight to object storage within an hour.
+    """Return a signed form for each file, by which it is uploaded directly to object storage within an hour.
 
     POST the form's fields verbatim, then the file as the part `file`, to the form's `url`; no API key is needed
     there. Nothing is stored until `finalize_upload` is called. Files have at most 30 MB, PDFs attached for the agent
@@ -54,10 +54,10 @@ async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId) ->
     responses=errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,)),
 )
 async def finalize_upload(call: TaskWrite, body: FinalizeBody, task_id: TaskId) -> Json:
-    """Verify uploads and keep them for 24 hours, so that a run can take them; all of them, or none.
+    """Verify uploads and keep them for 24 hours for a run to use; all of them, or none.
 
-    Hand the ids to `POST …/run` as `pending_user_artifact_ids`: exactly one run can take a file. Calling this again
-    renews the 24 hours.
+    Send the ids to `POST …/run` as `pending_user_artifact_ids`: exactly one run can use a file. Calling this endpoint
+    again renews the 24 hours.
     """
     finished = await staged_artifacts.finalize_uploads(
         call.session, call.caller, task_id, body, store=call.process.store

@@ -38,9 +38,10 @@ SummariesBody = Annotated[SummariesIn, Depends(json_body(SummariesIn))]
     responses=errors(400, 403, 404, 429),
 )
 async def list_tasks(call: TaskRead, page: PageDep, query: Annotated[TaskListQuery, Query()]) -> Json:
-    """Return the tasks of the project that the caller sees, newest first, each with its latest run.
+    """Return the tasks of the project that the caller can see, newest first, each with its latest run.
 
-    All filters apply at once and `count` counts what they leave. Archived and internal tasks are left out by default.
+    All filters apply together; `count` is the number of matching tasks. Archived and internal tasks are omitted by
+    default.
     """
     wanted = Page(page.limit, page.offset)
     count, results = await tasks.list_tasks(
@@ -59,7 +60,7 @@ async def list_tasks(call: TaskRead, page: PageDep, query: Annotated[TaskListQue
     responses=errors(400, 403, 404, 409, 413, 415, 429),
 )
 async def create_task(call: TaskWrite, body: TaskBody, once: OnceDep) -> Response:
-    """Create a task. Every field is optional; this starts nothing yet: `POST …/tasks/{task_id}/run` does."""
+    """Create a task. Every field is optional. This starts no run: use `POST …/tasks/{task_id}/run`."""
     return await once(
         lambda: tasks.create_task(call.session, call.caller, body, store=call.process.store), status_code=201
     )
@@ -74,7 +75,7 @@ async def create_task(call: TaskWrite, body: TaskBody, once: OnceDep) -> Respons
     responses=errors(403, 404, 429),
 )
 async def list_repositories(call: TaskRead) -> Json:
-    """Return the distinct repositories of the tasks that the caller sees, sorted; internal tasks do not count."""
+    """Return the distinct repositories of the tasks that the caller can see, sorted, without internal tasks."""
     return Json({"repositories": await tasks.list_repositories(call.session, call.caller)})
 
 
@@ -87,7 +88,7 @@ async def list_repositories(call: TaskRead) -> Json:
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def summarize_tasks(call: TaskRead, page: PageDep, body: SummariesBody) -> Json:
-    """Return title, repository and status of up to 5000 tasks by id; ids that the caller does not see are left out."""
+    """Return title, repository and status of up to 5000 tasks by id; tasks the caller cannot see are omitted."""
     count, results = await tasks.summarize_tasks(
         call.session, call.caller, body.ids, limit=page.limit, offset=page.offset
     )
@@ -116,7 +117,7 @@ async def retrieve_task(call: TaskRead, task_id: TaskId) -> Json:
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def update_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Json:
-    """Change the given fields and no others. Origin, signal report and relationship are fixed at creation."""
+    """Change only the given fields. Origin, signal report and relationship are fixed at creation."""
     return Json(await tasks.update_task(call.session, call.caller, task_id, body, store=call.process.store))
 
 
@@ -129,7 +130,7 @@ async def update_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Jso
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def replace_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Json:
-    """Change the given fields and no others: every field is optional, so this is PATCH by another name."""
+    """Change only the given fields: every field is optional, so this is the same as PATCH."""
     return Json(await tasks.update_task(call.session, call.caller, task_id, body, store=call.process.store))
 
 
@@ -143,6 +144,6 @@ async def replace_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Js
     responses=errors(403, 404, 429),
 )
 async def delete_task(call: TaskWrite, task_id: TaskId) -> Response:
-    """Delete a task for good. Its number is not used again, and a run in progress goes on to its end."""
+    """Delete a task permanently. Its number is not used again, and a run in progress continues to its end."""
     await tasks.delete_task(call.session, call.caller, task_id)
     return no_content()

@@ -1,4 +1,4 @@
-"""Webhooks of users: endpoints, what was delivered to them, and the types of events that there are (contract 14)."""
+"""Webhooks of users: endpoints, their deliveries, and the types of events (contract 14)."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -54,7 +54,7 @@ RecoverBody = Annotated[RecoverIn, Depends(json_body(RecoverIn))]
     responses=errors(403, 404, 429),
 )
 async def list_event_types(_call: WebhookRead) -> Json:
-    """Return the types that an endpoint may name, and what their bodies hold."""
+    """Return the event types that an endpoint may name, and the JSON Schemas of their bodies."""
     return Json(published_types())
 
 
@@ -67,7 +67,7 @@ async def list_event_types(_call: WebhookRead) -> Json:
     responses=errors(403, 404, 429),
 )
 async def list_endpoints(call: WebhookRead, page: PageDep) -> Json:
-    """Return the caller's endpoints in the project, newest first; those of others do not exist for them."""
+    """Return the caller's endpoints in the project, newest first; endpoints of other users are not visible."""
     count, results = await endpoints.list_endpoints(
         call.session, call.caller, limit=page.limit, offset=page.offset
     )
@@ -84,10 +84,10 @@ async def list_endpoints(call: WebhookRead, page: PageDep) -> Json:
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def create_endpoint(call: WebhookWrite, body: CreateBody) -> Json:
-    """Have events sent to a URL, as Standard Webhooks describes it: signed, and again until it answers 2xx.
+    """Send events to a URL by the Standard Webhooks specification: signed, and retried until it answers 2xx.
 
-    It gets what the caller may see when an event happens. A project has at most 20 endpoints. Nothing is sent to the URL
-    now: `ping` shows whether it can be reached.
+    The endpoint gets the events that the caller can see when they happen. A project has at most 20 endpoints. No
+    request is sent to the URL now: use `ping` to check that it can be reached.
     """
     policy, cipher = (
         AddressPolicy.parse(call.process.settings.webhook_allow_private_networks),
@@ -106,7 +106,7 @@ async def create_endpoint(call: WebhookWrite, body: CreateBody) -> Json:
     responses=errors(403, 404, 429),
 )
 async def retrieve_endpoint(call: WebhookRead, endpoint_id: EndpointId) -> Json:
-    """Return an endpoint of the caller, and how it has been doing."""
+    """Return an endpoint of the caller, and its recent successes and failures."""
     return Json(await endpoints.retrieve_endpoint(call.session, call.caller, endpoint_id))
 
 
@@ -119,7 +119,7 @@ async def retrieve_endpoint(call: WebhookRead, endpoint_id: EndpointId) -> Json:
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def update_endpoint(call: WebhookWrite, endpoint_id: OwnEndpoint, body: UpdateBody) -> Json:
-    """Change the given fields and no others. Disabling it cancels what is still to be delivered."""
+    """Change only the given fields. Disabling an endpoint cancels its pending deliveries."""
     policy = AddressPolicy.parse(call.process.settings.webhook_allow_private_networks)
     return Json(await endpoints.update_endpoint(call.session, call.caller, endpoint_id, body, policy=policy))
 
@@ -148,7 +148,7 @@ async def delete_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Respon
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def rotate_secret(call: WebhookWrite, body: RotateBody, endpoint_id: EndpointId) -> Json:
-    """Make a new secret. Until the old one expires messages are signed with both, so that no receiver fails meanwhile."""
+    """Create a new secret. Until the old one expires, both sign every message, so that no receiver fails meanwhile."""
     overlap, cipher = timedelta(seconds=body.expire_old_after_seconds), call.process.cipher
     return Json(
         await endpoints.rotate_secret(call.session, call.caller, endpoint_id, overlap=overlap, cipher=cipher)
@@ -165,7 +165,7 @@ async def rotate_secret(call: WebhookWrite, body: RotateBody, endpoint_id: Endpo
     responses=errors(403, 404, 429),
 )
 async def ping_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
-    """Send a message of the type `ping` once, also to an endpoint that is disabled; at most one a second."""
+    """Send a message of the type `ping` once, even to a disabled endpoint; at most one per second."""
     delivery_id = await deliveries.ping(call.session, call.caller, endpoint_id)
     return Json({"delivery_id": delivery_id}, status_code=202)
 
@@ -179,7 +179,7 @@ async def ping_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
     responses=errors(403, 404, 429),
 )
 async def enable_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
-    """Send events again, from now on. What was missed comes by `recover`."""
+    """Send events again from now on. To send the missed events too, use `recover`."""
     return Json(await endpoints.enable_endpoint(call.session, call.caller, endpoint_id))
 
 
@@ -193,7 +193,7 @@ async def enable_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def recover_endpoint(call: WebhookWrite, body: RecoverBody, endpoint_id: EndpointId) -> Json:
-    """Send what failed or was never sent in a stretch of time, as long as events are kept. Delivered ones are not repeated."""
+    """Send again the failed or unsent messages of a period, while events are kept. Delivered ones are not repeated."""
     count = await recovery.recover(
         call.session, call.caller, endpoint_id, body, settings=call.process.settings
     )
@@ -214,7 +214,7 @@ async def list_deliveries(
     endpoint_id: EndpointId,
     page: PageDep,
 ) -> Json:
-    """Return what was sent, is to be sent, or failed, newest first, as long as events are kept."""
+    """Return the sent, pending and failed deliveries, newest first, for as long as events are kept."""
     count, results = await deliveries.list_deliveries(
         call.session, call.caller, endpoint_id, query, limit=page.limit, offset=page.offset
     )
@@ -230,7 +230,7 @@ async def list_deliveries(
     responses=errors(403, 404, 429),
 )
 async def retrieve_delivery(call: WebhookRead, endpoint_id: EndpointId, delivery_id: DeliveryId) -> Json:
-    """Return what is sent, its signature masked, and of each attempt what the receiver answered or why it failed."""
+    """Return the request, with its signature masked, and the response or the error of each attempt."""
     return Json(await deliveries.retrieve_delivery(call.session, call.caller, endpoint_id, delivery_id))
 
 
@@ -244,6 +244,6 @@ async def retrieve_delivery(call: WebhookRead, endpoint_id: EndpointId, delivery
     responses=errors(400, 403, 404, 429),
 )
 async def redeliver(call: WebhookWrite, endpoint_id: EndpointId, delivery_id: DeliveryId) -> Json:
-    """Send a message again, now and under the same `webhook-id`, whatever became of it before."""
+    """Send a message again now, with the same `webhook-id`, regardless of its earlier result."""
     asked = await deliveries.redeliver(call.session, call.caller, endpoint_id, delivery_id)
     return Json(asked, status_code=202)

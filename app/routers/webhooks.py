@@ -1,4 +1,4 @@
-"""Where code hosts report events. They have no key: each delivery is signed."""
+"""The endpoint to which code hosts report events. They have no API key: each delivery is signed."""
 
 from typing import Annotated
 
@@ -56,11 +56,11 @@ async def _read_delivery(
 async def receive_github(
     request: Request, sent: Annotated[UnverifiedDelivery, Depends(_read_delivery)]
 ) -> Json:
-    """Take in a webhook of GitHub; everything but a failed check on a branch of ours is ignored.
+    """Receive a webhook of GitHub; everything except a failed check on a pushed branch is ignored.
 
     A failed `check_suite` or `workflow_run` on a branch that a run pushed starts a follow-up run with the task's
-    `ci_prompt`, at most three times for a branch. Signed with the webhook secret of `integration`, or with that of the
-    service where none is named.
+    `ci_prompt`, at most three times for a branch. The request is signed with the webhook secret of `integration`, or
+    with the secret of the service if no integration is named.
     """
     process = process_of(request)
     secret = process.settings.github_webhook_secret

@@ -1,1 +1,1 @@
-"""HTTP plumbing that all routers share. Beside `routers` and `main` the only place that knows FastAPI."""
+"""HTTP code that all routers share. Only this package, `routers` and `main` import FastAPI."""

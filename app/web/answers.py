@@ -1,4 +1,4 @@
-"""How an answer becomes bytes: plain data, encoded once."""
+"""Encoding of answers: plain data is encoded to JSON once."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -19,9 +19,10 @@ SAFE_METHODS = frozenset({"GET", "HEAD"})
 class Json(Response):
     """JSON with the value formats of the contract (2.8): instants in UTC with `Z`, microseconds unless zero.
 
-    Routers declare the shape with `response_model`, which documents it; the service's typed answer is not validated
-    once more on its way out. That of a read is encoded when it is sent: by then the unit of work has given its connection
-    back. That of a write is encoded before its commit, so that nothing is kept of what cannot be answered (`routes.py`).
+    Routers declare the shape by `response_model`, for documentation only: the service's typed answer is not validated
+    again. The answer of a read is encoded when it is sent, after the unit of work has released its connection. The
+    answer of a write is encoded before its commit, so that an answer that cannot be encoded changes nothing
+    (`unit_route.py`).
     """
 
     media_type = "application/json"
@@ -30,7 +31,7 @@ class Json(Response):
         self, content: Any, status_code: int = 200, headers: Mapping[str, str] | None = None
     ) -> None:
         self._content = content
-        # What Starlette expects of a response.
+        # Attributes that Starlette expects of a response.
         self.status_code = status_code
         self.background = None
         self.raw_headers = [
@@ -44,12 +45,12 @@ class Json(Response):
     @cached_property
     @override
     def body(self) -> bytes:  # type: ignore[override] # Starlette's attribute, which nothing sets here
-        """The content as it is sent."""
+        """The encoded content."""
         return orjson.dumps(self._content, default=_encode, option=orjson.OPT_UTC_Z)
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Encode and send; raise what `LargeAnswers` does where it is large."""
+        """Encode and send the answer. Raises the errors of `LargeAnswers` if it is large."""
         body = self.body
         start: Message = {
             "type": "http.response.start",

@@ -1,7 +1,7 @@
-"""Request bodies as dependencies, so that an endpoint's signature states the order of its gates.
+"""Request bodies as dependencies, so that an endpoint's signature shows the order of its gates.
 
-FastAPI's own body parameters answer broken JSON before any dependency runs and an invalid body after all of them; the
-contract wants authentication first and then, per route, the body or the look-up (2.3). One reader serves all routes.
+FastAPI's own body parameters refuse malformed JSON before any dependency runs, and an invalid body after all of them.
+The contract requires authentication first and then, per route, the body or the look-up (2.3). One reader serves all.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class BodyReader:
-    """A dependency that reads and validates a body; it carries the model so that OpenAPI can show it."""
+    """A dependency that reads and validates a body; it has the model as an attribute, for OpenAPI."""
 
     def __init__(self, model: type[BaseModel]) -> None:
         self.model = model
@@ -56,7 +56,7 @@ def json_body(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:
 
 
 async def read_json(request: Request) -> Any:
-    """Return the body as JSON; an empty one is `{}`. Read once per request, however many gates ask."""
+    """Return the body as JSON; an empty body is `{}`. It is read once per request, for all gates together."""
     if _CACHED not in request.scope:
         try:
             request.scope[_CACHED] = await _read_json(request)
@@ -79,10 +79,10 @@ async def _read_json(request: Request) -> Any:
 
 
 def load_json(raw: bytes) -> Any:
-    """Return JSON that we can keep.
+    """Return parsed JSON that the service can store.
 
     Raises:
-        MalformedBody: it is no JSON, or nested too deeply.
+        MalformedBody: the body is not JSON, or is nested too deeply.
 
     """
     try:
@@ -95,11 +95,11 @@ def load_json(raw: bytes) -> Any:
 
 
 async def read_bytes(request: Request, *, limit: int = BODY_BYTES, seconds: float = BODY_SECONDS) -> bytes:
-    """Return the body as it was sent; `seconds` are what it may take beside the time that its size does.
+    """Return the bytes of the body; `seconds` is the time allowed in addition to the time for its size.
 
     Raises:
-        BodyTooLarge: it is larger than `limit`. Up to another limit it was read to its end all the same.
-        RequestTimeout: it did not come in time.
+        BodyTooLarge: the body is larger than `limit`. Up to another limit it has still been read to its end.
+        RequestTimeout: the body did not arrive in time.
 
     """
     chunks: list[bytes] = []
@@ -109,7 +109,7 @@ async def read_bytes(request: Request, *, limit: int = BODY_BYTES, seconds: floa
         async with asyncio.timeout(seconds) as patience:
             async for chunk in request.stream():
                 if not chunk:
-                    # The end of a body that has come.
+                    # The body has been read to its end.
                     continue
                 size += len(chunk)
                 patience.reschedule(began + seconds + size / BODY_BYTES_PER_SECOND)

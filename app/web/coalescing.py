@@ -1,4 +1,4 @@
-"""Work that is done once for all who ask for it at the same time."""
+"""Work that is done once for all concurrent callers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,7 @@ class Coalesced(Generic[Value]):
         self._kept_until = 0.0
 
     async def get(self, load: Callable[[], Awaitable[Value]]) -> Value:
-        """Return the value; raise what `load` does, to all that wait for it. A caller that leaves stops nothing."""
+        """Return the value, or raise the error of `load` to all waiting callers; `load` outlives a cancelled caller."""
         loop = asyncio.get_running_loop()
         if self._kept is not None and loop.time() < self._kept_until:
             return self._kept

@@ -1,7 +1,7 @@
-"""What a request holds for its endpoint, behind the gates of `auth.py`.
+"""The resources of a request for its endpoint, behind the gates of `auth.py`.
 
-Dependencies are `async` and take the request alone: FastAPI calls anything else in a thread, and asks for the
-dependencies of a dependency again wherever it stands. Both cost more than what is done here (ADR 53).
+Dependencies are `async` and take only the request: FastAPI would call a plain function in a thread, and would resolve
+nested dependencies again at each use. Both cost more than the work here (ADR 53).
 """
 
 from dataclasses import dataclass
@@ -19,9 +19,10 @@ from app.services.access.principal import Principal
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request that has passed its gates: who calls, and what the endpoint works with.
+    """A request that has passed its gates: the caller, and the resources of the endpoint.
 
-    Without the request, which holds it: in a circle both would wait for the garbage collector, a tenth of a read's time.
+    It has no reference to the request, which refers to it: a reference cycle would leave both to the garbage collector,
+    which costs a tenth of a read's time.
     """
 
     caller: Principal
@@ -42,7 +43,7 @@ def session_of(request: Request) -> AsyncSession:
 
 
 def call_of(request: Request) -> Call:
-    """Return the call, for dependencies that stand behind its gate."""
+    """Return the call, for dependencies behind its gate."""
     call: Call = request.state.call
     return call
 
@@ -51,7 +52,7 @@ def path_uuid(request: Request, name: str) -> UUID:
     """Return an id of the path.
 
     Raises:
-        NotFound: it is malformed, so it names nothing: 404, never 400 (contract 2.1).
+        NotFound: the id is malformed: 404, never 400 (contract 2.1).
 
     """
     parsed = parse_uuid(request.path_params[name])
@@ -60,7 +61,7 @@ def path_uuid(request: Request, name: str) -> UUID:
     return parsed
 
 
-# Paths that stand where the id of a task does.
+# Fixed paths in the place of a task's id.
 _BESIDE_TASKS = frozenset({"repositories", "summaries"})
 
 
@@ -68,7 +69,7 @@ def task_id_of(request: Request) -> UUID:
     """Return the id of the task in the path.
 
     Raises:
-        MethodNotAllowed: the path is one beside those of tasks, which takes other methods (contract 2.1).
+        MethodNotAllowed: the path is a fixed one, which has other methods (contract 2.1).
         NotFound: the id is malformed.
 
     """

@@ -1,4 +1,4 @@
-"""The single place where an error becomes bytes (contract 2.4)."""
+"""The only module that maps errors to answers (contract 2.4)."""
 
 import structlog
 from asyncpg import PostgresError
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Map every expected failure to its answer; what is left is `ObservabilityMiddleware`'s."""
+    """Map every expected failure to its answer; `ObservabilityMiddleware` answers unexpected ones."""
     app.add_exception_handler(AppError, _app_error)
     app.add_exception_handler(RequestRefused, _request_refused)
     app.add_exception_handler(RequestValidationError, _validation_error)
@@ -43,20 +43,20 @@ def envelope(error: AppError) -> Response:
 
 
 def headers_of(error: AppError) -> dict[str, str]:
-    """Return the headers that belong to the answer of a failure, whatever its body."""
+    """Return the headers of the answer to a failure, for any body."""
     headers = {}
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(sorted(error.allowed))
     if isinstance(error, Throttled):
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, RequestTimeout):
-        # The rest of the body would have to be waited for.
+        # Otherwise the server would wait for the rest of the body.
         headers["Connection"] = "close"
     return headers
 
 
 def refused(error: RequestRefused) -> Response:
-    """Return the answer of an expected failure with another body."""
+    """Return the answer of an expected failure that has a body other than the envelope."""
     return Json(error.body, status_code=error.status)
 
 
@@ -73,13 +73,13 @@ async def _request_refused(_request: Request, error: Exception) -> Response:
 
 
 async def _validation_error(_request: Request, error: Exception) -> Response:
-    """Answer FastAPI's own findings, which are about the query: bodies and paths are read by our dependencies."""
+    """Answer FastAPI's own validation errors, which are about the query: our dependencies read bodies and paths."""
     assert isinstance(error, RequestValidationError)
     return envelope(first_error(error.errors(), skip=1))
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:
-    """Answer what Starlette's router raises: unknown routes and methods."""
+    """Answer errors of Starlette's router: unknown routes and methods."""
     assert isinstance(error, HTTPException)
     if error.status_code == MethodNotAllowed.status:
         allowed = _allowed_methods(request)
@@ -97,7 +97,7 @@ async def _outage(_request: Request, error: Exception) -> Response:
 
 
 async def _driver_error(_request: Request, error: Exception) -> Response:
-    """Answer what a driver raised past its client: an outage, or a value that cannot be stored, else a defect."""
+    """Answer an unmapped error of a driver: an outage, a value that cannot be stored, or a defect."""
     if is_outage(error):
         return _unavailable("cache" if isinstance(error, RedisError) else "database", error)
     if is_value_refused(error):
@@ -112,11 +112,11 @@ def _unavailable(server: str, error: Exception) -> Response:
 
 
 def _allowed_methods(request: Request) -> frozenset[str]:
-    """Return what any route of this path takes; Starlette itself would name only the first route's methods."""
+    """Return the methods of all routes of this path; Starlette would name only those of the first route."""
     allowed = {"OPTIONS"}
     path = None
     for route in request.app.routes:
-        # `/tasks/repositories` is no task: the first path that fits is the one that is meant.
+        # `/tasks/repositories` is not a task: only the first matching path counts.
         if path in (None, route.path) and route.matches(request.scope)[0] is not Match.NONE:
             path = route.path
             allowed |= getattr(route, "methods", None) or set()

@@ -1,4 +1,4 @@
-"""Numbered events as a body of JSON lines, read as they come: an agent may keep one request open for its whole run."""
+"""Reads numbered events from JSON lines as they arrive: an agent may keep one request open for a whole run."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -22,21 +22,21 @@ from app.web.body import load_json
 
 _MAX_SEQ = 2**53 - 1
 
-# A batch is given when it is large or this old: each one is a write of the log.
+# A batch is yielded when it has this size or age: each batch is one write of the log.
 _BATCH_LINES = 500
 _BATCH_BYTES = 4 * 1024 * 1024
 _GATHER_SECONDS = 0.2
 
 
 async def read_event_lines(request: Request) -> AsyncGenerator[list[NumberedEvent | Completion], None]:
-    """Yield batches of events; those before a line that is none come first, then the failure.
+    """Yield batches of events. At an invalid line, the events before it are yielded first, then the error is raised.
 
-    What says that the events are complete is the last that is read.
+    Nothing is read after the event that completes the stream.
 
     Raises:
         BodyTooLarge: the body is larger than the service reads.
-        InvalidInput: a line is no numbered event, or there are too many; it is named.
-        MalformedBody: a line is no JSON, or too long; it is named.
+        InvalidInput: a line is not a numbered event, or there are too many lines; the error names the line.
+        MalformedBody: a line is not JSON, or too long; the error names the line.
 
     """
     batch = _Batch()
@@ -44,7 +44,7 @@ async def read_event_lines(request: Request) -> AsyncGenerator[list[NumberedEven
     reading: asyncio.Task[bytes | None] | None = None
     try:
         while not batch.is_last:
-            # Not cancelled when the time is up, but waited for again.
+            # At the timeout the read is not cancelled, but awaited again.
             reading = reading or asyncio.create_task(_next(chunks))
             done, _ = await asyncio.wait({reading}, timeout=batch.patience)
             if done:
@@ -58,7 +58,7 @@ async def read_event_lines(request: Request) -> AsyncGenerator[list[NumberedEven
         if reading is not None:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
-        # A client that sends all of it first could not read the answer to the rest.
+        # A client that sends the whole body first reads the answer only after that.
         await _drain(chunks)
     if batch.failure is not None:
         raise batch.failure
@@ -79,7 +79,7 @@ async def _drain(chunks: AsyncIterator[bytes]) -> None:
 
 
 class _Batch:
-    """Events that were read and not given yet."""
+    """Events that were read and not yielded yet."""
 
     def __init__(self) -> None:
         self.events: list[NumberedEvent | Completion] = []
@@ -91,17 +91,17 @@ class _Batch:
 
     @property
     def patience(self) -> float:
-        """How long to wait for more, in seconds."""
+        """The seconds to wait for more events."""
         return max(0.0, self._due_at - _now()) if self.events else EVENT_SILENCE_SECONDS
 
     @property
     def is_due(self) -> bool:
-        """Whether it shall be given now."""
+        """Whether the batch must be yielded now."""
         is_large = len(self.events) >= _BATCH_LINES or self._bytes >= _BATCH_BYTES
         return self.is_last or is_large or _now() >= self._due_at
 
     def add(self, chunk: bytes | None) -> None:
-        """Take a piece of the body, None for its end; what fails there fails behind the events before it."""
+        """Add a piece of the body, None for its end; an error in it is raised after the events before it."""
         if not self.events:
             self._due_at = _now() + _GATHER_SECONDS
         try:
@@ -116,7 +116,7 @@ class _Batch:
         self.is_last = chunk is None or self.failure is not None
 
     def take(self) -> list[NumberedEvent | Completion]:
-        """Return the events and start over."""
+        """Return the events and start a new batch."""
         taken, self.events, self._bytes = self.events, [], 0
         return taken
 
@@ -126,7 +126,7 @@ def _now() -> float:
 
 
 class _Lines:
-    """Cuts a body into its lines, empty ones left out; `count` is the number of the one that was given last."""
+    """Splits a body into lines without empty ones; `count` is the number of the line that was yielded last."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -134,11 +134,11 @@ class _Lines:
         self._size = 0
 
     def split(self, chunk: bytes) -> Iterator[bytes]:
-        """Yield the lines that are complete now."""
+        """Yield the lines that `chunk` completes."""
         *ends, rest = chunk.split(b"\n")
         for end in ends:
             if not end and not self._begun:
-                # A body may be nothing but these, by the million.
+                # A body may consist of millions of empty lines.
                 self.count += 1
                 continue
             self._go_on(end)
@@ -149,7 +149,7 @@ class _Lines:
             raise BodyTooLarge(BODY_BYTES)
 
     def end(self) -> Iterator[bytes]:
-        """Yield the line that was begun."""
+        """Yield the last line, which has no line break."""
         self.count += 1
         line = bytes(self._begun).strip()
         self._begun.clear()

@@ -1,7 +1,7 @@
-"""Files as answers: read from object storage while they are sent, never whole in memory.
+"""Files as answers: read from object storage while they are sent, never completely in memory.
 
-The store is asked when the answer begins, so nothing can be left open by a request that fails before; what the store
-says then still becomes an ordinary error.
+The object is opened when the answer begins, so a request that fails earlier leaves nothing open; errors of the store at
+that time are still answered as ordinary errors.
 """
 
 import asyncio
@@ -15,13 +15,13 @@ from app.clients.object_store import ObjectContent, ObjectMissing, ObjectStore, 
 from app.errors import ArtifactNotFound
 from app.services.artifacts.manifest import DownloadableFile
 
-# One range of bytes; a request for several is answered with the whole file (RFC 9110, 14.2).
+# One range of bytes; a request for several ranges is answered with the whole file (RFC 9110, 14.2).
 _RANGE = re.compile(r"bytes=(?:[0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})", re.ASCII)
 _ETAG = re.compile(r'"[!#-~]{1,200}"', re.ASCII)
 _SEND_SECONDS = 3600
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
-    # Should a browser show it after all, it runs nothing and loads nothing.
+    # If a browser shows the file anyway, it runs no scripts and loads nothing.
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
     "Cache-Control": "private, no-cache",
     "Accept-Ranges": "bytes",
@@ -29,13 +29,13 @@ _HEADERS = {
 
 
 class StoredFile(Response):
-    """A download; answers range requests, also such as depend on the version (If-Range)."""
+    """A download; answers range requests, including those conditional on the version (If-Range)."""
 
     def __init__(self, request: Request, store: ObjectStore, file: DownloadableFile) -> None:
         self._store = store
         self._file = file
         self._range, self._if_match = _wanted(request)
-        # What Starlette expects of a response with an unknown body.
+        # Attributes that Starlette expects of a response with an unknown body.
         self.status_code = 200
         self.background = None
 
@@ -53,7 +53,7 @@ class StoredFile(Response):
         except RangeNotSatisfiable:
             await Response(status_code=416, headers={"Accept-Ranges": "bytes"})(scope, receive, send)
         except ObjectMissing:
-            # Its life is over, or it was removed by hand: the entry alone is no file.
+            # The object has expired or was removed by hand; the entry remains.
             raise ArtifactNotFound from None
 
     async def _send(self, content: ObjectContent, send: Send) -> None:
@@ -82,12 +82,12 @@ class StoredFile(Response):
 
 
 def _wanted(request: Request) -> tuple[str | None, str | None]:
-    """Return the range that the request asks for, and the version it has a part of."""
+    """Return the requested range, and the version (ETag) that the range must belong to."""
     byte_range = request.headers.get("range", "").strip()
     if not _RANGE.fullmatch(byte_range):
         return None, None
     version = request.headers.get("if-range")
     if version is None:
         return byte_range, None
-    # A date says too little, a weak tag may not be used here: a client that sends one gets the whole file.
+    # A date is not precise enough, and a weak tag is not allowed here: such clients get the whole file.
     return (byte_range, version) if _ETAG.fullmatch(version) else (None, None)

@@ -1,6 +1,6 @@
-"""`Idempotency-Key`: a request that a client repeats is performed once and answered alike, for a day.
+"""`Idempotency-Key`: a repeated request is performed once, and gets the same answer for a day.
 
-An endpoint takes `once: OnceDep` behind its other gates and answers `await once(lambda: …)`.
+An endpoint has a parameter `once: OnceDep` behind its other gates and answers `await once(lambda: …)`.
 """
 
 import hashlib
@@ -20,12 +20,12 @@ from app.web.dependencies import Call, call_of
 HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotent-Replayed"
 _MAX_KEY_LENGTH = 255
-# Where the credential was found says nothing about what is asked for.
+# Not part of the hash: the place of the credential does not change the request.
 _CREDENTIAL = "personal_api_key"
 
 
 class Once:
-    """Performs the work of a request, or gives again what was answered to the first one with its key."""
+    """Performs the work of a request, or returns the stored answer of the first request with its key."""
 
     def __init__(self, request: Request, call: Call, key: str) -> None:
         self._request = request
@@ -41,7 +41,7 @@ class Once:
     ) -> Response:
         """Return the answer; `work` must not commit, so that its effect and the key are one transaction.
 
-        `first` is awaited before it and may commit. A request that was performed already does not need it any more.
+        `first` is awaited before `work` and may commit. It is skipped for a request that was performed already.
 
         Raises:
             IdempotencyConflict: the key was used with another request.
@@ -73,8 +73,8 @@ def _replay(kept: KeptAnswer) -> Response:
 
 
 async def _hash(request: Request, caller: Principal) -> str:
-    """Return what distinguishes requests with one key: method, path and body."""
-    # The project has two names in a path.
+    """Return a hash of the method, path and body, to detect different requests with one key."""
+    # A path may name a project in two ways.
     path = request.scope["path"].split("/")
     path[path.index("projects") + 1] = str(caller.project.id)
     body = await read_json(request)
@@ -85,10 +85,10 @@ async def _hash(request: Request, caller: Principal) -> str:
 
 
 async def read_key(request: Request) -> Once:
-    """Return what performs the request once; stands behind the gate of its caller.
+    """Return the `Once` of a request; a dependency behind the gate of its caller.
 
     Raises:
-        InvalidInput: the key is too long, or holds what cannot be printed.
+        InvalidInput: the key is too long, or contains unprintable characters.
 
     """
     text = request.headers.get(HEADER, "").strip()

@@ -1,6 +1,6 @@
-"""How large answers leave: in pieces, as their clients take them, and a bounded number at a time.
+"""Sending of large answers: in pieces, as fast as clients read, and a limited number at a time.
 
-What waits for a slow client is memory of this process. Answers that are not large wait in the buffer of their socket.
+An answer that waits for a slow client takes memory of this process. Small answers fit the buffer of their socket.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from app.errors import Unavailable
 
 
 class LargeAnswers:
-    """The places for large answers of one process."""
+    """Limits the concurrent large answers of one process."""
 
     def __init__(
         self, *, places: int = LARGE_ANSWERS, wait_seconds: float = LARGE_ANSWER_WAIT_SECONDS
@@ -30,17 +30,17 @@ class LargeAnswers:
         self._wait_seconds = wait_seconds
 
     async def send(self, start: Message, body: bytes, send: Send, *, may_refuse: bool) -> None:
-        """Send an answer once there is a place for it.
+        """Send an answer, waiting for room if too many are being sent.
 
         Args:
             start: the status and the headers.
             body: the whole body.
-            send: where to.
-            may_refuse: whether the client may ask again. What has changed something is answered all the same.
+            send: the ASGI function.
+            may_refuse: whether to refuse without room; a request that has changed something is always answered.
 
         Raises:
-            ClientDisconnect: the client took it too slowly; the answer is broken off.
-            Unavailable: there was no place in time; nothing was sent.
+            ClientDisconnect: the client read too slowly; the answer was aborted.
+            Unavailable: there was no room in time; nothing was sent.
 
         """
         async with self._place(may_refuse=may_refuse):
@@ -72,5 +72,5 @@ async def _send_in_pieces(start: Message, body: bytes, send: Send) -> None:
     await send(start)
     for begin in range(0, len(body), ANSWER_BYTES_AT_ONCE):
         end = begin + ANSWER_BYTES_AT_ONCE
-        # The server waits here until the client has taken most of what came before.
+        # The server waits here until the client has read most of the earlier pieces.
         await send({"type": "http.response.body", "body": body[begin:end], "more_body": end < len(body)})

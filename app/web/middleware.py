@@ -17,12 +17,12 @@ from app.ids import new_hex_id
 from app.web.answers import Json
 
 ORIGINAL_PATH = "taskbeacon.original_path"
-# In the scope of a request that wants no body, for answers that have no end.
+# Key in the scope of a HEAD request, for answers without an end.
 IS_HEAD = "taskbeacon.is_head"
-# In the scope of a request with an answer that lasts as long as its client stays: no measure of this service.
+# Key in the scope of a request with an endless answer: its duration is not counted in the metrics.
 IS_ENDLESS = "taskbeacon.is_endless"
 
-# The one answer that no class of `app.errors` makes: it is not an expected failure.
+# The only error answer without a class in `app.errors`, since it is not an expected failure.
 SERVER_ERROR = {
     "type": "server_error",
     "code": "error",
@@ -37,7 +37,7 @@ _SECONDS = Histogram(
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # A request id is taken over from a proxy only if it cannot forge a log line.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-# What proxies log when a client did not wait for its answer; it is never sent.
+# The status that proxies log for a client that disconnected early; it is never sent.
 _CLIENT_GONE = 499
 _QUIET_ROUTES = frozenset({"/livez", "/readyz", "/metrics"})
 
@@ -51,12 +51,12 @@ class TrailingSlashMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Remember the path as it was asked for and pass the other form on."""
+        """Store the requested path and pass on the path without the slash."""
         if scope["type"] == "http":
             path: str = scope["path"]
             scope[ORIGINAL_PATH] = path
             if len(path) > 1 and path.endswith("/"):
-                # In place: what the router notes in the scope is read further out.
+                # In place, since outer layers read the values that the router sets in this scope.
                 scope["path"] = path[:-1]
         await self.app(scope, receive, send)
 
@@ -68,13 +68,13 @@ class HeadMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Have the GET handler answer and keep its body back."""
+        """Call the GET handler and drop its body."""
         if scope["type"] != "http" or scope["method"] != "HEAD":
             await self.app(scope, receive, send)
             return
 
         async def send_without_body(message: Message) -> None:
-            # The server looks here whether the announced body has to follow.
+            # The server reads the method here to decide whether the announced body must follow.
             scope["method"] = "HEAD"
             if message["type"] == "http.response.body":
                 message["body"] = b""
@@ -86,7 +86,7 @@ class HeadMiddleware:
 
 
 class ObservabilityMiddleware:
-    """Bind a request id, count and log the answer, add its headers, and keep the unexpected from leaking."""
+    """Bind a request id, count and log the answer, add its headers, and hide details of unexpected errors."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -105,7 +105,7 @@ class ObservabilityMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                # What is left of the caller's budget, where one was counted (`throttling.py`).
+                # The rest of the caller's request limit, if the request was counted (`throttling.py`).
                 budget = scope.get("state", {}).get("rate_limit", ())
                 message["headers"] = [
                     *message.get("headers", ()),
@@ -124,7 +124,7 @@ class ObservabilityMiddleware:
         except Exception:
             log.exception("http.unexpected_error")
             if status:
-                # The answer has begun; all that is left is to break it off visibly.
+                # The answer has begun, so it can only be aborted visibly.
                 raise
             await _server_error(scope, receive, send_with_id)
         finally:
@@ -132,7 +132,7 @@ class ObservabilityMiddleware:
 
     @staticmethod
     def _record(scope: Scope, method: str, status: int, seconds: float) -> None:
-        # A method that a route does not have is none of its requests: series are few however clients ask.
+        # Requests with a method that the route does not have count as unmatched, which bounds the number of series.
         matched = None if status == MethodNotAllowed.status else scope.get("route")
         route = getattr(matched, "path", "unmatched")
         requests, durations = _series(method, route, status)
@@ -140,7 +140,7 @@ class ObservabilityMiddleware:
         if IS_ENDLESS not in scope:
             durations.observe(seconds)
         if route not in _QUIET_ROUTES:
-            # Without the query: it may hold a credential.
+            # Without the query, which may contain a credential.
             log.info(
                 "http.request",
                 method=method,
@@ -152,7 +152,7 @@ class ObservabilityMiddleware:
 
 @cache
 def _series(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
-    """Return the series that count such requests; the library itself takes as long as all else of a record to find them."""
+    """Return the metric series of such requests, cached: the library's look-up would double the cost of a record."""
     return _REQUESTS.labels(method, route, status), _SECONDS.labels(method, route)
 
 

@@ -10,7 +10,7 @@ from app.api_limits import PAGE_DEFAULT, PAGE_MAXIMUM
 from app.schemas.fields import parse_integer
 from app.web.middleware import ORIGINAL_PATH
 
-# Beyond any table, within what the database takes as an offset.
+# Beyond any table, but still a valid offset for the database.
 _MAX_OFFSET = 2**62
 # A credential in the query is not copied into links (contract 12, trap 20).
 _NOT_COPIED = frozenset({"personal_api_key", "limit", "offset"})
@@ -18,7 +18,7 @@ _NOT_COPIED = frozenset({"personal_api_key", "limit", "offset"})
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """Which part of a list is asked for, and how to link to its neighbours."""
+    """The requested part of a list, and the links to its neighbours."""
 
     limit: int
     offset: int
@@ -44,13 +44,13 @@ class PageRequest:
 
 
 async def read_limit(request: Request) -> int:
-    """Return how many rows are asked for at most; what is no positive number counts as not given."""
+    """Return the requested maximum of rows; a value that is not a positive number counts as not given."""
     asked = parse_integer(request.query_params.get("limit"))
     return min(asked, PAGE_MAXIMUM) if asked and asked > 0 else PAGE_DEFAULT
 
 
 async def read_page(request: Request) -> PageRequest:
-    """Return which page is asked for; what is no positive number counts as not given."""
+    """Return the requested page; a value that is not a positive number counts as not given."""
     asked_offset = parse_integer(request.query_params.get("offset"))
     path = request.scope.get(ORIGINAL_PATH, request.url.path)
     return PageRequest(
@@ -61,6 +61,6 @@ async def read_page(request: Request) -> PageRequest:
     )
 
 
-# Of lists that go on from a place, not by an offset.
+# For lists that continue from a position instead of an offset.
 LimitDep = Annotated[int, Depends(read_limit)]
 PageDep = Annotated[PageRequest, Depends(read_page)]

@@ -1,6 +1,6 @@
-"""What a proxy in front of the API reports of the client's request: its address, its scheme, and the host it asked.
+"""Forwarded headers: the client's address, scheme and requested host, as a proxy in front of the API reports them.
 
-The last one is not among what uvicorn's own middleware believes. Links to pages need it (contract 2.6).
+Uvicorn's own middleware does not read the host, which links to pages need (contract 2.6).
 """
 
 import re
@@ -29,9 +29,9 @@ class TrustedProxies:
 
 
 def _with_forwarded_host(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Return the headers with the host that was forwarded, if one was and may be one.
+    """Return the headers with the forwarded host as `host`, if there is a valid one.
 
-    Of several the last counts: that is what the nearest proxy says, and clients may have said the ones before.
+    Of several hosts the last counts: the nearest proxy added it, while clients may have sent the others.
     """
     forwarded = [value for name, value in headers if name == b"x-forwarded-host"]
     host = forwarded[-1].rpartition(b",")[2].strip() if forwarded else b""

@@ -1,7 +1,8 @@
-"""Server-sent events as an answer: sent as they come, ended when the client goes, the run ends or the process stops.
+"""Server-sent events as an answer, which ends when the client disconnects, the source ends or the process stops.
 
-Not FastAPI's `EventSourceResponse`: it encodes events itself and adds comments of its own every 15 seconds. Nor Starlette's
-`StreamingResponse`: it cancels what it sends when the client goes, and with it the end of the device's presence.
+FastAPI's `EventSourceResponse` is not used, since it encodes events itself and adds comments every 15 seconds. Nor is
+Starlette's `StreamingResponse`, since it cancels its source when the client disconnects, and with it the end of the
+device's presence.
 """
 
 import asyncio
@@ -21,10 +22,10 @@ LastEventId = Annotated[
     str | None,
     Header(
         alias="Last-Event-ID",
-        description="The id of the last frame that the client has; it gets what came after it. Browsers send it.",
+        description="The id of the last frame that the client has; it gets the later frames. Browsers send it.",
     ),
 ]
-# The answer of a stream over the ledger, as published.
+# The published answer of a stream over the ledger.
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Server-sent events, for 15 minutes.",
@@ -34,42 +35,42 @@ STREAM: dict[int | str, dict[str, Any]] = {
 _HEADERS = [
     (b"content-type", MEDIA_TYPE.encode()),
     (b"cache-control", b"no-cache"),
-    # For nginx, which would keep events back until a buffer is full.
+    # For nginx, which would otherwise hold events until a buffer is full.
     (b"x-accel-buffering", b"no"),
 ]
 _OPEN = Gauge("taskbeacon_open_streams", "Clients that follow a run through this process.")
 
 
-class Follower(Protocol):
-    """One client of a stream."""
+class FrameSource(Protocol):
+    """The frames of one open stream."""
 
     def frames(self) -> AsyncGenerator[bytes, None]:
-        """Yield what to send, until it is over."""
+        """Yield the frames to send, until the stream is over."""
         ...
 
     def end(self) -> None:
-        """Let `frames` come to its end soon."""
+        """Make `frames` end soon."""
         ...
 
 
 class EventStream(Response):
-    """An answer without end; what it needs is opened when it begins and closed when it is over."""
+    """An endless answer; its source is opened when it begins and closed when it ends."""
 
-    def __init__(self, source: AbstractAsyncContextManager[Follower]) -> None:
+    def __init__(self, source: AbstractAsyncContextManager[FrameSource]) -> None:
         super().__init__(status_code=200)
         self._source = source
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send frames until there are no more, or the client has gone."""
+        """Send frames until the source ends or the client disconnects."""
         scope[IS_ENDLESS] = True
-        async with self._source as follower:
+        async with self._source as source:
             await send({"type": "http.response.start", "status": self.status_code, "headers": _HEADERS})
             if IS_HEAD not in scope:
-                watching = asyncio.create_task(_end_with_client(receive, follower))
+                watching = asyncio.create_task(_end_with_client(receive, source))
                 try:
                     with _OPEN.track_inprogress():
-                        async with aclosing(follower.frames()) as frames:
+                        async with aclosing(source.frames()) as frames:
                             async for frame in frames:
                                 await send({"type": "http.response.body", "body": frame, "more_body": True})
                 finally:
@@ -78,7 +79,7 @@ class EventStream(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _end_with_client(receive: Receive, follower: Follower) -> None:
+async def _end_with_client(receive: Receive, source: FrameSource) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-    follower.end()
+    source.end()

@@ -1,7 +1,7 @@
 """The body of a task; its references are checked with their fields (contract 2.4).
 
-Whether a reference exists is said before a later field that is wrong, so what stands before the first wrong field
-is looked up while the failure is on its way.
+A reference that does not exist is reported before a later invalid field. So the references before the first invalid
+field are looked up before that field's error is raised.
 """
 
 from typing import Annotated, Any
@@ -20,11 +20,11 @@ _FIELDS = tuple(TaskIn.model_fields)
 
 
 class _TaskReader(BodyReader):
-    """Reads a task; stands behind the gate of its caller."""
+    """Reads the body of a task; a dependency behind the gate of its caller."""
 
     @override
     async def __call__(self, request: Request) -> Any:
-        """Return the body, or raise what is wrong with the first field that is."""
+        """Return the body. Raises the error of the first invalid field."""
         try:
             return await super().__call__(request)
         except InvalidInput as error:
@@ -39,15 +39,15 @@ class _TaskReader(BodyReader):
 
 
 class _ChangeReader(_TaskReader):
-    """Reads what is to change of the task of the path; stands behind the gate of its caller.
+    """Reads the changes to the task in the path; a dependency behind the gate of its caller.
 
-    A task that the caller does not see is answered before a body that is wrong (contract 2.3). So only then is it looked
-    up here: the statement that changes it finds out by itself.
+    A missing task is reported before an invalid body (contract 2.3), so the task is looked up here if the body is
+    invalid. For a valid body, the statement that changes the task finds out by itself.
     """
 
     @override
     async def __call__(self, request: Request) -> Any:
-        """Return the body, or raise that there is no such task or what is wrong with the first field that is."""
+        """Return the body. Raises NotFound if there is no such task, or else the error of the first invalid field."""
         try:
             return await super().__call__(request)
         except AppError:

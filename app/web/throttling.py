@@ -1,6 +1,6 @@
-"""A project's budget of requests per minute and hour (contract 2.7), and that of an address without a key.
+"""Request limits: of a project per minute and hour (contract 2.7), and of an address without a key.
 
-While Redis is away requests pass: a budget is not worth an outage.
+While Redis is unavailable all requests pass, so that the limits cause no outage.
 """
 
 from functools import cache
@@ -18,7 +18,7 @@ from app.services.rate_limits import RateLimit
 
 _MINUTE = 60
 _HOUR = 3600
-# A person opens a link and presses a button; many of them may share an address.
+# A person opens a link and presses a button, and many people may share an address.
 _OF_ADDRESS = [RateLimit(_MINUTE, 60)]
 _IPV6_CLIENT_BITS = 64
 
@@ -28,10 +28,10 @@ log = structlog.get_logger(__name__)
 async def throttle(
     request: Request, process: ProcessContext, principal: Principal, *, in_project: bool
 ) -> None:
-    """Count one request, and have its answer say what is left of the budget.
+    """Count one request, and make its answer report the rest of the limit.
 
     Raises:
-        Throttled: the budget of this window is used up.
+        Throttled: the request limit of this window is used up.
 
     """
     limits = _limits(process.settings.throttle_per_minute, process.settings.throttle_per_hour)
@@ -43,7 +43,7 @@ async def throttle(
     except (RedisError, OSError) as error:
         log.warning("throttle.unavailable", error=repr(error))
         return
-    # As `ObservabilityMiddleware` sends them.
+    # In the form that `ObservabilityMiddleware` sends.
     request.state.rate_limit = [
         (b"ratelimit-limit", b"%d" % quota.limit),
         (b"ratelimit-remaining", b"%d" % quota.remaining),
@@ -57,7 +57,7 @@ async def throttle_address(request: Request, process: ProcessContext, purpose: s
     """Count one request of a client that has no key, by its address.
 
     Raises:
-        Throttled: the address has sent too many.
+        Throttled: the address has sent too many requests.
 
     """
     bucket = f"{purpose}:{address_of(request)}"
@@ -72,7 +72,7 @@ async def throttle_address(request: Request, process: ProcessContext, purpose: s
 
 
 def address_of(request: Request) -> str:
-    """Return the address of a client; of a whole network for IPv6, where each client has many."""
+    """Return the address of a client; for IPv6 its network, since each client has many addresses."""
     host = request.client.host if request.client else ""
     try:
         address = ip_address(host)

@@ -1,4 +1,4 @@
-"""From Pydantic's list of errors to the contract's one error: the first field in declared order (contract 2.4)."""
+"""Maps Pydantic's list of errors to the contract's single error: the first field in declared order (contract 2.4)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,18 +10,18 @@ def first_error(errors: Sequence[Mapping[str, Any]], *, skip: int = 0) -> Invali
     """Return the failure to report.
 
     Args:
-        errors: what Pydantic found; it validates fields in the order of their declaration.
-        skip: leading parts of a location that name no field, such as FastAPI's "query".
+        errors: Pydantic's errors, in the order in which the fields are declared.
+        skip: the number of leading parts of a location that name no field, such as FastAPI's "query".
 
     """
     error = errors[0]
-    # A field may speak of something below itself, which has no place of its own in the input.
+    # A field may report an error of a nested value that has no location of its own in the input.
     below = error.get("ctx", {}).get("below", ())
     attr = "__".join(str(part) for part in (*error["loc"][skip:], *below)) or None
     if error["type"] == "missing":
         return InvalidInput("This field is required.", code="required", attr=attr)
     if error["type"] == "model_type":
-        # An item of a list of objects that is no object.
+        # An item of a list of objects is not an object.
         received = type(error["input"]).__name__
         text = f"Invalid data. Expected a dictionary, but got {received}."
         return InvalidInput(text, attr=attr)

@@ -93,7 +93,7 @@ class RunWorker(ResilientWorker):
         slots.notify(self._count_slots)
 
     def _count_slots(self) -> None:
-        self.max_jobs = self._own_slots + self._slots.left
+        self.max_jobs = self._own_slots + self._slots.freed
         self._woken.set()
 
     @override

@@ -28,7 +28,7 @@ FinalizeBody = Annotated[FinalizeIn, Depends(json_body(FinalizeIn))]
 PathBody = Annotated[PathIn, Depends(json_body(PathIn))]
 
 _WRITE_ERRORS = errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,))
-# A file has the type that it was stored with.
+# A file is sent with its stored media type.
 _ANY_TYPE = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
 _FILE: dict[int | str, dict[str, Any]] = {
     200: {
@@ -52,7 +52,7 @@ _FILE: dict[int | str, dict[str, Any]] = {
     responses=_WRITE_ERRORS,
 )
 async def add_inline(call: TaskWrite, body: InlineBody, task_id: TaskId, run_id: RunId) -> Json:
-    """Store the files in the body and return all files of the run. Larger ones: `prepare_upload`."""
+    """Store the files in the body and return all files of the run. For larger files: `prepare_upload`."""
     manifest = await run_artifacts.add_inline(
         call.session, call.caller, task_id, run_id, body, store=call.process.store
     )
@@ -68,7 +68,7 @@ async def add_inline(call: TaskWrite, body: InlineBody, task_id: TaskId, run_id:
     responses=_WRITE_ERRORS,
 )
 async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId, run_id: RunId) -> Json:
-    """Return a signed form for each file, by which it goes straight to object storage within an hour."""
+    """Return a signed form for each file, by which it is uploaded directly to object storage within an hour."""
     prepared = await run_artifacts.prepare_uploads(
         call.session, call.caller, task_id, run_id, body, store=call.process.store
     )
@@ -100,7 +100,7 @@ async def finalize_upload(call: TaskWrite, body: FinalizeBody, task_id: TaskId, 
     responses=errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,), refusal_status=404),
 )
 async def presign(call: TaskRead, body: PathBody, task_id: TaskId, run_id: RunId) -> Json:
-    """Return a URL by which the file can be read for an hour without a key."""
+    """Return a URL by which the file can be read for an hour without an API key."""
     signed = await run_artifacts.presign_download(
         call.session, call.caller, task_id, run_id, body.storage_path, store=call.process.store
     )

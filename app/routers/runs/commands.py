@@ -32,22 +32,22 @@ CommandBody = Annotated[CommandIn, Depends(json_body(CommandIn))]
 async def send_command(
     call: TaskWrite, body: CommandBody, task_id: TaskId, run_id: RunId, once: OnceDep
 ) -> Response:
-    """Steer the agent, whichever worker has it.
+    """Send a command to the agent of a live run.
 
-    - `user_message`: a message for the agent. While it is busy messages queue up, and it gets them one by one, in
-      order, each when it is done with the one before.
-    - `cancel`: leave the current turn. A background run with no message queued then ends as `cancelled`; an
-      interactive one waits for the next message.
-    - `close`: end the conversation. A run that waits for a message is completed with what there is; in the
-      middle of a turn it is cancelled, and everything the agent started ends within two seconds.
+    - `user_message`: a message for the agent. While the agent is busy, messages are queued; it gets them in order, each
+      after it has finished with the previous one.
+    - `cancel`: end the current turn. A background run without a queued message then ends as `cancelled`; an
+      interactive run waits for the next message.
+    - `close`: end the conversation. A run that waits for a message is completed with its work so far; in the
+      middle of a turn it is cancelled, and all processes of the agent end within two seconds.
     - `permission_response`: answer the request in the run's `state.waiting_for`. The first answer counts.
     - `set_config_option`: set an option of the agent, such as its `mode` or `model`.
 
-    A run that acts with a member's GitHub account or private environment takes `cancel` and `close` from every member,
-    and the other commands from them alone.
+    A run that acts with a member's GitHub account or private environment accepts `cancel` and `close` from every
+    member, and the other commands from that member alone.
 
-    Answered at once. What becomes of the command is written to the log and the stream of the run by entries of the method
-    `_taskbeacon/command`: `accepted`, `delivered`, then `consumed`, or `dropped` with a `reason`.
+    Answered at once. The progress of the command is written to the log and the stream of the run, as entries of the
+    method `_taskbeacon/command`: `accepted`, `delivered`, then `consumed`, or `dropped` with a `reason`.
     """
     return await once(
         lambda: run_commands.send_command(

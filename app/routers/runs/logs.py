@@ -29,7 +29,7 @@ _TEXT = "text/plain"
 _WHOLE: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The log, one JSON object a line.",
-        # Text first: Swagger UI asks for the first one, and shows no lines of JSON. Generators read it too.
+        # Text first: Swagger UI requests the first type, and cannot show JSON lines. Generators read it too.
         "content": {_TEXT: {"schema": {"type": "string"}}, CONTENT_TYPE: {"schema": {"type": "string"}}},
     }
 }
@@ -56,7 +56,7 @@ _PAGE: dict[int | str, dict[str, Any]] = {
 
 
 class _Timer:
-    """Measures a request's own part, for `Server-Timing`."""
+    """Measures the time of the endpoint itself, for `Server-Timing`."""
 
     def __init__(self) -> None:
         self._started = time.perf_counter()
@@ -84,7 +84,7 @@ TimerDep = Annotated[_Timer, Depends(_timer)]
 async def append_log(
     call: TaskWrite, body: AppendBody, task_id: TaskId, run_id: RunId, timer: TimerDep
 ) -> Json:
-    """Add entries at the end of the log, all of them or none, also with concurrent writers."""
+    """Add entries at the end of the log, all of them or none, even with concurrent writers."""
     run = await run_logs.append_log(call.session, call.caller, task_id, run_id, body.entries, call.process)
     return Json(run, headers=timer.header("append"))
 
@@ -98,7 +98,7 @@ async def append_log(
     responses=errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,)),
 )
 async def relay_message(call: TaskWrite, body: RelayBody, task_id: TaskId, run_id: RunId) -> Json:
-    """Keep the message on the log of the run. There is no chat to pass it on to, so it is `skipped` otherwise."""
+    """Write the message to the log of the run. There is no chat to relay it to, so the status is `skipped`."""
     return Json(await run_logs.relay_message(call.session, call.caller, task_id, run_id, body, call.process))
 
 
@@ -115,9 +115,9 @@ async def read_logs(
     run_id: RunId,
     accept: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> StreamingResponse:
-    """Send the log of the run, behind those of the runs that it resumes.
+    """Send the log of the run, after the logs of the runs that it resumes.
 
-    `Accept: text/plain`, and nothing beside it, gets the same lines as plain text.
+    With `Accept: text/plain` and no other type, the same lines are sent as plain text.
     """
     text = await run_logs.read_text(call.session, call.caller, task_id, run_id, store=call.process.store)
     media_type = _TEXT if (accept or "").strip().lower() == _TEXT else CONTENT_TYPE
@@ -135,9 +135,9 @@ async def read_logs(
 async def read_session_logs(
     call: TaskRead, query: Annotated[LogQuery, Query()], task_id: TaskId, run_id: RunId, timer: TimerDep
 ) -> Response:
-    """Return entries of the log of the run and of those that it resumes, filtered, oldest first.
+    """Return filtered entries of the logs of the run and of the runs that it resumes, oldest first.
 
-    A page ends early when its entries are large; `X-Has-More` alone says whether it was the last.
+    A page of large entries ends early; only `X-Has-More` reports whether it was the last page.
     """
     page = await run_logs.read_page(
         call.session, call.caller, task_id, run_id, query, store=call.process.store

@@ -16,8 +16,7 @@ from app.schemas.runs.runs import (
     StartIn,
 )
 from app.schemas.tasks import TaskOut
-from app.services.runs import changes as run_updates
-from app.services.runs import start as runs
+from app.services.runs import changes, start
 from app.services.runs import tokens as connection_tokens
 from app.services.views import runs as runs_view
 from app.web.answers import Json
@@ -51,12 +50,12 @@ _CHANGE_ERRORS = errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,
 async def run_task(call: TaskWrite, body: RunBody, task_id: TaskId, once: OnceDep) -> Response:
     """Start a cloud run of the task and return the task with its new latest run.
 
-    An empty body takes every default. The run is queued; a worker picks it up within moments and performs it in a
-    sandbox. Follow it by its `stream`, or by reading the run.
+    An empty body takes every default. The run is queued; a worker claims it within moments and performs it in a
+    sandbox. Follow its `stream`, or poll the run.
     """
     return await once(
-        lambda: runs.start_cloud_run(call.session, call.caller, task_id, body, call.process),
-        first=lambda: runs.require_allowance(call.session, call.caller, task_id, body, call.process),
+        lambda: start.start_cloud_run(call.session, call.caller, task_id, body, call.process),
+        first=lambda: start.require_allowance(call.session, call.caller, task_id, body, call.process),
     )
 
 
@@ -70,11 +69,11 @@ async def run_task(call: TaskWrite, body: RunBody, task_id: TaskId, once: OnceDe
     responses=errors(400, 403, 404, 409, 413, 415, 429, refusals=(RunRefusedOut,), usage_gate=True),
 )
 async def create_run(call: TaskWrite, body: RunCreateBody, task_id: TaskId, once: OnceDep) -> Response:
-    """Create a run and begin nothing: the client performs it (`local`), or starts it later (`cloud`)."""
+    """Create a run without starting it: the client performs it (`local`), or starts it later (`cloud`)."""
     return await once(
-        lambda: runs.create_run(call.session, call.caller, task_id, body, call.process),
+        lambda: start.create_run(call.session, call.caller, task_id, body, call.process),
         status_code=201,
-        first=lambda: runs.require_allowance(call.session, call.caller, task_id, body, call.process),
+        first=lambda: start.require_allowance(call.session, call.caller, task_id, body, call.process),
     )
 
 
@@ -88,7 +87,7 @@ async def create_run(call: TaskWrite, body: RunCreateBody, task_id: TaskId, once
 )
 async def list_runs(call: TaskRead, task_id: TaskId, page: PageDep) -> Json:
     """Return the runs of a task, newest first."""
-    count, results = await runs.list_runs(
+    count, results = await start.list_runs(
         call.session, call.caller, task_id, limit=page.limit, offset=page.offset, store=call.process.store
     )
     return Json(page.page(count, results))
@@ -118,13 +117,13 @@ async def retrieve_run(call: TaskRead, task_id: TaskId, run_id: RunId) -> Json:
     responses=errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,), usage_gate=True),
 )
 async def update_run(call: TaskWrite, task_id: TaskId, run_id: VisibleRun, body: RunUpdateBody) -> Json:
-    """Change the given fields and no others; `output` and `state` are merged, one level deep.
+    """Change only the given fields; `output` and `state` are merged, one level deep.
 
     Set `status` to `cancelled` to stop a run: its agent ends within two seconds. A run that is over keeps its status.
-    Where a run acts with a member's GitHub account or private environment, only they set what its agent goes by:
-    `state`, `branch`, a status to begin again from.
+    If a run acts with a member's GitHub account or private environment, only that member may change the fields that
+    affect its agent: `state`, `branch`, and a status that starts the run again.
     """
-    return Json(await run_updates.update_run(call.session, call.caller, task_id, run_id, body, call.process))
+    return Json(await changes.update_run(call.session, call.caller, task_id, run_id, body, call.process))
 
 
 @router.patch(
@@ -138,7 +137,7 @@ async def update_run(call: TaskWrite, task_id: TaskId, run_id: VisibleRun, body:
 async def set_output(call: TaskWrite, body: SetOutputBody, task_id: TaskId, run_id: RunId) -> Json:
     """Replace the output; if the task has a `json_schema`, the output must satisfy it."""
     return Json(
-        await run_updates.set_output(call.session, call.caller, task_id, run_id, body.output, call.process)
+        await changes.set_output(call.session, call.caller, task_id, run_id, body.output, call.process)
     )
 
 
@@ -153,11 +152,11 @@ async def set_output(call: TaskWrite, body: SetOutputBody, task_id: TaskId, run_
     ),
 )
 async def start_run(call: TaskWrite, body: StartBody, task_id: TaskId, run_id: RunId) -> Json:
-    """Have a worker perform a cloud run that is not begun. Safe to repeat until a worker has it.
+    """Request a worker for a cloud run that has not begun. Safe to repeat until a worker has claimed it.
 
-    A run that acts with a member's GitHub account or private environment is started by them alone.
+    A run that acts with a member's GitHub account or private environment can be started only by that member.
     """
-    return Json(await run_updates.start_run(call.session, call.caller, task_id, run_id, body, call.process))
+    return Json(await changes.start_run(call.session, call.caller, task_id, run_id, body, call.process))
 
 
 @router.post(
@@ -169,11 +168,11 @@ async def start_run(call: TaskWrite, body: StartBody, task_id: TaskId, run_id: R
     responses=errors(400, 403, 404, 429, refusals=(StateRefusedOut, RunRefusedOut), usage_gate=True),
 )
 async def resume_in_cloud(call: TaskWrite, task_id: TaskId, run_id: RunId) -> Json:
-    """Have a worker perform a run that is over once more, or take over one that a client performs.
+    """Request a worker to perform a finished run again, or to take over a run that a client performs.
 
-    A run that acts with a member's GitHub account or private environment is resumed by them alone.
+    A run that acts with a member's GitHub account or private environment can be resumed only by that member.
     """
-    return Json(await run_updates.resume_in_cloud(call.session, call.caller, task_id, run_id, call.process))
+    return Json(await changes.resume_in_cloud(call.session, call.caller, task_id, run_id, call.process))
 
 
 @router.get(
@@ -185,7 +184,7 @@ async def resume_in_cloud(call: TaskWrite, task_id: TaskId, run_id: RunId) -> Js
     responses=errors(403, 404, 429),
 )
 async def issue_connection_token(call: TaskWrite, task_id: TaskId, run_id: RunId) -> Json:
-    """Return a token for a client without a key that must reach this run, such as an agent outside our workers."""
+    """Return a token for this run, for a client without an API key, such as an agent outside our workers."""
     secrets = call.process.settings.secret_keys
     return Json(
         await connection_tokens.issue_token(call.session, call.caller, task_id, run_id, secrets=secrets)

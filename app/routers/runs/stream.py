@@ -1,4 +1,4 @@
-"""The live stream of a run, and how an agent outside our workers feeds it (contract 6.4)."""
+"""The live stream of a run, and the input of events from an agent outside our workers (contract 6.4)."""
 
 from typing import Annotated, Any
 
@@ -25,7 +25,7 @@ LastEventId = Annotated[
     str | None,
     Header(
         alias="Last-Event-ID",
-        description="The id of the last event that the client has; it gets what came after it. Browsers send it.",
+        description="The id of the last event that the client has; it gets the later events. Browsers send it.",
     ),
 ]
 _STREAM: dict[int | str, dict[str, Any]] = {
@@ -69,12 +69,12 @@ _LINES: dict[str, Any] = {
 async def follow_run(
     call: TaskRead, query: Where, task_id: TaskId, run_id: RunId, last_event_id: LastEventId = None
 ) -> EventStream:
-    """Send what happened in the run and then what happens, as server-sent events.
+    """Send the past events of the run and then new events live, as server-sent events.
 
-    Each `data` is a JSON object: an entry as in `session_logs`, pieces of messages included, or a `task_run_state`
-    whenever the run changes. The stream ends after the state that is the run's last, or after an hour: come back with
-    the last `id` as `Last-Event-ID`, as browsers do by themselves. Two more events may come: `keepalive` after 20 quiet
-    seconds, and `gap` where events are missing, with how many (`lost`, null: not known) and where the whole log is.
+    Each `data` is a JSON object: an entry as in `session_logs`, chunks of messages included, or a `task_run_state`
+    whenever the run changes. The stream ends after the final state of the run, or after an hour: reconnect with the
+    last `id` as `Last-Event-ID`, as browsers do by themselves. Two other events are possible: `keepalive` after 20
+    quiet seconds, and `gap` for missing events, with their number (`lost`, null: unknown) and the URL of the log.
     """
     run = await run_stream.open_stream(call.session, call.caller, task_id, run_id, device_id=query.device_id)
     start = run_stream.start_of(last_event_id or query.last_event_id, query.start)
@@ -102,11 +102,11 @@ async def follow_run(
     openapi_extra=_LINES,
 )
 async def take_events(run: RunHolder, request: Request) -> Json:
-    """Take numbered events of an agent that runs elsewhere, each of them once, however often it is sent.
+    """Accept numbered events of an agent outside our workers; a repeated event counts once.
 
-    Log entries (`type: notification`) go to the log of the run, and all events to those who follow it. Keep the request
-    open and send events as they happen, or send them in batches; after a failure ask for the position by an empty body
-    and go on from there. A line that is wrong is named; those before it are taken. An `event_id` is taken once, also if
-    `append_log` brought it before. The run fails when its agent is silent for too long.
+    Log entries (`type: notification`) go to the log of the run, and all events to its followers. Keep the request open
+    and send events as they happen, or send them in batches. After a failure, get the position by an empty body and
+    continue from there. The error names an invalid line; the lines before it are accepted. An `event_id` is accepted
+    once, even if `append_log` added it before. The run fails when its agent is silent for too long.
     """
     return Json(await run_ingest.take_events(run, read_event_lines(request), process_of(request)))

@@ -38,7 +38,7 @@ from app.services.events.reading import (
 from app.services.events.rendering import event_out
 from app.services.events.watch import LedgerWatch
 from app.services.notifications.stream_presence import StreamPresence
-from app.services.run_log.stream import FollowedRun, Follower, Start, StreamIntervals, follow, open_stream
+from app.services.run_log.stream import FollowedRun, RunFrames, Start, StreamIntervals, follow, open_stream
 from app.statements import Fields
 
 _LIFE_SECONDS = 900.0
@@ -234,7 +234,7 @@ class ProjectFollower:
         project: FollowedProject,
         clients: StreamClients,
         stop: Subscription,
-        runs: Mapping[UUID, Follower],
+        runs: Mapping[UUID, RunFrames],
     ) -> None:
         self._project = project
         self._clients = clients
@@ -333,7 +333,7 @@ class ProjectFollower:
         for topic in ledger.topics:
             await self._queue.put(_gap(topic))
 
-    async def _read_run(self, run_id: UUID, follower: Follower) -> None:
+    async def _read_run(self, run_id: UUID, follower: RunFrames) -> None:
         topic = f"{_RUN}{run_id}"
         async with aclosing(follower.frames()) as frames:
             async for several in frames:

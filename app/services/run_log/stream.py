@@ -135,15 +135,15 @@ async def follow(
     redis: RedisClient,
     watchers: StreamPresence,
     intervals: StreamIntervals,
-) -> AsyncGenerator["Follower", None]:
+) -> AsyncGenerator["RunFrames", None]:
     """Yield the follower of a run; its device counts as watching until the block ends."""
     async with AsyncExitStack() as stack:
         if run.watcher is not None:
             await stack.enter_async_context(watchers.watching(run.watcher))
-        yield Follower(run, start, await stack.enter_async_context(hub.follow(run.id)), redis, intervals)
+        yield RunFrames(run, start, await stack.enter_async_context(hub.follow(run.id)), redis, intervals)
 
 
-class Follower:
+class RunFrames:
     """One client that follows a run."""
 
     __slots__ = ("_intervals", "_last", "_redis", "_run", "_said", "_start", "_subscription")

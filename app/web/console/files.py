@@ -124,7 +124,7 @@ def _headers(settings: Settings) -> dict[str, str]:
 
 
 def content_security_policy(settings: Settings) -> str:
-    """Return what the console may load: its own files, and files of runs from the object store."""
+    """Return the policy of the console, which may load its own files and files of runs from the object store."""
     store = _store(settings.s3_signing_endpoint_url, settings.s3_bucket, settings.s3_region)
     return (
         f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob: {store}; "

@@ -1,4 +1,4 @@
-"""What stands before signing in: there is no credential yet."""
+"""Dependencies of the requests before signing in, which have no credential yet."""
 
 from typing import Annotated
 

@@ -1,7 +1,7 @@
 """The published description of the API, `/openapi.json`.
 
-Adds what FastAPI cannot see: bodies and scopes are read by dependencies, so they are found there. Words come from
-`groups`, errors from `errors`, examples from `examples` and from the fields of the schemas.
+Adds bodies and scopes, which FastAPI cannot see since dependencies read them. Texts come from `groups`, errors from
+`errors`, examples from `examples` and from the fields of the schemas.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -39,7 +39,7 @@ _RETRY_AFTER = {
         "schema": {"type": "integer", "minimum": 1},
     }
 }
-# Where a field has no example of its own.
+# Examples for fields without an example.
 _SAMPLES = {
     "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
     "date-time": "2026-03-01T10:00:00.123456Z",
@@ -55,7 +55,7 @@ Dependency = TypeVar("Dependency")
 
 
 def install_openapi(app: FastAPI) -> None:
-    """Make `/openapi.json` complete; it is made at the first request for it and kept."""
+    """Complete `/openapi.json`; it is built at the first request and cached."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -66,19 +66,19 @@ def install_openapi(app: FastAPI) -> None:
 
 
 def describe_routes(app: FastAPI) -> Iterator[APIRoute]:
-    """Yield the described endpoints."""
+    """Yield the published endpoints."""
     for route in app.routes:
         if isinstance(route, APIRoute) and route.include_in_schema:
             yield route
 
 
 def gate_of(route: APIRoute) -> Gate | None:
-    """Return the gate in the signature of an endpoint, None for one that answers without a credential."""
+    """Return the gate in the signature of an endpoint, None for an endpoint without a credential."""
     return _find(route, ScopeGate) or _find(route, RunTokenGate) or _find(route, ConsoleGate)
 
 
 def reader_of(route: APIRoute) -> BodyReader | None:
-    """Return the reader of an endpoint's body, None for one that takes no body."""
+    """Return the reader of an endpoint's body; None for an endpoint without a body."""
     return _find(route, BodyReader)
 
 
@@ -124,7 +124,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
 
 
 def _webhook(known: CataloguedType) -> dict[str, Any]:
-    """Return the request by which endpoints are sent an event."""
+    """Return the request that sends an event to a webhook endpoint."""
     schema = {name: part for name, part in known.schema.items() if name != "$schema"}
     headers = (
         ("webhook-id", "The event's id, the same at each attempt."),
@@ -206,7 +206,7 @@ def _query_model(route: APIRoute) -> type[BaseModel] | None:
 
 
 def _add_parameters(operation: dict[str, Any], route: APIRoute) -> None:
-    """Describe what the path holds, and what dependencies read without FastAPI's knowledge."""
+    """Describe the parameters of the path, and those that dependencies read without FastAPI's knowledge."""
     read = (name for call in _calls(route.dependant) for name in _READ_BY.get(call, ()))
     known = operation.get("parameters", [])
     for parameter in known:
@@ -232,10 +232,10 @@ def _request_body(model: type[BaseModel], schemas: dict[str, Any]) -> dict[str, 
 def _add_schema(
     name: str, schema: dict[str, Any], schemas: dict[str, Any], *, has_defaults: bool = True
 ) -> None:
-    """Add a schema and those it refers to; those of bodies without the defaults of their fields.
+    """Add a schema and the schemas it refers to; schemas of bodies have no field defaults.
 
-    Generated clients send the defaults that they read. In an update an absent field keeps its value, so they would
-    overwrite what the caller did not mention (ADR 50). Where a default matters, the field's description names it.
+    Generated clients send published defaults. In an update an absent field keeps its value, so a default would
+    overwrite fields that the caller did not name (ADR 50). If a default matters, the field's description names it.
     """
     for each, described in {name: schema, **schema.pop("$defs", {})}.items():
         for field in () if has_defaults else described.get("properties", {}).values():
@@ -244,7 +244,7 @@ def _add_schema(
 
 
 def _sample(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
-    """Return what a schema describes, made of the examples of its fields."""
+    """Return an example of a schema, made of the examples of its fields."""
     match schema:
         case {"examples": [example, *_]} | {"const": example} | {"enum": [example, *_]}:
             return example
@@ -261,7 +261,7 @@ def _sample(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
 
 
 def _named(examples: Any) -> dict[str, Any]:
-    """Return examples as OpenAPI writes them; the keys are identifiers, the summaries are shown."""
+    """Return examples in OpenAPI's form: by identifier, each with a summary to show."""
     return {
         f"example{number}": {"summary": summary, "value": value}
         for number, (summary, value) in enumerate(examples.items(), start=1)

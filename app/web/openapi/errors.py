@@ -57,7 +57,7 @@ _OVER_LIMIT_MEANING = (
     "limit."
 )
 _INVALID, _OVER_LIMIT, _SERVER_ERROR = 400, 429, 500
-# What any route that needs a key can answer, whatever its gates.
+# Statuses that every route with a key can answer.
 _ALWAYS = (500, 503)
 
 Responses = dict[int | str, dict[str, Any]]
@@ -68,13 +68,13 @@ def errors(
 ) -> Responses:
     """Return the `responses` of a route: these statuses, each with the envelope (contract 2.4).
 
-    Without FastAPI's `model`, for which it would make a validator for each status of each route.
+    FastAPI's `model` is not used, since it makes a validator for each status of each route.
 
     Args:
-        statuses: what the route's gates and rules can answer; 500 and 503 are added.
+        statuses: the statuses that the route's gates and rules can answer; 500 and 503 are added.
         refusals: the bodies that an answer of `refusal_status` may have instead of the envelope.
         refusal_status: the one status that can have another body.
-        usage_gate: whether the project may be over its usage limit, which has a body of its own too.
+        usage_gate: whether the project may be over its usage limit, which has a different body too.
 
     """
     documented: Responses = {status: _response(_MEANING[status]) for status in (*statuses, *_ALWAYS)}
@@ -86,7 +86,7 @@ def errors(
 
 
 def settled(*statuses: int) -> Responses:
-    """Return the `responses` of a route that can find a question settled: they add the answer that counts."""
+    """Return the `responses` of a route that can find a question answered: they include the answer that counts."""
     return {status: _response(_MEANING[status], QuestionSettledOut) for status in statuses}
 
 
@@ -96,7 +96,7 @@ def _response(description: str, *others: type) -> dict[str, Any]:
     return {"description": description, "content": {Json.media_type: {"schema": schema}}}
 
 
-# What a probe can be refused for: it takes no key, no body and no parameter.
+# The only refusal of a probe, which has no key, no body and no parameter.
 WRONG_METHOD: Responses = {405: _response(_MEANING[405])}
 
 
@@ -108,14 +108,14 @@ def examples_of_errors(
     *,
     has_body: bool,
 ) -> Mapping[str, Any]:
-    """Return bodies that an operation may answer with this status, by what has happened.
+    """Return example bodies of an operation with this status, by the summary of the error.
 
     Args:
-        operation_id: names what the operation itself refuses.
-        gate: what stands before it.
-        model: what reads its body, or its query where it has no body.
+        operation_id: the key of the operation in `REFUSALS`.
+        gate: the gate of the operation.
+        model: the model of its body, or of its query if it has no body.
         status: of the answer.
-        has_body: whether it takes a body.
+        has_body: whether it has a body.
 
     """
     if status == _SERVER_ERROR:
@@ -168,7 +168,7 @@ _OF_TOKEN: Mapping[int, Mapping[str, AppError]] = {
 
 
 def _failures(gate: Gate | None, status: int) -> Mapping[str, AppError]:
-    """Return what a gate and the body's reader refuse."""
+    """Return the failures of a gate and of the body's reader with this status."""
     if gate is None or isinstance(gate, RunTokenGate):
         return _OF_TOKEN.get(status, {}) if gate else {}
     if isinstance(gate, ConsoleGate):
@@ -181,7 +181,7 @@ def _failures(gate: Gate | None, status: int) -> Mapping[str, AppError]:
 
 
 def _refusal(model: type[BaseModel]) -> AppError:
-    """Return what a model says of input that it refuses: none at all, or a field that is an odd text."""
+    """Return the error of a model for invalid input: an empty object, or a field with an invalid text."""
     for given in ({}, *({name: odd} for odd in ("?", "\0") for name in model.model_fields)):
         try:
             model.model_validate(given)

@@ -1,4 +1,4 @@
-"""Example bodies by their models, and what operations answer that their schemas cannot say.
+"""Example bodies by their models, and example answers that the schemas cannot express.
 
 Examples of answers stand beside the fields of `app.schemas`; `document.py` puts them together.
 """
@@ -294,7 +294,7 @@ _ANSWERED = AlreadyAnswered(_WINNER)
 _CHANGED = QuestionChanged()
 _CLOSED = QuestionClosed(dict.fromkeys(_WINNER))
 
-# What an operation refuses beside what its gates and its body's model do.
+# The failures of an operation beside those of its gates and its body's model.
 REFUSALS: Mapping[str, tuple[AppError | RequestRefused, ...]] = {
     **dict.fromkeys(("livez", "readyz", "metrics"), (_WRONG_METHOD,)),
     "tasks_run_create": (

@@ -1,4 +1,4 @@
-"""What the published description says in words: the guide, the tags, and parameters.
+"""The texts of the published description: the guide, the tags, and the parameters.
 
 Data and prose only; `document.py` puts them into the document.
 """
@@ -7,7 +7,7 @@ from typing import Any
 
 from app.api_limits import BODY_BYTES, PAGE_DEFAULT, PAGE_MAXIMUM
 
-# Paths that answer without a key. Whatever is not listed here must state its scope in its signature.
+# Paths that answer without a key. All other endpoints must have a scope in their signature.
 PUBLIC_PATHS = frozenset(
     {
         "/",

@@ -1,4 +1,4 @@
-"""`/openapi.json` as it is sent: made once, compressed once, and known by its ETag."""
+"""The answer `/openapi.json`: built once, compressed once, with an ETag."""
 
 import gzip
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ class _Published:
 
 
 def publish(app: FastAPI, root_path: str, headers: Headers) -> Response:
-    """Return the answer for a client that says in its headers what it has and what it takes."""
+    """Return the answer by the client's headers: 304 for a known ETag, compressed if accepted."""
     published = _encode(app, root_path)
     answer = {
         # Weak: the same for both encodings.
         "ETag": f'W/"{published.tag}"',
-        "Cache-Control": "no-cache",  # keep it, and ask each time
+        "Cache-Control": "no-cache",  # cache it, and revalidate each time
         "Vary": "Accept-Encoding",
     }
     if published.tag in headers.get("if-none-match", ""):

@@ -32,7 +32,7 @@ async def _open_action(request: Request) -> Action:
     process = process_of(request)
     await throttle_address(request, process, "action")
     if process.settings.action_tokens is ActionTokens.OFF:
-        # Those that were sent before are ended too.
+        # Tokens in notifications that were sent before are refused too.
         raise NotFound
     token = request.path_params["token"]
     return await actions.open_action(session_of(request), token, process.settings.secret_keys)
@@ -42,13 +42,13 @@ OpenAction = Annotated[Action, Depends(_open_action)]
 
 
 def client_of(request: Request, *, has_key: bool = False) -> TokenSender:
-    """Return what sends a token, for the record of its answer."""
+    """Return the sender of a token, to store with the answer."""
     user_agent = request.headers.get("user-agent", "")[:_USER_AGENT_CHARACTERS]
     return TokenSender(address_of(request), user_agent, has_key)
 
 
 async def answer_by_form(request: Request, action: Action) -> Response:
-    """Answer a question by the form of its page, and lead back to it."""
+    """Answer a question by the form of its page, and redirect back to the page."""
     form = await _read_form(request)
     session, redis = session_of(request), process_of(request).redis
     client = client_of(request, has_key=await _has_key(request, action, form))
@@ -68,7 +68,7 @@ def _body(action: Action, form: Mapping[str, Sequence[str]]) -> ActionIn:
 
 
 async def _has_key(request: Request, action: Action, form: Mapping[str, Sequence[str]]) -> bool:
-    """Return whether the form holds a key of the token's person that may answer. Raises PermissionDenied otherwise."""
+    """Return whether the form has an API key of the token's person that may answer. Raises PermissionDenied if not."""
     key = form.get("key", [""])[0].strip()
     if not action.needs_key or not key:
         return False

@@ -1,4 +1,4 @@
-"""The fields of a form that an agent asks for, as HTML has them, and back (contract 15)."""
+"""Converts the schema of an agent's form to HTML fields, and submitted fields to content (contract 15)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _YES, _NO = "true", "false"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of several values."""
+    """One of the values of a field."""
 
     value: str
     label: str
@@ -42,7 +42,7 @@ def fields_of(schema: Mapping[str, Any] | None) -> list[FormField]:
 
 
 def content_of(schema: Mapping[str, Any] | None, sent: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Return the content that a sent form stands for; fields that are left empty are absent."""
+    """Return the content of a submitted form; empty fields are absent."""
     content = {}
     for name, each in _properties(schema):
         texts = [text for text in sent.get(_PREFIX + name, ()) if text]
@@ -121,5 +121,5 @@ def _number(text: str) -> float | str:
     try:
         return float(text)
     except ValueError:
-        # What is wrong with it is said by the check of the schema.
+        # The check of the schema reports the error.
         return text

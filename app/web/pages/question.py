@@ -1,4 +1,4 @@
-"""The page behind a link to a question: all of it, with every answer that it takes (contract 15)."""
+"""The page of a question: its full content, with every possible answer (contract 15)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ _KINDS = {
     QuestionKind.URL: "The agent asks you to open a page",
     QuestionKind.MESSAGE: "The agent waits for your message",
 }
-# Our words, since those of an option are the agent's.
+# The service's own labels, since the name of an option is the agent's text.
 _OPTIONS = {
     "allow_once": "Allow once",
     "allow_always": "Always allow",
@@ -56,7 +56,7 @@ _CLOSED = {
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What is to be seen first."""
+    """The text at the top of the page."""
 
     look: str
     title: str
@@ -65,19 +65,19 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Button:
-    """An answer."""
+    """A button that gives an answer."""
 
     name: str
     value: str
     label: str
     look: str = ""
-    # What the agent calls it, where that differs.
+    # The agent's name of the option, if it differs.
     said: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What page.html shows."""
+    """The data of page.html."""
 
     heading: str
     about: str = ""
@@ -95,14 +95,14 @@ class Page:
     takes_text: bool = False
     takes_note: bool = False
     needs_key: bool = False
-    # Side by side, in fixed places; and below them.
+    # The answers side by side in fixed places; the next field has the answers below them.
     answers: Sequence[Button] = ()
     more: Sequence[Button] = ()
     facts: Sequence[tuple[str, str]] = field(default_factory=list)
 
 
 def page_of_question(row: Mapping[str, Any]) -> Page:
-    """Return the page of a question, a row of `SHOWN`."""
+    """Return the page of a question, a row with the columns `SHOWN`."""
     kind, is_open = QuestionKind(row["kind"]), row["status"] == QuestionStatus.OPEN
     is_risky = row["risk"] == QuestionRisk.HIGH
     number = slug(slug_prefix(row["project_name"]), row["task_number"])
@@ -129,7 +129,7 @@ def page_of_question(row: Mapping[str, Any]) -> Page:
 
 
 def page_of_failure(title: str, text: str, *, has_question: bool) -> Page:
-    """Return the page of a link that opens nothing, or of an answer that was not taken."""
+    """Return the page for an invalid link, or for an answer that was refused."""
     return Page(heading=title, text=text, has_way_back=has_question)
 
 
@@ -150,7 +150,7 @@ def _notice(row: Mapping[str, Any], *, is_risky: bool) -> Notice | None:
 
 
 def answer_in_words(row: Mapping[str, Any]) -> str:
-    """Return what was answered, for people."""
+    """Return the answer of a question as a text for people."""
     answer: Mapping[str, Any] = row["answer"] or {}
     if (option_id := answer.get("option_id")) is not None:
         kinds = [option["kind"] for option in row["options"] if option["id"] == option_id]
@@ -161,7 +161,7 @@ def answer_in_words(row: Mapping[str, Any]) -> str:
 
 
 def _buttons(kind: QuestionKind, options: Sequence[Mapping[str, Any]]) -> tuple[list[Button], list[Button]]:
-    """Return the answers of a question: first the two safe ones, refusing at the left; then all others."""
+    """Return the buttons of a question: first the two safe ones, with the refusal at the left; then the others."""
     match kind:
         case QuestionKind.PERMISSION:
             firsts = [

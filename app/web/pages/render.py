@@ -1,4 +1,4 @@
-"""From a page's data to the answer: every text is escaped, and nothing but the page itself may load."""
+"""Renders a page's data to an answer: every text is escaped, and the page may load nothing else."""
 
 import hashlib
 from base64 import b64encode
@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse
 
 _FOLDER = Path(__file__).parent
 
-# Of whatever has an action token in its address.
+# Headers of every answer with an action token in its URL.
 PRIVATE_HEADERS: Mapping[str, str] = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
@@ -22,7 +22,7 @@ PRIVATE_HEADERS: Mapping[str, str] = {
 
 
 def render(page: Any, *, status: int = 200) -> Response:
-    """Return a page of page.html."""
+    """Return the answer with page.html filled by `page`."""
     template, css, policy = _loaded()
     return HTMLResponse(
         template.render(page=page, css=css), status, headers={"Content-Security-Policy": policy}
@@ -31,8 +31,8 @@ def render(page: Any, *, status: int = 200) -> Response:
 
 @cache
 def _loaded() -> tuple[Any, str, str]:
-    """Return the template, its style, and the policy that allows this style and no script."""
-    # Expensive to import, and most processes render none.
+    """Return the template, its style, and the content security policy that allows this style and no script."""
+    # The import is expensive, and most processes render no page.
     from mako.template import Template  # noqa: PLC0415
 
     template = Template(  # noqa: S702 - every expression is escaped

@@ -1,4 +1,4 @@
-"""Routes with an action token in their path: nothing about them is kept, passed on or found by search engines."""
+"""Routes with an action token in their path: their answers are not cached, not sent as referrer, and not indexed."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -31,7 +31,7 @@ class ActionRoute(UnitRoute):
 
     @override
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return what answers a request, also one that fails, with headers that keep the address private."""
+        """Return the handler, which also adds headers that keep the URL private, even to failures."""
         handle = super().get_route_handler()
 
         async def handle_privately(request: Request) -> Response:
@@ -68,6 +68,6 @@ class PageRoute(ActionRoute):
 
 
 def back_to_page(request: Request) -> Response:
-    """Lead from the form to the page, which a browser may then load again."""
+    """Redirect from the form to the page, so that a browser may reload the page."""
     root = request.scope.get("root_path", "").rstrip("/")
     return RedirectResponse(f"{root}/a/{request.path_params['token']}", 303)

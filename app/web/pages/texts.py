@@ -1,16 +1,16 @@
-"""Texts of agents as people may see them: nothing in them is hidden or turns the rest around."""
+"""Makes texts of agents safe to show: no character is invisible or reverses the direction of the text."""
 
 import unicodedata
 from typing import Any
 
-# Parts of ordinary words and emoji.
+# Invisible characters in ordinary words and emoji, which are kept.
 _JOINERS = frozenset("\u200c\u200d\ufe0f")
 _SPACES = frozenset("\n\t ")
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def visible(value: Any) -> str:
-    """Return a text with the code of each character in it that would not be seen."""
+    """Return a value as text, with each invisible character replaced by its code."""
     return "".join(map(_shown, "" if value is None else str(value)))
 
 
