@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import Scope
 from app.models import ApiKey, ConsoleSession, Project, Task, User
+from app.runtime import ProcessContext
 from app.security import hash_api_key, new_api_key
+from app.services.access.cache import CallerCache
 from app.services.accounts.console_sessions import create_login_code, sweep_sessions
 from tests.support.assertions import (
     assert_error,
@@ -320,10 +323,26 @@ class TestEnd:
         assert_ended(await page.get(SESSION))
         assert_ended(await page.get(tasks_url), 403)
 
-    async def test_after_two_weeks_without_use(
-        self, page: httpx.AsyncClient, key: str, clock: MovableClock
+    async def test_within_a_second_where_callers_are_cached(
+        self,
+        application: FastAPI,
+        process: ProcessContext,
+        page: httpx.AsyncClient,
+        session: AsyncSession,
+        key: str,
     ) -> None:
-        """Use is noted at most hourly, so it may end an hour early."""
+        """As keys do: the API asks the database again at most a second later."""
+        times = [0.0]
+        application.state.process = replace(process, callers=CallerCache(clock=lambda: times[-1]))
+        await sign_in(page, key)
+        assert (await page.get(SESSION)).status_code == 200
+        await session.execute(update(ApiKey).values(revoked_at=ApiKey.created_at))
+        times.append(0.999)
+        assert (await page.get(SESSION)).status_code == 200
+        times.append(1.0)
+        assert_ended(await page.get(SESSION))
+
+    async def test_not_while_it_is_used(self, page: httpx.AsyncClient, key: str, clock: MovableClock) -> None:
         await sign_in(page, key)
         clock.advance(days=13, hours=23)
         assert (await page.get(SESSION)).status_code == 200
@@ -332,7 +351,9 @@ class TestEnd:
         clock.advance(days=1)
         assert (await page.get(SESSION)).status_code == 200
 
-    async def test_when_idle(self, page: httpx.AsyncClient, key: str, clock: MovableClock) -> None:
+    async def test_after_two_weeks_without_use(
+        self, page: httpx.AsyncClient, key: str, clock: MovableClock
+    ) -> None:
         await sign_in(page, key)
         clock.advance(days=14)
         assert_ended(await page.get(SESSION))

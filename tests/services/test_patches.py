@@ -109,6 +109,18 @@ def test_large_file_is_counted_and_cut() -> None:
         assert (small.status, small.is_truncated) == ("A", False)
 
 
+def test_nothing_is_shown_behind_the_cut() -> None:
+    """However the lines behind it are spread over chunks."""
+    (file,) = read(
+        b"diff --git a/a b/a\n@@ -1 +1 @@\n" + b"+%s\n" % (b"a" * 50_000) * 20 + b"+b\n" * 100_000,
+        step=40_000,
+    )
+    assert file.is_truncated
+    assert "b\n+b" not in (file.text or "")
+    assert 200_000 < len(file.text or "") <= SHOWN_BYTES
+    assert file.additions == 100_020
+
+
 def test_patch_that_the_worker_has_cut_says_so() -> None:
     cut = b"diff --git a/a b/a\n@@ -1 +1,9 @@\n+a\n\n# The patch was cut here: it is longer than 9 bytes.\n"
     (file,) = read(cut)

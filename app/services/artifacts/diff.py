@@ -1,6 +1,6 @@
 """The changes of a run in pages of files, read from its patch in the object store (contract 17.9)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Literal, cast
 from uuid import UUID
@@ -62,14 +62,16 @@ async def read_diff(
     return shown
 
 
-async def _find_run(session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID) -> Row[Any]:
+async def _find_run(
+    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID
+) -> Row[*tuple[Any, ...]]:
     statement = (
         select(Run.artifacts, Run.branch, PushedBranch.base_branch, PushedBranch.head_sha)
         .join(Task, Task.id == Run.task_id)
         .outerjoin(PushedBranch, PushedBranch.run_id == Run.id)
         .where(visible_run(caller, task_id, run_id))
     )
-    run: Row[Any] | None = (await session.execute(statement)).one_or_none()
+    run = (await session.execute(statement)).one_or_none()
     if run is None:
         raise NotFound
     return run
@@ -84,7 +86,7 @@ def _patch_path(artifacts: list[dict[str, Any]]) -> str | None:
     return None
 
 
-async def _files(store: ObjectStore, path: str, offset: int) -> AsyncIterator[PatchedFile]:
+async def _files(store: ObjectStore, path: str, offset: int) -> AsyncGenerator[PatchedFile, None]:
     reader = PatchReader(offset)
     byte_range = f"bytes={offset}-" if offset else None
     try:

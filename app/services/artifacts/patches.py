@@ -16,6 +16,8 @@ _FILE = b"diff --git "
 _CUT = b"# The patch was cut here: "
 _LONGEST_LINE = 64 * 1024
 _LONGEST_PATH = 4096
+# Lines of a file before its first hunk; git writes a dozen at most.
+_MOST_HEADERS = 50
 _ESCAPE = re.compile(rb"\\([0-7]{1,3}|.)", re.DOTALL)
 _CHARACTERS = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 
@@ -32,40 +34,54 @@ class PatchedFile:
     deletions: int = 0
     is_binary: bool = False
     is_truncated: bool = False
-    _lines: list[bytes] = field(default_factory=list)
+    # What follows is read in whole chunks, not line by line.
+    is_in_body: bool = False
+    _shown: list[bytes] = field(default_factory=list)
     _size: int = 0
-    _is_in_hunk: bool = False
 
     @property
     def text(self) -> str | None:
         """The file's part of the patch, None where it is binary."""
-        return None if self.is_binary else b"".join(self._lines).decode(errors="replace")
+        return None if self.is_binary else b"".join(self._shown).decode(errors="replace")
 
-    def take(self, line: bytes, *, begins: bool) -> None:
-        """Take a line with its end, or a piece of a long one; `begins` says whether it is the first piece."""
+    def take_header(self, line: bytes, *, begins: bool) -> None:
+        """Take a line before the first hunk, with its end, or a further piece of one (`begins` false)."""
         if begins:
-            if line.startswith(_CUT):
-                self.is_truncated = True
-                return
-            if self._is_in_hunk:
-                self.additions += line.startswith(b"+")
-                self.deletions += line.startswith(b"-")
-            else:
-                self._take_header(line.rstrip(b"\r\n"))
-        if self.is_binary or self._size + len(line) > SHOWN_BYTES:
+            self._take_header(line.rstrip(b"\r\n"))
+        self._show(line)
+        self.is_in_body |= len(self._shown) >= _MOST_HEADERS or self.is_truncated
+
+    def take_body(self, part: bytes, *, begins: bool) -> None:
+        """Take any number of lines from the hunks; `begins` says whether a line begins with them."""
+        if self.is_binary:
+            return
+        cut = part.find(b"\n" + _CUT)
+        if cut >= 0:
+            part, self.is_truncated = part[: cut + 1], True
+        if begins and part.startswith(_CUT):
+            part, self.is_truncated = b"", True
+        self.additions += part.count(b"\n+") + (begins and part.startswith(b"+"))
+        self.deletions += part.count(b"\n-") + (begins and part.startswith(b"-"))
+        self._show(part)
+
+    def _show(self, part: bytes) -> None:
+        room = SHOWN_BYTES - self._size
+        if len(part) > room:
+            self.is_truncated = not self.is_binary
+            part = part[: part.rfind(b"\n", 0, room) + 1]
             # Later lines that would fit are left out too.
             self._size = SHOWN_BYTES
-            self.is_truncated |= not self.is_binary
-            return
-        self._size += len(line)
-        self._lines.append(line)
+        else:
+            self._size += len(part)
+        if part and not self.is_binary:
+            self._shown.append(part)
 
     def _take_header(self, line: bytes) -> None:
         old, new = self.names
         word, _, rest = line.partition(b" ")
         match word, rest:
             case b"@@", _:
-                self._is_in_hunk = True
+                self.is_in_body = True
             case b"new", _ if rest.startswith(b"file mode"):
                 self.status = "A"
             case b"deleted", _ if rest.startswith(b"file mode"):
@@ -79,8 +95,8 @@ class PatchedFile:
             case b"+++", _ if rest != b"/dev/null":
                 self.names = (old, _path(rest, prefix=b"b/"))
             case (b"GIT", b"binary patch") | (b"Binary", _):
-                self.is_binary = True
-                self._lines.clear()
+                self.is_binary = self.is_in_body = True
+                self._shown.clear()
             case _:
                 pass
 
@@ -96,35 +112,43 @@ class PatchReader:
 
     def feed(self, chunk: bytes) -> Iterator[PatchedFile]:
         """Yield the files that end in a chunk."""
-        data, self._rest = self._rest + chunk, b""
-        for line in _split(data):
-            if not line.endswith(b"\n") and len(line) < _LONGEST_LINE:
-                self._rest = line
-                return
-            yield from self._take(line)
+        data = self._rest + chunk
+        end = data.rfind(b"\n") + 1
+        if len(data) - end >= _LONGEST_LINE:
+            end = len(data)
+        self._rest = data[end:]
+        yield from self._take(data[:end])
 
     def finish(self) -> Iterator[PatchedFile]:
         """Yield the last file."""
-        if self._rest:
-            yield from self._take(self._rest)
+        yield from self._take(self._rest)
         if self._file is not None:
             yield self._file
 
-    def _take(self, line: bytes) -> Iterator[PatchedFile]:
-        if self._begins and line.startswith(_FILE):
-            if self._file is not None:
-                yield self._file
-            self._file = PatchedFile(self._offset, _names(line.removeprefix(_FILE).rstrip(b"\r\n")))
-        if self._file is not None:
-            self._file.take(line, begins=self._begins)
-        self._offset += len(line)
-        self._begins = line.endswith(b"\n")
+    def _take(self, data: bytes) -> Iterator[PatchedFile]:
+        at = 0
+        while at < len(data):
+            begins, file = self._begins, self._file
+            if begins and data.startswith(_FILE, at):
+                if file is not None:
+                    yield file
+                end = _end_of_line(data, at)
+                self._file = PatchedFile(self._offset, _names(data[at + len(_FILE) : end].rstrip(b"\r\n")))
+                self._file.take_header(data[at:end], begins=True)
+            elif file is not None and not file.is_in_body:
+                end = _end_of_line(data, at)
+                file.take_header(data[at:end], begins=begins)
+            else:
+                end = data.find(b"\n" + _FILE, at) + 1 or len(data)
+                if file is not None:
+                    file.take_body(data[at:end], begins=begins)
+            self._offset += end - at
+            self._begins = data[end - 1 : end] == b"\n"
+            at = end
 
 
-def _split(data: bytes) -> list[bytes]:
-    """Return the lines of data with their ends; by line feeds alone, as git does."""
-    *lines, rest = data.split(b"\n")
-    return [*(line + b"\n" for line in lines), *([rest] if rest else [])]
+def _end_of_line(data: bytes, at: int) -> int:
+    return data.find(b"\n", at) + 1 or len(data)
 
 
 def _names(line: bytes) -> tuple[str, str]:
