@@ -4,12 +4,8 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { connect, createServer } from "node:net";
-import { join } from "node:path";
-import { launch, openPage } from "./browser.mjs";
+import { base, launch, openPage, stack } from "./browser.mjs";
 
-const base = process.env.CONSOLE_URL ?? "http://127.0.0.1:4173/console";
-const home = process.env.TASKBEACON_HOME ?? join(import.meta.dirname, "../../.taskbeacon");
-const stack = JSON.parse(readFileSync(join(home, "dev.json"), "utf8"));
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const project = `${stack.base_url}/api/projects/@current`;
 const failures = [];

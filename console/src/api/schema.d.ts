@@ -1379,6 +1379,81 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/console/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Retrieve the session
+         * @description Return the session of the cookie, with its user, and what it may do.
+         */
+        get: operations["console_session_retrieve"];
+        put?: never;
+        /**
+         * Sign in
+         * @description Open a session by an API key, or by the code of a login link (`taskbeacon console`); no other key is needed.
+         *
+         *     The cookie is `__Host-taskbeacon`; on localhost, over http, `taskbeacon`. With it the browser may call every
+         *     operation that takes a key, as that key. Pages of other sites are refused (403), and so is http elsewhere.
+         */
+        post: operations["console_session_create"];
+        /**
+         * Sign out
+         * @description End the session of the cookie, and have the browser forget it.
+         */
+        delete: operations["console_session_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/console/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List sessions
+         * @description Return the caller's sessions, of all their keys, the last used first.
+         *
+         *     **Scope:** `user:read`
+         */
+        get: operations["console_sessions_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/console/sessions/{session_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End a session
+         * @description End one of the caller's sessions; it is refused within a second.
+         *
+         *     **Scope:** `user:write`
+         */
+        delete: operations["console_sessions_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/projects": {
         parameters: {
             query?: never;
@@ -2061,6 +2136,90 @@ export interface components {
              * @example eyJhbGciOiJSUzI1NiJ9.…
              */
             token: string;
+        };
+        /**
+         * ConsoleSessionList
+         * @description The caller's sessions, the last used first.
+         */
+        ConsoleSessionList: {
+            /** Results */
+            results: components["schemas"]["ConsoleSessionRow"][];
+        };
+        /**
+         * ConsoleSessionOut
+         * @description The session of this browser.
+         */
+        ConsoleSessionOut: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** @description The user of its key. */
+            user: components["schemas"]["UserBasic"];
+            /**
+             * Projects
+             * @description Those that the key may use.
+             */
+            projects: components["schemas"]["SessionProject"][];
+            /**
+             * Scopes
+             * @description Those of the key.
+             * @example [
+             *       "*"
+             *     ]
+             */
+            scopes: string[];
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             * @description When it ends at the latest; two weeks without use end it sooner.
+             */
+            expires_at: string;
+        };
+        /**
+         * ConsoleSessionRow
+         * @description One of the caller's sessions.
+         */
+        ConsoleSessionRow: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Last Used At
+             * Format: date-time
+             * @description Noted at most hourly.
+             */
+            last_used_at: string;
+            /**
+             * User Agent
+             * @description Of the browser that signed in.
+             * @example Mozilla/5.0
+             */
+            user_agent: string;
+            /**
+             * Address
+             * @description Where it signed in from; an IPv6 network.
+             * @example 203.0.113.7
+             */
+            address: string;
+            /**
+             * Current
+             * @description Whether it is the session of this request.
+             */
+            current: boolean;
         };
         /**
          * DecisionOut
@@ -3595,6 +3754,28 @@ export interface components {
             previous: string | null;
             /** Results */
             results: components["schemas"]["SandboxEnvironmentOut"][];
+        };
+        /**
+         * SessionProject
+         * @description A project that the session may use.
+         */
+        SessionProject: {
+            /**
+             * Id
+             * @description What stands in the paths of its tasks.
+             */
+            id: number;
+            /**
+             * Name
+             * @example Test Team
+             */
+            name: string;
+            /**
+             * Organization
+             * Format: uuid
+             * @description The organization that owns it.
+             */
+            organization: string;
         };
         /**
          * SignedUrlOut
@@ -5172,6 +5353,22 @@ export interface components {
              * @description A note to the agent, with `option_id`.
              */
             custom_input?: string | null;
+        };
+        /**
+         * SignIn
+         * @description What opens a session: an API key, or the code of a login link.
+         */
+        SignIn: {
+            /**
+             * Api Key
+             * @description A personal API key; the session may do what it may.
+             */
+            api_key?: string | null;
+            /**
+             * Code
+             * @description What follows `#` in a login link. It can be used once, for a minute.
+             */
+            code?: string | null;
         };
     };
     responses: never;
@@ -13651,6 +13848,441 @@ export interface operations {
             };
             /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    console_session_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The session of this browser. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "user": {
+                     *         "id": 1,
+                     *         "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "distinct_id": "f0a1b2c3d4e5",
+                     *         "first_name": "Ada",
+                     *         "last_name": "Example",
+                     *         "email": "ada@example.com",
+                     *         "is_email_verified": true,
+                     *         "hedgehog_config": null,
+                     *         "role_at_organization": null
+                     *       },
+                     *       "projects": [
+                     *         {
+                     *           "id": 1,
+                     *           "name": "Test Team",
+                     *           "organization": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40"
+                     *         }
+                     *       ],
+                     *       "scopes": [
+                     *         "*"
+                     *       ],
+                     *       "created_at": "2026-03-01T10:00:00.123456Z",
+                     *       "expires_at": "2026-03-01T10:00:00.123456Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ConsoleSessionOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    console_session_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SignIn"];
+            };
+        };
+        responses: {
+            /** @description The session; its cookie comes with the answer. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "user": {
+                     *         "id": 1,
+                     *         "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "distinct_id": "f0a1b2c3d4e5",
+                     *         "first_name": "Ada",
+                     *         "last_name": "Example",
+                     *         "email": "ada@example.com",
+                     *         "is_email_verified": true,
+                     *         "hedgehog_config": null,
+                     *         "role_at_organization": null
+                     *       },
+                     *       "projects": [
+                     *         {
+                     *           "id": 1,
+                     *           "name": "Test Team",
+                     *           "organization": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40"
+                     *         }
+                     *       ],
+                     *       "scopes": [
+                     *         "*"
+                     *       ],
+                     *       "created_at": "2026-03-01T10:00:00.123456Z",
+                     *       "expires_at": "2026-03-01T10:00:00.123456Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ConsoleSessionOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    console_session_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The session has ended. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The key is missing, unknown or revoked. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    console_sessions_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The caller's sessions. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "results": [
+                     *         {
+                     *           "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *           "created_at": "2026-03-01T10:00:00.123456Z",
+                     *           "last_used_at": "2026-03-01T10:00:00.123456Z",
+                     *           "user_agent": "Mozilla/5.0",
+                     *           "address": "203.0.113.7",
+                     *           "current": true
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ConsoleSessionList"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    console_sessions_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of a console session of the caller. */
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The session has ended. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The key is missing, unknown or revoked. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
