@@ -53,6 +53,8 @@ function SignedIn() {
   useEffect(
     () =>
       onSignedOut(() => {
+        // Before signing in there is nothing to ask again: the page would forget why a key was refused.
+        if (!queries.getQueryData(["session"])) return;
         // What asks for the session may be what was refused: it must not begin again for that.
         void queries.invalidateQueries({ queryKey: ["session"] }, { cancelRefetch: false });
       }),

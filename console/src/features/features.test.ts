@@ -90,6 +90,19 @@ describe("forms", () => {
     ]);
   });
 
+  it("show every field once, an answer of one's own below its question", () => {
+    const names = ["q_0", "q_1", "q_0_custom", "q_1_custom", "q_0_custom_custom", "constructor_custom"];
+    const properties = Object.fromEntries(names.map((name) => [name, { type: "string" }]));
+    expect(fieldsOf({ properties }).map(({ name }) => name)).toEqual([
+      "q_0",
+      "q_0_custom",
+      "q_1",
+      "q_1_custom",
+      "q_0_custom_custom",
+      "constructor_custom",
+    ]);
+  });
+
   it("send what was filled in, in its type", () => {
     const fields = fieldsOf(schema);
     const values = { question_0: "pg", question_1: ["b"], count: "4", sure: true, note: "" };
