@@ -3,7 +3,7 @@
 // Needs a running stack and `npm run preview` (or the service itself, as CONSOLE_URL). Creates its own tasks.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { call, newRun } from "./api.mjs";
+import { call, endRuns, newRun } from "./api.mjs";
 import { base, launch, openPage, stack } from "./browser.mjs";
 import * as questions from "./questions.mjs";
 import * as sessions from "./sessions.mjs";
@@ -205,6 +205,7 @@ try {
     await scene(browser, { expect, watched, checkAccess }).catch((error) =>
       expect(false, `${name}: ${error}`),
     );
+    await endRuns();
   }
 } finally {
   await browser.close();

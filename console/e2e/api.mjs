@@ -3,9 +3,11 @@ import { stack } from "./browser.mjs";
 
 const project = `${stack.base_url}/api/projects/@current`;
 
-export async function call(path, body) {
+const started = new Set();
+
+export async function call(path, body, method = body ? "POST" : "GET") {
   const answer = await fetch(project + path, {
-    method: body ? "POST" : "GET",
+    method,
     headers: { Authorization: `Bearer ${stack.api_key}`, "Content-Type": "application/json" },
     ...(body ? { body: JSON.stringify(body) } : {}),
   });
@@ -17,11 +19,26 @@ export async function call(path, body) {
 export async function newRun(title, steps, mode = "interactive") {
   const description = steps.map(([info, text]) => `\`\`\`${info}\n${text}\n\`\`\``).join("\n\n");
   const task = await call("/tasks/", { title, description });
-  return call(`/tasks/${task.id}/run/`, { mode });
+  return start(task, { mode });
 }
 
 /** Run a task whose agent sends one request, and says what it hears. Return the task. */
 export async function newRequest(title, method, params) {
   const task = await call("/tasks/", { title, description: JSON.stringify({ method, params }) });
-  return call(`/tasks/${task.id}/run/`, { mode: "interactive", runtime_adapter: "actor", model: "m" });
+  return start(task, { mode: "interactive", runtime_adapter: "actor", model: "m" });
+}
+
+function start({ id }, options) {
+  started.add(id);
+  return call(`/tasks/${id}/run/`, options);
+}
+
+/** End what the scenes have started and left waiting: each run has a place of a worker. */
+export async function endRuns() {
+  for (const id of started) {
+    const { latest_run: run } = await call(`/tasks/${id}/`);
+    if (["queued", "in_progress"].includes(run.status))
+      await call(`/tasks/${id}/runs/${run.id}/`, { status: "cancelled" }, "PATCH");
+  }
+  started.clear();
 }
