@@ -17,6 +17,7 @@ export type WebhookEndpoint = Schemas["EndpointOut"];
 
 export type Session = Schemas["ConsoleSessionOut"];
 export type SessionRow = Schemas["ConsoleSessionRow"];
+export type FileChange = Schemas["FileDiff"];
 export type InboxRow = Schemas["QuestionOut"];
 export type InboxPage = Schemas["InboxPage"];
 export type Answered = Schemas["AnsweredOut"];
