@@ -1,18 +1,16 @@
 /**
- * Development only: serves `/api` from the stack that `make run` started, as if its session cookie were set.
+ * Development only: serves `/api` from the stack that `make run` started.
  *
- * It reads the address and the key from dev.json of TASKBEACON_HOME. `vite preview` also sends the content security
+ * It reads the address from dev.json of TASKBEACON_HOME. `vite preview` also sends the content security
  * policy of the service, so that what breaks it is seen before it is released.
  */
 import { readFileSync } from "node:fs";
 import { type IncomingMessage, request, type ServerResponse } from "node:http";
 import { join } from "node:path";
 import type { Connect, Plugin } from "vite";
-import { answerDiff, answerSession } from "./shims.ts";
 
-export interface Stack {
+interface Stack {
   base_url: string;
-  api_key: string;
   s3_endpoint_url: string;
 }
 
@@ -32,7 +30,7 @@ function policy(stack: Stack): string {
 
 function forward(stack: Stack, incoming: IncomingMessage, answer: ServerResponse): void {
   const target = new URL(incoming.url ?? "/", stack.base_url);
-  const headers = { ...incoming.headers, host: target.host, authorization: `Bearer ${stack.api_key}` };
+  const headers = { ...incoming.headers, host: target.host };
   const outgoing = request(target, { method: incoming.method ?? "GET", headers }, (reply) => {
     answer.writeHead(reply.statusCode ?? 502, reply.headers);
     reply.pipe(answer);
@@ -48,9 +46,7 @@ function forward(stack: Stack, incoming: IncomingMessage, answer: ServerResponse
 function serve(): Connect.NextHandleFunction {
   return (incoming, answer, next) => {
     if (!incoming.url?.startsWith("/api/")) return next();
-    const stack = readStack();
-    if (answerSession(stack, incoming, answer) || answerDiff(stack, incoming, answer)) return;
-    forward(stack, incoming, answer);
+    forward(readStack(), incoming, answer);
   };
 }
 

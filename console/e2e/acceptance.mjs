@@ -3,32 +3,14 @@
 // Needs a running stack and `npm run preview` (or the service itself, as CONSOLE_URL). Creates its own tasks.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { connect, createServer } from "node:net";
-import { join } from "node:path";
-import { launch, openPage } from "./browser.mjs";
+import { call, endRuns, newRun } from "./api.mjs";
+import { base, launch, openPage, stack } from "./browser.mjs";
+import * as questions from "./questions.mjs";
+import * as sessions from "./sessions.mjs";
+import * as streams from "./streams.mjs";
 
-const base = process.env.CONSOLE_URL ?? "http://127.0.0.1:4173/console";
-const home = process.env.TASKBEACON_HOME ?? join(import.meta.dirname, "../../.taskbeacon");
-const stack = JSON.parse(readFileSync(join(home, "dev.json"), "utf8"));
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const project = `${stack.base_url}/api/projects/@current`;
 const failures = [];
-
-async function call(path, body) {
-  const answer = await fetch(project + path, {
-    method: body ? "POST" : "GET",
-    headers: { Authorization: `Bearer ${stack.api_key}`, "Content-Type": "application/json" },
-    ...(body ? { body: JSON.stringify(body) } : {}),
-  });
-  if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
-  return answer.json();
-}
-
-async function newRun(title, steps, mode = "interactive") {
-  const description = steps.map(([info, text]) => `\`\`\`${info}\n${text}\n\`\`\``).join("\n\n");
-  const task = await call("/tasks/", { title, description });
-  return call(`/tasks/${task.id}/run/`, { mode });
-}
 
 function expect(holds, what) {
   console.log(`${holds ? "  ok" : "FAIL"}  ${what}`);
@@ -149,64 +131,6 @@ async function questionIsAnsweredByKeyboard(browser) {
   await page.context().close();
 }
 
-/** A way to the console that can be cut: what is open breaks, and what comes is refused. */
-async function openCable() {
-  const { hostname, port } = new URL(base);
-  const ends = new Set();
-  let isCut = false;
-  const server = createServer((near) => {
-    if (isCut) return near.destroy();
-    const far = connect(Number(port), hostname);
-    for (const end of [near, far]) {
-      ends.add(end);
-      end.on("error", () => {});
-      end.on("close", () => {
-        ends.delete(end);
-        near.destroy();
-        far.destroy();
-      });
-    }
-    near.pipe(far).pipe(near);
-  });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return {
-    url: base.replace(port, server.address().port),
-    cut(on) {
-      isCut = on;
-      if (on) for (const end of ends) end.destroy();
-    },
-    close: () => server.close(),
-  };
-}
-
-async function streamSurvivesAnOutage(browser) {
-  const lines = 60;
-  const script = `for i in $(seq ${lines}); do echo "line-$i-end"; sleep 0.5; done`;
-  const { id } = await newRun("Acceptance: an outage", [["sh", script]], "background");
-  const cable = await openCable();
-  const page = await openPage(browser);
-  await page.goto(`${cable.url}/projects/1/tasks/${id}`);
-  await page.getByText("line-3-end").waitFor({ timeout: 120_000 });
-  cable.cut(true);
-  await page.getByText("Not connected.").waitFor({ timeout: 30_000 });
-  await new Promise((resolve) => setTimeout(resolve, 10_000));
-  cable.cut(false);
-  await page.getByRole("button", { name: "Run again" }).waitFor({ timeout: 120_000 });
-  const tool = page.getByRole("log").getByRole("button", { expanded: false }).filter({ hasText: "sh: for" });
-  if (await tool.count()) await tool.click();
-  const output = page.getByRole("group", { name: /Output of/ });
-  // biome-ignore lint/performance/useDomNodeTextContent: the locator's own method, not the element's
-  const text = await output.innerText();
-  const seen = [...text.matchAll(/line-(\d+)-end/g)].map(([, number]) => Number(number));
-  expect(
-    seen.length === lines && seen.every((number, index) => number === index + 1),
-    `ten seconds without a connection lose and double nothing (${seen.length} of ${lines} lines)`,
-  );
-  expect((await page.getByText("events are missing here").count()) === 0, "the transcript has no gap");
-  await page.context().close();
-  cable.close();
-}
-
 /** Pushes as the service composes them, handed to the worker by the browser's own tools. */
 async function pushesAreShownAndReplaced(browser) {
   const page = await openPage(browser, { permissions: ["notifications"] });
@@ -268,7 +192,9 @@ const SCENES = {
   pushesAreShownAndReplaced,
   everyPageIsAccessible,
   questionIsAnsweredByKeyboard,
-  streamSurvivesAnOutage,
+  ...sessions,
+  ...questions,
+  ...streams,
 };
 const browser = await launch();
 try {
@@ -276,7 +202,10 @@ try {
   for (const [name, scene] of Object.entries(SCENES)) {
     if (chosen.length && !chosen.includes(name)) continue;
     console.log(name);
-    await scene(browser).catch((error) => expect(false, `${name}: ${error}`));
+    await scene(browser, { expect, watched, checkAccess }).catch((error) =>
+      expect(false, `${name}: ${error}`),
+    );
+    await endRuns();
   }
 } finally {
   await browser.close();

@@ -1,4 +1,6 @@
 // Chromium as Debian has it; no browser is downloaded.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { chromium } from "playwright-core";
 
 const FLAGS = [
@@ -10,13 +12,33 @@ const FLAGS = [
   "--disable-sync",
 ];
 
+export const base = process.env.CONSOLE_URL ?? "http://127.0.0.1:4173/console";
+const home = process.env.TASKBEACON_HOME ?? join(import.meta.dirname, "../../.taskbeacon");
+export const stack = JSON.parse(readFileSync(join(home, "dev.json"), "utf8"));
+
 export const SIZES = { desk: { width: 1440, height: 900 }, phone: { width: 390, height: 844 } };
 
 export async function launch() {
   return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS });
 }
 
-export async function openPage(browser, { size = "desk", theme = "light", ...options } = {}) {
+let signedIn;
+
+/** Return the cookie of one session, by the key of the stack. */
+async function cookies(context) {
+  if (signedIn) return signedIn;
+  const session = new URL("/api/console/session/", base).href;
+  const answer = await context.request.post(session, { data: { api_key: stack.api_key } });
+  if (!answer.ok()) throw new Error(`signing in: ${answer.status()} ${await answer.text()}`);
+  signedIn = await context.cookies();
+  return signedIn;
+}
+
+/** Open a page of a browser of its own, signed in unless `isSignedOut`. */
+export async function openPage(
+  browser,
+  { size = "desk", theme = "light", isSignedOut = false, ...options } = {},
+) {
   const isPhone = size === "phone";
   const context = await browser.newContext({
     viewport: SIZES[size],
@@ -25,5 +47,6 @@ export async function openPage(browser, { size = "desk", theme = "light", ...opt
     isMobile: isPhone,
     ...options,
   });
+  if (!isSignedOut) await context.addCookies(await cookies(context));
   return context.newPage();
 }

@@ -1,9 +1,8 @@
 // Measures a long run beside an empty page, in one browser: first paint of its transcript, and tasks while scrolling.
 //
 // usage: node e2e/load.mjs <path of the run below the console> ; needs `npm run preview` or CONSOLE_URL.
-import { launch, openPage } from "./browser.mjs";
+import { base, launch, openPage } from "./browser.mjs";
 
-const base = process.env.CONSOLE_URL ?? "http://127.0.0.1:4173/console";
 const path = process.argv[2];
 const ROUNDS = 5;
 

@@ -1,14 +1,10 @@
 // Draws the console for the README: a run at the desk, and the tasks on a phone.
 //
 // usage: node e2e/screenshots.mjs <folder>; needs a running stack in which `make demo` has run, and `npm run preview`.
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { launch, openPage } from "./browser.mjs";
+import { base, launch, openPage, stack } from "./browser.mjs";
 
-const base = process.env.CONSOLE_URL ?? "http://127.0.0.1:4173/console";
 const folder = process.argv[2] ?? "shots";
-const home = process.env.TASKBEACON_HOME ?? join(import.meta.dirname, "../../.taskbeacon");
-const stack = JSON.parse(readFileSync(join(home, "dev.json"), "utf8"));
 const answer = await fetch(`${stack.base_url}/api/projects/@current/tasks/?status=completed&limit=100`, {
   headers: { Authorization: `Bearer ${stack.api_key}` },
 });

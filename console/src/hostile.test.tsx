@@ -12,7 +12,6 @@ import { fromRow } from "./features/questions/question";
 import { fieldsOf } from "./features/questions/schema";
 import { TranscriptRow } from "./features/run/TranscriptRow";
 import { CORPUS } from "./hostile.corpus";
-import { splitPatch } from "./text/patch";
 import { append, EMPTY } from "./transcript/append";
 import { Rows } from "./transcript/rows";
 import { Markdown } from "./ui/markdown";
@@ -131,7 +130,8 @@ it("has at least 200 strings", () => {
 describe.each(CORPUS.map((evil, index) => [index, evil] as const))("string %i", (_index, evil) => {
   it("runs nothing and loads nothing, wherever it stands", async () => {
     const rows = new Rows().of(transcriptOf(evil).items, false);
-    const files = splitPatch(patchOf(evil));
+    const counts = { additions: 1, deletions: 1, binary: false, truncated: true };
+    const file = { path: evil, old_path: evil, status: "R" as const, ...counts, patch: patchOf(evil) };
     const comment = { id: "c", path: evil, number: 1, side: "new" as const, code: evil, text: evil };
     const nothing = () => {};
     await show(
@@ -145,19 +145,16 @@ describe.each(CORPUS.map((evil, index) => [index, evil] as const))("string %i", 
         {rows.map((row) => (
           <TranscriptRow key={row.id} row={row} />
         ))}
-        {files.map((file) => (
-          <ChangedFile
-            key={file.path}
-            index={0}
-            file={file}
-            mode="split"
-            isViewed={false}
-            onViewed={nothing}
-            comments={[{ ...comment, path: file.path }]}
-            onComment={nothing}
-            onRemove={nothing}
-          />
-        ))}
+        <ChangedFile
+          index={0}
+          file={file}
+          mode="split"
+          isViewed={false}
+          onViewed={nothing}
+          comments={[comment]}
+          onComment={nothing}
+          onRemove={nothing}
+        />
       </>,
     );
     expect(() =>

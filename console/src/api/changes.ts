@@ -1,6 +1,6 @@
-import type { FileChange } from "../text/patch";
-import { request } from "./client";
-import { type RunRef, runPath } from "./commands";
+import { api, data } from "./client";
+import type { RunRef } from "./commands";
+import type { FileChange } from "./types";
 
 export interface Changes {
   base: string | null;
@@ -8,18 +8,18 @@ export interface Changes {
   files: FileChange[];
 }
 
-interface Page extends Changes {
-  next: string | null;
-}
-
 /** Return all changed files of a run: the service sends them in pages. */
-export async function fetchChanges(ref: RunRef): Promise<Changes> {
+export async function fetchChanges({ project, task, run }: RunRef): Promise<Changes> {
+  const path = { project_id: String(project), task_id: task, run_id: run };
   const files: FileChange[] = [];
-  for (let cursor = ""; ; ) {
-    const query = cursor ? `?${new URLSearchParams({ cursor })}` : "";
-    const page = await request<Page>(`${runPath(ref)}/diff/${query}`);
+  for (let query = {}; ; ) {
+    const page = data(
+      await api.GET("/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/diff", {
+        params: { path, query },
+      }),
+    );
     files.push(...page.files);
-    if (!page.next) return { base: page.base, head: page.head, files };
-    cursor = page.next;
+    if (page.next === null) return { base: page.base, head: page.head, files };
+    query = { cursor: Number(page.next) };
   }
 }

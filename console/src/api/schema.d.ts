@@ -671,6 +671,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Retrieve the changes of a run
+         * @description Return the files that the run changed, from its patch (`changes.patch`): at most 2 MB, then `next`.
+         *
+         *     A run that has changed nothing, or is not over, has no files.
+         *
+         *     **Scope:** `task:read`
+         */
+        get: operations["tasks_runs_diff_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/projects/{project_id}/sandbox_environments": {
         parameters: {
             query?: never;
@@ -1379,6 +1403,81 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/console/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Retrieve the session
+         * @description Return the session of the cookie, with its user, and what it may do.
+         */
+        get: operations["console_session_retrieve"];
+        put?: never;
+        /**
+         * Sign in
+         * @description Open a session by an API key, or by the code of a login link (`taskbeacon console`); no other key is needed.
+         *
+         *     The cookie is `__Host-taskbeacon`; on localhost, over http, `taskbeacon`. With it the browser may call every
+         *     operation that takes a key, as that key. Pages of other sites are refused (403), and so is http elsewhere.
+         */
+        post: operations["console_session_create"];
+        /**
+         * Sign out
+         * @description End the session of the cookie, and have the browser forget it.
+         */
+        delete: operations["console_session_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/console/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List sessions
+         * @description Return the caller's sessions, of all their keys, the last used first.
+         *
+         *     **Scope:** `user:read`
+         */
+        get: operations["console_sessions_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/console/sessions/{session_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End a session
+         * @description End one of the caller's sessions; it is refused within a second.
+         *
+         *     **Scope:** `user:write`
+         */
+        delete: operations["console_sessions_destroy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/projects": {
         parameters: {
             query?: never;
@@ -1878,12 +1977,12 @@ export interface components {
         AnswerVia: "api" | "console" | "cli" | "action_token" | "mcp" | "a2a" | "rule";
         /**
          * AnsweredOut
-         * @description The answer that a question has.
+         * @description The answer of a question, and its delivery to the agent.
          */
         AnsweredOut: {
             /**
              * Answer
-             * @description What was answered: `option_id`, `action`, or `text`.
+             * @description The answer: `option_id`, `action`, or `text`.
              * @example {
              *       "option_id": "allow"
              *     }
@@ -1892,7 +1991,7 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             answered_by: components["schemas"]["UserBasic"] | null;
-            /** @description By which way the answer came. */
+            /** @description The way by which the answer came. */
             answered_via: components["schemas"]["AnswerVia"] | null;
             /** Answered At */
             answered_at: string | null;
@@ -1901,7 +2000,7 @@ export interface components {
              * @constant
              */
             status: "answered";
-            /** @description How far the answer is on its way to the agent; `dropped`: the agent ended first. */
+            /** @description The progress of the answer to the agent; `dropped`: the agent ended first. */
             delivery: components["schemas"]["CommandStatus"];
             /**
              * Repeated
@@ -1929,13 +2028,13 @@ export interface components {
             name: string;
             /**
              * Type
-             * @description What it is to the run.
+             * @description Its role in the run.
              * @example output
              */
             type: string;
             /**
              * Source
-             * @description Where it comes from; may be empty.
+             * @description Its origin; may be empty.
              * @example agent
              */
             source: string;
@@ -1975,14 +2074,14 @@ export interface components {
         };
         /**
          * AttemptOut
-         * @description One attempt.
+         * @description One attempt of a delivery.
          */
         AttemptOut: {
             /** N */
             n: number;
             /**
              * Manual
-             * @description Whether it was asked for.
+             * @description Whether a request caused it.
              */
             manual: boolean;
             /**
@@ -1999,13 +2098,13 @@ export interface components {
             outcome: "delivered" | "failed";
             /**
              * Status Code
-             * @description What the receiver answered, null if it did not.
+             * @description Status of the response, null for none.
              * @example 200
              */
             status_code: number | null;
             /**
              * Response Excerpt
-             * @description The first KiB of an answer that is text.
+             * @description The first KiB of a text response.
              * @example ok
              */
             response_excerpt: string | null;
@@ -2032,7 +2131,7 @@ export interface components {
             jsonrpc: string;
             /**
              * Result
-             * @description `queued`: the command is kept, and reaches the agent as soon as it can be given to it; `resolved`: the answer was the first one and counts.
+             * @description `queued`: the command is stored, and is delivered as soon as the agent can accept it; `resolved`: the answer was the first one and counts.
              */
             result?: {
                 [key: string]: boolean;
@@ -2040,7 +2139,7 @@ export interface components {
             error?: components["schemas"]["RpcError"];
             /**
              * Id
-             * @description The id of the request, if it had one.
+             * @description The id of the request, if it has one.
              */
             id?: string | number;
         };
@@ -2063,22 +2162,106 @@ export interface components {
             token: string;
         };
         /**
+         * ConsoleSessionList
+         * @description The caller's sessions, the last used first.
+         */
+        ConsoleSessionList: {
+            /** Results */
+            results: components["schemas"]["ConsoleSessionRow"][];
+        };
+        /**
+         * ConsoleSessionOut
+         * @description The session of this browser.
+         */
+        ConsoleSessionOut: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** @description The user of its key. */
+            user: components["schemas"]["UserBasic"];
+            /**
+             * Projects
+             * @description Those that the key may use.
+             */
+            projects: components["schemas"]["SessionProject"][];
+            /**
+             * Scopes
+             * @description Those of the key.
+             * @example [
+             *       "*"
+             *     ]
+             */
+            scopes: string[];
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             * @description When it ends at the latest; two weeks without use end it sooner.
+             */
+            expires_at: string;
+        };
+        /**
+         * ConsoleSessionRow
+         * @description One of the caller's sessions.
+         */
+        ConsoleSessionRow: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Last Used At
+             * Format: date-time
+             * @description Noted at most hourly.
+             */
+            last_used_at: string;
+            /**
+             * User Agent
+             * @description Of the browser that signed in.
+             * @example Mozilla/5.0
+             */
+            user_agent: string;
+            /**
+             * Address
+             * @description Where it signed in from; an IPv6 network.
+             * @example 203.0.113.7
+             */
+            address: string;
+            /**
+             * Current
+             * @description Whether it is the session of this request.
+             */
+            current: boolean;
+        };
+        /**
          * DecisionOut
-         * @description One decision of several about a push.
+         * @description One of the decisions about a push.
          */
         DecisionOut: {
-            /** @description What was decided. */
+            /** @description The decision. */
             decision: components["schemas"]["NotificationDecision"];
             /**
              * Reason
-             * @description Why.
+             * @description Its reason.
              * @example presence
              */
             reason: string | null;
             /**
              * At
              * Format: date-time
-             * @description When.
+             * @description Its time.
              */
             at: string;
         };
@@ -2126,7 +2309,7 @@ export interface components {
         };
         /**
          * DeliveryError
-         * @description Why an attempt to deliver to a webhook endpoint failed.
+         * @description The reason for which an attempt to deliver to a webhook endpoint failed.
          * @enum {string}
          */
         DeliveryError: "dns_failed" | "blocked_address" | "connect_failed" | "tls_failed" | "timeout" | "redirect" | "http_4xx" | "http_5xx";
@@ -2170,7 +2353,7 @@ export interface components {
             delivered_at: string | null;
             /**
              * Attempts
-             * @description How many there were.
+             * @description The number of attempts.
              */
             attempts: number;
         };
@@ -2181,7 +2364,7 @@ export interface components {
         DeliveryPage: {
             /**
              * Count
-             * @description How many the filters leave.
+             * @description The number of deliveries that match the filters.
              */
             count: number;
             /**
@@ -2203,7 +2386,7 @@ export interface components {
         };
         /**
          * DeliveryStatus
-         * @description How far the delivery of an event to a webhook endpoint has come.
+         * @description The status of the delivery of an event to a webhook endpoint.
          * @enum {string}
          */
         DeliveryStatus: "pending" | "delivered" | "failed" | "cancelled";
@@ -2229,7 +2412,7 @@ export interface components {
              * @description The `device_id` of presence.
              */
             id: string;
-            /** @description What kind of device it is. */
+            /** @description The platform of the device. */
             platform: components["schemas"]["Platform"];
             /**
              * Created At
@@ -2245,8 +2428,37 @@ export interface components {
             last_seen_at: string;
         };
         /**
+         * DiffOut
+         * @description A page of the changes of a run.
+         */
+        DiffOut: {
+            /**
+             * Base
+             * @description The branch that the run started from, if it is known.
+             * @example main
+             */
+            base: string | null;
+            /**
+             * Head
+             * @description The commit that the run pushed, if it did.
+             * @example 9fceb02d0ae598e95dc970b74767f19372d61af8
+             */
+            head: string | null;
+            /**
+             * Files
+             * @description In the order of the patch.
+             */
+            files: components["schemas"]["FileDiff"][];
+            /**
+             * Next
+             * @description `cursor` of the next page, null on the last.
+             * @example null
+             */
+            next: string | null;
+        };
+        /**
          * DisabledReason
-         * @description Why a webhook endpoint gets nothing.
+         * @description The reason for which a webhook endpoint is disabled.
          * @enum {string}
          */
         DisabledReason: "gone" | "no_success" | "blocked_address" | "creator_deactivated" | "creator_left" | "user";
@@ -2281,7 +2493,7 @@ export interface components {
             payload: components["schemas"]["PayloadKind"];
             /**
              * Task Filter
-             * @description As it was given; null: all tasks.
+             * @description The given filter; null: all tasks.
              * @example null
              */
             task_filter: {
@@ -2290,7 +2502,7 @@ export interface components {
             /** Enabled */
             enabled: boolean;
             /**
-             * @description Why it gets nothing; null: it does.
+             * @description Reason if it is disabled, else null.
              * @example null
              */
             disabled_reason: components["schemas"]["DisabledReason"] | null;
@@ -2299,7 +2511,7 @@ export interface components {
              * Format: date-time
              */
             created_at: string;
-            /** @description The owner, and the one user who sees it. */
+            /** @description The owner: the only user who can see it. */
             created_by: components["schemas"]["UserBasic"] | null;
             /** Last Success At */
             last_success_at: string | null;
@@ -2325,7 +2537,7 @@ export interface components {
         EndpointPage: {
             /**
              * Count
-             * @description How many the caller has in the project.
+             * @description The number of the caller's endpoints in the project.
              */
             count: number;
             /**
@@ -2347,7 +2559,7 @@ export interface components {
         };
         /**
          * Environment
-         * @description Who performs a run: the caller's machine or our worker.
+         * @description The place where a run is performed: on the caller's machine (`local`) or by our worker (`cloud`).
          * @enum {string}
          */
         Environment: "local" | "cloud";
@@ -2364,7 +2576,7 @@ export interface components {
             id: string;
             /**
              * Seq
-             * @description Its number in the ledger; no order of commits.
+             * @description Its number in the ledger, which is not the order of commits.
              */
             seq: number;
             /**
@@ -2398,13 +2610,13 @@ export interface components {
             results: components["schemas"]["EventOut"][];
             /**
              * Next After
-             * @description Opaque; give it as `after` to go on. Never null.
+             * @description Opaque; send it as `after` to continue. Never null.
              * @example AAAAAAAAA7oAAAAAAAAAKg
              */
             next_after: string;
             /**
              * Truncated
-             * @description Whether events after `after` were already removed: read the tasks themselves.
+             * @description Whether events after `after` were deleted already: then read the tasks themselves.
              */
             truncated: boolean;
         };
@@ -2435,13 +2647,69 @@ export interface components {
             since: string;
         };
         /**
+         * FileDiff
+         * @description One changed file.
+         */
+        FileDiff: {
+            /**
+             * Path
+             * @example src/login.py
+             */
+            path: string;
+            /**
+             * Old Path
+             * @description Its former path, of a renamed file.
+             * @example null
+             */
+            old_path: string | null;
+            /**
+             * Status
+             * @description Added, modified, deleted or renamed.
+             * @example M
+             * @enum {string}
+             */
+            status: "A" | "M" | "D" | "R";
+            /**
+             * Additions
+             * @description Lines, of a text.
+             * @example 1
+             */
+            additions: number;
+            /**
+             * Deletions
+             * @description Lines, of a text.
+             * @example 1
+             */
+            deletions: number;
+            /**
+             * Binary
+             * @example false
+             */
+            binary: boolean;
+            /**
+             * Patch
+             * @description The file's part of the patch, at most 256 KiB of it; absent of a binary file.
+             * @example diff --git a/src/login.py b/src/login.py
+             *     @@ -1 +1 @@
+             *     -old
+             *     +new
+             */
+            patch?: string;
+            /**
+             * Truncated
+             * @description Whether `patch` lacks an end.
+             * @example false
+             */
+            truncated: boolean;
+        };
+        /**
          * InboxPage
          * @description A page of questions, the most urgent first, then the oldest.
          */
         InboxPage: {
             /**
              * Count
-             * @description How many match.
+             * @description The number of matching questions.
              */
             count: number;
             /**
@@ -2462,13 +2730,13 @@ export interface components {
             results: components["schemas"]["QuestionOut"][];
             /**
              * Open Count
-             * @description The caller's open questions over all projects, whatever the filter, without messages.
+             * @description The number of the caller's open questions over all projects, unfiltered, without messages.
              */
             open_count: number;
         };
         /**
          * LatestRunSummary
-         * @description The least one needs to know of a run.
+         * @description The status of the latest run of a task.
          */
         LatestRunSummary: {
             /** @example completed */
@@ -2524,7 +2792,7 @@ export interface components {
             payload: components["schemas"]["PayloadKind"];
             /**
              * Task Filter
-             * @description As it was given; null: all tasks.
+             * @description The given filter; null: all tasks.
              * @example null
              */
             task_filter: {
@@ -2533,7 +2801,7 @@ export interface components {
             /** Enabled */
             enabled: boolean;
             /**
-             * @description Why it gets nothing; null: it does.
+             * @description Reason if it is disabled, else null.
              * @example null
              */
             disabled_reason: components["schemas"]["DisabledReason"] | null;
@@ -2542,7 +2810,7 @@ export interface components {
              * Format: date-time
              */
             created_at: string;
-            /** @description The owner, and the one user who sees it. */
+            /** @description The owner: the only user who can see it. */
             created_by: components["schemas"]["UserBasic"] | null;
             /** Last Success At */
             last_success_at: string | null;
@@ -2581,7 +2849,7 @@ export interface components {
         NotificationKind: "completed" | "failed" | "cancelled" | "awaiting" | "test" | "webhook_disabled" | "digest";
         /**
          * NotificationOut
-         * @description One event and one device: what was decided, why, and what became of it.
+         * @description The decision about one event and one device, with its reason and its result.
          */
         NotificationOut: {
             /**
@@ -2595,7 +2863,7 @@ export interface components {
              * @description The run it is about; null for a test push.
              */
             run: string | null;
-            /** @description What it is about. */
+            /** @description The kind of event that it reports. */
             kind: components["schemas"]["NotificationKind"];
             /**
              * Body
@@ -2608,7 +2876,7 @@ export interface components {
              * @description The device; null where no device was reached.
              */
             device: string | null;
-            /** @description What kind of device it is. */
+            /** @description The platform of the device. */
             platform: components["schemas"]["Platform"] | null;
             /**
              * @description `pending`, `retrying`, `sent` (taken by the push service), `delivered` (taken by the device's own), `rejected`, `given_up` after an hour of failures; `deferred` while a device shows the task or for another reason, `held_quiet_hours`, and decided again at `due_at`; after it was sent `reminder` or `retracted`; or never sent: `not_needed`, `digested` into one message after quiet hours, `muted`, `cooled_down`, `no_token`, `no_access`, and `suppressed`, which older rows have.
@@ -2617,11 +2885,11 @@ export interface components {
             decision: components["schemas"]["NotificationDecision"];
             /**
              * Reason
-             * @description Why: a word such as `presence`, `answer_grace`, `cooldown`, `snoozed`, `seen`, `answered`, `DeviceNotRegistered`, `task_muted` or `kind_off`.
+             * @description The reason, such as `presence`, `answer_grace`, `cooldown`, `snoozed`, `seen`, `answered`, `DeviceNotRegistered`, `task_muted` or `kind_off`.
              * @example presence
              */
             reason: string | null;
-            /** @description The presence for which it waits. */
+            /** @description The presence that defers it. */
             watched_by: components["schemas"]["WatchedBy"] | null;
             /**
              * Attempts
@@ -2637,31 +2905,31 @@ export interface components {
             created_at: string;
             /**
              * Next Attempt At
-             * @description When it is sent (again).
+             * @description When it is sent next.
              * @example null
              */
             next_attempt_at: string | null;
             /**
              * Due At
-             * @description The same: when it is decided again.
+             * @description When it is decided again; the same time.
              * @example null
              */
             due_at: string | null;
             /**
              * Deferred For
-             * @description For how many seconds it waited until it was let go.
+             * @description The seconds that it was deferred before it was sent.
              * @example 65
              */
             deferred_for: number | null;
             /**
              * Sent At
-             * @description When the push service took it.
+             * @description When the push service accepted it.
              * @example null
              */
             sent_at: string | null;
             /**
              * Settled At
-             * @description When its end was known.
+             * @description When its final decision was known.
              */
             settled_at: string | null;
             /**
@@ -2721,19 +2989,19 @@ export interface components {
         OriginProduct: "onboarding" | "error_tracking" | "eval_clusters" | "user_created" | "automation" | "slack" | "support_queue" | "session_summaries" | "posthog_ai" | "experiments" | "signal_report" | "signals_scout" | "support_reply" | "hogdesk" | "image_builder";
         /**
          * PayloadKind
-         * @description How much a webhook says: ids and statuses, or the task and the run as they stood.
+         * @description The detail of a webhook's body: ids and statuses, or also the task and the run at the time of the event.
          * @enum {string}
          */
         PayloadKind: "thin" | "full";
         /**
          * PingedOut
-         * @description A ping that is on its way.
+         * @description A ping that is being sent.
          */
         PingedOut: {
             /**
              * Delivery Id
              * Format: uuid
-             * @description What became of it is in `deliveries`.
+             * @description Its entry in `deliveries`, with the result.
              */
             delivery_id: string;
         };
@@ -2745,18 +3013,18 @@ export interface components {
         Platform: "ios" | "android" | "web";
         /**
          * PositionOut
-         * @description How far the events of a run are taken.
+         * @description The position up to which the events of a run's agent were accepted.
          */
         PositionOut: {
             /**
              * Last Accepted Seq
-             * @description Number of the last event that was taken; 0: none yet.
+             * @description Number of the last accepted event; 0: none yet.
              */
             last_accepted_seq: number;
         };
         /**
          * PreferencesOut
-         * @description Which pushes the caller wants, when, and what they say.
+         * @description The caller's preferences: kinds of pushes, their times and texts.
          */
         PreferencesOut: {
             /**
@@ -2857,7 +3125,7 @@ export interface components {
         PresignedPost: {
             /**
              * Url
-             * @description Where to POST the form, as multipart/form-data.
+             * @description URL to POST the form to, as multipart/form-data.
              * @example https://storage.example.com/taskbeacon
              */
             url: string;
@@ -2880,7 +3148,7 @@ export interface components {
         ProjectOut: {
             /**
              * Id
-             * @description What stands in the paths of its tasks.
+             * @description The project's id in the paths of its tasks.
              */
             id: number;
             /**
@@ -2946,7 +3214,7 @@ export interface components {
         };
         /**
          * PushTestOut
-         * @description What the push service said of the test push.
+         * @description The answer of the push service to the test push.
          */
         PushTestOut: {
             /**
@@ -2961,7 +3229,7 @@ export interface components {
              * @description The device it went to.
              */
             device: string;
-            /** @description What kind of device it is. */
+            /** @description The platform of the device. */
             platform: components["schemas"]["Platform"];
             /**
              * @description `sent`, `rejected` or `retrying`.
@@ -2970,13 +3238,13 @@ export interface components {
             decision: components["schemas"]["NotificationDecision"];
             /**
              * Reason
-             * @description Why it was not sent.
+             * @description The reason if it was not sent.
              * @example null
              */
             reason: string | null;
             /**
              * Ticket
-             * @description The push service's ticket, where it gives one.
+             * @description The push service's ticket, if it returned one.
              * @example 740dd1b2-0b1c-4b0a-8c1d-2f3e4a5b6c7d
              */
             ticket: string | null;
@@ -2989,13 +3257,13 @@ export interface components {
         PushText: "generic" | "title" | "full";
         /**
          * QuestionAction
-         * @description What the caller may do about a question.
+         * @description An action that the caller may take on a question.
          * @enum {string}
          */
         QuestionAction: "answer" | "snooze" | "mute";
         /**
          * QuestionKind
-         * @description What an agent waits for.
+         * @description The kind of a question: a permission, a form, a page to open, or the next message.
          * @enum {string}
          */
         QuestionKind: "permission" | "form" | "url" | "message";
@@ -3006,7 +3274,7 @@ export interface components {
         QuestionOption: {
             /**
              * Id
-             * @description What an answer names.
+             * @description The `option_id` of an answer.
              * @example allow
              */
             id: string;
@@ -3030,7 +3298,7 @@ export interface components {
         QuestionOut: {
             /**
              * Answer
-             * @description What was answered: `option_id`, `action`, or `text`.
+             * @description The answer: `option_id`, `action`, or `text`.
              * @example {
              *       "option_id": "allow"
              *     }
@@ -3039,7 +3307,7 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             answered_by: components["schemas"]["UserBasic"] | null;
-            /** @description By which way the answer came. */
+            /** @description The way by which the answer came. */
             answered_via: components["schemas"]["AnswerVia"] | null;
             /** Answered At */
             answered_at: string | null;
@@ -3048,16 +3316,17 @@ export interface components {
              * Format: uuid
              */
             id: string;
-            /** @description `permission`: may the agent do this; `form`: fields to fill in; `url`: a page to open; `message`: the agent is done, and waits for what you say next. */
+            /** @description `permission`: the agent asks to do this; `form`: fields to fill in; `url`: a page to open; `message`: the agent's turn is over, and it waits for your next message. */
             kind: components["schemas"]["QuestionKind"];
             /** @description `expired`: no answer came in time; `withdrawn`: the agent does not wait any more. */
             status: components["schemas"]["QuestionStatus"];
+            /** @description The loudness of its notifications. */
             urgency: components["schemas"]["Urgency"];
-            /** @description What an answer may cost, by the tool and the rules of the service. */
+            /** @description The risk of an answer, by the tool and the rules of the service. */
             risk: components["schemas"]["QuestionRisk"];
             /**
              * Digest
-             * @description SHA-256 of what is asked, in hexadecimal digits. Give it with the answer.
+             * @description SHA-256 of the question's content, in hexadecimal digits. Send it with the answer.
              * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
              */
             digest: string;
@@ -3068,7 +3337,7 @@ export interface components {
             title: string;
             /**
              * Detail
-             * @description What the agent would do; shortened.
+             * @description The requested action, shortened.
              * @example make deploy
              */
             detail: string;
@@ -3108,30 +3377,30 @@ export interface components {
             opened_at: string;
             /**
              * Expires At
-             * @description When it counts as refused.
+             * @description The time from which it counts as refused.
              */
             expires_at: string | null;
             /**
              * Snoozed Until
-             * @description Until when the caller gets no notices of it.
+             * @description The time until which the caller gets no notices.
              * @example null
              */
             snoozed_until: string | null;
             /**
              * Allowed Actions
-             * @description What the caller may do now.
+             * @description The actions the caller may take now.
              */
             allowed_actions: components["schemas"]["QuestionAction"][];
             /**
              * Url
-             * @description Where people see the task.
+             * @description Address of the task for people.
              * @example /api/projects/1/tasks/019ca8a0/
              */
             url: string;
         };
         /**
          * QuestionRisk
-         * @description What an answer may cost, by the tool and the rules of the service, never by the agent's words.
+         * @description The risk of an answer, by the tool and the rules of the service, never by the agent's words.
          * @enum {string}
          */
         QuestionRisk: "low" | "normal" | "high";
@@ -3181,7 +3450,7 @@ export interface components {
         };
         /**
          * QuietHoursOut
-         * @description When the caller wants no pushes. What they hold back goes out as one message at their end.
+         * @description Quiet hours: the hours without pushes. The held pushes are sent as one message at their end.
          */
         QuietHoursOut: {
             /**
@@ -3192,7 +3461,7 @@ export interface components {
             start: string;
             /**
              * End
-             * @description Time of day; of the next day unless it is later.
+             * @description Time of day; on the next day unless later than `start`.
              * @example 07:00
              */
             end: string;
@@ -3204,13 +3473,13 @@ export interface components {
             timezone: string;
             /**
              * Days
-             * @description Days on which they start: `mon` to `sun`.
+             * @description Days on which the quiet hours start: `mon` to `sun`.
              */
             days: string[];
         };
         /**
          * ReadinessOut
-         * @description Whether each part that the service depends on is ready: "ok", or what is wrong with it.
+         * @description The readiness of each server that the service depends on: "ok", or the problem.
          */
         ReadinessOut: {
             /**
@@ -3220,7 +3489,7 @@ export interface components {
             status: "ok" | "unavailable";
             /**
              * Database
-             * @description PostgreSQL, and whether its schema is that of this release.
+             * @description PostgreSQL, with the schema of this release.
              * @example ok
              */
             database: string;
@@ -3239,23 +3508,23 @@ export interface components {
         };
         /**
          * RecoveredOut
-         * @description What will be sent again.
+         * @description The number of messages that will be sent again.
          */
         RecoveredOut: {
             /**
              * Count
-             * @description How many deliveries.
+             * @description The number of deliveries.
              */
             count: number;
         };
         /**
          * RelayOut
-         * @description What became of a relayed message.
+         * @description The result of a relayed message.
          */
         RelayOut: {
             /**
              * Status
-             * @description `skipped`: no chat to relay to; it is on the run's log.
+             * @description `skipped`: no chat to relay to; the run's log has it.
              * @example skipped
              */
             status: string;
@@ -3276,7 +3545,7 @@ export interface components {
         };
         /**
          * RequestOut
-         * @description What is sent; the signature is masked.
+         * @description The request that is sent; the signature is masked.
          */
         RequestOut: {
             /**
@@ -3293,7 +3562,7 @@ export interface components {
             };
             /**
              * Body
-             * @description Byte for byte what is signed and sent.
+             * @description The exact bytes that are signed and sent.
              * @example {"type":"ping",…}
              */
             body: string;
@@ -3312,18 +3581,18 @@ export interface components {
             /**
              * Old Secret Valid Until
              * Format: date-time
-             * @description Until then both sign.
+             * @description Until then both secrets sign.
              */
             old_secret_valid_until: string;
         };
         /**
          * RpcError
-         * @description Why a command was not taken.
+         * @description The reason for which a command was refused.
          */
         RpcError: {
             /**
              * Code
-             * @description `-32602`: the params name something that is not there (any more); `-32000`: not now.
+             * @description `-32602`: the params name something that does not exist (any more); `-32000`: not now.
              * @example -32602
              */
             code: number;
@@ -3351,7 +3620,7 @@ export interface components {
             task: string;
             /**
              * Stage
-             * @description Where a client that drives the run says it stands.
+             * @description Progress that the run's own client reported.
              * @example null
              */
             stage: string | null;
@@ -3373,13 +3642,13 @@ export interface components {
             environment: components["schemas"]["Environment"];
             /**
              * Runtime Adapter
-             * @description The agent that was asked for; null: the built-in `runbook`.
+             * @description The requested agent; null: the built-in `runbook`.
              * @example claude
              */
             runtime_adapter: string | null;
             /**
              * Provider
-             * @description Who serves the model.
+             * @description The model's provider.
              * @example anthropic
              */
             provider: string | null;
@@ -3391,25 +3660,25 @@ export interface components {
             model: string | null;
             /**
              * Reasoning Effort
-             * @description How hard the model was asked to think.
+             * @description The requested reasoning effort.
              * @example high
              */
             reasoning_effort: string | null;
             /**
              * Log Url
              * Format: uri
-             * @description Where the log can be read (JSON lines), for one hour.
+             * @description URL of the log (JSON lines), valid for one hour.
              */
             log_url: string | null;
             /**
              * Error Message
-             * @description Why it failed, in words to act on.
+             * @description The reason of a failure, for people to act on.
              * @example null
              */
             error_message: string | null;
             /**
              * Output
-             * @description What came out: the structured output if the task has a `json_schema`, else `head_branch`, `head_sha`, `summary` and `files_changed`. An object or null, unless the schema or a client that sets the output has it otherwise.
+             * @description The result: the structured output if the task has a `json_schema`, else `head_branch`, `head_sha`, `summary` and `files_changed`. An object or null, unless the schema or a client that sets the output has it otherwise.
              * @example {
              *       "head_branch": "taskbeacon/tes-12-8e9f0a1b",
              *       "summary": "Done: 2 steps."
@@ -3418,7 +3687,7 @@ export interface components {
             output: unknown;
             /**
              * State
-             * @description How it was asked for and where it stands; keys without a value are absent. `waiting_for` says what its agent needs from a person: a `message`, or a `permission` (`request_id`, `tool_call`, `options`).
+             * @description The run's options and its progress; keys without a value are absent. `waiting_for` is the agent's question to people: a `message`, or a `permission` (`request_id`, `tool_call`, `options`).
              * @example {
              *       "mode": "background"
              *     }
@@ -3428,7 +3697,7 @@ export interface components {
             };
             /**
              * Artifacts
-             * @description Files that came out, the patch among them.
+             * @description The run's files, including the patch.
              */
             artifacts: components["schemas"]["ArtifactOut"][];
             /**
@@ -3443,7 +3712,7 @@ export interface components {
             updated_at: string;
             /**
              * Completed At
-             * @description When it came to a final status.
+             * @description When it reached a final status.
              */
             completed_at: string | null;
         };
@@ -3492,12 +3761,12 @@ export interface components {
             id: string;
             /**
              * Name
-             * @description What people know it by.
+             * @description Name for people.
              * @example Web app
              */
             name: string;
             /**
-             * @description What agents reach.
+             * @description The hosts that agents can reach.
              * @example custom
              */
             network_access_level: components["schemas"]["NetworkAccessLevel"];
@@ -3538,19 +3807,19 @@ export interface components {
             environment_variable_keys: string[];
             /**
              * Private
-             * @description Whether it is the creator's alone.
+             * @description Whether only its creator can use it.
              * @example false
              */
             private: boolean;
             /**
              * Internal
-             * @description Always false: the service makes none for itself.
+             * @description Always false: the service creates no environments itself.
              * @example false
              */
             internal: boolean;
             /**
              * Effective Domains
-             * @description Host names that agents reach beside their model; empty for `full`, which reaches all.
+             * @description Host names that agents can reach beside their model; empty for `full`: all hosts.
              * @example [
              *       "registry.npmjs.org"
              *     ]
@@ -3576,7 +3845,7 @@ export interface components {
         SandboxEnvironmentPage: {
             /**
              * Count
-             * @description How many the caller sees.
+             * @description The number of environments that the caller can see.
              */
             count: number;
             /**
@@ -3597,8 +3866,30 @@ export interface components {
             results: components["schemas"]["SandboxEnvironmentOut"][];
         };
         /**
+         * SessionProject
+         * @description A project that the session may use.
+         */
+        SessionProject: {
+            /**
+             * Id
+             * @description What stands in the paths of its tasks.
+             */
+            id: number;
+            /**
+             * Name
+             * @example Test Team
+             */
+            name: string;
+            /**
+             * Organization
+             * Format: uuid
+             * @description The organization that owns it.
+             */
+            organization: string;
+        };
+        /**
          * SignedUrlOut
-         * @description A URL that needs no key.
+         * @description A URL that needs no API key.
          */
         SignedUrlOut: {
             /**
@@ -3655,7 +3946,7 @@ export interface components {
         SummaryPage: {
             /**
              * Count
-             * @description How many of these tasks the caller sees.
+             * @description The number of these tasks that the caller can see.
              */
             count: number;
             /**
@@ -3677,7 +3968,7 @@ export interface components {
         };
         /**
          * TaskOut
-         * @description A task: exactly these keys, all always there.
+         * @description A task: always exactly these keys.
          */
         TaskOut: {
             /**
@@ -3710,12 +4001,12 @@ export interface components {
             title_manually_set: boolean;
             /**
              * Description
-             * @description What the agent is asked to do; may be empty.
+             * @description The instructions for the agent; may be empty.
              * @example Give the repository a page that says hello.
              */
             description: string;
             /**
-             * @description What it came from; decides who sees it.
+             * @description Its origin; decides who can see it.
              * @example user_created
              */
             origin_product: components["schemas"]["OriginProduct"];
@@ -3756,17 +4047,17 @@ export interface components {
             internal: boolean;
             /**
              * Archived
-             * @description Put away.
+             * @description Whether it is archived.
              * @example false
              */
             archived: boolean;
             /**
              * Archived At
-             * @description When it was put away.
+             * @description When it was archived.
              * @example null
              */
             archived_at: string | null;
-            /** @description The newest run, whole; null before the first. */
+            /** @description The complete newest run; null before the first. */
             latest_run: components["schemas"]["RunOut"] | null;
             /**
              * Created At
@@ -3782,7 +4073,7 @@ export interface components {
             created_by: components["schemas"]["UserBasic"] | null;
             /**
              * Ci Prompt
-             * @description What the agent is asked to do when the checks of its branch fail.
+             * @description The instructions for the agent when the checks of its branch fail.
              * @example null
              */
             ci_prompt: string | null;
@@ -3794,7 +4085,7 @@ export interface components {
         TaskPage: {
             /**
              * Count
-             * @description How many tasks the filters leave.
+             * @description The number of tasks that match the filters.
              */
             count: number;
             /**
@@ -3816,13 +4107,13 @@ export interface components {
         };
         /**
          * Urgency
-         * @description How loudly people are notified.
+         * @description The loudness of a notification, the lowest first.
          * @enum {string}
          */
         Urgency: "low" | "normal" | "high";
         /**
          * UserBasic
-         * @description A user as part of something else.
+         * @description A user as a part of another object.
          */
         UserBasic: {
             /** Id */
@@ -3930,19 +4221,19 @@ export interface components {
              * @example null
              */
             role_at_organization: string | null;
-            /** @description The current project, what `@current` stands for. */
+            /** @description The current project (`@current`). */
             team: components["schemas"]["ProjectOut"] | null;
             /** @description The organization of that project. */
             organization: components["schemas"]["OrganizationOut"] | null;
             /**
              * Organizations
-             * @description All that the caller belongs to through a project.
+             * @description All organizations of the caller's projects.
              */
             organizations: components["schemas"]["OrganizationOut"][];
         };
         /**
          * VapidPublicKeyOut
-         * @description What a browser needs to subscribe to web push.
+         * @description The key by which a browser subscribes to web push.
          */
         VapidPublicKeyOut: {
             /**
@@ -3954,7 +4245,7 @@ export interface components {
         };
         /**
          * WatchedBy
-         * @description The presence for which a push waits.
+         * @description The presence that defers a push.
          */
         WatchedBy: {
             /**
@@ -3971,18 +4262,18 @@ export interface components {
         };
         /**
          * WebhookOut
-         * @description What came of an event.
+         * @description The result of an event.
          */
         WebhookOut: {
             /**
              * Status
-             * @description `started`: a run was, to correct a failed check.
+             * @description `started`: a run to correct a failed check.
              * @enum {string}
              */
             status: "started" | "ignored";
             /**
              * Reason
-             * @description Why, in words.
+             * @description The reason.
              * @example No run pushed this commit.
              */
             reason: string;
@@ -3994,7 +4285,7 @@ export interface components {
         };
         /**
          * ErrorOut
-         * @description Every failure: exactly these four keys.
+         * @description The body of every failure: exactly these four keys.
          */
         ErrorOut: {
             /**
@@ -4023,7 +4314,7 @@ export interface components {
         };
         /**
          * QuestionSettledOut
-         * @description A question that takes no answer any more.
+         * @description A question that does not accept an answer any more.
          */
         QuestionSettledOut: {
             /**
@@ -4054,12 +4345,12 @@ export interface components {
         };
         /**
          * Winner
-         * @description The answer that a question has; null where it has none.
+         * @description The answer of a question; null if it has no answer.
          */
         Winner: {
             /**
              * Answer
-             * @description What was answered: `option_id`, `action`, or `text`.
+             * @description The answer: `option_id`, `action`, or `text`.
              * @example {
              *       "option_id": "allow"
              *     }
@@ -4068,14 +4359,14 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             answered_by: components["schemas"]["UserBasic"] | null;
-            /** @description By which way the answer came. */
+            /** @description The way by which the answer came. */
             answered_via: components["schemas"]["AnswerVia"] | null;
             /** Answered At */
             answered_at: string | null;
         };
         /**
          * RunRefusedOut
-         * @description A run that cannot be created as asked.
+         * @description A run that cannot be created as requested.
          */
         RunRefusedOut: {
             /**
@@ -4086,13 +4377,13 @@ export interface components {
             detail: string;
             /**
              * Missing Artifact Ids
-             * @description The artifacts that are not there, as they were asked for.
+             * @description The missing artifacts, as the request named them.
              */
             missing_artifact_ids?: string[];
         };
         /**
          * StateRefusedOut
-         * @description An artifact or a run that is not in a state which allows this.
+         * @description An artifact or a run in a state that does not allow the request.
          */
         StateRefusedOut: {
             /**
@@ -4102,7 +4393,7 @@ export interface components {
             error: string;
             /**
              * Missing Artifact Ids
-             * @description The files that the run does not have, as they were asked for.
+             * @description The files that the run does not have, as the request named them.
              */
             missing_artifact_ids?: string[];
         };
@@ -4132,12 +4423,12 @@ export interface components {
              * @description Whether the project has a paid plan already.
              */
             is_pro: boolean;
-            /** @description Which limit it is, if that is known. */
+            /** @description The exceeded limit, if it is known. */
             limit_type?: components["schemas"]["LimitType"];
             /**
              * Reset At
              * Format: date-time
-             * @description When there may be another run, if that is known.
+             * @description The time from which another run is allowed, if it is known.
              */
             reset_at?: string;
         };
@@ -4171,7 +4462,7 @@ export interface components {
         };
         /**
          * PresenceLeaveIn
-         * @description A device that shows the task no longer.
+         * @description A device that does not show the task any more.
          */
         PresenceLeaveIn: {
             /**
@@ -4183,12 +4474,12 @@ export interface components {
         };
         /**
          * TaskIn
-         * @description A task as it is written. Every field is optional; an update changes only the fields that are given.
+         * @description The writable fields of a task. Every field is optional; an update changes only the given fields.
          */
         TaskIn: {
             /**
              * Title
-             * @description Made from the description when absent or empty.
+             * @description Derived from the description when absent or empty.
              * @example Fix the login page
              */
             title?: string;
@@ -4199,7 +4490,7 @@ export interface components {
             title_manually_set?: boolean;
             /**
              * Description
-             * @description What the agent is asked to do.
+             * @description The instructions for the agent.
              * @example Say hello:
              *
              *     ```file path=hello.txt
@@ -4209,7 +4500,7 @@ export interface components {
             description?: string;
             /**
              * Origin Product
-             * @description What the task came from; decides who sees it. Fixed at creation. Default: `user_created`.
+             * @description The product that the task came from; it decides who can see the task. Fixed at creation. Default: `user_created`.
              * @enum {string}
              */
             origin_product?: "onboarding" | "error_tracking" | "eval_clusters" | "user_created" | "automation" | "slack" | "support_queue" | "session_summaries" | "posthog_ai" | "experiments" | "signal_report" | "signals_scout" | "support_reply" | "hogdesk" | "image_builder";
@@ -4254,12 +4545,12 @@ export interface components {
             internal?: boolean;
             /**
              * Archived
-             * @description Put away; lists leave it out by default.
+             * @description Archived; lists omit it by default.
              */
             archived?: boolean;
             /**
              * Ci Prompt
-             * @description What the agent is asked to do when the checks of its branch fail.
+             * @description The instructions for the agent when the checks of its branch fail.
              */
             ci_prompt?: string | null;
         };
@@ -4270,13 +4561,13 @@ export interface components {
         SummariesIn: {
             /**
              * Ids
-             * @description Ids of tasks; what the caller does not see is left out of the answer.
+             * @description Ids of tasks; the answer omits tasks that the caller cannot see.
              */
             ids: string[];
         };
         /**
          * RunIn
-         * @description How a run is to be performed; an empty body takes every default. Null is refused except for `branch`.
+         * @description The options of a run; an empty body takes every default. Null is refused except for `branch`.
          */
         RunIn: {
             /**
@@ -4293,7 +4584,7 @@ export interface components {
             /**
              * Resume From Run Id
              * Format: uuid
-             * @description Earlier run of the same task to go on from.
+             * @description Earlier run of the same task to resume.
              */
             resume_from_run_id?: string;
             /**
@@ -4320,7 +4611,7 @@ export interface components {
             pr_authorship_mode?: "user" | "bot";
             /**
              * Run Source
-             * @description What asked for the run; `signal_report` forces authorship `bot`.
+             * @description The trigger of the run; `signal_report` forces authorship `bot`.
              * @enum {string}
              */
             run_source?: "manual" | "signal_report";
@@ -4343,30 +4634,30 @@ export interface components {
             model?: string;
             /**
              * Reasoning Effort
-             * @description As far as the model knows it.
+             * @description An effort that the model supports.
              * @enum {string}
              */
             reasoning_effort?: "low" | "medium" | "high" | "xhigh" | "max";
             /**
              * Github User Token
-             * @description Token to act with in the caller's name; never stored in the run, never shown.
+             * @description Token to act in the caller's name; never stored in the run, never shown.
              */
             github_user_token?: string;
             /**
              * Initial Permission Mode
-             * @description What the agent may do without asking; needs `runtime_adapter`.
+             * @description The actions the agent may take without asking; needs `runtime_adapter`.
              * @enum {string}
              */
             initial_permission_mode?: "default" | "acceptEdits" | "plan" | "bypassPermissions" | "auto" | "read-only" | "full-access";
             /**
              * Token Budget
-             * @description Tokens that all runs of the task together may use by the end of this one; the operator's own limit holds too. Ours: the reference API does not have it.
+             * @description Tokens that all runs of the task together may use by the end of this run; the operator's own limit applies too. An extension of the reference API.
              */
             token_budget?: number;
         };
         /**
          * RunCreateIn
-         * @description A run that is made and not begun; its options are those of `run`.
+         * @description A run to create without starting it; it has the same options as `run`.
          */
         RunCreateIn: {
             /**
@@ -4409,7 +4700,7 @@ export interface components {
             pr_authorship_mode?: "user" | "bot";
             /**
              * Run Source
-             * @description What asked for the run; `signal_report` forces authorship `bot`.
+             * @description The trigger of the run; `signal_report` forces authorship `bot`.
              * @enum {string}
              */
             run_source?: "manual" | "signal_report";
@@ -4432,36 +4723,36 @@ export interface components {
             model?: string;
             /**
              * Reasoning Effort
-             * @description As far as the model knows it.
+             * @description An effort that the model supports.
              * @enum {string}
              */
             reasoning_effort?: "low" | "medium" | "high" | "xhigh" | "max";
             /**
              * Github User Token
-             * @description Token to act with in the caller's name; never stored in the run, never shown.
+             * @description Token to act in the caller's name; never stored in the run, never shown.
              */
             github_user_token?: string;
             /**
              * Initial Permission Mode
-             * @description What the agent may do without asking; needs `runtime_adapter`.
+             * @description The actions the agent may take without asking; needs `runtime_adapter`.
              * @enum {string}
              */
             initial_permission_mode?: "default" | "acceptEdits" | "plan" | "bypassPermissions" | "auto" | "read-only" | "full-access";
             /**
              * Token Budget
-             * @description Tokens that all runs of the task together may use by the end of this one; the operator's own limit holds too. Ours: the reference API does not have it.
+             * @description Tokens that all runs of the task together may use by the end of this run; the operator's own limit applies too. An extension of the reference API.
              */
             token_budget?: number;
             /**
              * Environment
-             * @description `local` (the default): the client performs it; `cloud`: a worker does, once it is started.
+             * @description `local` (the default): the client performs it; `cloud`: a worker performs it after `start`.
              * @enum {string}
              */
             environment?: "local" | "cloud";
         };
         /**
          * RunUpdateIn
-         * @description Changes to a run; only what is given changes.
+         * @description Changes to a run; absent fields keep their values.
          */
         RunUpdateIn: {
             /**
@@ -4477,7 +4768,7 @@ export interface components {
             branch?: string | null;
             /**
              * Stage
-             * @description Where the run stands, in your words.
+             * @description The progress of the run, in your words.
              */
             stage?: string | null;
             /**
@@ -4487,17 +4778,17 @@ export interface components {
             output?: Record<string, never> | null;
             /**
              * State
-             * @description Keys to set in the state; protected ones stay.
+             * @description Keys to set in the state; protected keys are not changed.
              */
             state?: Record<string, never>;
             /**
              * State Remove Keys
-             * @description Keys to take out of the state; protected ones stay.
+             * @description Keys to remove from the state; protected keys are not removed.
              */
             state_remove_keys?: string[] | null;
             /**
              * Error Message
-             * @description Why the run failed, in words to act on.
+             * @description The reason of the failure, as a text that people can act on.
              */
             error_message?: string | null;
         };
@@ -4514,7 +4805,7 @@ export interface components {
         };
         /**
          * StartIn
-         * @description The message for the agent of a run that is started now.
+         * @description The message and files for the agent of a run that is started now.
          */
         StartIn: {
             /**
@@ -4535,7 +4826,7 @@ export interface components {
         AppendIn: {
             /**
              * Entries
-             * @description Usually `{type, timestamp, notification}`. Chunks of agent messages are left out: the whole message follows them.
+             * @description Usually `{type, timestamp, notification}`. Chunks of agent messages are not stored: the whole message follows them.
              */
             entries: Record<string, never>[];
         };
@@ -4556,18 +4847,18 @@ export interface components {
             text_parts?: string[];
             /**
              * Message Id
-             * @description Your id of it.
+             * @description Your message id.
              */
             message_id?: string | null;
             /**
              * Trace Id
-             * @description Your trace of it.
+             * @description Your trace id of the message.
              */
             trace_id?: string | null;
         };
         /**
          * CommandIn
-         * @description A JSON-RPC 2.0 request; `params` are checked as its method wants them, and hold nothing else afterwards.
+         * @description A JSON-RPC 2.0 request; `params` are validated by the method, and contain only its keys afterwards.
          */
         CommandIn: {
             /**
@@ -4589,7 +4880,7 @@ export interface components {
             params?: Record<string, never>;
             /**
              * Id
-             * @description Yours; the answer and the command's receipts repeat it.
+             * @description Your id; the response and the command's receipts repeat it.
              */
             id?: string | number | null;
         };
@@ -4600,7 +4891,7 @@ export interface components {
         PrepareIn: {
             /**
              * Artifacts
-             * @description What to upload, in the order of the answer.
+             * @description Files to upload, in the order of the answer.
              */
             artifacts: components["schemas"]["PrepareItem"][];
         };
@@ -4611,24 +4902,24 @@ export interface components {
         PrepareItem: {
             /**
              * Name
-             * @description File name; what stands before its last `/` is dropped.
+             * @description File name; everything up to its last `/` is dropped.
              * @example screenshot.png
              */
             name: string;
             /**
              * Type
-             * @description What the file is to the run.
+             * @description The role of the file in the run.
              * @enum {string}
              */
             type: "plan" | "context" | "reference" | "output" | "artifact" | "tree_snapshot" | "user_attachment";
             /**
              * Source
-             * @description Where it comes from, for people.
+             * @description The origin of the file, for people.
              */
             source?: string;
             /**
              * Size
-             * @description Bytes; the form takes no more.
+             * @description Bytes; the form accepts no more.
              */
             size: number;
             /**
@@ -4640,45 +4931,45 @@ export interface components {
         };
         /**
          * FinalizeIn
-         * @description Files that were uploaded; all of them are taken, or none.
+         * @description Files that were uploaded; all of them are accepted, or none.
          */
         FinalizeIn: {
             /**
              * Artifacts
-             * @description What was uploaded; all of it or nothing.
+             * @description The uploaded files; all are accepted, or none.
              */
             artifacts: components["schemas"]["FinalizeItem"][];
         };
         /**
          * FinalizeItem
-         * @description A file that was uploaded by its form.
+         * @description A file that was uploaded with its form.
          */
         FinalizeItem: {
             /**
              * Id
-             * @description As the prepared artifact named it.
+             * @description The id of the prepared artifact.
              */
             id: string;
             /**
              * Name
-             * @description File name; what stands before its last `/` is dropped.
+             * @description File name; everything up to its last `/` is dropped.
              * @example screenshot.png
              */
             name: string;
             /**
              * Type
-             * @description What the file is to the run.
+             * @description The role of the file in the run.
              * @enum {string}
              */
             type: "plan" | "context" | "reference" | "output" | "artifact" | "tree_snapshot" | "user_attachment";
             /**
              * Source
-             * @description Where it comes from, for people.
+             * @description The origin of the file, for people.
              */
             source?: string;
             /**
              * Storage Path
-             * @description As the prepared artifact named it.
+             * @description The path of the prepared artifact.
              */
             storage_path: string;
             /**
@@ -4690,7 +4981,7 @@ export interface components {
         };
         /**
          * InlineIn
-         * @description Files to store on a run; all of them, or none. For larger ones prepare an upload.
+         * @description Files to store on a run; all of them, or none. For larger files prepare an upload.
          */
         InlineIn: {
             /**
@@ -4706,24 +4997,24 @@ export interface components {
         InlineItem: {
             /**
              * Name
-             * @description File name; what stands before its last `/` is dropped.
+             * @description File name; everything up to its last `/` is dropped.
              * @example screenshot.png
              */
             name: string;
             /**
              * Type
-             * @description What the file is to the run.
+             * @description The role of the file in the run.
              * @enum {string}
              */
             type: "plan" | "context" | "reference" | "output" | "artifact" | "tree_snapshot" | "user_attachment";
             /**
              * Source
-             * @description Where it comes from, for people.
+             * @description The origin of the file, for people.
              */
             source?: string;
             /**
              * Content
-             * @description The file, written as `content_encoding` says.
+             * @description The file, encoded by `content_encoding`.
              */
             content: string;
             /**
@@ -4746,7 +5037,7 @@ export interface components {
         PathIn: {
             /**
              * Storage Path
-             * @description As the prepared artifact named it.
+             * @description The path of the prepared artifact.
              */
             storage_path: string;
         };
@@ -4757,13 +5048,13 @@ export interface components {
         SandboxEnvironmentIn: {
             /**
              * Network Access Level
-             * @description What agents reach: `none`; `model-only`, the host of their model; `trusted`, package registries, code hosts and `allowed_domains`; `custom`, `allowed_domains`; `full`. The operator may allow less. A new environment has `trusted`.
+             * @description The hosts that agents can reach. `none`: no host; `model-only`: the host of their model; `trusted`: package registries, code hosts and `allowed_domains`; `custom`: `allowed_domains`; `full`: all hosts. The operator may allow less. A new environment has `trusted`.
              * @enum {string}
              */
             network_access_level?: "none" | "model-only" | "trusted" | "custom" | "full";
             /**
              * Allowed Domains
-             * @description Host names; `*.example.com` stands for all below example.com, without itself.
+             * @description Host names; `*.example.com` matches all names below example.com, but not itself.
              */
             allowed_domains?: string[];
             /**
@@ -4778,37 +5069,37 @@ export interface components {
             repositories?: string[];
             /**
              * Environment Variables
-             * @description Variables that the agent gets, by name. Kept encrypted and never shown; given in an update, they replace all that were there.
+             * @description Environment variables of the agent, by name. Stored encrypted and never shown; in an update they replace all existing variables.
              */
             environment_variables?: {
                 [key: string]: string;
             };
             /**
              * Private
-             * @description Whether it is the creator's alone, as a new one is, or the project's.
+             * @description Whether only its creator can use it (the default of a new one), or the whole project.
              */
             private?: boolean;
             /**
              * Name
-             * @description What people know it by.
+             * @description Name for people.
              * @example Web app
              */
             name: string;
         };
         /**
          * SandboxEnvironmentUpdateIn
-         * @description Changes to a sandbox environment: the given fields and no others.
+         * @description Changes to a sandbox environment; absent fields keep their values.
          */
         SandboxEnvironmentUpdateIn: {
             /**
              * Network Access Level
-             * @description What agents reach: `none`; `model-only`, the host of their model; `trusted`, package registries, code hosts and `allowed_domains`; `custom`, `allowed_domains`; `full`. The operator may allow less. A new environment has `trusted`.
+             * @description The hosts that agents can reach. `none`: no host; `model-only`: the host of their model; `trusted`: package registries, code hosts and `allowed_domains`; `custom`: `allowed_domains`; `full`: all hosts. The operator may allow less. A new environment has `trusted`.
              * @enum {string}
              */
             network_access_level?: "none" | "model-only" | "trusted" | "custom" | "full";
             /**
              * Allowed Domains
-             * @description Host names; `*.example.com` stands for all below example.com, without itself.
+             * @description Host names; `*.example.com` matches all names below example.com, but not itself.
              */
             allowed_domains?: string[];
             /**
@@ -4823,19 +5114,19 @@ export interface components {
             repositories?: string[];
             /**
              * Environment Variables
-             * @description Variables that the agent gets, by name. Kept encrypted and never shown; given in an update, they replace all that were there.
+             * @description Environment variables of the agent, by name. Stored encrypted and never shown; in an update they replace all existing variables.
              */
             environment_variables?: {
                 [key: string]: string;
             };
             /**
              * Private
-             * @description Whether it is the creator's alone, as a new one is, or the project's.
+             * @description Whether only its creator can use it (the default of a new one), or the whole project.
              */
             private?: boolean;
             /**
              * Name
-             * @description What people know it by.
+             * @description Name for people.
              * @example Web app
              */
             name?: string;
@@ -4852,11 +5143,11 @@ export interface components {
             description?: string;
             /**
              * Payload
-             * @description `thin`, the default: ids, statuses and a link. `full`: also the task and the run as they stood, cut to a thin body with `truncated` above 20 kB.
+             * @description `thin`, the default: ids, statuses and a link. `full`: also the task and the run at the time of the event; above 20 kB it is cut to a thin body with `truncated`.
              * @enum {string}
              */
             payload?: "thin" | "full";
-            /** @description Only events of these tasks; null: of all that you see. */
+            /** @description Only events of these tasks; null: all that you can see. */
             task_filter?: components["schemas"]["TaskFilterIn"] | null;
             /**
              * Enabled
@@ -4865,7 +5156,7 @@ export interface components {
             enabled?: boolean;
             /**
              * Url
-             * @description Where to send: HTTPS on port 443, to a host name. No user, no fragment, ASCII only.
+             * @description The receiver: HTTPS on port 443, with a host name. No user, no fragment, ASCII only.
              * @example https://hooks.example.com/taskbeacon
              */
             url: string;
@@ -4881,7 +5172,7 @@ export interface components {
         };
         /**
          * TaskFilterIn
-         * @description The tasks that an endpoint gets events of; all given fields apply.
+         * @description The tasks with events for an endpoint; all given fields apply together.
          */
         TaskFilterIn: {
             /**
@@ -4896,14 +5187,14 @@ export interface components {
             repository?: string | null;
             /**
              * Origin Product
-             * @description What the task came from.
+             * @description The product that the task came from.
              * @enum {string|null}
              */
             origin_product?: "onboarding" | "error_tracking" | "eval_clusters" | "user_created" | "automation" | "slack" | "support_queue" | "session_summaries" | "posthog_ai" | "experiments" | "signal_report" | "signals_scout" | "support_reply" | "hogdesk" | "image_builder" | null;
         };
         /**
          * EndpointUpdateIn
-         * @description Changes to a webhook endpoint: the given fields and no others.
+         * @description Changes to a webhook endpoint; absent fields keep their values.
          */
         EndpointUpdateIn: {
             /**
@@ -4913,11 +5204,11 @@ export interface components {
             description?: string;
             /**
              * Payload
-             * @description `thin`, the default: ids, statuses and a link. `full`: also the task and the run as they stood, cut to a thin body with `truncated` above 20 kB.
+             * @description `thin`, the default: ids, statuses and a link. `full`: also the task and the run at the time of the event; above 20 kB it is cut to a thin body with `truncated`.
              * @enum {string}
              */
             payload?: "thin" | "full";
-            /** @description Only events of these tasks; null: of all that you see. */
+            /** @description Only events of these tasks; null: all that you can see. */
             task_filter?: components["schemas"]["TaskFilterIn"] | null;
             /**
              * Enabled
@@ -4926,7 +5217,7 @@ export interface components {
             enabled?: boolean;
             /**
              * Url
-             * @description Where to send: HTTPS on port 443, to a host name. No user, no fragment, ASCII only.
+             * @description The receiver: HTTPS on port 443, with a host name. No user, no fragment, ASCII only.
              * @example https://hooks.example.com/taskbeacon
              */
             url?: string;
@@ -4942,18 +5233,18 @@ export interface components {
         };
         /**
          * RotateIn
-         * @description How a new secret takes over.
+         * @description The overlap of the old and the new secret.
          */
         RotateIn: {
             /**
              * Expire Old After Seconds
-             * @description How long messages are signed with the old secret too; a day unless given.
+             * @description The seconds for which both secrets sign; default: a day.
              */
             expire_old_after_seconds?: number;
         };
         /**
          * RecoverIn
-         * @description Which messages to send again.
+         * @description The messages to send again.
          */
         RecoverIn: {
             /**
@@ -4970,14 +5261,14 @@ export interface components {
             until?: string | null;
             /**
              * Only
-             * @description `failed`, the default: what failed or was cancelled. `all`: also what was never to be delivered, since the endpoint was disabled. What was delivered is not sent again.
+             * @description `failed`, the default: deliveries that failed or were cancelled. `all`: also events without a delivery because the endpoint was disabled. Delivered messages are not sent again.
              * @enum {string}
              */
             only?: "failed" | "all";
         };
         /**
          * PushTokenIn
-         * @description A device that wants pushes.
+         * @description A device that is to get pushes.
          */
         PushTokenIn: {
             /**
@@ -4987,19 +5278,19 @@ export interface components {
             token: string;
             /**
              * Platform
-             * @description What kind of device it is.
+             * @description The platform of the device.
              * @enum {string}
              */
             platform: "ios" | "android" | "web";
             /**
              * Channels
-             * @description The channels that the Android app has created, such as `questions` and `results`: pushes name one only if the app has it, since a channel that it does not know would hide them.
+             * @description The channels that the Android app has created, such as `questions` and `results`. A push names a channel only if the app has it, since Android hides pushes of an unknown channel.
              */
             channels?: string[];
         };
         /**
          * UnregisterIn
-         * @description A device that wants no more pushes.
+         * @description A device that is to get no more pushes.
          */
         UnregisterIn: {
             /**
@@ -5010,7 +5301,7 @@ export interface components {
         };
         /**
          * PushTestIn
-         * @description Which of the caller's devices is to get a test push.
+         * @description The device of the caller that gets a test push.
          */
         PushTestIn: {
             /**
@@ -5022,7 +5313,7 @@ export interface components {
         };
         /**
          * PreferencesIn
-         * @description Which pushes the caller wants, when, and what they say; what is not given stays.
+         * @description Changes to the caller's preferences: kinds of pushes, their times and texts; absent fields keep their values.
          */
         PreferencesIn: {
             /**
@@ -5089,7 +5380,7 @@ export interface components {
         AnswerIn: {
             /**
              * Digest
-             * @description The question's, as it was shown; another one is refused.
+             * @description The digest of the question that was shown; a different one is refused.
              */
             digest?: string | null;
             /**
@@ -5099,7 +5390,7 @@ export interface components {
             option_id?: string | null;
             /**
              * Action
-             * @description Answers a `form` or a `url`; `cancel` ends what the agent was about to do.
+             * @description Answers a `form` or a `url`; `cancel` also ends the action that the agent asked for.
              * @enum {string|null}
              */
             action?: "accept" | "decline" | "cancel" | null;
@@ -5121,7 +5412,7 @@ export interface components {
         };
         /**
          * SnoozeIn
-         * @description How long the caller wants no notices of a question: one of the two.
+         * @description The time without notices of a question: exactly one of the two fields.
          */
         SnoozeIn: {
             /**
@@ -5132,18 +5423,18 @@ export interface components {
             until?: string | null;
             /**
              * Seconds
-             * @description From now on.
+             * @description Seconds from now.
              */
             seconds?: number | null;
         };
         /**
          * ActionIn
-         * @description An answer by an action token; one that names an option needs nothing.
+         * @description An answer by an action token; empty for a token that names an option.
          */
         ActionIn: {
             /**
              * Digest
-             * @description The question's, as it was shown; another one is refused.
+             * @description The digest of the question that was shown; a different one is refused.
              */
             digest?: string | null;
             /**
@@ -5153,7 +5444,7 @@ export interface components {
             option_id?: string | null;
             /**
              * Action
-             * @description Answers a `form` or a `url`; `cancel` ends what the agent was about to do.
+             * @description Answers a `form` or a `url`; `cancel` also ends the action that the agent asked for.
              * @enum {string|null}
              */
             action?: "accept" | "decline" | "cancel" | null;
@@ -5172,6 +5463,22 @@ export interface components {
              * @description A note to the agent, with `option_id`.
              */
             custom_input?: string | null;
+        };
+        /**
+         * SignIn
+         * @description What opens a session: an API key, or the code of a login link.
+         */
+        SignIn: {
+            /**
+             * Api Key
+             * @description A personal API key; the session may do what it may.
+             */
+            api_key?: string | null;
+            /**
+             * Code
+             * @description What follows `#` in a login link. It can be used once, for a minute.
+             */
+            code?: string | null;
         };
     };
     responses: never;
@@ -5289,7 +5596,7 @@ export interface operations {
     tasks_presence_destroy: {
         parameters: {
             query?: {
-                /** @description Id of the device, as its registration answered it. The body goes before. */
+                /** @description Id of the device, as its registration answered it. The body has precedence. */
                 device_id?: string;
             };
             header?: never;
@@ -5404,7 +5711,7 @@ export interface operations {
                 internal?: boolean;
                 /** @description Owner part of the repository, any case. */
                 organization?: string;
-                /** @description What the task came from. */
+                /** @description Product the task came from. */
                 origin_product?: string;
                 /** @description `organization/repository`, or the name alone; any case. */
                 repository?: string;
@@ -8141,9 +8448,9 @@ export interface operations {
                 event_types?: string;
                 /** @description Comma list; no entries with these methods. */
                 exclude_types?: string;
-                /** @description How many entries at most. */
+                /** @description The most entries to return. */
                 limit?: number;
-                /** @description How many matching entries to skip. */
+                /** @description Matching entries to skip. */
                 offset?: number;
             };
             header?: never;
@@ -8264,11 +8571,11 @@ export interface operations {
     tasks_runs_stream_retrieve: {
         parameters: {
             query?: {
-                /** @description `latest`: only what happens from now on. Otherwise from the beginning. */
+                /** @description `latest`: only events from now on. Otherwise from the beginning. */
                 start?: string;
-                /** @description The same as `Last-Event-ID`, where no header can be set. The header goes before. */
+                /** @description As `Last-Event-ID`, for clients that cannot set headers. The header has precedence. */
                 last_event_id?: string;
-                /** @description One of the caller's devices, as its registration answered it: it counts as watching the task while the stream is open, and gets no pushes about it. */
+                /** @description Id of one of the caller's devices, from its registration. While the stream is open, the device counts as watching the task and gets no pushes about it. */
                 device_id?: string;
             };
             header?: {
@@ -9340,7 +9647,7 @@ export interface operations {
     tasks_runs_artifacts_download_retrieve: {
         parameters: {
             query: {
-                /** @description As the prepared artifact named it. */
+                /** @description The path of the prepared artifact. */
                 storage_path: string;
             };
             header?: never;
@@ -9534,6 +9841,114 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    tasks_runs_diff_retrieve: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before. */
+                cursor?: number;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+                /** @description Id of the task. One that the caller does not see is not found. */
+                task_id: string;
+                /** @description Id of a run of that task. */
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of changed files. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "base": "main",
+                     *       "head": "9fceb02d0ae598e95dc970b74767f19372d61af8",
+                     *       "files": [
+                     *         {
+                     *           "path": "src/login.py",
+                     *           "old_path": null,
+                     *           "status": "M",
+                     *           "additions": 1,
+                     *           "deletions": 1,
+                     *           "binary": false,
+                     *           "patch": "diff --git a/src/login.py b/src/login.py\n@@ -1 +1 @@\n-old\n+new\n",
+                     *           "truncated": false
+                     *         }
+                     *       ],
+                     *       "next": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DiffOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["StateRefusedOut"];
+                };
             };
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
@@ -10156,7 +10571,7 @@ export interface operations {
     events_list: {
         parameters: {
             query?: {
-                /** @description `next_after` of an earlier answer: only what came later. Absent: from the oldest kept. */
+                /** @description `next_after` of an earlier answer: only later events. Absent: from the oldest stored event. */
                 after?: string;
                 /** @description Comma list of types, or families such as `run.*`. */
                 type?: string;
@@ -10267,9 +10682,9 @@ export interface operations {
     events_stream_retrieve: {
         parameters: {
             query?: {
-                /** @description Comma list: `tasks` for the ledger (the default), `run:<id>` for the stream of a run. */
+                /** @description Comma list: `tasks` for the ledger of the project (the default), `inbox` for the events of the caller's questions in all projects, `run:<id>` for the stream of a run. */
                 topics?: string;
-                /** @description The same as `Last-Event-ID`, where no header can be set. The header goes before. */
+                /** @description As `Last-Event-ID`, for clients that cannot set headers. The header has precedence. */
                 last_event_id?: string;
             };
             header?: {
@@ -11485,7 +11900,7 @@ export interface operations {
     webhook_endpoints_deliveries_list: {
         parameters: {
             query?: {
-                /** @description How far it is. */
+                /** @description Only of this status. */
                 status?: "pending" | "delivered" | "failed" | "cancelled";
                 /** @description Only of this type. */
                 event_type?: string;
@@ -12733,7 +13148,7 @@ export interface operations {
     users_inbox_list: {
         parameters: {
             query?: {
-                /** @description `open`: those that wait for an answer; `all`: closed ones too. */
+                /** @description `open`: questions that wait for an answer; `all`: closed questions too. */
                 status?: "open" | "all";
                 /** @description Only questions of this kind. */
                 kind?: "permission" | "form" | "url" | "message";
@@ -12884,7 +13299,7 @@ export interface operations {
     users_inbox_stream_retrieve: {
         parameters: {
             query?: {
-                /** @description The same as `Last-Event-ID`, where no header can be set. The header goes before. */
+                /** @description As `Last-Event-ID`, for clients that cannot set headers. The header has precedence. */
                 last_event_id?: string;
             };
             header?: {
@@ -13651,6 +14066,441 @@ export interface operations {
             };
             /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    console_session_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The session of this browser. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "user": {
+                     *         "id": 1,
+                     *         "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "distinct_id": "f0a1b2c3d4e5",
+                     *         "first_name": "Ada",
+                     *         "last_name": "Example",
+                     *         "email": "ada@example.com",
+                     *         "is_email_verified": true,
+                     *         "hedgehog_config": null,
+                     *         "role_at_organization": null
+                     *       },
+                     *       "projects": [
+                     *         {
+                     *           "id": 1,
+                     *           "name": "Test Team",
+                     *           "organization": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40"
+                     *         }
+                     *       ],
+                     *       "scopes": [
+                     *         "*"
+                     *       ],
+                     *       "created_at": "2026-03-01T10:00:00.123456Z",
+                     *       "expires_at": "2026-03-01T10:00:00.123456Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ConsoleSessionOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    console_session_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SignIn"];
+            };
+        };
+        responses: {
+            /** @description The session; its cookie comes with the answer. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *       "user": {
+                     *         "id": 1,
+                     *         "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *         "distinct_id": "f0a1b2c3d4e5",
+                     *         "first_name": "Ada",
+                     *         "last_name": "Example",
+                     *         "email": "ada@example.com",
+                     *         "is_email_verified": true,
+                     *         "hedgehog_config": null,
+                     *         "role_at_organization": null
+                     *       },
+                     *       "projects": [
+                     *         {
+                     *           "id": 1,
+                     *           "name": "Test Team",
+                     *           "organization": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40"
+                     *         }
+                     *       ],
+                     *       "scopes": [
+                     *         "*"
+                     *       ],
+                     *       "created_at": "2026-03-01T10:00:00.123456Z",
+                     *       "expires_at": "2026-03-01T10:00:00.123456Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ConsoleSessionOut"];
+                };
+            };
+            /** @description The body or the query breaks a rule; `attr` names the field. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is larger than 20 MB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The body is not JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    console_session_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The session has ended. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The key is missing, unknown or revoked. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    console_sessions_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The caller's sessions. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "results": [
+                     *         {
+                     *           "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *           "created_at": "2026-03-01T10:00:00.123456Z",
+                     *           "last_used_at": "2026-03-01T10:00:00.123456Z",
+                     *           "user_agent": "Mozilla/5.0",
+                     *           "address": "203.0.113.7",
+                     *           "current": true
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ConsoleSessionList"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    console_sessions_destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of a console session of the caller. */
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The session has ended. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The key is missing, unknown or revoked. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

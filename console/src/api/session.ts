@@ -1,17 +1,17 @@
-import { request } from "./client";
-import type { Session, SessionRow } from "./types";
+import { api, data } from "./client";
+import type { SessionRow } from "./types";
 
-const SESSION = "/api/console/session/";
-const SESSIONS = "/api/console/sessions/";
+const SESSION = "/api/console/session";
 
-export const fetchSession = () => request<Session>(SESSION);
+export const fetchSession = async () => data(await api.GET(SESSION));
 
-export const signIn = (credential: { api_key: string } | { code: string }) =>
-  request<Session>(SESSION, { method: "POST", json: credential });
+export const signIn = async (credential: { api_key: string } | { code: string }) =>
+  data(await api.POST(SESSION, { body: credential }));
 
-export const signOut = () => request<void>(SESSION, { method: "DELETE" });
+export const signOut = async () => void (await api.DELETE(SESSION));
 
-export const fetchSessions = async () => (await request<{ results: SessionRow[] }>(SESSIONS)).results;
+export const fetchSessions = async (): Promise<SessionRow[]> =>
+  data(await api.GET("/api/console/sessions")).results;
 
-export const revokeSession = (id: string) =>
-  request<void>(`${SESSIONS}${encodeURIComponent(id)}/`, { method: "DELETE" });
+export const revokeSession = async (id: string) =>
+  void (await api.DELETE("/api/console/sessions/{session_id}", { params: { path: { session_id: id } } }));

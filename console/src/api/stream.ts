@@ -1,5 +1,5 @@
 /**
- * The one stream of a page: the ledger of a project and the streams of the runs that are shown.
+ * The one stream of a page: the ledger of a project, the person's inbox and the streams of the runs that are shown.
  *
  * One connection, since browsers allow six to a host. It is opened again with the last place of each topic after an
  * error (with growing pauses), after the service's rotation, when the topics change, and when a tab that was hidden
@@ -106,7 +106,7 @@ export class ProjectStream {
   }
 
   private connect(): void {
-    const topics = ["tasks", ...[...this.runs.keys()].map((run) => `run:${run}`)];
+    const topics = ["tasks", "inbox", ...[...this.runs.keys()].map((run) => `run:${run}`)];
     const query = new URLSearchParams({ topics: topics.join(",") });
     const runPlaces = [...this.runs.keys()].filter((run) => this.places.has(run));
     if (this.ledger || runPlaces.length) {
@@ -141,7 +141,7 @@ export class ProjectStream {
   private onGap(event: MessageEvent): void {
     this.note(event);
     const gap = JSON.parse(event.data) as { topic?: string };
-    if (gap.topic === "tasks") this.listeners.onLedgerGap();
+    if (gap.topic === "tasks" || gap.topic === "inbox") this.listeners.onLedgerGap();
     else this.runs.get(gap.topic?.replace(/^run:/, "") ?? "")?.onGap(gap);
   }
 

@@ -1,4 +1,4 @@
-/** The API's shapes by the names that the console uses; types of answers that the description does not have yet. */
+/** The API's shapes by the names that the console uses. */
 import type { components } from "./schema";
 
 type Schemas = components["schemas"];
@@ -7,7 +7,7 @@ export type Task = Schemas["TaskOut"];
 export type Run = Schemas["RunOut"];
 export type RunStatus = Run["status"];
 export type Artifact = Run["artifacts"][number];
-export type Project = Pick<Schemas["ProjectOut"], "id" | "name" | "organization">;
+export type Project = Schemas["SessionProject"];
 export type UserBasic = Schemas["UserBasic"];
 export type Device = Schemas["DeviceOut"];
 export type Notification = Schemas["NotificationOut"];
@@ -15,24 +15,9 @@ export type Preferences = Schemas["PreferencesOut"];
 export type QuietHours = Schemas["QuietHoursOut"];
 export type WebhookEndpoint = Schemas["EndpointOut"];
 
-export interface Session {
-  id: string;
-  user: Pick<UserBasic, "id" | "first_name" | "last_name" | "email">;
-  projects: Project[];
-  scopes: string[];
-  created_at: string;
-  expires_at: string;
-}
-
-export interface SessionRow {
-  id: string;
-  created_at: string;
-  last_used_at: string;
-  user_agent: string;
-  address: string;
-  current: boolean;
-}
-
+export type Session = Schemas["ConsoleSessionOut"];
+export type SessionRow = Schemas["ConsoleSessionRow"];
+export type FileChange = Schemas["FileDiff"];
 export type InboxRow = Schemas["QuestionOut"];
 export type InboxPage = Schemas["InboxPage"];
 export type Answered = Schemas["AnsweredOut"];

@@ -49,11 +49,21 @@ export function App() {
 function SignedIn() {
   const queries = useQueryClient();
   const session = useQuery({ queryKey: ["session"], queryFn: fetchSession, staleTime: 300_000 });
-  useEffect(() => onSignedOut(() => void queries.invalidateQueries({ queryKey: ["session"] })), [queries]);
+  const [path] = useLocation();
+  useEffect(
+    () =>
+      onSignedOut(() => {
+        // Before signing in there is nothing to ask again: the page would forget why a key was refused.
+        if (!queries.getQueryData(["session"])) return;
+        // What asks for the session may be what was refused: it must not begin again for that.
+        void queries.invalidateQueries({ queryKey: ["session"] }, { cancelRefetch: false });
+      }),
+    [queries],
+  );
 
   if (session.isPending) return <Loading what="the console" />;
   const isSignedOut = session.error instanceof ApiError && session.error.isSignedOut;
-  if (isSignedOut || location.pathname.startsWith("/console/login")) return <LoginPage />;
+  if (isSignedOut || path.startsWith("/login")) return <LoginPage />;
   if (!session.data) return <Failure error={session.error} onRetry={() => session.refetch()} />;
   return <Projects session={session.data} />;
 }

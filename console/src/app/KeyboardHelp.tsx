@@ -33,7 +33,7 @@ const KEYS: [section: string, keys: [key: string, effect: string][]][] = [
       ["1 to 9", "Choose that answer"],
       ["p, then 1 to 4", "Show a pane: changes, plan, files, notifications"],
       ["G", "Jump to the latest"],
-      ["e", "Archive the task"],
+      ["e", "Archive the task; on a question: explain it"],
     ],
   ],
   [

@@ -1,7 +1,6 @@
 // @vitest-environment jsdom
 import { describe, expect, it } from "vitest";
-import type { Run, Task } from "../api/types";
-import { splitPatch } from "../text/patch";
+import type { FileChange, Run, Task } from "../api/types";
 import { append, EMPTY } from "../transcript/append";
 import { fingerprint, reviewMessage } from "./changes/review";
 import { inTreeOrder, treeOf } from "./changes/tree";
@@ -90,6 +89,19 @@ describe("forms", () => {
     ]);
   });
 
+  it("show every field once, an answer of one's own below its question", () => {
+    const names = ["q_0", "q_1", "q_0_custom", "q_1_custom", "q_0_custom_custom", "constructor_custom"];
+    const properties = Object.fromEntries(names.map((name) => [name, { type: "string" }]));
+    expect(fieldsOf({ properties }).map(({ name }) => name)).toEqual([
+      "q_0",
+      "q_0_custom",
+      "q_1",
+      "q_1_custom",
+      "q_0_custom_custom",
+      "constructor_custom",
+    ]);
+  });
+
   it("send what was filled in, in its type", () => {
     const fields = fieldsOf(schema);
     const values = { question_0: "pg", question_1: ["b"], count: "4", sure: true, note: "" };
@@ -99,10 +111,11 @@ describe("forms", () => {
 });
 
 describe("a review", () => {
-  const [file] = splitPatch("diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n");
+  const patch = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n";
+  const counts = { additions: 1, deletions: 1, binary: false, truncated: false };
+  const file: FileChange = { path: "x", old_path: null, status: "M", ...counts, patch };
 
   it("forgets that a file was viewed when the agent changes it again", () => {
-    if (!file) throw new Error("no file");
     expect(fingerprint({ ...file })).toBe(fingerprint(file));
     expect(fingerprint({ ...file, patch: `${file.patch}+c\n` })).not.toBe(fingerprint(file));
   });

@@ -1,18 +1,4 @@
-/** Unified diffs: a patch split into files, and a file's patch as numbered lines. */
-
-export type FileStatus = "A" | "M" | "D" | "R";
-
-export interface FileChange {
-  path: string;
-  old_path: string | null;
-  status: FileStatus;
-  additions: number;
-  deletions: number;
-  binary: boolean;
-  /** Absent where the change is binary or too large to show. */
-  patch?: string;
-  truncated: boolean;
-}
+/** Unified diffs: a file's patch as numbered lines. */
 
 export type LineKind = "context" | "add" | "delete";
 
@@ -87,32 +73,4 @@ function takeWhile(lines: DiffLine[], start: number, kind: LineKind): DiffLine[]
   let end = start;
   while (lines[end]?.kind === kind) end += 1;
   return lines.slice(start, end);
-}
-
-/** Return the files of a patch as git writes it. */
-export function splitPatch(text: string): FileChange[] {
-  return text
-    .split(/^(?=diff --git )/m)
-    .filter((part) => part.startsWith("diff --git "))
-    .map(parseFile);
-}
-
-function parseFile(part: string): FileChange {
-  const head = part.split(/^@@ /m, 1)[0] ?? "";
-  const field = (name: RegExp) => name.exec(head)?.[1];
-  const names = /^diff --git a\/(.*) b\/(.*)$/m.exec(head);
-  const path = field(/^\+\+\+ b\/(.*)$/m) ?? field(/^rename to (.*)$/m) ?? names?.[2] ?? "";
-  const oldPath = field(/^rename from (.*)$/m) ?? null;
-  const lines = parseHunks(part).flatMap((hunk) => hunk.lines);
-  const binary = /^(GIT binary patch|Binary files )/m.test(head);
-  return {
-    path,
-    old_path: oldPath,
-    status: /^new file/m.test(head) ? "A" : /^deleted file/m.test(head) ? "D" : oldPath ? "R" : "M",
-    additions: lines.filter((line) => line.kind === "add").length,
-    deletions: lines.filter((line) => line.kind === "delete").length,
-    binary,
-    ...(binary ? {} : { patch: part }),
-    truncated: false,
-  };
 }

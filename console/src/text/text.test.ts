@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parseAnsi, stripAnsi } from "./ansi";
 import { countLines, diffTexts } from "./lineDiff";
-import { parseHunks, splitPatch, splitRows } from "./patch";
+import { parseHunks, splitRows } from "./patch";
 
 describe("terminal output", () => {
   it("keeps colours and weights as names of classes", () => {
@@ -43,29 +43,11 @@ rename to new.txt
 -gone
 +come
  end
-diff --git a/image.png b/image.png
-new file mode 100644
-Binary files /dev/null and b/image.png differ
-diff --git a/dead.txt b/dead.txt
-deleted file mode 100644
---- a/dead.txt
-+++ /dev/null
-@@ -1 +0,0 @@
--- a line that begins with a dash
-\\ No newline at end of file
 `;
 
 describe("patches", () => {
-  it("are split into files with their status and counts", () => {
-    expect(splitPatch(PATCH)).toMatchObject([
-      { path: "new.txt", old_path: "old.txt", status: "R", additions: 1, deletions: 1, binary: false },
-      { path: "image.png", status: "A", binary: true },
-      { path: "dead.txt", status: "D", additions: 0, deletions: 1 },
-    ]);
-  });
-
   it("number their lines on both sides", () => {
-    const [hunk] = parseHunks(splitPatch(PATCH)[0]?.patch ?? "");
+    const [hunk] = parseHunks(PATCH);
     expect(hunk?.header).toBe("first");
     expect(hunk?.lines.map(({ oldNumber, newNumber, text }) => [oldNumber, newNumber, text])).toEqual([
       [1, 1, "same"],

@@ -1,6 +1,7 @@
 import { ChevronRight, X } from "lucide-react";
 import { memo, useMemo, useState } from "react";
-import { type DiffLine, type FileChange, parseHunks } from "../../text/patch";
+import type { FileChange } from "../../api/types";
+import { type DiffLine, parseHunks } from "../../text/patch";
 import { classes } from "../../ui/classes";
 import { Button, Check, IconButton, TextArea } from "../../ui/controls";
 import { Counts } from "../../ui/counts";

@@ -17,15 +17,17 @@ import { fingerprint, reviewMessage, useReview } from "./review";
 import { inTreeOrder } from "./tree";
 import { useResume } from "./useResume";
 
+const SHORT_COMMIT = 10;
 const MODE_KEY = "taskbeacon.diffMode";
-const LIVE_POLL_MS = 15_000;
 
 export default function ChangesPane({ run, runRef }: { run: Run; runRef: RunRef }) {
   const over = isOver(run);
   const changes = useQuery({
-    queryKey: ["task", runRef.task, "diff", run.id, over],
+    queryKey: ["task", runRef.task, "diff", run.id],
     queryFn: () => fetchChanges(runRef),
-    ...(over ? { staleTime: Number.POSITIVE_INFINITY } : { refetchInterval: LIVE_POLL_MS }),
+    // A run has its patch when it is over.
+    enabled: over,
+    staleTime: Number.POSITIVE_INFINITY,
   });
   const [mode, setMode] = useState<DiffMode>(() =>
     localStorage.getItem(MODE_KEY) === "split" ? "split" : "unified",
@@ -59,19 +61,20 @@ export default function ChangesPane({ run, runRef }: { run: Run; runRef: RunRef 
   });
   useEffect(() => localStorage.setItem(MODE_KEY, mode), [mode]);
 
-  if (changes.isPending) return <Loading what="the changes" />;
-  if (!changes.data) return <Failure error={changes.error} onRetry={() => changes.refetch()} />;
+  if (over && changes.isPending) return <Loading what="the changes" />;
+  if (over && !changes.data) return <Failure error={changes.error} onRetry={() => changes.refetch()} />;
   if (files.length === 0) {
     return (
-      <Empty icon={FileDiff} title="No changes yet">
+      <Empty icon={FileDiff} title={over ? "No changes" : "No changes yet"}>
         <p>
           {over
             ? "The run changed no file."
-            : "What the agent changes appears here, to read and to comment on."}
+            : "When the run is over, what it changed appears here, to read and to comment on."}
         </p>
       </Empty>
     );
   }
+  const head = changes.data?.head;
   const isViewed = (path: string, mark: string) => review.viewed[path] === mark;
   const viewed = files.filter((file) => isViewed(file.path, fingerprint(file))).length;
   return (
@@ -79,7 +82,7 @@ export default function ChangesPane({ run, runRef }: { run: Run; runRef: RunRef 
       <header className={styles.head}>
         <span className={styles.summary}>
           {files.length === 1 ? "1 file" : `${files.length} files`} · {viewed} viewed
-          {changes.data.head && <span title={changes.data.head}> · {changes.data.head}</span>}
+          {head && <span title={head}> · {head.slice(0, SHORT_COMMIT)}</span>}
         </span>
         <IconButton
           label={mode === "split" ? "Show in one column" : "Show side by side"}

@@ -1,6 +1,6 @@
 /** The changed files as a tree of folders. */
 import { Check } from "lucide-react";
-import type { FileChange } from "../../text/patch";
+import type { FileChange } from "../../api/types";
 import { classes } from "../../ui/classes";
 import { Counts } from "../../ui/counts";
 import styles from "./changes.module.css";

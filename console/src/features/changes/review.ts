@@ -1,6 +1,7 @@
 /** A person's review of a run's changes: what was viewed, and comments on lines. Kept in this browser. Pure parts first. */
 import { useCallback, useState } from "react";
-import type { DiffLine, FileChange } from "../../text/patch";
+import type { FileChange } from "../../api/types";
+import type { DiffLine } from "../../text/patch";
 
 export interface Comment {
   id: string;

@@ -1,4 +1,4 @@
-/** Keys of the keyboard: single ones, and pairs such as `g t`. Off while somebody types. */
+/** Keys of the keyboard: single ones, and pairs such as `g t`. Off while a person types. */
 import { useEffect, useRef } from "react";
 
 export type Keys = Record<string, (event: KeyboardEvent) => void>;
@@ -9,6 +9,10 @@ function isTyping(target: EventTarget | null): boolean {
   const element = target instanceof HTMLElement ? target : null;
   return element?.closest("input, textarea, select, [contenteditable], dialog") != null;
 }
+
+/** Whether an event is that key alone, outside of fields. */
+export const isPlainKey = (event: KeyboardEvent, key: string): boolean =>
+  event.key === key && !event.metaKey && !event.ctrlKey && !event.altKey && !isTyping(event.target);
 
 export function useKeys(keys: Keys): void {
   const current = useRef(keys);

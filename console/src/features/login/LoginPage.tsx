@@ -15,7 +15,8 @@ export function LoginPage() {
   const login = useMutation({
     mutationFn: signIn,
     onSuccess: (session) => {
-      queries.clear();
+      // The session stays, since the page looks at it; what the person before saw goes.
+      queries.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== "session" });
       queries.setQueryData(["session"], session);
       if (location.startsWith("/login")) navigate("/", { replace: true });
     },

@@ -1,12 +1,13 @@
 /** A question of an agent with everything that an answer needs. */
 import { CircleHelp, ExternalLink, TriangleAlert } from "lucide-react";
-import { useId, useState } from "react";
+import { type FormEvent, type KeyboardEvent, useId, useState } from "react";
 import type { RunRef } from "../../api/commands";
 import { safeLink } from "../../text/links";
 import { classes } from "../../ui/classes";
 import { Button, Input } from "../../ui/controls";
 import { clockTime } from "../../ui/time";
-import { useKeys } from "../common/keys";
+import { isPlainKey, useKeys } from "../common/keys";
+import { Explanation } from "./Explanation";
 import { isAllowing, type Option, optionForKey, type Question } from "./question";
 import styles from "./questions.module.css";
 import { SchemaForm } from "./SchemaForm";
@@ -25,24 +26,44 @@ export function QuestionCard({ question, runRef, hasKeys }: Props) {
   const id = useId();
   const answer = useAnswer(question, runRef);
   const [typed, setTyped] = useState("");
+  const [isExplained, setExplained] = useState(false);
+  const isRisky = question.risk === "high";
   const isBusy = answer.isPending || answer.isSuccess;
-  const isLocked = question.isRisky && typed.trim().toLowerCase() !== CONFIRMATION;
+  const isLocked = isRisky && typed.trim().toLowerCase() !== CONFIRMATION;
   const choose = (option: Option | undefined) => {
     if (option && !isBusy && !(isLocked && isAllowing(option))) answer.mutate({ option_id: option.id });
   };
   const keys = ["a", "r", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
   const actions = keys.map((key) => [key, () => choose(optionForKey(question.options, key))] as const);
   useKeys(hasKeys && question.kind === "permission" ? Object.fromEntries(actions) : {});
+  // On the rest of the page the key archives the task.
+  const explainByKey = (event: KeyboardEvent) => {
+    if (!isPlainKey(event.nativeEvent, "e")) return;
+    event.preventDefault();
+    setExplained(!isExplained);
+  };
+  const confirm = (event: FormEvent) => {
+    event.preventDefault();
+    choose(optionForKey(question.options, "a"));
+  };
 
   return (
-    <section className={classes(styles.card, question.isRisky && styles.risky)} aria-labelledby={id}>
+    <section
+      className={classes(styles.card, isRisky && styles.risky)}
+      aria-labelledby={id}
+      tabIndex={-1}
+      onKeyDown={explainByKey}
+    >
       <header className={styles.head}>
-        {question.isRisky ? (
+        {isRisky ? (
           <TriangleAlert size={18} aria-hidden="true" />
         ) : (
           <CircleHelp size={18} aria-hidden="true" />
         )}
         <h2 id={id}>{question.title}</h2>
+        <Button tone="quiet" aria-expanded={isExplained} onClick={() => setExplained(!isExplained)}>
+          Explain
+        </Button>
       </header>
       {question.expiresAt && (
         <p className={styles.expiry}>Counts as refused after {clockTime(question.expiresAt)}</p>
@@ -52,15 +73,23 @@ export function QuestionCard({ question, runRef, hasKeys }: Props) {
           {question.detail}
         </pre>
       )}
+      {isExplained && <Explanation question={question} />}
       {question.kind === "permission" && (
         <>
-          {question.isRisky && (
-            <label className={styles.confirm}>
-              <span>
-                This can do harm that is hard to undo. Type <strong>{CONFIRMATION}</strong> to allow it.
-              </span>
-              <Input value={typed} autoComplete="off" onChange={(event) => setTyped(event.target.value)} />
-            </label>
+          {isRisky && (
+            <form onSubmit={confirm}>
+              <label className={styles.confirm}>
+                <span>
+                  This can do harm that is hard to undo. Type <strong>{CONFIRMATION}</strong> to allow it.
+                </span>
+                <Input
+                  value={typed}
+                  autoComplete="off"
+                  autoCapitalize="none"
+                  onChange={(event) => setTyped(event.target.value)}
+                />
+              </label>
+            </form>
           )}
           <div className={styles.buttons}>
             {question.options.map((option, index) => (

@@ -32,6 +32,7 @@ export function SchemaForm({ schema, isBusy, onSend, onDecline }: Props) {
           onChange={(value) => setValues((before) => ({ ...before, [field.name]: value }))}
         />
       ))}
+      {missing && <p className={styles.missing}>Still to be filled in: {missing.label}</p>}
       <div className={styles.buttons}>
         <Button large disabled={isBusy} onClick={onDecline}>
           Decline
@@ -93,7 +94,7 @@ function OneField({ field, value, onChange }: OneFieldProps) {
         <Input
           {...ids}
           type={field.type}
-          step="any"
+          {...field.limits}
           required={field.isRequired}
           value={String(value)}
           onChange={(event) => onChange(event.target.value)}

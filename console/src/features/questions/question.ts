@@ -8,7 +8,7 @@ export interface Option {
 }
 
 export interface Question {
-  /** Changes with the question, so that a card begins anew. */
+  /** Changes with the question, so that a card begins again. */
   key: string;
   kind: "permission" | "form" | "url";
   title: string;
@@ -17,7 +17,8 @@ export interface Question {
   schema: unknown;
   link: string | null;
   linkHost: string | null;
-  isRisky: boolean;
+  /** Null where only the inbox would say it. */
+  risk: InboxRow["risk"] | null;
   expiresAt: string | null;
   /** How to answer: by the inbox, or by a command to the run. */
   row: InboxRow | null;
@@ -35,7 +36,7 @@ export function fromRow(row: InboxRow): Question | null {
     schema: row.schema,
     link: row.link,
     linkHost: row.link_host,
-    isRisky: row.risk === "high",
+    risk: row.risk,
     expiresAt: row.expires_at,
     row,
     requestId: null,
@@ -56,7 +57,7 @@ export function fromRun(run: Run): Question | null {
     schema: null,
     link: null,
     linkHost: null,
-    isRisky: false,
+    risk: null,
     expiresAt: null,
     row: null,
     requestId: waits.request_id,

@@ -13,6 +13,8 @@ export interface FormField {
   type: "text" | "number" | "boolean" | "choice" | "choices";
   choices: Choice[];
   isRequired: boolean;
+  /** What the browser checks while one types; the service checks the whole. */
+  limits: { min?: number; max?: number; minLength?: number; maxLength?: number; step?: number | "any" };
   initial: FormValue;
 }
 
@@ -23,6 +25,8 @@ type Json = Record<string, unknown>;
 const asObject = (value: unknown): Json =>
   typeof value === "object" && value !== null ? (value as Json) : {};
 const asText = (value: unknown): string => (typeof value === "string" ? value : "");
+
+const CUSTOM = "_custom";
 
 function choicesOf(schema: Json): Choice[] {
   const titled = [schema.oneOf, schema.anyOf].find(Array.isArray) as unknown[] | undefined;
@@ -38,10 +42,22 @@ function choicesOf(schema: Json): Choice[] {
     : [];
 }
 
+/** A field for an answer of one's own (`question_0_custom`) belongs below its question, wherever the schema has it. */
+function besideTheirQuestions(properties: Json): [name: string, value: unknown][] {
+  const entries = Object.entries(properties);
+  const isCustom = (name: string): boolean => {
+    const base = name.slice(0, -CUSTOM.length);
+    return name.endsWith(CUSTOM) && Object.hasOwn(properties, base) && !isCustom(base);
+  };
+  return entries
+    .filter(([name]) => !isCustom(name))
+    .flatMap((entry) => [entry, ...entries.filter(([name]) => name === entry[0] + CUSTOM)]);
+}
+
 export function fieldsOf(schema: unknown): FormField[] {
   const { properties, required } = asObject(schema);
   const needed = Array.isArray(required) ? required : [];
-  return Object.entries(asObject(properties)).map(([name, value]) => {
+  return besideTheirQuestions(asObject(properties)).map(([name, value]) => {
     const property = asObject(value);
     const isMany = property.type === "array";
     const choices = choicesOf(isMany ? asObject(property.items) : property);
@@ -61,9 +77,22 @@ export function fieldsOf(schema: unknown): FormField[] {
       type,
       choices,
       isRequired: needed.includes(name),
+      limits: limitsOf(property),
       initial: initialOf(type, property.default),
     };
   });
+}
+
+function limitsOf(property: Json): FormField["limits"] {
+  const { minimum, maximum, minLength, maxLength, type } = property;
+  return {
+    ...(typeof minimum === "number" && { min: minimum }),
+    ...(typeof maximum === "number" && { max: maximum }),
+    ...(typeof minLength === "number" && { minLength }),
+    ...(typeof maxLength === "number" && { maxLength }),
+    ...(type === "integer" && { step: 1 }),
+    ...(type === "number" && { step: "any" as const }),
+  };
 }
 
 function initialOf(type: FormField["type"], value: unknown): FormValue {

@@ -1,5 +1,6 @@
 /** The transcript, the question that is open, and the field to write in. */
 import { useMutation } from "@tanstack/react-query";
+import { useRef } from "react";
 import { Link } from "wouter";
 import { cancelTurn, closeConversation, type RunRef, runPath, setOption } from "../../api/commands";
 import { type Run, type Task, waitingFor } from "../../api/types";
@@ -33,7 +34,11 @@ interface Props {
 export function Conversation({ task, run, runRef, transcript, load, actions }: Props) {
   const outbox = useOutbox(runRef);
   const row = useInboxRow(run.id);
-  const question = (row && fromRow(row)) ?? fromRun(run);
+  const asked = fromRun(run);
+  // A question of the inbox has its risk: it must not be shown without, not even for a moment.
+  const notInInbox = useRef<string | null>(null);
+  if (row === null) notInInbox.current = asked?.key ?? null;
+  const question = row ? fromRow(row) : asked?.key === notInInbox.current ? asked : null;
   const over = isOver(run);
   const waiting = waitingMessages(outbox.list, transcript);
   const command = useMutation({ mutationFn: (send: () => Promise<void>) => send(), onError: sayError });
@@ -62,7 +67,9 @@ export function Conversation({ task, run, runRef, transcript, load, actions }: P
         }
       />
       <div className={styles.below}>
-        {question && <QuestionCard key={question.key} question={question} runRef={runRef} hasKeys />}
+        {question && (
+          <QuestionCard key={question.key} question={question} runRef={runRef} hasKeys={row != null} />
+        )}
         {canWrite && (
           <Composer
             key="live"

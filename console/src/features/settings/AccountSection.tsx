@@ -19,8 +19,8 @@ export function AccountSection() {
   const leave = useMutation({
     mutationFn: signOut,
     onSuccess: () => {
-      queries.clear();
       navigate("~/console/login");
+      queries.clear();
     },
     onError: sayError,
   });

@@ -1,0 +1,44 @@
+// The API with the key of the stack: scenes create their tasks by it.
+import { stack } from "./browser.mjs";
+
+const project = `${stack.base_url}/api/projects/@current`;
+
+const started = new Set();
+
+export async function call(path, body, method = body ? "POST" : "GET") {
+  const answer = await fetch(project + path, {
+    method,
+    headers: { Authorization: `Bearer ${stack.api_key}`, "Content-Type": "application/json" },
+    ...(body ? { body: JSON.stringify(body) } : {}),
+  });
+  if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+  return answer.json();
+}
+
+/** Create a task that the built-in agent does step by step, and run it. Return the task. */
+export async function newRun(title, steps, mode = "interactive") {
+  const description = steps.map(([info, text]) => `\`\`\`${info}\n${text}\n\`\`\``).join("\n\n");
+  const task = await call("/tasks/", { title, description });
+  return start(task, { mode });
+}
+
+/** Run a task whose agent sends one request, and says what it hears. Return the task. */
+export async function newRequest(title, method, params) {
+  const task = await call("/tasks/", { title, description: JSON.stringify({ method, params }) });
+  return start(task, { mode: "interactive", runtime_adapter: "actor", model: "m" });
+}
+
+function start({ id }, options) {
+  started.add(id);
+  return call(`/tasks/${id}/run/`, options);
+}
+
+/** End what the scenes have started and left waiting: each run has a place of a worker. */
+export async function endRuns() {
+  for (const id of started) {
+    const { latest_run: run } = await call(`/tasks/${id}/`);
+    if (["queued", "in_progress"].includes(run.status))
+      await call(`/tasks/${id}/runs/${run.id}/`, { status: "cancelled" }, "PATCH");
+  }
+  started.clear();
+}

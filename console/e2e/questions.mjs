@@ -1,0 +1,153 @@
+// Every kind of question, asked by an agent that sends what its task says (e2e/catalog.mjs).
+import { call, newRequest } from "./api.mjs";
+import { base } from "./browser.mjs";
+
+const FORM = {
+  type: "object",
+  required: ["name"],
+  properties: {
+    name: { type: "string", title: "Name", minLength: 2 },
+    port: { type: "integer", title: "Port", minimum: 1, maximum: 65535 },
+    tls: { type: "boolean", title: "Encrypted", description: "Whether clients must use TLS" },
+    level: { type: "string", title: "Level", enum: ["low", "high"] },
+    targets: {
+      type: "array",
+      title: "Targets",
+      items: {
+        anyOf: [
+          { const: "web", title: "Web" },
+          { const: "ios", title: "iOS" },
+        ],
+      },
+    },
+  },
+};
+const OPTIONS = [
+  { optionId: "always", name: "Allow always", kind: "allow_always" },
+  { optionId: "once", name: "Allow", kind: "allow_once" },
+  { optionId: "no", name: "Reject", kind: "reject_once" },
+];
+const COMMAND = "git push --force origin main";
+
+const asks = (browser, watched, title) => async (method, params) => {
+  const task = await newRequest(title, method, params);
+  const page = await watched(browser);
+  await page.goto(`${base}/projects/1/tasks/${task.id}`);
+  return { page, task };
+};
+
+/** What the agent heard, which it says. */
+async function heard(page) {
+  const said = page.getByRole("log").getByText('"result"');
+  await said.waitFor({ timeout: 60_000 });
+  // biome-ignore lint/performance/useDomNodeTextContent: the locator's own method, not the element's
+  return JSON.parse(await said.innerText()).result;
+}
+
+export async function formIsFilledIn(browser, { expect, watched, checkAccess }) {
+  const { page } = await asks(
+    browser,
+    watched,
+    "Acceptance: a form",
+  )("elicitation/create", {
+    mode: "form",
+    message: "Configure the server.",
+    requestedSchema: FORM,
+  });
+  await page.getByRole("textbox", { name: "Name" }).waitFor({ timeout: 60_000 });
+  await checkAccess(page, "a form");
+  const send = page.locator("section form").getByRole("button", { name: "Send" });
+  expect(await send.isDisabled(), "a form is not sent before what it needs is there");
+  expect(await page.getByText("Still to be filled in: Name").isVisible(), "and says what is missing");
+  for (const [role, name, keys] of [
+    ["textbox", "Name", "db"],
+    ["spinbutton", "Port", "5432"],
+    ["checkbox", "Encrypted", " "],
+    ["radio", "high", " "],
+    ["checkbox", "Web", " "],
+  ]) {
+    await page.getByRole(role, { name }).focus();
+    await page.keyboard.type(keys);
+  }
+  await send.focus();
+  await page.keyboard.press("Enter");
+  const answer = await heard(page);
+  const content = { name: "db", port: 5432, tls: true, level: "high", targets: ["web"] };
+  const isWhole = Object.entries(content).every(
+    ([name, value]) => JSON.stringify(answer.content?.[name]) === JSON.stringify(value),
+  );
+  expect(answer.action === "accept" && isWhole, `the agent hears the form ${JSON.stringify(answer)}`);
+  await page.context().close();
+}
+
+export async function pageIsOpenedOrDeclined(browser, { expect, watched, checkAccess }) {
+  const { page } = await asks(
+    browser,
+    watched,
+    "Acceptance: a page to open",
+  )("elicitation/create", {
+    mode: "url",
+    elicitationId: "e",
+    url: "https://example.com/login?next=https://good.example",
+    message: "Log in.",
+  });
+  await page.getByText("The agent asks you to open a page of").waitFor({ timeout: 60_000 });
+  expect(
+    await page.locator("strong", { hasText: /^example\.com$/ }).isVisible(),
+    "the host of the page stands first",
+  );
+  await checkAccess(page, "a page to open");
+  await page.getByRole("button", { name: "Decline" }).click();
+  const answer = await heard(page);
+  expect(answer.action === "decline", `the agent hears that it is declined ${JSON.stringify(answer)}`);
+  await page.context().close();
+}
+
+export async function highRiskIsTyped(browser, { expect, watched, checkAccess }) {
+  const { page, task } = await asks(
+    browser,
+    watched,
+    "Acceptance: high risk",
+  )("session/request_permission", {
+    toolCall: { toolCallId: "t", title: "Push", kind: "execute", rawInput: { command: COMMAND } },
+    options: OPTIONS,
+  });
+  const field = page.getByLabel("Type allow to allow it");
+  await field.waitFor({ timeout: 60_000 });
+  await checkAccess(page, "a question of high risk");
+  expect(
+    await page.getByRole("group", { name: "What it is about" }).getByText(COMMAND).isVisible(),
+    "the whole command is shown",
+  );
+  for (const name of ["Allow always", /^Allow(?! always)/])
+    expect(
+      await page.getByRole("button", { name }).isDisabled(),
+      `nothing allows before it is typed: ${name}`,
+    );
+  expect(await page.getByRole("button", { name: /^Reject/ }).isEnabled(), "it can be rejected at once");
+  await page.keyboard.press("a");
+  await page.keyboard.press("1");
+  expect(
+    (await call(`/tasks/${task.id}/`)).latest_run.state.waiting_for?.kind === "permission",
+    "nor do keys",
+  );
+
+  await page.getByRole("button", { name: /^Reject/ }).focus();
+  await page.keyboard.press("e");
+  await page.getByText("this can destroy something").waitFor();
+  expect(!(await call(`/tasks/${task.id}/`)).archived, "e explains a question that has the focus");
+  await checkAccess(page, "an explained question");
+  await page.keyboard.press("e");
+  await page.getByText("this can destroy something").waitFor({ state: "detached" });
+
+  await field.focus();
+  await page.keyboard.type("allow");
+  await page.keyboard.press("Enter");
+  const answer = await heard(page);
+  expect(answer.outcome?.optionId === "once", `the agent hears one permission ${JSON.stringify(answer)}`);
+  await page.getByRole("heading", { level: 1 }).click();
+  await page.keyboard.press("e");
+  await page.getByText("Archived.").waitFor();
+  expect(true, "e archives elsewhere");
+  await page.context().close();
+}

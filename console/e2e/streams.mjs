@@ -1,0 +1,125 @@
+// A run is seen whole whatever happens to the stream.
+import { call, newRun } from "./api.mjs";
+import { base, openPage } from "./browser.mjs";
+import { openCable } from "./cable.mjs";
+
+const LINES = 40;
+const HOUR = 3_600_000;
+
+const counting = (title) =>
+  newRun(title, [["sh", `for i in $(seq ${LINES}); do echo "line-$i-end"; sleep 0.5; done`]], "background");
+
+/** Open a task over a cable that can fail, once its run has begun to write. */
+async function watchRun(browser, title, { hasClock = false } = {}) {
+  const task = await counting(title);
+  const cable = await openCable();
+  const page = await openPage(browser);
+  if (hasClock) await page.clock.install();
+  await page.goto(`${cable.url}/projects/1/tasks/${task.id}`);
+  await page.getByText("line-3-end").waitFor({ timeout: 120_000 });
+  return { task, cable, page };
+}
+
+/** Wait for the end of the run; every line must be there, once and in order. */
+async function expectWhole({ page, cable }, expect, what) {
+  await page.getByRole("button", { name: "Run again" }).waitFor({ timeout: 120_000 });
+  const tool = page.getByRole("log").getByRole("button", { expanded: false }).filter({ hasText: "sh: for" });
+  if (await tool.count()) await tool.click();
+  const output = page.getByRole("group", { name: /Output of/ });
+  // biome-ignore lint/performance/useDomNodeTextContent: the locator's own method, not the element's
+  const text = await output.innerText();
+  const seen = [...text.matchAll(/line-(\d+)-end/g)].map(([, number]) => Number(number));
+  expect(
+    seen.length === LINES && seen.every((number, index) => number === index + 1),
+    `${what} loses and doubles nothing (${seen.length} of ${LINES} lines)`,
+  );
+  expect((await page.getByText("events are missing here").count()) === 0, `${what} leaves no gap`);
+  await page.context().close();
+  cable.close();
+}
+
+export async function streamSurvivesAnOutage(browser, { expect }) {
+  const watched = await watchRun(browser, "Acceptance: an outage");
+  const { page, cable } = watched;
+  cable.cut(true);
+  await page.getByText("Not connected.").waitFor({ timeout: 30_000 });
+  // The bar is an outage of ten seconds.
+  await new Promise((resolve) => setTimeout(resolve, 10_000));
+  cable.cut(false);
+  await expectWhole(watched, expect, "an outage of ten seconds");
+}
+
+export async function streamIsRotated(browser, { expect }) {
+  const watched = await watchRun(browser, "Acceptance: rotation");
+  const { page, cable } = watched;
+  const failures = [];
+  await page.exposeFunction("onOffline", (text) => failures.push(text));
+  await page.evaluate(() => {
+    new MutationObserver(() => {
+      // biome-ignore lint/performance/useDomNodeTextContent: only what is visible counts
+      if (document.body.innerText.includes("Not connected.")) globalThis.onOffline("offline");
+    }).observe(document.body, { childList: true, subtree: true });
+  });
+  const before = cable.opened();
+  for (const line of [6, 9, 12]) {
+    cable.rotate();
+    await page.getByText(`line-${line}-end`).waitFor({ timeout: 60_000 });
+  }
+  expect(cable.opened() - before === 3, `each rotation opens one stream (${cable.opened() - before} for 3)`);
+  expect(failures.length === 0, "a rotation is no outage to the person");
+  await expectWhole(watched, expect, "a rotation");
+}
+
+export async function laptopSleepsForAnHour(browser, { expect }) {
+  const watched = await watchRun(browser, "Acceptance: asleep for an hour", { hasClock: true });
+  const { page, cable, task } = watched;
+  cable.sleep(true);
+  for (;;) {
+    const { latest_run: run } = await call(`/tasks/${task.id}/`);
+    if (run.status === "completed") break;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  const before = cable.opened();
+  expect(
+    (await page.getByText(`line-${LINES}-end`).count()) === 0,
+    "nothing arrives while the machine sleeps",
+  );
+  cable.sleep(false);
+  await page.clock.fastForward(HOUR);
+  await page.getByRole("button", { name: "Run again" }).waitFor({ timeout: 60_000 });
+  expect(cable.opened() > before, "the stream is opened again after the sleep");
+  await expectWhole(watched, expect, "a sleep of an hour");
+}
+
+/** Two tabs of one browser on one run: an answer in one is seen in the other, and messages are not said twice. */
+export async function twoTabsSayThingsOnce(browser, { expect }) {
+  const { id } = await newRun("Acceptance: two tabs", [
+    ["ask", "Both tabs?"],
+    ["say", "Thank you."],
+  ]);
+  const first = await openPage(browser);
+  const second = await first.context().newPage();
+  const said = [];
+  for (const page of [first, second]) {
+    await page.exposeFunction("onSaid", (text) => said.push(text));
+    await page.goto(`${base}/projects/1/tasks/${id}`);
+    await page.getByRole("heading", { name: "Both tabs?" }).waitFor({ timeout: 60_000 });
+    await page.evaluate(() => {
+      const messages = document.querySelector('[aria-live="polite"]');
+      new MutationObserver((changes) => {
+        for (const { addedNodes } of changes)
+          for (const node of addedNodes) globalThis.onSaid(node.textContent);
+      }).observe(messages, { childList: true });
+    });
+  }
+  // Both at once: one answer counts, and only the tab that came late has something to say.
+  await Promise.all([first.keyboard.press("a"), second.keyboard.press("a")]);
+  for (const page of [first, second]) {
+    const answers = page.getByRole("log").getByText("Answered: yes");
+    await answers.first().waitFor({ timeout: 30_000 });
+    await page.getByRole("heading", { name: "Both tabs?" }).waitFor({ state: "detached" });
+    expect((await answers.count()) === 1, "each tab shows the answer once, and no card");
+  }
+  expect(said.length <= 1, `nothing is said in both tabs ${JSON.stringify(said)}`);
+  await first.context().close();
+}

@@ -1,0 +1,58 @@
+/** What an answer means: how the service sees the question, what each option does, and what happens without one. */
+import { clockTime } from "../../ui/time";
+import type { Question } from "./question";
+import styles from "./questions.module.css";
+
+const EFFECTS: Record<string, string> = {
+  allow_once: "allows this once; the agent asks again the next time.",
+  allow_always: "allows this and what is like it, without further questions.",
+  reject_once: "refuses this once; the agent goes on without it.",
+  reject_always: "refuses this and what is like it, without further questions.",
+};
+
+const RISKS: Record<string, string> = {
+  high: "High: by the rules of the service this can destroy something, or give away a secret.",
+  normal: "Normal: it can change files or run programs in the run's workspace.",
+  low: "Low: it reads, searches or thinks.",
+};
+
+const KINDS: Record<Question["kind"], string> = {
+  permission: "The agent wants to use a tool, and waits for your answer.",
+  form: "The agent wants to know something, and waits for your answer.",
+  url: "The agent wants you to open a page. The page learns your address; the agent learns only your answer.",
+};
+
+export function Explanation({ question }: { question: Question }) {
+  const risk = question.kind === "permission" ? RISKS[question.risk ?? ""] : undefined;
+  return (
+    <dl className={styles.explanation} aria-label="What an answer means">
+      <div>
+        <dt>What happens</dt>
+        <dd>
+          {KINDS[question.kind]} The whole request stands in the transcript. Other people who may answer see
+          the same question; the first answer counts.
+        </dd>
+      </div>
+      {risk && (
+        <div>
+          <dt>Risk</dt>
+          <dd>{risk}</dd>
+        </div>
+      )}
+      {question.options.map((option) => (
+        <div key={option.id}>
+          <dt>{option.name}</dt>
+          <dd>{EFFECTS[option.kind] ?? "is an answer of the agent's own."}</dd>
+        </div>
+      ))}
+      <div>
+        <dt>No answer</dt>
+        <dd>
+          {question.expiresAt
+            ? `counts as refused after ${clockTime(question.expiresAt)}.`
+            : "keeps the agent waiting."}
+        </dd>
+      </div>
+    </dl>
+  );
+}
