@@ -26,7 +26,7 @@ def project_client(base_url: str, project_id: int, api_key: str) -> httpx.Client
     )
 
 
-def request(client: httpx.Client, method: str, path: str, **body: Any) -> dict[str, Any]:  # Any: JSON
+def request(client: httpx.Client, method: str, path: str, /, **body: Any) -> dict[str, Any]:  # Any: JSON
     """Send a request; return the JSON object of the response. Raises DevstackError."""
     with explained(f"{method} {path} failed"):
         answer = client.request(method, path, json=body if method != "GET" else None)

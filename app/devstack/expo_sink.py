@@ -1,6 +1,6 @@
 """A local stand-in for Expo's push service and a receiver of webhooks: it shows all messages on one plain page.
 
-Run as `python -m app.devstack.expo_sink PORT`. It keeps the last messages in memory only. It must stay small, and has
+`/pushes` has the pushes as JSON. Run as `python -m app.devstack.expo_sink PORT`. It keeps the last messages in memory only. It must stay small, and has
 only the parts of Expo's protocol that a sender needs (send, receipts, error tickets for invalid tokens).
 """
 
@@ -8,8 +8,9 @@ import html
 import json
 import re
 import sys
+import zlib
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +27,7 @@ from app.ids import new_id
 _KEPT_MESSAGES = 200
 _MESSAGES_PER_REQUEST = 100
 _BODY_BYTES = 1_000_000
+_GZIP = 16 + zlib.MAX_WBITS
 _SHOWN_CHARACTERS = 2_000
 _TOKEN = re.compile(r"Expo(nent)?PushToken\[[^\]]+\]")
 _PAGE = """<!doctype html><meta charset="utf-8"><title>Pushes</title>
@@ -43,7 +45,7 @@ class _Push:
     to: str
     title: str
     body: str
-    data: str
+    data: dict[str, Any]  # Any: JSON
 
 
 def create_app() -> Starlette:
@@ -79,11 +81,15 @@ def create_app() -> Starlette:
         rows = "".join(_row(push) for push in reversed(pushes))
         return HTMLResponse(_PAGE.format(rows=rows, webhooks=webhooks.table()))
 
+    async def read(_: Request) -> Response:
+        return JSONResponse([asdict(push) | {"at": push.at.isoformat()} for push in pushes])
+
     return Starlette(
         routes=[
             Route("/--/api/v2/push/send", send, methods=["POST"]),
             Route("/--/api/v2/push/getReceipts", receipts, methods=["POST"]),
             Route("/", page),
+            Route("/pushes", read),
             *webhooks.routes,
         ]
     )
@@ -96,9 +102,14 @@ async def _json_body(request: Request) -> Any:  # Any: whatever JSON holds; call
         if len(body) > _BODY_BYTES:
             return None
     try:
-        return json.loads(body)
-    except ValueError:
+        return json.loads(_unpacked(body) if request.headers.get("content-encoding") == "gzip" else body)
+    except (ValueError, zlib.error):
         return None
+
+
+def _unpacked(body: bytes | bytearray) -> bytes:
+    """Return the content of a body in gzip, without what exceeds the limit."""
+    return zlib.decompressobj(wbits=_GZIP).decompress(body, _BODY_BYTES)
 
 
 def _recipients(message: dict[str, Any]) -> list[str]:
@@ -114,9 +125,9 @@ def _accept(pushes: deque[_Push], message: dict[str, Any], token: str) -> dict[s
             "details": {"error": "DeviceNotRegistered"},
         }
     title, body = str(message.get("title") or ""), str(message.get("body") or "")
-    data = json.dumps(message.get("data")) if message.get("data") else ""
-    shown = [text[:_SHOWN_CHARACTERS] for text in (token, title, body, data)]
-    push = _Push(str(new_id()), utcnow(), *shown)
+    data = message.get("data")
+    to, title, body = (text[:_SHOWN_CHARACTERS] for text in (token, title, body))
+    push = _Push(str(new_id()), utcnow(), to, title, body, data if isinstance(data, dict) else {})
     pushes.append(push)
     return {"status": "ok", "id": push.id}
 
@@ -126,7 +137,8 @@ def _refusal(code: str, message: str) -> Response:
 
 
 def _row(push: _Push) -> str:
-    cells = (f"{push.at:%H:%M:%S}", push.to, push.title, push.body, push.data)
+    data = json.dumps(push.data)[:_SHOWN_CHARACTERS] if push.data else ""
+    cells = (f"{push.at:%H:%M:%S}", push.to, push.title, push.body, data)
     return "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
 
 

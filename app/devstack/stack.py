@@ -211,6 +211,8 @@ class Stack:
             **generated,
             # For receivers under development on this machine.
             "TASKBEACON_WEBHOOK_ALLOW_PRIVATE_NETWORKS": "127.0.0.0/8,::1/128",
+            # Notifications link to this stack.
+            "TASKBEACON_PUBLIC_URL": self._base_url,
             **bypass_proxies(self._plan.environment),
             **servers.environment,
             "TASKBEACON_DEVELOPMENT": "true",

@@ -1,5 +1,7 @@
 """The local push sink answers as Expo does and shows what it was sent."""
 
+import gzip
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -70,6 +72,27 @@ async def test_page_shows_messages_newest_first_and_escaped(sink: httpx.AsyncCli
     assert page.index("&lt;newer&gt;") < page.index("older")
     assert "<newer>" not in page
     assert "taskId" in page
+
+
+async def test_long_message_that_is_compressed_is_taken_and_read_back_whole(sink: httpx.AsyncClient) -> None:
+    """Expo takes gzip; senders compress the message of a question, whose tokens are long."""
+    message = {"to": TOKEN, "title": "Asks", "data": {"actions": [{"id": "allow", "token": "t" * 3_000}]}}
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+
+    answer = await sink.post(SEND, content=gzip.compress(json.dumps([message]).encode()), headers=headers)
+
+    assert answer.json()["data"][0]["status"] == "ok"
+    (push,) = (await sink.get("/pushes")).json()
+    assert (push["to"], push["title"], push["data"]) == (TOKEN, "Asks", message["data"])
+
+
+@pytest.mark.parametrize(
+    "body", [b"no gzip", gzip.compress(b"[")[:-9], gzip.compress(b" " * 1_000_000 + b"[]")]
+)
+async def test_compressed_body_that_cannot_be_read_is_refused(sink: httpx.AsyncClient, body: bytes) -> None:
+    answer = await sink.post(SEND, content=body, headers={"Content-Encoding": "gzip"})
+
+    assert answer.status_code == 400
 
 
 async def test_webhooks_are_taken_shown_and_read_back(sink: httpx.AsyncClient) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.devstack.home import Home
 from app.devstack.watchdog import snapshot
 from tests.devstack.launchers import clean_environment, ended, git, launcher, run_source, wait_for
 from tests.devstack.snippets import run_snippets
@@ -97,6 +98,8 @@ def test_life_of_a_stack(tmp_path: Path) -> None:
             "launcher", "postgres", "valkey", "seaweedfs", "api", "worker", "expo_sink"
         }  # fmt: skip
         assert dev["pids"]["launcher"] == process.pid
+        joined = json.loads(Home(home).environment_json.read_text())
+        assert joined["TASKBEACON_PUBLIC_URL"] == dev["base_url"]
         first_key = use(dev)
         run_pasted(home, dev)
         try_repository(home, tmp_path / "my project")

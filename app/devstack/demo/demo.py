@@ -25,12 +25,13 @@ from app.devstack.api_client import (
 )
 from app.devstack.console import Console
 from app.devstack.demo.push import Phone, show_notification
+from app.devstack.demo.question import ASKING, PushedQuestion, find_pushed
 from app.devstack.demo.repository import DemoRepository
 from app.devstack.demo.webhook import HookedSink
 from app.devstack.errors import DevstackError, StopRequested
 from app.devstack.run_log import RunLog
 from app.devstack.stack import Plan, Stack, stop_on_signals
-from app.enums import TERMINAL_STATUSES, RunStatus
+from app.enums import TERMINAL_STATUSES, NotificationKind, QuestionKind, RunMode, RunStatus
 
 _INTERRUPTED = 130
 _RUN_SECONDS = 180.0
@@ -167,7 +168,7 @@ def _demonstrate(console: Console, stack: Stack, repository: DemoRepository) -> 
             raise DevstackError("the run left no patch")
         show_patch(console, *patch)
         _show_branch(console, repository, run["output"]["head_branch"])
-        _show_pushes(console, stack, client, phone, run)
+        _show_pushes(console, stack, client, plain, phone, run)
         _show_webhook(console, stack, hook, run["id"])
     console.line()
     console.title(f"Done in {time.monotonic() - started:.0f} s. `make run` starts a stack to stay.")
@@ -212,16 +213,62 @@ def _show_branch(console: Console, repository: DemoRepository, branch: str) -> N
 
 
 def _show_pushes(
-    console: Console, stack: Stack, client: httpx.Client, phone: Phone, watched_run: dict[str, Any]
+    console: Console,
+    stack: Stack,
+    client: httpx.Client,
+    plain: httpx.Client,
+    phone: Phone,
+    watched_run: dict[str, Any],
 ) -> None:
-    """Show that the phone got no push for the run it watched, and one for the next run."""
+    """Show that the phone got no push for the run it watched, and those for the next run, of which one is a question."""
     console.line()
     console.title("Pushes")
     show_notification(console, _notification(stack, phone, watched_run["id"]))
     phone.leave_task()
-    console.styled("  the phone shows the task no longer; one more run", "dim")
-    started = request(client, "POST", f"tasks/{watched_run['task']}/run/")["latest_run"]
-    show_notification(console, _notification(stack, phone, started["id"]))
+    console.styled("  the phone shows the task no longer; one more run, which asks a question", "dim")
+    task = f"tasks/{watched_run['task']}/"
+    started = request(client, "POST", f"{task}run/", mode=RunMode.INTERACTIVE, pending_user_message=ASKING)
+    run = started["latest_run"]
+    _answer(console, stack, client, plain, run["id"])
+    _close(stack, client, f"{task}runs/{run['id']}/")
+    show_notification(console, _notification(stack, phone, run["id"]))
+
+
+def _answer(console: Console, stack: Stack, client: httpx.Client, plain: httpx.Client, run_id: str) -> None:
+    """Answer the question of a run from its push, without the key."""
+    pushed: list[PushedQuestion] = []
+
+    def has_come() -> bool:
+        pushed.extend(find_pushed(plain, stack.environment["TASKBEACON_EXPO_BASE_URL"], run_id))
+        return bool(pushed)
+
+    stack.supervisor.wait(
+        has_come, what="the push of the question", timeout=_RUN_SECONDS, every=_POLL_SECONDS
+    )
+    inbox = request(client, "GET", f"{stack.base_url}/api/users/@me/inbox/")["results"]
+    title = next(question["title"] for question in inbox if question["id"] == pushed[0].id)
+    console.line(f'  the agent asks, and a push arrives: "{title}"')
+    answer = pushed[0].allow(plain, stack.base_url)
+    console.line(f'  answered "{answer}" through the link of the push, without a key')
+
+
+def _close(stack: Stack, client: httpx.Client, path: str) -> None:
+    """End the conversation of a run when its turn is over. Raises DevstackError unless the turn succeeded."""
+    run: dict[str, Any] = {}
+
+    def has_ended() -> bool:
+        run.update(request(client, "GET", path))
+        return run["status"] in TERMINAL_STATUSES
+
+    def takes_messages() -> bool:
+        ended = has_ended()
+        return ended or (run["state"].get("waiting_for") or {}).get("kind") == QuestionKind.MESSAGE
+
+    stack.supervisor.wait(takes_messages, what="the agent's turn", timeout=_RUN_SECONDS, every=_POLL_SECONDS)
+    request(client, "POST", f"{path}command/", jsonrpc="2.0", id=1, method="close")
+    stack.supervisor.wait(has_ended, what="the run's end", timeout=_RUN_SECONDS, every=_POLL_SECONDS)
+    if run["status"] != RunStatus.COMPLETED:
+        raise DevstackError(f"the run that asked ended as {run['status']}: {run['error_message']}")
 
 
 def _show_webhook(console: Console, stack: Stack, hook: HookedSink, run_id: str) -> None:
@@ -242,7 +289,7 @@ def _notification(stack: Stack, phone: Phone, run_id: str) -> dict[str, Any]:
     row: dict[str, Any] = {}
 
     def is_decided() -> bool:
-        row.update(phone.notification(run_id))
+        row.update(phone.notification(run_id, NotificationKind.COMPLETED))
         return bool(row)
 
     stack.supervisor.wait(is_decided, what="the push", timeout=_RUN_SECONDS, every=_POLL_SECONDS)

@@ -10,7 +10,7 @@ import httpx
 
 from app.devstack.console import Console
 from app.devstack.errors import DevstackError
-from app.enums import NotificationDecision
+from app.enums import NotificationDecision, NotificationKind
 from app.ids import new_hex_id
 
 _BEAT_SECONDS = 25.0
@@ -40,11 +40,11 @@ class Phone:
         """Report that the phone no longer shows the task."""
         self._answer("DELETE", f"{self._task}/presence/", device_id=self._device_id)
 
-    def notification(self, run_id: str) -> dict[str, Any]:  # Any: JSON
-        """Return the decision about the push for a run; empty until it is made."""
+    def notification(self, run_id: str, kind: NotificationKind) -> dict[str, Any]:  # Any: JSON
+        """Return the decision about the push of this kind for a run; empty until it is made."""
         listed = self._answer("GET", f"{self._task}/notifications/")["results"]
-        decided = (row for row in listed if row["run"] == run_id and row["decision"] not in _UNDECIDED)
-        return next(decided, {})
+        ours = (row for row in listed if row["run"] == run_id and row["kind"] == kind)
+        return next((row for row in ours if row["decision"] not in _UNDECIDED), {})
 
     def _answer(self, method: str, url: str, **body: Any) -> dict[str, Any]:  # Any: JSON
         try:

@@ -1,0 +1,51 @@
+"""The question of the demo: its push arrives at the stack's sink, and the token of a button in it answers without a key."""
+
+from typing import Any
+
+import httpx
+
+from app.devstack.api_client import explained, request
+from app.devstack.errors import DevstackError
+from app.enums import AnswerVia
+
+# A message to the runbook agent. It fails if the agent does not get the answer `yes`.
+ASKING = """\
+```ask options=no,yes
+May others read this map?
+```
+
+```sh
+# Go on only with permission.
+test "$TASKBEACON_ANSWER" = yes
+```
+"""
+
+
+class PushedQuestion:
+    """A question of a run, as it is in a push that the sink took."""
+
+    def __init__(self, push: dict[str, Any]) -> None:  # Any: JSON
+        self.id: str = push["data"]["questionId"]
+        self._buttons = {button["id"]: button for button in push["data"]["actions"]}
+
+    def allow(self, plain: httpx.Client, base_url: str) -> str:
+        """Answer by the link of the button that allows; return its title. Raises DevstackError."""
+        button = self._buttons.get("allow")
+        if button is None:
+            raise DevstackError("the push of the question has no button that allows")
+        answered = request(plain, "POST", f"{base_url}/api/actions/{button['token']}")
+        given = answered["answer"]["option_id"], answered["answered_via"]
+        if given != (button["option_id"], AnswerVia.ACTION_TOKEN):
+            raise DevstackError(f"the question has another answer: {given}")
+        return str(button["title"])
+
+
+def find_pushed(plain: httpx.Client, sink_url: str, run_id: str) -> list[PushedQuestion]:
+    """Return the questions of a run from the pushes that the sink took. Raises DevstackError."""
+    with explained("the sink cannot be read"):
+        pushes = plain.get(f"{sink_url}/pushes").raise_for_status().json()
+    return [
+        PushedQuestion(push)
+        for push in pushes
+        if push["data"].get("taskRunId") == run_id and "actions" in push["data"]
+    ]
