@@ -1,5 +1,6 @@
 """Questions as rows: how they open, how each ends, and what they may cost (contract 15)."""
 
+import json
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -8,7 +9,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.agents.session.asked import DETAIL_CHARACTERS, AskedQuestion
+from app.agents.session.asked import DETAIL_CHARACTERS, AskedQuestion, describe
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import (
@@ -90,7 +91,10 @@ async def test_question_is_kept_as_it_was_asked(sessions: SessionFactory, live: 
         sessions,
         live,
         permission(
-            title="t" * 300, detail="d" * 5000, tool_call=call, expires_at=utcnow() + timedelta(hours=1)
+            title="t" * 300,
+            detail="d" * DETAIL_CHARACTERS,
+            tool_call=call,
+            expires_at=utcnow() + timedelta(hours=1),
         ),
     )
 
@@ -110,6 +114,14 @@ async def test_question_is_kept_as_it_was_asked(sessions: SessionFactory, live: 
     assert (row.answer, row.answered_via, row.closed_at) == (None, None, None)
     assert await waiting_for(sessions, live) == asked.waiting_for
     assert await events_of(sessions) == [("question.opened", asked.request_id)]
+
+
+async def test_detail_that_is_cut_says_so_and_is_of_high_risk(sessions: SessionFactory, live: Run) -> None:
+    """Nothing is approved by a button of which the end is not to be seen."""
+    call = {"kind": "execute", "rawInput": {"command": "echo hi;" + "#" * 5000 + "\ncurl x -d @x"}}
+    row = await row_of(sessions, await ask(sessions, live, permission(detail=describe(call), tool_call=call)))
+    assert (row.risk, row.urgency, len(row.detail)) == ("high", "high", DETAIL_CHARACTERS)
+    assert row.detail.endswith("#\n⟨cut: it has 5021 characters⟩")
 
 
 async def test_digest_is_of_the_whole_call_that_is_asked_about(sessions: SessionFactory, live: Run) -> None:
@@ -344,12 +356,17 @@ def test_risk_of_commands(commands: list[str], risk: QuestionRisk) -> None:
         ({"kind": "edit", "rawInput": {"file_path": "a.sh", "content": "rm -rf x"}}, QuestionRisk.NORMAL),
         # What a tool is given counts, whatever it says it is.
         ({"kind": "read", "rawInput": {"command": "rm -rf x"}}, QuestionRisk.HIGH),
+        ({"kind": "read", "rawInput": {"command": "ls"}}, QuestionRisk.NORMAL),
         ({"kind": "other", "rawInput": {"sql": "drop table users"}}, QuestionRisk.HIGH),
         ({"rawInput": {"permissions": {"network": {"enabled": True}}}}, QuestionRisk.HIGH),
         ({"kind": "delete"}, QuestionRisk.HIGH),
         # Too long to search.
         ({"kind": "execute", "rawInput": {"command": "ls " + "x" * 20_000}}, QuestionRisk.HIGH),
         ({"kind": "edit", "rawInput": {"content": "x" * 20_001}}, QuestionRisk.NORMAL),
+        ({"kind": "execute", "rawInput": ["x" * 19_000, {"a": 1}] * 6}, QuestionRisk.HIGH),
+        ({"kind": "read", "rawInput": [{"a": number} for number in range(60_000)]}, QuestionRisk.HIGH),
+        ({"kind": "read", "locations": [{"path": "x" * 20_001}]}, QuestionRisk.HIGH),
+        ({"kind": "read", "rawInput": json.loads("[" * 900 + "1" + "]" * 900)}, QuestionRisk.HIGH),
         # What the agent says counts in neither direction.
         (
             {"kind": "execute", "title": "git push --force", "rawInput": {"command": "ls"}},

@@ -102,7 +102,7 @@ async def test_form_of_a_server_is_checked_before_the_agent_hears(workshop: Work
     agent = await asking(workshop, SERVER_FORM)
     await agent.pilot.until_waiting_for("permission")
     refused = await agent.answer("_submit", answers={"name": "db", "Port": "many"})
-    assert refused["error"] == {"code": -32602, "message": "port: 'many' is not of type 'integer'"}
+    assert refused["error"] == {"code": -32602, "message": "port: It is no integer."}
     assert (await agent.row()).status == "open"
     await agent.answer("_submit", answers={"name": "db", "Port": "5432", "Use TLS?": "No"})
 
@@ -179,16 +179,26 @@ async def test_question_that_the_agent_takes_back_is_withdrawn(workshop: Worksho
     assert "optionId" not in resolved
 
 
-async def test_answer_through_the_inbox_reaches_the_agent(workshop: Workshop) -> None:
-    agent = await asking(workshop, SERVER_FORM)
+@pytest.mark.parametrize("params", [SERVER_FORM, PAGE], ids=["form", "url"])
+@pytest.mark.parametrize("action", ["accept", "decline", "cancel"])
+async def test_answer_through_the_inbox_reaches_the_agent(
+    workshop: Workshop, params: JSON, action: str
+) -> None:
+    agent = await asking(workshop, params)
     await agent.pilot.until_waiting_for("permission")
     row, process = await agent.row(), workshop.context.process
-    body = ActionIn.model_validate({"action": "accept", "content": {"name": "db", "port": 5432}})
+    is_filled = params is SERVER_FORM and action == "accept"
+    content: JSON = {"content": {"name": "db", "port": 5432}} if is_filled else {}
+    body = ActionIn.model_validate({"action": action, **content})
     async with unit_of_work(workshop.sessions) as session:
         answered = await answer_question(session, agent.pilot.caller(), row.id, body, redis=process.redis)
 
-    assert answered["answer"] == {"action": "accept", "content": {"name": "db", "port": 5432}}
-    assert await agent.heard() == {"action": "accept", "content": {"name": "db", "port": 5432}}
+    assert answered["answer"] == {"action": action, **content}
+    assert await agent.heard() == {"action": action, **content}
+    [resolved] = await agent.pilot.log("_posthog/permission_resolved")
+    accepted = "open" if params is PAGE else None
+    # One of the options that were offered, or none.
+    assert resolved.get("optionId") == {"accept": accepted, "decline": "reject"}.get(action)
 
 
 @pytest.mark.parametrize(

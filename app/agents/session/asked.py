@@ -1,6 +1,8 @@
 """A question of an agent in the form that is stored and shown: masked, with its time limit (contract 15.8)."""
 
-from collections.abc import Sequence
+import re
+import shlex
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any  # JSON
@@ -17,6 +19,8 @@ DETAIL_CHARACTERS = 4000
 # Limits of a question in the state of a run; the run's log has the whole question.
 _TOOL_CALL_BYTES = 16 * 2**10
 _TEXT_CHARACTERS = 500
+# Spaces, and what looks like them.
+_BLANK = re.compile(r"[\s\u00ad\u115f\u1160\u200b-\u200f\u2060-\u2064\u2800\u3164\ufeff\uffa0]{60,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +30,7 @@ class AskedQuestion:
     kind: QuestionKind
     id: UUID = field(default_factory=new_id)
     title: str = ""
+    # All of it; people are shown `shown_detail`.
     detail: str = ""
     # For a permission, a form or a URL: the whole tool call, even if it is too long to be shown.
     tool_call: dict[str, Any] = field(default_factory=dict)
@@ -41,6 +46,19 @@ class AskedQuestion:
     def request_id(self) -> str:
         """The id of the question in the run's log and for clients."""
         return self.id.hex
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the detail is too long to be shown: then it is not known what people would agree to."""
+        return len(self.detail) > DETAIL_CHARACTERS
+
+    @property
+    def shown_detail(self) -> str:
+        """The detail, with a mark where it is cut."""
+        if not self.is_cut:
+            return self.detail
+        mark = f"\n⟨cut: it has {len(self.detail)} characters⟩"
+        return self.detail[: DETAIL_CHARACTERS - len(mark)] + mark
 
     @property
     def waiting_for(self) -> dict[str, Any]:
@@ -86,24 +104,62 @@ def shortened(tool_call: dict[str, Any]) -> dict[str, Any]:
 
 
 def describe(tool_call: dict[str, Any]) -> str:
-    """Return a description of a tool call: its command, or else its content, or else its input as JSON."""
+    """Return all that a tool call would do, as text: its command, the rest of its input, then what it shows beside that.
+
+    What is blank for long is counted, not shown: it could push the rest out of sight.
+    """
+    shown = [text for part in tool_call.get("content") or () for text in _texts_of(part)]
     given = tool_call.get("rawInput")
-    command = given.get("command") if isinstance(given, dict) else None
-    if isinstance(command, list) and all(isinstance(word, str) for word in command):
-        command = " ".join(command)
-    if isinstance(command, str):
-        return command[:DETAIL_CHARACTERS]
-    texts = [text for part in tool_call.get("content") or () if (text := _text_of(part))]
-    if not texts and given:
-        texts = [orjson.dumps(given, option=orjson.OPT_INDENT_2).decode()]
-    return "\n".join(texts)[:DETAIL_CHARACTERS]
+    lines = _lines_of(given, known=frozenset(text for _, text in shown)) if given else []
+    lines += [_marked(mark, text) for mark, text in shown if mark or text not in lines]
+    return _BLANK.sub(_counted, "\n".join(lines))
 
 
-def _text_of(part: Any) -> str:
+def _lines_of(given: Any, *, known: frozenset[str]) -> list[str]:
+    """Return an input as lines, the command first, without the texts that are shown in another way."""
+    if not isinstance(given, dict):
+        return [_words(given)]
+    lines = []
+    rest = dict(given)
+    if command := rest.pop("command", None):
+        arguments = rest.pop("args", None)
+        lines.append(" ".join(_command(each) for each in (command, arguments) if each))
+    for name, value in rest.items():
+        if value is not None and not (isinstance(value, str) and value in known):
+            # Indented, so that no value looks like the next name.
+            lines.append(f"{name}: {_words(value)}".replace("\n", "\n  "))
+    return lines
+
+
+def _command(value: Any) -> str:
+    if isinstance(value, list) and all(isinstance(word, str) for word in value):
+        return shlex.join(value)
+    return _words(value)
+
+
+def _words(value: Any) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _texts_of(part: Any) -> Iterator[tuple[str, str]]:
+    """Yield the texts of a part of a call, each with the mark of its lines."""
     if not isinstance(part, dict):
-        return ""
+        return
     if part.get("type") == "diff":
-        return f"{part.get('path')}\n{part.get('newText') or ''}"
+        yield "", str(part.get("path"))
+        for mark, key in (("-", "oldText"), ("+", "newText")):
+            if isinstance(text := part.get(key), str) and text:
+                yield mark, text
+        return
     content = part.get("content")
-    text = content.get("text") if isinstance(content, dict) else None
-    return text if isinstance(text, str) else ""
+    if isinstance(content, dict) and isinstance(text := content.get("text"), str) and text:
+        yield "", text
+
+
+def _marked(mark: str, text: str) -> str:
+    return "\n".join(f"{mark} {line}" for line in text.splitlines()) if mark else text
+
+
+def _counted(blank: re.Match[str]) -> str:
+    is_spaces = not blank[0].strip(" ")
+    return f"⟨{len(blank[0])} {'spaces' if is_spaces else 'blank characters'}⟩"

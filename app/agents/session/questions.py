@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any  # JSON
 from urllib.parse import urlsplit
@@ -12,11 +13,13 @@ from app.agents.session.asked import AskedQuestion, describe
 from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.commands import Channel, Command
 from app.agents.session.elicitation import Elicitation, ElicitationAnswer
-from app.agents.session.forms import REJECT, AnswerInvalid, Form, FormRefused, read_form
 from app.agents.session.permissions import refuse
 from app.agents.session.transcript import notification_entry
 from app.clock import utcnow
 from app.enums import QuestionKind
+from app.forms.errors import AnswerInvalid, FormRefused
+from app.forms.form import REJECT, Form
+from app.forms.reading import read_form
 from app.ids import new_id
 from app.unicode import storable
 
@@ -73,7 +76,7 @@ class Questions:
     async def ask(self, question: PermissionRequest) -> Answer | None:
         """Return a person's answer; a refusal if no answer comes in time, None if the turn was cancelled."""
         tool_call = self._channel.masker.value(storable(question.tool_call))
-        options = _select_options(question)
+        options = self._select_options(question)
         refusal = _refusal(question)
         if not options:
             return refusal
@@ -155,21 +158,21 @@ class Questions:
         message = self._channel.masker.text(storable(elicitation.message))
         schema = self._channel.masker.value(storable(elicitation.schema))
         form = read_form(message, schema)
+        if form.shape != asked.shape:
+            raise FormRefused("without its secrets, its questions or choices are not the same")
         questions = [question.shown() for question in form.questions]
         about = {"codeToolKind": "question", "questions": questions, "requestedSchema": schema}
         title = questions[0]["question"] if questions else message
 
         def read(params: dict[str, Any]) -> ElicitationAnswer:
-            action, content = params.get("action"), params.get("content") or {}
-            if action is None:
-                # A process of the previous release accepted it without a check.
-                try:
-                    action, content = form.answer(params)
-                except AnswerInvalid:
-                    return ElicitationAnswer("decline")
-            if action != "accept":
+            try:
+                action, content = form.answer(params)
+            except AnswerInvalid:
+                # Taken by a process of the previous release, which checks less.
                 return ElicitationAnswer("decline")
-            return ElicitationAnswer("accept", form.as_asked(content, asked))
+            if action == "accept":
+                return ElicitationAnswer("accept", form.as_asked(content, asked))
+            return ElicitationAnswer("cancel" if action == "cancel" else "decline")
 
         shown = self._make_question(
             QuestionKind.FORM,
@@ -185,7 +188,7 @@ class Questions:
         self, elicitation: Elicitation
     ) -> tuple[AskedQuestion, Callable[[dict[str, Any]], ElicitationAnswer]]:
         message = self._channel.masker.text(storable(elicitation.message))
-        url = str(elicitation.url)
+        url = self._channel.masker.text(storable(str(elicitation.url)))
         host = _host(url)
         options = [
             {"optionId": _OPEN, "name": f"Open {host}", "kind": "allow_once"},
@@ -193,7 +196,9 @@ class Questions:
         ]
 
         def read(params: dict[str, Any]) -> ElicitationAnswer:
-            is_accepted = params.get("action", "accept") == "accept" and params.get("option_id") != REJECT
+            if (action := params.get("action", "accept")) == "cancel":
+                return ElicitationAnswer("cancel")
+            is_accepted = action == "accept" and params.get("option_id") != REJECT
             return ElicitationAnswer("accept" if is_accepted else "decline")
 
         shown = self._make_question(
@@ -206,17 +211,28 @@ class Questions:
         )
         return shown, read
 
+    def _select_options(self, question: PermissionRequest) -> list[dict[str, Any]]:
+        """Return the options to show to people, without options of an absurd size."""
+        return [
+            {
+                "optionId": option.option_id,
+                "name": self._channel.masker.text(storable(option.name))[:_TEXT_CHARACTERS],
+                "kind": option.kind,
+            }
+            for option in question.options[:_MAX_OPTIONS]
+            if len(option.option_id) <= _OPTION_ID_CHARACTERS
+            and storable(option.option_id) == option.option_id
+        ]
+
     def _make_question(
         self, kind: QuestionKind, *, tool_call: dict[str, Any], **fields: Any
     ) -> AskedQuestion:
-        now, id_ = utcnow(), new_id()
+        id_ = new_id()
         return AskedQuestion(
             kind=kind,
             id=id_,
             # Clients distinguish questions by this id.
             tool_call={"toolCallId": id_.hex, **tool_call},
-            opened_at=now,
-            expires_at=now + self._human_timeout,
             **fields,
         )
 
@@ -240,7 +256,9 @@ class Questions:
 
     async def _publish(self, asked: _Asked, refusal: str | None) -> None:
         """Publish a question, wait until it is over, and publish its result."""
-        turn, shown = self._turn, asked.shown
+        # It may have waited for its turn.
+        now, turn = utcnow(), self._turn
+        shown = asked.shown = replace(asked.shown, opened_at=now, expires_at=now + self._human_timeout)
         # Set before it is published: the answer may be fetched before the next line runs.
         self._asked = asked
         try:
@@ -252,7 +270,7 @@ class Questions:
         finally:
             self._asked = None
             self._on_close()
-        chosen = refusal if asked.answer is None else _option_of(asked.answer)
+        chosen = refusal if asked.answer is None else _option_of(shown.kind, asked.answer)
         if asked.answer is None and asked.is_complete:
             chosen = _OPEN
         is_settled = turn == self._turn and not asked.is_cancelled and chosen is not None
@@ -277,25 +295,22 @@ def _answer(command: Command) -> Answer:
     return Answer(command.params["option_id"], meta or None)
 
 
-def _option_of(command: Command) -> str:
-    """Return the id of the option to show to followers as chosen."""
+def _option_of(kind: QuestionKind, command: Command) -> str | None:
+    """Return the option that followers are shown as chosen; None where the answer is none of them."""
     if (option_id := command.params.get("option_id")) is not None:
         return str(option_id)
-    return "option_0" if command.params.get("action") == "accept" else REJECT
+    match command.params.get("action"):
+        case "accept":
+            return _OPEN if kind is QuestionKind.URL else None
+        case "decline":
+            return REJECT
+        case _:
+            return None
 
 
 def _refusal(question: PermissionRequest) -> Answer | None:
     option_id = refuse(question.options)
     return None if option_id is None else Answer(option_id)
-
-
-def _select_options(question: PermissionRequest) -> list[dict[str, Any]]:
-    """Return the options to show to people, without options of an absurd size."""
-    return [
-        {"optionId": option.option_id, "name": storable(option.name)[:_TEXT_CHARACTERS], "kind": option.kind}
-        for option in question.options[:_MAX_OPTIONS]
-        if len(option.option_id) <= _OPTION_ID_CHARACTERS and storable(option.option_id) == option.option_id
-    ]
 
 
 def _call_of(elicitation: Elicitation, title: str, about: dict[str, Any]) -> dict[str, Any]:

@@ -14,12 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clients.redis import RedisClient
 from app.enums import AnswerVia, CommandMethod, CommandStatus, FormAction, QuestionKind, QuestionStatus
 from app.errors import AlreadyAnswered, InvalidInput, QuestionChanged, QuestionClosed, StateRefused
+from app.forms.errors import AnswerInvalid
 from app.models import Question, RunCommand
 from app.schemas.questions import ActionIn, AnsweredOut
 from app.services.access.principal import Principal
-from app.services.inbox.forms import require_content
 from app.services.inbox.questions import find_question, winner
-from app.services.questions.answers import shown_answer
+from app.services.questions.answers import answer_form, shown_answer
 from app.services.runs.commands import GivenAnswer, OpenQuestion
 from app.services.runs.commands import answer_question as send_answer
 from app.statements import Fields
@@ -165,5 +165,8 @@ def _content(row: Mapping[str, Any], body: ActionIn) -> dict[str, Any]:
     if body.action is not FormAction.ACCEPT:
         return {}
     content = body.content or {}
-    require_content(content, row["schema"] or {})
+    try:
+        answer_form(row["detail"], row["schema"], {"action": body.action, "content": content})
+    except AnswerInvalid as invalid:
+        raise InvalidInput(invalid.what, attr="__".join(("content", *invalid.place))) from None
     return {"content": content}

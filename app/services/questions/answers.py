@@ -5,8 +5,10 @@ from typing import Any  # JSON
 
 from sqlalchemy import Row
 
-from app.agents.session.forms import REJECT, AnswerInvalid, read_form
 from app.enums import QuestionKind
+from app.forms.errors import AnswerInvalid, FormRefused
+from app.forms.form import REJECT
+from app.forms.reading import read_form
 
 _SHOWN = ("option_id", "action", "content", "custom_input")
 _SHOWN_CHARACTERS = 4000
@@ -28,7 +30,7 @@ def check_answer(question: Row[Any], params: Mapping[str, Any]) -> dict[str, Any
     """
     given = {**params, "request_id": question.request_id}
     if question.kind == QuestionKind.FORM:
-        action, content = read_form(question.detail, question.schema or {}).answer(params)
+        action, content = answer_form(question.detail, question.schema, params)
         given |= {"action": action, "content": content} if action == "accept" else {"action": action}
         given.pop("answers", None)
         return given
@@ -36,10 +38,23 @@ def check_answer(question: Row[Any], params: Mapping[str, Any]) -> dict[str, Any
     if question.kind == QuestionKind.URL and "option_id" not in params and params.get("action") in _ACTIONS:
         return given
     if params.get("option_id") not in offered:
-        raise AnswerInvalid([("", f"The request offers the options {', '.join(offered)}.")])
+        raise AnswerInvalid(f"The request offers the options {', '.join(offered)}.")
     if question.kind == QuestionKind.URL:
         given["action"] = "decline" if params["option_id"] == REJECT else "accept"
     return given
+
+
+def answer_form(
+    message: str, schema: Mapping[str, Any] | None, params: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """Return the action and the content of an answer to a form, as `Form.answer` does. Raises AnswerInvalid."""
+    if params.get("action", "accept") != "accept":
+        return params["action"], {}
+    try:
+        form = read_form(message, schema or {})
+    except FormRefused as refused:
+        raise AnswerInvalid(f"This form takes no answer but to decline it: {refused}.") from None
+    return form.answer(params)
 
 
 def shown_answer(params: Mapping[str, Any]) -> dict[str, Any]:

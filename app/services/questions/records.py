@@ -16,7 +16,6 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.session.asked import (
-    DETAIL_CHARACTERS,
     TITLE_CHARACTERS,
     AskedQuestion,
     shortened,
@@ -57,6 +56,8 @@ async def open_question(session: AsyncSession, run_id: UUID, asked: AskedQuestio
     The caller holds the lock on the run's row.
     """
     risk = risk_of(asked.kind, asked.tool_call)
+    if asked.kind is QuestionKind.PERMISSION and asked.is_cut:
+        risk = QuestionRisk.HIGH
     urgency = _urgency(asked, risk)
     of_run = {
         name: select(column).where(Run.id == run_id).scalar_subquery()
@@ -75,7 +76,7 @@ async def open_question(session: AsyncSession, run_id: UUID, asked: AskedQuestio
             request_id=asked.request_id,
             kind=asked.kind,
             title=asked.title[:TITLE_CHARACTERS],
-            detail=asked.detail[:DETAIL_CHARACTERS],
+            detail=asked.shown_detail,
             tool_call=shortened(asked.tool_call) or None,
             options=[
                 {"id": option["optionId"], "name": option["name"], "kind": option["kind"]}

@@ -3,7 +3,7 @@
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any  # JSON
 
@@ -13,10 +13,17 @@ from app.enums import QuestionKind, QuestionRisk
 _RUNS_NOTHING = frozenset({"read", "edit", "search", "move", "think"})
 _COMMAND_KEYS = re.compile(r"(?i)^(command|cmd|script|code|args|argv|program)")
 _PATH_KEYS = re.compile(r"(?i)(path|file|uri|dir|folder)")
-# A longer command is not searched and has the risk `high`.
+# A text that is longer is not searched, and counts as `high`.
 _SEARCHED_CHARACTERS = 20_000
+# Of everything in a call that is searched, and levels of it; what has more counts as `high`.
+_SEARCHED_IN_ALL = 100_000
+_DEEPEST = 50
 # Separates simple commands of a shell.
 _SEPARATOR = re.compile(r"[;&|\n]")
+
+
+class _TooMuchError(Exception):
+    """A call that is too large to be searched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +44,21 @@ class _Rule:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Call:
     """The parts of a tool call: the commands it would run, the paths it would touch, the names in its input."""
 
-    commands: list[str]
-    paths: list[str]
-    keys: list[str]
+    commands: list[str] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    left: int = _SEARCHED_IN_ALL
+
+    def add(self, to: list[str], *texts: str) -> None:
+        """Add texts that are searched. Raises _TooMuchError."""
+        self.left -= sum(map(len, texts)) + 1
+        if self.left < 0 or any(len(text) > _SEARCHED_CHARACTERS for text in texts):
+            raise _TooMuchError
+        to.extend(texts)
 
 
 def risk_of(kind: QuestionKind, tool_call: Mapping[str, Any]) -> QuestionRisk:
@@ -53,24 +68,26 @@ def risk_of(kind: QuestionKind, tool_call: Mapping[str, Any]) -> QuestionRisk:
     if kind is not QuestionKind.PERMISSION:
         return QuestionRisk.NORMAL
     tool = str(tool_call.get("kind"))
-    call = _read(tool_call, runs_all=tool not in _RUNS_NOTHING)
-    is_too_long = any(len(text) > _SEARCHED_CHARACTERS for text in call.commands)
-    if tool in _KINDS["high"] or is_too_long or any(rule.fits(call) for rule in _RULES):
+    try:
+        call = _read(tool_call, runs_all=tool not in _RUNS_NOTHING)
+    except _TooMuchError:
         return QuestionRisk.HIGH
-    return QuestionRisk.LOW if tool in _KINDS["low"] else QuestionRisk.NORMAL
+    if tool in _KINDS["high"] or any(rule.fits(call) for rule in _RULES):
+        return QuestionRisk.HIGH
+    return QuestionRisk.LOW if tool in _KINDS["low"] and not call.commands else QuestionRisk.NORMAL
 
 
 def _read(tool_call: Mapping[str, Any], *, runs_all: bool) -> _Call:
-    call = _Call([], [], [])
-    for names, text in _texts(tool_call.get("rawInput"), ()):
-        call.keys.extend(names)
+    call = _Call()
+    for names, text in _texts(tool_call.get("rawInput"), (), _DEEPEST):
+        call.add(call.keys, *names)
         if runs_all or any(_COMMAND_KEYS.search(name) for name in names):
-            call.commands.append(text)
+            call.add(call.commands, text)
         if any(_PATH_KEYS.search(name) for name in names):
-            call.paths.append(text[:_SEARCHED_CHARACTERS])
+            call.add(call.paths, text)
     for part in (*_entries(tool_call, "locations"), *_entries(tool_call, "content")):
         if isinstance(path := part.get("path"), str):
-            call.paths.append(path[:_SEARCHED_CHARACTERS])
+            call.add(call.paths, path)
     return call
 
 
@@ -79,19 +96,21 @@ def _entries(tool_call: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
 
 
-def _texts(value: Any, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+def _texts(value: Any, names: tuple[str, ...], levels: int) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield each text in an input with the names on its path; a list of words is one text."""
+    if levels == 0:
+        raise _TooMuchError
     match value:
         case str():
             yield names, value
         case dict():
             for name, item in value.items():
-                yield from _texts(item, (*names, name))
+                yield from _texts(item, (*names, name), levels - 1)
         case list() if value and all(isinstance(item, str) for item in value):
             yield names, " ".join(value)
         case list():
             for item in value:
-                yield from _texts(item, names)
+                yield from _texts(item, names, levels - 1)
         case None:
             return
         case _:

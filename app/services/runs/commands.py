@@ -12,7 +12,6 @@ from uuid import UUID
 from sqlalchemy import Row, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.agents.session.forms import AnswerInvalid
 from app.clients.redis import RedisClient
 from app.clock import utcnow
 from app.enums import (
@@ -26,6 +25,7 @@ from app.enums import (
     RunStatus,
 )
 from app.errors import StateRefused
+from app.forms.errors import AnswerInvalid
 from app.ids import new_id
 from app.models import Run, RunCommand
 from app.schemas.runs.commands import CommandIn, CommandOut, RpcError

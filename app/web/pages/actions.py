@@ -16,7 +16,7 @@ from app.services.inbox import actions
 from app.services.inbox.actions import Action, TokenSender
 from app.web.body import read_bytes
 from app.web.dependencies import process_of, session_of
-from app.web.pages.fields import content_of
+from app.web.pages.fields import content_of, form_of
 from app.web.pages.route import back_to_page
 from app.web.throttling import address_of, throttle_address
 from app.web.validation import first_error
@@ -60,7 +60,8 @@ def _body(action: Action, form: Mapping[str, Sequence[str]]) -> ActionIn:
     given: dict[str, Any] = {name: form[name][0] for name in _PLAIN if form.get(name, [""])[0]}
     is_form = action.question["kind"] == QuestionKind.FORM
     if is_form and given.get("action") == FormAction.ACCEPT:
-        given["content"] = content_of(action.question["schema"], form)
+        asked = form_of(action.question)
+        given["content"] = {} if asked is None else content_of(asked, form)
     try:
         return ActionIn.model_validate(given)
     except ValidationError as error:

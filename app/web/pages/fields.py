@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any  # JSON
 
+from app.forms.errors import FormRefused
+from app.forms.form import Form, FormQuestion
+from app.forms.reading import read_form
 from app.schemas.fields import parse_integer
 from app.web.pages.texts import visible
 
 _PREFIX = "content."
-_MOST_FIELDS = 50
-_MOST_CHOICES = 100
 _YES, _NO = "true", "false"
 
 
@@ -36,64 +37,63 @@ class FormField:
     default: str = ""
 
 
-def fields_of(schema: Mapping[str, Any] | None) -> list[FormField]:
-    """Return the fields of a schema, in its order."""
-    return [_field(name, each) for name, each in _properties(schema)]
+def form_of(question: Mapping[str, Any]) -> Form | None:
+    """Return the form of a question, a row of `SHOWN`; None if it has none that can be shown."""
+    try:
+        return read_form(question["detail"], question["schema"] or {})
+    except FormRefused:
+        return None
 
 
-def content_of(schema: Mapping[str, Any] | None, sent: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def fields_of(form: Form) -> list[FormField]:
+    """Return the fields of a form, in its order: all of them, since a form has few enough."""
+    return [field for question in form.questions for field in _fields(question)]
+
+
+def content_of(form: Form, sent: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """Return the content of a submitted form; empty fields are absent."""
-    content = {}
-    for name, each in _properties(schema):
-        texts = [text for text in sent.get(_PREFIX + name, ()) if text]
-        if texts:
-            content[name] = _value(each, texts)
+    content: dict[str, Any] = {}
+    for question in form.questions:
+        if texts := _sent(sent, question.name):
+            content[question.name] = _value(question.type, texts)
+        if question.companion and (texts := _sent(sent, question.companion)):
+            content[question.companion] = texts[0]
     return content
 
 
-def _properties(schema: Mapping[str, Any] | None) -> list[tuple[str, Mapping[str, Any]]]:
-    properties = (schema or {}).get("properties")
-    if not isinstance(properties, Mapping):
-        return []
-    return [(name, each) for name, each in properties.items() if isinstance(each, Mapping)][:_MOST_FIELDS]
+def _sent(sent: Mapping[str, Sequence[str]], name: str) -> list[str]:
+    return [text for text in sent.get(_PREFIX + name, ()) if text]
 
 
-def _field(name: str, schema: Mapping[str, Any]) -> FormField:
-    is_several, default = schema.get("type") == "array", schema.get("default")
-    defaults = [_text(each) for each in (default if isinstance(default, list) else [default])]
-    return FormField(
-        name=_PREFIX + name,
-        label=visible(schema.get("title") or schema.get("description") or name),
-        hint=visible(schema.get("description") if schema.get("title") else ""),
-        choices=_choices(schema, defaults),
-        is_several=is_several,
-        is_number=schema.get("type") in {"number", "integer"},
-        default=defaults[0],
+def _fields(question: FormQuestion) -> list[FormField]:
+    given = question.default
+    defaults = [_text(each) for each in (given if isinstance(given, list) else [given])]
+    hints = dict.fromkeys(
+        each for each in (question.header, question.hint) if each not in {None, question.text}
     )
+    field = FormField(
+        name=_PREFIX + question.name,
+        label=visible(question.text),
+        hint=visible(" · ".join(map(str, hints))),
+        choices=_choices(question, defaults),
+        is_several=question.type == "array",
+        is_number=question.type in {"number", "integer"},
+        default=next(iter(defaults), ""),
+    )
+    if question.companion is None:
+        return [field]
+    own = FormField(name=_PREFIX + question.companion, label="Your own words", hint=visible(question.text))
+    return [field, own]
 
 
-def _choices(schema: Mapping[str, Any], defaults: Sequence[str]) -> list[Choice]:
-    if schema.get("type") == "boolean":
+def _choices(question: FormQuestion, defaults: Sequence[str]) -> list[Choice]:
+    if question.type == "boolean":
         return [Choice(_YES, "Yes", "", _YES in defaults), Choice(_NO, "No", "", _NO in defaults)]
-    items = schema.get("items")
-    source = items if isinstance(items, Mapping) else schema
-    titled = source.get("oneOf") or source.get("anyOf")
-    if isinstance(titled, list):
-        options = [each for each in titled if isinstance(each, Mapping) and "const" in each]
-    else:
-        values = source.get("enum")
-        names = source.get("enumNames")
-        options = [{"const": value} for value in values] if isinstance(values, list) else []
-        if isinstance(names, list) and len(names) == len(options):
-            options = [{**option, "title": name} for option, name in zip(options, names, strict=True)]
     return [
         Choice(
-            _text(option["const"]),
-            visible(option.get("title") or option["const"]),
-            visible(option.get("description")),
-            _text(option["const"]) in defaults,
+            choice.value, visible(choice.label), visible(choice.description or ""), choice.value in defaults
         )
-        for option in options[:_MOST_CHOICES]
+        for choice in question.choices
     ]
 
 
@@ -103,8 +103,8 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _value(schema: Mapping[str, Any], texts: Sequence[str]) -> Any:
-    match schema.get("type"):
+def _value(type_: str, texts: Sequence[str]) -> Any:
+    match type_:
         case "array":
             return list(texts)
         case "boolean" if texts[0] in {_YES, _NO}:
@@ -121,5 +121,5 @@ def _number(text: str) -> float | str:
     try:
         return float(text)
     except ValueError:
-        # The check of the schema reports the error.
+        # The check of the form reports the error.
         return text

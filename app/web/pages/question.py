@@ -9,7 +9,7 @@ from app.clock import utcnow
 from app.enums import AnswerVia, FormAction, QuestionKind, QuestionRisk, QuestionStatus
 from app.services.inbox.questions import host_of
 from app.services.views.slugs import slug, slug_prefix
-from app.web.pages.fields import FormField, fields_of
+from app.web.pages.fields import FormField, fields_of, form_of
 from app.web.pages.texts import visible
 
 _KINDS = {
@@ -52,6 +52,7 @@ _CLOSED = {
         "The agent does not wait for an answer any more.",
     ),
 }
+_UNSHOWN = "This form cannot be shown. You can only decline it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,7 @@ def page_of_question(row: Mapping[str, Any]) -> Page:
     is_risky = row["risk"] == QuestionRisk.HIGH
     number = slug(slug_prefix(row["project_name"]), row["task_number"])
     answers, more = _buttons(kind, row["options"])
+    form = form_of(row) if kind is QuestionKind.FORM else None
     return Page(
         heading=visible(row["title"]) or _KINDS[kind],
         about=_KINDS[kind],
@@ -118,7 +120,8 @@ def page_of_question(row: Mapping[str, Any]) -> Page:
         is_link_safe=is_open and (row["url"] or "").startswith("https://"),
         is_open=is_open,
         digest=row["digest"].hex(),
-        fields=fields_of(row["schema"]) if kind is QuestionKind.FORM else (),
+        text=_UNSHOWN if kind is QuestionKind.FORM and form is None else "",
+        fields=() if form is None else fields_of(form),
         takes_text=kind is QuestionKind.MESSAGE,
         takes_note=kind is QuestionKind.PERMISSION,
         needs_key=is_risky,

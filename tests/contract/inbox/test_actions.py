@@ -387,6 +387,39 @@ class TestPage:
         assert params == {"request_id": question.request_id, "action": "accept", "content": content}
         assert "Accepted" in (await anonymous.get(f"/a/{token}")).text
 
+    async def test_form_is_shown_with_all_that_it_asks(
+        self, anonymous: httpx.AsyncClient, session: AsyncSession, new_token: MintToken
+    ) -> None:
+        """The page left choices out beyond the first hundred, and did not say so."""
+        names = [str(number) for number in range(450)]
+        properties: JSON = {
+            "many": {"type": "array", "items": {"enum": names}},
+            "many_note": {"type": "string"},
+            **{f"f{number}": {"type": "string"} for number in range(49)},
+        }
+        values = {"kind": QuestionKind.FORM, "options": [], "schema": {"properties": properties}}
+        await session.execute(update(Question).values(values))
+        token = new_token()
+        page = (await anonymous.get(f"/a/{token}")).text
+        assert (page.count('type="checkbox"'), page.count('type="text"')) == (450, 50)
+        sent = [
+            *(("content.many", name) for name in names),
+            ("content.many_note", "all"),
+            ("action", "accept"),
+        ]
+        assert (await press(anonymous, token, *sent)).status_code == 303
+        params = (await session.execute(select(RunCommand.params))).scalar_one()
+        assert params["content"] == {"many": names, "many_note": "all"}
+
+    async def test_form_that_cannot_be_shown_says_so(
+        self, anonymous: httpx.AsyncClient, session: AsyncSession, new_token: MintToken
+    ) -> None:
+        values = {"kind": QuestionKind.FORM, "options": [], "schema": {"properties": {"x": {"type": "zz"}}}}
+        await session.execute(update(Question).values(values))
+        page = await anonymous.get(f"/a/{new_token()}")
+        assert page.status_code == 200
+        assert "This form cannot be shown. You can only decline it." in page.text
+
     async def test_message_is_written_there(
         self, anonymous: httpx.AsyncClient, session: AsyncSession, new_token: MintToken
     ) -> None:

@@ -142,6 +142,12 @@ async def test_question_that_has_changed_is_not_answered(
             "content__count",
             "invalid_input",
         ),
+        (
+            "form",
+            {"action": "accept", "content": {"colour": "red", "more": 1}},
+            "content__more",
+            "invalid_input",
+        ),
         ("url", {"text": "done"}, "action", "invalid_input"),
         ("url", {"action": "accept", "content": {"a": 1}}, "content", "invalid_input"),
         ("message", {"option_id": "allow"}, "text", "invalid_input"),
@@ -166,6 +172,26 @@ async def test_answer_that_does_not_fit_is_refused(
     response = await client.post(f"{questions_url}/{question.id}/answer/", json=body)
     assert_invalid(response, attr, code)
     assert await commands(session, run) == []
+
+
+@pytest.mark.parametrize("described", [{"type": "zz"}, {"type": "string", "oneOf": [1]}, "string"], ids=str)
+async def test_form_that_cannot_be_read_can_only_be_declined(
+    client: httpx.AsyncClient,
+    session: AsyncSession,
+    questions_url: str,
+    task: Task,
+    run: Run,
+    described: Any,
+) -> None:
+    """It was a 500, or took every answer."""
+    schema = {"type": "object", "properties": {"colour": described}}
+    question = await make_question(session, task=task, run=run, kind=QuestionKind.FORM, schema=schema)
+    url = f"{questions_url}/{question.id}/answer/"
+    accepted = await client.post(url, json={"action": "accept", "content": {"colour": "red"}})
+    assert_invalid(accepted, "content", "invalid_input")
+    assert (await client.post(url, json={"action": "decline"})).status_code == 200
+    params = {"request_id": question.request_id, "action": "decline"}
+    assert await commands(session, run) == [("permission_response", params)]
 
 
 @pytest.mark.parametrize(

@@ -1,40 +1,28 @@
-"""Converts forms of agents (ACP elicitation) to questions that all clients can show, and answers back (contract 15.11).
+"""A form as questions that all clients can show, and their answers back (contract 15.11).
 
 Each property is one question. A text property beside a choice, named with the suffix of Claude (`_custom`) or Codex
 (`_note`), holds the text that people write instead of a choice or in addition to it.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any  # JSON
 
 import orjson
 
+from app.forms.errors import AnswerInvalid
+from app.forms.values import check_choice, check_choices, check_number, check_text
+
 REJECT = "reject"
+YES, NO = "Yes", "No"
 # The option ids that clients send when a person leaves the form.
 _LEAVING = frozenset({REJECT, "_cancel", "cancel"})
-_COMPANIONS = ("_custom", "_note")
+_ACTIONS = frozenset({"accept", "decline", "cancel"})
 # The choice of Codex that stands for a free text.
 _OTHER = "None of the above"
-_YES, _NO = "Yes", "No"
-_SCHEMA_BYTES = 64 * 2**10
-_ANSWER_CHARACTERS = 10_000
+_CONTENT_BYTES = 64 * 2**10
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
-_BOUNDS = ("minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems")
-
-
-class FormRefused(Exception):
-    """The form cannot be shown to people: it is too large, or asks for a secret."""
-
-
-class AnswerInvalid(Exception):
-    """The answers do not fit the form."""
-
-    def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
-        """Take the problems, each as its place in the content and its text."""
-        super().__init__("; ".join(f"{where}: {what}" if where else what for where, what in problems))
-        self.problems = problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +41,14 @@ class FormQuestion:
     name: str
     text: str
     header: str | None
+    # What else the agent says of it.
+    hint: str | None
     # A type of JSON Schema; `array`: several choices.
     type: str
     choices: tuple[Choice, ...]
     bounds: Mapping[str, Any]
+    format: str | None
+    default: Any
     # The property for free text.
     companion: str | None
 
@@ -69,21 +61,20 @@ class FormQuestion:
         header = {"header": self.header} if self.header else {}
         return {"question": self.text, **header, "multiSelect": self.type == "array", "options": options}
 
-    def schema(self) -> dict[str, Any]:
-        """Return the JSON Schema that an answer must satisfy, without patterns: an agent's pattern may never finish."""
-        values = {"enum": [choice.value for choice in self.choices]} if self.choices else {}
+    def check(self, value: Any) -> None:
+        """Raise AnswerInvalid unless this is an answer. Patterns are not applied: those of an agent may take for ever."""
         match self.type:
-            case "array":
-                return {"type": "array", "items": {"type": "string", **values}, **self.bounds}
             case "boolean":
-                return {"type": "boolean"}
+                if not isinstance(value, bool):
+                    raise AnswerInvalid("It is neither true nor false.", self.name)
             case "number" | "integer":
-                return {"type": self.type, **self.bounds}
-            case "string":
-                longest = min(self.bounds.get("maxLength", _ANSWER_CHARACTERS), _ANSWER_CHARACTERS)
-                return {"type": "string", **values, **self.bounds, "maxLength": longest}
+                check_number(value, self.bounds, self.name, is_whole=self.type == "integer")
+            case "array":
+                check_choices(value, {choice.value for choice in self.choices}, self.bounds, self.name)
+            case _ if self.choices:
+                check_choice(value, {choice.value for choice in self.choices}, self.name)
             case _:
-                return {}
+                check_text(value, self.bounds, self.format, self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +103,8 @@ class Form:
 
         """
         if (action := params.get("action")) is not None:
+            if action not in _ACTIONS:
+                raise AnswerInvalid("It is no action of a form.")
             content = dict(params.get("content") or {}) if action == "accept" else {}
             if action == "accept":
                 self.check(content)
@@ -121,6 +114,8 @@ class Form:
         return "accept", self._read(params)
 
     def _read(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        if _size([params.get("answers"), params.get("custom_input")]) > _CONTENT_BYTES:
+            raise AnswerInvalid(f"It is larger than {_CONTENT_BYTES // 2**10} KiB.")
         answers: Mapping[str, str] = params.get("answers") or {}
         if not answers and self.questions:
             answers = self._answer_of_option(params)
@@ -144,26 +139,31 @@ class Form:
         return {first.text: ", ".join(parts)} if parts else {}
 
     def check(self, content: Mapping[str, Any]) -> None:
-        """Raise AnswerInvalid unless this content fits the form."""
-        from jsonschema import Draft202012Validator  # noqa: PLC0415 - expensive, and seldom needed
+        """Raise AnswerInvalid unless the form takes this content; it names the first problem."""
+        if _size(content) > _CONTENT_BYTES:
+            raise AnswerInvalid(f"It is larger than {_CONTENT_BYTES // 2**10} KiB.")
+        known = {question.name: question for question in self.questions}
+        texts = {question.companion for question in self.questions if question.companion}
+        for name, value in content.items():
+            if name in known:
+                known[name].check(value)
+            elif name in texts:
+                check_text(value, {}, None, name)
+            else:
+                raise AnswerInvalid("The form has no such field.", name)
+        if missing := sorted(self.required - content.keys()):
+            raise AnswerInvalid(f"{missing[0]} is required.")
 
-        properties = {question.name: question.schema() for question in self.questions}
-        texts = [question.companion for question in self.questions if question.companion]
-        properties |= {name: {"type": "string", "maxLength": _ANSWER_CHARACTERS} for name in texts}
-        schema = {
-            "type": "object",
-            "properties": properties,
-            "required": sorted(self.required),
-            "additionalProperties": False,
-        }
-        errors = sorted(
-            Draft202012Validator(schema).iter_errors(dict(content)), key=lambda error: error.json_path
-        )
-        if errors:
-            raise AnswerInvalid([("__".join(map(str, error.path)), error.message[:200]) for error in errors])
+    @property
+    def shape(self) -> list[tuple[str, int, bool]]:
+        """What of a form is the same after it was masked, unless names or choices became one."""
+        return [
+            (question.type, len(question.choices), question.companion is not None)
+            for question in self.questions
+        ]
 
     def as_asked(self, content: Mapping[str, Any], asked: "Form") -> dict[str, Any]:
-        """Return content with the agent's own values; `asked` is this form before masking."""
+        """Return content in the words of the agent: `asked` is this form before it was masked, of the same shape."""
         given: dict[str, Any] = {}
         for own, theirs in zip(self.questions, asked.questions, strict=True):
             if own.name in content:
@@ -172,71 +172,6 @@ class Form:
             if own.companion and own.companion in content and theirs.companion is not None:
                 given[theirs.companion] = content[own.companion]
         return given
-
-
-def read_form(message: str, schema: Mapping[str, Any]) -> Form:
-    """Return the form of an agent's request. Raises FormRefused."""
-    if len(orjson.dumps(schema)) > _SCHEMA_BYTES:
-        raise FormRefused(f"its schema is larger than {_SCHEMA_BYTES // 2**10} KiB")
-    properties: Mapping[str, Mapping[str, Any]] = schema.get("properties") or {}
-    companions = _companions(properties)
-    asked = [name for name in properties if name not in companions.values()]
-    questions: list[FormQuestion] = []
-    for name in asked:
-        described = properties[name]
-        if _is_secret(described):
-            raise FormRefused("it asks for a secret, which belongs on a page of its own")
-        header, text = described.get("title"), described.get("description")
-        if _codex_metadata(described):
-            header, text = text, header
-        elif len(asked) == 1:
-            text = message or text
-        text = text or described.get("title") or name
-        if any(question.text == text for question in questions):
-            text = f"{text} ({name})"
-        questions.append(
-            FormQuestion(
-                name=name,
-                text=text,
-                header=header,
-                type=str(described.get("type")),
-                choices=tuple(_choices(described)),
-                bounds={bound: described[bound] for bound in _BOUNDS if bound in described},
-                companion=companions.get(name),
-            )
-        )
-    required = frozenset(schema.get("required") or ()) & set(properties)
-    return Form(tuple(questions), required)
-
-
-def _companions(properties: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Return the names of the text properties beside choices, by the names of the choices."""
-    return {
-        name: f"{name}{ending}"
-        for name, described in properties.items()
-        for ending in _COMPANIONS
-        if any(_choices(described)) and properties.get(f"{name}{ending}", {}).get("type") == "string"
-    }
-
-
-def _choices(described: Mapping[str, Any]) -> Iterator[Choice]:
-    if described.get("type") == "boolean":
-        yield from (Choice(_YES, _YES), Choice(_NO, _NO))
-    listed = described.get("items") if described.get("type") == "array" else described
-    listed = listed if isinstance(listed, Mapping) else {}
-    for option in listed.get("oneOf") or listed.get("anyOf") or ():
-        yield Choice(option["const"], option.get("title") or option["const"], option.get("description"))
-    for value in listed.get("enum") or ():
-        yield Choice(value, value)
-
-
-def _codex_metadata(described: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return Codex's own description of a property; empty for a property of another agent."""
-    return (described.get("_meta") or {}).get("codex") or {}
-
-
-def _is_secret(described: Mapping[str, Any]) -> bool:
-    return described.get("format") == "password" or bool(_codex_metadata(described).get("isSecret"))
 
 
 def _answer_to(question: FormQuestion, answers: Mapping[str, str], *, is_only: bool) -> str | None:
@@ -251,7 +186,7 @@ def _value(question: FormQuestion, answer: str) -> dict[str, Any]:
     """Return the properties that a text answer fills."""
     match question.type:
         case "boolean":
-            known = {_YES.lower(): True, "true": True, _NO.lower(): False, "false": False}
+            known = {YES.lower(): True, "true": True, NO.lower(): False, "false": False}
             return {question.name: known.get(answer.lower(), answer)}
         case "number" | "integer":
             return {question.name: _number(answer)}
@@ -272,24 +207,25 @@ def _fill_properties(question: FormQuestion, chosen: Any, rest: str) -> dict[str
     if rest:
         if question.companion is None:
             labels = ", ".join(choice.label for choice in question.choices)
-            raise AnswerInvalid([(question.name, f"The question offers {labels}.")])
+            raise AnswerInvalid(f"The question offers {labels}.", question.name)
         filled[question.companion] = rest
     return filled
 
 
 def _split(choices: Sequence[Choice], answer: str, most: int | None = None) -> tuple[list[str], str]:
     """Return the values of the comma-separated labels at the start of an answer, and the rest of the answer."""
-    longest_first = sorted(choices, key=lambda choice: len(choice.label), reverse=True)
+    left = sorted(choices, key=lambda choice: len(choice.label), reverse=True)
     chosen: list[str] = []
-    while answer and (most is None or len(chosen) < most):
-        for choice in longest_first:
+    while answer and left and (most is None or len(chosen) < most):
+        for choice in left:
             if answer == choice.label or answer.startswith(f"{choice.label}, "):
                 chosen.append(choice.value)
+                left.remove(choice)
                 answer = answer[len(choice.label) :].removeprefix(",").strip()
                 break
         else:
             break
-    return list(dict.fromkeys(chosen)), answer
+    return chosen, answer
 
 
 def _number(answer: str) -> Any:
@@ -303,3 +239,11 @@ def _restore_values(value: Any, values: Mapping[str, Choice]) -> Any:
     if isinstance(value, list):
         return [_restore_values(item, values) for item in value]
     return values[value].value if isinstance(value, str) and value in values else value
+
+
+def _size(value: Any) -> int:
+    """Return how many bytes a value has as JSON; what JSON has no form for is endless."""
+    try:
+        return len(orjson.dumps(value))
+    except TypeError:
+        return _CONTENT_BYTES + 1
