@@ -17,7 +17,6 @@ from app.enums import (
     ActionTokens,
     NotificationDecision,
     NotificationKind,
-    PushText,
     QuestionKind,
     QuestionRisk,
     QuestionStatus,
@@ -28,8 +27,8 @@ from app.services.notifications.rules.facts import Notice
 
 _DAY_SECONDS = 24 * 3600
 _HALF_DAY_SECONDS = 12 * 3600
-_BUTTON_CHARACTERS = 40
-# Of each kind of option that has a button, its name for apps and what it says if it may say nothing else.
+# Of each kind of option that has a button, its name for apps and its label. The names of options are the agent's words:
+# one that calls its `allow_once` "Reject" would turn the button around.
 _BUTTONS = {"reject_once": ("reject", "Reject"), "allow_once": ("allow", "Allow")}
 _QUESTIONS, _RESULTS = "questions", "results"
 
@@ -158,11 +157,8 @@ class Composer:
             case ActionTokens.NORMAL:
                 return (QuestionRisk.LOW, QuestionRisk.NORMAL)
 
-    def _action(self, delivery: Delivery, option: Mapping[str, Any], id_: str, generic: str) -> PushAction:
-        notice = delivery.handling.notice
-        is_generic = notice is not None and notice.push_text is PushText.GENERIC
+    def _action(self, delivery: Delivery, option: Mapping[str, Any], id_: str, title: str) -> PushAction:
         token = self._token(delivery, option["id"])
-        title = generic if is_generic else option["name"][:_BUTTON_CHARACTERS]
         return PushAction(id_, option["id"], title, token, self._page(token))
 
     def _token(self, delivery: Delivery, option_id: str | None) -> str:

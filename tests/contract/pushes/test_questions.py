@@ -83,7 +83,7 @@ async def test_notice_of_a_question_says_how_to_answer_it(
     tokens = [action.pop("token") for action in actions]
     assert actions == [
         {"id": "reject", "option_id": "reject", "title": "Reject"},
-        {"id": "allow", "option_id": "allow", "title": "Allow once"},
+        {"id": "allow", "option_id": "allow", "title": "Allow"},
     ]
     for token, option_id in zip(tokens, ("reject", "allow"), strict=True):
         claims_of = read(process.settings.secret_keys, token)
@@ -189,14 +189,14 @@ async def test_channel_is_named_only_to_a_device_that_has_it(
 
 
 @pytest.mark.parametrize(
-    ("own", "limit", "body", "buttons"),
+    ("own", "limit", "body"),
     [
-        (PushText.FULL, None, '"Fix the login page" needs your input: Run `make deploy`', "Allow once"),
-        (PushText.TITLE, None, '"Fix the login page" needs your input', "Allow once"),
-        (PushText.GENERIC, None, "A task needs your input", "Allow"),
-        (PushText.FULL, PushText.TITLE, '"Fix the login page" needs your input', "Allow once"),
-        (PushText.FULL, PushText.GENERIC, "A task needs your input", "Allow"),
-        (PushText.GENERIC, PushText.FULL, "A task needs your input", "Allow"),
+        (PushText.FULL, None, '"Fix the login page" needs your input: Run `make deploy`'),
+        (PushText.TITLE, None, '"Fix the login page" needs your input'),
+        (PushText.GENERIC, None, "A task needs your input"),
+        (PushText.FULL, PushText.TITLE, '"Fix the login page" needs your input'),
+        (PushText.FULL, PushText.GENERIC, "A task needs your input"),
+        (PushText.GENERIC, PushText.FULL, "A task needs your input"),
     ],
 )
 async def test_push_says_no_more_than_its_person_and_its_project_want(
@@ -209,14 +209,39 @@ async def test_push_says_no_more_than_its_person_and_its_project_want(
     own: PushText,
     limit: PushText | None,
     body: str,
-    buttons: str,
 ) -> None:
     await prefer(session, owner, push_text=own)
     await session.execute(update(Project).where(Project.id == project.id).values(push_text=limit))
     await ask()
     await deliver()
     [message] = push_service.received
-    assert (message["body"], message["data"]["actions"][1]["title"]) == (body, buttons)
+    assert message["body"] == body
+    assert [action["title"] for action in message["data"]["actions"]] == ["Reject", "Allow"]
+
+
+@pytest.mark.parametrize("text", list(PushText))
+async def test_agent_does_not_name_the_buttons(
+    session: AsyncSession,
+    owner: User,
+    push_service: PushService,
+    ask: Asks,
+    deliver: Deliver,
+    text: PushText,
+) -> None:
+    """An `allow_once` that its agent called "Reject" was a button that allowed and said "Reject"."""
+    await prefer(session, owner, push_text=text)
+    await ask(
+        options=[
+            {"id": "no", "name": "Allow", "kind": "reject_once"},
+            {"id": "yes", "name": "Reject", "kind": "allow_once"},
+        ]
+    )
+    await deliver()
+    actions = push_service.received[0]["data"]["actions"]
+    assert [(action["option_id"], action["title"]) for action in actions] == [
+        ("no", "Reject"),
+        ("yes", "Allow"),
+    ]
 
 
 async def test_badge_counts_what_waits_over_all_tasks_but_messages(
