@@ -107,6 +107,7 @@ class TestAnySender:
                     "sound": "default",
                     "priority": "high",
                     "interruptionLevel": "time-sensitive",
+                    "ttl": 60,
                     "badge": 0,
                     "channelId": "questions",
                 },
@@ -117,6 +118,7 @@ class TestAnySender:
                     "sound": "default",
                     "priority": "high",
                     "interruptionLevel": "active",
+                    "ttl": 60,
                     "collapseId": "q:1",
                     "tag": "q:1",
                     "threadId": "task:1",
@@ -124,11 +126,11 @@ class TestAnySender:
             ),
             (
                 PushStyle(urgency=Urgency.LOW, ttl_seconds=60),
-                {"sound": "default", "priority": "normal", "interruptionLevel": "passive"},
+                {"sound": "default", "priority": "normal", "interruptionLevel": "passive", "ttl": 60},
             ),
             (
                 PushStyle(urgency=Urgency.LOW, ttl_seconds=60, is_silent=True),
-                {"priority": "normal", "interruptionLevel": "passive"},
+                {"priority": "normal", "interruptionLevel": "passive", "ttl": 60},
             ),
         ],
     )

@@ -222,13 +222,16 @@ def _style(delivery: Delivery, urgency: Urgency) -> PushStyle:
         badge=delivery.handling.badge,
         tag=_tag(delivery),
         thread=f"task:{delivery.subject.task_id}" if delivery.subject.task_id else None,
-        channel=_channel(delivery),
+        channel=_channel(delivery, is_silent=is_silent),
         is_silent=is_silent,
         is_renewed=delivery.handling.is_sequel and not is_retraction,
     )
 
 
 def _ttl_seconds(delivery: Delivery, urgency: Urgency) -> int:
+    if delivery.handling.purpose is Purpose.RETRACTION:
+        # Whatever is left of the question's time: a device that is away shows its notice until then.
+        return _DAY_SECONDS
     expires_at = delivery.handling.notice and delivery.handling.notice.row.expires_at
     if urgency is Urgency.HIGH and expires_at is not None:
         return max(0, int((expires_at - utcnow()).total_seconds()))
@@ -242,7 +245,8 @@ def _tag(delivery: Delivery) -> str | None:
     return None
 
 
-def _channel(delivery: Delivery) -> str | None:
-    """Return the channel of the device that it belongs to, if the app has it."""
-    wanted = _QUESTIONS if delivery.subject.kind == NotificationKind.AWAITING else _RESULTS
+def _channel(delivery: Delivery, *, is_silent: bool) -> str | None:
+    """Return the channel of the device that it belongs to, if the app has it; that of questions is loud."""
+    is_question = delivery.subject.kind == NotificationKind.AWAITING
+    wanted = _QUESTIONS if is_question and not is_silent else _RESULTS
     return wanted if wanted in (delivery.subject.channels or ()) else None

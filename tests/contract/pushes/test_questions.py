@@ -74,6 +74,7 @@ async def test_notice_of_a_question_says_how_to_answer_it(
         "sound": "default",
         "priority": "high",
         "interruptionLevel": "active",
+        "ttl": 24 * 3600,
         "badge": 1,
         "collapseId": f"q:{question.id}",
         "tag": f"q:{question.id}",

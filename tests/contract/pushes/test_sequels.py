@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -9,13 +10,16 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import SessionFactory
+from app.db import SessionFactory, unit_of_work
+from app.enums import Platform, Urgency
 from app.models import (
+    PushToken,
     Run,
     Task,
     User,
 )
 from app.runtime import ProcessContext
+from app.services.questions import records
 from app.worker.jobs.fetch_receipts import fetch_due
 from tests.contract.pushes.conftest import Asks, Deliver
 from tests.contract.pushes.rows import answer, end_run, history, only_row, prefer
@@ -59,6 +63,43 @@ async def test_answered_question_replaces_its_notice_and_the_badge_falls(
     assert (row.decision, row.attempts) == ("retracted", 2)
     clock.advance(hours=1)
     assert await deliver() == 0
+
+
+async def test_retraction_of_an_expired_question_waits_for_a_device_that_is_away(
+    sessions: SessionFactory,
+    run: Run,
+    push_service: PushService,
+    clock: MovableClock,
+    ask: Asks,
+    deliver: Deliver,
+) -> None:
+    """It lived as long as the question, which was over."""
+    await ask(urgency=Urgency.HIGH, expires_at=clock.now + timedelta(minutes=10))
+    await deliver()
+    clock.advance(minutes=11)
+    async with unit_of_work(sessions) as session:
+        await records.withdraw(session, [run.id])
+    await deliver()
+    notice, clear = push_service.received
+    assert (notice["ttl"], clear["ttl"]) == (600, 24 * 3600)
+
+
+async def test_retraction_goes_by_the_quiet_channel(
+    session: AsyncSession,
+    sessions: SessionFactory,
+    owner: User,
+    push_service: PushService,
+    ask: Asks,
+    deliver: Deliver,
+) -> None:
+    """On Android the channel says how loud a message is."""
+    channels = ["questions", "results"]
+    await session.execute(update(PushToken).values(platform=Platform.ANDROID, channels=channels))
+    question = await ask()
+    await deliver()
+    await answer(sessions, question, owner)
+    await deliver()
+    assert [message["channelId"] for message in push_service.received] == channels
 
 
 @pytest.mark.parametrize(
