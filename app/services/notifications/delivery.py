@@ -31,6 +31,7 @@ from app.clock import utcnow
 from app.enums import NotificationDecision, Platform
 from app.models import Notification, PushToken
 from app.services.notifications.messages import Composer, Delivery, Purpose
+from app.services.notifications.rules.deciding import LEASE
 from app.services.notifications.rules.settling import entry
 from app.statements import Prepared
 
@@ -38,7 +39,6 @@ from app.statements import Prepared
 BATCH = 100
 # Pushes of one claim: its requests share the two statements before and after them (ADR 37).
 CLAIM = 3 * BATCH
-LEASE = timedelta(seconds=60)
 # Nothing is begun later after its claim: any request is answered and settled in the twenty seconds that are left, so
 # that no push is sent twice at the same time.
 SEND_WITHIN = LEASE - timedelta(seconds=20)

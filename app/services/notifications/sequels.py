@@ -16,9 +16,9 @@ from app.clock import utcnow
 from app.enums import NotificationDecision, NotificationKind, PushText
 from app.models import Notification
 from app.services.notifications.claims import claimed_columns, delivery_of, notices_of, set_badges
-from app.services.notifications.delivery import BATCH, LEASE
+from app.services.notifications.delivery import BATCH
 from app.services.notifications.messages import Delivery, Purpose
-from app.services.notifications.rules.deciding import RunEndNotice, Sequel, decide_sequel
+from app.services.notifications.rules.deciding import LEASE, RunEndNotice, Sequel, decide_sequel
 from app.services.notifications.rules.facts import Notice
 from app.services.notifications.rules.settling import entry
 from app.services.notifications.texts import closed_body
@@ -47,7 +47,7 @@ async def claim_sequels(session: AsyncSession) -> list[Delivery]:
     pushed = []
     for each, row in zip(deliveries, rows, strict=True):
         notice = notices[each.id]
-        is_reminded = any(past["decision"] == NotificationDecision.REMINDER for past in row["history"])
+        is_reminded = _is_reminded(notice, row["history"])
         end = ends.get((notice.row.run_id, each.device_id))
         sequel = decide_sequel(notice.facts, now, is_reminded=is_reminded, end=end)
         if sequel.needs_push:
@@ -57,6 +57,16 @@ async def claim_sequels(session: AsyncSession) -> list[Delivery]:
             await _write_down(session, each, sequel, now)
     await set_badges(session, pushed)
     return pushed
+
+
+def _is_reminded(notice: Notice, history: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether there was the one reminder; the end of a snooze asks for another one."""
+    since = notice.facts.snoozed_until
+    return any(
+        past["decision"] == NotificationDecision.REMINDER
+        and (since is None or datetime.fromisoformat(past["at"]) >= since)
+        for past in history
+    )
 
 
 def _prepare(each: Delivery, notice: Notice, sequel: Sequel) -> None:

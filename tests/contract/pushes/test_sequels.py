@@ -19,6 +19,7 @@ from app.models import (
     User,
 )
 from app.runtime import ProcessContext
+from app.schemas.quiet_hours import DAYS
 from app.services.questions import records
 from app.worker.jobs.fetch_receipts import fetch_due
 from tests.contract.pushes.conftest import Asks, Deliver
@@ -243,6 +244,31 @@ async def test_end_of_the_run_takes_the_place_of_its_question(
     assert question.id
 
 
+async def test_question_of_a_run_that_ends_at_night_is_cleared_at_once(
+    sessions: SessionFactory,
+    session: AsyncSession,
+    owner: User,
+    run: Run,
+    push_service: PushService,
+    clock: MovableClock,
+    ask: Asks,
+    deliver: Deliver,
+) -> None:
+    """Its buttons waited for the end's own notice, until the morning."""
+    clock.now = clock.now.replace(hour=21, minute=55, second=0, microsecond=0)
+    night = {"start": "22:00", "end": "07:00", "timezone": "UTC", "days": list(DAYS)}
+    await prefer(session, owner, quiet_hours=night)
+    await ask()
+    await deliver()
+    clock.advance(minutes=6)
+    await end_run(sessions, run)
+    await deliver()
+    assert [message["data"].get("kind") for message in push_service.received] == [None, "clear"]
+    clock.advance(hours=10)
+    await deliver()
+    assert push_service.received[2]["body"] == '"Fix the login page" failed'
+
+
 async def test_question_of_an_ended_run_is_cleared_if_its_end_is_not_pushed(
     sessions: SessionFactory,
     session: AsyncSession,
@@ -289,6 +315,30 @@ async def test_reminder_of_an_open_question_is_sent_once(
     await answer(sessions, question, owner)
     assert await deliver() == 1
     assert history(await only_row(sessions, task))[-1] == ("retracted", "answered")
+
+
+async def test_question_that_was_sent_rings_again_after_each_snooze(
+    client: httpx.AsyncClient,
+    sessions: SessionFactory,
+    task: Task,
+    push_service: PushService,
+    clock: MovableClock,
+    ask: Asks,
+    deliver: Deliver,
+) -> None:
+    question = await ask()
+    await deliver()
+    url = f"/api/projects/{task.project_id}/questions/{question.id}/snooze/"
+    for _ in range(2):
+        assert (await client.post(url, json={"seconds": 600})).status_code == 200
+        clock.advance(seconds=599)
+        assert await deliver() == 0
+        clock.advance(seconds=1)
+        assert await deliver() == 1
+    clock.advance(hours=1)
+    assert await deliver() == 0
+    assert [message["sound"] for message in push_service.received] == ["default"] * 3
+    assert history(await only_row(sessions, task)) == [("sent", None), ("reminder", "still_open")]
 
 
 async def test_answered_question_has_no_reminder(
