@@ -353,6 +353,20 @@ def test_too_long_message_is_shortened_by_its_body(character: str, limit: int) -
     assert short.title == "Taskbeacon"
 
 
+async def test_message_too_large_for_its_buttons_goes_without(
+    wire: ExpoClient, push_service: PushService
+) -> None:
+    action = PushAction("allow", "\N{HAMMER}" * 255, "Allow", "tba_x" * 200, None)
+    style = PushStyle(urgency=Urgency.NORMAL, ttl_seconds=60, actions=[action] * 3)
+
+    await wire.send([replace(message(), style=style)], Deadline())
+
+    [received] = push_service.received
+    assert received["body"] == message().body
+    assert "categoryId" not in received
+    assert "actions" not in received["data"]
+
+
 def test_message_that_fits_stays_as_it_is() -> None:
     sent = message()
     assert shortened(sent, max_bytes=4096) is sent

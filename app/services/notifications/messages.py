@@ -140,9 +140,9 @@ class Composer:
         row = _open_question(delivery)
         if row is None or row.question_kind != QuestionKind.PERMISSION or row.risk not in self._risks:
             return []
-        by_kind = {option["kind"]: option for option in reversed(row.options)}
+        by_kind = {option["kind"]: place for place, option in reversed([*enumerate(row.options)])}
         return [
-            self._action(delivery, by_kind[kind], *names)
+            self._action(delivery, row.options, by_kind[kind], names)
             for kind, names in _BUTTONS.items()
             if kind in by_kind
         ]
@@ -157,16 +157,19 @@ class Composer:
             case ActionTokens.NORMAL:
                 return (QuestionRisk.LOW, QuestionRisk.NORMAL)
 
-    def _action(self, delivery: Delivery, option: Mapping[str, Any], id_: str, title: str) -> PushAction:
-        token = self._token(delivery, option["id"])
-        return PushAction(id_, option["id"], title, token, self._page(token))
+    def _action(
+        self, delivery: Delivery, options: Sequence[Mapping[str, Any]], place: int, names: tuple[str, str]
+    ) -> PushAction:
+        id_, title = names
+        token = self._token(delivery, place)
+        return PushAction(id_, options[place]["id"], title, token, self._page(token))
 
-    def _token(self, delivery: Delivery, option_id: str | None) -> str:
+    def _token(self, delivery: Delivery, option: int | None) -> str:
         """Return a token that answers with an option, or opens the page; it is made for this message and stored nowhere."""
         notice, question_id = delivery.handling.notice, delivery.subject.question_id
         assert notice is not None
         assert question_id is not None
-        return mint(self.secret_keys, ActionClaims(delivery.id, question_id, notice.row.digest, option_id))
+        return mint(self.secret_keys, ActionClaims(delivery.id, question_id, notice.row.digest, option))
 
     def _page(self, token: str) -> str | None:
         return f"{self.public_url.rstrip('/')}/a/{token}" if self.public_url else None

@@ -86,10 +86,11 @@ async def test_notice_of_a_question_says_how_to_answer_it(
         {"id": "reject", "option_id": "reject", "title": "Reject"},
         {"id": "allow", "option_id": "allow", "title": "Allow"},
     ]
-    for token, option_id in zip(tokens, ("reject", "allow"), strict=True):
+    places = [[option["id"] for option in question.options].index(id_) for id_ in ("reject", "allow")]
+    for token, place in zip(tokens, places, strict=True):
         claims_of = read(process.settings.secret_keys, token)
         assert claims_of is not None
-        assert (claims_of.notification_id, claims_of.option_id) == (row.id, option_id)
+        assert (claims_of.notification_id, claims_of.option) == (row.id, place)
     stored = str([getattr(row, column.key) for column in Notification.__table__.columns])
     assert "tba_" not in stored
 
@@ -110,6 +111,23 @@ async def test_button_of_a_notice_answers_the_question(
     # The notice is replaced on the phone by itself.
     assert await deliver() == 1
     assert push_service.received[-1]["data"]["kind"] == "clear"
+
+
+async def test_longest_ids_of_options_have_buttons_that_answer(
+    client: httpx.AsyncClient, push_service: PushService, ask: Asks, deliver: Deliver
+) -> None:
+    """A token that held such an id was longer than any that is read."""
+    options = [
+        {"id": sign * 255, "name": "-", "kind": kind}
+        for sign, kind in (("\N{HAMMER}", "allow_once"), ("\N{CROSS MARK}", "reject_once"))
+    ]
+    question = await ask(options=options)
+    await deliver()
+    [reject, allow] = push_service.received[0]["data"]["actions"]
+    assert [each["option_id"] for each in (allow, reject)] == [option["id"] for option in options]
+    answered = await client.post(f"/api/actions/{reject['token']}", json={})
+    assert (answered.status_code, answered.json()["answer"]) == (200, {"option_id": options[1]["id"]})
+    assert question.id
 
 
 @pytest.mark.parametrize(
@@ -280,7 +298,7 @@ async def test_browser_gets_one_body_that_declares_and_is_read(
         token = style.link.removeprefix("https://tasks.example/a/")
         page = read(settings.secret_keys, token)
         assert page is not None
-        assert (page.option_id, page.question_id) == (None, question.id)
+        assert (page.option, page.question_id) == (None, question.id)
         assert [action.link for action in style.actions] == [
             f"https://tasks.example/a/{action.token}" for action in style.actions
         ]
