@@ -136,6 +136,8 @@ async def settle(
     for delivery, outcome in said:
         ends[end_of(delivery, outcome, now)].append((delivery, outcome))
     dead = [delivery for delivery, outcome in said if isinstance(outcome, DeadToken)]
+    # In one order everywhere, so that two transactions cannot wait for each other.
+    await _LOCK.perform(session, {"ids": [delivery.id for delivery in deliveries]})
     for end, those in ends.items():
         statement = _SETTLE if end.is_first else _SETTLE_SEQUEL
         await statement.perform(session, _settle_values(those, end, now))
@@ -256,6 +258,12 @@ def _settle_statement(*, is_sequel: bool) -> Update:
     )
 
 
+_LOCK = Prepared(
+    select(Notification.id)
+    .where(Notification.id == any_(bindparam("ids", type_=ARRAY(Notification.id.type))))
+    .order_by(Notification.id)
+    .with_for_update(key_share=True)
+)
 _SETTLE = Prepared(_settle_statement(is_sequel=False))
 _SETTLE_SEQUEL = Prepared(_settle_statement(is_sequel=True))
 

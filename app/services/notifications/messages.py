@@ -73,6 +73,8 @@ class Handling:
     reason: str | None = None
     # Whether something was sent before.
     is_sequel: bool = False
+    # Of a sequel: when it was tried in vain for the first time.
+    failing_since: datetime | None = None
     # What is known of a notice that was decided again.
     notice: Notice | None = None
     # How many questions wait for the recipient; None where nothing is to say so.
@@ -101,7 +103,7 @@ class Delivery:
         handling = self.handling
         if handling.is_sequel:
             closed_at: datetime | None = handling.notice and handling.notice.row.closed_at
-            return closed_at or utcnow()
+            return closed_at or handling.failing_since or utcnow()
         return self.created_at + timedelta(seconds=handling.deferred_for or 0)
 
 

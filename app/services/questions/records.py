@@ -23,7 +23,15 @@ from app.agents.session.asked import (
     waiting_for,
 )
 from app.clock import utcnow
-from app.enums import AnswerVia, EventType, QuestionKind, QuestionRisk, QuestionStatus, Urgency
+from app.enums import (
+    TERMINAL_STATUSES,
+    AnswerVia,
+    EventType,
+    QuestionKind,
+    QuestionRisk,
+    QuestionStatus,
+    Urgency,
+)
 from app.models import Question, Run, Task
 from app.services.events.of_runs import record_of_run
 from app.services.notifications import questions as notifications
@@ -152,10 +160,13 @@ async def withdraw(
 async def leave_inboxes(session: AsyncSession, task_id: UUID) -> None:
     """Withdraw the questions of a task that is to be deleted: no person can answer them any more, or shall count them.
 
-    Comes before the task's own row is locked, since those that end a run lock in this order.
+    Comes before the task's own row is locked, since those that end a run lock in this order. Waits for what opens a
+    question at this moment, which locks its run, asking before or not.
     """
-    asking = select(Question.run_id).where(Question.task_id == task_id, _IS_OPEN)
-    runs = select(Run.id).where(Run.id.in_(asking)).order_by(Run.id).with_for_update(key_share=True)
+    is_asking = select(Question.id).where(Question.run_id == Run.id, _IS_OPEN).exists()
+    is_live = Run.status.not_in(TERMINAL_STATUSES)
+    may_ask = select(Run.id).where(Run.task_id == task_id, is_live | is_asking)
+    runs = may_ask.order_by(Run.id).with_for_update(key_share=True)
     if run_ids := (await session.scalars(runs)).all():
         await withdraw(session, run_ids)
     await session.execute(update(Question).where(Question.task_id == task_id).values(task_creator_id=None))

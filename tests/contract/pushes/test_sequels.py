@@ -25,7 +25,7 @@ from app.worker.jobs.fetch_receipts import fetch_due
 from tests.contract.pushes.conftest import Asks, Deliver
 from tests.contract.pushes.rows import answer, end_run, history, only_row, prefer
 from tests.support.clock import MovableClock
-from tests.support.devices import notifications_of
+from tests.support.devices import make_device, notifications_of
 from tests.support.push import Fault, PushService
 from tests.support.waiting import eventually
 
@@ -341,6 +341,51 @@ async def test_question_that_was_sent_rings_again_after_each_snooze(
     assert history(await only_row(sessions, task)) == [("sent", None), ("reminder", "still_open")]
 
 
+async def test_reminder_that_fails_for_an_hour_is_given_up(
+    sessions: SessionFactory,
+    session: AsyncSession,
+    owner: User,
+    task: Task,
+    push_service: PushService,
+    clock: MovableClock,
+    ask: Asks,
+    deliver: Deliver,
+) -> None:
+    """It was tried as long as the question was open."""
+    await prefer(session, owner, reminder_after_seconds=300)
+    await ask()
+    await deliver()
+    clock.advance(hours=3)
+    push_service.faults.extend([Fault(503), Fault(503)])
+    assert await deliver() == 1
+    assert (await only_row(sessions, task)).follow_up_at is not None
+    clock.advance(hours=1)
+    assert await deliver() == 1
+    row = await only_row(sessions, task)
+    assert (row.decision, row.follow_up_at) == ("sent", None)
+    assert history(row)[-2:] == [("retrying", "HTTP 503"), ("given_up", "HTTP 503")]
+
+
+async def test_all_that_is_to_be_retracted_is_retracted_at_once(
+    sessions: SessionFactory,
+    session: AsyncSession,
+    owner: User,
+    run: Run,
+    push_service: PushService,
+    ask: Asks,
+    deliver: Deliver,
+) -> None:
+    """Without full claims of notices it stopped after the first hundred."""
+    for _ in range(100):
+        await make_device(session, user=owner)
+    await ask()
+    assert await deliver() == 101
+    async with unit_of_work(sessions) as own:
+        await records.withdraw(own, [run.id])
+    assert await deliver() == 101
+    assert len(push_service.received) == 202
+
+
 async def test_answered_question_has_no_reminder(
     sessions: SessionFactory,
     session: AsyncSession,
@@ -377,7 +422,7 @@ async def test_retraction_of_a_dispatcher_that_died_is_sent_once_more(
     await deliver()
     await answer(sessions, question, owner)
     async with sessions() as dying:
-        assert len(await sequels.claim_sequels(dying)) == 1
+        assert len((await sequels.claim_sequels(dying)).deliveries) == 1
         await (dying.commit() if step == "claimed" else dying.rollback())
     clock.advance(seconds=60)
     assert await deliver() == 1
