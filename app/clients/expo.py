@@ -272,6 +272,7 @@ def wire_content(message: PushMessage) -> dict[str, Any]:
     level = _LEVELS[Urgency.LOW] if style.is_silent else _LEVELS[style.urgency]
     content["priority"] = "normal" if level == "passive" else "high"
     content["interruptionLevel"] = level
+    content["ttl"] = style.ttl_seconds
     if not style.is_silent:
         content["sound"] = "default"
     if style.badge is not None:

@@ -146,7 +146,10 @@ def shortened(
     max_bytes: int,
     content: Callable[[PushMessage], Mapping[str, Any]] = PushMessage.content,
 ) -> PushMessage:
-    """Return the message with its body shortened so that the JSON of its content fits into `max_bytes`."""
+    """Return the message so that the JSON of its content fits into `max_bytes`: without buttons, then with a shorter body."""
+    if message.style and message.style.actions and len(orjson.dumps(content(message))) > max_bytes:
+        # The agent names its options: such ones may not keep the question from its person.
+        message = replace(message, style=replace(message.style, actions=()))
     body = message.body
     while body and (excess := len(orjson.dumps(content(message))) - max_bytes) > 0:
         # A character has at most six bytes of JSON, so this never cuts much more than needed.

@@ -44,7 +44,7 @@ async def act(request: Request, token: OpenAction, body: Body) -> Json:
 @page_router.get("/{token}", include_in_schema=False)
 async def show_question(token: OpenAction) -> Response:
     """Show a question with its answers. Changes nothing, since scanners of mail and chat follow links."""
-    return render(page_of_question(token.question))
+    return render(page_of_question(token.question, token.offered))
 
 
 @page_router.post("/{token}", include_in_schema=False)

@@ -44,6 +44,11 @@ class QuietHours:
             "days": list(self.days),
         }
 
+    @property
+    def is_whole_day(self) -> bool:
+        """Whether the next ones may begin at the instant at which these end."""
+        return self.start == self.end
+
     def end_at(self, now: datetime) -> datetime | None:
         """Return the end of the quiet hours that contain `now`; None outside quiet hours."""
         today = now.astimezone(ZoneInfo(self.timezone)).date()

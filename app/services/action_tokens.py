@@ -24,9 +24,10 @@ from app.clock import utcnow
 ACTION_TOKEN_PREFIX = "tba_"  # noqa: S105 - every token begins with it
 LIFETIME = timedelta(hours=24)
 _PURPOSE = b"taskbeacon:action-tokens"
-# Notification, question, the second of expiry, and the digest; after them the option, if there is one.
-_FORM = struct.Struct(">16s16sQ32s")
-_MOST_CHARACTERS = 1024
+# Notification, question, the second of expiry, the digest, and the option.
+_FORM = struct.Struct(">16s16sQ32sh")
+_NO_OPTION = -1
+_MOST_CHARACTERS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,29 +39,31 @@ class ActionClaims:
     question_id: UUID
     # Of the question as it was shown to the person: 32 bytes.
     digest: bytes
-    # None: the token opens the page of the question, where the person chooses.
-    option_id: str | None = None
+    # Its place in the options of the question, which the digest binds: ids may be longer than a push. None: the token opens
+    # the page of the question, where the person chooses.
+    option: int | None = None
 
 
 def mint(secret_keys: Sequence[SecretStr], claims: ActionClaims) -> str:
     """Return a token that is valid for 24 hours, signed with the first key."""
     expires_at = int((utcnow() + LIFETIME).timestamp())
-    head = _FORM.pack(claims.notification_id.bytes, claims.question_id.bytes, expires_at, claims.digest)
-    return _sign(secret_keys[0], head + (claims.option_id or "").encode())
+    option = _NO_OPTION if claims.option is None else claims.option
+    ids = claims.notification_id.bytes, claims.question_id.bytes
+    return _sign(secret_keys[0], _FORM.pack(*ids, expires_at, claims.digest, option))
 
 
 def read(secret_keys: Sequence[SecretStr], token: str) -> ActionClaims | None:
     """Return the claims of a token; None if no key has signed it, or if it has expired."""
     payload = _payload(token)
-    if len(payload) < _FORM.size:
+    if len(payload) != _FORM.size:
         return None
     if not any(hmac.compare_digest(_sign(key, payload), token) for key in secret_keys):
         return None
-    notification, question, expires_at, digest = _FORM.unpack_from(payload)
+    notification, question, expires_at, digest, option = _FORM.unpack(payload)
     if expires_at <= utcnow().timestamp():
         return None
-    option_id = payload[_FORM.size :].decode() or None
-    return ActionClaims(UUID(bytes=notification), UUID(bytes=question), digest, option_id)
+    place = None if option == _NO_OPTION else option
+    return ActionClaims(UUID(bytes=notification), UUID(bytes=question), digest, place)
 
 
 def _payload(token: str) -> bytes:

@@ -107,6 +107,7 @@ class TestAnySender:
                     "sound": "default",
                     "priority": "high",
                     "interruptionLevel": "time-sensitive",
+                    "ttl": 60,
                     "badge": 0,
                     "channelId": "questions",
                 },
@@ -117,6 +118,7 @@ class TestAnySender:
                     "sound": "default",
                     "priority": "high",
                     "interruptionLevel": "active",
+                    "ttl": 60,
                     "collapseId": "q:1",
                     "tag": "q:1",
                     "threadId": "task:1",
@@ -124,11 +126,11 @@ class TestAnySender:
             ),
             (
                 PushStyle(urgency=Urgency.LOW, ttl_seconds=60),
-                {"sound": "default", "priority": "normal", "interruptionLevel": "passive"},
+                {"sound": "default", "priority": "normal", "interruptionLevel": "passive", "ttl": 60},
             ),
             (
                 PushStyle(urgency=Urgency.LOW, ttl_seconds=60, is_silent=True),
-                {"priority": "normal", "interruptionLevel": "passive"},
+                {"priority": "normal", "interruptionLevel": "passive", "ttl": 60},
             ),
         ],
     )
@@ -349,6 +351,20 @@ def test_too_long_message_is_shortened_by_its_body(character: str, limit: int) -
     assert limit - 300 < size <= limit
     assert short.body.endswith("…")
     assert short.title == "Taskbeacon"
+
+
+async def test_message_too_large_for_its_buttons_goes_without(
+    wire: ExpoClient, push_service: PushService
+) -> None:
+    action = PushAction("allow", "\N{HAMMER}" * 255, "Allow", "tba_x" * 200, None)
+    style = PushStyle(urgency=Urgency.NORMAL, ttl_seconds=60, actions=[action] * 3)
+
+    await wire.send([replace(message(), style=style)], Deadline())
+
+    [received] = push_service.received
+    assert received["body"] == message().body
+    assert "categoryId" not in received
+    assert "actions" not in received["data"]
 
 
 def test_message_that_fits_stays_as_it_is() -> None:

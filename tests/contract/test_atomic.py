@@ -323,7 +323,7 @@ async def act_by_token(scene: Scene, path: str) -> Sent:
     question = await make_question(scene.session, task=scene.task)
     device = await make_device(scene.session, user=scene.owner)
     sent = await make_pending(scene.session, task=scene.task, device=device, run_id=question.run_id)
-    claims = ActionClaims(sent.id, question.id, question.digest, "allow")
+    claims = ActionClaims(sent.id, question.id, question.digest, 0)
     url = path.format(token=mint(scene.process.settings.secret_keys, claims))
     if path.startswith("/api"):
         return Sent("POST", url, {})

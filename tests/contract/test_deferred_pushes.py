@@ -476,6 +476,37 @@ async def test_snooze_holds_a_notice_back(
     assert (row.decision, row.reason, row.due_at) == ("deferred", "snoozed", until)
 
 
+@pytest.mark.parametrize("shown", [{}, {"seen_seq": 10**6}], ids=["leave", "seen"])
+async def test_question_that_its_person_snoozes_and_leaves_rings_after_the_snooze(
+    client: httpx.AsyncClient,
+    session: AsyncSession,
+    project: Project,
+    task: Task,
+    run: Run,
+    push_service: PushService,
+    clock: MovableClock,
+    trigger: Trigger,
+    beat: Any,
+    leave: Any,
+    deliver: Any,
+    shown: dict[str, Any],
+) -> None:
+    """Leaving is seeing, which settled it for good: the snooze lost the notice."""
+    await beat()
+    question = await make_question(session, task=task, run=run)
+    await trigger(NotificationKind.AWAITING, question)
+    url = f"/api/projects/{project.id}/questions/{question.id}/snooze/"
+    assert (await client.post(url, json={"seconds": 3600})).status_code == 200
+    await beat(**shown)
+    await leave()
+    assert await deliver() == 0
+    clock.advance(seconds=3599)
+    assert await deliver() == 0
+    clock.advance(seconds=1)
+    assert await deliver() == 1
+    assert len(push_service.received) == 1
+
+
 async def test_open_question_before_a_person_for_ten_minutes_is_one_quiet_reminder(
     sessions: SessionFactory,
     session: AsyncSession,

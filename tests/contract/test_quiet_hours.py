@@ -205,6 +205,31 @@ async def test_one_notice_alone_is_sent_as_it_is_after_the_night(
 
 
 @pytest.mark.usefixtures("night", "device")
+async def test_hours_that_end_when_they_begin_let_go_once_a_day(
+    sessions: SessionFactory,
+    session: AsyncSession,
+    task: Task,
+    push_service: PushService,
+    clock: MovableClock,
+    prefer: Prefer,
+    deliver: Deliver,
+) -> None:
+    """At their end the next ones had begun, which held it again, for ever."""
+    await prefer(quiet_hours={**NIGHT, "end": NIGHT["start"]})
+    for _ in range(2):
+        run = await make_live_run(session, task=task)
+        question = await make_question(session, task=task, run=run)
+        await trigger(sessions, run, NotificationKind.AWAITING, question)
+    clock.advance(hours=22)
+    assert await deliver() == 0
+    clock.advance(hours=1)
+    assert await deliver() == 1
+    assert [message["body"] for message in push_service.received] == ["1 task needs you"]
+    decisions = [row.decision for row in await notifications_of(sessions, task)]
+    assert sorted(decisions) == ["digested", "digested"]
+
+
+@pytest.mark.usefixtures("night", "device")
 async def test_presence_comes_before_quiet_hours(
     sessions: SessionFactory,
     session: AsyncSession,

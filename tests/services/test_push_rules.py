@@ -88,6 +88,11 @@ class Case:
         return self.question is not Question.NOTHING
 
     @property
+    def is_settled_by_seeing(self) -> bool:
+        """Whether its person has seen it, and did not ask to be notified again."""
+        return self.seen is Seen.SHOWN and not self.is_snoozed
+
+    @property
     def is_watched(self) -> bool:
         """Whether presence holds it back still."""
         walked_away = self.age is Age.WALKED_AWAY and self.is_question
@@ -142,7 +147,7 @@ CASES = [Case(*values) for values in COMBINATIONS]
 def is_to_send(case: Case) -> bool:
     """Return whether nothing stands against the notice itself."""
     may = case.has_access and case.has_device and case.wish is Wish.ALL
-    needed = case.question in {Question.NOTHING, Question.OPEN} and case.seen is not Seen.SHOWN
+    needed = case.question in {Question.NOTHING, Question.OPEN} and not case.is_settled_by_seeing
     return may and needed and not (case.is_cooled and not case.is_question)
 
 
@@ -162,7 +167,7 @@ def expected(case: Case) -> set[tuple[Decision, str | None, datetime | None]]:
         (reaches and case.wish is Wish.KIND_OFF, Decision.MUTED, "kind_off", None),
         (wants and not case.has_device, Decision.NO_TOKEN, None, None),
         (asks and not is_open, Decision.NOT_NEEDED, case.question.name.lower(), None),
-        (asks and is_open and case.seen is Seen.SHOWN, Decision.NOT_NEEDED, "seen", None),
+        (asks and is_open and case.is_settled_by_seeing, Decision.NOT_NEEDED, "seen", None),
     ]
     if is_to_send(case):
         table += [
@@ -232,13 +237,13 @@ def test_each_rule_ends_at_its_instant(edge: dict[str, Any], decision: Decision)
     assert decide(replace(facts, **edge), NOW).decision is decision
 
 
-SENT, WAITS, NEVER = (
+SENT, WAITS, HELD, NEVER = (
     RunEndNotice(is_sent=is_sent, due_at=due_at)
-    for is_sent, due_at in ((True, None), (False, NOW + MINUTE), (False, None))
+    for is_sent, due_at in ((True, None), (False, NOW + MINUTE), (False, QUIET_END), (False, None))
 )
 
 
-@pytest.mark.parametrize("end", [None, SENT, WAITS, NEVER])
+@pytest.mark.parametrize("end", [None, SENT, WAITS, HELD, NEVER])
 @pytest.mark.parametrize(
     "question", [QuestionStatus.ANSWERED, QuestionStatus.EXPIRED, QuestionStatus.WITHDRAWN]
 )

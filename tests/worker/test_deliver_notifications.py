@@ -17,7 +17,8 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationDecision, Platform
 from app.models import Membership, Notification, PushToken, Task, User
 from app.runtime import ProcessContext
-from app.services.notifications.delivery import BATCH, CLAIM, LEASE
+from app.services.notifications.delivery import BATCH, CLAIM
+from app.services.notifications.rules.deciding import LEASE
 from app.worker.context import PUSH_LANES
 from app.worker.jobs import deliver_notifications
 from app.worker.jobs.fetch_receipts import fetch_due

@@ -56,6 +56,8 @@ class Question(Base):
         ),
         # For questions of tasks that a member follows, and for deleting a task.
         Index("ix_questions_task", "task_id", "opened_at"),
+        # What is open of tasks that a member follows: few of all that their agents ever asked.
+        Index("ix_questions_open_of_task", "task_id", postgresql_where=text("status = 'open'")),
         # Deleting a user.
         Index("ix_questions_answered_by", "answered_by_id"),
     )

@@ -3,8 +3,9 @@
 A token that is forged or too old, or belongs to a person who may not answer any more, raises NotFound.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -15,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clients.redis import RedisClient
 from app.enums import QuestionRisk, QuestionStatus
 from app.errors import InvalidInput, NotFound, PermissionDenied, QuestionChanged
-from app.models import Notification, Question
+from app.models import Notification, PushToken, Question
 from app.schemas.questions import ActionIn, AnsweredOut
 from app.services.access.authenticate import find_member
 from app.services.access.principal import Principal
@@ -23,6 +24,9 @@ from app.services.action_tokens import ActionClaims, read
 from app.services.inbox.answers import Origin, answer_question
 from app.services.inbox.questions import find_question
 from app.statements import Fields, Prepared
+
+# Refusing is safe, whatever a token is for.
+_REJECT = "reject_once"
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +49,28 @@ class Action:
     person: Principal
     device_id: UUID | None
     question: Fields
+
+    @property
+    def option(self) -> Mapping[str, Any] | None:
+        """The option that the token is for; None if it is for the page.
+
+        Raises:
+            QuestionChanged: the question does not offer it any more.
+
+        """
+        place, options = self.claims.option, self.question["options"]
+        if place is None:
+            return None
+        if place >= len(options):
+            raise QuestionChanged
+        chosen: Mapping[str, Any] = options[place]
+        return chosen
+
+    @property
+    def offered(self) -> Sequence[Mapping[str, Any]]:
+        """The options that the token takes: all, or its own and that which refuses."""
+        own, options = self.option, self.question["options"]
+        return [each for each in options if own is None or each == own or each["kind"] == _REJECT]
 
     @property
     def needs_key(self) -> bool:
@@ -74,6 +100,8 @@ async def open_action(session: AsyncSession, token: str, secret_keys: Sequence[S
 _SENT = Prepared(
     select(Notification.user_id, Notification.device_id, Question.project_id)
     .join(Question, Question.run_id == Notification.run_id)
+    # A device that was unregistered, or is another person's by now, answers nothing.
+    .join(PushToken, (PushToken.id == Notification.device_id) & (PushToken.user_id == Notification.user_id))
     .where(Notification.id == bindparam("notification_id"), Question.id == bindparam("question_id"))
 )
 
@@ -90,8 +118,8 @@ async def act(
 
     """
     claims, question = action.claims, action.question
-    if claims.option_id is not None:
-        body = _of_option(claims.option_id, body)
+    if action.option is not None:
+        body = _of_option(action, action.option["id"], body)
     is_open = question["status"] == QuestionStatus.OPEN
     if is_open and action.needs_key and not client.has_key:
         raise PermissionDenied("This question needs an API key: its risk is high.")
@@ -111,7 +139,7 @@ async def act(
     return answered
 
 
-def _of_option(option_id: str, body: ActionIn) -> ActionIn:
-    if body.given_ways and body.option_id != option_id:
+def _of_option(action: Action, option_id: str, body: ActionIn) -> ActionIn:
+    if body.given_ways and body.option_id not in {option["id"] for option in action.offered}:
         raise InvalidInput("This token is for another answer.", attr="option_id")
-    return body.model_copy(update={"option_id": option_id})
+    return body.model_copy(update={"option_id": body.option_id or option_id})

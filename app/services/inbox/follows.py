@@ -15,6 +15,7 @@ from app.schemas.questions import MAX_SNOOZE_SECONDS, QuestionOut, SnoozeIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_task
 from app.services.inbox.questions import find_question, question_out, winner
+from app.services.notifications import questions as notifications
 from app.services.questions.follows import follow
 
 
@@ -68,6 +69,7 @@ async def snooze_question(
             set_={"until": snooze.excluded.until},
         )
     )
+    await notifications.on_snoozed(session, question_id, caller.user_id, until)
     return question_out(await find_question(session, caller, question_id), caller, link)
 
 

@@ -41,9 +41,9 @@ from app.models import Notification, PushToken, Task
 from app.outages import is_outage
 from app.services.notifications import presence
 from app.services.notifications.badges import count_open
-from app.services.notifications.delivery import CLAIM, LEASE
+from app.services.notifications.delivery import CLAIM
 from app.services.notifications.messages import Delivery, Handling, Purpose, Subject
-from app.services.notifications.rules.deciding import Verdict, decide
+from app.services.notifications.rules.deciding import LEASE, Verdict, decide
 from app.services.notifications.rules.facts import Notice, old_notices, read_notices
 from app.services.notifications.rules.settling import entry
 from app.statements import Fields, Prepared

@@ -31,6 +31,7 @@ from app.clock import utcnow
 from app.enums import NotificationDecision, Platform
 from app.models import Notification, PushToken
 from app.services.notifications.messages import Composer, Delivery, Purpose
+from app.services.notifications.rules.deciding import LEASE
 from app.services.notifications.rules.settling import entry
 from app.statements import Prepared
 
@@ -38,7 +39,6 @@ from app.statements import Prepared
 BATCH = 100
 # The most pushes of one claim: its requests share one statement before and one after them (ADR 37).
 CLAIM = 3 * BATCH
-LEASE = timedelta(seconds=60)
 # No request starts later than this after its claim. The remaining twenty seconds are enough to finish and settle any
 # request, so that no push is sent twice at the same time.
 SEND_WITHIN = LEASE - timedelta(seconds=20)
@@ -137,6 +137,8 @@ async def settle(
     for delivery, outcome in said:
         ends[end_of(delivery, outcome, now)].append((delivery, outcome))
     dead = [delivery for delivery, outcome in said if isinstance(outcome, DeadToken)]
+    # In one order everywhere, so that two transactions cannot wait for each other.
+    await _LOCK.perform(session, {"ids": [delivery.id for delivery in deliveries]})
     for end, those in ends.items():
         statement = _SETTLE if end.is_first else _SETTLE_SEQUEL
         await statement.perform(session, _settle_values(those, end, now))
@@ -257,6 +259,12 @@ def _settle_statement(*, is_sequel: bool) -> Update:
     )
 
 
+_LOCK = Prepared(
+    select(Notification.id)
+    .where(Notification.id == any_(bindparam("ids", type_=ARRAY(Notification.id.type))))
+    .order_by(Notification.id)
+    .with_for_update(key_share=True)
+)
 _SETTLE = Prepared(_settle_statement(is_sequel=False))
 _SETTLE_SEQUEL = Prepared(_settle_statement(is_sequel=True))
 

@@ -17,7 +17,6 @@ from app.enums import (
     ActionTokens,
     NotificationDecision,
     NotificationKind,
-    PushText,
     QuestionKind,
     QuestionRisk,
     QuestionStatus,
@@ -28,8 +27,8 @@ from app.services.notifications.rules.facts import Notice
 
 _DAY_SECONDS = 24 * 3600
 _HALF_DAY_SECONDS = 12 * 3600
-_BUTTON_CHARACTERS = 40
-# The kinds of options that have a button: its id for apps, and its label where the option's own name is not shown.
+# The id for apps and the label of each kind of option that has a button. The agent chooses the names of options: an
+# `allow_once` with the name "Reject" would reverse the meaning of the button.
 _BUTTONS = {"reject_once": ("reject", "Reject"), "allow_once": ("allow", "Allow")}
 _QUESTIONS, _RESULTS = "questions", "results"
 
@@ -74,6 +73,8 @@ class Handling:
     reason: str | None = None
     # Whether a message was sent for this notice before.
     is_sequel: bool = False
+    # The time of the first failed attempt at a sequel.
+    failing_since: datetime | None = None
     # The notice, if the push was decided again.
     notice: Notice | None = None
     # The number of the recipient's open questions; None: the push sets no badge.
@@ -102,7 +103,7 @@ class Delivery:
         handling = self.handling
         if handling.is_sequel:
             closed_at: datetime | None = handling.notice and handling.notice.row.closed_at
-            return closed_at or utcnow()
+            return closed_at or handling.failing_since or utcnow()
         return self.created_at + timedelta(seconds=handling.deferred_for or 0)
 
 
@@ -144,9 +145,9 @@ class Composer:
         row = _open_question(delivery)
         if row is None or row.question_kind != QuestionKind.PERMISSION or row.risk not in self._risks:
             return []
-        by_kind = {option["kind"]: option for option in reversed(row.options)}
+        by_kind = {option["kind"]: place for place, option in reversed([*enumerate(row.options)])}
         return [
-            self._action(delivery, by_kind[kind], *names)
+            self._action(delivery, row.options, by_kind[kind], names)
             for kind, names in _BUTTONS.items()
             if kind in by_kind
         ]
@@ -161,19 +162,19 @@ class Composer:
             case ActionTokens.NORMAL:
                 return (QuestionRisk.LOW, QuestionRisk.NORMAL)
 
-    def _action(self, delivery: Delivery, option: Mapping[str, Any], id_: str, generic: str) -> PushAction:
-        notice = delivery.handling.notice
-        is_generic = notice is not None and notice.push_text is PushText.GENERIC
-        token = self._token(delivery, option["id"])
-        title = generic if is_generic else option["name"][:_BUTTON_CHARACTERS]
-        return PushAction(id_, option["id"], title, token, self._page(token))
+    def _action(
+        self, delivery: Delivery, options: Sequence[Mapping[str, Any]], place: int, names: tuple[str, str]
+    ) -> PushAction:
+        id_, title = names
+        token = self._token(delivery, place)
+        return PushAction(id_, options[place]["id"], title, token, self._page(token))
 
-    def _token(self, delivery: Delivery, option_id: str | None) -> str:
+    def _token(self, delivery: Delivery, option: int | None) -> str:
         """Return an action token that answers with an option, or opens the page; it is derived, never stored."""
         notice, question_id = delivery.handling.notice, delivery.subject.question_id
         assert notice is not None
         assert question_id is not None
-        return mint(self.secret_keys, ActionClaims(delivery.id, question_id, notice.row.digest, option_id))
+        return mint(self.secret_keys, ActionClaims(delivery.id, question_id, notice.row.digest, option))
 
     def _page(self, token: str) -> str | None:
         return f"{self.public_url.rstrip('/')}/a/{token}" if self.public_url else None
@@ -229,13 +230,16 @@ def _style(delivery: Delivery, urgency: Urgency) -> PushStyle:
         badge=delivery.handling.badge,
         tag=_tag(delivery),
         thread=f"task:{delivery.subject.task_id}" if delivery.subject.task_id else None,
-        channel=_channel(delivery),
+        channel=_channel(delivery, is_silent=is_silent),
         is_silent=is_silent,
         is_renewed=delivery.handling.is_sequel and not is_retraction,
     )
 
 
 def _ttl_seconds(delivery: Delivery, urgency: Urgency) -> int:
+    if delivery.handling.purpose is Purpose.RETRACTION:
+        # Whatever is left of the question's time: a device that is away shows its notice until then.
+        return _DAY_SECONDS
     expires_at = delivery.handling.notice and delivery.handling.notice.row.expires_at
     if urgency is Urgency.HIGH and expires_at is not None:
         return max(0, int((expires_at - utcnow()).total_seconds()))
@@ -249,7 +253,8 @@ def _tag(delivery: Delivery) -> str | None:
     return None
 
 
-def _channel(delivery: Delivery) -> str | None:
-    """Return the Android channel of the message, if the app has that channel."""
-    wanted = _QUESTIONS if delivery.subject.kind == NotificationKind.AWAITING else _RESULTS
+def _channel(delivery: Delivery, *, is_silent: bool) -> str | None:
+    """Return the Android channel of the message, if the app has that channel; the one of questions is loud."""
+    is_question = delivery.subject.kind == NotificationKind.AWAITING
+    wanted = _QUESTIONS if is_question and not is_silent else _RESULTS
     return wanted if wanted in (delivery.subject.channels or ()) else None

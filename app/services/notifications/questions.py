@@ -1,9 +1,10 @@
-"""Settle the notices of questions that are closed (contract 16).
+"""Settle the notices of questions that are closed or snoozed (contract 16).
 
 Waiting notices are not needed any more; only notices that were sent are retracted.
 """
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -45,6 +46,29 @@ async def on_closed(session: AsyncSession, question_ids: Collection[UUID]) -> No
     now = utcnow()
     values = {"question_ids": list(question_ids), "now": now, "at": now.isoformat()}
     await _SETTLE.perform(session, values)
+
+
+async def on_snoozed(session: AsyncSession, question_id: UUID, user_id: int, until: datetime) -> None:
+    """Let the notices of an open question that a user got ring again after its snooze; those that wait do so anyway."""
+    sent = (
+        select(Notification.id)
+        .where(
+            Notification.question_id == question_id,
+            Notification.user_id == user_id,
+            Notification.sent_at.is_not(None),
+            Notification.decision.not_in(_NOT_SHOWN),
+        )
+        # In one order everywhere, so that two transactions cannot wait for each other.
+        .order_by(Notification.id)
+        .with_for_update()
+    )
+    ids = (await session.scalars(sent)).all()
+    await session.execute(
+        update(Notification)
+        .where(Notification.id.in_(ids))
+        .values(follow_up_at=until)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _settle_statement() -> Any:  # Any: an Update

@@ -5,6 +5,7 @@ Sequels are claimed like notices (claims.py), by a separate due time that the pr
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 from uuid import UUID
 
@@ -15,10 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.enums import NotificationDecision, NotificationKind, PushText
 from app.models import Notification
-from app.services.notifications.claims import claimed_columns, delivery_of, notices_of, set_badges
-from app.services.notifications.delivery import BATCH, LEASE
+from app.services.notifications.claims import Claim, claimed_columns, delivery_of, notices_of, set_badges
+from app.services.notifications.delivery import BATCH
 from app.services.notifications.messages import Delivery, Purpose
-from app.services.notifications.rules.deciding import RunEndNotice, Sequel, decide_sequel
+from app.services.notifications.rules.deciding import LEASE, RunEndNotice, Sequel, decide_sequel
 from app.services.notifications.rules.facts import Notice
 from app.services.notifications.rules.settling import entry
 from app.services.notifications.texts import closed_body
@@ -32,7 +33,7 @@ _ENDS = [
 _Ends = Mapping[tuple[UUID, UUID], RunEndNotice]
 
 
-async def claim_sequels(session: AsyncSession) -> list[Delivery]:
+async def claim_sequels(session: AsyncSession) -> Claim:
     """Claim at most `BATCH` notices with a due sequel, and return the deliveries that need a push.
 
     The results of the others are stored here. Concurrent calls claim different notices.
@@ -40,23 +41,41 @@ async def claim_sequels(session: AsyncSession) -> list[Delivery]:
     now = utcnow()
     rows = await _CLAIM.all(session, {"now": now, "until": now + LEASE})
     if not rows:
-        return []
+        return Claim((), is_full=False)
     deliveries = [delivery_of(row, now + LEASE) for row in rows]
     notices = await notices_of(session, [each.id for each in deliveries], now)
     ends = await _read_ends(session, {each.subject.run_id for each in deliveries})
     pushed = []
     for each, row in zip(deliveries, rows, strict=True):
         notice = notices[each.id]
-        is_reminded = any(past["decision"] == NotificationDecision.REMINDER for past in row["history"])
+        is_reminded = _is_reminded(notice, row["history"])
         end = ends.get((notice.row.run_id, each.device_id))
         sequel = decide_sequel(notice.facts, now, is_reminded=is_reminded, end=end)
         if sequel.needs_push:
             _prepare(each, notice, sequel)
+            each.handling.failing_since = _failing_since(row["history"])
             pushed.append(each)
         else:
             await _write_down(session, each, sequel, now)
     await set_badges(session, pushed)
-    return pushed
+    return Claim(pushed, len(rows) == BATCH)
+
+
+def _is_reminded(notice: Notice, history: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether there was the one reminder; the end of a snooze asks for another one."""
+    since = notice.facts.snoozed_until
+    return any(
+        past["decision"] == NotificationDecision.REMINDER
+        and (since is None or datetime.fromisoformat(past["at"]) >= since)
+        for past in history
+    )
+
+
+def _failing_since(history: Sequence[Mapping[str, Any]]) -> datetime | None:
+    """Return when the first of the failures was that nothing has come after."""
+    failures = takewhile(lambda past: past["decision"] == NotificationDecision.RETRYING, reversed(history))
+    first = min((past["at"] for past in failures), default=None)
+    return None if first is None else datetime.fromisoformat(first)
 
 
 def _prepare(each: Delivery, notice: Notice, sequel: Sequel) -> None:

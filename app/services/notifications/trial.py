@@ -17,8 +17,9 @@ from app.models import Notification, PushToken, Task
 from app.schemas.notifications import PushTestIn, PushTestOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_task
-from app.services.notifications.delivery import LEASE, SEND_WITHIN, end_of, send, settle
+from app.services.notifications.delivery import SEND_WITHIN, end_of, send, settle
 from app.services.notifications.messages import Composer, Delivery, Handling, Subject
+from app.services.notifications.rules.deciding import LEASE
 from app.services.notifications.texts import message_body
 
 

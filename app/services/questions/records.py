@@ -22,7 +22,15 @@ from app.agents.session.asked import (
     waiting_for,
 )
 from app.clock import utcnow
-from app.enums import AnswerVia, EventType, QuestionKind, QuestionRisk, QuestionStatus, Urgency
+from app.enums import (
+    TERMINAL_STATUSES,
+    AnswerVia,
+    EventType,
+    QuestionKind,
+    QuestionRisk,
+    QuestionStatus,
+    Urgency,
+)
 from app.models import Question, Run, Task
 from app.services.events.of_runs import record_of_run
 from app.services.notifications import questions as notifications
@@ -153,10 +161,13 @@ async def withdraw(
 async def leave_inboxes(session: AsyncSession, task_id: UUID) -> None:
     """Withdraw the questions of a task that is to be deleted, so that no person can answer or count them.
 
-    Call it before the task's row is locked: transactions that end a run lock rows in this order.
+    Call it before the task's row is locked: transactions that end a run lock rows in this order. It also locks the runs that
+    may ask, and so waits for transactions that open a question.
     """
-    asking = select(Question.run_id).where(Question.task_id == task_id, _IS_OPEN)
-    runs = select(Run.id).where(Run.id.in_(asking)).order_by(Run.id).with_for_update(key_share=True)
+    is_asking = select(Question.id).where(Question.run_id == Run.id, _IS_OPEN).exists()
+    is_live = Run.status.not_in(TERMINAL_STATUSES)
+    may_ask = select(Run.id).where(Run.task_id == task_id, is_live | is_asking)
+    runs = may_ask.order_by(Run.id).with_for_update(key_share=True)
     if run_ids := (await session.scalars(runs)).all():
         await withdraw(session, run_ids)
     await session.execute(update(Question).where(Question.task_id == task_id).values(task_creator_id=None))

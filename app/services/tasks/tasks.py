@@ -322,6 +322,8 @@ async def delete_task(session: AsyncSession, caller: Principal, task_id: UUID) -
         NotFound: there is no such task for this caller, or it is deleted.
 
     """
+    # What is not the caller's is not locked.
+    await require_task(session, caller, task_id)
     await leave_inboxes(session, task_id)
     row = await _DELETE.first(session, {"task_id": task_id, "deleted_at": utcnow(), **visibility(caller)})
     if row is None:

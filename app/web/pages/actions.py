@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 from fastapi import Depends, Request, Response
 from pydantic import ValidationError
 
-from app.enums import ActionTokens, FormAction, QuestionKind, Scope
+from app.enums import ActionTokens, FormAction, QuestionKind, QuestionRisk, Scope
 from app.errors import AuthenticationError, MalformedBody, NotFound, PermissionDenied, UnsupportedMediaType
 from app.schemas.questions import ActionIn
 from app.services.access.authenticate import authenticate
@@ -35,7 +35,13 @@ async def _open_action(request: Request) -> Action:
         # Tokens in notifications that were sent before are refused too.
         raise NotFound
     token = request.path_params["token"]
-    return await actions.open_action(session_of(request), token, process.settings.secret_keys)
+    action = await actions.open_action(session_of(request), token, process.settings.secret_keys)
+    is_button = action.claims.option is not None
+    is_low = process.settings.action_tokens is ActionTokens.LOW
+    if is_button and is_low and action.question["risk"] == QuestionRisk.NORMAL:
+        # Sent before the operator limited them. High risk says for itself what it needs.
+        raise NotFound
+    return action
 
 
 OpenAction = Annotated[Action, Depends(_open_action)]

@@ -102,12 +102,12 @@ class Page:
     facts: Sequence[tuple[str, str]] = field(default_factory=list)
 
 
-def page_of_question(row: Mapping[str, Any]) -> Page:
-    """Return the page of a question, a row with the columns `SHOWN`."""
+def page_of_question(row: Mapping[str, Any], options: Sequence[Mapping[str, Any]]) -> Page:
+    """Return the page of a question, a row with the columns `SHOWN`, with the options that can be chosen."""
     kind, is_open = QuestionKind(row["kind"]), row["status"] == QuestionStatus.OPEN
     is_risky = row["risk"] == QuestionRisk.HIGH
     number = slug(slug_prefix(row["project_name"]), row["task_number"])
-    answers, more = _buttons(kind, row["options"])
+    answers, more = _buttons(kind, options)
     form = form_of(row) if kind is QuestionKind.FORM else None
     return Page(
         heading=visible(row["title"]) or _KINDS[kind],

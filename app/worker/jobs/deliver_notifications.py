@@ -89,9 +89,9 @@ async def _claim_send_settle(
     A full claim sets `more` before its pushes are sent.
     """
     async with unit_of_work(process.sessions) as session:
-        claim = await claims.claim_due(session)
-        claimed = [*claim.deliveries, *await sequels.claim_sequels(session)]
-    if claim.is_full:
+        due, following = await claims.claim_due(session), await sequels.claim_sequels(session)
+    claimed, is_full = [*due.deliveries, *following.deliveries], due.is_full or following.is_full
+    if is_full:
         more.set()
     outcomes = {}
     if claimed:
@@ -100,4 +100,4 @@ async def _claim_send_settle(
         await in_transaction(process.sessions, lambda session: delivery.settle(session, claimed, outcomes))
         log.info("push.claim_delivered", size=len(claimed))
     is_refused = bool(outcomes) and all(isinstance(outcome, TryLater) for outcome in outcomes.values())
-    return len(claimed), not claim.is_full or is_refused
+    return len(claimed), not is_full or is_refused

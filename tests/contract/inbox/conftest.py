@@ -56,7 +56,7 @@ def new_token(settings: Settings, notification: Notification, question: Question
             "notification_id": notification.id,
             "question_id": question.id,
             "digest": question.digest,
-            "option_id": option_id,
+            "option": next((n for n, each in enumerate(question.options) if each["id"] == option_id), None),
         }
         return mint(settings.secret_keys, ActionClaims(**(values | changes)))
 

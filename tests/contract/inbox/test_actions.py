@@ -21,6 +21,7 @@ from tests.contract.inbox.conftest import MintToken
 from tests.contract.inbox.test_answers import FORM, NO_WINNER, assert_settled
 from tests.support.assertions import assert_error, assert_invalid, assert_not_found, assert_permission_denied
 from tests.support.clock import MovableClock
+from tests.support.devices import make_device
 from tests.support.factories import make_key, make_user
 
 JSON = dict[str, Any]
@@ -180,6 +181,39 @@ class TestToken:
         )
         assert await state(session) == ("open", 0)
 
+    async def test_token_of_an_option_refuses_too(
+        self, anonymous: httpx.AsyncClient, session: AsyncSession, new_token: MintToken
+    ) -> None:
+        answered = await act(anonymous, new_token("allow"), {"option_id": "reject"})
+        assert (answered.status_code, answered.json()["answer"]) == (200, {"option_id": "reject"})
+        assert await state(session) == ("answered", 1)
+
+    async def test_token_ends_with_its_device(
+        self, anonymous: httpx.AsyncClient, session: AsyncSession, device: PushToken, new_token: MintToken
+    ) -> None:
+        other = await make_user(session)
+        await session.execute(update(PushToken).where(PushToken.id == device.id).values(user_id=other.id))
+        assert_not_found(await act(anonymous, new_token("allow")))
+        await session.execute(delete(PushToken).where(PushToken.id == device.id))
+        assert_not_found(await act(anonymous, new_token("allow")))
+        assert (await anonymous.get(f"/a/{new_token()}")).status_code == 404
+        assert await state(session) == ("open", 0)
+
+    async def test_buttons_end_beyond_the_risk_that_the_operator_allows_now(
+        self,
+        application: FastAPI,
+        anonymous: httpx.AsyncClient,
+        session: AsyncSession,
+        new_token: MintToken,
+    ) -> None:
+        process: ProcessContext = application.state.process
+        settings = process.settings.model_copy(update={"action_tokens": ActionTokens.LOW})
+        application.state.process = replace(process, settings=settings)
+        assert_not_found(await act(anonymous, new_token("allow")))
+        assert await state(session) == ("open", 0)
+        await session.execute(update(Question).values(risk=QuestionRisk.LOW))
+        assert (await act(anonymous, new_token("allow"))).status_code == 200
+
     async def test_page_token_takes_any_option(
         self, anonymous: httpx.AsyncClient, session: AsyncSession, new_token: MintToken
     ) -> None:
@@ -235,7 +269,9 @@ class TestToken:
 async def other_notification(session: AsyncSession) -> Any:
     """Copy the notification, as if it had gone to another device; return the copy's id."""
     row = (await session.execute(select(*Notification.__table__.columns))).mappings().one()
-    copy = Notification(**{**row, "id": new_id(), "device_id": new_id()})
+    owner = await session.get_one(User, row["user_id"])
+    device = await make_device(session, user=owner)
+    copy = Notification(**{**row, "id": new_id(), "device_id": device.id})
     session.add(copy)
     await session.flush()
     return copy.id
@@ -276,6 +312,17 @@ class TestPage:
         assert page.index('value="reject"') < page.index('value="allow"') < page.index('value="always"')
         assert "<script" not in page
         assert "://" not in page
+
+    async def test_it_offers_what_its_token_takes(
+        self, anonymous: httpx.AsyncClient, session: AsyncSession, new_token: MintToken
+    ) -> None:
+        token = new_token("allow")
+        page = (await anonymous.get(f"/a/{token}")).text
+        assert 'value="reject"' in page
+        assert 'value="allow"' in page
+        assert 'value="always"' not in page
+        assert (await press(anonymous, token, ("option_id", "reject"))).status_code == 303
+        assert await state(session) == ("answered", 1)
 
     async def test_button_answers_and_leads_back_to_the_page(
         self, anonymous: httpx.AsyncClient, session: AsyncSession, owner: User, new_token: MintToken

@@ -74,6 +74,7 @@ async def test_notice_of_a_question_says_how_to_answer_it(
         "sound": "default",
         "priority": "high",
         "interruptionLevel": "active",
+        "ttl": 24 * 3600,
         "badge": 1,
         "collapseId": f"q:{question.id}",
         "tag": f"q:{question.id}",
@@ -83,12 +84,13 @@ async def test_notice_of_a_question_says_how_to_answer_it(
     tokens = [action.pop("token") for action in actions]
     assert actions == [
         {"id": "reject", "option_id": "reject", "title": "Reject"},
-        {"id": "allow", "option_id": "allow", "title": "Allow once"},
+        {"id": "allow", "option_id": "allow", "title": "Allow"},
     ]
-    for token, option_id in zip(tokens, ("reject", "allow"), strict=True):
+    places = [[option["id"] for option in question.options].index(id_) for id_ in ("reject", "allow")]
+    for token, place in zip(tokens, places, strict=True):
         claims_of = read(process.settings.secret_keys, token)
         assert claims_of is not None
-        assert (claims_of.notification_id, claims_of.option_id) == (row.id, option_id)
+        assert (claims_of.notification_id, claims_of.option) == (row.id, place)
     stored = str([getattr(row, column.key) for column in Notification.__table__.columns])
     assert "tba_" not in stored
 
@@ -109,6 +111,23 @@ async def test_button_of_a_notice_answers_the_question(
     # The notice is replaced on the phone by itself.
     assert await deliver() == 1
     assert push_service.received[-1]["data"]["kind"] == "clear"
+
+
+async def test_longest_ids_of_options_have_buttons_that_answer(
+    client: httpx.AsyncClient, push_service: PushService, ask: Asks, deliver: Deliver
+) -> None:
+    """A token that held such an id was longer than any that is read."""
+    options = [
+        {"id": sign * 255, "name": "-", "kind": kind}
+        for sign, kind in (("\N{HAMMER}", "allow_once"), ("\N{CROSS MARK}", "reject_once"))
+    ]
+    question = await ask(options=options)
+    await deliver()
+    [reject, allow] = push_service.received[0]["data"]["actions"]
+    assert [each["option_id"] for each in (allow, reject)] == [option["id"] for option in options]
+    answered = await client.post(f"/api/actions/{reject['token']}", json={})
+    assert (answered.status_code, answered.json()["answer"]) == (200, {"option_id": options[1]["id"]})
+    assert question.id
 
 
 @pytest.mark.parametrize(
@@ -189,14 +208,14 @@ async def test_channel_is_named_only_to_a_device_that_has_it(
 
 
 @pytest.mark.parametrize(
-    ("own", "limit", "body", "buttons"),
+    ("own", "limit", "body"),
     [
-        (PushText.FULL, None, '"Fix the login page" needs your input: Run `make deploy`', "Allow once"),
-        (PushText.TITLE, None, '"Fix the login page" needs your input', "Allow once"),
-        (PushText.GENERIC, None, "A task needs your input", "Allow"),
-        (PushText.FULL, PushText.TITLE, '"Fix the login page" needs your input', "Allow once"),
-        (PushText.FULL, PushText.GENERIC, "A task needs your input", "Allow"),
-        (PushText.GENERIC, PushText.FULL, "A task needs your input", "Allow"),
+        (PushText.FULL, None, '"Fix the login page" needs your input: Run `make deploy`'),
+        (PushText.TITLE, None, '"Fix the login page" needs your input'),
+        (PushText.GENERIC, None, "A task needs your input"),
+        (PushText.FULL, PushText.TITLE, '"Fix the login page" needs your input'),
+        (PushText.FULL, PushText.GENERIC, "A task needs your input"),
+        (PushText.GENERIC, PushText.FULL, "A task needs your input"),
     ],
 )
 async def test_push_says_no_more_than_its_person_and_its_project_want(
@@ -209,14 +228,39 @@ async def test_push_says_no_more_than_its_person_and_its_project_want(
     own: PushText,
     limit: PushText | None,
     body: str,
-    buttons: str,
 ) -> None:
     await prefer(session, owner, push_text=own)
     await session.execute(update(Project).where(Project.id == project.id).values(push_text=limit))
     await ask()
     await deliver()
     [message] = push_service.received
-    assert (message["body"], message["data"]["actions"][1]["title"]) == (body, buttons)
+    assert message["body"] == body
+    assert [action["title"] for action in message["data"]["actions"]] == ["Reject", "Allow"]
+
+
+@pytest.mark.parametrize("text", list(PushText))
+async def test_agent_does_not_name_the_buttons(
+    session: AsyncSession,
+    owner: User,
+    push_service: PushService,
+    ask: Asks,
+    deliver: Deliver,
+    text: PushText,
+) -> None:
+    """An `allow_once` that its agent called "Reject" was a button that allowed and said "Reject"."""
+    await prefer(session, owner, push_text=text)
+    await ask(
+        options=[
+            {"id": "no", "name": "Allow", "kind": "reject_once"},
+            {"id": "yes", "name": "Reject", "kind": "allow_once"},
+        ]
+    )
+    await deliver()
+    actions = push_service.received[0]["data"]["actions"]
+    assert [(action["option_id"], action["title"]) for action in actions] == [
+        ("no", "Reject"),
+        ("yes", "Allow"),
+    ]
 
 
 async def test_badge_counts_what_waits_over_all_tasks_but_messages(
@@ -254,7 +298,7 @@ async def test_browser_gets_one_body_that_declares_and_is_read(
         token = style.link.removeprefix("https://tasks.example/a/")
         page = read(settings.secret_keys, token)
         assert page is not None
-        assert (page.option_id, page.question_id) == (None, question.id)
+        assert (page.option, page.question_id) == (None, question.id)
         assert [action.link for action in style.actions] == [
             f"https://tasks.example/a/{action.token}" for action in style.actions
         ]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -9,18 +10,22 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import SessionFactory
+from app.db import SessionFactory, unit_of_work
+from app.enums import Platform, Urgency
 from app.models import (
+    PushToken,
     Run,
     Task,
     User,
 )
 from app.runtime import ProcessContext
+from app.schemas.quiet_hours import DAYS
+from app.services.questions import records
 from app.worker.jobs.fetch_receipts import fetch_due
 from tests.contract.pushes.conftest import Asks, Deliver
 from tests.contract.pushes.rows import answer, end_run, history, only_row, prefer
 from tests.support.clock import MovableClock
-from tests.support.devices import notifications_of
+from tests.support.devices import make_device, notifications_of
 from tests.support.push import Fault, PushService
 from tests.support.waiting import eventually
 
@@ -59,6 +64,43 @@ async def test_answered_question_replaces_its_notice_and_the_badge_falls(
     assert (row.decision, row.attempts) == ("retracted", 2)
     clock.advance(hours=1)
     assert await deliver() == 0
+
+
+async def test_retraction_of_an_expired_question_waits_for_a_device_that_is_away(
+    sessions: SessionFactory,
+    run: Run,
+    push_service: PushService,
+    clock: MovableClock,
+    ask: Asks,
+    deliver: Deliver,
+) -> None:
+    """It lived as long as the question, which was over."""
+    await ask(urgency=Urgency.HIGH, expires_at=clock.now + timedelta(minutes=10))
+    await deliver()
+    clock.advance(minutes=11)
+    async with unit_of_work(sessions) as session:
+        await records.withdraw(session, [run.id])
+    await deliver()
+    notice, clear = push_service.received
+    assert (notice["ttl"], clear["ttl"]) == (600, 24 * 3600)
+
+
+async def test_retraction_goes_by_the_quiet_channel(
+    session: AsyncSession,
+    sessions: SessionFactory,
+    owner: User,
+    push_service: PushService,
+    ask: Asks,
+    deliver: Deliver,
+) -> None:
+    """On Android the channel says how loud a message is."""
+    channels = ["questions", "results"]
+    await session.execute(update(PushToken).values(platform=Platform.ANDROID, channels=channels))
+    question = await ask()
+    await deliver()
+    await answer(sessions, question, owner)
+    await deliver()
+    assert [message["channelId"] for message in push_service.received] == channels
 
 
 @pytest.mark.parametrize(
@@ -202,6 +244,31 @@ async def test_end_of_the_run_takes_the_place_of_its_question(
     assert question.id
 
 
+async def test_question_of_a_run_that_ends_at_night_is_cleared_at_once(
+    sessions: SessionFactory,
+    session: AsyncSession,
+    owner: User,
+    run: Run,
+    push_service: PushService,
+    clock: MovableClock,
+    ask: Asks,
+    deliver: Deliver,
+) -> None:
+    """Its buttons waited for the end's own notice, until the morning."""
+    clock.now = clock.now.replace(hour=21, minute=55, second=0, microsecond=0)
+    night = {"start": "22:00", "end": "07:00", "timezone": "UTC", "days": list(DAYS)}
+    await prefer(session, owner, quiet_hours=night)
+    await ask()
+    await deliver()
+    clock.advance(minutes=6)
+    await end_run(sessions, run)
+    await deliver()
+    assert [message["data"].get("kind") for message in push_service.received] == [None, "clear"]
+    clock.advance(hours=10)
+    await deliver()
+    assert push_service.received[2]["body"] == '"Fix the login page" failed'
+
+
 async def test_question_of_an_ended_run_is_cleared_if_its_end_is_not_pushed(
     sessions: SessionFactory,
     session: AsyncSession,
@@ -250,6 +317,75 @@ async def test_reminder_of_an_open_question_is_sent_once(
     assert history(await only_row(sessions, task))[-1] == ("retracted", "answered")
 
 
+async def test_question_that_was_sent_rings_again_after_each_snooze(
+    client: httpx.AsyncClient,
+    sessions: SessionFactory,
+    task: Task,
+    push_service: PushService,
+    clock: MovableClock,
+    ask: Asks,
+    deliver: Deliver,
+) -> None:
+    question = await ask()
+    await deliver()
+    url = f"/api/projects/{task.project_id}/questions/{question.id}/snooze/"
+    for _ in range(2):
+        assert (await client.post(url, json={"seconds": 600})).status_code == 200
+        clock.advance(seconds=599)
+        assert await deliver() == 0
+        clock.advance(seconds=1)
+        assert await deliver() == 1
+    clock.advance(hours=1)
+    assert await deliver() == 0
+    assert [message["sound"] for message in push_service.received] == ["default"] * 3
+    assert history(await only_row(sessions, task)) == [("sent", None), ("reminder", "still_open")]
+
+
+async def test_reminder_that_fails_for_an_hour_is_given_up(
+    sessions: SessionFactory,
+    session: AsyncSession,
+    owner: User,
+    task: Task,
+    push_service: PushService,
+    clock: MovableClock,
+    ask: Asks,
+    deliver: Deliver,
+) -> None:
+    """It was tried as long as the question was open."""
+    await prefer(session, owner, reminder_after_seconds=300)
+    await ask()
+    await deliver()
+    clock.advance(hours=3)
+    push_service.faults.extend([Fault(503), Fault(503)])
+    assert await deliver() == 1
+    assert (await only_row(sessions, task)).follow_up_at is not None
+    clock.advance(hours=1)
+    assert await deliver() == 1
+    row = await only_row(sessions, task)
+    assert (row.decision, row.follow_up_at) == ("sent", None)
+    assert history(row)[-2:] == [("retrying", "HTTP 503"), ("given_up", "HTTP 503")]
+
+
+async def test_all_that_is_to_be_retracted_is_retracted_at_once(
+    sessions: SessionFactory,
+    session: AsyncSession,
+    owner: User,
+    run: Run,
+    push_service: PushService,
+    ask: Asks,
+    deliver: Deliver,
+) -> None:
+    """Without full claims of notices it stopped after the first hundred."""
+    for _ in range(100):
+        await make_device(session, user=owner)
+    await ask()
+    assert await deliver() == 101
+    async with unit_of_work(sessions) as own:
+        await records.withdraw(own, [run.id])
+    assert await deliver() == 101
+    assert len(push_service.received) == 202
+
+
 async def test_answered_question_has_no_reminder(
     sessions: SessionFactory,
     session: AsyncSession,
@@ -286,7 +422,7 @@ async def test_retraction_of_a_dispatcher_that_died_is_sent_once_more(
     await deliver()
     await answer(sessions, question, owner)
     async with sessions() as dying:
-        assert len(await sequels.claim_sequels(dying)) == 1
+        assert len((await sequels.claim_sequels(dying)).deliveries) == 1
         await (dying.commit() if step == "claimed" else dying.rollback())
     clock.advance(seconds=60)
     assert await deliver() == 1

@@ -19,7 +19,9 @@ ANSWER_GRACE = timedelta(seconds=10)
 WALKED_AWAY = timedelta(minutes=10)
 # How long a retraction waits for the notice of the run's end, which replaces it.
 _END_OF_RUN = timedelta(seconds=1)
-_LEASED = timedelta(seconds=10)
+_LOOK_AGAIN = timedelta(seconds=10)
+# How long a push that was claimed is its worker's.
+LEASE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,9 @@ def _refusal(facts: Facts) -> Verdict | None:
 def _need_that_is_gone(facts: Facts) -> Verdict | None:
     if facts.question is not None and facts.question is not QuestionStatus.OPEN:
         return Verdict(NotificationDecision.NOT_NEEDED, facts.question.value)
-    return Verdict(NotificationDecision.NOT_NEEDED, "seen") if facts.is_seen else None
+    # A person who snoozes a question has seen it, and wants its notice all the same.
+    is_settled = facts.is_seen and facts.snoozed_until is None
+    return Verdict(NotificationDecision.NOT_NEEDED, "seen") if is_settled else None
 
 
 def _holds(facts: Facts, now: datetime) -> Iterator[tuple[str, datetime]]:
@@ -194,7 +198,8 @@ def decide_sequel(facts: Facts, now: datetime, *, is_reminded: bool, end: RunEnd
 def _retraction(question: QuestionStatus, end: RunEndNotice | None, now: datetime) -> Sequel:
     if end is not None and end.is_sent:
         return Sequel(NotificationDecision.RETRACTED, "replaced")
-    if end is not None and end.due_at is not None:
+    # A notice that is due after the lease waits for something else than its push: retract the old buttons at once.
+    if end is not None and end.due_at is not None and end.due_at <= now + LEASE:
         # The notice may be claimed and under way; its due time is then the end of its lease.
-        return Sequel(look_again_at=min(max(now, end.due_at), now + _LEASED) + _END_OF_RUN)
+        return Sequel(look_again_at=min(max(now, end.due_at), now + _LOOK_AGAIN) + _END_OF_RUN)
     return Sequel(NotificationDecision.RETRACTED, question.value, needs_push=True)

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from app.enums import NotificationKind, PushText, QuestionStatus, Urgency
+from app.enums import NotificationDecision, NotificationKind, PushText, QuestionStatus, Urgency
 from app.models import (
     Event,
     Membership,
@@ -58,6 +58,8 @@ _URGENCIES = {
     NotificationKind.CANCELLED: Urgency.LOW,
     NotificationKind.AWAITING: Urgency.NORMAL,
 }
+# In the history of what quiet hours have held.
+_HELD = [{"decision": NotificationDecision.HELD_QUIET_HOURS.value}]
 
 log = structlog.get_logger(__name__)
 
@@ -101,6 +103,7 @@ def new_notices(
             literal(now, Notification.created_at.type).label("created_at"),
             literal(None, Notification.decision.type).label("decision"),
             literal(None, Notification.reason.type).label("reason"),
+            false().label("was_quiet"),
         )
         .join(Task, Task.id == Run.task_id)
         .where(Run.id.in_(run_ids))
@@ -123,6 +126,7 @@ def old_notices(ids: Collection[UUID], *, is_blind: bool = False) -> Select[Any]
             Notification.created_at,
             Notification.decision,
             Notification.reason,
+            Notification.history.contains(_HELD).label("was_quiet"),
         )
         .where(Notification.id.in_(ids))
         .subquery("subject")
@@ -248,7 +252,7 @@ def _notice(row: Row[Any], now: datetime) -> Notice:
         has_access=row.is_active and row.is_member and not row.deleted,
         is_muted=row.is_muted,
         wants_kind=row.wants_kind,
-        quiet_until=_quiet_until(row.quiet_hours, now),
+        quiet_until=_quiet_until(row.quiet_hours, now, was_quiet=row.was_quiet),
         allowed_in_quiet=frozenset(row.allow_during_quiet or ()),
     )
     facts = Facts(
@@ -264,11 +268,15 @@ def _notice(row: Row[Any], now: datetime) -> Notice:
     return Notice(row, facts, urgency, text.at_most(minimum))
 
 
-def _quiet_until(stored: dict[str, Any] | None, now: datetime) -> datetime | None:
+def _quiet_until(stored: dict[str, Any] | None, now: datetime, *, was_quiet: bool) -> datetime | None:
     if stored is None:
         return None
+    hours = QuietHours.read(stored)
+    if was_quiet and hours.is_whole_day:
+        # It has waited for their end, at which the next ones begin.
+        return None
     try:
-        return QuietHours.read(stored).end_at(now)
+        return hours.end_at(now)
     except ZoneInfoNotFoundError:
         # The zone was valid when it was stored. The push is sent all the same.
         log.error("push.zone_unknown", timezone=stored["timezone"])  # noqa: TRY400 - says it all

@@ -25,7 +25,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import aliased
 
 from app.enums import NotificationDecision
-from app.models import Event, Notification, Presence
+from app.models import Event, Notification, Presence, QuestionSnooze
 from app.models.base import UtcDateTime
 from app.services.notifications.rules.deciding import LAPSE
 
@@ -91,12 +91,18 @@ def settling(source: CTE, *, is_leaving: bool) -> CTE:
         (source.c.seen_seq.is_not(None), func.coalesce(Notification.event_seq <= source.c.seen_seq, false())),
         else_=source.c.focused if is_leaving else false(),
     )
+    # They have seen it, and want to be notified of it again.
+    is_snoozed = exists().where(
+        QuestionSnooze.question_id == Notification.question_id,
+        QuestionSnooze.user_id == Notification.user_id,
+        QuestionSnooze.until > now,
+    )
     has_gone = ~is_watched if is_leaving else ~source.c.focused & ~is_watched
     is_let_go = has_gone & (Notification.decision == literal_column(f"'{NotificationDecision.DEFERRED}'"))
     held = (
         select(
             Notification.id,
-            is_seen.label("is_seen"),
+            (is_seen & ~is_snoozed).label("is_seen"),
             (is_let_go & (Notification.reason == literal_column("'presence'"))).label("is_let_go"),
         )
         .join(source, (source.c.task_id == Notification.task_id) & (source.c.user_id == Notification.user_id))
