@@ -31,6 +31,8 @@ _HALF_DAY_SECONDS = 12 * 3600
 _BUTTON_CHARACTERS = 40
 # The kinds of options that have a button: its id for apps, and its label where the option's own name is not shown.
 _BUTTONS = {"reject_once": ("reject", "Reject"), "allow_once": ("allow", "Allow")}
+# Who says a text that is not ours.
+_AGENT = "agent"
 _QUESTIONS, _RESULTS = "questions", "results"
 
 
@@ -58,6 +60,8 @@ class Subject:
     urgency: str | None = None
     # The question of the same run that the device was notified of; the notice of the run's end replaces its notice.
     replaces: UUID | None = None
+    # The title that an agent gave its message.
+    title: str | None = None
     # The Android channels that the app has.
     channels: Sequence[str] | None = None
 
@@ -134,7 +138,8 @@ class Composer:
         if delivery.subject.urgency is not None:
             style = _style(delivery, Urgency(delivery.subject.urgency))
             style.link, style.actions = self._link(delivery), self._actions(delivery)
-        return PushMessage(delivery.token, self.title, delivery.body, _data(delivery), style)
+        title = delivery.subject.title or self.title
+        return PushMessage(delivery.token, title, delivery.body, _data(delivery), style)
 
     def _actions(self, delivery: Delivery) -> list[PushAction]:
         """Return the buttons of a question: reject left, allow right.
@@ -227,6 +232,7 @@ def _style(delivery: Delivery, urgency: Urgency) -> PushStyle:
         urgency=Urgency.LOW if is_silent else urgency,
         ttl_seconds=_ttl_seconds(delivery, urgency),
         badge=delivery.handling.badge,
+        speaker=_AGENT if delivery.subject.title else None,
         tag=_tag(delivery),
         thread=f"task:{delivery.subject.task_id}" if delivery.subject.task_id else None,
         channel=_channel(delivery),
