@@ -8,7 +8,7 @@ import pytest
 from acp.schema import PermissionOption
 
 from app.agents.session.asked import describe
-from app.agents.session.client import Answer
+from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.conversation import TurnPolicy
 from app.agents.session.elicitation import Elicitation, ElicitationAnswer
 from app.enums import CommandMethod

@@ -76,7 +76,6 @@ _WRITTEN_AT_CREATION = (
     *_COLUMN_OF_FIELD.values(),
 )
 _ONE, _NONE = (literal_column(count, Task.event_count.type) for count in ("1", "0"))
-_UPDATES_KEPT = 256  # more sets of fields are possible than clients send
 
 
 async def list_tasks(
@@ -270,7 +269,7 @@ async def update_task(
     return await task_out(row, caller.project, store)
 
 
-@lru_cache(maxsize=_UPDATES_KEPT)
+@lru_cache(maxsize=256)  # more sets of fields are possible than clients send
 def _update_statement(columns: tuple[str, ...]) -> Prepared:
     """Return one statement that writes these columns of a task, records which changed, and selects it.
 
@@ -322,8 +321,7 @@ async def delete_task(session: AsyncSession, caller: Principal, task_id: UUID) -
         NotFound: there is no such task for this caller, or it is deleted.
 
     """
-    # What is not the caller's is not locked.
-    await require_task(session, caller, task_id)
+    await require_task(session, caller, task_id)  # before anything is locked
     await leave_inboxes(session, task_id)
     row = await _DELETE.first(session, {"task_id": task_id, "deleted_at": utcnow(), **visibility(caller)})
     if row is None:
