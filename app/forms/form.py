@@ -156,7 +156,7 @@ class Form:
 
     @property
     def shape(self) -> list[tuple[str, int, bool]]:
-        """What of a form is the same after it was masked, unless names or choices became one."""
+        """The type, number of choices and companion of each question; masking keeps these unless names or choices merge."""
         return [
             (question.type, len(question.choices), question.companion is not None)
             for question in self.questions

@@ -80,7 +80,7 @@ def read_form(message: str, schema: Any) -> Form:
 
 
 def _properties(schema: Any) -> Mapping[str, Mapping[str, Any]]:
-    """Return what is said of each property, which has a known type."""
+    """Return the schema of each property. Raises FormRefused, also for a type that is not known."""
     properties = schema.get("properties", {}) if isinstance(schema, Mapping) else None
     if not isinstance(properties, Mapping) or schema.get("type", "object") != "object":
         raise FormRefused("its schema is no object with properties")
