@@ -275,6 +275,8 @@ def wire_content(message: PushMessage) -> dict[str, Any]:
     content["ttl"] = style.ttl_seconds
     if not style.is_silent:
         content["sound"] = "default"
+    if style.speaker is not None:
+        content["subtitle"] = style.speaker
     if style.badge is not None:
         content["badge"] = style.badge
     if style.tag is not None:

@@ -44,6 +44,8 @@ class PushStyle:
     ttl_seconds: int
     # What waits for the person, in all.
     badge: int | None = None
+    # Who says its text, where that is not the service.
+    speaker: str | None = None
     # Messages of one tag replace each other; those of a thread stand together.
     tag: str | None = None
     thread: str | None = None

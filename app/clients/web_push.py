@@ -199,6 +199,9 @@ def _content(message: PushMessage) -> dict[str, Any]:
     plain = message.content()
     if style is None:
         return plain
+    if style.speaker is not None:
+        # Browsers show no second line of the title.
+        plain["body"] = f"{style.speaker.capitalize()}: {plain['body']}"
     fields = {
         "tag": style.tag,
         "navigate": style.link,

@@ -20,6 +20,8 @@ class NotificationKind(StrEnum):
     AWAITING = "awaiting"
     TEST = "test"
     WEBHOOK_DISABLED = "webhook_disabled"
+    # A message of an agent to the person of its task.
+    NOTIFY_USER = "notify_user"
     # One message for all notices that quiet hours held back.
     DIGEST = "digest"
 
@@ -48,6 +50,8 @@ class NotificationDecision(StrEnum):
     DIGESTED = "digested"
     MUTED = "muted"
     COOLED_DOWN = "cooled_down"
+    # The run has reached a limit of messages of its agent.
+    THROTTLED = "throttled"
     NO_TOKEN = "no_token"  # noqa: S105 - a decision, not a secret
     NO_ACCESS = "no_access"
 

@@ -63,6 +63,8 @@ class Notification(Base):
     user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(16))
     body: Mapped[str] = mapped_column(Text)
+    # What an agent gave its message; NULL: the title of every push.
+    title: Mapped[str | None] = mapped_column(String(80))
     # The question that it asks; no foreign key: the history outlives it.
     question_id: Mapped[UUID | None]
     # The number in the ledger of the event that it reports.
@@ -123,6 +125,7 @@ class NotificationPreferences(Base):
     failed: Mapped[bool] = mapped_column(server_default=text("true"))
     cancelled: Mapped[bool] = mapped_column(server_default=text("true"))
     awaiting: Mapped[bool] = mapped_column(server_default=text("true"))
+    notify_user: Mapped[bool] = mapped_column(server_default=text("true"))
     # `start`, `end`, `timezone`, `days`, as services/notifications/quiet_hours.py reads them.
     quiet_hours: Mapped[JsonObject | None]
     # The classes that quiet hours let through.

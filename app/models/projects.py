@@ -34,6 +34,8 @@ class Project(Base):
     timezone: Mapped[str] = mapped_column(String(64), server_default=text("'UTC'"))
     # The most that pushes about its tasks may say; NULL: what each person prefers.
     push_text: Mapped[str | None] = mapped_column(String(16))
+    # Whether agents may send messages to the people of its tasks.
+    notify_user: Mapped[bool] = mapped_column(server_default=text("true"))
     created_at: Mapped[datetime]
 
 

@@ -34,6 +34,9 @@ class NotificationOut(TypedDict):
     id: Annotated[UUID, Field(description="Id of this decision.")]
     run: Annotated[UUID | None, Field(description="The run it is about; null for a test push.")]
     kind: Annotated[NotificationKind, Field(description="The kind of event that it reports.")]
+    title: Annotated[
+        str | None, Field(description="The title that an agent gave its message.", examples=[None])
+    ]
     body: Annotated[str, Field(description="Its text.", examples=['"Say hello" finished'])]
     device: Annotated[UUID | None, Field(description="The device; null where no device was reached.")]
     platform: Annotated[Platform | None, Field(description="The platform of the device.")]
@@ -44,7 +47,8 @@ class NotificationOut(TypedDict):
             "own), `rejected`, `given_up` after an hour of failures; `deferred` while a device shows the task or for "
             "another reason, `held_quiet_hours`, and decided again at `due_at`; after it was sent `reminder` or "
             "`retracted`; or never sent: `not_needed`, `digested` into one message after quiet hours, `muted`, "
-            "`cooled_down`, `no_token`, `no_access`, and `suppressed`, which older rows have.",
+            "`cooled_down`, `no_token`, `no_access`; a message of an agent also `throttled`, or `suppressed` while a "
+            "device shows the task, as older rows are.",
             examples=["deferred"],
         ),
     ]
@@ -52,7 +56,7 @@ class NotificationOut(TypedDict):
         str | None,
         Field(
             description="The reason, such as `presence`, `answer_grace`, `cooldown`, `snoozed`, `seen`, `answered`, "
-            "`DeviceNotRegistered`, `task_muted` or `kind_off`.",
+            "`DeviceNotRegistered`, `task_muted`, `kind_off`, `project_off`, `one_a_minute` or `five_a_run`.",
             examples=["presence"],
         ),
     ]
@@ -136,6 +140,7 @@ class PreferencesIn(Input):
     failed: Annotated[bool, Boolean(), Field(description="A run failed.")] = True
     cancelled: Annotated[bool, Boolean(), Field(description="A run was cancelled.")] = True
     awaiting: Annotated[bool, Boolean(), Field(description="An agent needs input.")] = True
+    notify_user: Annotated[bool, Boolean(), Field(description="An agent has a message.")] = True
     quiet_hours: Annotated[
         QuietHours | None,
         QuietHoursField(null=True),
@@ -157,6 +162,7 @@ class PreferencesOut(TypedDict):
     failed: Annotated[bool, Field(description="A run failed.")]
     cancelled: Annotated[bool, Field(description="A run was cancelled.")]
     awaiting: Annotated[bool, Field(description="An agent needs input.")]
+    notify_user: Annotated[bool, Field(description="An agent has a message.")]
     quiet_hours: Annotated[QuietHoursOut | None, Field(description="When the caller wants no pushes.")]
     allow_during_quiet: Annotated[list[Urgency], Field(description=_ALLOWED)]
     push_text: Annotated[PushText, Field(description=_PUSH_TEXT)]

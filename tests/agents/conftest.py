@@ -29,6 +29,7 @@ from app.agents.sandbox.sandbox import Sandbox, confined_environment
 from app.agents.session.asked import AskedQuestion
 from app.agents.session.commands import Command, CommandSource
 from app.agents.session.usage import UsageMeter
+from app.agents.tools.notify_user import NotifyUser
 from app.enums import AgentNetwork, CommandStatus, SandboxKind
 from app.processes.own_program import OWN_PROGRAM
 from tests.support import waiting
@@ -248,6 +249,7 @@ class Runner:
         *,
         meter: UsageMeter | None = None,
         commands: CommandSource | None = None,
+        notify_user: NotifyUser | None = None,
         **changes: Any,
     ) -> Outcome:
         outcome = Outcome()
@@ -256,7 +258,12 @@ class Runner:
             outcome.entries.append(entry)
 
         try:
-            effects = RunEffects(emit=emit, meter=meter or UsageMeter(), commands=commands or NoCommands())
+            effects = RunEffects(
+                emit=emit,
+                meter=meter or UsageMeter(),
+                commands=commands or NoCommands(),
+                notify_user=notify_user,
+            )
             outcome.result = await perform(self.prepare(prompt, **changes), effects)
         except AgentError as error:
             outcome.error = error

@@ -1,5 +1,6 @@
 """An agent that speaks raw JSON-RPC and plays one part, named by its argument; started by test_session.py."""
 
+import http.client
 import json
 import os
 import signal
@@ -279,7 +280,39 @@ def refuse_messages(prompt: Prompt) -> Answer:
     return take_messages(prompt)
 
 
+def use_tools(prompt: Prompt) -> Answer:
+    """Make the requests of the prompt to the server of its tools, and say each answer: status, body."""
+    say(json.dumps(SERVERS))
+    for asked in json.loads(prompt[0]["text"]) if SERVERS else ():
+        place, _, path = SERVERS[0]["url"].removeprefix("http://").partition("/")
+        place, path = asked.get("place", place), asked.get("path", f"/{path}")
+        headers = {header["name"]: header["value"] for header in SERVERS[0]["headers"]}
+        headers |= {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+        headers = {**headers, **asked.get("headers", {})}
+        body = asked.get("raw")
+        if body is None:
+            body = json.dumps({"jsonrpc": "2.0", "id": 1, **asked.get("message", {})})
+        if "proxied" in asked:
+            place, path = os.environ["HTTP_PROXY"].removeprefix("http://"), f"http://{asked['proxied']}/"
+        connection = http.client.HTTPConnection(place, timeout=20)
+        try:
+            connection.request(asked.get("verb", "POST"), path, body.encode(), headers)
+        except OSError as error:
+            say(json.dumps([type(error).__name__]))
+            continue
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        is_json = answer.getheader("Content-Type") == "application/json"
+        say(json.dumps([answer.status, json.loads(text) if is_json else text]))
+    return DONE
+
+
+def without_tools(prompt: Prompt) -> Answer:
+    return use_tools(prompt)
+
+
 CLIENT: Answer = {}
+SERVERS: list[Answer] = []
 STEERED: Answer = {"outcome": "injected"}
 STEERED_PARTS = ("take_messages", "refuse_messages")
 PAGE: Answer = {
@@ -321,6 +354,8 @@ PARTS = {
         take_back,
         take_messages,
         refuse_messages,
+        use_tools,
+        without_tools,
     )
 }
 
@@ -350,8 +385,10 @@ def main() -> None:
             case "initialize":
                 CLIENT.update(message["params"]["clientCapabilities"])
                 meta = {"_meta": {"steering": {"supported": True}}} if part in STEERED_PARTS else {}
-                answer = {"result": {"protocolVersion": version, "agentCapabilities": {}, **meta}}
+                offered = {"mcpCapabilities": {"http": True}} if part == "use_tools" else {}
+                answer = {"result": {"protocolVersion": version, "agentCapabilities": offered, **meta}}
             case "session/new":
+                SERVERS[:] = message["params"]["mcpServers"]
                 answer = {"result": session}
             case "session/set_config_option" if message["params"]["value"] == "x":
                 answer = {"error": {"code": -32602, "message": "Invalid params"}}

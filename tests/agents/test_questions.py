@@ -102,7 +102,8 @@ async def test_time_of_a_question_begins_when_it_is_shown(room: Room, clock: Mov
     async with room.time:
         listening = asyncio.create_task(room.talk.listen())
         asking = [
-            asyncio.create_task(room.talk.decide(PermissionRequest({"toolCallId": id_}, OPTIONS))) for id_ in "ab"
+            asyncio.create_task(room.talk.decide(PermissionRequest({"toolCallId": id_}, OPTIONS)))
+            for id_ in "ab"
         ]
         await eventually(lambda: bool(room.letters.asked))
         clock.advance(seconds=500)
@@ -122,7 +123,9 @@ async def test_name_of_an_option_is_free_of_secrets(room: Room) -> None:
     option = PermissionOption(option_id="yes", name=f"Always allow curl -u {SECRET}", kind="allow_always")
     async with room.time:
         listening = asyncio.create_task(room.talk.listen())
-        asking = asyncio.create_task(room.talk.decide(PermissionRequest({"toolCallId": "t"}, [option, *OPTIONS])))
+        asking = asyncio.create_task(
+            room.talk.decide(PermissionRequest({"toolCallId": "t"}, [option, *OPTIONS]))
+        )
         await answer(room, 0, option_id="yes")
         await asking
         listening.cancel()

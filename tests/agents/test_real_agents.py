@@ -23,12 +23,14 @@ from app.agents.session.asked import AskedQuestion
 from app.agents.session.budget import Budget
 from app.agents.session.conversation import TurnPolicy
 from app.agents.session.usage import UsageMeter
+from app.agents.tools.notify_user import AgentMessage
 from app.agents.workspace.kept_session import unpack
 from app.devstack.agents import USUAL_AGENTS
-from app.enums import AgentNetwork, CommandMethod, CommandStatus, QuestionKind
+from app.enums import AgentNetwork, CommandMethod, CommandStatus, QuestionKind, Urgency
 from app.ids import new_hex_id
 from tests.agents.conftest import PUSH_BRANCH, GitFolder, Outcome, Runner, eventually, processes_with
 from tests.agents.test_conversation import Letters
+from tests.agents.test_tools import Person
 from tests.support.model_server import ModelServer, Refuse, Say, Shell, Use, Write, model_server
 from tests.support.processes import free_port
 from tests.support.real_agents import agents_folder, require_agent
@@ -466,3 +468,41 @@ async def test_questions_of_codex_reach_people_and_their_answers_its_model(
     assert outcome.done.summary == "Thank you."
     output = json.loads(model.turns[-1].body["input"][-1]["output"])
     assert output == {"answers": {"library": {"answers": ["luxon", "user_note: for now"]}}}
+
+
+@pytest.mark.parametrize("agent", ["claude"])
+async def test_claude_lists_and_calls_the_tool_of_the_service(real: RealRunner, model: ModelServer) -> None:
+    model.play(
+        Use("mcp__taskbeacon__notify_user", {"title": "Half way", "message": "Tests pass."}), Say("Done.")
+    )
+    person = Person()
+    outcome = await real.run("Work.", may_notify=True, notify_user=person.notify)
+    assert outcome.done.summary == "Done."
+    assert person.heard == [AgentMessage(title="Half way", message="Tests pass.", urgency=Urgency.LOW)]
+    assert '"decision":"sent","devices":2' in model.turns[-1].text.replace("\\", "")
+
+
+@pytest.mark.parametrize("agent", ["codex"])
+async def test_codex_lists_the_tools_of_the_service(real: RealRunner, model: ModelServer) -> None:
+    """Its model searches for the tools of servers."""
+    model.play(Say("Done."))
+    await real.run("Work.", may_notify=True, notify_user=Person().notify)
+    [search] = [tool for tool in model.turns[0].body["tools"] if tool["type"] == "tool_search"]
+    assert "\n- taskbeacon\n" in search["description"]
+
+
+@pytest.mark.parametrize("agent", ["claude"])
+async def test_claude_asks_no_permission_for_the_tool_of_the_service(
+    real: RealRunner, model: ModelServer
+) -> None:
+    """A question to the person about whether they may be notified would be a notice itself."""
+    model.play(Use("mcp__taskbeacon__notify_user", {"title": "t", "message": "m"}), Say("Done."))
+    person, letters = Person(), Letters()
+    run = asyncio.create_task(
+        real.run("Work.", may_notify=True, notify_user=person.notify, commands=letters, turns=FOLLOWED)
+    )
+    asked = await until_asked(letters)
+    letters.put(CommandMethod.CLOSE)
+    await run
+    assert asked.kind is QuestionKind.MESSAGE
+    assert len(person.heard) == 1

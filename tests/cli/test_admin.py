@@ -42,6 +42,12 @@ def test_limit_of_what_pushes_say(admin: Admin, project: int, most: str, stored:
     assert printed == {"project": project, "push_text": stored}
 
 
+@pytest.mark.parametrize(("choice", "stored"), [("--refuse", False), ("--allow", True)])
+def test_whether_agents_may_notify(admin: Admin, project: int, choice: str, stored: bool) -> None:
+    printed = admin("let-agents-notify", "--project", str(project), choice)
+    assert printed == {"project": project, "notify_user": stored}
+
+
 def test_user_with_every_option(admin: Admin, look: Look, project: int, address: str) -> None:
     other = admin("create-project", "--name", "Other")["id"]
 

@@ -194,6 +194,17 @@ async def test_browser_is_told_only_what_there_is(
     assert "actions" not in notification
 
 
+async def test_browser_shows_who_says_it(
+    sender: WebPushClient, service: BrowserService, browser: Browser
+) -> None:
+    style = replace(STYLE, speaker="agent")
+    await sender.send([replace(message(browser.token), body="Tests pass.", style=style)], Deadline())
+
+    [(_, body)] = service.requests
+    content = browser.read(body)
+    assert content["body"] == content["notification"]["body"] == "Agent: Tests pass."
+
+
 async def test_messages_of_one_tag_replace_each_other_at_the_push_service(
     sender: WebPushClient, service: BrowserService, browser: Browser
 ) -> None:

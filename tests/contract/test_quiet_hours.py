@@ -82,6 +82,7 @@ async def test_preferences_merge_and_are_all_shown(client: httpx.AsyncClient, pr
         "failed": False,
         "cancelled": True,
         "awaiting": True,
+        "notify_user": True,
         "quiet_hours": {**NIGHT, "days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]},
         "allow_during_quiet": ["high"],
         "push_text": "generic",

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from app.agents.tools.notify_user import AgentMessage
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import (
@@ -21,6 +22,7 @@ from app.enums import (
     OriginProduct,
     Platform,
     RunStatus,
+    Urgency,
 )
 from app.ids import new_id
 from app.models import (
@@ -108,21 +110,28 @@ class Case:
 CASES = [Case(*values) for values in itertools.product((0, 1, 3), Watcher, Access, Wish)]
 
 
-def expected(case: Case, cooldown: Cooldown) -> list[tuple[NotificationDecision, str | None]]:
+def expected(
+    case: Case, cooldown: Cooldown, kind: NotificationKind
+) -> list[tuple[NotificationDecision, str | None]]:
     """Return what the contract decides, one entry for each row."""
     if case.access is Access.DELETED:
         return []
+    excess: tuple[NotificationDecision, str | None] = (NotificationDecision.COOLED_DOWN, None)
+    watched: list[tuple[NotificationDecision, str | None]] = [
+        (NotificationDecision.DEFERRED, "presence")
+    ] * case.devices
+    if kind is NotificationKind.NOTIFY_USER:
+        excess = (NotificationDecision.THROTTLED, "one_a_minute")
+        watched = [(NotificationDecision.SUPPRESSED, "presence")]
     if cooldown is Cooldown.RUNNING:
-        return [(NotificationDecision.COOLED_DOWN, None)]
+        return [excess]
     if case.access is not Access.MEMBER:
         return [(NotificationDecision.NO_ACCESS, None)]
     if reason := {Wish.TASK_MUTED: "task_muted", Wish.KIND_OFF: "kind_off"}.get(case.wish):
         return [(NotificationDecision.MUTED, reason)]
     if case.devices == 0:
         return [(NotificationDecision.NO_TOKEN, None)]
-    watched = case.watcher in WATCHING
-    each = (NotificationDecision.DEFERRED, "presence") if watched else (NotificationDecision.PENDING, None)
-    return [each] * case.devices
+    return watched if case.watcher in WATCHING else [(NotificationDecision.PENDING, None)] * case.devices
 
 
 class Stage:
@@ -235,6 +244,17 @@ class Stage:
         )
 
 
+async def notify(session: AsyncSession, kind: NotificationKind, run_ids: list[UUID]) -> None:
+    """Request a kind for runs, as what leads to it does."""
+    if kind is not NotificationKind.NOTIFY_USER:
+        await notifications.request(session, kind, run_ids)
+        return
+    for run_id in run_ids:
+        await notifications.request_for_agent(
+            session, run_id, AgentMessage(title="t", message="m", urgency=Urgency.LOW)
+        )
+
+
 async def arrange_cooldown(
     session: AsyncSession,
     run_ids: list[UUID],
@@ -245,11 +265,12 @@ async def arrange_cooldown(
     """Push the kind, or another, for these runs so long ago that the cooldown is where it is to be."""
     if cooldown is Cooldown.NONE:
         return
-    earlier = KINDS[(KINDS.index(kind) + 1) % len(KINDS)] if cooldown is Cooldown.OF_ANOTHER_KIND else kind
+    other = next(each for each in KINDS if each is not kind)
+    earlier = other if cooldown is Cooldown.OF_ANOTHER_KIND else kind
     now = clock.now
     age = COOLDOWNS[kind] - (A_MOMENT if cooldown is Cooldown.RUNNING else timedelta(0))
     clock.now = now - (timedelta(0) if earlier is not kind else age)
-    await notifications.request(session, earlier, run_ids)
+    await notify(session, earlier, run_ids)
     clock.now = now
     await session.execute(delete(Notification))
 
@@ -262,11 +283,13 @@ async def test_every_combination_is_decided_as_the_contract_says(
     async with unit_of_work(sessions) as session:
         project = await make_project(session, organization=await make_organization(session))
         stage = Stage(project, kind)
-        runs = [stage.add(case) for case in CASES]
+        # Messages are decided one by one; every fifth case has each value of each part.
+        cases = CASES[::5] if kind is NotificationKind.NOTIFY_USER else CASES
+        runs = [stage.add(case) for case in cases]
         await stage.set_up(session)
         await arrange_cooldown(session, runs, kind, cooldown, clock)
 
-        await notifications.request(session, kind, runs)
+        await notify(session, kind, runs)
 
     async with sessions() as session:
         decided: dict[UUID, list[tuple[str, str | None]]] = {run_id: [] for run_id in runs}
@@ -276,8 +299,8 @@ async def test_every_combination_is_decided_as_the_contract_says(
             decided[row.run_id].append((row.decision, row.reason))
             is_to_come = row.decision in {NotificationDecision.PENDING, NotificationDecision.DEFERRED}
             assert (row.due_at is not None) == is_to_come
-    for case, run_id in zip(CASES, runs, strict=True):
-        assert decided[run_id] == expected(case, cooldown), case
+    for case, run_id in zip(cases, runs, strict=True):
+        assert decided[run_id] == expected(case, cooldown, kind), case
 
 
 @pytest.fixture

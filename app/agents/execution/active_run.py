@@ -34,6 +34,7 @@ class ActiveRun:
     masker: Masker
     time: WorkingTime
     keeper: SessionKeeper
+    token: str  # for the agent's tools; masked
     is_prepared: bool = False
     summary: str = ""  # the agent's last message
 

@@ -25,6 +25,7 @@ from app.agents.session.conversation import TurnPolicy
 from app.agents.session.spending import Spent
 from app.agents.session.transcript import Emit
 from app.agents.session.usage import UsageMeter
+from app.agents.tools.notify_user import NotifyUser
 from app.agents.workspace.kept_session import KeptSession
 
 CredentialSource = Callable[[], Awaitable[Credential | None]]  # raises a RepositoryError
@@ -93,6 +94,7 @@ class RunContext:
     network: NetworkRules = field(default_factory=NetworkRules)
     sandbox: Sandbox
     environment: Mapping[str, str]  # the worker's; the adapter's allow-list picks from it
+    may_notify: bool = False  # the agent is given the tool `notify_user`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,3 +107,4 @@ class RunEffects:
     meter: UsageMeter = field(default_factory=UsageMeter)
     # Awaited before each start of an agent process; everything up to here can safely be repeated.
     before_agent: Callable[[], Awaitable[None]] | None = None
+    notify_user: NotifyUser | None = None  # decides about a message of the agent

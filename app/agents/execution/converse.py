@@ -1,12 +1,14 @@
 """Second step of a run: a conversation with its agent, in the sandbox, from the first prompt to the end."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any  # standard streams
 
 import structlog
 from acp.helpers import ContentBlock, text_block
+from acp.schema import HttpHeader, HttpMcpServer
 
 from app.agents.adapters.adapter import WorkspaceAccess
 from app.agents.adapters.catalog import DEFAULT_ADAPTER
@@ -16,6 +18,7 @@ from app.agents.execution.collect import find_correction
 from app.agents.files.attachments import OWN_FOLDER
 from app.agents.files.safe_paths import write_file
 from app.agents.network.network import Network, open_network
+from app.agents.network.proxy import Service
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.sandbox.sandbox import confined_environment
 from app.agents.session.budget import Spender
@@ -23,8 +26,12 @@ from app.agents.session.commands import Channel
 from app.agents.session.conversation import Conversation
 from app.agents.session.messages import links_to
 from app.agents.session.session import AgentSession
+from app.agents.session.transcript import notification_entry
 from app.agents.session.transport import LINE_LIMIT
 from app.agents.session.usage import Observer
+from app.agents.tools.notify_user import AgentMessage, MessageOutcome
+from app.agents.tools.protocol import Tools
+from app.agents.tools.server import ToolServer, serve_tools
 from app.agents.workspace.output import output_instructions
 from app.enums import SandboxKind
 from app.shielded import shielded
@@ -50,31 +57,65 @@ async def converse(run: ActiveRun, conversation: Conversation) -> None:
     """Let the agent work, with the network of the run. Raises an AgentError."""
     context, adapter = run.context, run.context.agent.adapter
     service = adapter.model_service
-    async with open_network(
-        context.network,
-        model_url=service.url(context.environment) if service else None,
-        kind=context.sandbox.kind,
-        folder=run.workspace.folder,
-        report=partial(run.progress, "network"),
-    ) as network:
+    async with (
+        _serve_tools(run) as tools,
+        open_network(
+            context.network,
+            model_url=service.url(context.environment) if service else None,
+            kind=context.sandbox.kind,
+            folder=run.workspace.folder,
+            report=partial(run.progress, "network"),
+            tools=Service("127.0.0.1", tools.port) if tools else None,
+        ) as network,
+    ):
+        offered = tools if network.has_tools else None
+        if tools is not None and offered is None:
+            await run.progress(
+                "agent", "The agent has no tools of this service: its network cannot reach them."
+            )
         try:
-            await _talk(run, conversation, network)
+            await _talk(run, conversation, network, offered)
         except SessionLost as error:
             _LOGGER.warning("run.session_lost", reason=error.message)
             run.keeper.forget_earlier()
-            await _talk(run, conversation, network)
+            await _talk(run, conversation, network, offered)
         except AgentFailed as error:
             if adapter.lacks_key(run.variables):
                 error.message += f"\nThe worker gives it none of {', '.join(adapter.keys)}."
             raise
 
 
-async def _talk(run: ActiveRun, conversation: Conversation, network: Network) -> None:
+@asynccontextmanager
+async def _serve_tools(run: ActiveRun) -> AsyncIterator[ToolServer | None]:
+    """Serve the tools of the agent, if it has any."""
+    notify, context = run.effects.notify_user, run.context
+    if notify is None or not context.may_notify or context.agent.adapter.name == DEFAULT_ADAPTER:
+        yield None
+        return
+
+    async def notify_and_log(message: AgentMessage) -> MessageOutcome:
+        outcome = await notify(message)
+        said = {"title": message.title, "message": message.message, "urgency": message.urgency.value}
+        await run.effects.emit(notification_entry("_taskbeacon/notify_user", {**said, **outcome.shown()}))
+        return outcome
+
+    async with serve_tools(Tools(notify_and_log, run.masker.text), run.token) as server:
+        yield server
+
+
+def _described(tools: ToolServer) -> HttpMcpServer:
+    header = HttpHeader(name="Authorization", value=f"Bearer {tools.token}")
+    return HttpMcpServer(type="http", name="taskbeacon", url=tools.url, headers=[header])
+
+
+async def _talk(
+    run: ActiveRun, conversation: Conversation, network: Network, tools: ToolServer | None
+) -> None:
     """Hold the conversation with one agent process."""
     work = run.workspace.work
     session = await _launch(run, conversation, network)
     try:
-        is_resumed = await _start(run, session)
+        is_resumed = await _start(run, session, tools)
         await _choose(run, session)
         opening: list[ContentBlock] = [text_block(text) for text in _prompt(run, is_resumed=is_resumed)]
         opening += links_to(work, run.context.files.attachments)
@@ -149,13 +190,14 @@ def _furnish_home(run: ActiveRun) -> None:
         write_file(run.workspace.home, path, content.encode())
 
 
-async def _start(run: ActiveRun, session: AgentSession) -> bool:
+async def _start(run: ActiveRun, session: AgentSession, tools: ToolServer | None) -> bool:
     """Start the session; return whether it resumes the earlier conversation."""
     agent = run.context.agent
     rule = agent.adapter.authenticate
     is_resumed = await session.start(
         authenticate=rule.method if rule and run.variables.get(rule.needs) else None,
         take_up=run.keeper.earlier_id,
+        tools=_described(tools) if tools else None,
     )
     if is_resumed:
         await run.progress("agent", "The agent goes on with its conversation of the earlier run.")

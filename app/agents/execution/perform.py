@@ -25,6 +25,7 @@ from app.agents.execution.prepare import prepare
 from app.agents.result import RunResult
 from app.agents.session.conversation import Conversation
 from app.agents.session.run_clock import WorkingTime
+from app.agents.tools.server import new_token
 from app.agents.workspace.kept_session import SessionKeeper
 from app.agents.workspace.workspace import open_workspace
 from app.masking import FolderHider, Masker
@@ -41,7 +42,8 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
     """
     agent, files = context.agent, context.files
     installed = find_installed(agent.adapter, context.environment, agent.programs)
-    masker = Masker([*agent.variables.values(), *agent.adapter.secrets(context.environment)])
+    token = new_token()
+    masker = Masker([*agent.variables.values(), *agent.adapter.secrets(context.environment), token])
     async with open_workspace(files.root, context.run_id, context.environment, files.hidden) as workspace:
         hider = FolderHider(work=workspace.work, home=workspace.home, folder=workspace.folder)
         run = ActiveRun(
@@ -50,6 +52,7 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
             installed=installed,
             workspace=workspace,
             masker=masker,
+            token=token,
             time=WorkingTime(context.limits.timeout),
             keeper=SessionKeeper(
                 agent.session, agent.adapter, home=workspace.home, folder=workspace.folder, masker=masker

@@ -5,6 +5,9 @@
     trusted     the same, and the hosts on a list
     full        the machine's own network
 
+The server of the agent's tools is reached at each level, by a port of the loopback. Landlock would open that port of
+any host, so there it is not reached at the level none.
+
 The proxy is the only way out if the sandbox has a network of its own, as under bubblewrap. Under other kinds of sandbox
 agents can bypass it, so the two middle levels are refused unless the operator accepts that (`unenforced`).
 """
@@ -14,7 +17,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.agents.errors import SandboxUnavailable
@@ -44,16 +47,24 @@ class Network:
 
     level: AgentNetwork
     gateway: Gateway | None = None
+    # Whether the agent reaches the server of its tools.
+    has_tools: bool = False
 
 
 @asynccontextmanager
 async def open_network(
-    rules: NetworkRules, *, model_url: str | None, kind: SandboxKind, folder: Path, report: Report
+    rules: NetworkRules,
+    *,
+    model_url: str | None,
+    kind: SandboxKind,
+    folder: Path,
+    report: Report,
+    tools: Service | None = None,
 ) -> AsyncIterator[Network]:
     """Open the network of one agent; afterwards close it with every connection.
 
     `folder` is the run's own; the agent sees only the socket in it. `report` gets messages for people, refused
-    connections too. Raises SandboxUnavailable.
+    connections too. `tools` is the server of its tools, on our loopback. Raises SandboxUnavailable.
     """
     if rules.note:
         await report(rules.note)
@@ -61,7 +72,12 @@ async def open_network(
     if allowance is None:
         level = AgentNetwork.FULL if rules.level is AgentNetwork.FULL else AgentNetwork.NONE
         await report(_described(level, kind))
-        yield Network(level)
+        if tools is not None and level is AgentNetwork.NONE and kind is SandboxKind.BUBBLEWRAP:
+            async with _door(Allowance(services=[tools]), kind, folder, report) as gateway:
+                yield Network(level, gateway, has_tools=True)
+            return
+        is_open = level is AgentNetwork.FULL or kind is SandboxKind.NONE
+        yield Network(level, has_tools=tools is not None and is_open)
         return
     if kind is not SandboxKind.BUBBLEWRAP:
         await _require_consent(rules, kind, report)
@@ -71,11 +87,22 @@ async def open_network(
         f"Network: {rules.level}, through a proxy: "
         + " and ".join([f"{host} (the model)" for host in hosts] + [f"{listed} listed hosts"] * bool(listed))
     )
+    if tools is not None:
+        allowance = replace(allowance, services=(*allowance.services, tools))
+    async with _door(allowance, kind, folder, report) as gateway:
+        yield Network(rules.level, gateway, has_tools=tools is not None)
+
+
+@asynccontextmanager
+async def _door(
+    allowance: Allowance, kind: SandboxKind, folder: Path, report: Report
+) -> AsyncIterator[Gateway]:
+    """Serve the proxy of one agent, and report how much it refused."""
     egress = Egress(allowance, report)
     listener, gateway = _open_door(kind, folder, allowance.services)
     server = await _start_server(egress, listener)
     try:
-        yield Network(rules.level, gateway)
+        yield gateway
     finally:
         server.close()
         await shielded(egress.aclose())

@@ -20,6 +20,7 @@ from acp.schema import (
     ElicitationFormCapabilities,
     ElicitationUrlCapabilities,
     FileSystemCapabilities,
+    HttpMcpServer,
     Implementation,
     InitializeResponse,
     LoadSessionResponse,
@@ -145,32 +146,40 @@ class AgentSession:
         """Whether the agent can resume a conversation that is stored in its home."""
         return self._can_load or self._can_resume
 
-    async def start(self, *, authenticate: str | None = None, take_up: str | None = None) -> bool:
+    async def start(
+        self,
+        *,
+        authenticate: str | None = None,
+        take_up: str | None = None,
+        tools: HttpMcpServer | None = None,
+    ) -> bool:
         """Initialize the connection, authenticate by the given method, if any, and open a session.
 
         `take_up` is the id of a conversation in the agent's home, which is resumed if the agent can. Returns whether it
-        was resumed. Updates of that conversation that the agent repeats are not logged.
+        was resumed. Its updates that the agent repeats are not logged. The agent gets `tools` if it takes such a server.
 
         Raises SessionLost, AgentCrashed or AgentFailed.
         """
-        await self.shake_hands()
+        can = (await self.shake_hands()).agent_capabilities
         if authenticate is not None:
             await self._ask(self._connection.authenticate(authenticate), within=_START_SECONDS)
-        if take_up is not None and self.can_be_taken_up and await self._take_up(take_up):
+        servers = [tools] if tools and can and can.mcp_capabilities and can.mcp_capabilities.http else []
+        if take_up is not None and self.can_be_taken_up and await self._take_up(take_up, servers):
             return True
         opened: NewSessionResponse = await self._ask(
-            self._connection.new_session(str(self._work)), within=_START_SECONDS
+            self._connection.new_session(str(self._work), mcp_servers=[*servers]), within=_START_SECONDS
         )
         self._note_session(opened.session_id, opened)
         return False
 
-    async def _take_up(self, session_id: str) -> bool:
+    async def _take_up(self, session_id: str, servers: Sequence[HttpMcpServer]) -> bool:
         """Resume a conversation; return False if the agent refuses."""
         take_up = self._connection.resume_session if self._can_resume else self._connection.load_session
         self._transcript.is_replay = True
         try:
             opened: LoadSessionResponse | ResumeSessionResponse = await self._ask(
-                take_up(cwd=str(self._work), session_id=session_id, mcp_servers=[]), within=_START_SECONDS
+                take_up(cwd=str(self._work), session_id=session_id, mcp_servers=[*servers]),
+                within=_START_SECONDS,
             )
         except AgentFailed as error:
             _LOGGER.info("agent.session_not_taken_up", agent=self.name, reason=error.message)

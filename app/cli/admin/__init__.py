@@ -24,6 +24,7 @@ admin = LazyGroup(
         "create-project": (f"{_ACCOUNTS}create_project", "Add a project."),
         "rename-project": (f"{_ACCOUNTS}rename_project", "Rename a project and the slugs of its tasks."),
         "limit-push-text": (f"{_ACCOUNTS}limit_push_text", "Limit what pushes about a project's tasks say."),
+        "let-agents-notify": (f"{_ACCOUNTS}let_agents_notify", "Decide whether agents may notify people."),
         "create-user": (f"{_ACCOUNTS}create_user", "Add a user."),
         "add-member": (f"{_ACCOUNTS}add_member", "Add a user to a project."),
         "remove-member": (f"{_ACCOUNTS}remove_member", "Remove a user from a project."),

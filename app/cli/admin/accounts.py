@@ -61,6 +61,16 @@ async def limit_push_text(transaction: Transaction, project: int, most: str) -> 
     return {"project": limited.id, "push_text": limited.push_text}
 
 
+@click.command("let-agents-notify")
+@_project
+@click.option("--allow/--refuse", "may", required=True, help="Whether agents get the tool notify_user.")
+@transactional
+async def let_agents_notify(transaction: Transaction, project: int, may: bool) -> Answer:
+    """Decide whether agents may send messages to the people of a project's tasks."""
+    changed = await accounts.let_agents_notify(transaction.session, project, may=may)
+    return {"project": changed.id, "notify_user": changed.notify_user}
+
+
 @click.command("create-user")
 @click.option("--email", required=True)
 @click.option("--first-name", default="")

@@ -88,6 +88,16 @@ async def limit_push_text(session: AsyncSession, project_id: int, most: PushText
     return project
 
 
+async def let_agents_notify(session: AsyncSession, project_id: int, *, may: bool) -> Project:
+    """Decide whether agents may send messages to the people of a project's tasks. Raises NotFound."""
+    project: Project | None = await session.scalar(
+        update(Project).where(Project.id == project_id).values(notify_user=may).returning(Project)
+    )
+    if project is None:
+        raise _unknown("Project", project_id)
+    return project
+
+
 async def create_user(
     session: AsyncSession,
     email: str,

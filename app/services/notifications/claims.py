@@ -290,6 +290,7 @@ def claimed_columns() -> list[Any]:  # columns and expressions
         Notification.urgency,
         Notification.question_id,
         Notification.event_seq,
+        Notification.title,
         Notification.deferred_for,
         select(PushToken.token).where(is_own).scalar_subquery().label("token"),
         _only_for(Platform.ANDROID, select(PushToken.channels).where(is_own)).label("channels"),

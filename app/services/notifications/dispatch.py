@@ -12,20 +12,24 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.agents.tools.notify_user import AgentMessage, MessageOutcome
 from app.clock import utcnow
-from app.enums import NotificationDecision, NotificationKind, Platform
+from app.enums import NotificationDecision, NotificationKind, Platform, PushText
 from app.ids import new_id
 from app.models import Notification, PushCooldown, PushToken
 from app.outages import is_outage
 from app.services.notifications import presence
-from app.services.notifications.rules.deciding import Facts, Verdict, decide
+from app.services.notifications.rules.deciding import Facts, FromAgent, Verdict, decide
 from app.services.notifications.rules.facts import COOLDOWNS, Notice, new_notices, read_notices
 from app.services.notifications.rules.settling import entry
-from app.services.notifications.texts import message_body
+from app.services.notifications.texts import FIVE_A_RUN, ONE_A_MINUTE, message_body, reason_in_words
+
+# What an agent may send; once a minute is its cooldown (rules/facts.py).
+_MESSAGES_OF_A_RUN = 5
 
 _DECISIONS = Counter("taskbeacon_push_decisions_total", "Pushes by what was decided.", ["kind", "decision"])
 
@@ -54,43 +58,77 @@ async def request(
     not lose it: the push is sent. An outage of the database breaks the transaction and is raised.
     Of two concurrent triggers of a kind for a run, one is pushed and the other falls into the cooldown.
     """
+    trigger = Trigger(kind, run_ids, question_id)
+    try:
+        await _notify(session, trigger)
+    except Exception as error:
+        if is_outage(error):
+            # The transaction is broken, and the change with it: the caller repeats both.
+            raise
+        log.exception("push.not_requested", kind=kind.value, runs=[str(run_id) for run_id in run_ids])
+
+
+async def request_for_agent(session: AsyncSession, run_id: UUID, said: AgentMessage) -> MessageOutcome:
+    """Decide about a message of the agent of a run, and return what became of it (contract 16.13).
+
+    Of concurrent messages of a run, one is counted before the other is decided. Raises what goes wrong: the
+    agent must not hear of a decision that is not kept.
+    """
+    rows = await _notify(session, Trigger(NotificationKind.NOTIFY_USER, [run_id], said=said))
+    if not rows:
+        # The creator's account is gone.
+        return MessageOutcome(NotificationDecision.NO_ACCESS, "this task has no person to notify")
+    decision, reason = rows[0]["decision"], rows[0]["reason"]
+    return MessageOutcome(decision, reason_in_words(decision, reason), len(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """An event of some runs, with the question that one asks or the message of its agent."""
+
+    kind: NotificationKind
+    run_ids: Collection[UUID]
+    question_id: UUID | None = None
+    said: AgentMessage | None = None
+
+
+async def _notify(session: AsyncSession, trigger: Trigger) -> list[dict[str, Any]]:
+    """Keep what is decided about a trigger, and return its rows; nothing that could hold a push back may prevent it."""
     rows: list[dict[str, Any]] = []
     for fails_open in (False, True):
         try:
             async with session.begin_nested():
-                rows = await _decide_all(session, kind, run_ids, question_id, fails_open=fails_open)
+                rows = await _decide_all(session, trigger, fails_open=fails_open)
                 if rows:
                     await session.execute(insert(Notification), rows)
             break
         except Exception as error:
-            if is_outage(error):
-                # The transaction is broken and its change is lost: the caller repeats both.
+            if fails_open or is_outage(error):
                 raise
-            event = "push.not_requested" if fails_open else "push.decided_without_presence"
-            log.exception(event, kind=kind.value, runs=[str(run_id) for run_id in run_ids])
-            rows = []
+            log.exception("push.decided_without_presence", kind=trigger.kind.value)
     for row in rows:
-        _DECISIONS.labels(kind.value, row["decision"].value).inc()
+        _DECISIONS.labels(trigger.kind.value, row["decision"].value).inc()
         log.info(
             "push.decided",
-            kind=kind.value,
+            kind=trigger.kind.value,
             run_id=str(row["run_id"]),
             decision=row["decision"].value,
             reason=row["reason"],
         )
+    return rows
 
 
-async def _decide_all(
-    session: AsyncSession,
-    kind: NotificationKind,
-    run_ids: Collection[UUID],
-    question_id: UUID | None,
-    *,
-    fails_open: bool,
-) -> list[dict[str, Any]]:
-    now = utcnow()
-    free = await _take_cooldowns(session, kind, run_ids, now)
-    events = await read_notices(session, new_notices(kind, run_ids, question_id, now), now)
+async def _decide_all(session: AsyncSession, trigger: Trigger, *, fails_open: bool) -> list[dict[str, Any]]:
+    now, kind = utcnow(), trigger.kind
+    free = await _take_cooldowns(session, kind, trigger.run_ids, now)
+    notices = new_notices(
+        kind,
+        trigger.run_ids,
+        now,
+        question_id=trigger.question_id,
+        urgency=trigger.said.urgency if trigger.said else None,
+    )
+    events = await read_notices(session, notices, now)
     user_ids = {event.row.user_id for event in events}
     devices = await _devices(session, user_ids)
     if not fails_open:
@@ -102,12 +140,38 @@ async def _decide_all(
         own = devices.get(event.row.user_id, [])
         recipient = replace(event.facts.recipient, has_device=bool(own))
         facts = replace(event.facts, recipient=recipient)
-        if event.row.run_id not in free and facts.cooldown_until is None:
+        is_free = event.row.run_id in free
+        if trigger.said is not None:
+            reached = await _over_limit(session, event.row.run_id, is_free=is_free)
+            facts = replace(facts, from_agent=FromAgent(reached))
+        elif not is_free and facts.cooldown_until is None:
             facts = replace(facts, cooldown_until=now + COOLDOWNS[kind])
         verdict = decide(facts, now)
         each = own if verdict.is_for_devices else [None]
-        rows.extend(_row(event, facts, verdict, device, now) for device in each)
+        rows.extend(_row(event, facts, verdict, device, now) | _said(trigger, event) for device in each)
     return rows
+
+
+def _said(trigger: Trigger, event: Notice) -> dict[str, Any]:
+    """Return the text of an agent's message, unless nothing of it may be said."""
+    if trigger.said is None:
+        return {}
+    if event.push_text is PushText.GENERIC:
+        return {"title": None}
+    return {"title": trigger.said.title, "body": trigger.said.message}
+
+
+async def _over_limit(session: AsyncSession, run_id: UUID, *, is_free: bool) -> str | None:
+    """Return which limit of messages a run has reached; the lock on its cooldown keeps others away."""
+    decided = select(func.count(Notification.created_at.distinct())).where(
+        Notification.run_id == run_id,
+        Notification.kind == NotificationKind.NOTIFY_USER,
+        # What was throttled costs nothing.
+        Notification.decision != NotificationDecision.THROTTLED,
+    )
+    if (await session.scalar(decided) or 0) >= _MESSAGES_OF_A_RUN:
+        return FIVE_A_RUN
+    return None if is_free else ONE_A_MINUTE
 
 
 async def _take_cooldowns(

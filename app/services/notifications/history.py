@@ -44,6 +44,7 @@ def _notification_out(row: Notification) -> NotificationOut:
         "id": row.id,
         "run": row.run_id,
         "kind": NotificationKind(row.kind),
+        "title": row.title,
         "body": row.body,
         "device": row.device_id,
         "platform": Platform(row.platform) if row.platform else None,

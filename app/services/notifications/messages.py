@@ -30,6 +30,8 @@ _HALF_DAY_SECONDS = 12 * 3600
 # The id for apps and the label of each kind of option that has a button. The agent chooses the names of options: an
 # `allow_once` with the name "Reject" would reverse the meaning of the button.
 _BUTTONS = {"reject_once": ("reject", "Reject"), "allow_once": ("allow", "Allow")}
+# Who says a text that is not ours.
+_AGENT = "agent"
 _QUESTIONS, _RESULTS = "questions", "results"
 
 
@@ -57,6 +59,8 @@ class Subject:
     urgency: str | None = None
     # The question of the same run that the device was notified of; the notice of the run's end replaces its notice.
     replaces: UUID | None = None
+    # The title that an agent gave its message.
+    title: str | None = None
     # The Android channels that the app has.
     channels: Sequence[str] | None = None
 
@@ -135,7 +139,8 @@ class Composer:
         if delivery.subject.urgency is not None:
             style = _style(delivery, Urgency(delivery.subject.urgency))
             style.link, style.actions = self._link(delivery), self._actions(delivery)
-        return PushMessage(delivery.token, self.title, delivery.body, _data(delivery), style)
+        title = delivery.subject.title or self.title
+        return PushMessage(delivery.token, title, delivery.body, _data(delivery), style)
 
     def _actions(self, delivery: Delivery) -> list[PushAction]:
         """Return the buttons of a question: reject left, allow right.
@@ -228,6 +233,7 @@ def _style(delivery: Delivery, urgency: Urgency) -> PushStyle:
         urgency=Urgency.LOW if is_silent else urgency,
         ttl_seconds=_ttl_seconds(delivery, urgency),
         badge=delivery.handling.badge,
+        speaker=_AGENT if delivery.subject.title else None,
         tag=_tag(delivery),
         thread=f"task:{delivery.subject.task_id}" if delivery.subject.task_id else None,
         channel=_channel(delivery, is_silent=is_silent),

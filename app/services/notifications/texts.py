@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping
 
-from app.enums import NotificationKind, PushText, QuestionStatus
+from app.enums import NotificationDecision, NotificationKind, PushText, QuestionStatus
 
+# The limits of an agent's messages.
+ONE_A_MINUTE, FIVE_A_RUN = "one_a_minute", "five_a_run"
 _UNTITLED = "Untitled task"
 _SENTENCES: Mapping[NotificationKind, str] = {
     NotificationKind.COMPLETED: "{} finished",
     NotificationKind.FAILED: "{} failed",
     NotificationKind.CANCELLED: "{} was cancelled",
     NotificationKind.AWAITING: "{} needs your input",
+    NotificationKind.NOTIFY_USER: "{} has a message for you",
     NotificationKind.TEST: "{}: this is a test",
     NotificationKind.WEBHOOK_DISABLED: "The webhook endpoint {} was disabled",
 }
@@ -19,6 +22,7 @@ _DIGEST_WORDS: Mapping[NotificationKind, tuple[str, str]] = {
     NotificationKind.COMPLETED: ("finished", "finished"),
     NotificationKind.FAILED: ("failed", "failed"),
     NotificationKind.CANCELLED: ("was cancelled", "were cancelled"),
+    NotificationKind.NOTIFY_USER: ("has a message for you", "have messages for you"),
 }
 
 
@@ -54,3 +58,24 @@ def closed_body(status: QuestionStatus, answered_by: str | None) -> str:
     if status is QuestionStatus.ANSWERED:
         return f"Answered by {answered_by}" if answered_by else "Answered"
     return "Expired" if status is QuestionStatus.EXPIRED else "No longer needed"
+
+
+# What an agent hears of a decision: by its reason, or by itself.
+_REASONS_IN_WORDS = {
+    ONE_A_MINUTE: "at most one message a minute",
+    FIVE_A_RUN: "at most five messages a run",
+    "presence": "a person is looking at this task",
+    "task_muted": "the person has muted this task",
+    "kind_off": "the person wants no messages of agents",
+    "project_off": "the project allows no messages of agents",
+    "quiet_hours": "the person has quiet hours; the message is sent at their end",
+}
+_DECISIONS_IN_WORDS = {
+    NotificationDecision.NO_TOKEN: "the person has no device",
+    NotificationDecision.NO_ACCESS: "the person of this task has no access to it any more",
+}
+
+
+def reason_in_words(decision: NotificationDecision, reason: str | None) -> str | None:
+    """Return in words for an agent why its message is not sent."""
+    return _DECISIONS_IN_WORDS.get(decision) or _REASONS_IN_WORDS.get(reason or "", reason)

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Row, func, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.session.asked import AskedQuestion
+from app.agents.tools.notify_user import AgentMessage, MessageOutcome
 from app.clients.queue import JobQueue
 from app.clock import utcnow
 from app.enums import CommandMethod, CommandStatus, EventType, NotificationKind, QuestionStatus, RunStatus
@@ -111,6 +112,17 @@ async def start_waiting(
     await notifications.request(session, NotificationKind.AWAITING, [run_id], question_id=asked.id)
     enqueue_push_delivery(session, queue, run_id)
     return result
+
+
+async def notify_user(
+    session: AsyncSession, run_id: UUID, said: AgentMessage, *, owner: str, queue: JobQueue
+) -> MessageOutcome | None:
+    """Decide about a message of the agent to the person of its task; None if the run is not the owner's any more."""
+    if await session.scalar(select(Run.id).where(*held_by(run_id, owner))) is None:
+        return None
+    outcome = await notifications.request_for_agent(session, run_id, said)
+    enqueue_push_delivery(session, queue, run_id)
+    return outcome
 
 
 async def stop_waiting(session: AsyncSession, run_id: UUID, request_id: str, *, owner: str) -> bool:

@@ -63,6 +63,7 @@ _RUN = Prepared(
         frozen_or_current(Task.json_schema),
         Task.task_number,
         Project.name.label("project_name"),
+        (Project.notify_user & Task.created_by_id.is_not(None)).label("may_notify"),
         *ENVIRONMENT_COLUMNS,
         User.first_name,
         User.last_name,
@@ -147,6 +148,7 @@ async def read_context(
         network=confines.network(settings),
         sandbox=worker.sandbox,
         environment=worker.environment,
+        may_notify=rows.run["may_notify"],
     )
     return context, Publication(access, _subject(worker, claim, rows))
 

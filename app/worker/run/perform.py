@@ -80,6 +80,7 @@ async def _work(
             commands=commands,
             meter=UsageMeter(context.limits.used, others=context.limits.used_by_others),
             before_agent=partial(mark_agent_started, worker, claim),
+            notify_user=commands.notify_user,
         )
         try:
             is_shared = context.limits.budget.is_limited

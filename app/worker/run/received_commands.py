@@ -17,6 +17,7 @@ from app.agents.files.attachments import Attachment
 from app.agents.session.asked import AskedQuestion
 from app.agents.session.commands import Command, CommandSource
 from app.agents.session.transcript import Emit, notification_entry
+from app.agents.tools.notify_user import AgentMessage, MessageOutcome
 from app.db import unit_of_work
 from app.enums import CommandMethod, CommandStatus
 from app.outages import DatabaseUnavailable
@@ -139,6 +140,14 @@ class ReceivedCommands(CommandSource):
         else:
             await self._log.append(notification_entry("_taskbeacon/waiting_for", asked.waiting_for))
         return is_waiting
+
+    async def notify_user(self, said: AgentMessage) -> MessageOutcome:
+        """Decide about a message of the agent to the person of its task. Raises AgentStopped if the run was lost."""
+        queue = self._worker.process.queue
+        outcome = await self._do(received_commands.notify_user, said, owner=self._owner, queue=queue)
+        if outcome is None:
+            raise AgentStopped("The run was stopped.")
+        return outcome
 
     @override
     async def withdraw(self, request_id: str) -> bool:

@@ -40,11 +40,20 @@ class Recipient:
     has_access: bool = True
     has_device: bool = True
     is_muted: bool = False
+    # The project lets agents send messages.
+    is_allowed: bool = True
     wants_kind: bool = True
     # The end of the current quiet hours; None outside them.
     quiet_until: datetime | None = None
     # The classes that the quiet hours let through.
     allowed_in_quiet: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FromAgent:
+    """A message of an agent, and the limit of messages that its run has reached, if any."""
+
+    over_limit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,8 @@ class Facts:
     watching: Watching | None = None
     # A client of the recipient has shown the event.
     is_seen: bool = False
+    # Set for a message of the agent.
+    from_agent: FromAgent | None = None
     # The end of the cooldown that an earlier notice of the same kind and run started.
     cooldown_until: datetime | None = None
     snoozed_until: datetime | None = None
@@ -100,11 +111,10 @@ def decide(facts: Facts, now: datetime) -> Verdict:
     """Decide about a notice, in this order: whether it may be sent, is still needed, is held back, is silent.
 
     The cooldown comes first, as in the contract: no other rule is asked about a notice that it drops, and a notice that
-    passes starts it, whatever the later rules decide. The notice of a question is only postponed by it.
+    passes starts it, whatever the later rules decide. The notice of a question is only postponed by it. Messages of the
+    agent have limits instead.
     """
-    if facts.question is None and facts.cooldown_until is not None and facts.cooldown_until > now:
-        return Verdict(NotificationDecision.COOLED_DOWN)
-    if final := _refusal(facts) or _need_that_is_gone(facts):
+    if final := _excess(facts, now) or _refusal(facts) or _need_that_is_gone(facts):
         return final
     # Of several holds, the one that ends last counts.
     held = max(_holds(facts, now), key=lambda hold: hold[1], default=None)
@@ -115,12 +125,22 @@ def decide(facts: Facts, now: datetime) -> Verdict:
     return Verdict(NotificationDecision.PENDING, is_reminder=facts.watching is not None)
 
 
+def _excess(facts: Facts, now: datetime) -> Verdict | None:
+    if facts.from_agent and facts.from_agent.over_limit:
+        return Verdict(NotificationDecision.THROTTLED, facts.from_agent.over_limit)
+    if facts.question is None and facts.cooldown_until is not None and facts.cooldown_until > now:
+        return Verdict(NotificationDecision.COOLED_DOWN)
+    return None
+
+
 def _refusal(facts: Facts) -> Verdict | None:
     recipient = facts.recipient
     if not recipient.has_access:
         return Verdict(NotificationDecision.NO_ACCESS)
     if recipient.is_muted:
         return Verdict(NotificationDecision.MUTED, "task_muted")
+    if facts.from_agent and not recipient.is_allowed:
+        return Verdict(NotificationDecision.MUTED, "project_off")
     if not recipient.wants_kind:
         return Verdict(NotificationDecision.MUTED, "kind_off")
     if not recipient.has_device:
@@ -131,6 +151,9 @@ def _refusal(facts: Facts) -> Verdict | None:
 def _need_that_is_gone(facts: Facts) -> Verdict | None:
     if facts.question is not None and facts.question is not QuestionStatus.OPEN:
         return Verdict(NotificationDecision.NOT_NEEDED, facts.question.value)
+    if facts.from_agent and facts.watching is not None:
+        # The person can read it in the task.
+        return Verdict(NotificationDecision.SUPPRESSED, "presence")
     # A person who snoozes a question has seen it, and wants its notice all the same.
     is_settled = facts.is_seen and facts.snoozed_until is None
     return Verdict(NotificationDecision.NOT_NEEDED, "seen") if is_settled else None

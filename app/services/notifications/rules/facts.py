@@ -44,13 +44,14 @@ from app.models import (
 )
 from app.models.events import CURRENT_TRANSACTION
 from app.schemas.quiet_hours import QuietHours
-from app.services.notifications.rules.deciding import Facts, Recipient, Watching
+from app.services.notifications.rules.deciding import Facts, FromAgent, Recipient, Watching
 
 COOLDOWNS = {
     NotificationKind.COMPLETED: timedelta(seconds=600),
     NotificationKind.FAILED: timedelta(seconds=600),
     NotificationKind.CANCELLED: timedelta(seconds=600),
     NotificationKind.AWAITING: timedelta(seconds=30),
+    NotificationKind.NOTIFY_USER: timedelta(seconds=60),
 }
 _URGENCIES = {
     NotificationKind.COMPLETED: Urgency.LOW,
@@ -79,10 +80,16 @@ class Notice(NamedTuple):
 
 
 def new_notices(
-    kind: NotificationKind, run_ids: Collection[UUID], question_id: UUID | None, now: datetime
+    kind: NotificationKind,
+    run_ids: Collection[UUID],
+    now: datetime,
+    *,
+    question_id: UUID | None = None,
+    urgency: Urgency | None = None,
 ) -> Select[Any]:
     """Return the statement of the notices of an event of these runs to the creators of their tasks.
 
+    `urgency` is the class of notices that have none by their question or kind.
     An event of this transaction has its number in the ledger already.
     """
     number = (
@@ -104,6 +111,7 @@ def new_notices(
             literal(None, Notification.decision.type).label("decision"),
             literal(None, Notification.reason.type).label("reason"),
             false().label("was_quiet"),
+            literal(urgency, Notification.urgency.type).label("urgency"),
         )
         .join(Task, Task.id == Run.task_id)
         .where(Run.id.in_(run_ids))
@@ -127,6 +135,7 @@ def old_notices(ids: Collection[UUID], *, is_blind: bool = False) -> Select[Any]
             Notification.decision,
             Notification.reason,
             Notification.history.contains(_HELD).label("was_quiet"),
+            Notification.urgency,
         )
         .where(Notification.id.in_(ids))
         .subquery("subject")
@@ -175,6 +184,7 @@ def _notices(subject: FromClause, *, is_seen: ColumnElement[bool]) -> Select[Any
             NotificationPreferences.push_text,
             NotificationPreferences.reminder_after_seconds,
             Project.push_text.label("project_push_text"),
+            Project.notify_user.label("is_allowed"),
             Run.status.label("run_status"),
             *_question_columns(),
             QuestionSnooze.until.label("snoozed_until"),
@@ -243,14 +253,15 @@ async def read_notices(session: AsyncSession, statement: Select[Any], now: datet
 
 
 def _notice(row: Row[Any], now: datetime) -> Notice:
-    urgency = (
-        Urgency(row.question_urgency) if row.question_urgency else _URGENCIES.get(NotificationKind(row.kind))
-    )
+    kind = NotificationKind(row.kind)
+    own = row.question_urgency or row.urgency
+    urgency = Urgency(own) if own else _URGENCIES.get(kind)
     text = PushText(row.push_text or PushText.TITLE)
     minimum = PushText(row.project_push_text) if row.project_push_text else None
     recipient = Recipient(
         has_access=row.is_active and row.is_member and not row.deleted,
         is_muted=row.is_muted,
+        is_allowed=row.is_allowed,
         wants_kind=row.wants_kind,
         quiet_until=_quiet_until(row.quiet_hours, now, was_quiet=row.was_quiet),
         allowed_in_quiet=frozenset(row.allow_during_quiet or ()),
@@ -261,6 +272,7 @@ def _notice(row: Row[Any], now: datetime) -> Notice:
         urgency=urgency or Urgency.NORMAL,
         question=QuestionStatus(row.question_status) if row.question_status else None,
         is_seen=row.is_seen,
+        from_agent=FromAgent() if kind is NotificationKind.NOTIFY_USER else None,
         cooldown_until=row.cooldown_until,
         snoozed_until=row.snoozed_until,
         answered_at=row.answered_at,

@@ -1,0 +1,103 @@
+"""The tool `notify_user`: what an agent may say to the person of its task, and what it hears of it (contract 16.13)."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal  # Any: JSON
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from app.enums import NotificationDecision, Urgency
+
+NAME = "notify_user"
+TITLE_CHARACTERS = 80
+MESSAGE_CHARACTERS = 178
+_DESCRIPTION = (
+    "Send a short push message to the person of this task. Use it rarely, for what they would want to know before you "
+    "are done. It does not pause your work, and they cannot answer it. The result says what became of the message: "
+    "`sent` to so many devices, or another decision with its reason. At most five messages a run, one a minute."
+)
+
+
+class _Arguments(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    title: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=TITLE_CHARACTERS)
+    ] = Field(description="What it is about.")
+    message: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MESSAGE_CHARACTERS)
+    ] = Field(description="What you want to say. Plain text, no secrets.")
+    urgency: Literal["low", "normal"] = Field("low", description="`normal` makes a sound.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentMessage:
+    """A message of an agent to the person of its task, without secrets."""
+
+    title: str
+    message: str
+    urgency: Urgency
+
+
+@dataclass(frozen=True, slots=True)
+class MessageOutcome:
+    """The decision about a message: the devices that it is sent to, or why it is not."""
+
+    decision: NotificationDecision
+    reason: str | None = None
+    devices: int = 0
+
+    def shown(self) -> dict[str, Any]:
+        """Return the answer to the agent; a push that is on its way counts as sent."""
+        if self.decision is NotificationDecision.PENDING:
+            return {"decision": NotificationDecision.SENT.value, "devices": self.devices}
+        return {"decision": self.decision.value, "reason": self.reason}
+
+
+NotifyUser = Callable[[AgentMessage], Awaitable[MessageOutcome]]  # raises AgentStopped once the run is lost
+
+
+class WrongArguments(Exception):
+    """The arguments of a call do not match the tool's schema; the text is for the agent."""
+
+
+def described() -> dict[str, Any]:
+    """Return the tool as it is listed."""
+    answer = {
+        "type": "object",
+        "properties": {
+            "decision": {"type": "string"},
+            "devices": {"type": "integer"},
+            "reason": {"type": "string"},
+        },
+        "required": ["decision"],
+    }
+    return {
+        "name": NAME,
+        "title": "Notify the user",
+        "description": _DESCRIPTION,
+        "inputSchema": {**_Arguments.model_json_schema(), "title": NAME},
+        "outputSchema": answer,
+        # Claude Code shows other tools to its model only when that searches for them.
+        "_meta": {"anthropic/alwaysLoad": True},
+        "annotations": {"readOnlyHint": False, "destructiveHint": False, "openWorldHint": False},
+    }
+
+
+def read_arguments(arguments: Any, mask: Callable[[str], str]) -> AgentMessage:
+    """Return the message of a call, in one line and without what `mask` takes out. Raises WrongArguments."""
+    try:
+        given = _Arguments.model_validate(arguments)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise WrongArguments(f"{'.'.join(map(str, first['loc'])) or 'arguments'}: {first['msg']}") from None
+    title, message = (_in_one_line(text, mask) for text in (given.title, given.message))
+    if not (title and message):
+        raise WrongArguments("title and message must have characters that can be seen")
+    return AgentMessage(title=title, message=message, urgency=Urgency(given.urgency))
+
+
+def _in_one_line(text: str, mask: Callable[[str], str]) -> str:
+    """Return a text without line breaks and invisible characters, which could make a secret or a sender look different."""
+    line = " ".join(mask(text).split())
+    return mask("".join(character for character in line if character.isprintable()))
