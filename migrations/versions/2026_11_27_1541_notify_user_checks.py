@@ -4,14 +4,14 @@ Purpose: let the new CHECKs hold all rows.
 Locks: none that keeps anybody waiting; rows are read behind the transaction that added the CHECKs.
 Previous release: unaffected.
 
-Revision ID: 0023
-Revises: 0022
+Revision ID: 0024
+Revises: 0023
 """
 
 from alembic import op
 
-revision = "0023"
-down_revision = "0022"
+revision = "0024"
+down_revision = "0023"
 branch_labels = None
 depends_on = None
 

@@ -5,8 +5,8 @@ wants it.
 Locks: short ones; the CHECKs are added without looking at the rows, which hold them already.
 Previous release: makes no such rows, and lets its agents send none; it sends those that are due, without their title.
 
-Revision ID: 0022
-Revises: 0021
+Revision ID: 0023
+Revises: 0022
 """
 
 from collections.abc import Iterable
@@ -14,8 +14,8 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0022"
-down_revision = "0021"
+revision = "0023"
+down_revision = "0022"
 branch_labels = None
 depends_on = None
 
