@@ -156,7 +156,7 @@ class Form:
 
     @property
     def shape(self) -> list[tuple[str, int, bool]]:
-        """What of a form is the same after it was masked, unless names or choices became one."""
+        """The shape of a form; masking changes it only if names or choices become equal."""
         return [
             (question.type, len(question.choices), question.companion is not None)
             for question in self.questions
