@@ -156,7 +156,7 @@ class Form:
 
     @property
     def shape(self) -> list[tuple[str, int, bool]]:
-        """The type, number of choices and companion of each question; masking keeps these unless names or choices merge."""
+        """The shape of a form; masking changes it only if names or choices become equal."""
         return [
             (question.type, len(question.choices), question.companion is not None)
             for question in self.questions

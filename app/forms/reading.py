@@ -80,7 +80,7 @@ def read_form(message: str, schema: Any) -> Form:
 
 
 def _properties(schema: Any) -> Mapping[str, Mapping[str, Any]]:
-    """Return the schema of each property. Raises FormRefused, also for a type that is not known."""
+    """Return the descriptions of the properties by name, each with a known type. Raises FormRefused."""
     properties = schema.get("properties", {}) if isinstance(schema, Mapping) else None
     if not isinstance(properties, Mapping) or schema.get("type", "object") != "object":
         raise FormRefused("its schema is no object with properties")
