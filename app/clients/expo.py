@@ -158,7 +158,7 @@ class ExpoClient(PushSender):
             return await self.send(messages, deadline)
         except PushUnavailable as error:
             # Not raised: the other half may have its tickets already.
-            return [TryLater(error.reason, error.retry_after)] * len(messages)
+            return [error.outcome] * len(messages)
 
     @override
     async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
@@ -187,7 +187,8 @@ class ExpoClient(PushSender):
                     if len(body) > _MAX_ANSWER_BYTES:
                         raise PushUnavailable("UnreadableAnswer")
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise PushUnavailable(type(error).__name__) from error
+            is_sent = not isinstance(error, aiohttp.ClientConnectorError)
+            raise PushUnavailable(type(error).__name__, may_have_arrived=is_sent) from error
         return _Answer(response.status, response.headers.get("retry-after"), bytes(body))
 
 

@@ -100,6 +100,8 @@ class TryLater:
 
     reason: str
     retry_after: float | None = None
+    # It was sent, but no response came.
+    may_have_arrived: bool = False
 
 
 PushOutcome = Accepted | DeadToken | BadMessage | TryLater
@@ -111,10 +113,18 @@ NOT_REACHED = TryLater("NotReached")
 class PushUnavailable(Exception):
     """The service accepts no messages now; `retry_after` is its own request, in seconds."""
 
-    def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
+    def __init__(
+        self, reason: str, *, retry_after: float | None = None, may_have_arrived: bool = False
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retry_after = retry_after
+        self.may_have_arrived = may_have_arrived
+
+    @property
+    def outcome(self) -> TryLater:
+        """The outcome of each message of the call."""
+        return TryLater(self.reason, self.retry_after, self.may_have_arrived)
 
 
 class PushSender(Protocol):

@@ -152,7 +152,8 @@ class WebPushClient(PushSender):
             except (httpx.InvalidURL, UnicodeError):
                 return DeadToken("NotASubscription")
             except (httpx.HTTPError, TimeoutError) as error:
-                return TryLater(type(error).__name__)
+                is_sent = not isinstance(error, httpx.ConnectError)
+                return TryLater(type(error).__name__, may_have_arrived=is_sent)
         return _outcome(response)
 
     def _encrypted(self, message: PushMessage) -> _Request:

@@ -168,7 +168,7 @@ class ScriptedSender(PushSender):
         if fault.breaks:
             raise RuntimeError("nobody thought of this")
         if fault.hangs:
-            raise PushUnavailable("TimeoutError")
+            raise PushUnavailable("TimeoutError", may_have_arrived=True)
         if fault.status == 429 or fault.status >= 500:
             wish = fault.headers.get("Retry-After")
             raise PushUnavailable(f"HTTP {fault.status}", retry_after=float(wish) if wish else None)

@@ -116,7 +116,7 @@ async def _send(
         said = await sender.send([message for _, message in batch], deadline)
     except PushUnavailable as error:
         log.warning("push.unavailable", reason=error.reason, messages=len(batch))
-        said = [TryLater(error.reason, error.retry_after)] * len(batch)
+        said = [error.outcome] * len(batch)
     except Exception as error:
         # Not raised: the other requests of the claim are under way, and their results must be stored.
         log.exception("push.unexpected_error", messages=len(batch))
@@ -154,6 +154,8 @@ class End(NamedTuple):
     is_final: bool = True
     # Whether nothing was sent for this push before.
     is_first: bool = True
+    # No service has said so, but the device may show it: then it is retracted too.
+    may_be_shown: bool = False
 
 
 def end_of(delivery: Delivery, outcome: PushOutcome, now: datetime) -> End:
@@ -163,10 +165,11 @@ def end_of(delivery: Delivery, outcome: PushOutcome, now: datetime) -> End:
         case Accepted(ticket=ticket):
             # Without a ticket there will be no receipt.
             return End(_TAKEN[delivery.handling.purpose], delivery.handling.reason, ticket is None, is_first)
-        case TryLater(reason=reason):
+        case TryLater(reason=reason, may_have_arrived=may_have_arrived):
             gives_up = now - delivery.since >= GIVE_UP_AFTER
             decision = NotificationDecision.GIVEN_UP if gives_up else NotificationDecision.RETRYING
-            return End(decision, reason[:_MAX_REASON_LENGTH], gives_up, is_first)
+            may_be_shown = may_have_arrived and is_first
+            return End(decision, reason[:_MAX_REASON_LENGTH], gives_up, is_first, may_be_shown)
         case DeadToken(reason=reason) | BadMessage(reason=reason):
             return End(
                 NotificationDecision.REJECTED, reason[:_MAX_REASON_LENGTH], is_final=True, is_first=is_first
@@ -180,7 +183,7 @@ def _settle_values(those: Sequence[_Outcome], end: End, now: datetime) -> dict[s
         "decision": end.decision,
         "reason": end.reason,
         "entry": [entry(end.decision, end.reason, now)],
-        "sent_at": now if is_taken else None,
+        "sent_at": now if is_taken or end.may_be_shown else None,
         "receipt_due_at": now + RECEIPT_AFTER if is_taken and not end.is_final else None,
         "settled_at": now if end.is_final else None,
         "given_id": [delivery.id for delivery, _ in those],
@@ -237,7 +240,7 @@ def _settle_statement(*, is_sequel: bool) -> Update:
     )
     if not is_sequel:
         return statement.where(Notification.due_at.is_not(None)).values(
-            **common,
+            **common | {"sent_at": func.coalesce(common["sent_at"], Notification.sent_at)},
             history=history,
             ticket_id=given.c.ticket_id,
             due_at=given.c.due_at,

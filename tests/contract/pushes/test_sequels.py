@@ -197,6 +197,30 @@ async def test_question_that_closes_while_its_notice_is_on_the_wire_is_retracted
     assert [message["data"].get("kind") for message in push_service.received] == [None, "clear"]
 
 
+@pytest.mark.parametrize(
+    ("fault", "kinds"), [(Fault(hangs=True), ["clear"]), (Fault(503), [])], ids=["timed out", "refused"]
+)
+async def test_notice_that_may_have_arrived_is_retracted(
+    sessions: SessionFactory,
+    owner: User,
+    push_service: PushService,
+    clock: MovableClock,
+    ask: Asks,
+    deliver: Deliver,
+    fault: Fault,
+    kinds: list[str],
+) -> None:
+    """The service had it and was slow to say so: the phone kept the buttons of a question that was answered."""
+    question = await ask()
+    push_service.faults.append(fault)
+    await deliver()
+    await answer(sessions, question, owner)
+    for _ in range(2):
+        clock.advance(minutes=1)
+        await deliver()
+    assert [message["data"].get("kind") for message in push_service.received] == kinds
+
+
 async def test_refused_retraction_is_tried_again_and_changes_no_decision(
     sessions: SessionFactory,
     task: Task,
