@@ -133,7 +133,9 @@ function PageToOpen({ question, isBusy, onAnswer }: PageProps) {
     <>
       <p className={styles.url}>
         The agent asks you to open a page of <strong>{question.linkHost ?? "an unknown host"}</strong>:
-        <span className={styles.address}>{question.link}</span>
+        <span className={styles.address} tabIndex={0} role="group" aria-label="Address">
+          {question.link}
+        </span>
       </p>
       <div className={styles.buttons}>
         <Button large disabled={isBusy} onClick={() => onAnswer({ action: "decline" })}>
