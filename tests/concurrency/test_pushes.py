@@ -2,12 +2,13 @@
 
 import asyncio
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.push import Accepted, TryLater
+from app.clients.push import Accepted, PushOutcome, TryLater
 from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationKind, QuestionStatus, Scope
 from app.errors import NotFound
@@ -90,7 +91,7 @@ async def test_pushes_are_settled_while_their_question_closes(
 
     async def settle() -> None:
         async with unit_of_work(sessions) as own:
-            said = {late.id: Accepted(), early.id: TryLater("HTTP 503")}
+            said: dict[UUID, PushOutcome] = {late.id: Accepted(), early.id: TryLater("HTTP 503")}
             await delivery.settle(own, [late, early], said)
 
     async def count_waiting() -> int:
