@@ -9,14 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.redis import RedisClient
 from app.db import SessionFactory, unit_of_work
-from app.enums import Scope
 from app.errors import AlreadyAnswered
 from app.models import Question, RunCommand, Task
 from app.schemas.questions import AnswerIn
-from app.services.access.principal import Principal, ProjectRef
+from app.services.access.principal import Principal
 from app.services.inbox.answers import answer_question
 from tests.concurrency.races import race
 from tests.support.factories import make_project, make_task, make_user
+from tests.support.principals import member_of
 from tests.support.questions import make_live_run, make_question
 
 _ROUNDS = 200
@@ -27,16 +27,7 @@ async def callers(session: AsyncSession) -> tuple[Task, list[Principal]]:
     """A task of a person with two devices."""
     project = await make_project(session)
     user = await make_user(session, projects=[project])
-    caller = Principal(
-        user_id=user.id,
-        is_staff=False,
-        key_id=None,
-        scopes=frozenset({Scope.TASK_WRITE}),
-        scoped_teams=(),
-        scoped_organizations=(),
-        named_project=ProjectRef(project.id, project.organization_id, project.name),
-        is_member=True,
-    )
+    caller = member_of(project, user)
     return await make_task(session, project=project, created_by=user), [caller, caller]
 
 

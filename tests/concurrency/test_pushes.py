@@ -1,7 +1,6 @@
 """Pushes and questions that change at the same time (contract 15 and 16)."""
 
 import asyncio
-from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -10,16 +9,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.push import Accepted, PushOutcome, TryLater
 from app.db import SessionFactory, unit_of_work
-from app.enums import NotificationKind, QuestionStatus, Scope
+from app.enums import NotificationKind, QuestionStatus
 from app.errors import NotFound
 from app.models import Notification, Project, Question, Run, Task, User
-from app.services.access.principal import Principal, ProjectRef
+from app.services.access.principal import Principal
 from app.services.notifications import claims, delivery, dispatch
 from app.services.notifications import questions as notifications
 from app.services.tasks.tasks import delete_task
 from tests.concurrency.races import race
 from tests.support.devices import make_device
 from tests.support.factories import make_project, make_user
+from tests.support.principals import member_of
 from tests.support.questions import make_live_run, make_question
 from tests.support.waiting import eventually
 
@@ -30,16 +30,7 @@ _WAITING = text(
 
 @pytest.fixture
 def caller(project: Project, owner: User) -> Principal:
-    return Principal(
-        user_id=owner.id,
-        is_staff=False,
-        key_id=None,
-        scopes=frozenset({Scope.TASK_WRITE}),
-        scoped_teams=(),
-        scoped_organizations=(),
-        named_project=ProjectRef(project.id, project.organization_id, project.name),
-        is_member=True,
-    )
+    return member_of(project, owner)
 
 
 async def test_question_that_opens_while_its_task_is_deleted_counts_for_no_person(
@@ -58,13 +49,12 @@ async def test_question_that_opens_while_its_task_is_deleted_counts_for_no_perso
 
 
 async def test_stranger_who_deletes_a_task_waits_for_none_of_its_locks(
-    session: AsyncSession, sessions: SessionFactory, caller: Principal, task: Task
+    session: AsyncSession, sessions: SessionFactory, task: Task
 ) -> None:
     question = await make_question(session, task=task)
     elsewhere = await make_project(session)
     user = await make_user(session, projects=[elsewhere])
-    place = ProjectRef(elsewhere.id, elsewhere.organization_id, elsewhere.name)
-    stranger = replace(caller, user_id=user.id, named_project=place)
+    stranger = member_of(elsewhere, user)
     async with unit_of_work(sessions) as holder:
         await holder.execute(select(Run.id).where(Run.id == question.run_id).with_for_update())
         with pytest.raises(NotFound):

@@ -15,16 +15,16 @@ from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import AnswerVia, CommandStatus, QuestionKind, QuestionStatus, RunStatus
 from app.errors import StateRefused
-from app.ids import new_id
 from app.models import Question, Run, RunCommand
 from app.schemas.runs.commands import CommandIn
-from app.services.access.principal import Principal, ProjectRef
+from app.services.access.principal import Principal
 from app.services.runs import received_commands
 from app.services.runs.commands import send_command
 from app.services.runs.received_commands import StepResult
 from tests.concurrency.races import perform, race
 from tests.support.factories import make_project, make_run, make_task, make_user
 from tests.support.fakes import RecordingQueue
+from tests.support.principals import member_of
 
 Step = Callable[[AsyncSession], Awaitable[Any]]
 
@@ -88,16 +88,7 @@ async def scene(sessions: SessionFactory, redis: RedisClient) -> Scene:
         await received_commands.start_waiting(
             session, run.id, asked, owner=OWNER, seen=None, queue=RecordingQueue()
         )
-    caller = Principal(
-        user_id=owner.id,
-        is_staff=False,
-        key_id=new_id(),
-        scopes=frozenset({"*"}),
-        scoped_teams=(),
-        scoped_organizations=(),
-        named_project=ProjectRef(project.id, project.organization_id, project.name),
-        is_member=True,
-    )
+    caller = member_of(project, owner)
     return Scene(run, asked, caller, redis)
 
 

@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.db import SessionFactory, unit_of_work
 from app.enums import EventType, NotificationKind, QuestionStatus
-from app.ids import new_id
 from app.models import (
     Event,
     Notification,
@@ -26,7 +25,6 @@ from app.models import (
     User,
 )
 from app.runtime import ProcessContext
-from app.services.access.principal import Principal, ProjectRef
 from app.services.events.of_runs import record_of_run
 from app.services.notifications import claims, presence
 from app.services.notifications import dispatch as notifications
@@ -35,10 +33,9 @@ from app.worker.context import PUSH_LANES
 from app.worker.jobs import deliver_notifications
 from tests.support.clock import MovableClock
 from tests.support.devices import make_device, make_presence, notifications_of
-from tests.support.factories import make_run
 from tests.support.faults import altered
+from tests.support.principals import member_of
 from tests.support.push import PushService
-from tests.support.queries import recorded
 from tests.support.questions import make_question
 
 pytestmark = pytest.mark.usefixtures("clock")
@@ -253,19 +250,8 @@ async def test_stream_does_not_say_that_its_device_is_looked_at(
 ) -> None:
     """Its beats renew the presence, and leave what the device said of itself."""
     await beat(focused=False)
-    reference = ProjectRef(id=project.id, organization_id=project.organization_id, name=project.name)
-    caller = Principal(
-        user_id=owner.id,
-        is_staff=False,
-        key_id=new_id(),
-        scopes=frozenset({"*"}),
-        scoped_teams=(),
-        scoped_organizations=(),
-        named_project=reference,
-        is_member=True,
-    )
     async with unit_of_work(sessions) as own:
-        await presence.beat(own, caller, task.id, device.id)
+        await presence.beat(own, member_of(project, owner), task.id, device.id)
     await trigger(NotificationKind.COMPLETED)
     assert (await only_row(sessions, task)).decision == "pending"
 
@@ -606,22 +592,3 @@ async def test_push_of_a_dispatcher_that_died_after_its_claim_is_sent_once_more(
     row = await only_row(sessions, task)
     assert (history(row), row.deferred_for) == ([("deferred", "presence"), ("sent", None)], 65.0)
     assert len(push_service.received) == 1
-
-
-async def test_claim_that_decides_again_costs_a_fixed_number_of_statements(
-    sessions: SessionFactory,
-    session: AsyncSession,
-    engine: AsyncEngine,
-    task: Task,
-    clock: MovableClock,
-    beat: Any,
-) -> None:
-    await beat()
-    runs = [(await make_run(session, task=task)).id for _ in range(20)]
-    async with unit_of_work(sessions) as own:
-        await notifications.request(own, NotificationKind.COMPLETED, runs)
-    clock.advance(seconds=65)
-    async with unit_of_work(sessions) as own, recorded(engine) as statements:
-        assert len((await claims.claim_due(own)).deliveries) == 20
-    # Claim, facts, presence, what they have become, badges.
-    assert len(statements) <= 6

@@ -39,6 +39,7 @@ from app.models import (
     TaskMute,
     User,
 )
+from app.services.notifications import claims
 from app.services.notifications import dispatch as notifications
 from app.services.notifications.devices import hash_token
 from app.services.notifications.presence import TIME_TO_LIVE
@@ -479,3 +480,22 @@ async def test_of_two_triggers_at_once_one_is_pushed(sessions: SessionFactory, t
     await asyncio.gather(*(trigger_at_once() for _ in range(4)))
 
     assert sorted(await decisions(sessions, task)) == ["cooled_down"] * 3 + ["pending"]
+
+
+async def test_claim_that_decides_again_costs_a_fixed_number_of_statements(
+    sessions: SessionFactory,
+    session: AsyncSession,
+    engine: AsyncEngine,
+    owner: User,
+    task: Task,
+    clock: MovableClock,
+) -> None:
+    await make_presence(session, task=task, device=await make_device(session, user=owner))
+    runs = [(await make_run(session, task=task)).id for _ in range(20)]
+    async with unit_of_work(sessions) as own:
+        await notifications.request(own, NotificationKind.COMPLETED, runs)
+    clock.advance(seconds=65)
+    async with unit_of_work(sessions) as own, recorded(engine) as statements:
+        assert len((await claims.claim_due(own)).deliveries) == 20
+    # Claim, facts, presence, what they have become, badges.
+    assert len(statements) <= 6

@@ -11,14 +11,14 @@ from sqlalchemy import select
 from app.clients.redis import RedisClient
 from app.db import unit_of_work
 from app.enums import CommandMethod
-from app.ids import new_id
 from app.models import Run, RunCommand
 from app.schemas.runs.commands import CommandIn, CommandOut
-from app.services.access.principal import Principal, ProjectRef
+from app.services.access.principal import Principal
 from app.services.runs.commands import send_command
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Workshop
+from tests.support.principals import member_of
 from tests.support.waiting import eventually
 
 JSON = dict[str, Any]
@@ -137,16 +137,7 @@ class Pilot:
     def caller(self) -> Principal:
         """Return one who sees the run, with all scopes."""
         project, owner = self._workshop.project, self._workshop.owner
-        return Principal(
-            user_id=owner.id,
-            is_staff=False,
-            key_id=new_id(),
-            scopes=frozenset({"*"}),
-            scoped_teams=(),
-            scoped_organizations=(),
-            named_project=ProjectRef(project.id, project.organization_id, project.name),
-            is_member=True,
-        )
+        return member_of(project, owner)
 
 
 def _receipt(params: JSON) -> tuple[str, ...]:
