@@ -12,17 +12,17 @@ export interface paths {
          * Say that a device shows a task
          * @description Count one of the caller's devices as watching the task for the next 60 seconds.
          *
-         *     While any of them is before a person's eyes, pushes to the caller about the task are deferred. They are sent 5 seconds
-         *     after the last beat has expired, unless the event was seen or the question answered. Call it about every 30 seconds.
+         *     While a watching device is focused, pushes to the caller about the task are deferred. They are sent 5 seconds after
+         *     the last beat has expired, unless the event was seen or the question answered. Call it about every 30 seconds.
          *
          *     **Scope:** `task:write`
          */
         post: operations["tasks_presence_create"];
         /**
          * Say that a device shows a task no longer
-         * @description End the presence of a device at once. Answers 204 also if it was not watching, or is not the caller's.
+         * @description End the presence of a device at once. Answers 204 also if it was not watching, or belongs to another user.
          *
-         *     Leaving is seeing: what was deferred is not pushed, unless the device said by `seen_seq` what it has shown.
+         *     Leaving counts as seeing: deferred pushes are dropped, unless the device reported its shown events by `seen_seq`.
          *
          *     **Scope:** `task:write`
          */
@@ -41,9 +41,10 @@ export interface paths {
         };
         /**
          * List tasks
-         * @description Return the tasks of the project that the caller sees, newest first, each with its latest run.
+         * @description Return the tasks of the project that the caller can see, newest first, each with its latest run.
          *
-         *     All filters apply at once and `count` counts what they leave. Archived and internal tasks are left out by default.
+         *     All filters apply together; `count` is the number of matching tasks. Archived and internal tasks are omitted by
+         *     default.
          *
          *     **Scope:** `task:read`
          */
@@ -51,7 +52,7 @@ export interface paths {
         put?: never;
         /**
          * Create a task
-         * @description Create a task. Every field is optional; this starts nothing yet: `POST …/tasks/{task_id}/run` does.
+         * @description Create a task. Every field is optional. This starts no run: use `POST …/tasks/{task_id}/run`.
          *
          *     **Scope:** `task:write`
          */
@@ -71,7 +72,7 @@ export interface paths {
         };
         /**
          * List the repositories of tasks
-         * @description Return the distinct repositories of the tasks that the caller sees, sorted; internal tasks do not count.
+         * @description Return the distinct repositories of the tasks that the caller can see, sorted, without internal tasks.
          *
          *     **Scope:** `task:read`
          */
@@ -95,7 +96,7 @@ export interface paths {
         put?: never;
         /**
          * Summarise tasks
-         * @description Return title, repository and status of up to 5000 tasks by id; ids that the caller does not see are left out.
+         * @description Return title, repository and status of up to 5000 tasks by id; tasks the caller cannot see are omitted.
          *
          *     **Scope:** `task:read`
          */
@@ -122,7 +123,7 @@ export interface paths {
         get: operations["tasks_retrieve"];
         /**
          * Update a task (as PATCH)
-         * @description Change the given fields and no others: every field is optional, so this is PATCH by another name.
+         * @description Change only the given fields: every field is optional, so this is the same as PATCH.
          *
          *     **Scope:** `task:write`
          */
@@ -130,7 +131,7 @@ export interface paths {
         post?: never;
         /**
          * Delete a task
-         * @description Delete a task for good. Its number is not used again, and a run in progress goes on to its end.
+         * @description Delete a task permanently. Its number is not used again, and a run in progress continues to its end.
          *
          *     **Scope:** `task:write`
          */
@@ -139,7 +140,7 @@ export interface paths {
         head?: never;
         /**
          * Update a task
-         * @description Change the given fields and no others. Origin, signal report and relationship are fixed at creation.
+         * @description Change only the given fields. Origin, signal report and relationship are fixed at creation.
          *
          *     **Scope:** `task:write`
          */
@@ -159,8 +160,8 @@ export interface paths {
          * Run a task
          * @description Start a cloud run of the task and return the task with its new latest run.
          *
-         *     An empty body takes every default. The run is queued; a worker picks it up within moments and performs it in a
-         *     sandbox. Follow it by its `stream`, or by reading the run.
+         *     An empty body takes every default. The run is queued; a worker claims it within moments and performs it in a
+         *     sandbox. Follow its `stream`, or poll the run.
          *
          *     **Scope:** `task:write`
          */
@@ -188,7 +189,7 @@ export interface paths {
         put?: never;
         /**
          * Create a run
-         * @description Create a run and begin nothing: the client performs it (`local`), or starts it later (`cloud`).
+         * @description Create a run without starting it: the client performs it (`local`), or starts it later (`cloud`).
          *
          *     **Scope:** `task:write`
          */
@@ -220,11 +221,11 @@ export interface paths {
         head?: never;
         /**
          * Update a run
-         * @description Change the given fields and no others; `output` and `state` are merged, one level deep.
+         * @description Change only the given fields; `output` and `state` are merged, one level deep.
          *
          *     Set `status` to `cancelled` to stop a run: its agent ends within two seconds. A run that is over keeps its status.
-         *     Where a run acts with a member's GitHub account or private environment, only they set what its agent goes by:
-         *     `state`, `branch`, a status to begin again from.
+         *     If a run acts with a member's GitHub account or private environment, only that member may change the fields that
+         *     affect its agent: `state`, `branch`, and a status that starts the run again.
          *
          *     **Scope:** `task:write`
          */
@@ -264,9 +265,9 @@ export interface paths {
         put?: never;
         /**
          * Start a run that was created
-         * @description Have a worker perform a cloud run that is not begun. Safe to repeat until a worker has it.
+         * @description Request a worker for a cloud run that has not begun. Safe to repeat until a worker has claimed it.
          *
-         *     A run that acts with a member's GitHub account or private environment is started by them alone.
+         *     A run that acts with a member's GitHub account or private environment can be started only by that member.
          *
          *     **Scope:** `task:write`
          */
@@ -288,9 +289,9 @@ export interface paths {
         put?: never;
         /**
          * Go on with a run in the cloud
-         * @description Have a worker perform a run that is over once more, or take over one that a client performs.
+         * @description Request a worker to perform a finished run again, or to take over a run that a client performs.
          *
-         *     A run that acts with a member's GitHub account or private environment is resumed by them alone.
+         *     A run that acts with a member's GitHub account or private environment can be resumed only by that member.
          *
          *     **Scope:** `task:write`
          */
@@ -310,7 +311,7 @@ export interface paths {
         };
         /**
          * Get a token for one run
-         * @description Return a token for a client without a key that must reach this run, such as an agent outside our workers.
+         * @description Return a token for this run, for a client without an API key, such as an agent outside our workers.
          *
          *     **Scope:** `task:write`
          */
@@ -334,7 +335,7 @@ export interface paths {
         put?: never;
         /**
          * Add to the log of a run
-         * @description Add entries at the end of the log, all of them or none, also with concurrent writers.
+         * @description Add entries at the end of the log, all of them or none, even with concurrent writers.
          *
          *     **Scope:** `task:write`
          */
@@ -356,7 +357,7 @@ export interface paths {
         put?: never;
         /**
          * Relay a message of the agent
-         * @description Keep the message on the log of the run. There is no chat to pass it on to, so it is `skipped` otherwise.
+         * @description Write the message to the log of the run. There is no chat to relay it to, so the status is `skipped`.
          *
          *     **Scope:** `task:write`
          */
@@ -376,9 +377,9 @@ export interface paths {
         };
         /**
          * Read the whole log
-         * @description Send the log of the run, behind those of the runs that it resumes.
+         * @description Send the log of the run, after the logs of the runs that it resumes.
          *
-         *     `Accept: text/plain`, and nothing beside it, gets the same lines as plain text.
+         *     With `Accept: text/plain` and no other type, the same lines are sent as plain text.
          *
          *     **Scope:** `task:read`
          */
@@ -400,9 +401,9 @@ export interface paths {
         };
         /**
          * Read the log in pages
-         * @description Return entries of the log of the run and of those that it resumes, filtered, oldest first.
+         * @description Return filtered entries of the logs of the run and of the runs that it resumes, oldest first.
          *
-         *     A page ends early when its entries are large; `X-Has-More` alone says whether it was the last.
+         *     A page of large entries ends early; only `X-Has-More` reports whether it was the last page.
          *
          *     **Scope:** `task:read`
          */
@@ -424,12 +425,12 @@ export interface paths {
         };
         /**
          * Follow a run live
-         * @description Send what happened in the run and then what happens, as server-sent events.
+         * @description Send the past events of the run and then new events live, as server-sent events.
          *
-         *     Each `data` is a JSON object: an entry as in `session_logs`, pieces of messages included, or a `task_run_state`
-         *     whenever the run changes. The stream ends after the state that is the run's last, or after an hour: come back with
-         *     the last `id` as `Last-Event-ID`, as browsers do by themselves. Two more events may come: `keepalive` after 20 quiet
-         *     seconds, and `gap` where events are missing, with how many (`lost`, null: not known) and where the whole log is.
+         *     Each `data` is a JSON object: an entry as in `session_logs`, chunks of messages included, or a `task_run_state`
+         *     whenever the run changes. The stream ends after the final state of the run, or after an hour: reconnect with the
+         *     last `id` as `Last-Event-ID`, as browsers do by themselves. Two other events are possible: `keepalive` after 20
+         *     quiet seconds, and `gap` for missing events, with their number (`lost`, null: unknown) and the URL of the log.
          *
          *     **Scope:** `task:read`
          */
@@ -453,12 +454,12 @@ export interface paths {
         put?: never;
         /**
          * Send the events of an agent
-         * @description Take numbered events of an agent that runs elsewhere, each of them once, however often it is sent.
+         * @description Accept numbered events of an agent outside our workers; a repeated event counts once.
          *
-         *     Log entries (`type: notification`) go to the log of the run, and all events to those who follow it. Keep the request
-         *     open and send events as they happen, or send them in batches; after a failure ask for the position by an empty body
-         *     and go on from there. A line that is wrong is named; those before it are taken. An `event_id` is taken once, also if
-         *     `append_log` brought it before. The run fails when its agent is silent for too long.
+         *     Log entries (`type: notification`) go to the log of the run, and all events to its followers. Keep the request open
+         *     and send events as they happen, or send them in batches. After a failure, get the position by an empty body and
+         *     continue from there. The error names an invalid line; the lines before it are accepted. An `event_id` is accepted
+         *     once, even if `append_log` added it before. The run fails when its agent is silent for too long.
          */
         post: operations["tasks_runs_event_stream_create"];
         delete?: never;
@@ -478,22 +479,22 @@ export interface paths {
         put?: never;
         /**
          * Send a command to a running agent
-         * @description Steer the agent, whichever worker has it.
+         * @description Send a command to the agent of a live run.
          *
-         *     - `user_message`: a message for the agent. While it is busy messages queue up, and it gets them one by one, in
-         *       order, each when it is done with the one before.
-         *     - `cancel`: leave the current turn. A background run with no message queued then ends as `cancelled`; an
-         *       interactive one waits for the next message.
-         *     - `close`: end the conversation. A run that waits for a message is completed with what there is; in the
-         *       middle of a turn it is cancelled, and everything the agent started ends within two seconds.
+         *     - `user_message`: a message for the agent. While the agent is busy, messages are queued; it gets them in order, each
+         *       after it has finished with the previous one.
+         *     - `cancel`: end the current turn. A background run without a queued message then ends as `cancelled`; an
+         *       interactive run waits for the next message.
+         *     - `close`: end the conversation. A run that waits for a message is completed with its work so far; in the
+         *       middle of a turn it is cancelled, and all processes of the agent end within two seconds.
          *     - `permission_response`: answer the request in the run's `state.waiting_for`. The first answer counts.
          *     - `set_config_option`: set an option of the agent, such as its `mode` or `model`.
          *
-         *     A run that acts with a member's GitHub account or private environment takes `cancel` and `close` from every member,
-         *     and the other commands from them alone.
+         *     A run that acts with a member's GitHub account or private environment accepts `cancel` and `close` from every
+         *     member, and the other commands from that member alone.
          *
-         *     Answered at once. What becomes of the command is written to the log and the stream of the run by entries of the method
-         *     `_taskbeacon/command`: `accepted`, `delivered`, then `consumed`, or `dropped` with a `reason`.
+         *     Answered at once. The progress of the command is written to the log and the stream of the run, as entries of the
+         *     method `_taskbeacon/command`: `accepted`, `delivered`, then `consumed`, or `dropped` with a `reason`.
          *
          *     **Scope:** `task:write`
          */
@@ -515,7 +516,7 @@ export interface paths {
         put?: never;
         /**
          * Prepare uploads for the next run
-         * @description Return a signed form for each file, by which it goes straight to object storage within an hour.
+         * @description Return a signed form for each file, by which it is uploaded directly to object storage within an hour.
          *
          *     POST the form's fields verbatim, then the file as the part `file`, to the form's `url`; no API key is needed
          *     there. Nothing is stored until `finalize_upload` is called. Files have at most 30 MB, PDFs attached for the agent
@@ -541,10 +542,10 @@ export interface paths {
         put?: never;
         /**
          * Finalise uploads for the next run
-         * @description Verify uploads and keep them for 24 hours, so that a run can take them; all of them, or none.
+         * @description Verify uploads and keep them for 24 hours for a run to use; all of them, or none.
          *
-         *     Hand the ids to `POST …/run` as `pending_user_artifact_ids`: exactly one run can take a file. Calling this again
-         *     renews the 24 hours.
+         *     Send the ids to `POST …/run` as `pending_user_artifact_ids`: exactly one run can use a file. Calling this endpoint
+         *     again renews the 24 hours.
          *
          *     **Scope:** `task:write`
          */
@@ -566,7 +567,7 @@ export interface paths {
         put?: never;
         /**
          * Upload small files to a run
-         * @description Store the files in the body and return all files of the run. Larger ones: `prepare_upload`.
+         * @description Store the files in the body and return all files of the run. For larger files: `prepare_upload`.
          *
          *     **Scope:** `task:write`
          */
@@ -588,7 +589,7 @@ export interface paths {
         put?: never;
         /**
          * Prepare uploads to a run
-         * @description Return a signed form for each file, by which it goes straight to object storage within an hour.
+         * @description Return a signed form for each file, by which it is uploaded directly to object storage within an hour.
          *
          *     **Scope:** `task:write`
          */
@@ -632,7 +633,7 @@ export interface paths {
         put?: never;
         /**
          * Get a URL of a file
-         * @description Return a URL by which the file can be read for an hour without a key.
+         * @description Return a URL by which the file can be read for an hour without an API key.
          *
          *     **Scope:** `task:read`
          */
@@ -704,7 +705,7 @@ export interface paths {
         };
         /**
          * List sandbox environments
-         * @description Return the environments that the caller may run in, newest first: the project's shared ones and their own.
+         * @description Return the environments that the caller may use, newest first: the project's shared ones and the caller's own.
          *
          *     **Scope:** `task:read`
          */
@@ -712,9 +713,9 @@ export interface paths {
         put?: never;
         /**
          * Create a sandbox environment
-         * @description Create an environment for runs to name as `sandbox_environment_id`. It is private unless said otherwise.
+         * @description Create an environment, which runs name by `sandbox_environment_id`. It is private by default.
          *
-         *     Values of variables are kept encrypted and never shown again; the agent of a run gets them, and may print them.
+         *     Values of variables are stored encrypted and never shown again; the agent of a run gets them, and may print them.
          *
          *     **Scope:** `task:write`
          */
@@ -734,7 +735,7 @@ export interface paths {
         };
         /**
          * Retrieve a sandbox environment
-         * @description Return an environment. Another user's private one is not found.
+         * @description Return an environment. A private environment of another user is not found.
          *
          *     **Scope:** `task:read`
          */
@@ -743,7 +744,7 @@ export interface paths {
         post?: never;
         /**
          * Delete a sandbox environment
-         * @description Delete an environment and its variables. Runs that still wait and name it fail.
+         * @description Delete an environment and its variables. Waiting runs that name it will fail.
          *
          *     **Scope:** `task:write`
          */
@@ -752,7 +753,7 @@ export interface paths {
         head?: never;
         /**
          * Update a sandbox environment
-         * @description Change the given fields and no others; runs that start from now on follow. Lists and variables are replaced.
+         * @description Change only the given fields, for runs that start from now on. Lists and variables are replaced.
          *
          *     **Scope:** `task:write`
          */
@@ -768,10 +769,10 @@ export interface paths {
         };
         /**
          * List events
-         * @description Return what happened to the tasks that the caller sees, deleted ones included, from `after` on.
+         * @description Return the events of the tasks that the caller can see, deleted tasks included, from `after` on.
          *
-         *     Ask again with `next_after`: nothing is skipped or repeated. An event may come a moment after its change, when all
-         *     changes that began before it have ended. Events are kept for 30 days unless the operator says otherwise.
+         *     Continue with `next_after`: no event is skipped or repeated. An event may appear a moment after its change, once all
+         *     earlier changes have ended. Events are kept for 30 days unless the operator configures another time.
          *
          *     **Scope:** `task:read`
          */
@@ -793,12 +794,12 @@ export interface paths {
         };
         /**
          * Follow a project live
-         * @description Send events as they come, and what happens in the named runs, as server-sent events.
+         * @description Send the events of the ledger, and the streams of the named runs, live as server-sent events.
          *
-         *     A frame without `event` is an event as in the list; one with `event: run:<id>` is what the stream of that run sends.
-         *     The ledger begins now, a run at its beginning, unless `Last-Event-ID` says where the client left off: one id holds
-         *     the places in all of them. `gap` says that something is missing, and of which topic; `keepalive` comes after 20 quiet
-         *     seconds. After 15 minutes `event: end` closes the stream: come back with the last id.
+         *     A frame without `event` is an event as in the list; a frame with `event: run:<id>` is a frame of that run's stream.
+         *     The ledger starts now and a run at its beginning, unless `Last-Event-ID` gives the client's position; one id holds
+         *     the positions in all topics. `gap` reports missing events and their topic; `keepalive` is sent after 20 quiet
+         *     seconds. After 15 minutes `event: end` closes the stream: reconnect with the last id.
          *
          *     **Scope:** `task:read`
          */
@@ -820,7 +821,7 @@ export interface paths {
         };
         /**
          * List event types
-         * @description Return the types that an endpoint may name, and what their bodies hold.
+         * @description Return the event types that an endpoint may name, and the JSON Schemas of their bodies.
          *
          *     **Scope:** `webhook:read`
          */
@@ -842,7 +843,7 @@ export interface paths {
         };
         /**
          * List webhook endpoints
-         * @description Return the caller's endpoints in the project, newest first; those of others do not exist for them.
+         * @description Return the caller's endpoints in the project, newest first; endpoints of other users are not visible.
          *
          *     **Scope:** `webhook:read`
          */
@@ -850,10 +851,10 @@ export interface paths {
         put?: never;
         /**
          * Create a webhook endpoint
-         * @description Have events sent to a URL, as Standard Webhooks describes it: signed, and again until it answers 2xx.
+         * @description Send events to a URL by the Standard Webhooks specification: signed, and retried until it answers 2xx.
          *
-         *     It gets what the caller may see when an event happens. A project has at most 20 endpoints. Nothing is sent to the URL
-         *     now: `ping` shows whether it can be reached.
+         *     The endpoint gets the events that the caller can see when they happen. A project has at most 20 endpoints. No
+         *     request is sent to the URL now: use `ping` to check that it can be reached.
          *
          *     **Scope:** `webhook:write`
          */
@@ -873,7 +874,7 @@ export interface paths {
         };
         /**
          * Retrieve a webhook endpoint
-         * @description Return an endpoint of the caller, and how it has been doing.
+         * @description Return an endpoint of the caller, and its recent successes and failures.
          *
          *     **Scope:** `webhook:read`
          */
@@ -891,7 +892,7 @@ export interface paths {
         head?: never;
         /**
          * Update a webhook endpoint
-         * @description Change the given fields and no others. Disabling it cancels what is still to be delivered.
+         * @description Change only the given fields. Disabling an endpoint cancels its pending deliveries.
          *
          *     **Scope:** `webhook:write`
          */
@@ -909,7 +910,7 @@ export interface paths {
         put?: never;
         /**
          * Replace the secret of a webhook endpoint
-         * @description Make a new secret. Until the old one expires messages are signed with both, so that no receiver fails meanwhile.
+         * @description Create a new secret. Until the old one expires, both sign every message, so that no receiver fails meanwhile.
          *
          *     **Scope:** `webhook:write`
          */
@@ -931,7 +932,7 @@ export interface paths {
         put?: never;
         /**
          * Send a test message to a webhook endpoint
-         * @description Send a message of the type `ping` once, also to an endpoint that is disabled; at most one a second.
+         * @description Send a message of the type `ping` once, even to a disabled endpoint; at most one per second.
          *
          *     **Scope:** `webhook:write`
          */
@@ -953,7 +954,7 @@ export interface paths {
         put?: never;
         /**
          * Enable a webhook endpoint
-         * @description Send events again, from now on. What was missed comes by `recover`.
+         * @description Send events again from now on. To send the missed events too, use `recover`.
          *
          *     **Scope:** `webhook:write`
          */
@@ -975,7 +976,7 @@ export interface paths {
         put?: never;
         /**
          * Send again what a webhook endpoint missed
-         * @description Send what failed or was never sent in a stretch of time, as long as events are kept. Delivered ones are not repeated.
+         * @description Send again the failed or unsent messages of a period, while events are kept. Delivered ones are not repeated.
          *
          *     **Scope:** `webhook:write`
          */
@@ -995,7 +996,7 @@ export interface paths {
         };
         /**
          * List deliveries of a webhook endpoint
-         * @description Return what was sent, is to be sent, or failed, newest first, as long as events are kept.
+         * @description Return the sent, pending and failed deliveries, newest first, for as long as events are kept.
          *
          *     **Scope:** `webhook:read`
          */
@@ -1017,7 +1018,7 @@ export interface paths {
         };
         /**
          * Find out what became of a delivery
-         * @description Return what is sent, its signature masked, and of each attempt what the receiver answered or why it failed.
+         * @description Return the request, with its signature masked, and the response or the error of each attempt.
          *
          *     **Scope:** `webhook:read`
          */
@@ -1041,7 +1042,7 @@ export interface paths {
         put?: never;
         /**
          * Send a message once more
-         * @description Send a message again, now and under the same `webhook-id`, whatever became of it before.
+         * @description Send a message again now, with the same `webhook-id`, regardless of its earlier result.
          *
          *     **Scope:** `webhook:write`
          */
@@ -1069,9 +1070,9 @@ export interface paths {
         put?: never;
         /**
          * Register a device
-         * @description Register a device for pushes, or say that it is still there. A device that changes its user moves to the caller.
+         * @description Register a device for pushes, or renew its registration. A device of another user moves to the caller.
          *
-         *     A user has at most 20 devices; the least recently seen one makes room.
+         *     A user has at most 20 devices; the least recently seen device is deleted for a new one.
          *
          *     **Scope:** `user:write`
          */
@@ -1093,7 +1094,7 @@ export interface paths {
         put?: never;
         /**
          * Unregister a device
-         * @description Forget a device by its token. Answers 204 also if the caller has no such device.
+         * @description Delete a device by its token. Answers 204 also if the caller has no such device.
          *
          *     **Scope:** `user:write`
          */
@@ -1113,9 +1114,9 @@ export interface paths {
         };
         /**
          * Retrieve the key for web push
-         * @description Return what a browser needs to subscribe. The subscription, as JSON, is then registered as a `web` device.
+         * @description Return the key by which a browser subscribes. Register the subscription, as JSON, as a `web` device.
          *
-         *     Answers 404 where web push is not configured.
+         *     Answers 404 if web push is not configured.
          *
          *     **Scope:** `user:read`
          */
@@ -1137,7 +1138,7 @@ export interface paths {
         };
         /**
          * Find out why a push came or did not
-         * @description Return what was decided about the caller's pushes for a task, one entry per event and device, newest first.
+         * @description Return the decisions about the caller's pushes for a task, one entry per event and device, newest first.
          *
          *     Only pushes to the caller are shown; they are kept for 30 days.
          *
@@ -1165,7 +1166,7 @@ export interface paths {
          * Push a test message to the caller's device
          * @description Send a push about a task to one of the caller's devices at once, and return the push service's ticket.
          *
-         *     Presence, cooldown and preferences are not asked.
+         *     Presence, cooldown and preferences do not apply.
          *
          *     **Scope:** `user:write`
          */
@@ -1186,7 +1187,7 @@ export interface paths {
         get?: never;
         /**
          * Mute a task
-         * @description Keep the caller from pushes about a task; for others nothing changes.
+         * @description Send the caller no pushes about a task; other people are not affected.
          *
          *     **Scope:** `task:write`
          */
@@ -1194,7 +1195,7 @@ export interface paths {
         post?: never;
         /**
          * Unmute a task
-         * @description Let the caller have pushes about a task again.
+         * @description Send the caller pushes about a task again.
          *
          *     **Scope:** `task:write`
          */
@@ -1213,7 +1214,7 @@ export interface paths {
         };
         /**
          * Retrieve which pushes the caller wants
-         * @description Return for each kind of push whether the caller wants it; all of them unless they said otherwise.
+         * @description Return the caller's preferences: the kinds of pushes (all of them by default), their times and texts.
          *
          *     **Scope:** `user:read`
          */
@@ -1225,7 +1226,7 @@ export interface paths {
         head?: never;
         /**
          * Choose which pushes the caller wants
-         * @description Change the given kinds and no others.
+         * @description Change the given preferences; the others keep their values.
          *
          *     **Scope:** `user:write`
          */
@@ -1243,7 +1244,7 @@ export interface paths {
          * List what agents ask the caller
          * @description Return the questions of the tasks that the caller created or follows, the most urgent first, then the oldest.
          *
-         *     `open_count` is what a badge shows: all open questions but messages, whatever the filter.
+         *     `open_count` is the number for a badge: all open questions except messages, regardless of the filter.
          *
          *     **Scope:** `task:read`
          */
@@ -1265,11 +1266,11 @@ export interface paths {
         };
         /**
          * Follow the caller's inbox live
-         * @description Send the events of questions in the inbox as they come: `question.opened`, `answered`, `expired`, `withdrawn`.
+         * @description Send the events of questions in the inbox live: `question.opened`, `answered`, `expired`, `withdrawn`.
          *
-         *     It begins now, or behind the frame with `Last-Event-ID`; nothing is skipped or repeated. `event: gap` says that events
-         *     are missing: read the inbox again. `keepalive` comes after 20 quiet seconds; after 15 minutes `event: end` closes the
-         *     stream: come back with the last id.
+         *     The stream starts now, or after the frame with `Last-Event-ID`; no event is skipped or repeated. `event: gap`
+         *     reports missing events: read the inbox again. `keepalive` is sent after 20 quiet seconds. After 15 minutes
+         *     `event: end` closes the stream: reconnect with the last id.
          *
          *     **Scope:** `task:read`
          */
@@ -1295,8 +1296,8 @@ export interface paths {
          * Answer a question
          * @description Answer with `option_id` (permission), `action` (form, url) or `text` (message); the first answer counts.
          *
-         *     The same answer again, by any member, changes nothing and says `repeated`. Give `digest` to be sure that the question
-         *     is the one that was shown. A member who answers follows the task from then on.
+         *     The same answer again, by any member, changes nothing and is returned with `repeated`. Send `digest` to make sure
+         *     that the question is unchanged since it was shown. A member who answers follows the task from then on.
          *
          *     **Scope:** `task:write`
          */
@@ -1318,7 +1319,7 @@ export interface paths {
         put?: never;
         /**
          * Snooze a question
-         * @description Keep the caller from notices of a question for a while, at most a day; nothing else changes.
+         * @description Send the caller no notices of a question for a time, at most a day; nothing else changes.
          *
          *     **Scope:** `task:write`
          */
@@ -1339,7 +1340,7 @@ export interface paths {
         get?: never;
         /**
          * Follow a task
-         * @description Have the questions of another person's task in the caller's inbox. Pushes still go to its creator alone.
+         * @description Add the questions of another person's task to the caller's inbox. Pushes still go to its creator alone.
          *
          *     **Scope:** `task:write`
          */
@@ -1347,7 +1348,7 @@ export interface paths {
         post?: never;
         /**
          * Unfollow a task
-         * @description Take the questions of a task out of the caller's inbox again.
+         * @description Remove the questions of a task from the caller's inbox.
          *
          *     **Scope:** `task:write`
          */
@@ -1368,11 +1369,11 @@ export interface paths {
         put?: never;
         /**
          * Answer by an action token
-         * @description Answer a question with the token that came with its notification; no key is needed.
+         * @description Answer a question with the action token of its notification; no API key is needed.
          *
-         *     A token that names an option needs no body. The same token again answers `repeated`; another one of a question that
-         *     is answered is 409. What is forged, older than a day, or for a person who lost access is not found. A question with
-         *     high risk takes no token (403).
+         *     A token that names an option needs no body. The same token again returns its answer with `repeated`; another token
+         *     of an answered question gets 409. A token that is forged, older than a day, or of a person who has lost access gets
+         *     404. A question with high risk refuses tokens without an API key (403).
          */
         post: operations["actions_create"];
         delete?: never;
@@ -1511,11 +1512,11 @@ export interface paths {
         put?: never;
         /**
          * GitHub webhook
-         * @description Take in a webhook of GitHub; everything but a failed check on a branch of ours is ignored.
+         * @description Receive a webhook of GitHub; everything except a failed check on a pushed branch is ignored.
          *
          *     A failed `check_suite` or `workflow_run` on a branch that a run pushed starts a follow-up run with the task's
-         *     `ci_prompt`, at most three times for a branch. Signed with the webhook secret of `integration`, or with that of the
-         *     service where none is named.
+         *     `ci_prompt`, at most three times for a branch. The request is signed with the webhook secret of `integration`, or
+         *     with the secret of the service if no integration is named.
          */
         post: operations["webhooks_github_create"];
         delete?: never;
@@ -1533,7 +1534,7 @@ export interface paths {
         };
         /**
          * Check that the process is alive
-         * @description Say that the process answers; asks nothing else.
+         * @description Report that the process answers; contacts no other server.
          */
         get: operations["livez"];
         put?: never;
@@ -1553,7 +1554,7 @@ export interface paths {
         };
         /**
          * Check that the service can work
-         * @description Say whether database, schema, Redis and object store are ready, each by name.
+         * @description Report whether the database, its schema, Redis and the object store are ready, each by name.
          */
         get: operations["readyz"];
         put?: never;
@@ -1573,7 +1574,7 @@ export interface paths {
         };
         /**
          * Read the metrics
-         * @description Return the metrics of this process, and how many runs wait, as they were within the last second.
+         * @description Return the metrics of this process, and the number of waiting runs; at most one second old.
          */
         get: operations["metrics"];
         put?: never;
@@ -2840,13 +2841,13 @@ export interface components {
          * @description The decision about a push to one device; it is stored with a reason.
          * @enum {string}
          */
-        NotificationDecision: "pending" | "retrying" | "sent" | "deferred" | "held_quiet_hours" | "reminder" | "retracted" | "delivered" | "rejected" | "given_up" | "suppressed" | "not_needed" | "digested" | "muted" | "cooled_down" | "no_token" | "no_access";
+        NotificationDecision: "pending" | "retrying" | "sent" | "deferred" | "held_quiet_hours" | "reminder" | "retracted" | "delivered" | "rejected" | "given_up" | "suppressed" | "not_needed" | "digested" | "muted" | "cooled_down" | "throttled" | "no_token" | "no_access";
         /**
          * NotificationKind
          * @description The event that a push reports (contract 7.2); its recipient requests a test push.
          * @enum {string}
          */
-        NotificationKind: "completed" | "failed" | "cancelled" | "awaiting" | "test" | "webhook_disabled" | "digest";
+        NotificationKind: "completed" | "failed" | "cancelled" | "awaiting" | "test" | "webhook_disabled" | "notify_user" | "digest";
         /**
          * NotificationOut
          * @description The decision about one event and one device, with its reason and its result.
@@ -2866,6 +2867,12 @@ export interface components {
             /** @description The kind of event that it reports. */
             kind: components["schemas"]["NotificationKind"];
             /**
+             * Title
+             * @description The title that an agent gave its message.
+             * @example null
+             */
+            title: string | null;
+            /**
              * Body
              * @description Its text.
              * @example "Say hello" finished
@@ -2879,13 +2886,13 @@ export interface components {
             /** @description The platform of the device. */
             platform: components["schemas"]["Platform"] | null;
             /**
-             * @description `pending`, `retrying`, `sent` (taken by the push service), `delivered` (taken by the device's own), `rejected`, `given_up` after an hour of failures; `deferred` while a device shows the task or for another reason, `held_quiet_hours`, and decided again at `due_at`; after it was sent `reminder` or `retracted`; or never sent: `not_needed`, `digested` into one message after quiet hours, `muted`, `cooled_down`, `no_token`, `no_access`, and `suppressed`, which older rows have.
+             * @description `pending`, `retrying`, `sent` (taken by the push service), `delivered` (taken by the device's own), `rejected`, `given_up` after an hour of failures; `deferred` while a device shows the task or for another reason, `held_quiet_hours`, and decided again at `due_at`; after it was sent `reminder` or `retracted`; or never sent: `not_needed`, `digested` into one message after quiet hours, `muted`, `cooled_down`, `no_token`, `no_access`; a message of an agent also `throttled`, or `suppressed` while a device shows the task, as older rows are.
              * @example deferred
              */
             decision: components["schemas"]["NotificationDecision"];
             /**
              * Reason
-             * @description The reason, such as `presence`, `answer_grace`, `cooldown`, `snoozed`, `seen`, `answered`, `DeviceNotRegistered`, `task_muted` or `kind_off`.
+             * @description The reason, such as `presence`, `answer_grace`, `cooldown`, `snoozed`, `seen`, `answered`, `DeviceNotRegistered`, `task_muted`, `kind_off`, `project_off`, `one_a_minute` or `five_a_run`.
              * @example presence
              */
             reason: string | null;
@@ -3047,6 +3054,11 @@ export interface components {
              * @description An agent needs input.
              */
             awaiting: boolean;
+            /**
+             * Notify User
+             * @description An agent has a message.
+             */
+            notify_user: boolean;
             /** @description When the caller wants no pushes. */
             quiet_hours: components["schemas"]["QuietHoursOut"] | null;
             /**
@@ -5337,6 +5349,11 @@ export interface components {
              */
             awaiting?: boolean;
             /**
+             * Notify User
+             * @description An agent has a message.
+             */
+            notify_user?: boolean;
+            /**
              * Quiet Hours
              * @description When the caller wants no pushes; null: never.
              */
@@ -5466,7 +5483,7 @@ export interface components {
         };
         /**
          * SignIn
-         * @description What opens a session: an API key, or the code of a login link.
+         * @description The credential that opens a session: an API key, or the code of a login link.
          */
         SignIn: {
             /**
@@ -8579,7 +8596,7 @@ export interface operations {
                 device_id?: string;
             };
             header?: {
-                /** @description The id of the last event that the client has; it gets what came after it. Browsers send it. */
+                /** @description The id of the last event that the client has; it gets the later events. Browsers send it. */
                 "Last-Event-ID"?: string | null;
             };
             path: {
@@ -10688,7 +10705,7 @@ export interface operations {
                 last_event_id?: string;
             };
             header?: {
-                /** @description The id of the last frame that the client has; it gets what came after it. Browsers send it. */
+                /** @description The id of the last frame that the client has; it gets the later frames. Browsers send it. */
                 "Last-Event-ID"?: string | null;
             };
             path: {
@@ -12597,6 +12614,7 @@ export interface operations {
                      *           "id": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
                      *           "run": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
                      *           "kind": "completed",
+                     *           "title": null,
                      *           "body": "\"Say hello\" finished",
                      *           "device": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
                      *           "platform": "ios",
@@ -12959,6 +12977,7 @@ export interface operations {
                      *       "failed": true,
                      *       "cancelled": true,
                      *       "awaiting": true,
+                     *       "notify_user": true,
                      *       "quiet_hours": {
                      *         "start": "22:00",
                      *         "end": "07:00",
@@ -13051,6 +13070,7 @@ export interface operations {
                      *       "failed": true,
                      *       "cancelled": true,
                      *       "awaiting": true,
+                     *       "notify_user": true,
                      *       "quiet_hours": {
                      *         "start": "22:00",
                      *         "end": "07:00",
@@ -13303,7 +13323,7 @@ export interface operations {
                 last_event_id?: string;
             };
             header?: {
-                /** @description The id of the last frame that the client has; it gets what came after it. Browsers send it. */
+                /** @description The id of the last frame that the client has; it gets the later frames. Browsers send it. */
                 "Last-Event-ID"?: string | null;
             };
             path?: never;

@@ -2,11 +2,15 @@
  * Agents' markdown. It is hostile: no raw HTML, no images (they would report the reader's address), and links only to
  * the web, which cannot learn where they were clicked.
  */
-import { memo } from "react";
+import { memo, type ReactNode } from "react";
 import ReactMarkdown, { type Components } from "react-markdown";
 import remarkGfm from "remark-gfm";
 import { safeLink } from "../text/links";
 import styles from "./markdown.module.css";
+
+function Minor({ children }: { children?: ReactNode }) {
+  return <h2 className={styles.minor}>{children}</h2>;
+}
 
 const PLUGINS = [remarkGfm];
 
@@ -20,9 +24,13 @@ const COMPONENTS: Components = {
       <span>{children}</span>
     ),
   img: ({ alt }) => <span className={styles.image}>[image: {alt || "without a name"}]</span>,
-  h1: ({ children }) => <h3>{children}</h3>,
-  h2: ({ children }) => <h3>{children}</h3>,
-  h3: ({ children }) => <h4>{children}</h4>,
+  // One level, below the title of the page: agents leave levels out, which is confusing to people who listen.
+  h1: ({ children }) => <h2>{children}</h2>,
+  h2: ({ children }) => <h2>{children}</h2>,
+  h3: Minor,
+  h4: Minor,
+  h5: Minor,
+  h6: Minor,
   input: ({ checked }) => <span>{checked ? "[x] " : "[ ] "}</span>,
   // A wide table or a long line of code scrolls by itself; the keyboard must reach it.
   table: ({ children }) => (
