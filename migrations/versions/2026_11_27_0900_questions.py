@@ -71,7 +71,7 @@ def upgrade() -> None:
         sa.Column(
             "options", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'"), nullable=False
         ),
-        sa.Column("schema", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+        sa.Column("schema", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("url", sa.Text(), nullable=True),
         sa.Column("risk", sa.String(length=16), nullable=False),
         sa.Column("urgency", sa.String(length=16), nullable=False),

@@ -71,7 +71,7 @@ class TestBudget:
             pytest.param("GET", "?search=task&repository=r", None, 3, id="list-filtered"),
             pytest.param("POST", "", {"title": "x"}, 4, id="create"),
             pytest.param("PATCH", "/{task}", {"title": "x"}, 4, id="update"),
-            pytest.param("DELETE", "/{task}", None, 4, id="delete"),
+            pytest.param("DELETE", "/{task}", None, 5, id="delete"),
             pytest.param("POST", "/summaries", {"ids": ["{task}"]}, 3, id="summaries"),
             pytest.param("GET", "/repositories", None, 2, id="repositories"),
             pytest.param("GET", "/{task}/runs", None, 3, id="runs"),

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Computed,
     ForeignKey,
@@ -79,8 +80,8 @@ class Question(Base):
     tool_call: Mapped[JsonObject | None]
     # Each has an id, a name and a kind.
     options: Mapped[list[JsonObject]] = mapped_column(JSONB, server_default=text("'[]'"))
-    # JSON Schema of a form's answer.
-    schema: Mapped[JsonObject | None]
+    # JSON Schema of a form's answer; as text, since people see the fields in the agent's order.
+    schema: Mapped[JsonObject | None] = mapped_column(JSON(none_as_null=True))
     # What a `url` question asks to open; this service never does.
     url: Mapped[str | None] = mapped_column(Text)
     risk: Mapped[str] = mapped_column(String(16))

@@ -37,6 +37,16 @@ async def member_client(application: FastAPI, session: AsyncSession, user: User)
     return in_process_client(application, headers=bearer(await make_key(session, user=user)))
 
 
+async def test_fields_of_a_form_stay_in_the_order_of_the_agent(
+    client: httpx.AsyncClient, session: AsyncSession, task: Task, run: Run
+) -> None:
+    properties = {name: {"type": "string"} for name in ("name", "a_longer_name", "port")}
+    schema = {"type": "object", "properties": properties}
+    await make_question(session, task=task, run=run, kind=QuestionKind.FORM, schema=schema)
+    [row] = (await inbox(client))["results"]
+    assert list(row["schema"]["properties"]) == ["name", "a_longer_name", "port"]
+
+
 async def test_row_says_all_that_is_asked(
     client: httpx.AsyncClient,
     session: AsyncSession,
