@@ -20,7 +20,7 @@ const DECISIONS: Record<string, string> = {
   deferred: "Held back",
   held_quiet_hours: "Held back for the quiet hours",
   digested: "Part of the summary after the quiet hours",
-  retracted: "Taken back: somebody answered",
+  retracted: "Taken back: the question was answered",
   not_needed: "Not needed any more",
   reminder: "Sent again as a reminder",
   muted: "Not sent: you muted it",
