@@ -239,6 +239,13 @@ def test_operation_says_what_it_does(document: dict[str, Any], operation: dict[s
     )
 
 
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_download_is_described_as_a_file_of_any_type(document: dict[str, Any], method: str) -> None:
+    """It answers with the type of the artifact, not with `application/octet-stream` alone."""
+    [path] = [path for path in document["paths"] if path.rstrip("/").endswith("/artifacts/download")]
+    assert set(document["paths"][path][method]["responses"]["200"]["content"]) == {"*/*"}
+
+
 @_each_operation
 def test_examples_are_there_and_fit_their_schemas(
     description: Description, operation: dict[str, Any]

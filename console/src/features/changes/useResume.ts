@@ -6,7 +6,7 @@ import { startRun } from "../../api/tasks";
 import type { Run } from "../../api/types";
 import { useProject } from "../common/project";
 
-/** Returns what starts a run that goes on from a finished one with a message, and shows it. */
+/** Returns a function that resumes a finished run with a message, and opens the new run. */
 export function useResume(ref: RunRef, run: Run): (message: string) => Promise<void> {
   const { href } = useProject();
   const [, navigate] = useLocation();

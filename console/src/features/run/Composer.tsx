@@ -1,4 +1,4 @@
-/** Writes to the agent: a message for the live run, or the first one of a run that goes on from this one. */
+/** Writes to the agent: a message for the live run, or the first message of a run that resumes this one. */
 import { ArrowUp, Square } from "lucide-react";
 import { useRef, useState } from "react";
 import type { Standing } from "../../transcript/items";

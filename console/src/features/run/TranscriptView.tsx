@@ -3,7 +3,7 @@
  * streams is laid out by the browser alone and never measured, moved or repeated.
  *
  * Rows move from the tail to the virtual part only while the reader is at the bottom: a row whose height is not known
- * yet must not push away what somebody reads.
+ * yet must not push away the text that a person reads.
  */
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown } from "lucide-react";

@@ -15,7 +15,7 @@ export interface RunActions {
   /** The service does not say whether a task is muted, so this knows what was done here only. */
   isMuted: boolean;
   mute: () => void;
-  /** Start a run that goes on from the one on the page, with a message. */
+  /** Resume the run on the page with a message, as a new run. */
   resume: (message: string, artifactIds: string[]) => void;
 }
 
