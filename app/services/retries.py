@@ -1,44 +1,19 @@
-"""The retries after an outage: one policy for each kind of work.
-
-A run's own files wait for the object store by another rule, a total time (worker/run/store_retry.py).
-"""
+"""Repeat steps after transient errors, by the policies of `retry_policies.py`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.github import GitHubUnavailable
-from app.clients.object_store import ObjectStoreUnavailable
 from app.db import SessionFactory, unit_of_work
-from app.outages import DatabaseUnavailable
+from app.services.retry_policies import CODE_HOST_LONGEST_DELAY, DATABASE, RetryPolicy
 
 Result = TypeVar("Result")
 
-# The longest delay that a code host may ask for: people wait for the run.
-_LONGEST_DELAY_SECONDS = 60.0
-
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """The transient error, the delays between tries in seconds, and the event to log."""
-
-    error: type[Exception]
-    delays: tuple[float, ...]
-    event: str
-
-
-# In total somewhat less than a lease: after that, the sweep decides about the run.
-DATABASE: Final = RetryPolicy(DatabaseUnavailable, (0.5, 1, 2, 4, 8, 16), "database.unavailable")
-# In total less than the lifetime of a log's lock, so that no other writer can have taken it.
-LOG_LOCK: Final = RetryPolicy(DatabaseUnavailable, (0.1, 0.3, 1, 2, 4), "run_log.lock_not_released")
-ATTACHMENT: Final = RetryPolicy(ObjectStoreUnavailable, (1, 2, 4, 8), "attachment.not_fetched")
-CODE_HOST: Final = RetryPolicy(GitHubUnavailable, (1, 4, 15), "code_host.unavailable")
 
 
 class RetryBudget:
@@ -59,13 +34,13 @@ class RetryBudget:
         while True:
             try:
                 return await step()
-            except self._policy.error as error:
+            except self._policy.errors as error:
                 if not self._delays:
                     raise
                 delay = self._delays.pop(0)
                 if isinstance(error, GitHubUnavailable) and error.retry_after is not None:
                     delay = error.retry_after
-                    if delay > _LONGEST_DELAY_SECONDS:
+                    if delay > CODE_HOST_LONGEST_DELAY:
                         raise
                 log.warning(self._policy.event, retry_in_seconds=delay, error=repr(error))
                 await asyncio.sleep(delay)

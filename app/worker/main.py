@@ -29,6 +29,7 @@ from app.config import Settings
 from app.runtime import open_process
 from app.services.code_hosts.credentials import CodeHosts
 from app.services.jobs import DELIVER_NOTIFICATIONS, EXECUTE_RUN
+from app.services.retry_policies import LOOP_SECONDS
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.schema import require_current_schema
 from app.services.shared_clock import keep_synchronised
@@ -56,7 +57,6 @@ _CHORE_SECONDS = 300
 # Longer than a request to a push service and its settlement take, unless the database is unavailable. Work that takes
 # longer is cancelled; its pushes become due again when their leases expire.
 _CHORES_DRAIN_SECONDS = 20
-_OUTAGE_PAUSE_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -238,7 +238,7 @@ async def _wait_for_redis(redis: Any) -> None:
             await redis.ping()
         except (RedisError, OSError) as error:
             log.warning("worker.redis_unavailable", error=repr(error))
-            await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
+            await asyncio.sleep(LOOP_SECONDS)
         else:
             return
 

@@ -15,10 +15,10 @@ from redis.exceptions import RedisError
 from typing_extensions import override
 
 from app.clients.run_changes import RunChanges
+from app.services.retry_policies import LOOP_SECONDS
 from app.worker.slots import RunSlots
 
 _POLL_SECONDS = 0.5
-_OUTAGE_PAUSE_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +49,7 @@ class ResilientWorker(Worker):
             await super()._poll_iteration()
         except (RedisError, OSError) as error:
             log.warning("worker.redis_unavailable", error=repr(error))
-            await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
+            await asyncio.sleep(LOOP_SECONDS)
 
     @override
     async def close(self) -> None:

@@ -19,7 +19,8 @@ from app.clients.github import (
     NewPullRequest,
     PullRequest,
 )
-from app.services.retries import CODE_HOST, RetryBudget
+from app.services.retries import RetryBudget
+from app.services.retry_policies import CODE_HOST
 from tests.support.clock import MovableClock
 from tests.support.github import Answer, CodeHostService, github_application
 from tests.support.keys import rsa_pem

@@ -16,6 +16,7 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import TERMINAL_STATUSES, RunStatus
 from app.errors import StateRefused
 from app.models import Project, Run, Task, User
+from app.services.retry_policies import RUN_CLAIMS
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.facts import AGENT_STARTED, RECOVERY
 from app.services.runs.lifecycle import RunEnd
@@ -241,12 +242,12 @@ class TestLapsedLease:
         self, sessions: SessionFactory, queued: Run, clock: MovableClock
     ) -> None:
         decisions = []
-        for attempt in range(run_lifecycle.MAX_ATTEMPTS):
+        for attempt in range(RUN_CLAIMS):
             claiming = partial(claim, run_id=queued.id, owner=f"job-{attempt}")
             assert await perform(sessions, claiming) is not None
             clock.now += run_lifecycle.LEASE
             decisions.append(await perform(sessions, recover_lapsed))
-        assert decisions[:-1] == [([queued.id], [])] * (run_lifecycle.MAX_ATTEMPTS - 1)
+        assert decisions[:-1] == [([queued.id], [])] * (RUN_CLAIMS - 1)
         assert decisions[-1] == ([], [queued.id])
         assert (await stored(sessions, queued)).status == "failed"
 

@@ -26,7 +26,6 @@ from app.models import (
 )
 from app.runtime import ProcessContext
 from app.services.webhook_endpoints.claims import LEASE, PER_ENDPOINT, claim_due
-from app.services.webhook_endpoints.schedule import DELAYS
 from tests.support.clock import MovableClock
 from tests.support.devices import make_device
 from tests.support.factories import make_task, make_user
@@ -113,7 +112,7 @@ async def test_failed_message_is_sent_again_by_schedule_under_the_same_id(
     await record_event(sessions, task)
 
     await deliveries.deliver()
-    for delay in DELAYS[:2]:
+    for delay in (timedelta(seconds=5), timedelta(minutes=5)):
         (row,) = await deliveries.rows()
         assert row.status == DeliveryStatus.PENDING
         waited = row.due_at - clock.now
@@ -215,7 +214,7 @@ async def test_wish_that_is_shorter_than_the_schedule_changes_nothing(
     await deliveries.deliver()
 
     (row,) = await deliveries.rows()
-    assert row.due_at - clock.now >= DELAYS[0]
+    assert row.due_at - clock.now >= timedelta(seconds=5)
 
 
 async def test_receiver_that_is_gone_is_disabled_and_its_creator_told(

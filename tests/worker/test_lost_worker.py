@@ -17,6 +17,7 @@ from app.enums import RunStatus
 from app.models import Run
 from app.outages import DatabaseUnavailable
 from app.services import retries
+from app.services.retry_policies import DATABASE
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.recovery import recover_runs
 from app.services.storage_keys import log_key
@@ -139,8 +140,8 @@ async def test_run_whose_worker_cannot_note_the_start_of_the_agent_is_left_to_th
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(retries, "DATABASE", replace(retries.DATABASE, delays=()))
-    monkeypatch.setattr(store_retry, "_BRIEFLY_SECONDS", 0)
+    monkeypatch.setattr(retries, "DATABASE", replace(DATABASE, delays=()))
+    monkeypatch.setattr(store_retry, "RUN_FILES_BRIEF_SECONDS", 0)
     run = await workshop.queued_run(WORK, repository="acme/app")
     async with interruptible(settings.database_url) as between:
         through = settings.model_copy(update={"database_url": behind(between, settings.database_url)})

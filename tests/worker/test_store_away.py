@@ -91,7 +91,7 @@ async def test_result_waits_for_a_store_that_comes_back(
 async def test_run_whose_result_could_not_be_stored_is_not_completed_and_says_what_is_lost(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_retry, "_BRIEFLY_SECONDS", 0.1)
+    monkeypatch.setattr(store_retry, "RUN_FILES_BRIEF_SECONDS", 0.1)
     async with performing(workshop, wait=1) as (job, run, _):
         await job
 
@@ -127,7 +127,7 @@ async def test_log_says_which_files_are_lost_if_the_store_comes_back_for_it(
 async def test_run_that_is_cancelled_while_it_waits_ends_soon_and_says_what_is_lost(
     workshop: Workshop, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_retry, "_BRIEFLY_SECONDS", 0.1)
+    monkeypatch.setattr(store_retry, "RUN_FILES_BRIEF_SECONDS", 0.1)
     listening = asyncio.create_task(workshop.context.changes.listen())
     async with performing(workshop, wait=300) as (job, run, _):
         await until_it_waits(caplog)
@@ -146,7 +146,7 @@ async def test_run_that_is_cancelled_while_it_waits_ends_soon_and_says_what_is_l
 async def test_worker_that_is_stopped_while_it_waits_gives_the_run_back(
     workshop: Workshop, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_retry, "_BRIEFLY_SECONDS", 0.1)
+    monkeypatch.setattr(store_retry, "RUN_FILES_BRIEF_SECONDS", 0.1)
     async with performing(workshop, wait=300) as (job, run, _):
         await until_it_waits(caplog)
         job.cancel()

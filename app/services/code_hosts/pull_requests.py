@@ -22,7 +22,8 @@ from app.clients.github import (
     PullRequest,
 )
 from app.services.code_hosts.credentials import HostAccess
-from app.services.retries import CODE_HOST, RetryBudget
+from app.services.retries import RetryBudget
+from app.services.retry_policies import CODE_HOST
 
 _TITLE_LENGTH = 200
 _SUMMARY_LENGTH = 10_000

@@ -1,7 +1,6 @@
 """Send claimed pushes and store the results (claims.py claims them)."""
 
 import asyncio
-import random
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -33,6 +32,7 @@ from app.models import Notification, PushToken
 from app.services.notifications.messages import Composer, Delivery, Purpose
 from app.services.notifications.rules.deciding import LEASE
 from app.services.notifications.rules.settling import entry
+from app.services.retry_policies import PUSH, PUSH_SECONDS
 from app.statements import Prepared
 
 # The most messages of one request.
@@ -44,11 +44,6 @@ CLAIM = 3 * BATCH
 SEND_WITHIN = LEASE - timedelta(seconds=20)
 # By then Expo has the results from Apple and Google.
 RECEIPT_AFTER = timedelta(minutes=15)
-# A push that could not be sent within this time is of no use any more.
-GIVE_UP_AFTER = timedelta(hours=1)
-
-_FIRST_DELAY_SECONDS = 5.0
-_LONGEST_DELAY_SECONDS = 300.0
 _MAX_REASON_LENGTH = 64
 
 _OUTCOMES = Metric("taskbeacon_push_outcomes_total", "Attempts to push, by outcome.", ["outcome", "reason"])
@@ -166,7 +161,7 @@ def end_of(delivery: Delivery, outcome: PushOutcome, now: datetime) -> End:
             # Without a ticket there will be no receipt.
             return End(_TAKEN[delivery.handling.purpose], delivery.handling.reason, ticket is None, is_first)
         case TryLater(reason=reason, may_have_arrived=may_have_arrived):
-            gives_up = now - delivery.since >= GIVE_UP_AFTER
+            gives_up = now - delivery.since >= timedelta(seconds=PUSH_SECONDS)
             decision = NotificationDecision.GIVEN_UP if gives_up else NotificationDecision.RETRYING
             may_be_shown = may_have_arrived and is_first
             return End(decision, reason[:_MAX_REASON_LENGTH], gives_up, is_first, may_be_shown)
@@ -278,14 +273,7 @@ def _due_again(delivery: Delivery, outcome: PushOutcome, end: End, now: datetime
     if outcome is NOT_REACHED:
         # At once: no push service asked for a delay, and another worker may be free.
         return now
-    return now + timedelta(seconds=_delay(delivery.attempts, outcome.retry_after))
-
-
-def _delay(attempts: int, retry_after: float | None) -> float:
-    """Return the seconds to wait: growing, with jitter so that pushes that failed together do not retry together."""
-    growing = min(_FIRST_DELAY_SECONDS * 2.0 ** min(attempts - 1, 10), _LONGEST_DELAY_SECONDS)
-    spread = random.uniform(1.0, 1.5)  # noqa: S311 - not a secret
-    return max(growing, retry_after or 0.0) * spread
+    return now + timedelta(seconds=PUSH.delay(delivery.attempts, outcome.retry_after))
 
 
 async def _remove_tokens(session: AsyncSession, devices: Sequence[tuple[UUID, int]]) -> None:

@@ -52,6 +52,7 @@ from app.models import Run, RunLogState, Task
 from app.services.events.ledger import recorded_columns
 from app.services.events.of_runs import record_artifacts
 from app.services.events.snapshots import finish_recorded_events
+from app.services.retry_policies import RUN_CLAIMS
 from app.services.run_log.events import STATE_COLUMNS, announce_state
 from app.services.runs import metrics as run_metrics
 from app.services.runs import queue as run_queue
@@ -81,8 +82,6 @@ from app.unicode import storable
 
 # Without a heartbeat for this long, a run's worker counts as lost.
 LEASE = timedelta(seconds=60)
-# The number of claims after which a run that never reaches its agent fails.
-MAX_ATTEMPTS = 3
 
 _WORKER_LOST = "The worker that performed this run was lost. Start the run again."
 
@@ -313,12 +312,12 @@ async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: 
 async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[list[UUID], list[UUID]]:
     """Decide on runs with a lapsed lease; return the ids of the runs queued again, and of the runs failed as lost.
 
-    Without a started agent a run is repeated, up to `MAX_ATTEMPTS` claims, and keeps its place; otherwise it
+    Without a started agent a run is repeated, up to `RUN_CLAIMS` claims, and keeps its place; otherwise it
     fails, since its agent may have acted already.
     """
     now = utcnow()
     lapsed = (Run.status == RunStatus.IN_PROGRESS, Run.lease_expires_at <= now)
-    untouched = (~Run.facts.has_key(AGENT_STARTED), Run.attempts < MAX_ATTEMPTS)
+    untouched = (~Run.facts.has_key(AGENT_STARTED), Run.attempts < RUN_CLAIMS)
     again, given_up = (_note_recovery(decision, "worker lost") for decision in ("queued again", "failed"))
     requeued = await transition(
         session, events, RunStatus.QUEUED, *lapsed, *untouched, reason="worker lost", facts=again

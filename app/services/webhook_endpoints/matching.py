@@ -14,12 +14,11 @@ from app.models.tasks import EVERYONE
 from app.services.access.visibility import active_member
 from app.services.events.reading import EVENT_COLUMNS
 from app.services.events.rendering import event_body, event_data
+from app.services.retry_policies import WEBHOOK_ATTEMPTS
 
 # A row by its columns.
 Columns = Mapping[Any, Any]
 
-# Automatic attempts of one delivery (`schedule.py`).
-MOST_ATTEMPTS = 10
 # The columns of an event that `wants` and `deliveries_of` read.
 MATCHED_COLUMNS = (
     *EVENT_COLUMNS,
@@ -131,7 +130,7 @@ async def deliveries_of(
                 "body": bodies[key],
                 "status": DeliveryStatus.PENDING,
                 "attempts": 0,
-                "attempts_allowed": MOST_ATTEMPTS,
+                "attempts_allowed": WEBHOOK_ATTEMPTS,
                 "due_at": now,
                 "created_at": now,
             }

@@ -19,9 +19,9 @@ from app.services.access.principal import Principal
 from app.services.events import ledger
 from app.services.events.cursor import AFTER, IN_ORDER, START
 from app.services.events.reading import place_of
+from app.services.retry_policies import WEBHOOK_ATTEMPTS
 from app.services.webhook_endpoints.deliveries import require_enabled
 from app.services.webhook_endpoints.matching import (
-    MOST_ATTEMPTS,
     Columns,
     deliveries_of,
     select_matched,
@@ -74,7 +74,7 @@ async def _send_again(session: AsyncSession, endpoint_id: UUID, since: datetime,
         .values(
             status=DeliveryStatus.PENDING,
             due_at=utcnow(),
-            attempts_allowed=delivery.attempts + MOST_ATTEMPTS,
+            attempts_allowed=delivery.attempts + WEBHOOK_ATTEMPTS,
         )
         .returning(delivery.id)
     )

@@ -5,7 +5,8 @@ import re
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from uuid import UUID
 
 import httpx
@@ -14,7 +15,6 @@ from app import __version__
 from app.clients.guarded_http import DIALLED, BlockedAddress, NameNotFound
 from app.clock import utcnow
 from app.enums import DeliveryError
-from app.services.webhook_endpoints.schedule import parse_retry_after
 from app.services.webhook_endpoints.secrets import signed_headers
 
 FIXED_HEADERS = {
@@ -32,6 +32,7 @@ _TOTAL_SECONDS = 15.0
 _ANSWER_SECONDS = 2.0
 _ANSWER_BYTES = 4096
 _EXCERPT_BYTES = 1024
+_LONGEST_RETRY_AFTER = timedelta(hours=24)
 _TEXT = re.compile(
     r"(?:text/|application/(?:[\w.+-]+\+)?json\b|application/problem)", re.ASCII | re.IGNORECASE
 )
@@ -158,3 +159,17 @@ def _causes(failure: BaseException) -> Iterator[BaseException]:
     while seen is not None:
         yield seen
         seen = seen.__cause__ or seen.__context__
+
+
+def parse_retry_after(header: str | None, *, now: datetime) -> timedelta | None:
+    """Return the delay of a `Retry-After`, a number of seconds or a date, up to a day; None if it is neither."""
+    text = (header or "").strip()
+    if text.isascii() and text.isdigit():
+        return min(timedelta(seconds=min(int(text[:9]), 10**8)), _LONGEST_RETRY_AFTER)
+    try:
+        until = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    if until.tzinfo is None:
+        until = until.replace(tzinfo=UTC)
+    return min(max(until - now, timedelta(0)), _LONGEST_RETRY_AFTER)

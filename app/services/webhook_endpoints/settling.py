@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.enums import DeliveryStatus, DisabledReason
 from app.models import Base, WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
+from app.services.retry_policies import WEBHOOK, WEBHOOK_ATTEMPTS
 from app.services.webhook_endpoints.claims import Claimed
 from app.services.webhook_endpoints.disabling import disable
 from app.services.webhook_endpoints.health import Health
-from app.services.webhook_endpoints.schedule import next_delay
 from app.services.webhook_endpoints.sending import GONE, Outcome
 
 _ATTEMPTS = Counter(
@@ -104,12 +104,13 @@ def _end_of(
         return end | {"status": DeliveryStatus.DELIVERED}
     if end["status"] is DeliveryStatus.CANCELLED:
         return end
-    delay = None
-    if outcome.status_code != GONE:
-        delay = next_delay(row["attempts_allowed"] - row["attempts"], outcome.retry_after)
-    if delay is None:
+    attempts_left = row["attempts_allowed"] - row["attempts"]
+    if outcome.status_code == GONE or attempts_left <= 0:
         return end | {"status": DeliveryStatus.FAILED}
-    return end | {"status": DeliveryStatus.PENDING, "due_at": now + delay}
+    # Counted from the end of the schedule: a redelivery begins in its middle.
+    failures = max(1, WEBHOOK_ATTEMPTS - attempts_left)
+    delay = WEBHOOK.delay(failures, outcome.retry_after.total_seconds() if outcome.retry_after else None)
+    return end | {"status": DeliveryStatus.PENDING, "due_at": now + timedelta(seconds=delay)}
 
 
 def _log_entry(claimed: Claimed, outcome: Outcome, end: Mapping[str, Any] | None) -> dict[str, Any]:

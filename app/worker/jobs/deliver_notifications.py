@@ -14,12 +14,12 @@ from app.runtime import ProcessContext
 from app.services.notifications import claims, delivery, digests, sequels
 from app.services.notifications.messages import Composer
 from app.services.retries import in_transaction
+from app.services.retry_policies import LOOP_SECONDS
 from app.shielded import shielded
 from app.worker.context import PUSH_LANES, worker_context
 
 # The longest delay of a deferred push after it falls due.
 _LOOK_SECONDS = 1.0
-_OUTAGE_PAUSE_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -41,11 +41,11 @@ async def deliver_as_due(process: ProcessContext, lanes: asyncio.Semaphore) -> N
                 await deliver_due(process, lanes)
         except DatabaseUnavailable as error:
             log.warning("push.database_unavailable", error=repr(error))
-            await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
+            await asyncio.sleep(LOOP_SECONDS)
         except Exception:
             # One defect must not end these deliveries for the whole process.
             log.exception("push.not_delivered")
-            await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
+            await asyncio.sleep(LOOP_SECONDS)
 
 
 async def deliver_due(process: ProcessContext, lanes: asyncio.Semaphore) -> int:

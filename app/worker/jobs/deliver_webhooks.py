@@ -20,6 +20,7 @@ from app.db import unit_of_work
 from app.outages import DatabaseUnavailable
 from app.runtime import ProcessContext
 from app.services.retries import until_database_answers
+from app.services.retry_policies import LOOP_SECONDS
 from app.services.webhook_endpoints.claims import Claimed, claim_due, next_due
 from app.services.webhook_endpoints.relay import BATCH, relay_events
 from app.services.webhook_endpoints.sending import Outcome, send
@@ -29,7 +30,6 @@ from app.services.webhook_endpoints.settling import settle
 _AT_A_TIME = 64
 # The interval of polling, in case a wake-up is lost.
 _LOOK_SECONDS = 2.0
-_OUTAGE_PAUSE_SECONDS = 2.0
 
 _LATE = Gauge("taskbeacon_webhook_oldest_pending_seconds", "How long the oldest due delivery has waited.")
 
@@ -83,7 +83,7 @@ class WebhookDeliverer:
         except Exception:
             # One defect must not end all deliveries of this process.
             log.exception("webhook.step_failed")
-        return _OUTAGE_PAUSE_SECONDS
+        return LOOP_SECONDS
 
     async def _relay(self) -> bool:
         """Create the deliveries of new events; return whether there may be more."""

@@ -14,9 +14,10 @@ import structlog
 from app.clients.object_store import ObjectStore
 from app.clients.run_events import RunEvents
 from app.db import SessionFactory
+from app.services.retry_policies import RUN_FILES
 from app.services.run_log.log_writer import MAX_LOG_BYTES, append_lines, is_chunk
 from app.services.storage_keys import RunRef
-from app.worker.run.store_retry import OUTAGES, StoreRetryBudget
+from app.worker.run.store_retry import StoreRetryBudget
 
 # How long lines are collected; the bytes that add one second to that; and the most bytes of a batch.
 _GATHER_SECONDS = 0.5
@@ -83,7 +84,7 @@ class RunLog:
                 return
             try:
                 await self._send_rest()
-            except OUTAGES as error:
+            except RUN_FILES.errors as error:
                 log.warning("run_log.not_stored", error=repr(error))
                 self._changed.set()
 
@@ -95,10 +96,10 @@ class RunLog:
         self._closing.set()
         self._changed.set()
         await sending
-        retry.allow_last_words()
+        retry.allow_final_entries()
         try:
             await retry.call(self._send_rest)
-        except OUTAGES as error:
+        except RUN_FILES.errors as error:
             log.warning("run_log.cut_off", bytes=self._size - self._sent, error=repr(error))
             self.is_whole = False
 

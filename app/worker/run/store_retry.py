@@ -3,23 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from itertools import chain, repeat
 from typing import TypeVar
 
 import structlog
 
-from app.clients.object_store import ObjectStoreUnavailable
-from app.errors import Unavailable
-from app.outages import DatabaseUnavailable
+from app.services.retry_policies import RUN_FILES, RUN_FILES_BRIEF_SECONDS
 
 Result = TypeVar("Result")
-
-# Failures that may pass soon; the log needs the database and the log lock too.
-OUTAGES = (DatabaseUnavailable, ObjectStoreUnavailable, Unavailable)
-
-_FIRST_PAUSE_SECONDS = 0.5
-_LONGEST_PAUSE_SECONDS = 8.0
-# For a cancelled run, a stopping worker, and the last entries of a log.
-_BRIEFLY_SECONDS = 15.0
 
 log = structlog.get_logger(__name__)
 
@@ -37,26 +28,26 @@ class StoreRetryBudget:
 
     async def call(self, step: Callable[[], Awaitable[Result]]) -> Result:
         """Perform a repeatable step, and retry it after outages within the budget. Raises the last failure."""
-        pause = _FIRST_PAUSE_SECONDS
+        pauses = chain(RUN_FILES.delays, repeat(RUN_FILES.delays[-1]))
         while True:
             try:
                 return await step()
-            except OUTAGES as error:
+            except RUN_FILES.errors as error:
                 left = self._left()
                 if left <= 0:
                     raise
-                log.warning("store.waited_for", retry_in_seconds=min(pause, left), error=repr(error))
-            await self._pause(min(pause, left))
-            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+                pause = min(next(pauses), left)
+                log.warning(RUN_FILES.event, retry_in_seconds=pause, error=repr(error))
+            await self._pause(pause)
 
     def shorten(self) -> None:
         """Wait only briefly from now on."""
         self._is_hurried = True
 
-    def allow_last_words(self) -> None:
-        """Allow a short time even if the budget is used up: for the log, which reports the losses."""
+    def allow_final_entries(self) -> None:
+        """Allow a short time even if the budget is used up, so that the log can still report the losses."""
         if self._until is not None and not self._is_short:
-            self._until = max(self._until, asyncio.get_running_loop().time() + _BRIEFLY_SECONDS)
+            self._until = max(self._until, asyncio.get_running_loop().time() + RUN_FILES_BRIEF_SECONDS)
 
     def _left(self) -> float:
         now = asyncio.get_running_loop().time()
@@ -64,7 +55,7 @@ class StoreRetryBudget:
             self._until = now + self._seconds
         if (self._is_hurried or self._cut_short.is_set()) and not self._is_short:
             self._is_short = True
-            self._until = min(self._until, now + _BRIEFLY_SECONDS)
+            self._until = min(self._until, now + RUN_FILES_BRIEF_SECONDS)
         return self._until - now
 
     async def _pause(self, seconds: float) -> None:

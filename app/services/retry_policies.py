@@ -1,0 +1,69 @@
+"""Every retry of the service on one page: the failure, the delays in seconds, and the end.
+
+A policy holds up its job while it waits (`retries.py`, and `worker/run/store_retry.py` for the files of a run). A
+schedule waits on a row, so it outlasts the process. Not here: the clients of Redis and S3 repeat a failed call once, and
+listeners of Redis reconnect (`app/clients`).
+"""
+
+import random
+from dataclasses import dataclass
+from typing import Final
+
+from app.clients.github import GitHubUnavailable
+from app.clients.object_store import ObjectStoreUnavailable
+from app.errors import Unavailable
+from app.outages import DatabaseUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """The transient errors, the delays between tries, and the event to log."""
+
+    errors: tuple[type[Exception], ...]
+    delays: tuple[float, ...]
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetrySchedule:
+    """The delays after the first failure, the second, …; after later ones, the last delay again."""
+
+    delays: tuple[float, ...]
+    # Rows that failed together do not return together: each delay is multiplied by a random factor up to this.
+    jitter: float
+
+    def delay(self, failures: int, retry_after: float | None = None) -> float:
+        """Return the delay after a number of failures, or the receiver's Retry-After if that is longer."""
+        step = self.delays[min(failures, len(self.delays)) - 1]
+        return max(step * random.uniform(1.0, self.jitter), retry_after or 0.0)  # noqa: S311 - not a secret
+
+
+# In total somewhat less than a lease: after that, the sweep decides about the run.
+DATABASE: Final = RetryPolicy((DatabaseUnavailable,), (0.5, 1, 2, 4, 8, 16), "database.unavailable")
+# In total less than the lifetime of a log's lock, so that no other writer can have taken it.
+LOG_LOCK: Final = RetryPolicy((DatabaseUnavailable,), (0.1, 0.3, 1, 2, 4), "run_log.lock_not_released")
+ATTACHMENT: Final = RetryPolicy((ObjectStoreUnavailable,), (1, 2, 4, 8), "attachment.not_fetched")
+# GitHub's Retry-After replaces a delay, unless it is longer than people who wait for the run would accept.
+CODE_HOST: Final = RetryPolicy((GitHubUnavailable,), (1, 4, 15), "code_host.unavailable")
+CODE_HOST_LONGEST_DELAY: Final = 60.0
+# The files of a run: the last delay repeats for `TASKBEACON_WORKER_STORE_WAIT_SECONDS` in total. A cancelled run and a
+# stopping worker wait briefly. Files need the database and the lock of the log too.
+RUN_FILES: Final = RetryPolicy(
+    (DatabaseUnavailable, ObjectStoreUnavailable, Unavailable), (0.5, 1, 2, 4, 8), "store.waited_for"
+)
+RUN_FILES_BRIEF_SECONDS: Final = 15.0
+
+# A push, for an hour from its event: after that it is of no use any more.
+PUSH: Final = RetrySchedule((5, 10, 20, 40, 80, 160, 300), jitter=1.5)
+PUSH_SECONDS: Final = 3600.0
+# A webhook delivery: ten attempts in about 75 hours (Standard Webhooks 1.0.0).
+_HOUR = 3600.0
+WEBHOOK: Final = RetrySchedule(
+    (5, 300, 1800, 2 * _HOUR, 5 * _HOUR, 10 * _HOUR, 14 * _HOUR, 20 * _HOUR, 24 * _HOUR), jitter=1.2
+)
+WEBHOOK_ATTEMPTS: Final = len(WEBHOOK.delays) + 1
+
+# Claims of a run that is lost each time before it reaches its agent; then it fails.
+RUN_CLAIMS: Final = 3
+# Before a loop of the worker tries Redis or the database again.
+LOOP_SECONDS: Final = 2.0
