@@ -13,8 +13,6 @@ from app.config import Settings, get_settings
 from app.config.checks import ANY_PORT
 from app.routers import (
     actions,
-    console,
-    console_files,
     docs,
     events,
     health,
@@ -31,11 +29,12 @@ from app.routers import (
     webhook_endpoints,
     webhooks,
 )
+from app.routers.console import files, sessions
 from app.routers.runs import artifacts, commands, diff, logs, runs, stream
 from app.runtime import ProcessContext, open_process
 from app.services.schema import require_current_schema
 from app.services.shared_clock import keep_synchronised
-from app.web.error_handlers import install_error_handlers
+from app.web.errors.handlers import install_error_handlers
 from app.web.large_answers import LargeAnswers
 from app.web.middleware import HeadMiddleware, ObservabilityMiddleware, TrailingSlashMiddleware
 from app.web.openapi.document import install_openapi
@@ -61,11 +60,11 @@ _ROUTERS = (
     actions.api_router,
     actions.page_router,
     users.router,
-    console.router,
+    sessions.router,
     projects.router,
     webhooks.router,
     health.router,
-    console_files.router,
+    files.router,
     docs.router,
 )
 

@@ -44,7 +44,7 @@ _LIBRARIES_ALONE: Final = "libraries alone"
 # Taking apart what was loaded is no part of a start.
 _END: Final = "import os; os._exit(0)"
 _COMMAND: Final = "from app.cli import main; main.get_command(None, '{}')"
-_API: Final = "from app.cli.loading import load_api; load_api()"
+_API: Final = "from app.cli.serving.loading import load_api; load_api()"
 _CHECK: Final = "check of an output"
 _PROGRAMS: Final = {
     # As ours are loaded: without garbage collection.

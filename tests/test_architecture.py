@@ -166,7 +166,7 @@ _RULES = {
         _knows_http_exceptions,
         "from fastapi import HTTPException",
         "app",
-        {"app/web/error_handlers.py": "answers what the router itself raises"},
+        {"app/web/errors/handlers.py": "answers what the router itself raises"},
     ),
     "no bare except": _Rule(_swallows_everything, "try: pass\nexcept: pass", "app", {}),
     "tests wait for conditions": _Rule(

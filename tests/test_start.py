@@ -29,7 +29,7 @@ _SELDOM = frozenset(
 _STEPS = {
     "from app.cli import main": _MODELS | {"app.config", "app.devstack"},
     # What is loaded before this is looked through for garbage.
-    "from app.cli.loading import load_api": _MODELS | {"app.config", "fastapi", "uvicorn"},
+    "from app.cli.serving.loading import load_api": _MODELS | {"app.config", "fastapi", "uvicorn"},
     # The process that `--workers` are children of serves nothing.
     "main.get_command(None, 'serve')": _SELDOM | {"app.main"},
     "app = load_api()": _SELDOM,

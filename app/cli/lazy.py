@@ -10,7 +10,7 @@ from typing import Any
 import click
 from typing_extensions import override
 
-from app.cli.loading import uncollected
+from app.cli.serving.loading import uncollected
 
 
 class _Misuse(click.ClickException):

@@ -11,10 +11,10 @@ from uvicorn.supervisors import Multiprocess
 
 from app.api_limits import IDLE_SECONDS
 from app.cli.database import check_clock_and_schema
-from app.cli.listening import DealtSocket
-from app.cli.loading import load_api
 from app.cli.privacy import hide_environment, start_tracker
-from app.cli.protocol import StreamingProtocol
+from app.cli.serving.listening import DealtSocket
+from app.cli.serving.loading import load_api
+from app.cli.serving.protocol import StreamingProtocol
 from app.cli.settings import check_catalog, service_settings, warn_of_unknown_variables
 from app.observability import configure_logging
 

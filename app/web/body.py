@@ -21,7 +21,7 @@ from app.errors import (
     RequestTimeout,
     UnsupportedMediaType,
 )
-from app.web.validation import first_error
+from app.web.errors.validation import first_error
 
 _CACHED = "taskbeacon.body"
 

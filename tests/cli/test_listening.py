@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from app.cli.listening import DealtSocket
+from app.cli.serving.listening import DealtSocket
 
 _CLIENTS = 64
 

@@ -16,10 +16,10 @@ from app.services.inbox import actions
 from app.services.inbox.actions import Action, TokenSender
 from app.web.body import read_bytes
 from app.web.dependencies import process_of, session_of
+from app.web.errors.validation import first_error
 from app.web.pages.fields import content_of, form_of
 from app.web.pages.route import back_to_page
 from app.web.throttling import address_of, throttle_address
-from app.web.validation import first_error
 
 _FORM = "application/x-www-form-urlencoded"
 _FORM_BYTES = 2**20

@@ -16,7 +16,7 @@ from sqlalchemy import update
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.cli.protocol import StreamingProtocol
+from app.cli.serving.protocol import StreamingProtocol
 from app.clients.event_hub import MAX_QUEUED_BYTES, EventHub
 from app.clients.object_store import Storage
 from app.clients.redis import RedisClient

@@ -21,7 +21,7 @@ from app.errors import (
 )
 from app.outages import Outage, is_outage, is_value_refused
 from app.web.answers import Json
-from app.web.validation import first_error
+from app.web.errors.validation import first_error
 
 log = structlog.get_logger(__name__)
 

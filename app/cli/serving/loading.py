@@ -38,6 +38,6 @@ def load_api() -> "ASGIApp":
         from app.cli.privacy import hide_environment  # noqa: PLC0415
 
         hide_environment()  # first: the rest takes a second
-        from app.cli.application import create_logging_app  # noqa: PLC0415 - as above
+        from app.cli.serving.application import create_logging_app  # noqa: PLC0415 - as above
 
         return create_logging_app()

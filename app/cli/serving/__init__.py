@@ -1,0 +1,1 @@
+"""How `taskbeacon serve` loads the API, listens, and speaks HTTP."""

@@ -1,0 +1,1 @@
+"""The console: browsers sign in and get its pages (contract 17)."""
