@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The time of a clock at a moment of the monotonic clock of this process, with the largest possible error."""
+    """A reading of a clock: its time, this process's monotonic time at the reading, and the largest possible error."""
 
     instant: datetime
     monotonic: float

@@ -7,7 +7,7 @@ AgentError                          `message` becomes the run's `error_message`;
 ├── AgentFailed                     the agent itself reported that it could not do the work
 │   └── AgentStepFailed             a step of a runbook failed; its last lines are in the message
 ├── AgentCrashed                    the agent's process ended, or broke the protocol
-│   └── SessionLost                 … when it was to resume a conversation of an earlier run
+│   └── SessionLost                 … while it resumed the conversation of an earlier run
 ├── AgentTimedOut                   the wall-clock limit of the run passed
 ├── AgentOverLimit                  the run used more than its share of memory, processes or disk
 ├── BudgetSpent                     the task has used up its budget of tokens or money
@@ -42,7 +42,7 @@ STEP_FAILED = -32051
 
 
 class AgentError(Exception):
-    """A run that cannot be completed; `message` is a sentence, perhaps with some output, that a person can act on."""
+    """A run cannot be completed. `message` is a sentence that a person can act on, sometimes followed by output."""
 
     def __init__(self, message: str, *, partial: "RunResult | None" = None) -> None:
         super().__init__(message)
@@ -59,7 +59,7 @@ class CatalogInvalid(AgentError):
 
 
 class AgentNotInstalled(AgentError):
-    """The adapter's command is not on this worker; the message has the instructions to install it."""
+    """The adapter's command is not on this worker; the message says how to install it."""
 
 
 class AgentFailed(AgentError):

@@ -14,7 +14,7 @@ class RunResult:
     summary: str
     head_branch: str | None  # None: nothing was pushed
     head_sha: str | None
-    base_branch: str | None = None  # the target of the work
+    base_branch: str | None = None  # the branch that the work is to be merged into
     files_changed: list[str]
     patch: bytes
     patch_truncated: bool

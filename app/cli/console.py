@@ -22,7 +22,7 @@ from app.services.accounts.console_sessions import create_login_code
 def console(key: UUID | None, mask: str | None) -> None:
     """Print a link that signs one browser in, within a minute, with the rights of a key.
 
-    Without a key: that of the development stack that runs here.
+    Without an option, the key of the development stack that runs here is used.
     """
     if key is not None and mask is not None:
         raise click.UsageError("give either --key or --mask.")

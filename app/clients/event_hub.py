@@ -1,8 +1,8 @@
 """Pass events of runs from Redis to all followers in this process, through one connection.
 
 Each followed run has a channel; its events are encoded once and shared. A follower that is too slow is cut off: it can
-reconnect and continue after its last event. After a break of the connection, missed events are read from the streams,
-so a hole in the numbers that a follower sees is a real loss.
+reconnect and continue after its last event. After a break of the connection, missed events are read from the streams.
+So numbers that are missing for a follower are events that are lost.
 """
 
 import asyncio
@@ -35,11 +35,11 @@ _SILENCE_SECONDS = 15.0
 _OUTAGE_PAUSE_SECONDS = 0.5
 _LOOK_SECONDS = 20.0
 _COMMAND_SECONDS = 5.0
-_ASK_AGAIN_SECONDS = 1.0
+_SUBSCRIBE_AGAIN_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
-# Takes followed runs; returns the final states of ended runs, and None for runs that are gone.
+# Takes followed runs; returns the final states of ended runs, and None for deleted runs.
 LookUp = Callable[[Collection[UUID]], Awaitable[Mapping[UUID, bytes | None]]]
 
 
@@ -114,14 +114,16 @@ class _Channel:
         self.collecting: set[Subscription] = set()
         # The last event that was passed on, or was read earlier.
         self.last: EventId | None = None
-        self._asked_at: float | None = None
+        self._subscribed_at: float | None = None
 
-    def may_ask(self) -> bool:
-        """Return whether to subscribe: the subscription is missing, and was not requested a moment ago."""
+    def may_subscribe(self) -> bool:
+        """Return whether to request the subscription: it is missing, and was not requested a moment ago."""
         now = asyncio.get_running_loop().time()
-        if self.is_connected or (self._asked_at is not None and now - self._asked_at < _ASK_AGAIN_SECONDS):
+        if self.is_connected or (
+            self._subscribed_at is not None and now - self._subscribed_at < _SUBSCRIBE_AGAIN_SECONDS
+        ):
             return False
-        self._asked_at = now
+        self._subscribed_at = now
         return True
 
     def connect(self) -> None:
@@ -142,7 +144,7 @@ class _Channel:
 
 
 class EventHub:
-    """All followers in this process. It connects when the first one comes."""
+    """The followers in this process, and their connection, which opens with the first one."""
 
     def __init__(self, redis: RedisClient, look_up: LookUp, *, look_seconds: float = _LOOK_SECONDS) -> None:
         self._redis = redis
@@ -173,8 +175,8 @@ class EventHub:
         channel.followers.add(follower)
         follower.is_over = self._is_closed
         try:
-            # Not only for the first follower: its request may have been lost with a connection.
-            if channel.may_ask():
+            # For each follower, since the request of the first one may have been lost with a connection.
+            if channel.may_subscribe():
                 await self._reconcile(name)
             yield follower
         finally:
@@ -187,7 +189,7 @@ class EventHub:
                 await self._reconcile(name)
 
     def end_all(self) -> None:
-        """End all followers, also those to come: the process is about to stop."""
+        """End all followers, and each later one at once: the process is about to stop."""
         self._is_closed = True
         for channel in self._channels.values():
             for follower in list(channel.followers):
@@ -241,7 +243,7 @@ class EventHub:
             except (RedisError, OSError) as error:
                 log.warning("event_hub.disconnected", error=repr(error))
             except Exception:
-                # Go on with a new connection: all followers depend on this task.
+                # Continue with a new connection, because all followers depend on this task.
                 log.exception("event_hub.unexpected_error")
             finally:
                 self._pubsub = None
@@ -250,16 +252,16 @@ class EventHub:
             await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
 
     async def _pass_on(self, pubsub: Any) -> None:
-        is_asked = False
+        is_pinged = False
         while True:
             message = await pubsub.get_message(timeout=_SILENCE_SECONDS)
             if message is None:
-                if is_asked:
+                if is_pinged:
                     raise RedisConnectionError("Redis has fallen silent")
                 await pubsub.ping()
-                is_asked = True
+                is_pinged = True
                 continue
-            is_asked = False
+            is_pinged = False
             if message["type"] not in {"subscribe", "message"}:
                 continue
             channel = self._channels.get(message["channel"].decode())
@@ -286,11 +288,11 @@ class EventHub:
                 return
 
     async def _look(self) -> None:
-        """From time to time find runs that ended while Redis was away, and runs that are gone."""
+        """At intervals find the runs that ended while Redis was away, and the runs that were deleted."""
         while True:
             await self._has_channels.wait()
             await asyncio.sleep(self._look_seconds)
-            for name in [name for name, channel in self._channels.items() if channel.may_ask()]:
+            for name in [name for name, channel in self._channels.items() if channel.may_subscribe()]:
                 await self._reconcile(name)
             channels = {channel.run_id: channel for channel in self._channels.values()}
             if not channels:
@@ -298,13 +300,13 @@ class EventHub:
             try:
                 over = await self._look_up(list(channels))
             except Exception:
-                # Go on: followers need this task.
+                # Continue, because all followers depend on this task.
                 log.exception("event_hub.not_looked_up")
                 continue
-            for run_id, last_word in over.items():
+            for run_id, final_state in over.items():
                 channel = channels[run_id]
-                if last_word is not None:
-                    channel.pass_on(RunEvent(None, EventKind.ENDED, last_word))
+                if final_state is not None:
+                    channel.pass_on(RunEvent(None, EventKind.ENDED, final_state))
                 else:
                     for follower in list(channel.followers):
                         follower.end()

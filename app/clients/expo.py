@@ -1,4 +1,4 @@
-"""Expo's push service, which brings messages to iOS and Android (contract 7.2).
+"""Expo's push service, which delivers messages to iOS and Android (contract 7.2).
 
 Ticket i belongs to message i. Only a message without a ticket may be sent again.
 """
@@ -41,7 +41,7 @@ MAX_RECEIPTS = 1000
 MAX_PARALLEL_SENDS = 6
 TIMEOUT_SECONDS = 10.0
 
-# Sends, and requests for receipts beside them; all to one host.
+# To one host: sends, and requests for receipts.
 _MAX_CONNECTIONS = MAX_PARALLEL_SENDS + 2
 _CONNECTIONS_KEPT_SECONDS = 60
 
@@ -53,9 +53,9 @@ _MAX_ANSWER_BYTES = 4 * 2**20
 _MAX_TICKET_LENGTH = 128
 _MAX_REASON_LENGTH = 64
 _DEAD = "DeviceNotRegistered"
-# How loud iOS is; the loudest needs an entitlement of the app.
+# The interruption level on iOS; the highest needs an entitlement of the app.
 _LEVELS = {Urgency.HIGH: "time-sensitive", Urgency.NORMAL: "active", Urgency.LOW: "passive"}
-# Under this name an app says which buttons a question has.
+# The category for which an app registers the buttons of a question.
 _CATEGORY = "question"
 # Expo's names of transient errors.
 _TRANSIENT = frozenset({"MessageRateExceeded"})
@@ -96,7 +96,7 @@ def open_http(base_url: str) -> aiohttp.ClientSession:
     proxies = {} if proxy_bypass(address.netloc) else getproxies()
     proxy = proxies.get(address.scheme) or proxies.get("all")
     if proxy is not None and "://" not in proxy:
-        # A proxy without a scheme is read as by other programs.
+        # A proxy without a scheme is an HTTP proxy, as in other programs.
         proxy = f"http://{proxy}"
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
@@ -145,7 +145,7 @@ class ExpoClient(PushSender):
         except _RequestRefused as error:
             if len(messages) == 1:
                 return [BadMessage(error.reason)]
-        # One message that Expo cannot read makes it refuse the whole request: halve it until that message is alone.
+        # Expo refuses a whole request for one message that it cannot read: halve the request until that message is alone.
         middle = len(messages) // 2
         return [
             outcome
@@ -206,8 +206,8 @@ def _read(answer: _Answer) -> dict[str, Any]:
         content = None
     status = answer.status
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        wish = retry_after_seconds(answer.retry_after)
-        raise PushUnavailable(f"HTTP {status}", retry_after=wish)
+        delay = retry_after_seconds(answer.retry_after)
+        raise PushUnavailable(f"HTTP {status}", retry_after=delay)
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         # The operator's access token is missing or wrong. The messages are not at fault.
         raise PushUnavailable(f"HTTP {status}")
@@ -252,7 +252,7 @@ def _outcome(ticket: Any) -> PushOutcome:
 
 
 def _is_text(value: Any) -> TypeGuard[str]:
-    """Return whether a value is a text that can be stored: PostgreSQL takes no NUL."""
+    """Return whether a value is a text without NUL, which PostgreSQL cannot store."""
     return isinstance(value, str) and value.isprintable()
 
 
@@ -264,7 +264,7 @@ def _wire(message: PushMessage) -> dict[str, Any]:
 
 
 def wire_content(message: PushMessage) -> dict[str, Any]:
-    """Return a message as Expo takes it, but for whom it is to."""
+    """Return a message in Expo's format, without its recipient."""
     style = message.style
     content = message.content()
     if style is None:
@@ -281,7 +281,7 @@ def wire_content(message: PushMessage) -> dict[str, Any]:
     if style.badge is not None:
         content["badge"] = style.badge
     if style.tag is not None:
-        # iOS replaces by the one, Android by the other.
+        # iOS replaces messages by the first key, Android by the second.
         content["collapseId"] = content["tag"] = style.tag
     if style.thread is not None:
         content["threadId"] = style.thread

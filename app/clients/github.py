@@ -43,7 +43,7 @@ class GitHubError(Exception):
 
 
 class GitHubUnavailable(GitHubError):
-    """Nothing was decided; `retry_after` is the host's request, in seconds."""
+    """The same request may work later: after `retry_after` seconds, if the host asks for a delay."""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -237,12 +237,12 @@ def _answer(response: httpx.Response, body: bytes) -> Any:
         answer = None
     status, reason = response.status_code, _reason(answer)
     said = f"The code host answered {status}{f': {reason}' if reason else '.'}"
-    wish = _wish(response.headers, reason)
+    delay = _requested_delay(response.headers, reason)
     limited = status == httpx.codes.TOO_MANY_REQUESTS or (
-        status == httpx.codes.FORBIDDEN and wish is not None
+        status == httpx.codes.FORBIDDEN and delay is not None
     )
     if status >= httpx.codes.INTERNAL_SERVER_ERROR or limited:
-        raise GitHubUnavailable(said, retry_after=wish)
+        raise GitHubUnavailable(said, retry_after=delay)
     if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
         raise GitHubDenied(said)
     if status == httpx.codes.NOT_FOUND:
@@ -254,11 +254,11 @@ def _answer(response: httpx.Response, body: bytes) -> Any:
     return answer
 
 
-def _wish(headers: Mapping[str, str], reason: str) -> float | None:
-    """Return the seconds that a host asks to wait because of a rate limit; None if it asks for none."""
-    wish = retry_after_seconds(headers.get("retry-after"))
-    if wish is not None:
-        return wish
+def _requested_delay(headers: Mapping[str, str], reason: str) -> float | None:
+    """Return the delay in seconds that a host requests because of a rate limit; None if it requests none."""
+    delay = retry_after_seconds(headers.get("retry-after"))
+    if delay is not None:
+        return delay
     if headers.get("x-ratelimit-remaining") == "0":
         reset = headers.get("x-ratelimit-reset", "")
         seconds = float(reset) - utcnow().timestamp() if reset.isdecimal() else _DEFAULT_PAUSE_SECONDS

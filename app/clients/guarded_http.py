@@ -1,7 +1,7 @@
 """HTTP to addresses that users chose: connections go to exactly the address that was checked.
 
 Each connection looks the name up once, checks all its addresses, and connects to one of them, with the name in TLS and
-in `Host`: so a name that resolves differently the next time gains nothing. Redirects are not followed, and proxies of
+in `Host`. So a name that resolves differently the next time cannot evade the check. Redirects are not followed, and proxies of
 the environment are not used.
 """
 
@@ -55,7 +55,7 @@ def create_guarded_client(
     Args:
         policy: the permitted addresses.
         keepalive: number of connections to keep for further requests to the same host; 0: check at each request.
-        names: looks names up.
+        names: the resolver of names.
 
     Its requests raise errors of httpx; `BlockedAddress` and `NameNotFound` are subclasses of these.
 
@@ -114,7 +114,7 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
 
 def _pinned(request: httpx.Request, address: str) -> httpx.Request:
     """Return the request for one address; `Host` and the name in TLS are those of the URL."""
-    # Not `url.host`, which httpx decodes.
+    # Not `url.host`, which httpx has decoded.
     host = request.url.raw_host.decode("ascii")
     extensions = dict(request.extensions)
     if not _is_address(host):

@@ -14,7 +14,7 @@ _PAUSE_SECONDS = 0.01
 
 
 class LedgerWakes:
-    """Sends a message at once, then one for any number of events of the next hundredth of a second."""
+    """Sends a message at once, then one for all events of the next hundredth of a second together."""
 
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis

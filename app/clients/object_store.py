@@ -158,4 +158,4 @@ class Bucket(Protocol):
 
 
 class Storage(ObjectStore, Bucket, Protocol):
-    """Both interfaces of one bucket, as a process owns it."""
+    """Both interfaces of the bucket that a process uses."""

@@ -13,7 +13,7 @@ from typing_extensions import override
 from app.clients.deadline import Deadline
 from app.clients.redis import RedisClient
 
-# Returns the microseconds until the reserved slot; -1, without a reservation, if the caller would not wait that long.
+# Returns the microseconds until the reserved slot; -1, without a reservation, if that is beyond the caller's limit.
 # Uses the clock of the server, the same for all processes.
 _RESERVE = """
 local time = redis.call('TIME')
@@ -26,7 +26,7 @@ redis.call('SET', KEYS[1], string.format('%.0f', start + length), 'PX', math.cei
 return start - now
 """
 _MICROSECONDS = 1_000_000
-# The longest wait, whatever the deadline.
+# The longest wait, even if the deadline is later.
 _LONGEST_WAIT_SECONDS = 300
 
 log = structlog.get_logger(__name__)

@@ -19,13 +19,13 @@ from app.clients.deadline import Deadline
 from app.enums import Urgency
 
 _ELLIPSIS = "…"
-# After a longer delay a push would be worthless.
+# A push that is sent later than this is useless.
 _LONGEST_RETRY_AFTER_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class PushAction:
-    """A button of a push. Its token answers the question; `link` is where a browser goes with it."""
+    """A button of a push: its token answers the question, and `link` is the page that a browser opens for it."""
 
     id: str
     option_id: str
@@ -40,27 +40,27 @@ class PushStyle:
     """The look and sound of a push; each service encodes them in its own way."""
 
     urgency: Urgency
-    # For so long a push service keeps it for a device that is away.
+    # How long a push service keeps it for a device that cannot be reached.
     ttl_seconds: int
-    # What waits for the person, in all.
+    # The number of questions that wait for the person.
     badge: int | None = None
-    # Who says its text, where that is not the service.
+    # Who is quoted, for example an agent; None: the service itself.
     speaker: str | None = None
-    # Messages of one tag replace each other; those of a thread stand together.
+    # A message replaces an earlier one with the same tag; messages of one thread are shown together.
     tag: str | None = None
     thread: str | None = None
     channel: str | None = None
     is_silent: bool = False
-    # It replaces another one, and is to be noticed all the same.
+    # It replaces another message, and still makes a sound.
     is_renewed: bool = False
-    # Where it leads.
+    # The page that a tap opens.
     link: str | None = field(default=None, repr=False)
     actions: Sequence[PushAction] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PushMessage:
-    """A push to one device; without a style it is as it was before there were any."""
+    """A push to one device. Without a style it has a title, a body and data only."""
 
     token: str = field(repr=False)
     title: str
@@ -158,9 +158,9 @@ def shortened(
     max_bytes: int,
     content: Callable[[PushMessage], Mapping[str, Any]] = PushMessage.content,
 ) -> PushMessage:
-    """Return the message so that the JSON of its content fits into `max_bytes`: without buttons, then with a shorter body."""
+    """Return the message so that the JSON of its content fits into `max_bytes`: drop its buttons, then shorten its body."""
     if message.style and message.style.actions and len(orjson.dumps(content(message))) > max_bytes:
-        # The agent names its options: such ones may not keep the question from its person.
+        # An agent names its options; long names must not keep the question from its person.
         message = replace(message, style=replace(message.style, actions=()))
     body = message.body
     while body and (excess := len(orjson.dumps(content(message))) - max_bytes) > 0:

@@ -113,7 +113,7 @@ class RedisRunEvents(RunEvents):
                     await self._wait_out(error)
                     continue
                 except Exception as error:
-                    # Go on: if no further event comes, nothing else would send the waiting ones.
+                    # Continue: if no further event comes, nothing else would send the waiting ones.
                     log.exception("run_events.unexpected_error")
                     await self._wait_out(error)
                     continue
@@ -137,7 +137,7 @@ class RedisRunEvents(RunEvents):
         await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
 
     def _release(self, up_to: int) -> None:
-        """Resume the callers that wait for an event up to this one."""
+        """Resume the callers that wait for this event or an earlier one."""
         still_settling = []
         for number, settled in self._settling:
             if number > up_to:

@@ -1,4 +1,4 @@
-"""The events of a run, kept for a day as a stream in Redis for followers that come late.
+"""The events of a run, kept for a day in a Redis stream for followers that connect later.
 
 An id is `<epoch>-<number>`: the start of the stream in microseconds, and a number that counts from 1 without holes. So
 a reader sees how many events it missed, and a new epoch if Redis was emptied. One script appends and publishes events
@@ -29,7 +29,7 @@ _MAX_DIGITS = 18
 
 
 class EventKind(StrEnum):
-    """The kind of an event in its stream, apart from its content: no content can forge it."""
+    """The kind of an event, kept apart from its content, so that no content can forge it."""
 
     ENTRY = "entry"
     STATE = "state"

@@ -92,7 +92,7 @@ class _Request:
 
 
 class _NotASubscription(Exception):
-    """The token is no subscription of a browser, or names an unknown service."""
+    """The token is not a subscription of a browser, or its push service is unknown."""
 
 
 class WebPushClient(PushSender):
@@ -136,7 +136,7 @@ class WebPushClient(PushSender):
             except _NotASubscription:
                 return DeadToken("NotASubscription")
             except Exception as error:  # noqa: BLE001 - one bad subscription must not block the others
-                log.error("push.encryption_failed", error=type(error).__name__)  # noqa: TRY400 - may quote the token
+                log.error("push.encryption_failed", error=type(error).__name__)  # noqa: TRY400 - a traceback may quote the token
                 return BadMessage("EncryptionFailed")
             try:
                 # For the whole request: httpx restarts its time limit with each piece of a slow response.
@@ -195,13 +195,13 @@ class WebPushClient(PushSender):
 
 
 def _content(message: PushMessage) -> dict[str, Any]:
-    """Return the message for a browser: declarative, with the fields for service workers that do not support that."""
+    """Return the message in the declarative format, with the fields that other browsers' service workers read."""
     style = message.style
     plain = message.content()
     if style is None:
         return plain
     if style.speaker is not None:
-        # Browsers show no second line of the title.
+        # Browsers have no subtitle for the speaker.
         plain["body"] = f"{style.speaker.capitalize()}: {plain['body']}"
     fields = {
         "tag": style.tag,
@@ -223,12 +223,12 @@ def _content(message: PushMessage) -> dict[str, Any]:
 
 
 def _handling(style: PushStyle | None) -> dict[str, str]:
-    """Return the headers that say how long, and how eagerly, a push service tries."""
+    """Return the headers for the urgency and the lifetime of a message at its push service."""
     if style is None:
         return {"TTL": str(_TIME_TO_LIVE_SECONDS), "Urgency": "high"}
     headers = {"TTL": str(style.ttl_seconds), "Urgency": style.urgency.value}
     if style.tag is not None:
-        # Replaces what a service has not brought yet: 32 characters, of base64url.
+        # Replaces a message that the service has not delivered yet. At most 32 characters of base64url.
         headers["Topic"] = _base64url(hashlib.sha256(style.tag.encode()).digest()[:24])
     return headers
 

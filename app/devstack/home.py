@@ -91,7 +91,7 @@ class Home:
         write_json(self.dev_json, dev)
 
     def forget_running(self) -> None:
-        """Remove the files of `announce`."""
+        """Remove the files that `announce` wrote."""
         self.dev_json.unlink(missing_ok=True)
         self.environment_json.unlink(missing_ok=True)
 

@@ -62,7 +62,7 @@ def parse_uuid(value: Any) -> UUID | None:
 
 
 def parse_timestamp(value: Any) -> datetime | None:
-    """Return `value` as an instant, from an ISO 8601 text, or None; without a zone it is UTC."""
+    """Return the time of an ISO 8601 text, in UTC; None for any other value. A text without a zone means UTC."""
     try:
         moment = datetime.fromisoformat(value)
     except (TypeError, ValueError):
@@ -70,7 +70,7 @@ def parse_timestamp(value: Any) -> datetime | None:
     try:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except OverflowError:
-        # In UTC the instant is beyond the calendar.
+        # In UTC the time is beyond the calendar.
         return None
 
 

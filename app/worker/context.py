@@ -12,7 +12,7 @@ from app.runtime import ProcessContext
 from app.services.code_hosts.credentials import CodeHosts
 from app.worker.slots import RunSlots
 
-# The most concurrent claims of pushes: enough to send some while others are composed and settled (ADR 37).
+# The maximum of concurrent claims of pushes: some are sent while others are composed and settled (ADR 37).
 PUSH_LANES = 4
 
 _KEY = "taskbeacon"

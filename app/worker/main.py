@@ -152,7 +152,7 @@ def _queue_pool(settings: Settings, queue_name: str) -> ArqRedis:
 
 @asynccontextmanager
 async def _chores(context: WorkerContext) -> AsyncGenerator[None, None]:
-    """Perform short jobs until the block ends, also while the last runs are finishing."""
+    """Perform short jobs during the block, which also covers the time in which the last runs finish."""
     worker = create_chores_worker(context)
     working = asyncio.create_task(worker.async_run())
     working.add_done_callback(_report_failure)
@@ -161,7 +161,7 @@ async def _chores(context: WorkerContext) -> AsyncGenerator[None, None]:
     finally:
         log.info("worker.chores_stopping")
         try:
-            # The jobs are cancelled: they start no more requests, and finish the requests under way.
+            # Cancelled jobs start no more requests, and finish the requests under way.
             async with asyncio.timeout(_CHORES_DRAIN_SECONDS):
                 await worker.close()
         except TimeoutError:
@@ -207,7 +207,7 @@ async def _run(settings: Settings) -> None:
         except asyncio.CancelledError:
             log.info("worker.stopping")
         finally:
-            # It starts no more attempts, and finishes the attempts under way while runs finish too.
+            # The deliverer starts no more attempts; those under way finish while the runs do.
             delivering.cancel()
             pushing.cancel()
             await worker.close()

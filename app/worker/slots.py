@@ -5,10 +5,10 @@ from uuid import UUID
 
 
 class RunSlots:
-    """Counts the runs of a worker that wait for a person; up to `limit` of them take no slot.
+    """Counts the runs that wait for a person. Up to `limit` of them leave their slots to other runs.
 
-    A run that continues never waits for a slot. Until another run ends, the worker may then perform up to `limit` runs
-    more than it has slots, and claims no new run.
+    A run that continues never waits for a slot. So a worker may perform up to `limit` runs more than it has slots; it
+    claims no new run until it has a free slot again.
     """
 
     def __init__(self, limit: int) -> None:

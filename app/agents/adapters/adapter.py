@@ -1,4 +1,4 @@
-"""Adapters: data that says how to start one agent, how to configure it for a run, and how to enforce that (contract 9.3).
+"""Adapters: data that describes how to start an agent, and how to apply the options of a run to it (contract 9.3).
 
 Nothing here starts a process or looks at the machine. Texts of an adapter may hold placeholders: `${model}`,
 `${effort}` and `${mode}` for the options of the run, `${NAME}` or `${NAME:-default}` for variables of the worker that
@@ -79,7 +79,7 @@ class WorkspaceAccess(StrEnum):
 
 
 class ModeRule(_Data):
-    """The meaning of one permission mode of the wire for this agent."""
+    """The meaning, for this agent, of one permission mode of the API."""
 
     mode: Word  # the agent's own name for the mode
     workspace: WorkspaceAccess = WorkspaceAccess.WRITABLE
@@ -127,7 +127,7 @@ class ModelService(_Data):
     default: Annotated[str, Field(max_length=500), AfterValidator(_has_host)]
 
     def url(self, environment: Mapping[str, str]) -> str:
-        """Return the base URL in force."""
+        """Return the base URL to use: the override of the environment, or else the default."""
         return environment.get(self.variable) or self.default
 
 
@@ -136,7 +136,7 @@ class AgentOptions(_Data):
 
     model: str | None = None
     effort: str | None = None
-    mode: str | None = None  # a permission mode of the wire
+    mode: str | None = None  # a permission mode of the API
 
 
 class Adapter(_Data):
@@ -149,7 +149,7 @@ class Adapter(_Data):
     provider: Word | None = None
     # The only variables of the worker that the agent can see.
     environment: Annotated[tuple[VariableName, ...], Field(max_length=_MOST)] = ()
-    # The variables among them that hold a key for its model; the agent needs one. Others are left out.
+    # Those of them that hold a key for its model; the agent needs one of these.
     keys: Annotated[tuple[VariableName, ...], Field(max_length=_MOST)] = ()
     # Further variables of the agent; one with a placeholder that has no value is left out.
     settings: Annotated[
@@ -202,12 +202,12 @@ class Adapter(_Data):
         return ()
 
     def conveys(self, option: str) -> bool:
-        """Return whether the agent receives an option (`model`, `effort`, `mode`) when it starts."""
+        """Return whether the agent is given an option (`model`, `effort`, `mode`) at its start."""
         texts = (*self.settings.values(), *(file.content for file in self.files))
         return any(name == option for text in texts for name, _ in _PLACEHOLDER.findall(text))
 
     def mode_rule(self, options: AgentOptions) -> ModeRule | None:
-        """Return the rule of the permission mode for this agent; None: the agent keeps its own default."""
+        """Return the rule for the requested permission mode; None if the agent keeps its own default."""
         for mode, rule in self.permission_modes.items():
             if mode == options.mode:
                 return rule
@@ -222,7 +222,7 @@ class Adapter(_Data):
         return bool(self.keys) and not any(environment.get(name) for name in self.keys)
 
     def secrets(self, environment: Mapping[str, str]) -> list[str]:
-        """Return the values of the worker's environment that only the agent may know: all but a public address."""
+        """Return the values that only the agent may know: those of its variables, without public addresses."""
         public = self.model_service.variable if self.model_service else None
         return [value for name, value in self.allowed(environment).items() if name != public]
 

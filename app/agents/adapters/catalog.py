@@ -38,7 +38,7 @@ class Catalog:
     """The agents of this process."""
 
     adapters: Mapping[str, Adapter]
-    choices: tuple[str, ...]  # names that a caller may request; those of the contract come first
+    choices: tuple[str, ...]  # the names that a caller may request, first those of the contract
 
     def find(self, name: str) -> Adapter:
         """Return the adapter of that name. Raises UnknownAdapter."""
@@ -49,7 +49,7 @@ class Catalog:
         return adapter
 
     def choice(self, name: object) -> Adapter | None:
-        """Return the adapter that a caller requests by this name; None if callers cannot request it."""
+        """Return the adapter of that name if callers may request it, else None."""
         return self.adapters[name] if isinstance(name, str) and name in self.choices else None
 
 

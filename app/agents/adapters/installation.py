@@ -71,7 +71,7 @@ def _is_script_of(program: Path, interpreter: str) -> bool:
 
 
 def _folders(program: Path) -> list[Path]:
-    """Return the folders of a program and its parts: its own folder, and those that links lead to.
+    """Return the folders of a program: its own folder, and the folders that its links lead to.
 
     Agents from npm are links into `node_modules`, started by a `node` that may lie in a user's home.
     """

@@ -19,7 +19,7 @@ from app.masking import Masker
 
 _LOGGER = structlog.get_logger(__name__)
 _STOP_SECONDS = 2.0
-# More than two seconds: the work of a cancelled run is kept, and gathering it takes longer in a large repository.
+# The work of a cancelled run is kept, and gathering it can take more than two seconds in a large repository.
 _STOP_SECONDS_FROM_THE_START = 10.0
 
 
@@ -58,12 +58,12 @@ class ActiveRun:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The worker's variables that the adapter picks from; the run's own variables go to its agent in any case."""
+        """The worker's variables from which the adapter picks. The run's own variables always go to its agent."""
         return {**self.context.environment, **self.context.agent.variables}
 
     @asynccontextmanager
     async def within_limits(self) -> AsyncIterator[None]:
-        """Hold the steps after the agent to the run's limits, and end them soon after the run is stopped.
+        """Enforce the run's limits on the steps after the agent, and end these soon after the run is stopped.
 
         Gathered work may take as much disk as the agent's own files. Raises AgentOverLimit or AgentStopped.
         """
@@ -74,7 +74,7 @@ class ActiveRun:
 
 @asynccontextmanager
 async def _hurried(stop: asyncio.Event) -> AsyncIterator[None]:
-    """Give the block two seconds from when `stop` is set, or ten from its start if `stop` was set before.
+    """Limit the block: to two seconds after `stop` is set, or to ten seconds if `stop` was already set at its start.
 
     Raises AgentStopped after that.
     """

@@ -39,7 +39,7 @@ async def collect(run: ActiveRun) -> tuple[RunResult, str | None]:
 
 
 async def salvage(run: ActiveRun) -> RunResult | None:
-    """Return the work of a failed run, None if that fails too: the first error matters more."""
+    """Return the work of a failed run; None if collecting fails too, since the first error is the one to report."""
     if not run.is_prepared:
         return None
     try:

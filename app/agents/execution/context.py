@@ -64,14 +64,14 @@ class RunLimits:
     """The limits of a run in time, tokens and money; the limits of its processes belong to the sandbox."""
 
     timeout: timedelta  # of the work; waiting for people does not count
-    budget: Budget = field(default_factory=Budget)  # of all runs of the task
+    budget: Budget = field(default_factory=Budget)  # for all runs of the task
     used: Mapping[str, Any] | None = None  # by earlier attempts at this run
     used_by_others: Spent = field(default_factory=Spent)  # by the other runs of the task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFiles:
-    """Files that a run takes in, hands out, and must not see."""
+    """The files of a run: its attachments, its results, and the paths that are hidden from it."""
 
     root: Path  # the folder that holds all workspaces
     hidden: Sequence[Path] = ()
@@ -99,12 +99,14 @@ class RunContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEffects:
-    """The effects of a run on the outside world, and the signals by which the outside steers the run."""
+    """The functions through which a run affects the outside world, and the signals that control the run."""
 
     emit: Emit  # takes one log entry
-    stop: asyncio.Event = field(default_factory=asyncio.Event)  # set: end the agent at once, keep its work
+    stop: asyncio.Event = field(
+        default_factory=asyncio.Event
+    )  # when set, the agent is ended at once and its work is kept
     commands: CommandSource
     meter: UsageMeter = field(default_factory=UsageMeter)
     # Awaited before each start of an agent process; everything up to here can safely be repeated.
     before_agent: Callable[[], Awaitable[None]] | None = None
-    notify_user: NotifyUser | None = None  # decides about a message of the agent
+    notify_user: NotifyUser | None = None  # decides whether a message of the agent is pushed

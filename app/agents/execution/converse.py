@@ -41,7 +41,7 @@ _SUMMARY_CHARACTERS = 10_000
 
 
 def open_conversation(run: ActiveRun) -> Conversation:
-    """Return the conversation of a run, before its agent has started: people may send commands already."""
+    """Return the conversation of a run. Its agent has not started yet, but people may already send commands."""
     agent, effects = run.context.agent, run.effects
     return Conversation(
         Channel(effects.commands, effects.emit, run.time, run.masker),
@@ -54,7 +54,7 @@ def open_conversation(run: ActiveRun) -> Conversation:
 
 
 async def converse(run: ActiveRun, conversation: Conversation) -> None:
-    """Let the agent work, with the network of the run. Raises an AgentError."""
+    """Start the agent on the run's network and converse with it to the end. Raises an AgentError."""
     context, adapter = run.context, run.context.agent.adapter
     service = adapter.model_service
     async with (
@@ -122,7 +122,7 @@ async def _talk(
         await conversation.hold(session, work, opening)
     finally:
         run.summary = session.last_message[:_SUMMARY_CHARACTERS]
-        run.keeper.session_id = session.session_id if session.can_be_taken_up else ""
+        run.keeper.session_id = session.session_id if session.can_resume else ""
         at_once = run.effects.stop.is_set() or conversation.is_cancelled or run.time.is_over
         await shielded(session.close(at_once=at_once))
 
@@ -209,7 +209,7 @@ async def _start(run: ActiveRun, session: AgentSession, tools: ToolServer | None
 
 
 async def _choose(run: ActiveRun, session: AgentSession) -> None:
-    """Set the options that the run requests; options that the agent does not offer are logged."""
+    """Set the options that the run requests; log those that the agent does not offer."""
     adapter, options = run.context.agent.adapter, run.context.agent.options
     mode = adapter.mode_rule(options)
     choices = (
@@ -229,7 +229,7 @@ async def _choose(run: ActiveRun, session: AgentSession) -> None:
 def _prompt(run: ActiveRun, *, is_resumed: bool) -> list[str]:
     agent = run.context.agent
     if agent.adapter.name == DEFAULT_ADAPTER:
-        return [agent.prompt]  # the prompt is a program: nothing may precede it
+        return [agent.prompt]  # a runbook: its prompt is a program, so nothing may precede it
     after = [output_instructions(agent.json_schema)] if agent.json_schema is not None else []
     if is_resumed:
         return [agent.follow_up or agent.prompt, *after]

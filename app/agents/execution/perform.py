@@ -90,7 +90,7 @@ async def _perform(run: ActiveRun) -> RunResult:
 
 
 async def _work(run: ActiveRun) -> AgentError | None:
-    """Clone and let the agent work, within the wall-clock limit; return the error that ended it."""
+    """Clone and converse, within the wall-clock limit; return the error that ended the work, or None."""
     conversation = open_conversation(run)
     watching: list[asyncio.Task[None]] = []
     try:
@@ -103,7 +103,7 @@ async def _work(run: ActiveRun) -> AgentError | None:
                 await prepare(run)
                 await converse(run, conversation)
     except AgentOverLimit as error:
-        # So that the log shows the cause of the end after the steps before it.
+        # Logged here, so that the cause comes after the steps that led to it.
         await run.progress("agent", error.message)
         return error
     except AgentError as error:
@@ -125,7 +125,7 @@ async def _end_when_stopped(run: ActiveRun) -> None:
 
 
 def _reason_of_end(run: ActiveRun, conversation: Conversation) -> AgentError:
-    """Return the error for a run that is out of time."""
+    """Return the error of a run that was stopped or has reached its time limit."""
     if run.effects.stop.is_set():
         return AgentStopped("The run was stopped.")
     if conversation.is_cancelled:

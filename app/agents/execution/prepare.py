@@ -33,7 +33,7 @@ async def prepare(run: ActiveRun) -> None:
 
 
 async def _report_large_files(run: ActiveRun) -> None:
-    """Log how many files of Git LFS the agent sees, unless there are none."""
+    """Log the number of Git LFS files that the agent sees; nothing if there are none."""
     found = run.workspace.large_files
     if found is None:
         if await asyncio.to_thread(uses_lfs, run.workspace.work):

@@ -1,7 +1,7 @@
 """Files that go into a run and files that come out of it, beside the repository.
 
-    .taskbeacon/attachments/<id>/<name>    files that people attached; copied there before the agent starts
-    .taskbeacon/artifacts/                 files that the agent hands over; taken after it has ended
+    .taskbeacon/attachments/<id>/<name>    files that people attached; placed before the agent starts
+    .taskbeacon/artifacts/                 files that the agent returns; taken after it has ended
     .taskbeacon/output.json                the structured output of the run (output.py)
 
 The agent controls these folders: links are not followed, only regular files are taken, and number, size and depth are
@@ -65,13 +65,13 @@ def place_attachments(work: Path, attachments: Sequence[Attachment]) -> None:
 def take_artifacts(work: Path, outbox: Path, mask: Callable[[str], str]) -> list[str]:
     """Copy the agent's files to `outbox`, as `<number>/<masked name>`; return the omitted files, each with the reason.
 
-    Raises OSError where the disk has no room for them.
+    Raises OSError if the disk has no room for them.
     """
     taker = _Taker(outbox, mask)
     try:
         folder = _open_artifacts(work)
     except OSError:
-        # Never made, removed, or replaced by something other than a folder.
+        # The folder was not made, was removed, or is something other than a folder.
         return []
     try:
         taker.take_folder(folder, depth=1)
@@ -115,7 +115,7 @@ class _Taker:
                     self._leave_out(name, "not a regular file")
             except OSError as error:
                 if is_disk_full(error):
-                    # The disk is full: to leave the file out would make the run look complete.
+                    # The disk is full. Without this file the run would look complete.
                     raise
                 reason = "changed meanwhile" if error.errno in {ELOOP, ENOTDIR} else str(error.strerror)
                 self._leave_out(name, reason)

@@ -35,7 +35,10 @@ NOTHING_LENT = LentCredential({})
 
 @contextmanager
 def lend(credential: Credential, origin: str) -> Iterator[LentCredential]:
-    """Yield the variables and descriptors that answer for `origin` (scheme, host and port); after the block only git processes hold it."""
+    """Yield the variables and descriptors with which git gets the credential for `origin` (scheme, host and port).
+
+    After the block only git processes that are still running hold the credential.
+    """
     descriptor = os.memfd_create("taskbeacon-credential")
     try:
         lines = (origin, credential.user, credential.password)

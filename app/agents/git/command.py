@@ -35,7 +35,7 @@ _BLOCK = 512  # the unit of `ulimit -f`
 _MEMORY = 2**30
 # The limits hold for git from its start, and for its children.
 _LIMITED = 'ulimit -d "$0" && { [ -z "$1" ] || ulimit -f "$1"; } && shift && exec git "$@"'
-# The variables by which a worker reaches its remotes: proxies, certificates, an ssh agent. No others are passed on.
+# The variables of the worker that git gets, to reach remotes: proxies, certificates, an ssh agent.
 _PASSED = (
     "PATH",
     "HOME",
@@ -113,7 +113,7 @@ class Remote:
 
     @classmethod
     def parse(cls, url: str) -> "Remote":
-        """Split the credential off an http(s) URL; other URLs have none that we could use."""
+        """Split an http(s) URL into URL and credential; the credential of any other URL is not used."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or "@" not in parts.netloc:
             return cls(url)
@@ -134,13 +134,13 @@ class Remote:
         return urlsplit(self.url).scheme in ("http", "https")
 
     def lend(self) -> AbstractContextManager[LentCredential]:
-        """Return a context manager that lends the credential to a git command; it lends nothing if there is none."""
+        """Return a context manager that lends the credential, if there is one, to a git command."""
         if self.credential is None or not self.is_http:
             return nullcontext(NOTHING_LENT)
         return lend(self.credential, self.origin)
 
     def redact(self, text: str) -> str:
-        """Return a text without this remote's credential, in all forms in which a host could send it back."""
+        """Return a text without this remote's credential, in every encoding in which a host could return it."""
         if self.credential is None:
             return text
         user, password = self.credential.user, self.credential.password

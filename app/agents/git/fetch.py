@@ -71,16 +71,16 @@ class Source:
     branch: str | None = None  # None: the default branch
     resumes: bool = False  # starts from the push branch if the origin has it
     depth: int = 0  # commits of history; 0 = all
-    filter: str = ""  # of a partial clone, as git takes it: which objects are not fetched
+    filter: str = ""  # of a partial clone, in git's syntax: the objects that are not fetched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
     """The commit that the work starts from; none in an empty repository."""
 
-    branch: str | None = None  # the target of the work
+    branch: str | None = None  # the branch that the work is to be merged into
     start: str | None = (
-        None  # the branch that it starts from: that one, or the push branch that is gone on with
+        None  # the branch that the work starts from: that one, or the push branch of an earlier attempt or run
     )
     sha: str | None = None
     leftover: str = ""  # the commit of the push branch, from an earlier attempt or run
@@ -205,7 +205,7 @@ async def _require_empty(git: Git, remote: Remote) -> None:
 def refuse(
     result: Result, remote: Remote, what: str, otherwise: type[RepositoryError] = RepositoryError
 ) -> NoReturn:
-    """Raise the error for git's message."""
+    """Raise the RepositoryError that fits git's error message."""
     if remote.credential is not None and _ASKED.search(result.complaint):
         raise RepositoryAccessDenied(f"The repository {remote.url} refused the service's credentials.")
     for pattern, error, message in _COMPLAINTS:

@@ -218,7 +218,7 @@ class LargeFiles:
         def renew() -> None:
             shutil.rmtree(self._scratch, ignore_errors=True)
             make_repository(self._scratch)
-            # Not on the command line: git-lfs would also use it as the storage of a remote on this machine.
+            # Not on the command line: git-lfs would also use that setting for a remote on this machine.
             add_settings(self._scratch, ("lfs", (("storage", str(storage)),)))
 
         await asyncio.to_thread(renew)
@@ -274,7 +274,7 @@ class LargeFiles:
 
 
 async def _check_out(git: Git, entries: Sequence[Entry]) -> None:
-    """Write files to the work tree again, now with their content; git must first forget that it wrote them."""
+    """Write files to the work tree again, now with their content; the index must first forget the pointers."""
     forgotten = b"".join(f"{entry.mode} {entry.blob} 0\t".encode() + entry.path + b"\0" for entry in entries)
     paths = b"".join(entry.path + b"\0" for entry in entries)
     for arguments, text in (
@@ -310,7 +310,7 @@ def _copy_all(source: Path, target: Path, pointers: Iterable[Pointer]) -> None:
 
 
 def _explain(result: Result, remote: Remote, paths: Mapping[Pointer, str]) -> tuple[str, str]:
-    """Return the path of a file that git-lfs complains about, and its complaint."""
+    """Return the path of a file that git-lfs reports an error about, and the error."""
     said = remote.redact(_said(result))
     path = next((path for pointer, path in paths.items() if pointer.oid in said), next(iter(paths.values())))
     lines = [line for line in said.splitlines() if not line.startswith(_PROGRESS)]

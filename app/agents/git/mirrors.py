@@ -36,7 +36,7 @@ from app.agents.git.fetch import Base, Source, fetch
 log = structlog.get_logger(__name__)
 _LOCAL = timedelta(minutes=5)
 _POLL_SECONDS = 0.05
-# Waiting for another run's first clone of a large repository is worth it, up to a limit.
+# How long to wait for another run's first clone of a large repository, which takes as long as one of our own.
 _WRITE_WAIT_SECONDS = 600.0
 _USE_WAIT_SECONDS = 30.0
 _MANY_PACKS = 40

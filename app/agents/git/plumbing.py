@@ -44,7 +44,7 @@ def write_ref(git_folder: Path, ref: str, sha: str) -> None:
 
 
 def read_ref(git_folder: Path, ref: str) -> str | None:
-    """Return the commit of a ref that has a file of its own: from its last change until git packs refs.
+    """Return the commit of a ref from its file, which exists until git packs the refs.
 
     None without such a file, also in a repository with another format of refs: ask git then.
     """

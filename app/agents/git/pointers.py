@@ -14,14 +14,14 @@ _LOCAL = timedelta(minutes=5)
 _LIST_BYTES = 64 * 2**20
 _FILES = ("100644", "100755")
 _LONGEST_POINTER = 200
-# The canonical form only: git-lfs would rewrite any other form, which would show as a change.
+# Only the canonical form: git-lfs would rewrite any other form, and the rewriting would appear as a change.
 _POINTER = re.compile(
     rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:([0-9a-f]{64})\nsize (0|[1-9][0-9]{0,17})\n"
 )
 
 
 class Pointer(NamedTuple):
-    """The pointer that is committed in place of a large file."""
+    """The pointer that a repository has in place of a large file."""
 
     oid: str  # SHA-256 of the content
     size: int

@@ -49,7 +49,7 @@ async def public_places(
 
 
 async def _has_address(service: Service, condition: Callable[[str], bool]) -> bool:
-    """Return whether one of the addresses meets the condition; True if none is known, since that is the safe answer."""
+    """Return whether an address of the host meets the condition; True if no address is known, which is the safe answer."""
     outside = SystemOutside()
     try:
         return any(map(condition, await outside.resolve(service.host, service.port)))

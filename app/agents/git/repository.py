@@ -120,7 +120,7 @@ class Repository:
             await _mark_partial(where, source.remote.url)
         for ref in (f"refs/remotes/origin/{base.start}", f"refs/heads/{base.start}"):
             write_ref(git_folder, ref, sha)
-        # Without --force, git reports success although it could not read a file: the result would delete that file.
+        # Without --force, git reports success even if it could not read a file, and the result would delete that file.
         checkout = ("checkout", "--quiet", "--force", "--no-track", "-B", branch, sha)
         await where.output(*checkout, timeout=TRANSFER)
 
@@ -256,7 +256,7 @@ async def _copy_objects(repository: Path, git_folder: Path) -> None:
     shallow = repository / "shallow"
     if shallow.exists():
         (git_folder / "shallow").write_bytes(shallow.read_bytes())
-    # By a program, which can be ended: it may take long.
+    # In another process, which can be ended: copying may take long.
     process = await spawn(
         *("cp", "-R", "--", f"{repository}/objects/.", str(git_folder / "objects")),
         stdin=asyncio.subprocess.DEVNULL,

@@ -27,7 +27,7 @@ _LONGEST_PATH = 1000
 _GITLINK = "160000"
 _PARTS = ("path", "url")
 _KEY = re.compile(r"submodule\.(.+)\.(path|url)", re.DOTALL)
-# git@host:path and ssh://git@host/path, as people copy them; these are fetched by https with the run's credential.
+# git@host:path and ssh://git@host/path, as people copy them: fetched by https with the run's credential.
 _SSH = re.compile(r"(?:ssh://)?[A-Za-z0-9_.-]+@([A-Za-z0-9.-]+)[:/]([^:]+)")
 _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
@@ -96,7 +96,7 @@ def place_below(base_url: str, url: str, parent_url: str) -> str | None:
     elif (match := _SSH.fullmatch(url)) and match[1].lower() == urlsplit(base).hostname:
         url = f"{base}/{match[2]}"
     rest = url.rstrip("/").removeprefix(f"{base}/")
-    # No segment that could be decoded or resolved to another path.
+    # No segment may stand for another path after decoding or resolving.
     if not url.startswith(f"{base}/") or not all(_SEGMENT.fullmatch(part) for part in rest.split("/")):
         return None
     return f"{base}/{rest}"

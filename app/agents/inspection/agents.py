@@ -90,7 +90,7 @@ def _furnish(root: Path, readable: tuple[Path, ...]) -> Confinement:
 
 
 async def _ignore(_entry: Message) -> None:
-    """Drop updates: a handshake has none that matter."""
+    """Ignore updates: none matters during a handshake."""
 
 
 async def _refuse(_question: PermissionRequest) -> Answer | None:

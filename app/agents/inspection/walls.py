@@ -28,9 +28,9 @@ _TRIAL = Path(__file__).with_name("sandbox_probe.py")
 _PYTHON = os.path.realpath(sys.executable)
 _SECONDS = 60
 _PRIVATE = Path("/etc/shadow")
-_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - that very folder
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - this folder is the target
 _IPC_CREAT, _IPC_EXCL, _IPC_RMID = 0o1000, 0o2000, 0
-# Attempts that a kind of sandbox does not promise to stop, and why. A kind that is not listed promises to stop all.
+# The attempts that a kind of sandbox does not promise to stop, and why. A kind that is absent promises to stop all.
 _NOT_PROMISED = {
     SandboxKind.LANDLOCK: {
         CHANGE_MODES: "Landlock does not know modes: where the worker owns a file, so do agents",
@@ -96,7 +96,7 @@ async def _try(sandbox: Sandbox, root: Path, world: dict[str, str]) -> dict[str,
         raise SandboxUnavailable(f"The walls cannot be tried: {reason}") from None
     for needed, name in (("private", READ_PRIVATE), ("shm", READ_SHARED)):
         if not world[needed]:
-            del results[name]  # this machine has no such target, or the worker cannot read it either
+            del results[name]  # this machine has no such target, or the worker itself cannot read it
     return results
 
 

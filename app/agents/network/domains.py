@@ -75,7 +75,7 @@ TRUSTED_DOMAINS: tuple[str, ...] = (
 
 
 def covers(domains: Iterable[str], host: str) -> bool:
-    """Return whether a list contains a lower-case host: by its name, or as `*.` and a parent domain."""
+    """Return whether a list contains a lower-case host, by its name or by `*.` and a parent domain."""
     return any(
         host == domain or (domain.startswith("*.") and host.endswith(domain[1:]) and len(host) >= len(domain))
         for domain in domains

@@ -5,8 +5,8 @@
     trusted     the same, and the hosts on a list
     full        the machine's own network
 
-The server of the agent's tools is reached at each level, by a port of the loopback. Landlock would open that port of
-any host, so there it is not reached at the level none.
+At each level the agent can reach the server of its tools, at a port of the loopback. The exception is the level none
+under Landlock, which could only open that port for every host.
 
 The proxy is the only way out if the sandbox has a network of its own, as under bubblewrap. Under other kinds of sandbox
 agents can bypass it, so the two middle levels are refused unless the operator accepts that (`unenforced`).
@@ -47,7 +47,7 @@ class Network:
 
     level: AgentNetwork
     gateway: Gateway | None = None
-    # Whether the agent reaches the server of its tools.
+    # Whether the agent can reach the server of its tools.
     has_tools: bool = False
 
 
@@ -63,8 +63,8 @@ async def open_network(
 ) -> AsyncIterator[Network]:
     """Open the network of one agent; afterwards close it with every connection.
 
-    `folder` is the run's own; the agent sees only the socket in it. `report` gets messages for people, refused
-    connections too. `tools` is the server of its tools, on our loopback. Raises SandboxUnavailable.
+    `folder` belongs to the run; the agent sees only the socket in it. `report` is called with messages for people,
+    also about refused connections. `tools` is the server of its tools, on our loopback. Raises SandboxUnavailable.
     """
     if rules.note:
         await report(rules.note)
@@ -151,7 +151,7 @@ def _open_door(kind: SandboxKind, folder: Path, services: Sequence[Service]) -> 
     local = {service.port: service.authority for service in services if service.is_loopback}
     if kind is not SandboxKind.BUBBLEWRAP:
         listener = socket.create_server(("127.0.0.1", 0))
-        # The agent shares this machine's loopback, and reaches its servers directly.
+        # The agent shares this machine's loopback, so it can reach these servers directly.
         return listener, Gateway(port=listener.getsockname()[1], open_ports=tuple(local))
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -1,7 +1,7 @@
 """The proxy of a sandbox that has no network of its own: an HTTP proxy that serves one run and admits few hosts.
 
 Runs in the worker, outside the sandbox. Only the proxy looks up names, and it connects to the very address that it
-checked, so a name that resolves differently the next time gains nothing. It cannot look inside TLS: an agent could
+checked, so a name that resolves differently the next time cannot evade the check. It cannot look inside TLS: an agent could
 reach another server behind the address of an allowed host.
 
                         hosts on the list           services that the operator named (the agent's model)
@@ -163,7 +163,7 @@ class Egress:
         self.refused = 0
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve a connection; beyond a limit of connections they are refused, beyond a second limit closed."""
+        """Serve a connection. Above one limit of open connections it is refused, above a second one just closed."""
         if len(self._connections) >= 2 * _CONNECTIONS:
             writer.close()
             return
@@ -196,7 +196,7 @@ class Egress:
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._connections) > _CONNECTIONS:
             async with asyncio.timeout(1):
-                await reader.read(HEAD_BYTES)  # else the client could lose the answer
+                await reader.read(HEAD_BYTES)  # otherwise the client could lose the answer
             raise _Refused("503 Service Unavailable", "too many connections at a time")
         request = _parse(await _read_head(reader))
         remote_reader, remote_writer = await self._connect(request)
@@ -261,7 +261,7 @@ class Egress:
         """Log each refusal once, up to a number that cannot fill the log."""
         if not refused.is_logged:
             return
-        self.refused += refused.status.startswith("4")  # the others are outages
+        self.refused += refused.status.startswith("4")  # the other refusals are outages
         if refused.reason in self._logged or len(self._logged) > _REPORTS:
             return
         self._logged.add(refused.reason)

@@ -57,7 +57,7 @@ class RunbookAgent:
             session.cancel()
 
     def _initialize(self, _params: Message) -> Message:
-        """Answer the handshake with the only version that we know; the client decides whether it accepts that."""
+        """Answer the handshake with the only version that this agent speaks; the client decides whether it accepts it."""
         return {
             "protocolVersion": _PROTOCOL_VERSION,
             "agentCapabilities": {},
@@ -71,7 +71,7 @@ class RunbookAgent:
         return {"sessionId": session_id}
 
     def _begin(self, params: Message) -> Work:
-        """Begin a turn at once, so that a `session/cancel` right after the prompt finds it."""
+        """Begin a turn at once, so that a `session/cancel` right after the prompt cancels it."""
         session = self._sessions.get(params["sessionId"])
         if session is None:
             raise RpcError(INVALID_PARAMS, "Invalid params", "There is no such session.")

@@ -19,7 +19,7 @@ _METHOD_NOT_FOUND = -32601
 _INTERNAL_ERROR = -32603
 # A prompt contains the description of a task, which may be as long as a request to the API.
 _LONGEST_LINE = 64 * 2**20
-# Longer than the time that a program gets to end.
+# Longer than a program has to end.
 _CLOSE_SECONDS = 3.0
 
 Message = dict[str, Any]  # Any: JSON
@@ -95,7 +95,7 @@ class Connection:
                 turn.wake()
 
     def close(self) -> None:
-        """Wait for threads, but not for ever: a client that stopped reading can block them."""
+        """Wait for the threads, with a limit: a client that does not read can block them."""
         deadline = time.monotonic() + _CLOSE_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))

@@ -113,7 +113,7 @@ def _blocks(prompt: str) -> list[_Block]:
 
 
 def _dedent(line: str, indent: int) -> str:
-    """Remove the indentation of the opening fence, or as much of it as the line has."""
+    """Return the line without the indentation of the opening fence, or without as much of it as the line has."""
     return line[min(indent, len(line) - len(line.lstrip(" "))) :]
 
 

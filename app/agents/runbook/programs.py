@@ -46,7 +46,7 @@ class _Output:
         self._last_portion_at = 0.0
         self._closed = False
         self._changing = threading.Lock()
-        # A daemon: a program in the background can hold the pipe open for any time, so nothing waits for this thread.
+        # A daemon thread: a background program can hold the pipe open for any time, so nothing waits for this thread.
         self._follower = threading.Thread(target=self._follow, daemon=True)
         self._follower.start()
 
@@ -131,7 +131,7 @@ def run_program(
     turn: Turn,
     timeout: float | None = None,
 ) -> Ended:
-    """Run a program to its end. Its background processes live on, unless time or cancellation ends them all.
+    """Run a program to its end. Its background processes go on, unless the time limit or a cancellation ends them.
 
     Raises:
         TurnCancelled: the turn was cancelled; the program has ended.

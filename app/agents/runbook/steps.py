@@ -162,7 +162,7 @@ def _temporary_file(text: str) -> Iterator[str]:
 
 
 def _temporary_folder() -> Path:
-    # The variable may be relative: a file below the workspace would be committed.
+    # The variable may name a relative path, and a file below the workspace would be committed.
     given = Path(os.environ.get("TMPDIR", ""))
     return given if given.is_absolute() and given.is_dir() else Path("/tmp")  # noqa: S108 - as tempfile falls back
 

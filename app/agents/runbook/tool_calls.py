@@ -44,7 +44,7 @@ class ToolCall:
         )
 
     def as_question(self) -> Message:
-        """Return the tool call as a permission request names it."""
+        """Return the tool call in the form of a permission request."""
         return {"toolCallId": self._id, "title": self._title}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.agents.sandbox.policy import SYSTEM_FOLDERS, Confinement, Gateway
 
-# Some agents refuse to work as root, and no process inside is root.
+# Some agents refuse to work as root, so no process inside is root.
 INSIDE_UID = 1000
 # The path of the proxy's socket inside the sandbox.
 DOOR = "/run/taskbeacon-egress"
@@ -28,7 +28,7 @@ _NAMESPACES = (
 )
 _MANNERS = ("--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "agent")
 _KERNEL_FILES = ("--proc", "/proc", "--dev", "/dev", "--size", _SHARED_MEMORY_BYTES, "--tmpfs", "/dev/shm")  # noqa: S108 - inside
-# /proc too: the files below /proc/sys belong to root, who can write own files without any capability.
+# /proc too: files below /proc/sys belong to root, and an owner can write a file without any capability.
 _SEAL = ("--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/")
 _TEMPORARY = Path("/tmp")  # noqa: S108 - inside, where it is the run's own
 
@@ -65,7 +65,7 @@ def bubblewrap_arguments(
 def _mounts(
     confinement: Confinement, *, network: bool, private: Sequence[Path]
 ) -> Iterable[tuple[int, list[str]]]:
-    """Yield mounts with their depth: they are applied from the root downwards, so the deeper one decides."""
+    """Yield mounts with their depths. They are applied from the root downwards, so the deepest mount of a path decides."""
     readable = [*SYSTEM_FOLDERS, *confinement.visible, *_resolver(network=network)]
     for path in readable:
         if path.is_symlink() and path in SYSTEM_FOLDERS:

@@ -20,7 +20,11 @@ class ConfinedProcess:
     """A running command and all its descendants."""
 
     def __init__(self, process: Process, info: int, worker: int) -> None:
-        """Take over a process: `info` reads bubblewrap's description, `worker` is open as long as the worker lives."""
+        """Take over a process and two descriptors.
+
+        bubblewrap's description of the sandbox can be read from `info`. `worker` shows the process that the worker
+        lives: the kernel closes it with the worker.
+        """
         self._process = process
         self._descriptors: tuple[int, int] | None = (info, worker)
         self._code: int | None = None
@@ -86,7 +90,7 @@ class ConfinedProcess:
             os.set_blocking(info.fileno(), False)
             written = info.read(4096)
         if not written:
-            return None  # it ended before the sandbox was made, or has no process namespace
+            return None  # the process ended before the sandbox was made, or has no process namespace
         with suppress(ValueError, KeyError, ProcessLookupError):
             return os.pidfd_open(int(json.loads(written)["child-pid"]))
         return None
@@ -97,7 +101,7 @@ class ConfinedProcess:
 
 
 async def _ended(process: int) -> None:
-    """Wait for the end of a process that was sent SIGKILL, with a limit."""
+    """Wait for the end of a process after SIGKILL, with a time limit."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     loop.add_reader(process, ended.set)

@@ -28,7 +28,7 @@ _DISK_PAUSE_SECONDS = 3.0
 _DISK_SECONDS = 120
 # The time for processes over a limit to end by themselves.
 _GRACE_SECONDS = 0.2
-# Files in transit count after so many measurements in a row, because programs may send and receive some.
+# Files in transit count only if this many measurements in a row find them: programs may send and receive some.
 _LOOKS_AT_SENT = 10
 
 
@@ -70,14 +70,14 @@ class ResourceMonitor:
                     looking.cancel()
                     await asyncio.gather(looking, return_exceptions=True)
         except (TimeoutError, AgentError):
-            # The block may have failed for lack of its processes before it was cancelled.
+            # The block may have failed before the cancellation, because its processes were gone.
             if not self._excess:
                 raise
         if self._excess:
             raise AgentOverLimit(self._excess)
 
     async def _look(self, limit: asyncio.Timeout, policy: SandboxPolicy, disk_bytes: int) -> None:
-        """Measure until a limit is exceeded, then end the run's processes."""
+        """Measure until the run exceeds a limit, then end its processes."""
         loop = asyncio.get_running_loop()
         free_at_first = _free_bytes(self._folder)
         # Filling a disk takes time, and most runs end before the first measurement.
@@ -112,7 +112,7 @@ class ResourceMonitor:
 
 
 def _excess(usage: ResourceUsage, on_disk: int, policy: SandboxPolicy, disk_bytes: int) -> str:
-    """Return a sentence about the limit that the run exceeds, "" if it exceeds none."""
+    """Return a sentence about the limit that the run exceeds; "" if it is within all limits."""
     if usage.processes > policy.processes:
         return f"The run had more than {policy.processes} processes and threads at a time."
     if usage.memory_bytes > policy.memory_bytes:

@@ -97,7 +97,7 @@ def _tree(roots: Iterable[int]) -> Iterator[tuple[int, int]]:
 
 
 def _shared_memory(process: int) -> dict[int, int]:
-    """Return the bytes in the `/dev/shm` that a process sees, by device; nothing if it is the worker's own."""
+    """Return the bytes in the `/dev/shm` of a process, by device; nothing if that is also the worker's."""
     place = f"/proc/{process}/root{_SHARED_MEMORY}"
     with suppress(OSError):
         device = os.stat(place).st_dev  # noqa: PTH116 - as above

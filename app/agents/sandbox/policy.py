@@ -1,4 +1,4 @@
-"""The access of a confined process, in terms that every kind of sandbox understands.
+"""The access of a confined process, described independently of the kind of sandbox.
 
 Only describes; bubblewrap.py and launcher.py enforce. The rule: an agent sees the same parts of the system as an ordinary
 user of the machine, and its own workspace, but nothing of the service or of other runs.
@@ -81,7 +81,7 @@ class Gateway:
 
     port: int  # of the proxy, on the process's loopback
     socket: Path | None = None  # on which the proxy listens, if the process has a network of its own
-    # Ports of its loopback that lead through the proxy to the operator's servers on our loopback.
+    # Ports of the agent's loopback that lead through the proxy to the operator's servers on the worker's loopback.
     tunnels: Mapping[int, str] = field(default_factory=dict)
     open_ports: tuple[
         int, ...
@@ -92,7 +92,7 @@ class Gateway:
         """The variables that make programs use the proxy; programs differ in which they read."""
         url = f"http://127.0.0.1:{self.port}"
         names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-        # The loopback has the agent's own servers.
+        # On the loopback are the agent's own servers.
         direct = dict.fromkeys(("NO_PROXY", "no_proxy"), "localhost,127.0.0.1,::1")
         proxied = {name: url for upper in names for name in (upper, upper.lower())}
         return proxied | direct | {"NODE_USE_ENV_PROXY": "1"}

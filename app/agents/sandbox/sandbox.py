@@ -97,12 +97,12 @@ class Sandbox:
         stderr: int | IO[bytes] = asyncio.subprocess.PIPE,
         limit: int = LINE_LIMIT,
     ) -> ConfinedProcess:
-        """Start a command; it has the machine's network if `network` is FULL, a proxy if there is a `gateway`, else none.
+        """Start a command: with the machine's network if `network` is FULL, else with a `gateway` or no network at all.
 
         Command and environment are untrusted: they take effect only inside. The program that confines always has the
         same environment and folder, and its arguments are the worker's own. `limit` bounds a line of the output.
         """
-        # At each start: a new file (a renewed key) is as private as the others.
+        # Listed at each start, since files change: a renewed key is a new file.
         private = await self._private_now()
         with ExitStack() as lent, ExitStack() as kept:
             info, info_writer = _pipe(kept, lent)
@@ -154,7 +154,7 @@ class Sandbox:
         }
 
     async def _private_now(self) -> tuple[Path, ...]:
-        """Return files and folders that not everyone may read: an agent of a root worker could read them."""
+        """Return the files and folders below /etc and /opt that not every user may read, but a worker that is root."""
         if self.kind is SandboxKind.NONE:
             return ()
         return (*self.private, *await asyncio.to_thread(private_parts, _ETC))

@@ -19,7 +19,7 @@ DETAIL_CHARACTERS = 4000
 # Limits of a question in the state of a run; the run's log has the whole question.
 _TOOL_CALL_BYTES = 16 * 2**10
 _TEXT_CHARACTERS = 500
-# Spaces, and what looks like them.
+# Spaces, and characters that look like spaces.
 _BLANK = re.compile(r"[\s\u00ad\u115f\u1160\u200b-\u200f\u2060-\u2064\u2800\u3164\ufeff\uffa0]{60,}")
 
 
@@ -30,7 +30,7 @@ class AskedQuestion:
     kind: QuestionKind
     id: UUID = field(default_factory=new_id)
     title: str = ""
-    # All of it; people are shown `shown_detail`.
+    # Complete; people are shown `shown_detail`.
     detail: str = ""
     # For a permission, a form or a URL: the whole tool call, even if it is too long to be shown.
     tool_call: dict[str, Any] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class AskedQuestion:
 
     @property
     def is_cut(self) -> bool:
-        """Whether the detail is too long to be shown: then it is not known what people would agree to."""
+        """Whether the detail is too long to be shown completely, so that people cannot see all that they would allow."""
         return len(self.detail) > DETAIL_CHARACTERS
 
     @property
@@ -80,7 +80,7 @@ def waiting_for(
     options: Sequence[dict[str, Any]],
     since: datetime,
 ) -> dict[str, Any]:
-    """Return a question for the state of its run: forms and URLs as permissions, since all clients can show those."""
+    """Return a question as shown in its run's state. Forms and URLs look like permissions, which every client can show."""
     if kind is QuestionKind.MESSAGE:
         return {"kind": "message", "since": since.isoformat()}
     return {
@@ -104,9 +104,9 @@ def shortened(tool_call: dict[str, Any]) -> dict[str, Any]:
 
 
 def describe(tool_call: dict[str, Any]) -> str:
-    """Return all that a tool call would do, as text: its command, the rest of its input, then what it shows beside that.
+    """Return a tool call as text: its command, the rest of its input, then its other content.
 
-    What is blank for long is counted, not shown: it could push the rest out of sight.
+    A long blank part is replaced by its length, since it could push the rest out of sight.
     """
     shown = [text for part in tool_call.get("content") or () for text in _texts_of(part)]
     given = tool_call.get("rawInput")
@@ -116,7 +116,7 @@ def describe(tool_call: dict[str, Any]) -> str:
 
 
 def _lines_of(given: Any, *, known: frozenset[str]) -> list[str]:
-    """Return an input as lines, the command first, without the texts that are shown in another way."""
+    """Return an input as lines, the command first, without the texts that are shown elsewhere."""
     if not isinstance(given, dict):
         return [_words(given)]
     lines = []
@@ -126,7 +126,7 @@ def _lines_of(given: Any, *, known: frozenset[str]) -> list[str]:
         lines.append(" ".join(_command(each) for each in (command, arguments) if each))
     for name, value in rest.items():
         if value is not None and not (isinstance(value, str) and value in known):
-            # Indented, so that no value looks like the next name.
+            # Indented, so that no line of a value looks like a name.
             lines.append(f"{name}: {_words(value)}".replace("\n", "\n  "))
     return lines
 
@@ -142,7 +142,7 @@ def _words(value: Any) -> str:
 
 
 def _texts_of(part: Any) -> Iterator[tuple[str, str]]:
-    """Yield the texts of a part of a call, each with the mark of its lines."""
+    """Yield the texts of a part of a call, each with the mark that begins its lines."""
     if not isinstance(part, dict):
         return
     if part.get("type") == "diff":

@@ -1,7 +1,7 @@
 """Keeps an agent within the budget of its task: asks it to wrap up at nine tenths, and stops it at the limit.
 
-The protocol cannot send a message in the middle of a turn. So the turn is cancelled and the agent gets another one, in
-which it remembers its work. The work of a stopped agent is kept, as in any failed run.
+The protocol cannot send a message in the middle of a turn. So the turn is cancelled and the request to wrap up starts
+another turn, in which the agent still remembers its work. The work of a stopped agent is kept, as in any failed run.
 """
 
 import asyncio
@@ -111,7 +111,7 @@ class Spender:
         try:
             stop_reason = await session.prompt(blocks)
         except AgentError:
-            self._require_some_left()  # we ended it
+            self._require_some_left()  # this class ended it
             raise
         finally:
             self._meter.end_turn(session.last_usage)

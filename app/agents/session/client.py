@@ -49,7 +49,7 @@ Decide = Callable[[PermissionRequest], Awaitable[Answer | None]]  # None cancels
 class WorkspaceClient:
     """Answers an agent's requests. Files are read and written below the workspace only.
 
-    Not a subclass of the library's Client, which has every method of the protocol, and agents would use them all. The
+    Not a subclass of the library's Client, which offers every method of the protocol to the agent. The
     methods for terminals and elicitations come from `terminals` and `elicitations`, if they are given.
     """
 
@@ -83,7 +83,7 @@ class WorkspaceClient:
         """Return the decision about a permission request."""
         sent = tool_call.model_dump(mode="json", by_alias=True, exclude_none=True)
         question = PermissionRequest(sent, options, meta.get(REQUEST, ""))
-        # The agent's text so far, and the tool call that the question is about, come before it in the log.
+        # In the log, the agent's text so far and the tool call come before the question about it.
         await self._before_question(session_id, question.tool_call)
         answer = await self._decide(question)
         if answer is None:
@@ -103,7 +103,7 @@ class WorkspaceClient:
         except (PathRefused, OSError) as error:
             raise RequestError.invalid_params({"details": str(error)}) from None
         if len(content) > _FILE_BYTES:
-            # The agent would take a part for the whole file, and write it back.
+            # The agent would take a part for the whole file, and would replace the file by that part.
             raise RequestError.invalid_params({"details": f"The file is larger than {_FILE_BYTES} bytes."})
         part = await asyncio.to_thread(_lines, content, max((line or 1) - 1, 0), limit or None)
         return ReadTextFileResponse(content=part.decode(errors="replace"))

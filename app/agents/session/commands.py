@@ -35,7 +35,7 @@ class CommandSource(Protocol):
         """Return the commands since the last call."""
 
     async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
-        """Record the status of a command; return False if it is settled already."""
+        """Record the progress of a command; return False if it is settled already."""
 
     async def files(self, ids: Sequence[str]) -> list[Attachment]:
         """Return local copies of the files of a message. Raises AgentError."""

@@ -68,7 +68,7 @@ class _Phase(Enum):
 
 
 class Conversation:
-    """One conversation. `listen` runs beside it, from before the agent is there."""
+    """One conversation. `listen` runs concurrently, and begins before the agent has started."""
 
     def __init__(
         self,
@@ -117,7 +117,7 @@ class Conversation:
 
     @property
     def is_working(self) -> bool:
-        """Whether the agent has something to do."""
+        """Whether the agent has a turn now."""
         return self._phase is _Phase.WORKING
 
     async def record(self, entry: Message) -> None:
@@ -188,7 +188,7 @@ class Conversation:
             failure = AgentFailed(
                 f"The agent '{session.name}' could not go on: {session.last_message[:_REASON_CHARACTERS]}"
             )
-        # Set before the first await: commands from now on come after the turn.
+        # Set before the first await: a command that comes from now on is not part of the turn.
         self._failure = AgentCancelled() if cancels else failure
         for cancel in cancels:
             await self._commands.settle(cancel, CommandStatus.CONSUMED)

@@ -19,7 +19,7 @@ from app.agents.session.transport import REQUEST, Message
 class Elicitation:
     """A request of an agent to people: to fill a form of a schema, or to open a page by its URL.
 
-    `id` is the agent's id of a page.
+    `id` is the agent's id of the page, if it is one.
     """
 
     message: str
@@ -32,20 +32,20 @@ class Elicitation:
 
 @dataclass(frozen=True, slots=True)
 class ElicitationAnswer:
-    """The action of a person: `accept` of a page means that they open it; `content` belongs to an accepted form."""
+    """A person's reaction. Accepting a page means to open it; `content` holds the values of an accepted form."""
 
     action: Literal["accept", "decline", "cancel"]
     content: Message | None = None
 
 
 class Elicited(Protocol):
-    """Asks people on behalf of an agent."""
+    """Presents the elicitations of an agent to people."""
 
     async def elicit(self, elicitation: Elicitation) -> ElicitationAnswer:
         """Return the action of a person."""
 
     async def complete(self, elicitation_id: str) -> None:
-        """Close the question about a page: its purpose is fulfilled."""
+        """Close the question about a page, because the agent reports that the person is done with it."""
 
     def take_back(self, request: str) -> None:
         """Withdraw the question of a request: the agent does not wait for the answer any more."""
@@ -84,5 +84,5 @@ class ElicitationClient:
                 return CancelElicitationResponse(action="cancel")
 
     async def complete_elicitation(self, elicitation_id: str, **_meta: Any) -> None:
-        """Close the question about a page: its purpose is fulfilled."""
+        """Close the question about a page, because the agent reports that the person is done with it."""
         await self._people.complete(elicitation_id)

@@ -57,7 +57,7 @@ class Questions:
         catch_up: Callable[[], Awaitable[None]],
         on_close: Callable[[], None],
     ) -> None:
-        """Prepare to ask; `catch_up` fetches commands, `on_close` is called when a question is closed."""
+        """Prepare to ask. `catch_up` fetches new commands; `on_close` is called when a question is closed."""
         self._channel = channel
         self._human_timeout = human_timeout
         self._catch_up = catch_up
@@ -118,7 +118,7 @@ class Questions:
         return ElicitationAnswer("accept" if asked is not None and asked.is_complete else "decline")
 
     async def complete(self, elicitation_id: str) -> None:
-        """Close the question about a page: its purpose is fulfilled."""
+        """Close the question about a page, because the agent reports that the person is done with it."""
         asked = self._asked
         if asked is not None and asked.elicitation_id == elicitation_id and asked.answer is None:
             asked.is_complete = True
@@ -256,7 +256,7 @@ class Questions:
 
     async def _publish(self, asked: _Asked, refusal: str | None) -> None:
         """Publish a question, wait until it is over, and publish its result."""
-        # It may have waited for its turn.
+        # The question may be over by now: it waited until earlier questions were closed.
         now, turn = utcnow(), self._turn
         shown = asked.shown = replace(asked.shown, opened_at=now, expires_at=now + self._human_timeout)
         # Set before it is published: the answer may be fetched before the next line runs.
@@ -282,7 +282,7 @@ class Questions:
             async with asyncio.timeout(seconds):
                 await asked.is_over.wait()
         if asked.answer is None and not await self._channel.commands.withdraw(asked.shown.request_id):
-            # The first answer counts, even if it came at this very moment.
+            # The first answer counts, even one that comes at this very moment.
             await self._catch_up()
 
 
@@ -296,7 +296,7 @@ def _answer(command: Command) -> Answer:
 
 
 def _option_of(kind: QuestionKind, command: Command) -> str | None:
-    """Return the option that followers are shown as chosen; None where the answer is none of them."""
+    """Return the option that followers see as chosen; None if the answer chose no option."""
     if (option_id := command.params.get("option_id")) is not None:
         return str(option_id)
     match command.params.get("action"):
@@ -322,7 +322,7 @@ def _call_of(elicitation: Elicitation, title: str, about: dict[str, Any]) -> dic
 
 
 def _host(url: str) -> str:
-    """Return the host of a page. Raises FormRefused if people should not open it."""
+    """Return the host of a page. Raises FormRefused if the URL is unsafe to open."""
     try:
         scheme, host = urlsplit(url).scheme, urlsplit(url).hostname
     except ValueError:

@@ -14,7 +14,7 @@ MAX_WAITING = timedelta(hours=24)
 class WorkingTime:
     """A block that raises TimeoutError when its work takes too long, or immediately on `end`.
 
-    Other asyncio tasks may use it too: code that waits for a person does so in `waiting()`.
+    Every asyncio task that waits for a person does so in a block of `waiting()`.
     """
 
     def __init__(self, limit: timedelta) -> None:

@@ -142,8 +142,8 @@ class AgentSession:
         return self._transcript.last_message
 
     @property
-    def can_be_taken_up(self) -> bool:
-        """Whether the agent can resume a conversation that is stored in its home."""
+    def can_resume(self) -> bool:
+        """Whether the agent can resume a conversation from the files in its home."""
         return self._can_load or self._can_resume
 
     async def start(
@@ -155,8 +155,9 @@ class AgentSession:
     ) -> bool:
         """Initialize the connection, authenticate by the given method, if any, and open a session.
 
-        `take_up` is the id of a conversation in the agent's home, which is resumed if the agent can. Returns whether it
-        was resumed. Its updates that the agent repeats are not logged. The agent gets `tools` if it takes such a server.
+        `take_up` is the id of a conversation in the agent's home; it is resumed if the agent can do so, and the updates
+        that the agent then repeats are not logged. Returns whether it was resumed. The agent gets `tools` if it accepts
+        such a server.
 
         Raises SessionLost, AgentCrashed or AgentFailed.
         """
@@ -164,7 +165,7 @@ class AgentSession:
         if authenticate is not None:
             await self._ask(self._connection.authenticate(authenticate), within=_START_SECONDS)
         servers = [tools] if tools and can and can.mcp_capabilities and can.mcp_capabilities.http else []
-        if take_up is not None and self.can_be_taken_up and await self._take_up(take_up, servers):
+        if take_up is not None and self.can_resume and await self._take_up(take_up, servers):
             return True
         opened: NewSessionResponse = await self._ask(
             self._connection.new_session(str(self._work), mcp_servers=[*servers]), within=_START_SECONDS
@@ -321,7 +322,7 @@ class AgentSession:
             await self._connection.cancel(self._session_id)
 
     async def ended(self) -> NoReturn:
-        """Wait for the process to end, while no request is pending. Raises AgentCrashed then."""
+        """Wait until the process ends while no request is pending, then raise AgentCrashed."""
         await self._process.wait()
         await self._explain_end()
 
@@ -371,13 +372,13 @@ class AgentSession:
             ) from None
 
     async def _explain_end(self) -> NoReturn:
-        """Raise the reason of a dead connection: our side closed it, or the process ended."""
+        """Raise the error for a dead connection: our side closed it, or the process ended."""
         failure = self._wire.failure
         if isinstance(failure, BrokenWire):
             raise AgentCrashed(f"The agent '{self.name}' broke the protocol: {failure}.")
         if failure is not None:
             raise failure
-        with suppress(TimeoutError):  # an agent that only closed its output has not ended, and is ended
+        with suppress(TimeoutError):  # an agent that only closed its output still runs, and must be ended
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self._process.wait()
         code = await self._process.stop()

@@ -30,7 +30,7 @@ class Steering:
         is_working: Callable[[], bool],
         is_asking: Callable[[], bool],
     ) -> None:
-        """Prepare to send from `messages` while the agent works; they are held back while a question is open."""
+        """Prepare to send `messages` to an agent that works; messages are held back while a question is open."""
         self._channel = channel
         self._messages = messages
         self._is_working = is_working
@@ -76,7 +76,7 @@ class Steering:
             await commands.settle(message, CommandStatus.DROPPED, _UNKNOWN)
             return True
         except AgentError:
-            # A fault of the message or the agent is reported when the message is sent as a prompt.
+            # A fault of the message or of the agent shows again, and is reported, when the message is sent as a prompt.
             is_taken = False
         if not is_taken:
             self._messages.appendleft(message)

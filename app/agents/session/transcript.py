@@ -64,7 +64,7 @@ class Transcript:
             )
 
     async def introduce(self, session_id: str, tool_call: Message) -> None:
-        """Log the tool call of a question, unless it is logged: some agents send it only with the question."""
+        """Log the tool call that a question is about, unless it was logged before: some agents send it only with the question."""
         await self.flush()
         if tool_call.get("toolCallId") not in self._tool_calls:
             update = {"sessionUpdate": "tool_call", "title": "", **tool_call}

@@ -46,7 +46,7 @@ Message = dict[str, Any]  # Any: JSON
 
 
 class BrokenWire(Exception):
-    """The agent sent something that cannot be a message."""
+    """The agent sent a line that is not a message."""
 
 
 class Wire:
@@ -62,8 +62,8 @@ class Wire:
     ) -> None:
         """Take over the pipes.
 
-        `on_left_out` gets the problem of an update that cannot be logged, `on_taken_back` the id of a request that the
-        agent withdraws.
+        `on_left_out` is called with the problem of an update that cannot be logged, `on_taken_back` with the id of a
+        request that the agent withdraws.
         """
         self._reader = reader
         self._writer = writer
@@ -77,9 +77,7 @@ class Wire:
         self._others = 0
         self._other_bytes = 0
         self._noisy_lines = 0
-        self.failure: Exception | None = (
-            None  # the reason for closing the line; None if the agent just closed it
-        )
+        self.failure: Exception | None = None  # why the line was closed; None if the agent closed it
 
     async def send(self, message: Message) -> None:
         """Write one message, and wait until the agent reads. Raises ConnectionError if the agent is gone."""

@@ -54,7 +54,7 @@ class UsageMeter:
         return Spent(self._others.tokens + self.total_tokens, self._others.cost + self.cost)
 
     def see_others(self, others: Spent) -> None:
-        """Set the usage of the other runs of the task."""
+        """Set the usage of the other runs of the task, as last read."""
         if others != self._others:
             self._others = others
             self.changed.set()
@@ -64,7 +64,7 @@ class UsageMeter:
         self._turn = _Turn()
 
     def see(self, update: Message) -> None:
-        """Count the usage in an update of the agent."""
+        """Add the usage that an update reports."""
         kind = update.get("sessionUpdate")
         status = update.get("status")
         if kind == "tool_call_update" and isinstance(status, str) and status in _ENDED:

@@ -1,4 +1,4 @@
-"""The tool `notify_user`: what an agent may say to the person of its task, and what it hears of it (contract 16.13)."""
+"""The tool `notify_user`: its description, its arguments, and the answer that the agent gets (contract 16.13)."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class MessageOutcome:
     devices: int = 0
 
     def shown(self) -> dict[str, Any]:
-        """Return the answer to the agent; a push that is on its way counts as sent."""
+        """Return the answer to the agent; a push that is still being sent counts as sent."""
         if self.decision is NotificationDecision.PENDING:
             return {"decision": NotificationDecision.SENT.value, "devices": self.devices}
         return {"decision": self.decision.value, "reason": self.reason}
@@ -61,8 +61,8 @@ class WrongArguments(Exception):
     """The arguments of a call do not match the tool's schema; the text is for the agent."""
 
 
-def described() -> dict[str, Any]:
-    """Return the tool as it is listed."""
+def describe_tool() -> dict[str, Any]:
+    """Return the tool's entry in the answer to `tools/list`."""
     answer = {
         "type": "object",
         "properties": {
@@ -78,14 +78,14 @@ def described() -> dict[str, Any]:
         "description": _DESCRIPTION,
         "inputSchema": {**_Arguments.model_json_schema(), "title": NAME},
         "outputSchema": answer,
-        # Claude Code shows other tools to its model only when that searches for them.
+        # Without this, Claude Code shows a tool to its model only when the model searches for tools.
         "_meta": {"anthropic/alwaysLoad": True},
         "annotations": {"readOnlyHint": False, "destructiveHint": False, "openWorldHint": False},
     }
 
 
 def read_arguments(arguments: Any, mask: Callable[[str], str]) -> AgentMessage:
-    """Return the message of a call, in one line and without what `mask` takes out. Raises WrongArguments."""
+    """Return the message of a call as one line, with its secrets masked by `mask`. Raises WrongArguments."""
     try:
         given = _Arguments.model_validate(arguments)
     except ValidationError as error:

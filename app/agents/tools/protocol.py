@@ -1,7 +1,7 @@
 """The Model Context Protocol, as far as a server with tools and no state needs it (revisions 2025-06-18 and 2025-11-25).
 
-Takes one message and returns one answer. Without sessions, streams and requests of its own a server needs no more:
-initialize, ping, tools/list, tools/call; notifications are taken without an answer.
+One message in, at most one answer out. A server without sessions, streams and requests of its own needs only
+initialize, ping, tools/list and tools/call; it ignores notifications.
 """
 
 from collections.abc import Callable
@@ -12,11 +12,11 @@ import orjson
 import structlog
 
 from app.agents.errors import AgentStopped
-from app.agents.tools.notify_user import NAME, NotifyUser, WrongArguments, described, read_arguments
+from app.agents.tools.notify_user import NAME, NotifyUser, WrongArguments, describe_tool, read_arguments
 
 # The newest first.
 VERSIONS = ("2025-11-25", "2025-06-18")
-# Of one agent. Each is a decision that is kept, and the limits of a run end long before.
+# Calls of one agent. Each one stores a decision; no ordinary run comes near this limit.
 _CALLS = 100
 _PARSE_ERROR, _INVALID_REQUEST, _METHOD_NOT_FOUND, _INVALID_PARAMS, _INTERNAL = (
     -32700,
@@ -32,14 +32,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to a message; its body is JSON, or None where there is none."""
+    """The answer to a message; the body is JSON, or None if the answer has no body."""
 
     status: int
     body: dict[str, Any] | None = None
 
 
 class _Refused(Exception):
-    """A message that is answered with an error; one that is no request has a status of HTTP too."""
+    """A message that is answered with an error. A message that is not a request also gets an HTTP status."""
 
     def __init__(self, code: int, message: str, *, status: int = 200) -> None:
         super().__init__(message)
@@ -58,7 +58,7 @@ def _failure(refused: _Refused, request_id: Any = None) -> Answer:
 
 
 class Tools:
-    """The tools of one agent; `mask` takes secrets out of what it says."""
+    """The tools of one agent; `mask` removes secrets from its messages."""
 
     def __init__(self, notify: NotifyUser, mask: Callable[[str], str]) -> None:
         self._notify = notify
@@ -85,7 +85,7 @@ class Tools:
             case "ping":
                 return {}
             case "tools/list" if params.get("cursor") is None:
-                return {"tools": [described()]}
+                return {"tools": [describe_tool()]}
             case "tools/list":
                 raise _Refused(_INVALID_PARAMS, "there is one page only")
             case "tools/call":
@@ -103,7 +103,7 @@ class Tools:
         try:
             outcome = await self._notify(read_arguments(params.get("arguments", {}), self._mask))
         except WrongArguments as error:
-            # The model sees this and can call again; an error of the protocol it might not.
+            # The model sees this text and can call again. It might not see an error of the protocol.
             return {"content": [_text(str(error))], "isError": True}
         except AgentStopped as error:
             raise _Refused(_INTERNAL, error.message) from error

@@ -1,7 +1,7 @@
 """The server of an agent's tools: HTTP on the loopback, with a token, while the agent runs (contract 16.13).
 
-A door into the worker, so it takes little: one request a connection, of bounded size and time, by POST to one path, with
-the token of this run. What it lets through is one message for protocol.py.
+Untrusted programs can reach this server, so it accepts little: one request per connection, bounded in size and time, by
+POST to one path, with the token of this run. An accepted request is one message for protocol.py.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ToolServer:
-    """Where an agent finds its tools."""
+    """The port and token of the server of one agent's tools."""
 
     port: int
     token: str = field(repr=False)
@@ -51,7 +51,7 @@ def new_token() -> str:
 
 @asynccontextmanager
 async def serve_tools(tools: Tools, token: str) -> AsyncIterator[ToolServer]:
-    """Serve the tools of one agent; afterwards the port is closed and the token opens nothing."""
+    """Serve the tools of one agent while the block runs; afterwards the port is closed and the token is invalid."""
     door = _Door(tools, token)
     server = await asyncio.start_server(door.accept, "127.0.0.1", 0)
     try:
@@ -62,7 +62,7 @@ async def serve_tools(tools: Tools, token: str) -> AsyncIterator[ToolServer]:
 
 
 class _Refused(Exception):
-    """A request that is answered without a look at its message."""
+    """A request that is refused before its message is read."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -119,8 +119,8 @@ class _Door:
     async def _read(self, connection: h11.Connection, reader: asyncio.StreamReader) -> bytes:
         """Return the message of a request. Raises _Refused.
 
-        A body is read to its end even then, unless it is huge: closing the connection before could lose the client the
-        answer.
+        Even a refused body is read to its end, unless it is huge: if the connection were closed earlier, the client
+        could lose the answer.
         """
         message, read = b"", 0
         refused: _Refused | None = None
@@ -153,7 +153,7 @@ class _Door:
         kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
         version = headers.get(b"mcp-protocol-version", VERSIONS[0].encode()).decode("latin-1")
         checks = (
-            # First: without the token there is nothing to learn here.
+            # Checked first, so that a client without the token learns nothing else.
             (
                 hmac.compare_digest(headers.get(b"authorization", b""), self._expected),
                 _Refused(401, "the token is missing or wrong, or its run has ended"),
@@ -191,7 +191,7 @@ def _encoded(connection: h11.Connection, answer: Answer) -> bytes:
 
 
 async def _drain(reader: asyncio.StreamReader) -> None:
-    """Take what a client sends and is not looked at, for a moment."""
+    """Read and discard what a client still sends, for a short time."""
     taken = 0
     with suppress(TimeoutError):
         async with asyncio.timeout(_DRAIN_SECONDS):

@@ -35,7 +35,7 @@ async def open_folder(root: Path, run_id: UUID) -> AsyncIterator[Path]:
 
 
 async def reclaim(root: Path) -> int:
-    """Remove the folders of dead workers; return their number. Safe beside working workers, and repeatable."""
+    """Remove the folders of dead workers; return their number. Repeatable, and safe while other workers perform runs."""
     removed = 0
     for path in sorted(root.glob("*.lock")):  # noqa: ASYNC240 - local files
         # Other files in that folder are not ours.

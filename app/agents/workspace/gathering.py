@@ -27,7 +27,7 @@ _OUTPUT_LIMIT = 2**20
 _HEAD = re.compile(r"([0-9a-f]{40}([0-9a-f]{24})?)?")
 _NOT_ALL_TAKEN = 40  # no exit status of git
 _MOST_NAMED = 20
-# One process for all commands: to start one in the sandbox takes longer than any of them.
+# One process for all commands: starting it in the sandbox takes longer than each of them.
 _GATHER = f"""\
 result=$1 work=$2 own=$3 base=$4 bundle=$5 subject=$6
 shift 6

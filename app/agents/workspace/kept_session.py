@@ -77,7 +77,7 @@ def keep_session(
 
 
 def lay_session(kept: KeptSession, home: Path, folders: Sequence[str], *, folder: Path) -> None:
-    """Write a conversation into another home, and replace the paths in it by those of this run's folder.
+    """Write a conversation into a new home; paths in it become paths below this run's folder.
 
     Raises:
         PathRefused: a path leads out of the home.
@@ -93,7 +93,7 @@ def lay_session(kept: KeptSession, home: Path, folders: Sequence[str], *, folder
 
 
 def pack(kept: KeptSession) -> bytes | None:
-    """Return a conversation as the content of a file; None if that is too large, or the session id is no text."""
+    """Return a conversation as the content of a file; None if that would be too large, or the session id is not valid text."""
     try:
         text = _KEPT_SESSION.dump_json(_KEPT_SESSION.validate_python(asdict(kept)))
     except ValueError:
@@ -120,7 +120,7 @@ class SessionKeeper:
     def __init__(
         self, earlier: KeptSession | None, adapter: Adapter, *, home: Path, folder: Path, masker: Masker
     ) -> None:
-        """Prepare for an empty home; a conversation of another adapter cannot be resumed."""
+        """Prepare for an empty home. A conversation of another adapter is ignored."""
         self._earlier = earlier if earlier is not None and earlier.adapter == adapter.name else None
         self._adapter = adapter
         self._home = home
@@ -149,7 +149,7 @@ class SessionKeeper:
             self._earlier = None
 
     def keep(self, file: Path) -> None:
-        """Pack the conversation into a file, if it can be resumed. Call this after the agent's end."""
+        """Pack the conversation into a file, if the agent could resume it. Call this after the agent has ended."""
         if not self.session_id or not self._adapter.sessions:
             return
         kept = keep_session(

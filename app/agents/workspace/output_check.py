@@ -39,7 +39,7 @@ async def check_apart(
     *,
     monitor: ResourceMonitor,
 ) -> None:
-    """Run `schema_check.check_output` in the sandbox, as a process of a run.
+    """Check the output of a run in its sandbox, by `schema_check.py` as a process of the run.
 
     Raises OutputInvalid, also if there is no output, or if the check takes longer than `CHECK_SECONDS`.
     """
@@ -71,7 +71,7 @@ async def check_apart(
 
 
 async def check_given(output: Any, schema: Any, *, project_id: int, seconds: float = CHECK_SECONDS) -> None:
-    """Run `check_output` for an output that a client sent: without a sandbox, since there is no workspace.
+    """Check an output that a client sent. The process has no sandbox, since there is no workspace.
 
     Raises OutputInvalid, also if the check takes longer than `seconds`, and QueueFull if too many of the project's
     wait.

@@ -97,7 +97,7 @@ class Workspace:
             make_folder(self.work, f"{OWN_FOLDER}/{name}")
 
     async def _borrow(self, source: Source, push_branch: str, mirrors: Mirrors) -> bool:
-        """Borrow the objects of a mirror; False, and nothing has changed, if that is not possible."""
+        """Borrow the objects of a mirror; return False, with nothing changed, if that is not possible."""
         try:
             borrowed = await mirrors.lend(source, self.base)
         except MirrorUnusable:
@@ -137,7 +137,7 @@ class Workspace:
         """Return the mirror; afterwards the workspace's repositories cannot be read. Repeatable."""
         if self._mirrors is not None and self._borrowed_objects is not None:
             borrowed, self._borrowed_objects = self._borrowed_objects, None
-            # Also by objects that came before a fetch failed.
+            # A failed fetch may have added objects too.
             grew = borrowed.grew or (self.large_files is not None and self.large_files.requested > 0)
             await self._mirrors.give_back(replace(borrowed, grew=grew))
 
@@ -152,7 +152,7 @@ class Workspace:
     ) -> Confinement:
         """Return the access of a process of this run: this workspace, no other, and no hidden path.
 
-        With `read_only` only the folder for handed-over files is writable in the agent's clone.
+        With `read_only`, only the folder for artifacts is writable in the agent's clone.
         """
         return Confinement(
             directory=self.work,
@@ -215,7 +215,7 @@ class Workspace:
         )
 
     async def push(self, remote: Remote, head: str, branch: str) -> None:
-        """Push the collected commits to the origin, after the files of Git LFS in them. Raises a RepositoryError."""
+        """Store new files of Git LFS at the origin, then push the collected commits. Raises a RepositoryError."""
         if self.large_files is not None:
             git = Git(self._repository.folder, self.environment)
             await self.large_files.store(remote, git, self.base.sha, head)

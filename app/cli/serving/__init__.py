@@ -1,1 +1,1 @@
-"""How `taskbeacon serve` loads the API, listens, and speaks HTTP."""
+"""The API process of `taskbeacon serve`: loading it, sharing its port, and its HTTP protocol."""

@@ -1,7 +1,7 @@
 """Clients of aioboto3, imported at the first call that needs one.
 
-Imported at the start, the library would add 0.2 s and 25 MB to every API process, although most of them never read or
-write an object: a process at rest would exceed its limit of 140 MB.
+At the start of a process the import would add 0.2 s and 25 MB, although most API processes never read or write an
+object. An idle process would exceed its limit of 140 MB.
 """
 
 from collections.abc import AsyncGenerator

@@ -36,14 +36,14 @@ class CallerCache(Generic[Caller]):
         return self._clock()
 
     def find(self, secret_hash: str, project: int | str | None) -> Caller | None:
-        """Return the caller cached for this key and project, if it is younger than a lifetime."""
+        """Return the cached caller of this key and project; None if there is none, or if the entry has expired."""
         known = self._known.get((secret_hash, project))
         if known is None or self._clock() - known[0] >= self._lifetime:
             return None
         return known[1]
 
     def keep(self, secret_hash: str, project: int | str | None, caller: Caller, *, asked_at: float) -> None:
-        """Cache a caller that the database was asked for at `asked_at`."""
+        """Cache a caller; `asked_at` is the time, by `now`, at which the database was asked."""
         if len(self._known) >= self._most:
             # All entries expire within a second: clearing costs less than tracking their order.
             self._known.clear()

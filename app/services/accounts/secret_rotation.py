@@ -36,7 +36,7 @@ def encrypted_columns() -> Iterator[Column[Any]]:
 
 
 async def rotate_secrets(sessions: SessionFactory, cipher: Cipher) -> Rotation:
-    """Encrypt every secret under the first key; short transactions, beside a running service, and repeatable."""
+    """Re-encrypt every stored secret with the first key, in short transactions. Repeatable, and safe while the service runs."""
     total = Rotation(rotated=0, unreadable=0)
     for column in encrypted_columns():
         part = await _rotate_column(sessions, cipher, column)

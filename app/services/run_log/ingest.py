@@ -89,15 +89,15 @@ class _Position:
 async def take_events(
     run: RunRef, batches: AsyncGenerator[Batch, None], clients: ServiceClients
 ) -> PositionOut:
-    """Take events as they arrive; return the number of the last one. Taken events stay, whatever comes after them.
+    """Accept events as they arrive; return the number of the last one. Accepted events are kept, even if a later one fails.
 
-    A run that is over takes no new events. Events that it has, and the completion, are answered as before, so that an
-    agent that lost the answer can stop.
+    A run that is over accepts no new events. Events that it has already, and the completion, are acknowledged again, so
+    that an agent that lost the answer can stop.
 
     Raises:
-        AppError: any failure of `batches`; its message then also contains the number of the last taken event.
-        EventsMissing: a number does not follow the one before; the events before it were taken.
-        ObjectStoreUnavailable, Unavailable: the log could not be written; this batch was not taken.
+        AppError: any failure of `batches`; its message then also contains the number of the last accepted event.
+        EventsMissing: a number does not follow the one before; the events before it were accepted.
+        ObjectStoreUnavailable, Unavailable: the log could not be written; this batch was not accepted.
         StateRefused: the run is over.
 
     """

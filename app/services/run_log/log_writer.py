@@ -31,12 +31,12 @@ _NOTE_SIZE = Prepared(
 
 
 def log_event(entry: Mapping[str, Any]) -> LogEvent:
-    """Return a log entry with its line; the line is empty for a chunk of a message that follows as a whole."""
+    """Return a log entry with its line; the line of a chunk is empty, since the complete message follows as an entry."""
     return LogEvent(entry, b"" if is_chunk(entry) else orjson.dumps(entry) + b"\n")
 
 
 def encode_entries(entries: Iterable[Mapping[str, Any]]) -> bytes:
-    """Return entries as lines, without chunks of messages that follow as a whole (contract 13.4)."""
+    """Return entries as JSON lines, without chunks of messages: the complete message follows as an entry (contract 13.4)."""
     return b"".join(orjson.dumps(entry) + b"\n" for entry in entries if not is_chunk(entry))
 
 

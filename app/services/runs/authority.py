@@ -1,4 +1,4 @@
-"""Authority: the one rule about who may make a run act, with which GitHub account, sandbox environment and allowance.
+"""Authority: decide who may make a run act, with which GitHub account and sandbox environment.
 
 Every request that creates or steers a run is decided here (contract 2.4, 5.8 steps 3, 6 and 7, 9.2, 13.3, 13.17):
 
@@ -72,7 +72,7 @@ _WORDS = (
 
 
 class Intent(Enum):
-    """The action that a person requests of a run; the table above lists the requests of each intent."""
+    """The kind of a request to a run; the table above lists the requests of each kind."""
 
     CREATE = auto()
     FOLLOW = auto()
@@ -106,7 +106,7 @@ class Authority:
     # Keys of the run's state that name the account.
     account: Mapping[str, str] = field(default_factory=dict)
     environment_id: UUID | None = None
-    # Whether the account or the environment belongs to the asker alone.
+    # Whether the account or the environment is the asker's own.
     is_personal: bool = False
 
     @property
@@ -126,7 +126,7 @@ async def require_allowance(
     gates: Sequence[UsageGate],
     run_id: UUID | None = None,
 ) -> None:
-    """Return if every usage gate allows workers to perform this task, or this run of it.
+    """Return normally if every usage gate allows workers to perform this task, or this run of it.
 
     Call it before any row is locked: it ends the session's transaction, so that no connection is held while the
     gates decide.
@@ -271,13 +271,13 @@ def request_for_run(intent: Intent, asker_id: int | None, run: Row[Any]) -> Auth
         authorship=run.authorship,
         environment_id=run.sandbox_environment_id,
         holder_id=person(run),
-        # PERFORM looks up the account again, unless the run still has the token from its creation.
+        # For PERFORM the account is looked up again, unless the run still has the token of its creation.
         holds_account=intent is Intent.STEER or (intent is Intent.PERFORM and run.has_token),
     )
 
 
 async def record(session: AsyncSession, run_id: UUID, task_id: UUID, authority: Authority) -> None:
-    """Write to an existing run the person and the authority that it is performed with; its row is locked."""
+    """Write the person and the authority with which it is performed to an existing run; its row is locked."""
     values: dict[str, Any] = {
         "asked_by_id": authority.asker_id,
         "asked_task": task_snapshot(task_id) if authority.is_personal else None,

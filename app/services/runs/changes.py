@@ -46,7 +46,7 @@ PROTECTED_STATE = FACTS | {
 }
 _CHECKED_AGAIN_SECONDS = 10
 _PLAIN_FIELDS = ("branch", "stage", "error_message")
-# The size in bytes after the statement has written; other writers wait for its transaction.
+# The size in bytes after the UPDATE; concurrent writers wait for its transaction.
 _STATE_BYTES = func.octet_length(cast(Run.state, Text)).label("state_bytes")
 _OUTPUT_BYTES = func.octet_length(cast(Run.output, Text)).label("output_bytes")
 _STARTABLE = frozenset({RunStatus.QUEUED, RunStatus.NOT_STARTED})
@@ -76,7 +76,7 @@ async def update_run(
     if _steers(body):
         await authorize(session, run_authority.request_for_run(Intent.STEER, caller.user_id, run))
     row = await _write(session, run_id, _read_changes(body))
-    # Last, so that followers read the whole change.
+    # Last, so that followers read all of the change.
     if body.status is None or not await run_lifecycle.set_status(
         session, run_id, body.status, events=clients.events
     ):
@@ -88,7 +88,7 @@ async def update_run(
 
 
 async def _is_workers(session: AsyncSession, run_id: UUID) -> bool:
-    """Return whether a worker was requested for the run: a worker performs such a run as soon as it is queued."""
+    """Return whether a worker was requested for the run, so that a worker performs it while it is queued."""
     asked = select(Run.id).where(Run.id == run_id, Run.dispatch_requested_at.is_not(None))
     return await session.scalar(asked) is not None
 

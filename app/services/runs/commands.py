@@ -41,7 +41,7 @@ from app.services.runs.authority import Intent, request_for_run
 from app.services.runs.facts import AGENT_ENDED, WAITING_FOR
 from app.services.runs.received_commands import OPEN, show_waiting
 
-# Unsettled commands of a run; an agent that is busy for hours must not collect more.
+# The most unsettled commands of a run, for an agent that is busy for hours.
 MAX_OPEN = 100
 
 _STOPS = frozenset({CommandMethod.CANCEL, CommandMethod.CLOSE})
@@ -56,7 +56,7 @@ _TOO_MANY: RpcError = {"code": _NOT_NOW, "message": f"{MAX_OPEN} commands wait f
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivenAnswer:
-    """An answer to a question: the command that carries it to the agent, and the form in which people see it."""
+    """An answer to a question: the command that delivers it to the agent, and the answer as people see it."""
 
     method: CommandMethod
     # As validated by app/schemas/runs/commands.py.
@@ -123,7 +123,7 @@ async def answer_question(
     *,
     redis: RedisClient,
 ) -> bool:
-    """Answer a question other than by a command; return False, with nothing changed, if it was closed before.
+    """Answer a question outside the command endpoint; return False, with nothing changed, if it was closed before.
 
     Args:
         session: the unit of work.
@@ -230,7 +230,7 @@ async def _take_unkept(
     body: CommandIn,
     waiting_for: Mapping[str, Any] | None,
 ) -> RpcError | None:
-    """Accept an answer to a question without a row: a worker of the previous release asks it (ADR 62)."""
+    """Accept an answer to a question without a row, which a worker of the previous release has asked (ADR 62)."""
     if waiting_for is None or waiting_for.get("request_id") != body.params["request_id"]:
         return _NO_QUESTION
     offered = [option["optionId"] for option in waiting_for["options"]]

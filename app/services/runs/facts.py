@@ -20,7 +20,7 @@ WAITING_FOR: Final = "waiting_for"
 RECOVERY: Final = "recovery"
 USAGE: Final = "usage"
 CI_FOLLOW_UP: Final = "ci_follow_up"
-# Files that the object store did not accept, and work that could not be stored.
+# The files and the work that could not be stored.
 NOT_STORED: Final = "not_stored"
 LEFT_OUT: Final = "left_out"
 

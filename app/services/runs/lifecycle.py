@@ -167,7 +167,7 @@ async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events
 
 
 async def set_status(session: AsyncSession, run_id: UUID, status: RunStatus, *, events: RunEvents) -> bool:
-    """Set the status that a client reports (contract 13.2); a worker that holds the run loses it. Its row is locked.
+    """Set the status that a client reports (contract 13.2); a worker that holds the run loses it. The run's row is locked.
 
     Returns False, with nothing changed, if the run has this status already.
 
@@ -184,7 +184,7 @@ async def set_status(session: AsyncSession, run_id: UUID, status: RunStatus, *, 
 
 
 async def request_worker(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
-    """Request a worker for a run that has not begun; its row is locked (contract 13.1).
+    """Request a worker for a run that has not begun (contract 13.1). The run's row is locked.
 
     A run that waits for a worker already keeps its place in the queue.
     """
@@ -198,7 +198,7 @@ async def request_worker(session: AsyncSession, run_id: UUID, *, events: RunEven
 
 
 async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
-    """Queue a run of any status for a worker; its row is locked. No other function leaves a terminal status.
+    """Queue a run of any status for a worker. The run's row is locked. No other function leaves a terminal status.
 
     The run counts as not ended: its next end sets `completed_at` and notifies people as a first end does.
     """
@@ -294,7 +294,7 @@ async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: 
     The worker has ended the agent and removed its workspace. The next agent starts from nothing and is sent the same
     commands again. The run keeps its place in the queue.
     """
-    # Only the owner writes this fact. It is read before the move below removes it.
+    # Only the owner writes this fact. Read it before the move below removes it.
     had_agent = await session.scalar(select(Run.facts.has_key(AGENT_STARTED)).where(Run.id == run_id))
     returned = await transition(
         session,

@@ -60,7 +60,7 @@ def inherited_state(previous: Mapping[str, Any]) -> dict[str, Any]:
     inherited = {
         key: previous[key] for key in _INHERITED if isinstance(previous.get(key), str) and previous[key]
     }
-    # A client may have written values into the state that no request allows.
+    # Clients write the state too, so it may hold values that no request allows.
     if len(inherited.get("pr_base_branch", "")) > LONGEST_BRANCH:
         del inherited["pr_base_branch"]
     budget = token_budget(previous)

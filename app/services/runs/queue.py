@@ -79,7 +79,7 @@ def startable(limit: int, *, asked_before: datetime) -> Select[UUID]:
         select(line.c.id)
         .where(
             line.c.dispatch_requested_at <= asked_before,
-            # Redundant, but lets PostgreSQL stop early in a long queue.
+            # Redundant, but with it PostgreSQL stops early in a long queue.
             line.c.place <= limit,
             line.c.place + _in_hand(line.c.project_id) <= limit,
         )

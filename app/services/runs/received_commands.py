@@ -1,4 +1,4 @@
-"""The worker's side of commands: read the commands to a run's agent, settle them, record that the agent waits.
+"""The worker's side of commands: read the commands to a run's agent, record their progress, record that the agent waits.
 
 Each function is one step of the worker that holds the run; it changes nothing for a worker that has lost the run. A
 step that must not overlook a new command locks the run's row first, as the senders do (services/runs/commands.py).
@@ -40,7 +40,7 @@ class StepResult(Enum):
     """The result of a step that is refused if a new command has come."""
 
     DONE = auto()
-    # There is a command that the worker has not seen; nothing has changed.
+    # A command came that the worker has not read; nothing has changed.
     NEWS = auto()
     # The owner has lost the run; nothing has changed.
     LOST = auto()
@@ -276,7 +276,7 @@ async def _lock_unless_news(
         return StepResult.LOST
     if seen is None:
         return StepResult.DONE
-    # A separate statement after the lock: it sees the commits made while this transaction waited for the lock.
+    # A second statement, after the lock: it sees what others committed while this transaction waited for the lock.
     news = select(func.max(RunCommand.position)).where(
         RunCommand.run_id == run_id, RunCommand.status == CommandStatus.ACCEPTED
     )

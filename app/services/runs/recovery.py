@@ -66,7 +66,7 @@ async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: time
 
 
 async def _keep(clients: ServiceClients, ref: RunRef, entries: Sequence[Mapping[str, Any]]) -> None:
-    """Write receipts to the log of a run without a worker; they were published to followers before."""
+    """Write receipts to the log of a run that has no worker; followers have them already."""
     try:
         await append_lines(clients.sessions, clients.store, ref, encode_entries(entries))
     except (DatabaseUnavailable, ObjectStoreUnavailable, Unavailable) as error:

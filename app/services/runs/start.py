@@ -37,9 +37,9 @@ async def require_allowance(
     body: RunIn,
     clients: ServiceClients,
 ) -> None:
-    """Return if the project may have this run (contract 5.8 steps 1 to 3, 6.4); call it before creating the run.
+    """Return normally if the project may have this run (contract 5.8 steps 1 to 3, 6.4). Call it before creating the run.
 
-    It is a separate step since usage gates may make requests: the session's transaction may be over afterwards.
+    Separate from the creation: usage gates may make requests, and the session's transaction may end meanwhile.
 
     Raises:
         InvalidInput: the options contradict each other.

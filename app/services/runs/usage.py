@@ -52,8 +52,8 @@ def _number(path: tuple[str, ...]) -> ColumnElement[Any]:
 def reported_usage(state: Mapping[str, Any]) -> ColumnElement[Any] | None:
     """Return the facts to add for the token usage that a client reports in `state`; None if it reports none.
 
-    The reported totals are of the whole run. They count only for a run that no worker of ours has claimed, and only if
-    they are higher than before: the task's budget relies on them.
+    A report states the totals of the whole run. It counts only if no worker of ours has claimed the run, and only if it
+    is higher than the last one, because the task's budget relies on it.
     """
     reported = state.get(_REPORTED)
     if not isinstance(reported, Mapping):

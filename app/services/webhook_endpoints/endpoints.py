@@ -66,7 +66,7 @@ async def require_endpoint(session: AsyncSession, caller: Principal, endpoint_id
     """Check that the endpoint belongs to the caller.
 
     Raises:
-        NotFound: there is none, or it is another user's.
+        NotFound: the caller has no such endpoint.
 
     """
     if await session.scalar(select(WebhookEndpoint.id).where(owned_by(caller, endpoint_id))) is None:
@@ -127,7 +127,7 @@ async def retrieve_endpoint(session: AsyncSession, caller: Principal, endpoint_i
     """Return an endpoint of the caller.
 
     Raises:
-        NotFound: there is none, or it is another user's.
+        NotFound: the caller has no such endpoint.
 
     """
     row = (await session.execute(_select().where(owned_by(caller, endpoint_id)))).mappings().one_or_none()
@@ -148,7 +148,7 @@ async def update_endpoint(
 
     Raises:
         InvalidInput: a field breaks a rule.
-        NotFound: there is none, or it is another user's.
+        NotFound: the caller has no such endpoint.
 
     """
     if body.given("url"):
@@ -170,7 +170,7 @@ async def enable_endpoint(session: AsyncSession, caller: Principal, endpoint_id:
     """Send events again, from now on; missed events are sent only by a recovery. Idempotent.
 
     Raises:
-        NotFound: there is none, or it is another user's.
+        NotFound: the caller has no such endpoint.
 
     """
     await _write(session, caller, endpoint_id, _enabling())
@@ -197,8 +197,8 @@ async def rotate_secret(
     """Replace the secret and return the new one, which is not shown again; for `overlap` the old one signs too.
 
     Raises:
-        InvalidInput: the maximal number of secrets sign already.
-        NotFound: there is none, or it is another user's.
+        InvalidInput: the endpoint already signs with the maximal number of secrets.
+        NotFound: the caller has no such endpoint.
 
     """
     locked = (

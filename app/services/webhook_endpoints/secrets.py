@@ -42,7 +42,7 @@ def still_valid(encrypted_old: Mapping[str, Any], now: datetime) -> dict[str, st
 
 
 def signed_headers(message_id: str, body: str, keys: Sequence[str], *, now: datetime) -> dict[str, str]:
-    """Return the three headers of an attempt made now, with a signature by every secret."""
+    """Return the headers of an attempt: id, timestamp and signatures, one by each key."""
     timestamp = int(now.timestamp())
     # The library ignores the time zone: the time must be in UTC.
     at = datetime.fromtimestamp(timestamp, UTC)

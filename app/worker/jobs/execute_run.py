@@ -26,8 +26,8 @@ log = structlog.get_logger(__name__)
 async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
     """Claim and perform a run of the project, if one waits; a second copy of this job ends at the claim.
 
-    A worker that is being stopped returns the run to the queue. A worker that has lost its lease ends the agent; only a
-    cancelled run still gets the work of that agent.
+    A worker that is being stopped returns the run to the queue. A worker that has lost its lease ends the agent and drops
+    its work, unless the run was cancelled: a cancelled run keeps the work.
     """
     worker = worker_context(ctx)
     process = worker.process

@@ -1,4 +1,4 @@
-"""Keep few rows in the tables of counts: of tasks, and of open questions."""
+"""Add up the rows of the tables that count tasks and open questions, so that these tables stay small."""
 
 from collections.abc import Mapping
 from typing import Any

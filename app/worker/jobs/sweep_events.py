@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 
 async def sweep_events(ctx: Mapping[str, Any]) -> None:
-    """Adopt restored events, delete old ones and old deliveries, and disable the endpoints of people who are gone."""
+    """Adopt the events of a restored database, delete old events and deliveries, and disable endpoints of former members."""
     process = worker_context(ctx).process
     kept = timedelta(days=process.settings.event_retention_days)
     await adopt_events(process.sessions)

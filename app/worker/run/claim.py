@@ -60,7 +60,7 @@ async def mark_agent_started(worker: WorkerContext, claim: Claim) -> None:
         lambda session: run_lifecycle.mark_agent_started(session, claim.run_id, owner=claim.owner),
     )
     if not is_held:
-        # The same error as if the heartbeat had noticed the loss first.
+        # The error that the heartbeat would raise if it noticed the loss first.
         raise AgentStopped("The run was stopped.")
 
 

@@ -181,7 +181,7 @@ def _access(worker: WorkerContext, host: CodeHost) -> HostAccess:
 
 def _repository(worker: WorkerContext, claim: Claim, rows: _Rows, access: HostAccess) -> RunRepository:
     settings, run, git_url = worker.process.settings, rows.run, rows.host.git_url
-    # The random digits of the id: time-ordered ids of the same minute begin alike.
+    # The last digits of the id are random; ids of the same minute begin alike.
     own_branch = f"taskbeacon/{rows.slug.lower()}-{claim.run_id.hex[-_SHORT_ID_LENGTH:]}"
     source = None
     if run["repository"]:

@@ -49,7 +49,7 @@ class EarlierRun(NamedTuple):
     id: UUID
     status: str
     error_message: str | None
-    message: str | None  # the first message of its person
+    message: str | None  # the first message of the run's person
 
 
 async def earlier_runs(session: AsyncSession, task_id: UUID, run_id: UUID) -> tuple[EarlierRun, ...]:
@@ -113,7 +113,7 @@ def _parse(line: bytes) -> Any:
 
 
 def _summary_of(entry: Any) -> str | None:
-    """Return a line that summarizes an entry; None for an entry of no interest. Clients write to logs too."""
+    """Return a line that summarizes an entry, or None. Clients write to logs too, so an entry may be malformed."""
     update = value_at(entry, "notification.params.update")
     kind = value_at(update, "sessionUpdate")
     if kind == "agent_message":

@@ -1,4 +1,4 @@
-"""The worker's copies of a run's files: fetches attachments from the store, and stores artifacts."""
+"""Files between the object store and a worker: fetch the attachments of a run, and store its artifacts."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -55,7 +55,7 @@ class Stored:
 
 @asynccontextmanager
 async def open_exchange(root: Path, run_id: UUID) -> AsyncGenerator[Exchange, None]:
-    """Yield empty folders beside the workspaces; they are removed afterwards.
+    """Yield empty folders beside the workspaces, and remove them after the block.
 
     The folders of a killed worker are removed when the next worker starts (`folders.reclaim`).
     """
@@ -74,7 +74,7 @@ async def open_exchange(root: Path, run_id: UUID) -> AsyncGenerator[Exchange, No
 async def fetch_attachments(
     store: ObjectStore, artifacts: Sequence[ArtifactOut], folder: Path, *, project_id: int
 ) -> list[Attachment]:
-    """Copy the attached files from the store, and make sure that it keeps them. Retries during a short outage.
+    """Copy the attached files from the store, and extend their lifetime there. A short outage is retried.
 
     Raises:
         AttachmentUnavailable: a file is gone or too large, or the store stayed unavailable.
@@ -82,7 +82,7 @@ async def fetch_attachments(
     """
     attachments = [await _fetch_patiently(store, artifact, folder) for artifact in artifacts]
     paths = [artifact["storage_path"] for artifact in artifacts]
-    # Done here, since the request that attached the files does not wait for the store.
+    # Here, since the request that attached the files did not wait for the store.
     await tag_objects(store, paths, tags(KEPT_DAYS, project_id))
     return attachments
 

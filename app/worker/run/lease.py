@@ -30,7 +30,7 @@ async def hold_lease(
 ) -> AsyncGenerator[asyncio.Event, None]:
     """Extend a run's lease while the block runs: at intervals, and at once when the run changes.
 
-    Yields an event that is set when the lease is lost, so that the block can end its work in good order. A block that
+    Yields an event that is set when the lease is lost, so that the block can finish in an orderly way. A block that
     does not end within the grace time is cancelled. Raises LeaseLost if the lease was lost.
     """
     lost, is_cancelled = asyncio.Event(), False
@@ -44,7 +44,7 @@ async def hold_lease(
                 await _extend_until_lost(sessions, run_id, owner, changed)
             log.info("lease.lost")
         except Exception:
-            # The lease is not extended any more, so the agent must stop now.
+            # From now on the lease is not extended, so the agent must stop.
             log.exception("lease.unexpected_error")
         lost.set()
         await asyncio.sleep(_GRACE_SECONDS)

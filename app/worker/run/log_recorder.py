@@ -19,7 +19,7 @@ from app.services.run_log.log_writer import MAX_LOG_BYTES, append_lines, is_chun
 from app.services.storage_keys import RunRef
 from app.worker.run.store_retry import StoreRetryBudget
 
-# How long lines are collected; the bytes that add one second to that; and the most bytes of a batch.
+# A batch is collected for half a second, and for a second more with each 16 MiB of a log, which get slower to extend.
 _GATHER_SECONDS = 0.5
 _BYTES_PER_SECOND = 16 * 1024 * 1024
 _BATCH_BYTES = 8 * 1024 * 1024
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 class RunLog:
     """The log of a run in progress: entries are collected in a local file, and stored as the log grows.
 
-    Followers get each entry at once.
+    Each entry is published to followers at once.
     """
 
     def __init__(

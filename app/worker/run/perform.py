@@ -30,13 +30,13 @@ log = structlog.get_logger(__name__)
 async def perform_run(worker: WorkerContext, claim: Claim, lost: asyncio.Event) -> RunReport:
     """Perform a run and store its log, artifacts and conversation; `lost` ends the agent.
 
-    Raises SQLAlchemyError or DatabaseUnavailable if the run must be left to the sweep, which takes the run when its
-    lease lapses, and repeats it if its agent had not started.
+    Raises SQLAlchemyError or DatabaseUnavailable if the run cannot be ended. The sweep takes it when its lease lapses,
+    and repeats it if its agent had not started.
     """
     try:
         return await _perform(worker, claim, lost)
     except OSError as error:
-        # For example a full disk. If the lease were left to lapse, the run would be repeated or fail as lost.
+        # For example, the disk is full. A run that is not ended here would be repeated, or fail as lost.
         log.exception("run.unexpected_error")
         return RunReport(work=error)
 
@@ -72,7 +72,7 @@ async def _work(
             context, publication = await read_context(worker, claim, exchange)
         except (SQLAlchemyError, DatabaseUnavailable):
             raise
-        except Exception as error:  # noqa: BLE001 - it would fail at any other worker too
+        except Exception as error:  # noqa: BLE001 - every other worker would fail too
             return _failure_report(error)
         effects = RunEffects(
             emit=run_log.append,

@@ -35,7 +35,7 @@ Result = TypeVar("Result")
 # The interval of polling without a wake-up, so that an outage of Redis only delays commands.
 _LOOK_SECONDS = 10.0
 _OVER = "The run's agent has ended."
-# Commands after which the agent does not wait for a person any more.
+# Commands that end the agent's waiting for a person.
 _ENDS_WAITING = frozenset(
     {CommandMethod.USER_MESSAGE, CommandMethod.PERMISSION_RESPONSE, CommandMethod.CLOSE, CommandMethod.CANCEL}
 )
@@ -44,7 +44,7 @@ log = structlog.get_logger(__name__)
 
 
 class ReceivedCommands(CommandSource):
-    """Accepts commands while the block runs; when it ends normally, open commands are dropped, each with a receipt.
+    """Accepts commands while the block runs. At its normal end open commands are dropped, each with a receipt.
 
     A worker that is stopped leaves open commands unchanged to the next worker.
     """
@@ -128,7 +128,7 @@ class ReceivedCommands(CommandSource):
         await self._start_waiting(asked, seen=None)
 
     async def _start_waiting(self, asked: AskedQuestion, *, seen: int | None) -> bool:
-        # First, since an immediate answer must find that the waiting has begun.
+        # Set first: an immediate answer must find that the agent waits.
         self._worker.slots.leave(self._claim.run_id)
         queue = self._worker.process.queue
         result = await self._do(

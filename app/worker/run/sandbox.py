@@ -53,8 +53,8 @@ ENVIRONMENT_COLUMNS = (
 class RunSandbox:
     """The sandbox environment of a run, as read when the run is claimed."""
 
-    environment_id: UUID | None = None  # None: the run names no environment
-    level: NetworkAccessLevel | None = None  # None, if the run names an environment: it is gone
+    environment_id: UUID | None = None  # None if the run names no environment
+    level: NetworkAccessLevel | None = None  # None if the run names no environment, or one that is gone
     domains: tuple[str, ...] = ()
     encrypted_variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 

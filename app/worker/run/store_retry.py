@@ -1,4 +1,4 @@
-"""The time that a worker retries to store the files of a run while it holds the run."""
+"""Retry to store the files of a run, for a limited time in which the worker keeps its claim of the run."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

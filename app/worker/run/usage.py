@@ -25,9 +25,9 @@ log = structlog.get_logger(__name__)
 async def noting_usage(
     sessions: SessionFactory, claim: Claim, meter: UsageMeter, *, is_shared: bool
 ) -> AsyncGenerator[None, None]:
-    """Record the meter's usage while the block runs and after it; an outage of the database only delays that.
+    """Record the usage of a meter every few seconds during the block, and at its end. An outage only delays this.
 
-    `is_shared`: the runs of the task share a budget, so the meter also gets the usage of the other runs.
+    With `is_shared`, the runs of the task share a budget, so the meter also gets the usage of the others.
     """
     noted = meter.report()
 
