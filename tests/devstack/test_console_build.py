@@ -1,6 +1,5 @@
 """`make console`: what is built, when, and what stays if a build fails."""
 
-import gzip
 import os
 import shutil
 import subprocess
@@ -10,19 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from app.devstack.building import pages
+from app.devstack.building import packages, pages, scripts
 from app.devstack.console import Console
 from app.devstack.errors import DevstackError
 from tests.devstack.test_agents import lay_program
 
 ROOT = Path(__file__).parents[2]
-_BUILD = """\
-echo "$1" >> "$ASKED"
-[ "$1" = run ] || exit 0
-mkdir -p dist/assets
+# As npm does, `ci` begins with an empty folder.
+_NPM = """\
+echo "$@" >> "$ASKED"
+if [ "$1" = ci ]; then rm -rf node_modules; mkdir node_modules; exit; fi
+mkdir -p dist
 cp index.html dist/index.html
-head -c 5000 /dev/zero | tr '\\0' a > dist/assets/index-h4sh.js
 """
+TOOLS = "ci --ignore-scripts --no-audit --no-fund --fetch-retries=1 --fetch-timeout=60000"
+INSTALL = f"{TOOLS} --omit=dev"
+BUILD = "run build"
+CHECK = "run --silent check"
 
 
 @pytest.fixture
@@ -33,13 +36,13 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place.mkdir()
     (source / "package-lock.json").write_text("{}")
     (source / "index.html").write_text("first")
-    monkeypatch.setattr(pages, "_SOURCE", source)
+    monkeypatch.setattr(packages, "SOURCE", source)
     monkeypatch.setattr(pages, "_PLACE", place)
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
     monkeypatch.setenv("ASKED", str(tmp_path / "asked"))
     monkeypatch.delenv(pages.SKIP, raising=False)
     lay_program(programs / "node", "echo v20.19.0")
-    lay_program(programs / "npm", _BUILD)
+    lay_program(programs / "npm", _NPM)
     return source
 
 
@@ -51,17 +54,61 @@ def test_console_is_built_once_for_its_sources(source: Path, tmp_path: Path) -> 
     assert pages.is_built()
     assert not pages.is_wanted()
     # What the build leaves beside its sources is none of them.
-    (source / "node_modules").mkdir()
     (source / "node_modules" / "a.js").touch()
     assert not pages.build_pages(home, Console())
-    assert asked.read_text().split() == ["ci", "run"]
-    script = dist / "assets" / "index-h4sh.js"
-    assert gzip.decompress(script.with_name(script.name + ".gz").read_bytes()) == script.read_bytes()
+    assert asked.read_text().splitlines() == [INSTALL, BUILD]
 
     (source / "index.html").write_text("second")
     assert pages.build_pages(home, Console())
     assert (dist / "index.html").read_text() == "second"
+    assert asked.read_text().splitlines() == [INSTALL, BUILD, BUILD]
     assert not [path for path in (*dist.parent.iterdir(), *home.iterdir()) if path.is_dir() and path != dist]
+
+
+def test_packages_are_installed_once_for_their_lock(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, asked = tmp_path / "home", tmp_path / "asked"
+    monkeypatch.setenv("TASKBEACON_HOME", str(home))
+    assert pages.build_pages(home, Console())
+    assert scripts.main(["check"]) == 0
+    (source / "index.html").write_text("second")
+    # What checks need is more than a build does.
+    assert pages.build_pages(home, Console())
+    assert scripts.main(["check"]) == 0
+    assert asked.read_text().splitlines() == [INSTALL, BUILD, TOOLS, CHECK, BUILD, CHECK]
+
+    asked.unlink()
+    (source / "package-lock.json").write_text('{"another": 1}')
+    assert pages.build_pages(home, Console())
+    assert asked.read_text().splitlines() == [INSTALL, BUILD]
+
+
+@pytest.mark.parametrize(("is_ci", "status"), [("", 0), ("true", 1)])
+def test_checks_without_packages_are_left_out_except_in_ci(
+    source: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    is_ci: str,
+    status: int,
+) -> None:
+    monkeypatch.setenv("TASKBEACON_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("CI", is_ci)
+    lay_program(tmp_path / "programs" / "npm", "echo no network; exit 1")
+    assert scripts.main(["check", "test"]) == status
+    said = capsys.readouterr().out
+    assert "no network" in said
+    assert "The console was left out (check, test)" in said
+    assert not (source / "node_modules").exists()
+
+
+def test_check_that_fails_is_a_failure(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TASKBEACON_HOME", str(tmp_path / "home"))
+    lay_program(tmp_path / "programs" / "npm", 'echo "$@" >> "$ASKED"; [ "$3" != check ]')
+    assert scripts.main(["check", "test"]) == 1
+    assert (tmp_path / "asked").read_text().splitlines() == [TOOLS, CHECK]
+    assert source.exists()
 
 
 def test_console_that_is_there_outlasts_a_build_that_fails(source: Path, tmp_path: Path) -> None:

@@ -28,6 +28,15 @@ class Npm:
         """Run npm in a folder. Raises DevstackError with its last lines."""
         _run([*self.command, *arguments], folder, self.environment)
 
+    def call(
+        self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
+    ) -> int:
+        """Run npm in a folder with the output of this process, and variables beside its own; return its exit status."""
+        command, variables = [*self.command, *arguments], {**self.environment, **(environment or {})}
+        return subprocess.run(
+            command, cwd=folder, env=variables, stdin=subprocess.DEVNULL, check=False
+        ).returncode
+
 
 def find_npm(oldest: tuple[int, int]) -> Npm | None:
     """Return the npm on PATH if its Node has at least this version."""

@@ -1,0 +1,32 @@
+"""Scripts of the console's package.json, for `make check` and `make test`: `python -m app.devstack.building.scripts NAME …`.
+
+Where Node or the packages cannot be had, that is said and is no failure, except with CI in the environment.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from app.config import Settings
+from app.devstack.building import packages
+from app.devstack.console import Console
+from app.devstack.errors import DevstackError
+
+
+def main(names: Sequence[str]) -> int:
+    """Run the scripts one after the other; return the exit status of the first that fails."""
+    home = Settings(development=True).home.absolute()
+    try:
+        with packages.one_at_a_time(home):
+            npm = packages.npm_with_packages(home, Console(), with_tools=True)
+    except DevstackError as error:
+        print(f"\n{error}\nThe console was left out ({', '.join(names)}): its packages need a network once.")
+        return 1 if os.environ.get("CI") else 0
+    for name in names:
+        if status := npm.call(("run", "--silent", name), packages.SOURCE):
+            return status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
