@@ -100,6 +100,7 @@ _OPERATIONS = {
     ("GET", "/api/push/vapid_public_key"): "push_vapid_public_key_retrieve",
     ("POST", f"{_TASK}/presence"): "tasks_presence_create",
     ("DELETE", f"{_TASK}/presence"): "tasks_presence_destroy",
+    ("GET", "/api/projects/{project_id}/viewers"): "viewers_list",
     ("GET", f"{_TASK}/notifications"): "tasks_notifications_list",
     ("POST", f"{_TASK}/notifications/test"): "tasks_notifications_test_create",
     ("PUT", f"{_TASK}/mute"): "tasks_mute_update",

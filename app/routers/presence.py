@@ -1,4 +1,4 @@
-"""Presence: devices that show a task (contract 5.6, 5.7)."""
+"""Presence: devices that show a task (contract 5.6, 5.7), and the people who look at tasks (17.10)."""
 
 from typing import Annotated
 from uuid import UUID
@@ -6,15 +6,19 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 
 from app.schemas.push_tokens import PresenceIn, PresenceLeaveIn, PresenceLeaveQuery
+from app.schemas.viewers import ViewersOut
 from app.services.notifications import presence
-from app.web.answers import no_content
-from app.web.auth import TaskWrite
+from app.services.tasks.viewers import list_viewers
+from app.web.answers import Json, no_content
+from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import TaskId
 from app.web.openapi.errors import errors
 from app.web.unit_route import UnitRoute
 
-router = APIRouter(prefix="/api/projects/{project_id}/tasks/{task_id}", tags=["push"], route_class=UnitRoute)
+_TASK = "/tasks/{task_id}"
+
+router = APIRouter(prefix="/api/projects/{project_id}", tags=["push"], route_class=UnitRoute)
 
 PresenceBody = Annotated[PresenceIn, Depends(json_body(PresenceIn))]
 LeaveBody = Annotated[PresenceLeaveIn, Depends(json_body(PresenceLeaveIn))]
@@ -28,7 +32,7 @@ LeavingDevice = Annotated[UUID, Depends(_leaving)]
 
 
 @router.post(
-    "/presence",
+    _TASK + "/presence",
     operation_id="tasks_presence_create",
     summary="Say that a device shows a task",
     response_description="The device counts as watching.",
@@ -54,7 +58,7 @@ async def beat(call: TaskWrite, body: PresenceBody, task_id: TaskId) -> Response
 
 
 @router.delete(
-    "/presence",
+    _TASK + "/presence",
     operation_id="tasks_presence_destroy",
     summary="Say that a device shows a task no longer",
     response_description="The device does not count as watching.",
@@ -69,3 +73,19 @@ async def leave(call: TaskWrite, device: LeavingDevice, task_id: TaskId) -> Resp
     """
     await presence.leave(call.session, call.caller, task_id, device)
     return no_content()
+
+
+@router.get(
+    "/viewers",
+    operation_id="viewers_list",
+    summary="Find out who looks at which task",
+    response_description="People and the tasks that they look at now.",
+    response_model=ViewersOut,
+    responses=errors(403, 404, 429),
+)
+async def viewers(call: TaskRead) -> Json:
+    """Return the members of the project with a focused device on a task now, and the task, if the caller sees it.
+
+    The caller is among them. The latest come first, at most 500. Presence changes every half minute: ask no sooner.
+    """
+    return Json(await list_viewers(call.session, call.caller))

@@ -83,6 +83,7 @@ PROJECT_ROUTES = (
     Route("POST", _TASKS, Scope.TASK_WRITE, 201, body={"title": "made"}),
     Route("GET", _TASKS + "/repositories", Scope.TASK_READ),
     Route("POST", _TASKS + "/summaries", Scope.TASK_READ, body={"ids": [_ANY_ID]}),
+    Route("GET", "/api/projects/{project}/viewers", Scope.TASK_READ),
     Route("GET", _EVENTS, Scope.TASK_READ),
     Route("GET", _EVENT_TYPES, Scope.WEBHOOK_READ),
     Route("GET", _ENDPOINTS, Scope.WEBHOOK_READ),

@@ -32,6 +32,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/projects/{project_id}/viewers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Find out who looks at which task
+         * @description Return the members of the project with a focused device on a task now, and the task, if the caller sees it.
+         *
+         *     The caller is among them. The latest come first, at most 500. Presence changes every half minute: ask no sooner.
+         *
+         *     **Scope:** `task:read`
+         */
+        get: operations["viewers_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/projects/{project_id}/tasks": {
         parameters: {
             query?: never;
@@ -4256,6 +4280,28 @@ export interface components {
             public_key: string;
         };
         /**
+         * ViewerOut
+         * @description A person who looks at a task now.
+         */
+        ViewerOut: {
+            /**
+             * Task
+             * Format: uuid
+             * @description The task.
+             */
+            task: string;
+            /** @description The person. */
+            user: components["schemas"]["UserBasic"];
+        };
+        /**
+         * ViewersOut
+         * @description The people who look at tasks of the project now, the latest first.
+         */
+        ViewersOut: {
+            /** Results */
+            results: components["schemas"]["ViewerOut"][];
+        };
+        /**
          * WatchedBy
          * @description The presence that defers a push.
          */
@@ -5679,6 +5725,99 @@ export interface operations {
             };
             /** @description The body is not JSON. */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            429: {
+                headers: {
+                    /** @description Seconds until the budget is renewed. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description A server that the service depends on does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    viewers_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the project, or `@current`: the caller's current project.
+                 * @example @current
+                 */
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description People and the tasks that they look at now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "results": [
+                     *         {
+                     *           "task": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *           "user": {
+                     *             "id": 1,
+                     *             "uuid": "019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40",
+                     *             "distinct_id": "f0a1b2c3d4e5",
+                     *             "first_name": "Ada",
+                     *             "last_name": "Example",
+                     *             "email": "ada@example.com",
+                     *             "is_email_verified": true,
+                     *             "hedgehog_config": null,
+                     *             "role_at_organization": null
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ViewersOut"];
+                };
+            };
+            /** @description The key is missing, unknown or revoked, lacks the scope, or may not use this project. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing, or it is not visible to the caller. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

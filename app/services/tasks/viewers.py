@@ -1,0 +1,53 @@
+"""The people who look at tasks now, for other members of the project (contract 17.10)."""
+
+from datetime import datetime
+
+from sqlalchemy import DateTime, bindparam, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.models import Membership, Presence, Task, User
+from app.schemas.viewers import ViewerOut, ViewersOut
+from app.services.access.principal import Principal
+from app.services.access.visibility import VISIBLE_TASK, visibility
+from app.services.views.users import CREATOR_COLUMNS, user_basic
+from app.statements import Prepared
+
+_MOST = 500
+
+
+async def list_viewers(session: AsyncSession, caller: Principal) -> ViewersOut:
+    """Return the people who look at tasks that the caller sees, once for each task, the latest first; at most 500.
+
+    A person looks at a task while one of their devices is focused on it. Former members do not count.
+    """
+    now: datetime = utcnow()
+    rows = await _VIEWERS.all(session, {"now": now, **visibility(caller)})
+    found: list[ViewerOut] = []
+    for row in rows:
+        user = user_basic(row)
+        assert user is not None
+        found.append({"task": row["task_id"], "user": user})
+    return {"results": found}
+
+
+_LOOKING = (
+    select(Presence.task_id, Presence.user_id, func.max(Presence.expires_at).label("until"))
+    .join(Task, Task.id == Presence.task_id)
+    .join(
+        Membership,
+        (Membership.project_id == Presence.project_id) & (Membership.user_id == Presence.user_id),
+    )
+    .where(
+        Presence.expires_at > bindparam("now", type_=DateTime(timezone=True)), Presence.focused, VISIBLE_TASK
+    )
+    .group_by(Presence.task_id, Presence.user_id)
+    .order_by(func.max(Presence.expires_at).desc(), Presence.task_id, Presence.user_id)
+    .limit(_MOST)
+    .subquery()
+)
+_VIEWERS = Prepared(
+    select(_LOOKING.c.task_id, *CREATOR_COLUMNS)
+    .join(User, User.id == _LOOKING.c.user_id)
+    .order_by(_LOOKING.c.until.desc(), _LOOKING.c.task_id, _LOOKING.c.user_id)
+)
