@@ -155,9 +155,8 @@ class AgentSession:
     ) -> bool:
         """Initialize the connection, authenticate by the given method, if any, and open a session.
 
-        `take_up` is the id of a conversation in the agent's home; it is resumed if the agent can do so, and the updates
-        that the agent then repeats are not logged. Returns whether it was resumed. The agent gets `tools` if it accepts
-        such a server.
+        `take_up` is the id of a conversation in the agent's home, resumed if the agent can; updates that it repeats are
+        not logged. Returns whether it was resumed. The agent gets `tools` if it accepts such a server.
 
         Raises SessionLost, AgentCrashed or AgentFailed.
         """
