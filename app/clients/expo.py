@@ -267,6 +267,9 @@ def wire_content(message: PushMessage) -> dict[str, Any]:
     """Return a message in Expo's format, without its recipient."""
     style = message.style
     content = message.content()
+    if message.tag is not None:
+        # iOS replaces messages by the first key, Android by the second.
+        content["collapseId"] = content["tag"] = message.tag
     if style is None:
         content["sound"] = "default"
         return content
@@ -280,9 +283,6 @@ def wire_content(message: PushMessage) -> dict[str, Any]:
         content["subtitle"] = style.speaker
     if style.badge is not None:
         content["badge"] = style.badge
-    if style.tag is not None:
-        # iOS replaces messages by the first key, Android by the second.
-        content["collapseId"] = content["tag"] = style.tag
     if style.thread is not None:
         content["threadId"] = style.thread
     if style.channel is not None:

@@ -46,8 +46,7 @@ class PushStyle:
     badge: int | None = None
     # Who is quoted, for example an agent; None: the service itself.
     speaker: str | None = None
-    # A message replaces an earlier one with the same tag; messages of one thread are shown together.
-    tag: str | None = None
+    # Messages of one thread are shown together.
     thread: str | None = None
     channel: str | None = None
     is_silent: bool = False
@@ -67,6 +66,8 @@ class PushMessage:
     body: str
     data: Mapping[str, Any]
     style: PushStyle | None = None
+    # A message replaces the earlier ones of its tag, also where a service delivers the same message twice.
+    tag: str | None = None
 
     def content(self) -> dict[str, Any]:
         """Return the content that the device gets."""

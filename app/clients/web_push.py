@@ -30,7 +30,6 @@ from app.clients.push import (
     PushMessage,
     PushOutcome,
     PushSender,
-    PushStyle,
     PushUnavailable,
     TryLater,
     retry_after_seconds,
@@ -169,7 +168,7 @@ class WebPushClient(PushSender):
         return _Request(
             endpoint,
             body,
-            {**vapid, "Content-Encoding": "aes128gcm", **_handling(message.style)},
+            {**vapid, "Content-Encoding": "aes128gcm", **_handling(message)},
         )
 
     def _subscription(self, token: str) -> dict[str, Any]:
@@ -199,12 +198,12 @@ def _content(message: PushMessage) -> dict[str, Any]:
     style = message.style
     plain = message.content()
     if style is None:
-        return plain
+        return plain if message.tag is None else {**plain, "tag": message.tag}
     if style.speaker is not None:
         # Browsers have no subtitle for the speaker.
         plain["body"] = f"{style.speaker.capitalize()}: {plain['body']}"
     fields = {
-        "tag": style.tag,
+        "tag": message.tag,
         "navigate": style.link,
         "silent": style.is_silent or None,
         "renotify": style.is_renewed or None,
@@ -222,14 +221,17 @@ def _content(message: PushMessage) -> dict[str, Any]:
     return declared
 
 
-def _handling(style: PushStyle | None) -> dict[str, str]:
+def _handling(message: PushMessage) -> dict[str, str]:
     """Return the headers for the urgency and the lifetime of a message at its push service."""
-    if style is None:
-        return {"TTL": str(_TIME_TO_LIVE_SECONDS), "Urgency": "high"}
-    headers = {"TTL": str(style.ttl_seconds), "Urgency": style.urgency.value}
-    if style.tag is not None:
+    style = message.style
+    headers = (
+        {"TTL": str(_TIME_TO_LIVE_SECONDS), "Urgency": "high"}
+        if style is None
+        else {"TTL": str(style.ttl_seconds), "Urgency": style.urgency.value}
+    )
+    if message.tag is not None:
         # Replaces a message that the service has not delivered yet. At most 32 characters of base64url.
-        headers["Topic"] = _base64url(hashlib.sha256(style.tag.encode()).digest()[:24])
+        headers["Topic"] = _base64url(hashlib.sha256(message.tag.encode()).digest()[:24])
     return headers
 
 

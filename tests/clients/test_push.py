@@ -113,14 +113,12 @@ class TestAnySender:
                 },
             ),
             (
-                PushStyle(urgency=Urgency.NORMAL, ttl_seconds=60, tag="q:1", thread="task:1"),
+                PushStyle(urgency=Urgency.NORMAL, ttl_seconds=60, thread="task:1"),
                 {
                     "sound": "default",
                     "priority": "high",
                     "interruptionLevel": "active",
                     "ttl": 60,
-                    "collapseId": "q:1",
-                    "tag": "q:1",
                     "threadId": "task:1",
                 },
             ),
@@ -143,6 +141,15 @@ class TestAnySender:
 
         plain = {"to": sent.token, **sent.content()}
         assert push_service.received == [{**plain, **said}]
+
+    @pytest.mark.parametrize("style", [None, PushStyle(urgency=Urgency.LOW, ttl_seconds=60)])
+    async def test_messages_of_one_tag_replace_each_other_on_both_platforms(
+        self, sender: PushSender, push_service: PushService, style: PushStyle | None
+    ) -> None:
+        await sender.send([replace(message(), style=style, tag="q:1")], Deadline())
+
+        [received] = push_service.received
+        assert (received["collapseId"], received["tag"]) == ("q:1", "q:1")
 
     async def test_buttons_travel_in_the_data_for_the_app(
         self, sender: PushSender, push_service: PushService

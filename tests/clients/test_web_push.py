@@ -127,7 +127,6 @@ STYLE = PushStyle(
     urgency=Urgency.HIGH,
     ttl_seconds=600,
     badge=3,
-    tag="q:1",
     thread="task:1",
     link="https://tasks.example/a/tba_page",
     actions=[
@@ -140,7 +139,7 @@ STYLE = PushStyle(
 async def test_message_with_a_style_is_declarative_and_still_read_by_older_workers(
     sender: WebPushClient, service: BrowserService, browser: Browser
 ) -> None:
-    styled = replace(message(browser.token), style=STYLE)
+    styled = replace(message(browser.token), style=STYLE, tag="q:1")
 
     assert await sender.send([styled], Deadline()) == [Accepted()]
 
@@ -209,7 +208,7 @@ async def test_messages_of_one_tag_replace_each_other_at_the_push_service(
     sender: WebPushClient, service: BrowserService, browser: Browser
 ) -> None:
     for tag in ("q:1", "q:1", "q:2", None):
-        await sender.send([replace(message(browser.token), style=replace(STYLE, tag=tag))], Deadline())
+        await sender.send([replace(message(browser.token), style=STYLE, tag=tag)], Deadline())
     topics = [headers.get("topic") for headers, _ in service.requests]
     assert topics[0] == topics[1] != topics[2]
     assert topics[3] is None

@@ -101,6 +101,8 @@ async def test_accepted_push_is_sent_and_keeps_its_ticket(
             "title": "Taskbeacon",
             "body": '"A task" finished',
             "data": {"taskId": str(task.id)},
+            "collapseId": f"n:{row.id}",
+            "tag": f"n:{row.id}",
             "sound": "default",
         }
     ]

@@ -140,7 +140,7 @@ class Composer:
             style = _style(delivery, Urgency(delivery.subject.urgency))
             style.link, style.actions = self._link(delivery), self._actions(delivery)
         title = delivery.subject.title or self.title
-        return PushMessage(delivery.token, title, delivery.body, _data(delivery), style)
+        return PushMessage(delivery.token, title, delivery.body, _data(delivery), style, _tag(delivery))
 
     def _actions(self, delivery: Delivery) -> list[PushAction]:
         """Return the buttons of a question: reject left, allow right.
@@ -234,7 +234,6 @@ def _style(delivery: Delivery, urgency: Urgency) -> PushStyle:
         ttl_seconds=_ttl_seconds(delivery, urgency),
         badge=delivery.handling.badge,
         speaker=_AGENT if delivery.subject.title else None,
-        tag=_tag(delivery),
         thread=f"task:{delivery.subject.task_id}" if delivery.subject.task_id else None,
         channel=_channel(delivery, is_silent=is_silent),
         is_silent=is_silent,
@@ -252,11 +251,15 @@ def _ttl_seconds(delivery: Delivery, urgency: Urgency) -> int:
     return _HALF_DAY_SECONDS if urgency is Urgency.LOW else _DAY_SECONDS
 
 
-def _tag(delivery: Delivery) -> str | None:
-    """Return the tag of messages that replace each other; the end of a run replaces the run's question."""
+def _tag(delivery: Delivery) -> str:
+    """Return the tag of messages that replace each other; the end of a run replaces the run's question.
+
+    A push about no question has a tag of its own: if a worker dies before it stores that it has sent a push, the push
+    is sent again, and the device shows one.
+    """
     if question_id := delivery.subject.question_id or delivery.subject.replaces:
         return f"q:{question_id}"
-    return None
+    return f"n:{delivery.id}"
 
 
 def _channel(delivery: Delivery, *, is_silent: bool) -> str | None:

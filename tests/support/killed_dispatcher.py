@@ -1,0 +1,72 @@
+"""A dispatcher of pushes that kills itself at a step: `python -m tests.support.killed_dispatcher STEP TIME`."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from enum import Enum
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from app.clock import set_clock
+from app.config import Settings
+from app.runtime import open_process
+from app.services.notifications import claims, delivery, digests, receipts, sequels
+from app.worker.context import PUSH_LANES
+from app.worker.jobs import deliver_notifications, fetch_receipts
+
+APPLICATION_NAME = "dispatcher"
+
+
+class _Place(NamedTuple):
+    """A function of the service, and whether the process dies when it is called or when it has returned."""
+
+    module: ModuleType
+    function: str
+    is_before: bool = False
+
+
+class Step(Enum):
+    """Where a dispatcher dies."""
+
+    # Not committed, then committed.
+    DIGEST_MADE = _Place(digests, "release_held")
+    DIGEST_KEPT = _Place(claims, "claim_due", is_before=True)
+    DECIDED = _Place(sequels, "claim_sequels")
+    CLAIMED = _Place(delivery, "send", is_before=True)
+    SENT = _Place(delivery, "send")
+    SETTLING = _Place(delivery, "settle")
+    SETTLED = _Place(deliver_notifications, "in_transaction")
+    RECEIPTS_CLAIMED = _Place(receipts, "claim_receipts")
+    RECEIPTS_READ = _Place(receipts, "settle_receipts", is_before=True)
+    RECEIPTS_SETTLING = _Place(receipts, "settle_receipts")
+
+
+def _deadly(function: Callable[..., Awaitable[Any]], *, is_before: bool) -> Callable[..., Awaitable[Any]]:
+    async def deadly(*args: Any, **options: Any) -> Any:
+        if not is_before:
+            await function(*args, **options)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    return deadly
+
+
+async def _dispatch() -> None:
+    async with open_process(Settings(), name=APPLICATION_NAME) as process:
+        await deliver_notifications.deliver_due(process, asyncio.Semaphore(PUSH_LANES))
+        await fetch_receipts.fetch_due(process)
+
+
+def main(step: Step, now: datetime) -> None:
+    """Deliver what is due at `now`, and fetch receipts, until the process dies at `step`."""
+    set_clock(lambda: now)
+    place: _Place = step.value
+    deadly = _deadly(getattr(place.module, place.function), is_before=place.is_before)
+    setattr(place.module, place.function, deadly)
+    asyncio.run(_dispatch())
+
+
+if __name__ == "__main__":
+    main(Step[sys.argv[1]], datetime.fromisoformat(sys.argv[2]))
