@@ -1,4 +1,4 @@
-"""What the container image and compose.yaml promise, as far as it can be told without an engine."""
+"""The promises of the container image and compose.yaml, as far as they can be tested without an engine."""
 
 import asyncio
 import json
@@ -133,7 +133,7 @@ async def test_health_check_passes_for_an_api_that_answers_alone(application: Fa
 
 
 def _compose_settings() -> dict[str, str]:
-    """Return the variables of the service in compose.yaml, as they are where nobody sets anything."""
+    """Return the variables of the service in compose.yaml, as they are if the caller sets none."""
     lines = re.findall(r"^ +(TASKBEACON_\w+): (\S.*)$", _COMPOSE, re.MULTILINE)
     return {name: _without_variables(value) for name, value in lines}
 

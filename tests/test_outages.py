@@ -1,4 +1,4 @@
-"""Outages and defects are told apart in one place, whatever a driver raises (app/outages.py)."""
+"""One place distinguishes outages from defects, whatever a driver raises (app/outages.py)."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The files a run was given: where the agent finds them, and how it is told."""
+"""The files of a run: where the agent finds them, and how it learns of them."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from app.agents.files.attachments import Attachment
 from tests.agents.conftest import Runner, scripted_adapter
 
 
-async def test_agent_is_told_of_its_files_as_resource_links(runner: Runner, tmp_path: Path) -> None:
+async def test_agent_gets_its_files_as_resource_links(runner: Runner, tmp_path: Path) -> None:
     given = tmp_path / "given.txt"
     given.write_text("hello")
     attachment = Attachment(id="a1", name="note 1.txt", content_type="text/plain", size=5, path=given)

@@ -92,7 +92,7 @@ def test_default_adapter_needs_nothing_of_the_workers_environment() -> None:
     assert load_catalog().find(DEFAULT_ADAPTER).environment == ()
 
 
-def test_unknown_adapter_is_told_with_the_known_ones() -> None:
+def test_error_about_an_unknown_adapter_lists_the_known_ones() -> None:
     with pytest.raises(UnknownAdapter, match=r"'gpt'.*claude, codex, gemini, opencode, runbook"):
         load_catalog().find("gpt")
 
@@ -149,7 +149,7 @@ def test_catalog_that_is_not_there_is_refused(tmp_path: Path) -> None:
         load_catalog(tmp_path / "nothing.toml")
 
 
-def test_values_of_a_wrong_entry_are_not_told(tmp_path: Path) -> None:
+def test_error_about_a_wrong_entry_does_not_quote_values(tmp_path: Path) -> None:
     """A setting may be a key, and the message goes to logs."""
     with pytest.raises(CatalogInvalid) as caught:
         load(tmp_path, GOOSE + 'settings = { "A B" = "sk-secret" }\nenvironment = ["sk secret"]')
@@ -206,7 +206,7 @@ def test_model_service_is_where_the_worker_says() -> None:
     assert service.url({"ANTHROPIC_BASE_URL": "http://gateway:8080"}) == "http://gateway:8080"
 
 
-def test_adapter_tells_what_it_conveys_before_the_start() -> None:
+def test_adapter_reports_which_options_its_agent_gets_at_the_start() -> None:
     made = adapter(settings={"MODEL": "${model}"}, files=[{"path": "x", "content": "mode=${mode:-none}"}])
 
     assert [wish for wish in ("model", "mode", "effort") if made.conveys(wish)] == ["model", "mode"]

@@ -111,12 +111,12 @@ class Room:
             Channel(self.letters, self._emit, self.time, Masker([SECRET])),
             policy,
             Observer(adapter, meter),
-            Spender(Budget(), meter, self._tell),
+            Spender(Budget(), meter, self._report),
             mode=mode,
         )
         self._stage = stage
 
-    async def _tell(self, message: str) -> None:
+    async def _report(self, message: str) -> None:
         raise AssertionError(message)
 
     async def _emit(self, entry: JSON) -> None:
@@ -259,7 +259,7 @@ async def test_question_is_bounded_and_free_of_secrets(stage: Stage) -> None:
     assert room.entries[0]["params"]["toolCall"]["rawInput"] == "x" * 20_000
 
 
-async def test_question_that_nobody_can_answer_is_refused_at_once(stage: Stage) -> None:
+async def test_question_that_no_person_can_answer_is_refused_at_once(stage: Stage) -> None:
     room = Room(stage, TurnPolicy(interactive=True))
     assert await room.talk.decide(PermissionRequest({"toolCallId": "t"}, OPTIONS[1:])) == Answer("no\0")
     assert room.letters.waiting_for == []
@@ -277,7 +277,9 @@ async def test_question_that_nobody_can_answer_is_refused_at_once(stage: Stage) 
         ("bypassPermissions", "switch_mode", True),
     ],
 )
-def test_modes_that_trust_the_agent_ask_nobody(mode: str | None, kind: str | None, *, expected: bool) -> None:
+def test_modes_that_trust_the_agent_ask_no_person(
+    mode: str | None, kind: str | None, *, expected: bool
+) -> None:
     assert is_for_people(mode, kind) is expected
 
 

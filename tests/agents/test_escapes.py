@@ -115,7 +115,7 @@ async def test_escapes_are_refused_and_stand_in_the_log(
     assert [name for name in escapes.ATTEMPTS if not made[name].startswith("refused")] == []
 
 
-async def test_tricks_on_the_proxy_are_refused_and_told(walled: Runner, world: dict[str, str]) -> None:
+async def test_tricks_on_the_proxy_are_refused_and_reported(walled: Runner, world: dict[str, str]) -> None:
     port = world["port"]
     targets = [
         f"127.0.0.1:{port}",
@@ -146,12 +146,12 @@ async def test_tricks_on_the_proxy_are_refused_and_told(walled: Runner, world: d
     printed = output_of(outcome)
     for target in targets:
         assert printed.count(f"{target} HTTP/1.1 403 Forbidden") >= 2, printed
-    told = [
+    messages = [
         entry["notification"]["params"]["message"]
         for entry in outcome.entries
         if entry["notification"]["params"].get("step") == "network"
     ]
-    assert sum("was refused" in message for message in told) == len(targets)
+    assert sum("was refused" in message for message in messages) == len(targets)
 
 
 async def test_links_out_of_the_workspace_lead_nowhere(

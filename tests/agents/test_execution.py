@@ -373,7 +373,7 @@ async def test_runbook_that_cannot_be_read_fails_before_anything_ran(runner: Run
     assert outcome.failed.partial.files_changed == []
 
 
-async def test_agent_that_dies_is_told_with_its_exit_status(runner: Runner) -> None:
+async def test_death_of_an_agent_is_reported_with_its_exit_status(runner: Runner) -> None:
     outcome = await runner.run("```sh\necho kept > kept\nkill -KILL $PPID\nsleep 60\n```")
 
     assert isinstance(outcome.failed, AgentCrashed)
@@ -382,7 +382,7 @@ async def test_agent_that_dies_is_told_with_its_exit_status(runner: Runner) -> N
     assert outcome.failed.partial.files_changed == ["kept"]
 
 
-async def test_missing_program_is_told_with_how_to_install_it(runner: Runner) -> None:
+async def test_missing_program_is_reported_with_instructions_to_install_it(runner: Runner) -> None:
     outcome = await runner.run(
         "Hello", adapter=load_catalog().find("claude"), environment={"PATH": "/nonexistent"}
     )
@@ -449,14 +449,14 @@ async def test_home_files_and_settings_of_the_adapter_are_there(runner: Runner) 
 
 
 @pytest.mark.parametrize(
-    ("told", "fails"), [("active systemError", True), ("systemError idle", False), ("", False)]
+    ("reported", "fails"), [("active systemError", True), ("systemError idle", False), ("", False)]
 )
-async def test_failure_that_an_agent_tells_aside_fails_the_run(
-    runner: Runner, told: str, fails: bool
+async def test_failure_in_the_metadata_of_an_update_fails_the_run(
+    runner: Runner, reported: str, fails: bool
 ) -> None:
     mark = FailureMark(meta="codex.threadStatus.type", equals="systemError")
 
-    outcome = await runner.run(told, adapter=scripted_adapter("hidden_failure", failure_mark=mark))
+    outcome = await runner.run(reported, adapter=scripted_adapter("hidden_failure", failure_mark=mark))
 
     assert (outcome.error is not None) == fails
     if fails:
@@ -531,9 +531,7 @@ async def test_agent_sees_nothing_of_the_workers_environment(runner: Runner) -> 
 
 
 @pytest.mark.parametrize("ending", ["", "; exit 3"])
-async def test_what_the_agent_knows_in_confidence_is_told_nowhere(
-    runner: Runner, tmp_path: Path, ending: str
-) -> None:
+async def test_secrets_of_the_agent_are_reported_nowhere(runner: Runner, tmp_path: Path, ending: str) -> None:
     """Variables of the run and of the agent's model, in all that is told; the patch stays as it is, or it is none."""
     adapter = load_catalog().find("runbook").model_copy(update={"environment": ("MODEL_KEY",)})
     outbox = tmp_path / "outbox"
@@ -550,8 +548,8 @@ async def test_what_the_agent_knows_in_confidence_is_told_nowhere(
     assert [path.name for path in outbox.glob("*/*")] == ["report-***.txt"]
     result = outcome.result or outcome.failed.partial
     assert result is not None
-    told = json.dumps([outcome.entries, result.structured, result.summary, result.files_changed])
-    assert "sesame" not in told + (outcome.error.message if outcome.error else "")
-    assert "MODEL_KEY=***" in told, "or the agent did not get it"
+    reported = json.dumps([outcome.entries, result.structured, result.summary, result.files_changed])
+    assert "sesame" not in reported + (outcome.error.message if outcome.error else "")
+    assert "MODEL_KEY=***" in reported, "or the agent did not get it"
     assert result.files_changed == ["***"]
     assert outcome.error is not None or result.structured == {"***": ["***"]}

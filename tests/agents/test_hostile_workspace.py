@@ -183,18 +183,18 @@ async def test_going_back_in_history_is_a_change_too(collector: Collector, origi
 
 
 @pytest.mark.parametrize(
-    "told",
+    "manipulated",
     [
         pytest.param(f"echo {'1' * 40}", id="without commits"),
         pytest.param(_GATHER.replace('echo "$made"', f"echo {'1' * 40}"), id="beside others"),
     ],
 )
-async def test_commit_that_git_was_made_to_tell_of_must_be_there(
-    collector: Collector, monkeypatch: pytest.MonkeyPatch, told: str
+async def test_commit_that_a_manipulated_git_reports_must_exist(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch, manipulated: str
 ) -> None:
     """Should a trap go off in the sandbox, what comes out of it is still no more than data."""
-    assert told != _GATHER
-    monkeypatch.setattr(gathering, "_GATHER", told)
+    assert manipulated != _GATHER
+    monkeypatch.setattr(gathering, "_GATHER", manipulated)
 
     with pytest.raises(WorkspaceBroken, match="its last commit is missing"):
         await collector.collect("echo work > work.txt")
@@ -225,14 +225,14 @@ async def test_unreadable_and_very_deep_leftovers_are_removed(collector: Collect
 
 
 @pytest.mark.ordinary_user
-async def test_files_that_cannot_be_read_are_told(collector: Collector) -> None:
+async def test_files_that_cannot_be_read_are_reported(collector: Collector) -> None:
     collected = await collector.collect("echo x > x; chmod 0 x; echo y > y")
 
     assert collected.changes.files == ["y"]
     assert "Permission denied" in collected.left_out
 
 
-async def test_names_of_any_bytes_can_be_told(collector: Collector) -> None:
+async def test_names_of_any_bytes_can_be_reported(collector: Collector) -> None:
     collected = await collector.collect(
         """printf x > "$(printf 'b\\377\\376')"; touch -- -rf ':(top)x' 'é "q"' "$(printf 'new\\nline')" """
     )

@@ -11,21 +11,21 @@ from app.agents.sandbox.sandbox import Sandbox
 from tests.agents.conftest import scripted_adapter
 
 
-async def test_agent_that_answers_is_told_with_its_version(sandbox: Sandbox) -> None:
+async def test_agent_that_answers_is_reported_with_its_version(sandbox: Sandbox) -> None:
     finding = await inspect_agent(load_catalog().find("runbook"), sandbox, os.environ, None)
 
     assert (finding.answers, finding.version, finding.problem) == (True, "1", None)
     assert finding.program is not None
 
 
-async def test_agent_of_another_protocol_is_told_with_the_reason(sandbox: Sandbox) -> None:
+async def test_agent_of_another_protocol_is_reported_with_the_reason(sandbox: Sandbox) -> None:
     finding = await inspect_agent(scripted_adapter("other_version"), sandbox, os.environ, None)
 
     assert not finding.answers
     assert "speaks version 99" in (finding.problem or "")
 
 
-async def test_program_that_is_no_agent_is_told_with_its_last_words(sandbox: Sandbox) -> None:
+async def test_program_that_is_no_agent_is_reported_with_its_last_output(sandbox: Sandbox) -> None:
     adapter = Adapter(name="liar", command=("sh", "-c", "echo I am no agent >&2; exit 3"), install="Do not.")
 
     finding = await inspect_agent(adapter, sandbox, os.environ, None)
@@ -35,7 +35,7 @@ async def test_program_that_is_no_agent_is_told_with_its_last_words(sandbox: San
     assert "I am no agent" in (finding.problem or "")
 
 
-async def test_agent_that_is_not_there_is_told_with_how_to_install_it(sandbox: Sandbox) -> None:
+async def test_missing_agent_is_reported_with_instructions_to_install_it(sandbox: Sandbox) -> None:
     adapter = Adapter(name="ghost", command=("no-such-program",), install="Call a medium.")
 
     finding = await inspect_agent(adapter, sandbox, os.environ, None)

@@ -74,7 +74,7 @@ async def test_without_a_follow_up_the_whole_prompt_is_said(chain: Chain) -> Non
 
 
 @pytest.mark.parametrize("manner", ["refuse", "die"])
-async def test_agent_that_cannot_take_it_up_is_told_instead(chain: Chain, manner: str) -> None:
+async def test_agent_that_cannot_resume_gets_a_summary_instead(chain: Chain, manner: str) -> None:
     await chain.run("Begin.", "load")
     second = await chain.run("Begin.", manner, earlier_summary=MEMORY, follow_up="Go on.")
 

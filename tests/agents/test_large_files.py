@@ -171,7 +171,7 @@ async def test_second_run_finds_objects_beside_the_mirror(
     assert [method for method, _, _ in hosted.kept.requests] == ["GET", "PUT", "PUT"]
 
 
-async def test_files_stay_pointers_unless_asked_for_and_that_is_told(hosted: Hosted) -> None:
+async def test_files_stay_pointers_without_the_setting_and_that_is_logged(hosted: Hosted) -> None:
     assert isinstance(hosted.kept, LargeFileService)
 
     outcome = await hosted.run("```sh\ncat big.bin\n```", git_lfs=False)

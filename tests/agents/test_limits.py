@@ -57,8 +57,8 @@ def python(marker: str, *lines: str) -> str:
 async def over(limited: Runner, program: str) -> str:
     outcome: Outcome = await limited.run(program)
     assert isinstance(outcome.failed, AgentOverLimit), outcome.failed
-    told = [entry["notification"]["params"].get("message") for entry in outcome.entries]
-    assert outcome.failed.message in told, "the log says it too"
+    logged = [entry["notification"]["params"].get("message") for entry in outcome.entries]
+    assert outcome.failed.message in logged, "the log says it too"
     return outcome.failed.message
 
 
@@ -342,8 +342,8 @@ async def test_limits_hold_while_the_work_is_gathered(
 
     assert isinstance(outcome.failed, AgentOverLimit), outcome.failed
     assert message in outcome.failed.message
-    told = [entry["notification"]["params"].get("message") for entry in outcome.entries]
-    assert f"The agent's work is left out: {outcome.failed.message}" in told
+    logged = [entry["notification"]["params"].get("message") for entry in outcome.entries]
+    assert f"The agent's work is left out: {outcome.failed.message}" in logged
 
 
 async def test_gathering_takes_no_longer_than_the_run_may(
@@ -390,11 +390,12 @@ async def test_timeout_ends_an_agent_and_its_terminals_within_two_seconds(limite
     outcome = await limited.run(in_terminals(3, *deaf), adapter=scripted_adapter("requests"), timeout=limit)
 
     assert isinstance(outcome.failed, AgentTimedOut)
-    told = {
+    logged = {
         entry["notification"]["params"].get("message"): datetime.fromisoformat(entry["timestamp"])
         for entry in outcome.entries
     }
     worked = (
-        told["Collecting what the agent changed"] - told["Starting the agent 'actor' (sandbox: bubblewrap)"]
+        logged["Collecting what the agent changed"]
+        - logged["Starting the agent 'actor' (sandbox: bubblewrap)"]
     )
     assert worked < limit + timedelta(seconds=2)

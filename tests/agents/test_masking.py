@@ -1,4 +1,4 @@
-"""What followers are told of a run's folders."""
+"""The folders of a run are hidden from followers."""
 
 from pathlib import Path
 from typing import Any
@@ -8,14 +8,14 @@ from tests.agents.conftest import Runner
 
 
 async def test_followers_see_paths_of_the_workspace_only(runner: Runner) -> None:
-    """They were told where on the worker's disk a run has its folder."""
+    """Followers used to see where on the worker's disk a run has its folder."""
     outcome = await runner.run(
         "```sh\npwd; echo $HOME; echo $PWD/file0.txt\n```\n```file path=new.txt\nx\n```"
     )
 
-    told = str(outcome.entries)
-    assert str(runner.context.files.root) not in told
-    assert ".\\n~\\nfile0.txt" in told
+    logged = str(outcome.entries)
+    assert str(runner.context.files.root) not in logged
+    assert ".\\n~\\nfile0.txt" in logged
 
 
 def test_real_and_given_names_are_both_relative(tmp_path: Path) -> None:

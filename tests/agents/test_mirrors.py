@@ -129,7 +129,7 @@ async def test_parallel_runs_share_one_fetch(origin: GitFolder, mirrors: Mirrors
     assert len(list((mirror / "objects/pack").glob("*.pack"))) == 1
 
 
-async def test_mirror_helps_nobody_whom_the_origin_refuses(
+async def test_mirror_is_not_lent_to_a_run_that_the_origin_refuses(
     runner: Runner, origin: GitFolder, mirrors: Mirrors, tmp_path: Path
 ) -> None:
     await runner.run(WORK, mirrors=mirrors)
@@ -289,7 +289,7 @@ async def test_worker_killed_while_it_fetches_leaves_a_mirror_that_can_be_used(
     assert list((mirror / "objects/pack").glob("tmp_*")) == []
 
 
-async def test_packs_of_many_fetches_are_joined_once_nobody_reads_them(
+async def test_packs_of_many_fetches_are_joined_once_no_run_reads_them(
     origin: GitFolder, mirrors: Mirrors, tmp_path: Path
 ) -> None:
     root = tmp_path / "root"

@@ -83,7 +83,7 @@ def said(outcome: Outcome) -> str:
     return str(outcome.updates("tool_call_update"))
 
 
-def told(outcome: Outcome) -> list[str]:
+def network_messages(outcome: Outcome) -> list[str]:
     entries = [entry["notification"]["params"] for entry in outcome.entries]
     return [params["message"] for params in entries if params.get("step") == "network"]
 
@@ -108,7 +108,7 @@ async def test_model_is_reached_and_nothing_else(walled: Runner, model: Model, d
     assert outcome.done
     assert said(outcome).count("I am the model") >= 2
     assert (model.visits, database.visits) == (2, 0)
-    messages = told(outcome)
+    messages = network_messages(outcome)
     assert messages[0] == "Network: model-only, through a proxy: 127.0.0.1 (the model)"
     assert (
         f"127.0.0.1:{database.port} was refused: it is not among the hosts that this run may reach."
@@ -143,7 +143,7 @@ async def test_trusted_reaches_services_of_the_operator(
     )
     assert outcome.done
     assert (model.visits, database.visits) == (1, 0)
-    assert told(outcome)[0] == "Network: trusted, through a proxy: 2 listed hosts"
+    assert network_messages(outcome)[0] == "Network: trusted, through a proxy: 2 listed hosts"
 
 
 async def test_agent_without_model_has_no_network_at_model_only(walled: Runner, database: Model) -> None:
@@ -152,7 +152,7 @@ async def test_agent_without_model_has_no_network_at_model_only(walled: Runner, 
         network=NetworkRules(level=AgentNetwork.MODEL_ONLY),
     )
     assert outcome.done
-    assert told(outcome) == ["Network: none"]
+    assert network_messages(outcome) == ["Network: none"]
     assert database.visits == 0
 
 
@@ -162,7 +162,7 @@ async def test_full_is_the_network_of_the_worker(walled: Runner, database: Model
     )
     assert outcome.done
     assert database.visits == 1
-    assert told(outcome) == ["Network: full, everything that the worker reaches"]
+    assert network_messages(outcome) == ["Network: full, everything that the worker reaches"]
 
 
 async def test_server_of_the_agents_own_is_reached_without_the_proxy(walled: Runner) -> None:
@@ -174,7 +174,7 @@ async def test_server_of_the_agents_own_is_reached_without_the_proxy(walled: Run
         network=NetworkRules(level=AgentNetwork.TRUSTED, domains=["example.com"]),
     )
     assert outcome.done
-    assert told(outcome)[1:] == []
+    assert network_messages(outcome)[1:] == []
 
 
 @pytest.mark.parametrize("kind", [SandboxKind.LANDLOCK, SandboxKind.NONE])
@@ -197,7 +197,7 @@ async def test_level_that_cannot_be_enforced_needs_the_operators_consent(
     if accepted:
         assert outcome.done
         assert model.visits == 2
-        assert "is not enforced" in told(outcome)[0]
+        assert "is not enforced" in network_messages(outcome)[0]
     else:
         assert isinstance(outcome.failed, SandboxUnavailable)
         assert "cannot be enforced on this worker" in outcome.failed.message

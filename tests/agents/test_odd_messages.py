@@ -1,4 +1,4 @@
-"""Messages that are odd, or too many: none of them fails a run as something that nobody expected."""
+"""Odd messages, and too many messages: none of them fails a run with an unexpected error."""
 
 import asyncio
 import json

@@ -78,7 +78,7 @@ class Proxy:
 
     path: Path
     internet: Internet
-    told: list[str]
+    reported: list[str]
 
     async def send(self, request: bytes, more: bytes = b"") -> bytes:
         """Send a request, and more once a tunnel is open; return everything that comes back."""
@@ -103,10 +103,10 @@ class Proxy:
 
 @asynccontextmanager
 async def proxy_for(allowance: Allowance, internet: Internet) -> AsyncIterator[Proxy]:
-    told: list[str] = []
+    reported: list[str] = []
 
     async def report(text: str) -> None:
-        told.append(text)
+        reported.append(text)
 
     egress = Egress(allowance, report, outside=internet)
     # Below the system's temporary folder: the path of a socket is short.
@@ -114,7 +114,7 @@ async def proxy_for(allowance: Allowance, internet: Internet) -> AsyncIterator[P
     listener.bind("")  # an abstract name of the kernel's choice
     unix = await asyncio.start_unix_server(egress.accept, sock=listener, limit=HEAD_BYTES)
     try:
-        yield Proxy(listener.getsockname(), internet, told)
+        yield Proxy(listener.getsockname(), internet, reported)
     finally:
         unix.close()
         await egress.aclose()
@@ -141,7 +141,7 @@ async def test_tunnel_to_a_listed_host_carries_bytes_both_ways(proxy: Proxy, ser
     assert answer == b"HTTP/1.1 200 Connection established\r\n\r\n" + server.answer
     assert server.received == [b"hello"]
     assert proxy.internet.connected == [(PUBLIC, 443)]
-    assert proxy.told == []
+    assert proxy.reported == []
 
 
 async def test_plain_request_is_sent_on_without_what_concerns_the_proxy(proxy: Proxy, server: Server) -> None:
@@ -185,15 +185,15 @@ async def test_host_below_a_wildcard_is_listed(proxy: Proxy, server: Server) -> 
         "model.internal:443",
     ],
 )
-async def test_what_is_not_listed_is_refused_told_and_not_even_looked_up(
+async def test_host_that_is_not_listed_is_refused_reported_and_not_looked_up(
     proxy: Proxy, server: Server, target: str
 ) -> None:
     answer = await proxy.tunnel(target)
 
     assert answer.startswith(b"HTTP/1.1 403 Forbidden\r\n")
     assert (proxy.internet.looked_up, proxy.internet.connected, server.received) == ([], [], [])
-    [told] = proxy.told
-    assert "was refused" in told
+    [reported] = proxy.reported
+    assert "was refused" in reported
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ async def test_what_is_not_listed_is_refused_told_and_not_even_looked_up(
         b"nonsense\r\n\r\n",
     ],
 )
-async def test_malformed_or_ambiguous_request_reaches_nobody(
+async def test_malformed_or_ambiguous_request_reaches_no_server(
     proxy: Proxy, server: Server, request_: bytes
 ) -> None:
     answer = await proxy.send(request_)
@@ -270,7 +270,7 @@ async def test_listed_name_that_leads_to_a_private_address_is_refused(
     assert not is_public(address)
     assert answer.startswith(b"HTTP/1.1 403 Forbidden\r\n")
     assert (proxy.internet.connected, server.received) == ([], [])
-    assert proxy.told == [
+    assert proxy.reported == [
         "rebind.example.com:443 was refused: its name leads to an address that is not public."
     ]
 
@@ -307,10 +307,10 @@ async def test_second_request_of_a_connection_goes_to_the_same_server_only(proxy
     assert proxy.internet.connected == [(PUBLIC, 80)]
 
 
-async def test_host_that_cannot_be_reached_is_told_and_no_refusal(proxy: Proxy) -> None:
+async def test_unreachable_host_is_reported_and_is_no_refusal(proxy: Proxy) -> None:
     for _ in range(2):
         assert (await proxy.tunnel("unknown.example.org:443")).startswith(b"HTTP/1.1 502 ")
-    assert proxy.told == ["unknown.example.org:443 cannot be reached."]
+    assert proxy.reported == ["unknown.example.org:443 cannot be reached."]
 
 
 async def test_head_without_end_is_cut_off(proxy: Proxy) -> None:
@@ -319,13 +319,13 @@ async def test_head_without_end_is_cut_off(proxy: Proxy) -> None:
     assert answer.startswith(b"HTTP/1.1 431 ")
 
 
-async def test_refusals_are_told_once_each_and_not_without_end(proxy: Proxy) -> None:
+async def test_each_refusal_is_reported_once_up_to_a_limit(proxy: Proxy) -> None:
     for number in range(60):
         await proxy.tunnel(f"evil{number}.example.net:443")
         await proxy.tunnel(f"evil{number}.example.net:443")
 
-    assert len(proxy.told) == len(set(proxy.told)) == 51
-    assert proxy.told[-1] == "Further refusals are not reported."
+    assert len(proxy.reported) == len(set(proxy.reported)) == 51
+    assert proxy.reported[-1] == "Further refusals are not reported."
 
 
 async def test_connections_are_counted(internet: Internet, server: Server) -> None:

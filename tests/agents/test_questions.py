@@ -158,7 +158,7 @@ async def test_masked_form_is_answered_in_the_words_of_the_agent(room: Room) -> 
     ],
     ids=["names", "choices"],
 )
-async def test_form_whose_names_or_choices_become_one_is_declined(room: Room, properties: JSON) -> None:
+async def test_form_with_names_or_choices_that_become_equal_is_declined(room: Room, properties: JSON) -> None:
     people = room.talk.people
     assert people is not None
     async with asyncio.timeout(20):

@@ -148,10 +148,10 @@ async def test_agent_works_in_the_sandbox_and_its_work_is_pushed(
     assert first.model == MODELS[agent].rpartition("/")[2]
     assert all("sauerkraut-41" not in asked.text for asked in model.asked), "a variable of the worker got in"
     assert "more >> file0.txt" in commands_run(outcome)
-    told = outcome.updates("tool_call")
-    assert len({call["toolCallId"] for call in told}) == len(told) == 3, "each is introduced once"
+    calls = outcome.updates("tool_call")
+    assert len({call["toolCallId"] for call in calls}) == len(calls) == 3, "each is introduced once"
     ended = {update["toolCallId"] for update in outcome.updates("tool_call_update") if "status" in update}
-    assert ended == {call["toolCallId"] for call in told}
+    assert ended == {call["toolCallId"] for call in calls}
     log = json.dumps(outcome.entries)
     assert "was refused" not in log, "it asked hosts that have nothing to do with its work"
     assert "does not offer" not in log
@@ -258,7 +258,7 @@ async def test_cancelled_agent_leaves_its_turn(real: RealRunner, model: ModelSer
     assert processes_with(f"sleep\0{seconds}") == []
 
 
-async def test_host_of_the_model_that_is_away_is_told(real: RealRunner) -> None:
+async def test_unreachable_host_of_the_model_is_reported(real: RealRunner) -> None:
     port = free_port()
 
     outcome = await real.run(
@@ -274,7 +274,7 @@ async def test_host_of_the_model_that_is_away_is_told(real: RealRunner) -> None:
 
 
 @pytest.mark.parametrize("agent", ["claude"])
-async def test_missing_key_is_told_by_its_name(real: RealRunner) -> None:
+async def test_missing_key_is_reported_by_its_name(real: RealRunner) -> None:
     outcome = await real.run("Work.", environment={"PATH": os.environ["PATH"]})
 
     assert outcome.failed.message.endswith(
@@ -306,9 +306,9 @@ async def test_model_and_effort_reach_the_model(real: RealRunner, model: ModelSe
     assert outcome.done.summary == "Hello."
     first = model.turns[0]
     assert first.model == MODELS[agent].rpartition("/")[2]
-    told = "does not offer thought_level 'low'" in json.dumps(outcome.entries)
-    assert told == (agent == "gemini")
-    if not told:
+    is_refused = "does not offer thought_level 'low'" in json.dumps(outcome.entries)
+    assert is_refused == (agent == "gemini")
+    if not is_refused:
         assert first.body["output_config" if agent == "claude" else "reasoning"]["effort"] == "low"
 
 

@@ -66,9 +66,7 @@ async def test_missing_branch_is_named(runner: Runner, branch: str) -> None:
     assert f"no branch '{branch}'" in outcome.failed.message
 
 
-async def test_remote_whose_default_branch_is_missing_asks_for_a_name(
-    runner: Runner, origin: GitFolder
-) -> None:
+async def test_remote_without_its_default_branch_asks_for_a_name(runner: Runner, origin: GitFolder) -> None:
     origin.git("symbolic-ref", "HEAD", "refs/heads/gone")
 
     outcome = await runner.run(WORK)
@@ -92,7 +90,7 @@ async def test_rejected_push_says_what_the_remote_said(runner: Runner, origin: G
     assert outcome.failed.partial.head_branch is None
 
 
-async def test_branch_that_somebody_else_pushed_meanwhile_is_not_overwritten(
+async def test_branch_that_another_person_pushed_meanwhile_is_not_overwritten(
     runner: Runner, origin: GitFolder
 ) -> None:
     async def emit(entry: dict[str, object]) -> None:

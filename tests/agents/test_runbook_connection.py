@@ -152,14 +152,14 @@ async def test_step_is_never_a_file_of_the_workspace(tmp_path: Path, folder: str
     assert (tmp_path / "listing").read_text() == ".:\nhere\nlisting\n\n./here:\n"
 
 
-async def test_exit_status_counts_where_nobody_wanted_to_hear_of_ends(tmp_path: Path) -> None:
+async def test_exit_status_counts_where_the_parent_ignores_child_signals(tmp_path: Path) -> None:
     async with running(tmp_path, ignoring=signal.SIGCHLD) as agent:
         answer = await agent.perform(tmp_path, "```sh\nexit 3\n```")
 
     assert "exit status 3" in answer["error"]["message"]
 
 
-async def test_agent_ends_though_nobody_reads_what_it_has_to_say(agent: Agent, tmp_path: Path) -> None:
+async def test_agent_ends_though_its_output_is_not_read(agent: Agent, tmp_path: Path) -> None:
     session = (await agent.ask("session/new", {"cwd": str(tmp_path)}))["result"]["sessionId"]
     prompt = prompt_of(f"```say\n{'word ' * 400_000}\n```\n```sh\ntouch never\n```")
     agent.write({"id": 99, "method": "session/prompt", "params": {"sessionId": session, "prompt": prompt}})

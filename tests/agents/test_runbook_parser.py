@@ -100,7 +100,7 @@ def test_file_path_may_be_quoted() -> None:
     )
 
 
-def test_ask_offers_yes_and_no_unless_told_otherwise() -> None:
+def test_ask_offers_yes_and_no_by_default() -> None:
     assert parse("```ask\nGo on?\n```") == of_their_kinds(
         Ask(line=1, question="Go on?", options=("yes", "no"))
     )

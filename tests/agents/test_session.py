@@ -27,7 +27,7 @@ from tests.agents.conftest import SCRIPT, CellMaker, eventually, find_sandbox, s
 
 @dataclass
 class Talk:
-    """A live session, and what it has told so far."""
+    """A live session, and the entries that it has logged so far."""
 
     session: AgentSession
     work: Path
@@ -155,13 +155,13 @@ async def test_order_is_kept_under_a_flood(stage: Stage) -> None:
     assert [update["number"] for update in talk.updates] == list(range(20_000))
 
 
-async def test_error_of_the_agent_is_told_in_its_words(stage: Stage) -> None:
+async def test_error_of_the_agent_is_reported_in_its_words(stage: Stage) -> None:
     async with stage.play("error") as talk:
         with pytest.raises(AgentFailed, match="'actor' reported an error: Authentication required: log in"):
             await talk.prompt()
 
 
-async def test_crash_is_told_with_status_and_last_words(stage: Stage) -> None:
+async def test_crash_is_reported_with_status_and_last_output(stage: Stage) -> None:
     async with stage.play("crash") as talk:
         with pytest.raises(AgentCrashed) as caught:
             await talk.prompt()
@@ -210,7 +210,7 @@ async def test_permission_is_answered_by_the_mode(stage: Stage, mode: str | None
     async with stage.play("permission", mode) as talk:
         await talk.prompt()
     assert json.loads(talk.said()[0])["result"]["outcome"] == {"outcome": "selected", "optionId": chosen}
-    # The agent told of the call by its question only.
+    # The agent sent the call only with its question.
     assert talk.updates[0] == {"sessionUpdate": "tool_call", "toolCallId": "t", "title": ""}
 
 

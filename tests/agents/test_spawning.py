@@ -157,7 +157,7 @@ def test_descriptors_are_closed_once(runner: asyncio.Runner) -> None:
     assert lost == []
 
 
-def test_end_of_a_killed_program_is_noticed_though_nobody_reads_what_it_said(runner: asyncio.Runner) -> None:
+def test_end_of_a_killed_program_is_noticed_though_its_output_is_not_read(runner: asyncio.Runner) -> None:
     async def talk() -> None:
         process = await spawn("sh", "-c", "exec yes", stdout=PIPE, limit=2**10, start_new_session=True)
         assert process.stdout is not None

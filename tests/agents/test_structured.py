@@ -49,7 +49,9 @@ def test_output_that_fits_passes(output: Any, schema: Any) -> None:
         (1, {"$ref": "#"}, "cannot be applied"),
     ],
 )
-def test_output_that_does_not_fit_is_told_why(output: Any, schema: Any, message: str) -> None:
+def test_output_that_does_not_match_is_refused_with_the_reason(
+    output: Any, schema: Any, message: str
+) -> None:
     with pytest.raises(OutputInvalid, match=message):
         check_output(output, schema)
 
@@ -80,7 +82,7 @@ def test_output_that_cannot_be_stored_is_refused(tmp_path: Path, content: str, p
         read_output(tmp_path)
 
 
-def test_agents_are_told_where_and_what() -> None:
+def test_instructions_name_the_file_and_the_schema() -> None:
     text = output_instructions({"type": "object"})
 
     assert ".taskbeacon/output.json" in text

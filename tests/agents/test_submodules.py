@@ -87,7 +87,7 @@ async def test_submodules_come_beside_a_mirror_too(hosted: Hosted, tmp_path: Pat
 @pytest.mark.parametrize(
     "elsewhere", ["file:///{folder}/private/lib", "https://192.0.2.1/acme/lib", "ext::sh/lib"]
 )
-async def test_submodule_of_another_place_is_not_fetched_and_that_is_told(
+async def test_submodule_of_another_place_is_not_fetched_and_that_is_logged(
     hosted: Hosted, tmp_path: Path, elsewhere: str
 ) -> None:
     """A repository could otherwise have the worker read its own disk, or ask servers that only it can reach."""
@@ -102,8 +102,8 @@ async def test_submodule_of_another_place_is_not_fetched_and_that_is_told(
 
     assert outcome.done.files_changed == []
     assert "lib.txt" not in json.dumps(outcome.updates("tool_call_update"))
-    told = json.dumps(outcome.entries)
-    assert "Without the submodule lib: it does not lie at the repository's own host" in told
+    logged = json.dumps(outcome.entries)
+    assert "Without the submodule lib: it does not lie at the repository's own host" in logged
 
 
 async def test_submodule_that_is_not_there_fails_the_run_by_name(hosted: Hosted) -> None:
@@ -115,7 +115,7 @@ async def test_submodule_that_is_not_there_fails_the_run_by_name(hosted: Hosted)
     assert f"{hosted.base_url}/acme/lib" in outcome.failed.message
 
 
-async def test_work_inside_a_submodule_stays_behind_and_that_is_told(hosted: Hosted) -> None:
+async def test_work_inside_a_submodule_stays_behind_and_that_is_logged(hosted: Hosted) -> None:
     app = hosted.create("app", {"lib": "../lib"})
     commit = "git -c user.name=A -c user.email=a@example.com commit --quiet --all --message x"
 

@@ -28,7 +28,7 @@ async def ask(runner: Runner, *requests: Json) -> list[Json]:
     return answers
 
 
-async def test_command_runs_in_the_workspace_and_its_output_is_told(runner: Runner) -> None:
+async def test_command_runs_in_the_workspace_and_its_output_is_returned(runner: Runner) -> None:
     _, ended, output, released = await ask(
         runner, create("sh", "-c", "ls; echo oops >&2; exit 3"), WAIT, OUTPUT, RELEASE
     )

@@ -11,15 +11,15 @@ TOOL_ENDED = {"sessionUpdate": "tool_call_update", "status": "completed"}
 
 
 def context(used: int, cost: float | None = None) -> dict[str, object]:
-    told = {"sessionUpdate": "usage_update", "used": used, "size": 200_000}
-    return told if cost is None else told | {"cost": {"amount": cost, "currency": "USD"}}
+    update = {"sessionUpdate": "usage_update", "used": used, "size": 200_000}
+    return update if cost is None else update | {"cost": {"amount": cost, "currency": "USD"}}
 
 
 def usage(total: int, **kinds: int) -> Usage:
     return Usage(total_tokens=total, **{"input_tokens": total, "output_tokens": 0} | kinds)
 
 
-def test_agent_that_tells_nothing_has_no_usage() -> None:
+def test_agent_that_reports_nothing_has_no_usage() -> None:
     meter = UsageMeter()
     meter.begin_turn()
     meter.see({"sessionUpdate": "agent_message_chunk", "content": {}})
@@ -29,7 +29,7 @@ def test_agent_that_tells_nothing_has_no_usage() -> None:
     assert not meter.changed.is_set()
 
 
-def test_requests_of_a_turn_are_added_up_until_the_answer_tells_exactly() -> None:
+def test_requests_of_a_turn_are_added_up_until_the_answer_is_exact() -> None:
     """Claude tells twice of each request: as it begins and as it ends."""
     meter = UsageMeter()
     meter.begin_turn()
@@ -53,7 +53,7 @@ def test_requests_of_a_turn_are_added_up_until_the_answer_tells_exactly() -> Non
     }
 
 
-def test_answer_that_tells_of_the_last_request_only_does_not_lower_the_total() -> None:
+def test_answer_about_the_last_request_only_does_not_lower_the_total() -> None:
     """OpenCode does."""
     meter = UsageMeter()
     meter.begin_turn()

@@ -23,7 +23,7 @@ async def test_block_ends_when_its_time_is_up() -> None:
     assert time.is_over
 
 
-async def test_block_ends_when_told_to_even_while_a_person_is_waited_for() -> None:
+async def test_block_ends_on_request_even_while_it_waits_for_a_person() -> None:
     time = WorkingTime(LONG)
 
     async def work() -> None:

@@ -103,12 +103,12 @@ async def test_run_that_is_cancelled_leaves_nothing_and_its_worker_goes_on(
         assert ended.status == RunStatus.CANCELLED
         if phase == "storing":
 
-            async def is_told() -> bool:
+            async def is_reported() -> bool:
                 # The row hears of it once the folder is gone.
                 [row] = await site.rows()
                 return bool(row.state.get("not_stored", {}).get("files"))
 
-            await eventually(is_told)
+            await eventually(is_reported)
     if phase == "storing":
         assert worker.stop() == 0
         worker = site.start_worker()

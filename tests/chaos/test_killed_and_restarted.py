@@ -141,7 +141,7 @@ async def test_log_written_while_the_object_store_is_away_is_complete_when_it_is
     assert '"done"' not in log
 
 
-async def test_every_run_is_told_to_its_task(site: Site) -> None:
+async def test_every_run_updates_the_status_of_its_task(site: Site) -> None:
     """The copy of the status in the tasks of this database, whatever was killed above."""
     async with site.sessions() as session:
         differing = (

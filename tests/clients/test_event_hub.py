@@ -1,4 +1,4 @@
-"""One connection for all who follow runs through a process: nothing missed, nothing doubled, nobody waited for."""
+"""One connection for all followers in a process: no event is missed or repeated, and no follower delays another."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Collection, Mapping

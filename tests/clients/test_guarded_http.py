@@ -120,7 +120,7 @@ async def test_what_is_connected_to_is_what_was_checked(port: int) -> None:
             await http.get(f"http://hooks.example.com:{port}/")
 
 
-async def test_next_address_is_tried_where_nobody_listens(port: int) -> None:
+async def test_next_address_is_tried_if_the_first_refuses(port: int) -> None:
     async with create_guarded_client(LOOPBACK, names=lambda _host, _port: ["127.0.0.2", "127.0.0.1"]) as http:
         response = await http.get(f"http://hooks.example.com:{port}/")
 

@@ -175,7 +175,7 @@ async def test_message_with_a_style_is_declarative_and_still_read_by_older_worke
         ({"link": None, "actions": [replace(STYLE.actions[0], link=None)]}, {}, "high"),
     ],
 )
-async def test_browser_is_told_only_what_there_is(
+async def test_browser_gets_only_the_fields_that_are_set(
     sender: WebPushClient,
     service: BrowserService,
     browser: Browser,

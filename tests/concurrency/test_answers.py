@@ -70,7 +70,7 @@ async def test_two_answers_at_once_200_times(
         assert [params["option_id"] for params in sent] == [winner["answer"]["option_id"]]
 
 
-async def test_answer_that_waits_for_another_is_told_it(
+async def test_answer_that_waits_for_another_gets_that_one(
     session: AsyncSession,
     sessions: SessionFactory,
     redis: RedisClient,
@@ -88,8 +88,8 @@ async def test_answer_that_waits_for_another_is_told_it(
             await answer_question(unit, second, question.id, AnswerIn(option_id="reject"), redis=redis)
         return refused.value.winner
 
-    won, told = await race(sessions, win, lose)
-    assert told["answer"] == won["answer"] == {"option_id": "allow"}
+    won, late = await race(sessions, win, lose)
+    assert late["answer"] == won["answer"] == {"option_id": "allow"}
     assert len((await session.execute(select(RunCommand.id))).all()) == 1
 
 

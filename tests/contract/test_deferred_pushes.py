@@ -221,7 +221,7 @@ async def test_presence_that_makes_no_sense_is_refused(
     assert (response.status_code, response.json()["attr"]) == (400, next(iter(field)))
 
 
-async def test_device_that_nobody_looks_at_defers_nothing(
+async def test_device_that_is_not_looked_at_defers_nothing(
     sessions: SessionFactory, task: Task, trigger: Trigger, beat: Any
 ) -> None:
     await beat(focused=False)

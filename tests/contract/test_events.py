@@ -54,7 +54,7 @@ async def read(client: httpx.AsyncClient, url: str, count: int, **query: Any) ->
     return rows
 
 
-def told(rows: list[dict[str, Any]]) -> list[tuple[str, int]]:
+def types_and_seqs(rows: list[dict[str, Any]]) -> list[tuple[str, int]]:
     return [(row["type"], row["data"]["seq"]) for row in rows]
 
 
@@ -71,7 +71,7 @@ async def test_life_of_a_task(
 
     rows = await read(client, events_url, 3)
 
-    assert told(rows) == [("task.created", 1), ("task.updated", 2), ("task.deleted", 3)]
+    assert types_and_seqs(rows) == [("task.created", 1), ("task.updated", 2), ("task.deleted", 3)]
     assert rows[1]["data"]["changed"] == ["archived", "title"]
     assert rows[0]["data"] == {
         "project_id": project.id,
@@ -102,7 +102,12 @@ async def test_life_of_a_run_that_a_client_performs(
 
     rows = await read(client, events_url, 4, run_id=run["id"])
 
-    assert told(rows) == [("run.queued", 1), ("run.started", 2), ("run.queued", 3), ("run.completed", 4)]
+    assert types_and_seqs(rows) == [
+        ("run.queued", 1),
+        ("run.started", 2),
+        ("run.queued", 3),
+        ("run.completed", 4),
+    ]
     assert rows[-1]["data"]["status"] == "completed"
     assert {row["data"]["run_id"] for row in rows} == {run["id"]}
 
@@ -137,7 +142,7 @@ async def test_life_of_a_run_that_workers_perform(
 
     rows = await read(client, events_url, 5, run_id=run_id)
 
-    assert told(rows) == [
+    assert types_and_seqs(rows) == [
         ("run.queued", 1),
         ("run.started", 2),
         ("run.recovered", 3),
@@ -353,7 +358,7 @@ class TestFullBodies:
         assert message.data["truncated"] is True
         assert "task" not in message.data
 
-    async def test_nothing_is_kept_where_nobody_wants_them(
+    async def test_nothing_is_kept_for_a_project_without_endpoints(
         self, client: httpx.AsyncClient, session: AsyncSession, tasks_url: str
     ) -> None:
         await client.post(tasks_url, json={})

@@ -170,7 +170,7 @@ class TestCreate:
         body = {name: value for name, value in BODY.items() if name != missing}
         assert_invalid(await client.post(endpoints_url, json=body), missing, "required")
 
-    async def test_project_has_at_most_twenty_whoever_made_them(
+    async def test_project_has_at_most_twenty_of_all_members_together(
         self, client: httpx.AsyncClient, other_member: httpx.AsyncClient, endpoints_url: str
     ) -> None:
         for index in range(20):

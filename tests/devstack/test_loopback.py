@@ -1,4 +1,4 @@
-"""What our own processes are told of the proxies of whoever starts them."""
+"""The proxy variables that our own processes inherit."""
 
 from app.devstack.loopback import bypass_proxies
 

@@ -1,4 +1,4 @@
-"""Children of a launcher: readiness, output, errors, and that nobody outlives it."""
+"""Children of a launcher: readiness, output and errors, and that none outlives the launcher."""
 
 import json
 import signal

@@ -143,7 +143,7 @@ async def test_change_that_is_rolled_back_leaves_no_event(
     assert await session.scalar(select(Event.id)) is None
 
 
-async def test_old_events_go_in_bounded_steps_and_readers_behind_them_are_told(
+async def test_old_events_go_in_bounded_steps_and_readers_behind_them_get_a_gap(
     sessions: SessionFactory, project: Project, principal: Principal, task_id: UUID, clock: MovableClock
 ) -> None:
     reader = Reader(sessions, principal)

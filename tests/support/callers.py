@@ -25,12 +25,12 @@ class CallerKind(StrEnum):
     INACTIVE = "inactive"
     OTHER_PROJECT_KEY = "other_project_key"
     OTHER_ORGANIZATION_KEY = "other_organization_key"
-    NOBODY = "nobody"
+    ANONYMOUS = "anonymous"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A caller and the headers that say so; `user` is None only for nobody."""
+    """A caller and the headers that say so; `user` is None only for an anonymous caller."""
 
     kind: CallerKind
     user: User | None
@@ -67,7 +67,7 @@ async def make_cast(session: AsyncSession) -> Cast:
 
 async def make_caller(session: AsyncSession, kind: CallerKind, *, project: Project, owner: User) -> Caller:
     """Make a caller of this kind; those who differ from the owner by their key alone are the owner."""
-    if kind is CallerKind.NOBODY:
+    if kind is CallerKind.ANONYMOUS:
         return Caller(kind, None, {})
     user = await _make_user(session, kind, project=project, owner=owner)
     options = await _key_options(session, kind)

@@ -89,25 +89,25 @@ class Pilot:
         await eventually(started)
 
     async def until_logged(self, text: str) -> None:
-        """Return once followers were told of something that holds this text."""
+        """Return once followers got an event that contains this text."""
         redis, key = self._workshop.context.process.redis, f"taskbeacon:run-events:{self.run.id}"
 
-        async def is_told() -> bool:
+        async def is_published() -> bool:
             return any(text.encode() in fields[b"data"] for _, fields in await redis.xrange(key))
 
-        await eventually(is_told)
+        await eventually(is_published)
 
-    async def told(self) -> list[tuple[str, ...]]:
-        """Return what followers were told of commands, and of the run's end, in order."""
+    async def reports(self) -> list[tuple[str, ...]]:
+        """Return the events about commands and about the run's end that followers got, in order."""
         redis, key = self._workshop.context.process.redis, f"taskbeacon:run-events:{self.run.id}"
-        told: list[tuple[str, ...]] = []
+        reports: list[tuple[str, ...]] = []
         for _, fields in await redis.xrange(key):
             event = orjson.loads(fields[b"data"])
             if fields[b"kind"] == b"ended":
-                told.append(("ended", event["status"]))
+                reports.append(("ended", event["status"]))
             elif event.get("notification", {}).get("method") == "_taskbeacon/command":
-                told.append(_receipt(event["notification"]["params"]))
-        return told
+                reports.append(_receipt(event["notification"]["params"]))
+        return reports
 
     async def statuses(self) -> list[str]:
         """Return how far each command has come, in order."""

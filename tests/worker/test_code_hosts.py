@@ -85,7 +85,7 @@ async def test_fault_of_the_host_is_waited_for(host: Host) -> None:
     assert (run.output or {})["pr_url"] == host.service.pulls[0]["html_url"]
 
 
-async def test_pull_request_whose_answer_was_lost_is_not_opened_again(host: Host) -> None:
+async def test_pull_request_with_a_lost_answer_is_not_opened_again(host: Host) -> None:
     # The look-ups pass; the third request takes effect, but nobody hears of it.
     host.service.answers.extend([None, None, Answer(503, {"Retry-After": "0"}, after=True)])
 
@@ -95,7 +95,7 @@ async def test_pull_request_whose_answer_was_lost_is_not_opened_again(host: Host
     assert (run.output or {})["pr_url"] == host.service.pulls[0]["html_url"]
 
 
-async def test_refusal_of_the_host_is_told_and_costs_nothing_else(host: Host) -> None:
+async def test_refusal_of_the_host_is_reported_and_costs_nothing_else(host: Host) -> None:
     host.service.answers.append(Answer(403, message="Resource not accessible by personal access token"))
 
     run = await host.perform(await host.integrate(token=TOKEN))

@@ -217,7 +217,7 @@ async def test_wish_that_is_shorter_than_the_schedule_changes_nothing(
     assert row.due_at - clock.now >= timedelta(seconds=5)
 
 
-async def test_receiver_that_is_gone_is_disabled_and_its_creator_told(
+async def test_receiver_that_is_gone_is_disabled_and_its_creator_notified(
     session: AsyncSession,
     sessions: SessionFactory,
     project: Project,
@@ -247,8 +247,8 @@ async def test_receiver_that_is_gone_is_disabled_and_its_creator_told(
     disabled = await deliveries.endpoint(gone)
     assert (disabled.enabled, disabled.disabled_reason) == (False, DisabledReason.GONE)
     assert len(receiver.at("gone")) == 1
-    (told,) = receiver.at("other")
-    assert told.data == {"project_id": project.id, "endpoint_id": str(gone.id), "reason": "gone"}
+    (message,) = receiver.at("other")
+    assert message.data == {"project_id": project.id, "endpoint_id": str(gone.id), "reason": "gone"}
     assert receiver.at("stranger") == []
     push = await session.scalar(select(Notification).where(Notification.user_id == owner.id))
     assert push is not None
@@ -349,7 +349,7 @@ async def test_both_secrets_sign_during_a_rotation_and_the_new_one_after_it(
     assert before.id == during.id != after.id
 
 
-async def test_receiver_that_hangs_delays_nobody_and_gets_few_at_a_time(
+async def test_receiver_that_hangs_delays_no_other_and_gets_few_at_a_time(
     session: AsyncSession,
     sessions: SessionFactory,
     project: Project,

@@ -1,4 +1,4 @@
-"""An agent that goes on from earlier runs is told of them (contract 9.2)."""
+"""An agent that resumes earlier runs gets a summary of them (contract 9.2)."""
 
 import json
 from dataclasses import replace
@@ -48,7 +48,7 @@ async def prompt_of(workshop: Workshop, run: Run) -> list[str]:
     return [block["text"] for block in json.loads(done.output["summary"])]
 
 
-async def test_agent_is_told_what_was_said_before(workshop: Workshop) -> None:
+async def test_agent_gets_a_summary_of_earlier_runs(workshop: Workshop) -> None:
     shop = with_echo(workshop)
     first = await shop.queued_run("Count the files.", state=STATE | {"pending_user_message": "Hurry."})
 
@@ -91,7 +91,7 @@ async def test_memory_is_bounded_and_keeps_the_end(workshop: Workshop) -> None:
     assert (tool, end) == ("Agent's tool: ls", "The run: queued.")
 
 
-async def test_runs_without_logs_are_still_told(workshop: Workshop) -> None:
+async def test_runs_without_logs_are_in_the_summary_too(workshop: Workshop) -> None:
     first = await workshop.queued_run("x", state=STATE)
     second = await resumed(workshop, first)
 
@@ -129,7 +129,7 @@ async def test_agent_that_can_takes_up_the_conversation_itself(workshop: Worksho
     assert [entry["storage_path"] for entry in done.artifacts if entry["storage_path"] == kept] == []
 
 
-async def test_conversation_that_was_lost_is_told_of(workshop: Workshop) -> None:
+async def test_conversation_that_was_lost_is_summarized(workshop: Workshop) -> None:
     shop = with_agent(workshop, remembering_adapter("load", name="actor"))
     first = await shop.queued_run("Count the files.", state=STATE)
     await execute_run(shop.arq_context, run_id=str(first.id))

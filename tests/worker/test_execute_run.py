@@ -226,7 +226,7 @@ async def test_state_says_what_of_the_work_was_left_out(workshop: Workshop) -> N
     assert ended.state["left_out"] == "Named pipes stay behind: ./pipe"
 
 
-async def test_run_whose_row_cannot_be_read_fails_and_holds_nobody_up(workshop: Workshop) -> None:
+async def test_run_with_an_unreadable_row_fails_and_delays_no_other(workshop: Workshop) -> None:
     state = {"mode": "background", "pending_user_artifact_ids": ["1"]}
     damaged = await workshop.queued_run("```say\nhi\n```", state=state)
     async with unit_of_work(workshop.sessions) as session:

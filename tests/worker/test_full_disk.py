@@ -35,7 +35,7 @@ async def test_run_fails_in_words_where_there_is_no_room_to_begin(workshop: Work
     assert run == (RunStatus.FAILED, f"{FULL} The end of the run's log could not be stored.")
 
 
-async def test_failure_of_the_agent_is_told_though_there_is_no_room_to_gather_its_work(
+async def test_failure_of_the_agent_is_reported_though_the_disk_has_no_room_for_its_work(
     workshop: Workshop, disk: Path
 ) -> None:
     ballast = "head -c 9000000 /dev/zero > ballast"

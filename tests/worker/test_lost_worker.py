@@ -80,7 +80,7 @@ async def log_of(workshop: Workshop, run: Run) -> str:
     return await workshop.stored(log_key(run.project_id, run.task_id, run.id))
 
 
-async def test_run_whose_worker_is_lost_in_the_clone_is_performed_by_the_next(
+async def test_run_of_a_worker_lost_in_the_clone_is_performed_by_the_next(
     workshop: Workshop, hanging: HangingRepository, tmp_path: Path
 ) -> None:
     process = workshop.context.process
@@ -133,7 +133,7 @@ async def test_agent_of_a_run_that_was_cancelled_in_the_clone_is_not_started(
     assert "Starting the agent" not in log
 
 
-async def test_run_whose_worker_cannot_note_the_start_of_the_agent_is_left_to_the_sweeper(
+async def test_run_of_a_worker_that_cannot_record_the_agents_start_is_left_to_the_sweep(
     workshop: Workshop,
     hanging: HangingRepository,
     settings: Settings,

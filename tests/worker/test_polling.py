@@ -266,12 +266,12 @@ async def test_run_that_a_limit_kept_waiting_begins_when_another_ends(
     assert ends == sorted(end for end in ends if end is not None)
 
 
-async def test_stopping_waits_for_each_job_and_gives_up_without_cancelling_it_anew(
+async def test_stopping_waits_for_each_job_and_gives_up_without_cancelling_it_again(
     settings: Settings, redis: RedisClient, queue: ArqQueue
 ) -> None:
     """A job that ended as cancelled was enough for the worker to go, while others waited for answers."""
     begun: set[str] = set()
-    told: list[str] = []
+    cancelled: list[str] = []
     finished: list[str] = []
     answer = asyncio.Event()
 
@@ -286,7 +286,7 @@ async def test_stopping_waits_for_each_job_and_gives_up_without_cancelling_it_an
             await answer.wait()
             finished.append(ctx["job_id"])
 
-        await shielded(finish(), on_cancel=lambda: told.append(ctx["job_id"]))
+        await shielded(finish(), on_cancel=lambda: cancelled.append(ctx["job_id"]))
 
     async def are_begun() -> bool:
         return begun == {"hold:cancelled", "hold:waiting"}
@@ -310,5 +310,5 @@ async def test_stopping_waits_for_each_job_and_gives_up_without_cancelling_it_an
     await asyncio.wait(worker.tasks.values())
     await worker.close()
 
-    assert (told, finished) == (["hold:waiting"], ["hold:waiting"])
+    assert (cancelled, finished) == (["hold:waiting"], ["hold:waiting"])
     await asyncio.gather(running, return_exceptions=True)

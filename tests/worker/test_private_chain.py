@@ -129,9 +129,9 @@ async def test_failed_checks_lead_to_three_follow_up_runs_on_the_branch_and_its_
     branch, pull_url = output["head_branch"], output["pr_url"]
 
     for number, event in enumerate(("check_suite", "workflow_run", "check_suite"), start=1):
-        told = await tell_of_failure(api, integration.id, event, branch, output["head_sha"])
-        assert told["status"] == "started", told
-        run = await host.execute(await run_of(host, told["run"]))
+        receipt = await report_failure(api, integration.id, event, branch, output["head_sha"])
+        assert receipt["status"] == "started", receipt
+        run = await host.execute(await run_of(host, receipt["run"]))
         assert run.status == RunStatus.COMPLETED, run.error_message
         output = run.output or {}
         assert (output["head_branch"], output["pr_url"]) == (branch, pull_url)
@@ -140,7 +140,7 @@ async def test_failed_checks_lead_to_three_follow_up_runs_on_the_branch_and_its_
         [pull] = host.service.pulls
         assert "Mended." in pull["body"]
 
-    fourth = await tell_of_failure(api, integration.id, "workflow_run", branch, output["head_sha"])
+    fourth = await report_failure(api, integration.id, "workflow_run", branch, output["head_sha"])
 
     assert (fourth["status"], fourth["run"]) == ("ignored", None)
     assert (await host.workshop.read(run)).state["ci_follow_up"]["refused"] == fourth["reason"]
@@ -148,7 +148,7 @@ async def test_failed_checks_lead_to_three_follow_up_runs_on_the_branch_and_its_
     assert len(listed) == 4
 
 
-async def tell_of_failure(
+async def report_failure(
     api: httpx.AsyncClient, integration_id: int, event: str, branch: str, sha: str
 ) -> JSON:
     """Deliver a failed check as the host does; return what the service says of it."""
@@ -170,5 +170,5 @@ async def tell_of_failure(
         },
     )
     assert answer.status_code == 200, answer.text
-    told: JSON = answer.json()
-    return told
+    receipt: JSON = answer.json()
+    return receipt

@@ -131,7 +131,9 @@ async def test_cancel_of_the_run_cancels_what_is_asked(workshop: Workshop, param
 
 
 @pytest.mark.parametrize("params", [QUESTIONS, PAGE])
-async def test_what_nobody_answers_is_declined_and_has_expired(workshop: Workshop, params: JSON) -> None:
+async def test_question_without_an_answer_is_declined_and_has_expired(
+    workshop: Workshop, params: JSON
+) -> None:
     agent = await asking(impatient(workshop), params)
     await agent.job
 

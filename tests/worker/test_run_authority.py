@@ -119,7 +119,7 @@ class TestAccountOfAnother:
         assert team.reached("ada/private") == []
         assert "ADAS-PRIVATE-CODE" not in await team.host.log_of(ended)
 
-    async def test_commits_are_signed_by_the_one_whose_token_it_is(self, team: Team) -> None:
+    async def test_author_of_commits_is_the_person_with_the_token(self, team: Team) -> None:
         await team.create_task()
         ended = await team.host.execute(
             await team.asked(team.member, **AS_USER, github_user_token=USER_TOKEN)

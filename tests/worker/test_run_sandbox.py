@@ -111,7 +111,7 @@ async def log_of(workshop: Workshop, run: Run) -> str:
     return await workshop.stored(log_key(run.project_id, run.task_id, run.id))
 
 
-def network_told(log: str) -> list[str]:
+def network_lines(log: str) -> list[str]:
     entries = [orjson.loads(line)["notification"]["params"] for line in log.splitlines()]
     return [params["message"] for params in entries if params.get("step") == "network"]
 
@@ -132,7 +132,7 @@ async def test_agent_gets_the_variables_and_the_log_does_not_show_them(workshop:
     log = await log_of(workshop, run)
     assert SECRET not in log
     assert "it is ***" in log
-    assert network_told(log) == ["Network: none"]
+    assert network_lines(log) == ["Network: none"]
     assert SECRET not in str((ended.output, ended.state, ended.error_message))
 
 
@@ -167,12 +167,12 @@ async def test_variable_in_the_name_of_an_artifact_is_masked(workshop: Workshop)
     assert SECRET not in str(ended.artifacts)
 
 
-async def test_what_the_ceiling_takes_away_is_told(workshop: Workshop) -> None:
+async def test_hosts_that_the_operators_limit_removes_are_logged(workshop: Workshop) -> None:
     run = await run_in(workshop, "```say\nhi\n```", network_access_level="full")
 
     await execute_run(workshop.arq_context, run_id=str(run.id))
 
-    assert network_told(await log_of(workshop, run))[0] == (
+    assert network_lines(await log_of(workshop, run))[0] == (
         "The run's environment asks for the network level 'full'; this service gives 'trusted' at most."
     )
 

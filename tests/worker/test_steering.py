@@ -137,7 +137,7 @@ class TestMessages:
         await eventually(is_there)
         return [path.parent for path in root.glob("*/work/.git")]
 
-    async def test_failed_turn_of_an_interactive_run_is_told_and_can_be_made_good(
+    async def test_failed_turn_of_an_interactive_run_is_reported_and_can_be_followed_by_another(
         self, workshop: Workshop, make_pilot: MakePilot
     ) -> None:
         pilot = await make_pilot("```sh\nexit 3\n```", interactive=True)
@@ -301,7 +301,7 @@ class TestCancelAndClose:
 
         assert (await workshop.read(pilot.run)).status == RunStatus.CANCELLED
 
-    async def test_what_waits_is_dropped_by_whoever_ends_the_run(
+    async def test_waiting_commands_are_dropped_by_the_end_of_the_run(
         self, workshop: Workshop, make_pilot: MakePilot, hold: str
     ) -> None:
         pilot = await make_pilot(until_released(hold))
@@ -322,9 +322,9 @@ class TestCancelAndClose:
         ]
         assert await pilot.receipts() == receipts
         # Each once, and before the end, behind which nobody listens: that is told again with what the agent left.
-        assert await pilot.told() == [*receipts, *[("ended", "cancelled")] * 2]
+        assert await pilot.reports() == [*receipts, *[("ended", "cancelled")] * 2]
 
-    async def test_what_a_lost_agent_was_told_is_dropped_by_the_sweeper(
+    async def test_commands_to_a_lost_agent_are_dropped_by_the_sweep(
         self, workshop: Workshop, make_pilot: MakePilot
     ) -> None:
         process = workshop.context.process
@@ -343,7 +343,7 @@ class TestCancelAndClose:
         assert await pilot.statuses() == ["dropped", "dropped"]
         assert await pilot.receipts() == [dropped, dropped]
         assert [each.get("id") for each in await pilot.log("_taskbeacon/command")] == [7, None]
-        assert await pilot.told() == [dropped, dropped, ("ended", "failed")]
+        assert await pilot.reports() == [dropped, dropped, ("ended", "failed")]
 
     @pytest.mark.parametrize("end", ["lost", "stopped"])
     async def test_cancel_that_a_worker_took_before_its_agent_started_still_counts_at_the_next(
@@ -426,7 +426,7 @@ class TestPermission:
         counted = ("red", "no")[next(index for index, each in enumerate(answers) if "result" in each) % 2]
         assert resolved["optionId"] == counted
 
-    async def test_nobody_who_answers_is_a_refusal(self, workshop: Workshop) -> None:
+    async def test_silence_is_a_refusal(self, workshop: Workshop) -> None:
         workshop = impatient(workshop)
         pilot = Pilot(workshop, await workshop.queued_run(self.ASK, state=dict(INTERACTIVE)))
         await pilot.start()
@@ -449,7 +449,7 @@ class TestPermission:
 
         assert (await workshop.read(pilot.run)).status == RunStatus.CANCELLED
 
-    async def test_background_run_asks_nobody(self, workshop: Workshop, make_pilot: MakePilot) -> None:
+    async def test_background_run_asks_no_person(self, workshop: Workshop, make_pilot: MakePilot) -> None:
         pilot = await make_pilot(self.ASK)
         await pilot.start()
 
@@ -459,7 +459,7 @@ class TestPermission:
 
 
 class TestWaiting:
-    async def test_interactive_run_ends_when_nobody_comes(self, workshop: Workshop) -> None:
+    async def test_interactive_run_ends_when_no_person_comes(self, workshop: Workshop) -> None:
         workshop = impatient(workshop)
         pilot = Pilot(workshop, await workshop.queued_run("```say\nhi\n```", state=dict(INTERACTIVE)))
         await pilot.start()
@@ -488,7 +488,7 @@ class TestWaiting:
 
 
 class TestRecovery:
-    async def test_next_worker_is_told_what_the_last_one_was(
+    async def test_next_worker_gets_the_commands_of_the_last_one(
         self, workshop: Workshop, make_pilot: MakePilot
     ) -> None:
         pilot = await make_pilot("```say\nhi\n```", interactive=True)

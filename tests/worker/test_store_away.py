@@ -88,7 +88,7 @@ async def test_result_waits_for_a_store_that_comes_back(
     assert folders(workshop) == []
 
 
-async def test_run_whose_result_could_not_be_stored_is_not_completed_and_says_what_is_lost(
+async def test_run_with_a_lost_result_is_not_completed_and_names_the_lost_files(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_retry, "RUN_FILES_BRIEF_SECONDS", 0.1)

@@ -72,7 +72,7 @@ async def test_task_that_used_up_its_budget_fails_its_next_run(workshop: Worksho
 
 
 @pytest.mark.parametrize(
-    ("tokens", "status", "told"),
+    ("tokens", "status", "logged"),
     [
         pytest.param(
             450,
@@ -84,9 +84,9 @@ async def test_task_that_used_up_its_budget_fails_its_next_run(workshop: Worksho
     ],
 )
 async def test_runs_side_by_side_are_held_to_what_they_use_together(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, tokens: int, status: RunStatus, told: str
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, tokens: int, status: RunStatus, logged: str
 ) -> None:
-    """Neither uses it up alone, and neither tells of anything more: each agent waits until it is told to leave."""
+    """Neither uses it up alone, and neither reports more: each agent waits until it is ended."""
     monkeypatch.setattr(usage_notes, "_PAUSE_SECONDS", 0.05)
     shop = with_actor(workshop, task_token_budget=1000)
     first = await shop.queued_run(str(tokens), state=STATE)
@@ -102,7 +102,7 @@ async def test_runs_side_by_side_are_held_to_what_they_use_together(
         ended = await shop.read(run)
         assert ended.status == status, ended.error_message
         assert ended.state["usage"]["total_tokens"] == tokens
-        assert told in await shop.stored(log_key(run.project_id, run.task_id, run.id))
+        assert logged in await shop.stored(log_key(run.project_id, run.task_id, run.id))
 
 
 @pytest.mark.parametrize(("operators", "own", "limit"), [(0, 150, 150), (1000, 150, 150), (150, 1000, 150)])

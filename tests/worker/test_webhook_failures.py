@@ -1,4 +1,4 @@
-"""What goes wrong with receivers: it is told apart, bounded, logged, and in the end reason to disable an endpoint."""
+"""Faults of receivers: they are distinguished, bounded and logged, and finally disable an endpoint."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -104,7 +104,7 @@ async def test_nothing_that_is_deleted_meanwhile_breaks_a_settlement(
     assert await deliveries.rows() == []
 
 
-async def test_unreachable_receivers_are_told_apart(
+async def test_unreachable_receivers_are_distinguished(
     session: AsyncSession,
     sessions: SessionFactory,
     project: Project,
@@ -113,7 +113,7 @@ async def test_unreachable_receivers_are_told_apart(
     receiver: Receiver,
     deliveries: Deliveries,
 ) -> None:
-    """TLS is spoken to a server that speaks none; port 1 has nobody; the name is reserved for not being there."""
+    """A server without TLS, a port without a server, and a name that is reserved for not existing."""
     for url in (
         receiver.base_url.replace("http:", "https:"),
         "http://127.0.0.1:1/",

@@ -77,7 +77,7 @@ class TestToken:
         }
         assert await state(session) == ("answered", 1)
 
-    async def test_same_token_again_is_repeated_and_another_is_told_the_winner(
+    async def test_same_token_again_is_repeated_and_another_gets_the_winner(
         self, anonymous: httpx.AsyncClient, session: AsyncSession, new_token: MintToken
     ) -> None:
         """B.11 7."""

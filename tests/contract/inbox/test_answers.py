@@ -1,4 +1,4 @@
-"""Answers to questions (contract 15.2): the first one wins, and every later one is told which."""
+"""Answers to questions (contract 15.2): the first one wins, and every later answer gets the winner."""
 
 from datetime import timedelta
 from typing import Any
@@ -86,7 +86,7 @@ async def test_same_answer_again_is_repeated_and_says_how_far_it_is(
     assert len(await commands(session, run)) == 1
 
 
-async def test_another_answer_is_told_the_winner(
+async def test_another_answer_gets_the_winner(
     client: httpx.AsyncClient, session: AsyncSession, run: Run, answer_url: str
 ) -> None:
     first = (await client.post(answer_url, json={"option_id": "allow"})).json()

@@ -256,7 +256,7 @@ async def test_fault_in_presence_does_not_hold_it_back(say: Say, monkeypatch: py
 
 
 @pytest.mark.usefixtures("device")
-async def test_decision_that_is_not_kept_is_not_told(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_decision_that_is_not_stored_is_not_reported(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> None:
         raise RuntimeError("no decision")
 

@@ -61,12 +61,12 @@ async def test_questions_of_all_projects_are_followed_and_nothing_else(
         await record_event(sessions, task, opened, subject_seq=4, data={"question_id": "q"})
         await record_event(sessions, far, EventType.QUESTION_WITHDRAWN, subject_seq=5)
         await record_event(sessions, followed, EventType.QUESTION_EXPIRED, subject_seq=6)
-        told = await stream.take(3)
-    assert [event.data["data"]["seq"] for event in told] == [4, 5, 6]
-    assert (told[0].name, told[0].data["type"]) == ("message", "question.opened")
-    assert told[0].data["data"]["question_id"] == "q"
+        received = await stream.take(3)
+    assert [event.data["data"]["seq"] for event in received] == [4, 5, 6]
+    assert (received[0].name, received[0].data["type"]) == ("message", "question.opened")
+    assert received[0].data["data"]["question_id"] == "q"
 
-    async with following(api, INBOX, after=told[0].id) as stream:
+    async with following(api, INBOX, after=received[0].id) as stream:
         assert [event.data["data"]["seq"] for event in await stream.take(2)] == [5, 6]
         await session.execute(delete(Membership).where(Membership.user_id == owner.id))
         await record_event(sessions, task, opened, subject_seq=7)

@@ -57,8 +57,8 @@ async def say(events: RunEvents, run_id: UUID, *numbers: int) -> None:
     await events.settle()
 
 
-def seqs(told: list[StreamEvent]) -> list[Any]:
-    return [event.data["data"]["seq"] for event in told if event.name == "message"]
+def seqs(received: list[StreamEvent]) -> list[Any]:
+    return [event.data["data"]["seq"] for event in received if event.name == "message"]
 
 
 async def began(stream: StreamReader) -> None:
@@ -80,14 +80,14 @@ async def test_ledger_is_followed_from_now_on_and_resumed_without_a_gap(
     async with following(api, events_url) as stream:
         await began(stream)
         event_id = await record_event(sessions, task, subject_seq=2, data={"changed": ["title"]})
-        (told,) = await stream.take(1)
-    assert told.name == "message"
+        (received,) = await stream.take(1)
+    assert received.name == "message"
     listed = (await api.get(events_url)).json()["results"]
-    assert told.data == next(row for row in listed if row["id"] == str(event_id))
+    assert received.data == next(row for row in listed if row["id"] == str(event_id))
     await record_event(sessions, task, subject_seq=3)
     await record_event(sessions, task, subject_seq=4)
 
-    async with following(api, events_url, after=told.id) as stream:
+    async with following(api, events_url, after=received.id) as stream:
         assert seqs(await stream.take(2)) == [3, 4]
 
 
@@ -105,8 +105,8 @@ async def test_one_id_holds_the_places_in_the_ledger_and_in_each_run(
         await say(events, run_id, 1, 2)
     topics = ",".join(["tasks", *(f"run:{run_id}" for run_id in runs)])
     async with following(api, events_url, topics=topics) as stream:
-        told = [event for event in await stream.take(6) if "n" in event.data]
-        assert {(event.name, event.data["n"]) for event in told} == {
+        received = [event for event in await stream.take(6) if "n" in event.data]
+        assert {(event.name, event.data["n"]) for event in received} == {
             (f"run:{run_id}", number) for run_id in runs for number in (1, 2)
         }
         await began(stream)
@@ -133,11 +133,11 @@ async def test_removed_events_are_admitted(
     async with following(api, events_url) as stream:
         await began(stream)
         await record_event(sessions, task, subject_seq=1)
-        (told,) = await stream.take(1)
+        (received,) = await stream.take(1)
     await record_event(sessions, task, occurred_at=utcnow() - timedelta(days=31))
     assert await prune_events(sessions, timedelta(days=30)) == 1
 
-    for after in (told.id, "nonsense"):
+    for after in (received.id, "nonsense"):
         async with following(api, events_url, after=after) as stream:
             (gap,) = await stream.take(1)
         assert (gap.name, gap.data) == ("gap", {"type": "gap", "lost": None, "topic": "tasks"})
