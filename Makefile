@@ -43,6 +43,11 @@ test-console: $(STAMP) ## Test the console: its units, then what a wheel of it d
 	@$(if $(ARGS),,$(PYTHON) -m app.devstack.building.scripts test)
 	@$(PYTHON) -m tests.console.acceptance $(ARGS)
 
+.PHONY: screenshots
+screenshots: $(STAMP) ## Draw the images of the README from the demo's run
+	@mkdir -p docs/images
+	@$(PYTHON) -m tests.console.screenshots docs/images
+
 # Part of `make test` too: this is to see what holds here, and after a change of the walls.
 .PHONY: test-walls
 test-walls: $(STAMP) ## Try to get out of the sandbox, under bubblewrap and Landlock, as root and as an ordinary user

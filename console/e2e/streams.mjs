@@ -76,13 +76,13 @@ export async function laptopSleepsForAnHour(browser, { expect }) {
   const cable = await openCable();
   const task = await counting("Acceptance: asleep for an hour");
   const page = await watchRun(browser, task, cable.url, { hasClock: true });
+  const before = cable.opened();
   cable.sleep(true);
   for (;;) {
     const { latest_run: run } = await call(`/tasks/${task.id}/`);
     if (run.status === "completed") break;
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
-  const before = cable.opened();
   expect(
     (await page.getByText(`line-${LINES}-end`).count()) === 0,
     "nothing arrives while the machine sleeps",

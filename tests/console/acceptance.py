@@ -35,7 +35,7 @@ def main(scenes: Sequence[str]) -> int:
     console = Console()
     home = developers_home()
     try:
-        chromium = _find_chromium()
+        chromium = find_chromium()
         build_pages(home, console)
         with packages.one_at_a_time(home):
             npm = packages.npm_with_packages(home, console, with_tools=True)
@@ -63,7 +63,7 @@ def main(scenes: Sequence[str]) -> int:
         return status
 
 
-def _find_chromium() -> str:
+def find_chromium() -> str:
     """Return the program. Raises DevstackError."""
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if chromium is None:
