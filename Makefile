@@ -34,8 +34,19 @@ run: $(RUN_STAMP) ## Start servers, API and worker in the foreground (PORT=8000,
 TEST_PROCESSES = $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) + 1)')
 
 .PHONY: test
-test: $(STAMP) ## Run the test suite in parallel (ARGS="-k name" for a part)
+test: $(STAMP) ## Run the test suite in parallel, then test-console (ARGS="-k name" for a part of the suite alone)
 	@$(PYTHON) -m pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
+	@$(if $(ARGS),,$(MAKE) --no-print-directory test-console)
+
+.PHONY: test-console
+test-console: $(STAMP) ## Test the console: its units, then what a wheel of it does in Chromium (ARGS="scene" for a part)
+	@$(if $(ARGS),,$(PYTHON) -m app.devstack.building.scripts test)
+	@$(PYTHON) -m tests.console.acceptance $(ARGS)
+
+.PHONY: screenshots
+screenshots: $(STAMP) ## Draw the images of the README from the demo's run
+	@mkdir -p docs/images
+	@$(PYTHON) -m tests.console.screenshots docs/images
 
 # Part of `make test` too: this is to see what holds here, and after a change of the walls.
 .PHONY: test-walls
@@ -88,6 +99,7 @@ check: $(STAMP) ## Check format, lint, types, import rules and words
 	@$(PYTHON) -m checks.structure
 	@$(PYTHON) -m checks.ignores app bench checks migrations tests
 	@$(PYTHON) -m checks.words $(WORDS)
+	@$(PYTHON) -m app.devstack.building.scripts check build
 
 .PHONY: bench
 bench: $(STAMP) ## Measure requests beside raw asyncpg (ARGS="--only retrieve,list --tasks 100000" for a part)

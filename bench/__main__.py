@@ -6,7 +6,7 @@ explains the figures. For a part: `make bench ARGS="--only retrieve,list --tasks
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from app.devstack.home import Home
 from app.runtime import open_process
 from bench import endpoints, process, push, runs
 from bench.cases import CASES, Case
+from bench.consoles import rows as consoles
 from bench.data import Account, ProjectOfSize, fill, make_account
 from bench.load import Cost, Wire, cpu_seconds, send_for
 from bench.processes import Running, resident_megabytes, serving
@@ -39,6 +40,7 @@ _APART: Final = {
     "process": process.rows,
 }
 _ENDPOINTS: Final = "endpoints"
+_CONSOLES: Final = "consoles"
 _BACKENDS: Final = "SELECT pid FROM pg_stat_activity WHERE application_name = $1"
 
 
@@ -101,14 +103,22 @@ class Bench:
 
     async def endpoints(self, project: ProjectOfSize, target: Target) -> list[tuple[str, ...]]:
         """Measure what webhook endpoints cost the requests that record events."""
+        send, rounds = self._sender(target), self._options.rounds
+        return await endpoints.rows(self._connection, self._account, project, send, rounds=rounds)
+
+    async def consoles(self, project: ProjectOfSize, target: Target) -> list[tuple[str, ...]]:
+        """Measure what open consoles cost other requests."""
+        send, rounds = self._sender(target), self._options.rounds
+        return await consoles.rows(target.running.port, self._account, project, send, rounds=rounds)
+
+    def _sender(self, target: Target) -> Callable[[Iterator[Wire]], Awaitable[Cost]]:
+        """Return a function that sends requests for one round."""
 
         async def send(requests: Iterator[Wire]) -> Cost:
             encoded = (wire.encode(self._account.authorization) for wire in requests)
             return await self._send(target, encoded, self._options.seconds)
 
-        return await endpoints.rows(
-            self._connection, self._account, project, send, rounds=self._options.rounds
-        )
+        return send
 
     def _requests(self, case: Case, project: ProjectOfSize, target: Target) -> Iterator[bytes]:
         for wire in case.requests(self._account, project):
@@ -155,6 +165,8 @@ async def _measure(options: Options, settings: Settings, folder: Path) -> list[t
                 rows += await bench.case(case, project, targets)
         if not options.only or _ENDPOINTS in options.only:
             rows += await bench.endpoints(middle, Target("service", service, "taskbeacon-api"))
+        if not options.only or _CONSOLES in options.only:
+            rows += await bench.consoles(middle, Target("service", service, "taskbeacon-api"))
         click.echo(f"{resident_megabytes(service.pid):.0f} MB afterwards\n")
     await connection.close()
     return rows
@@ -188,7 +200,7 @@ def _start(stack: ExitStack, settings: Settings, folder: Path) -> tuple[Running,
 @click.option(
     "--only",
     default="",
-    help="Comma list: retrieve, list, filters, search, create, update, presence, endpoints, dispatch, push, process.",
+    help="Comma list: retrieve, list, filters, search, create, update, presence, endpoints, consoles, dispatch, push, process.",
 )
 @click.option(
     "--tasks", default="1000,100000,1000000", show_default=True, help="Comma list of sizes of projects."
@@ -209,7 +221,7 @@ def main(only: str, tasks: str, connections: int, seconds: float, rounds: int) -
     logging.disable(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     rows: list[tuple[str, ...]] = []
-    if not options.only or options.only & {_ENDPOINTS, *(case.group for case in CASES)}:
+    if not options.only or options.only & {_ENDPOINTS, _CONSOLES, *(case.group for case in CASES)}:
         with servers() as settings, tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
             rows += uvloop.run(_measure(options, settings, Path(folder)))
     for group, measure in _APART.items():

@@ -1,5 +1,8 @@
 """The first `make demo` of a fresh clone with empty caches, and its set-up by uv beside that by pip, in turns.
 
+Before them `make run` of the clone, until it prints a link that signs in to the console: with the set-up and the build of the
+console, and once more.
+
 python -m bench.setup [--turns 3]
 """
 
@@ -24,6 +27,8 @@ def main() -> None:
     turns: int = parser.parse_args().turns
     seconds: dict[str, list[float]] = {
         "set-up by uv": [],
+        "make run to the console, set-up included": [],
+        "make run to the console, again": [],
         "make demo, set-up included": [],
         "set-up by pip": [],
     }
@@ -32,13 +37,15 @@ def main() -> None:
             clone = _clone(Path(folder) / "uv")
             by_uv = _time("make", _RUN_STAMP, folder=clone)
             seconds["set-up by uv"].append(by_uv)
+            seconds["make run to the console, set-up included"].append(by_uv + _time_to_console(clone))
+            seconds["make run to the console, again"].append(_time_to_console(clone))
             seconds["make demo, set-up included"].append(by_uv + _time("make", "demo", folder=clone))
             by_pip = _time("make", _RUN_STAMP, "INSTALLER=pip", folder=_clone(Path(folder) / "pip"))
             seconds["set-up by pip"].append(by_pip)
         shown = ", ".join(f"{name} {times[-1]:.1f} s" for name, times in seconds.items())
         sys.stdout.write(f"turn {turn + 1}: {shown}\n")
     for name, times in seconds.items():
-        sys.stdout.write(f"{name:<28} {statistics.median(times):6.1f} s\n")
+        sys.stdout.write(f"{name:<42} {statistics.median(times):6.1f} s\n")
 
 
 def _clone(folder: Path) -> Path:
@@ -48,10 +55,41 @@ def _clone(folder: Path) -> Path:
 
 def _time(*command: str, folder: Path) -> float:
     """Return the seconds that a command takes with the caches of the folder, empty at first."""
-    caches = {"UV_CACHE_DIR": f"{folder}/caches/uv", "PIP_CACHE_DIR": f"{folder}/caches/pip"}
     started = time.monotonic()
-    _run(command, folder, {**os.environ, **caches})
+    _run(command, folder, _environment(folder))
     return time.monotonic() - started
+
+
+def _time_to_console(clone: Path) -> float:
+    """Return the seconds from `make run` to the link that signs in; then stop it."""
+    started = time.monotonic()
+    command = ("make", "run", "PORT=0")
+    with subprocess.Popen(  # noqa: S603 - our own command
+        command, cwd=clone, env=_environment(clone), stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if "/console/login#" in line:
+                break
+        seconds = time.monotonic() - started
+        process.terminate()
+        process.stdout.read()
+    if not lines or "/console/login#" not in lines[-1]:
+        raise SystemExit(f"make run failed:\n{''.join(lines)}")
+    return seconds
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Return an environment with the caches of the folder, and no other stack."""
+    caches = {
+        "UV_CACHE_DIR": f"{folder}/caches/uv",
+        "PIP_CACHE_DIR": f"{folder}/caches/pip",
+        "npm_config_cache": f"{folder}/caches/npm",
+    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TASKBEACON_", "MAKE"))}
+    return {**kept, **caches}
 
 
 def _run(command: Sequence[str], folder: Path, environment: dict[str, str]) -> None:

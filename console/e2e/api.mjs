@@ -1,9 +1,11 @@
 // The API with the key of the stack: scenes create their tasks by it.
+import { AsyncLocalStorage } from "node:async_hooks";
 import { stack } from "./browser.mjs";
 
 const project = `${stack.base_url}/api/projects/@current`;
 
-const started = new Set();
+/** The tasks that a scene has started. */
+const started = new AsyncLocalStorage();
 
 export async function call(path, body, method = body ? "POST" : "GET") {
   const answer = await fetch(project + path, {
@@ -12,7 +14,7 @@ export async function call(path, body, method = body ? "POST" : "GET") {
     ...(body ? { body: JSON.stringify(body) } : {}),
   });
   if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
-  return answer.json();
+  return answer.status === 204 ? null : answer.json();
 }
 
 /** Create a task that the built-in agent does step by step, and run it. Return the task. */
@@ -29,16 +31,23 @@ export async function newRequest(title, method, params) {
 }
 
 function start({ id }, options) {
-  started.add(id);
+  started.getStore().add(id);
   return call(`/tasks/${id}/run/`, options);
 }
 
-/** End what the scenes have started and left waiting: each run has a place of a worker. */
-export async function endRuns() {
-  for (const id of started) {
-    const { latest_run: run } = await call(`/tasks/${id}/`);
-    if (["queued", "in_progress"].includes(run.status))
-      await call(`/tasks/${id}/runs/${run.id}/`, { status: "cancelled" }, "PATCH");
-  }
-  started.clear();
+/** Play a scene, then end the runs that it has left waiting: each has a place of a worker. */
+export function withRuns(scene) {
+  return started.run(new Set(), async () => {
+    try {
+      await scene();
+    } finally {
+      for (const id of started.getStore()) await endRun(id);
+    }
+  });
+}
+
+async function endRun(id) {
+  const { latest_run: run } = await call(`/tasks/${id}/`);
+  if (["queued", "in_progress"].includes(run.status))
+    await call(`/tasks/${id}/runs/${run.id}/`, { status: "cancelled" }, "PATCH");
 }

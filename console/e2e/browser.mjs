@@ -12,14 +12,27 @@ const FLAGS = [
   "--disable-sync",
 ];
 
-export const base = process.env.CONSOLE_URL ?? "http://127.0.0.1:4173/console";
 const home = process.env.TASKBEACON_HOME ?? join(import.meta.dirname, "../../.taskbeacon");
-export const stack = JSON.parse(readFileSync(join(home, "dev.json"), "utf8"));
+const read = (name) => JSON.parse(readFileSync(join(home, name), "utf8"));
+
+export const base = process.env.CONSOLE_URL ?? "http://127.0.0.1:4173/console";
+export const stack = read("dev.json");
+/** The settings with which another process joins the stack. */
+export const settings = read("environment.json");
+export const program =
+  process.env.TASKBEACON_PROGRAM ?? join(import.meta.dirname, "../../.venv/bin/taskbeacon");
+
+// A busy machine is slow, not wrong: scenes wait for what must come, however long it takes.
+const PATIENCE = 180_000;
 
 export const SIZES = { desk: { width: 1440, height: 900 }, phone: { width: 390, height: 844 } };
 
 export async function launch() {
-  return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS });
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: FLAGS,
+    timeout: PATIENCE,
+  });
 }
 
 let signedIn;
@@ -48,5 +61,6 @@ export async function openPage(
     ...options,
   });
   if (!isSignedOut) await context.addCookies(await cookies(context));
+  context.setDefaultTimeout(PATIENCE);
   return context.newPage();
 }

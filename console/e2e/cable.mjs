@@ -1,4 +1,4 @@
-// A way to the service that can fail as networks and services do.
+// A way to the service that falls asleep, and ends streams as the service does.
 import { createServer, request } from "node:http";
 import { base } from "./browser.mjs";
 
@@ -6,7 +6,6 @@ export async function openCable() {
   const target = new URL(base);
   const sockets = new Set();
   const streams = new Set();
-  let isCut = false;
   let isAsleep = false;
   let opened = 0;
   const server = createServer((incoming, answer) => {
@@ -29,7 +28,6 @@ export async function openCable() {
     incoming.pipe(outgoing);
   });
   server.on("connection", (socket) => {
-    if (isCut) return socket.destroy();
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
   });
@@ -40,11 +38,6 @@ export async function openCable() {
     url: url.href,
     /** How many streams were opened. */
     opened: () => opened,
-    /** What is open breaks, and what comes is refused. */
-    cut(on) {
-      isCut = on;
-      if (on) for (const socket of sockets) socket.destroy();
-    },
     /** Nothing arrives and nothing breaks, as for a machine that sleeps. */
     sleep(on) {
       isAsleep = on;

@@ -39,7 +39,7 @@ const asks = (browser, watched, title) => async (method, params) => {
 /** What the agent heard, which it says. */
 async function heard(page) {
   const said = page.getByRole("log").getByText('"result"');
-  await said.waitFor({ timeout: 60_000 });
+  await said.waitFor();
   // biome-ignore lint/performance/useDomNodeTextContent: the locator's own method, not the element's
   return JSON.parse(await said.innerText()).result;
 }
@@ -54,7 +54,7 @@ export async function formIsFilledIn(browser, { expect, watched, checkAccess }) 
     message: "Configure the server.",
     requestedSchema: FORM,
   });
-  await page.getByRole("textbox", { name: "Name" }).waitFor({ timeout: 60_000 });
+  await page.getByRole("textbox", { name: "Name" }).waitFor();
   await checkAccess(page, "a form");
   const send = page.locator("section form").getByRole("button", { name: "Send" });
   expect(await send.isDisabled(), "a form is not sent before what it needs is there");
@@ -91,7 +91,7 @@ export async function pageIsOpenedOrDeclined(browser, { expect, watched, checkAc
     url: "https://example.com/login?next=https://good.example",
     message: "Log in.",
   });
-  await page.getByText("The agent asks you to open a page of").waitFor({ timeout: 60_000 });
+  await page.getByText("The agent asks you to open a page of").waitFor();
   expect(
     await page.locator("strong", { hasText: /^example\.com$/ }).isVisible(),
     "the host of the page stands first",
@@ -113,7 +113,7 @@ export async function highRiskIsTyped(browser, { expect, watched, checkAccess })
     options: OPTIONS,
   });
   const field = page.getByLabel("Type allow to allow it");
-  await field.waitFor({ timeout: 60_000 });
+  await field.waitFor();
   await checkAccess(page, "a question of high risk");
   expect(
     await page.getByRole("group", { name: "What it is about" }).getByText(COMMAND).isVisible(),

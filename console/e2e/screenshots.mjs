@@ -1,28 +1,37 @@
-// Draws the console for the README: a run at the desk, and the tasks on a phone.
+// Draws the console for the README: a run at the desk, and its question on a phone.
 //
-// usage: node e2e/screenshots.mjs <folder>; needs a running stack in which `make demo` has run, and `npm run preview`.
+// usage: node e2e/screenshots.mjs <folder>; `make screenshots` calls it in the stack of the demo.
 import { join } from "node:path";
+import { call } from "./api.mjs";
 import { base, launch, openPage, stack } from "./browser.mjs";
 
-const folder = process.argv[2] ?? "shots";
-const answer = await fetch(`${stack.base_url}/api/projects/@current/tasks/?status=completed&limit=100`, {
-  headers: { Authorization: `Bearer ${stack.api_key}` },
-});
-const { results } = await answer.json();
-const shown = results.find(({ latest_run: run }) => run.output?.files_changed?.length > 1) ?? results[0];
-if (!shown) throw new Error("No completed run: let `make demo` run first.");
+// As in the demo (app/devstack/demo/question.py).
+const ASKING = "```ask options=no,yes\nMay others read this map?\n```";
+
+const folder = process.argv[2];
+const { results: tasks } = await call("/tasks/?limit=1");
+const [task] = tasks;
+const { results: runs } = await call(`/tasks/${task.id}/runs/`);
+const first = runs.at(-1);
+const address = `${base}/projects/${stack.project_id}/tasks/${task.id}`;
 
 const browser = await launch();
-for (const [name, size, path] of [
-  ["console-desk", "desk", `/projects/${stack.project_id}/tasks/${shown.id}`],
-  ["console-phone", "phone", `/projects/${stack.project_id}/`],
-]) {
-  const page = await openPage(browser, { size });
-  await page.goto(base + path);
-  await page.waitForSelector("main");
+
+async function draw(name, size, url, waitFor, options) {
+  const page = await openPage(browser, { size, ...options });
+  await page.goto(url);
+  await waitFor(page).waitFor();
   await page.waitForFunction(() => !document.querySelector("[data-loading]"));
-  await page.waitForTimeout(500);
-  await page.screenshot({ path: join(folder, `${name}.png`) });
+  await page.evaluate(() => document.fonts.ready.then(() => null));
+  await page.screenshot({ path: join(folder, `${name}.png`), animations: "disabled" });
   await page.context().close();
 }
+
+await draw("console-desk", "desk", `${address}/runs/${first.id}`, (page) =>
+  page.locator("[data-file]").first(),
+);
+await call(`/tasks/${task.id}/run/`, { mode: "interactive", pending_user_message: ASKING });
+await draw("console-phone", "phone", address, (page) => page.getByRole("heading", { name: "May others" }), {
+  deviceScaleFactor: 2,
+});
 await browser.close();

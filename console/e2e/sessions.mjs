@@ -1,16 +1,10 @@
 // Signing in and out, as a person does it.
 import { execFileSync } from "node:child_process";
-import { join } from "node:path";
-import { base, stack } from "./browser.mjs";
-
-const root = join(import.meta.dirname, "../..");
+import { base, program, stack } from "./browser.mjs";
 
 /** A login link, as `taskbeacon console` prints it, for the address that is tested. */
 function newLink() {
-  const printed = execFileSync(join(root, ".venv/bin/taskbeacon"), ["console"], {
-    cwd: root,
-    encoding: "utf8",
-  });
+  const printed = execFileSync(program, ["console"], { encoding: "utf8" });
   return `${base}/login${new URL(printed.trim()).hash}`;
 }
 

@@ -2,27 +2,27 @@
 import { call, newRun } from "./api.mjs";
 import { base, openPage } from "./browser.mjs";
 import { openCable } from "./cable.mjs";
+import { startApi } from "./service.mjs";
 
 const LINES = 40;
 const HOUR = 3_600_000;
+const OUTAGE = 10_000;
 
 const counting = (title) =>
   newRun(title, [["sh", `for i in $(seq ${LINES}); do echo "line-$i-end"; sleep 0.5; done`]], "background");
 
-/** Open a task over a cable that can fail, once its run has begun to write. */
-async function watchRun(browser, title, { hasClock = false } = {}) {
-  const task = await counting(title);
-  const cable = await openCable();
+/** Open a task at an address of the service, and return its page once its run has begun to write. */
+async function watchRun(browser, task, url, { hasClock = false } = {}) {
   const page = await openPage(browser);
   if (hasClock) await page.clock.install();
-  await page.goto(`${cable.url}/projects/1/tasks/${task.id}`);
-  await page.getByText("line-3-end").waitFor({ timeout: 120_000 });
-  return { task, cable, page };
+  await page.goto(`${url}/projects/1/tasks/${task.id}`);
+  await page.getByText("line-3-end").waitFor();
+  return page;
 }
 
 /** Wait for the end of the run; every line must be there, once and in order. */
-async function expectWhole({ page, cable }, expect, what) {
-  await page.getByRole("button", { name: "Run again" }).waitFor({ timeout: 120_000 });
+async function expectWhole(page, expect, what) {
+  await page.getByRole("button", { name: "Run again" }).waitFor();
   const tool = page.getByRole("log").getByRole("button", { expanded: false }).filter({ hasText: "sh: for" });
   if (await tool.count()) await tool.click();
   const output = page.getByRole("group", { name: /Output of/ });
@@ -35,23 +35,24 @@ async function expectWhole({ page, cable }, expect, what) {
   );
   expect((await page.getByText("events are missing here").count()) === 0, `${what} leaves no gap`);
   await page.context().close();
-  cable.close();
 }
 
 export async function streamSurvivesAnOutage(browser, { expect }) {
-  const watched = await watchRun(browser, "Acceptance: an outage");
-  const { page, cable } = watched;
-  cable.cut(true);
-  await page.getByText("Not connected.").waitFor({ timeout: 30_000 });
+  const api = await startApi();
+  const page = await watchRun(browser, await counting("Acceptance: an outage"), api.url);
+  api.kill();
   // The bar is an outage of ten seconds.
-  await new Promise((resolve) => setTimeout(resolve, 10_000));
-  cable.cut(false);
-  await expectWhole(watched, expect, "an outage of ten seconds");
+  const isLongEnough = new Promise((resolve) => setTimeout(resolve, OUTAGE));
+  await page.getByText("Not connected.").waitFor();
+  await isLongEnough;
+  await api.revive();
+  await expectWhole(page, expect, "an API that was dead for ten seconds");
+  api.stop();
 }
 
 export async function streamIsRotated(browser, { expect }) {
-  const watched = await watchRun(browser, "Acceptance: rotation");
-  const { page, cable } = watched;
+  const cable = await openCable();
+  const page = await watchRun(browser, await counting("Acceptance: rotation"), cable.url);
   const failures = [];
   await page.exposeFunction("onOffline", (text) => failures.push(text));
   await page.evaluate(() => {
@@ -63,32 +64,35 @@ export async function streamIsRotated(browser, { expect }) {
   const before = cable.opened();
   for (const line of [6, 9, 12]) {
     cable.rotate();
-    await page.getByText(`line-${line}-end`).waitFor({ timeout: 60_000 });
+    await page.getByText(`line-${line}-end`).waitFor();
   }
   expect(cable.opened() - before === 3, `each rotation opens one stream (${cable.opened() - before} for 3)`);
   expect(failures.length === 0, "a rotation is no outage to the person");
-  await expectWhole(watched, expect, "a rotation");
+  await expectWhole(page, expect, "a rotation");
+  cable.close();
 }
 
 export async function laptopSleepsForAnHour(browser, { expect }) {
-  const watched = await watchRun(browser, "Acceptance: asleep for an hour", { hasClock: true });
-  const { page, cable, task } = watched;
+  const cable = await openCable();
+  const task = await counting("Acceptance: asleep for an hour");
+  const page = await watchRun(browser, task, cable.url, { hasClock: true });
+  const before = cable.opened();
   cable.sleep(true);
   for (;;) {
     const { latest_run: run } = await call(`/tasks/${task.id}/`);
     if (run.status === "completed") break;
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
-  const before = cable.opened();
   expect(
     (await page.getByText(`line-${LINES}-end`).count()) === 0,
     "nothing arrives while the machine sleeps",
   );
   cable.sleep(false);
   await page.clock.fastForward(HOUR);
-  await page.getByRole("button", { name: "Run again" }).waitFor({ timeout: 60_000 });
+  await page.getByRole("button", { name: "Run again" }).waitFor();
   expect(cable.opened() > before, "the stream is opened again after the sleep");
-  await expectWhole(watched, expect, "a sleep of an hour");
+  await expectWhole(page, expect, "a sleep of an hour");
+  cable.close();
 }
 
 /** Two tabs of one browser on one run: an answer in one is seen in the other, and messages are not said twice. */
@@ -103,7 +107,7 @@ export async function twoTabsSayThingsOnce(browser, { expect }) {
   for (const page of [first, second]) {
     await page.exposeFunction("onSaid", (text) => said.push(text));
     await page.goto(`${base}/projects/1/tasks/${id}`);
-    await page.getByRole("heading", { name: "Both tabs?" }).waitFor({ timeout: 60_000 });
+    await page.getByRole("heading", { name: "Both tabs?" }).waitFor();
     await page.evaluate(() => {
       const messages = document.querySelector('[aria-live="polite"]');
       new MutationObserver((changes) => {
@@ -116,7 +120,7 @@ export async function twoTabsSayThingsOnce(browser, { expect }) {
   await Promise.all([first.keyboard.press("a"), second.keyboard.press("a")]);
   for (const page of [first, second]) {
     const answers = page.getByRole("log").getByText("Answered: yes");
-    await answers.first().waitFor({ timeout: 30_000 });
+    await answers.first().waitFor();
     await page.getByRole("heading", { name: "Both tabs?" }).waitFor({ state: "detached" });
     expect((await answers.count()) === 1, "each tab shows the answer once, and no card");
   }

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +97,8 @@ The module map is written, and its check passes.
 '''
 
 
-def run_demo() -> int:
-    """Run the demo and return an exit status. Main thread only."""
+def run_demo(then: Callable[[Stack], None] | None = None) -> int:
+    """Run the demo and return an exit status; `then` is called while its stack still runs. Main thread only."""
     console = Console()
     folder = Path(tempfile.mkdtemp(prefix="taskbeacon-demo-"))
     repository = DemoRepository(folder / "git")
@@ -107,6 +108,8 @@ def run_demo() -> int:
     with stop_on_signals(stack.supervisor):
         try:
             _demonstrate(console, stack, repository)
+            if then is not None:
+                then(stack)
         except StopRequested:
             console.line()  # the terminal has echoed ^C
             console.line("Stopped before the end.")

@@ -1,0 +1,1 @@
+"""The cost of open consoles for everybody else."""

@@ -1,0 +1,43 @@
+// A run is followed and steered by keyboard alone, up to comments on its changes.
+import { newRun } from "./api.mjs";
+import { base } from "./browser.mjs";
+
+export async function questionIsAnsweredByKeyboard(browser, { expect, watched }) {
+  const { id } = await newRun("Acceptance: a question", [
+    ["ask", "Go on?"],
+    ["file path=a.txt", "one\ntwo"],
+    ["say", "I went on."],
+  ]);
+  const page = await watched(browser);
+  await page.goto(`${base}/projects/1/tasks/${id}`);
+  await page.getByRole("heading", { name: "Go on?" }).waitFor();
+  await page.keyboard.press("a");
+  await page.getByText("Answered: yes").waitFor();
+  expect(true, "a question is answered by one key, and says so");
+  await page.getByPlaceholder("Your turn: what next?").waitFor();
+  await page.keyboard.press("i");
+  await page.keyboard.type("```say");
+  await page.keyboard.press("Shift+Enter");
+  await page.keyboard.type("I heard you.");
+  await page.keyboard.press("Shift+Enter");
+  await page.keyboard.type("```");
+  await page.keyboard.press("Enter");
+  await page.getByRole("log").getByText("Read by the agent").waitFor();
+  expect(
+    (await page.getByRole("log").locator("pre", { hasText: "I heard you." }).count()) === 1,
+    "a message is shown once, with its receipt",
+  );
+  await page.getByRole("button", { name: "Finish the conversation" }).click();
+  await page.getByRole("button", { name: "Run again" }).waitFor();
+  await page.getByRole("button", { name: "Comment on line 2" }).click();
+  await page.keyboard.type("Say three instead.");
+  await page.keyboard.press("Control+Enter");
+  await page.getByRole("button", { name: "Send to the agent" }).click();
+  await page.getByText("This run goes on from").waitFor();
+  expect(
+    await page.getByRole("log").getByText("Say three instead.").isVisible(),
+    "comments reach the agent in a run that goes on",
+  );
+  expect(page.problems.length === 0, `no problems ${page.problems.join("; ")}`);
+  await page.context().close();
+}

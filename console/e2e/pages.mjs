@@ -1,0 +1,52 @@
+// Every page is there for everybody: in both themes, at the desk and on a phone.
+import { call } from "./api.mjs";
+import { base } from "./browser.mjs";
+
+const EVERYTHING = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+
+async function paths() {
+  const { results } = await call("/tasks/?limit=50");
+  const ended = results.find(({ latest_run: run }) => run?.status === "completed");
+  const draft = results.find(({ latest_run: run }) => !run);
+  if (!ended || !draft)
+    throw new Error("The scenes before this one leave a run that has ended, and a draft.");
+  const tasks = [ended, draft].map(({ id }) => `/projects/1/tasks/${id}`);
+  const panes = ["changes", "plan", "files", "notifications"].map((pane) => `${tasks[0]}?pane=${pane}`);
+  const settings = ["devices", "notifications", "webhooks", "account"];
+  return [
+    "/login",
+    "/projects/1/",
+    "/projects/1/?search=nothing-like-it",
+    "/projects/1/?new=1",
+    "/projects/1/inbox",
+    ...tasks,
+    ...panes,
+    ...settings.map((name) => `/projects/1/settings/${name}`),
+  ];
+}
+
+/** Everything once at each size and in each theme; of the other two pairs the colours, which no size changes. */
+export async function everyPageIsAccessible(browser, { expect, watched, checkAccess }) {
+  await call("/tasks/", { title: "Acceptance: a draft", description: "Nobody runs it." });
+  for (const [size, theme, other] of [
+    ["desk", "light", "dark"],
+    ["phone", "dark", "light"],
+  ]) {
+    const page = await watched(browser, { size, theme });
+    for (const path of await paths()) {
+      await page.goto(base + path);
+      await page.waitForSelector("main");
+      await page.waitForLoadState("load");
+      await page.waitForFunction(() => !document.querySelector("[data-loading]"));
+      await checkAccess(page, `${path} ${size} ${theme}`, EVERYTHING);
+      const isWide = await page.evaluate(
+        () => document.documentElement.scrollWidth > document.documentElement.clientWidth,
+      );
+      expect(!isWide, `no sideways scrolling: ${path} ${size}`);
+      await page.emulateMedia({ colorScheme: other });
+      await checkAccess(page, `${path} ${size} ${other}`, ["cat.color"]);
+      await page.emulateMedia({ colorScheme: theme });
+    }
+    await page.context().close();
+  }
+}

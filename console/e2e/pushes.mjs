@@ -1,0 +1,128 @@
+// What the service worker shows, and where a click on it leads.
+import { call } from "./api.mjs";
+import { base, openPage } from "./browser.mjs";
+
+/** Pushes as the service composes them, handed to the worker by the browser's own tools. */
+export async function pushesAreShownAndReplaced(browser, { expect }) {
+  const page = await openPage(browser, { permissions: ["notifications"] });
+  const tools = await page.context().newCDPSession(page);
+  const registered = new Promise((resolve) => {
+    tools.on("ServiceWorker.workerRegistrationUpdated", ({ registrations }) => {
+      if (registrations.length) resolve(registrations[0].registrationId);
+    });
+  });
+  await tools.send("ServiceWorker.enable");
+  await page.goto(`${base}/projects/1/`);
+  await page.evaluate(() => navigator.serviceWorker.ready.then(() => null));
+  const registrationId = await registered;
+  const push = async (title, seq, more = {}) => {
+    const notification = { title, body: "", tag: "q:1", data: { taskId: "t", seq }, ...more };
+    const data = JSON.stringify({ web_push: 8030, notification, app_badge: 1 });
+    await tools.send("ServiceWorker.deliverPushMessage", {
+      origin: new URL(base).origin,
+      registrationId,
+      data,
+    });
+  };
+  const shown = () =>
+    page.evaluate(async () => {
+      const registration = await navigator.serviceWorker.ready;
+      return (await registration.getNotifications()).map(({ title, actions }) => [title, actions.length]);
+    });
+  const until = async (title) => {
+    for (let round = 0; round < 50; round += 1) {
+      const titles = await shown();
+      if (titles.some(([one]) => one === title)) return titles;
+      await page.waitForTimeout(100);
+    }
+    return shown();
+  };
+  const actions = ["reject", "allow", "third"].map((action) => ({
+    action,
+    title: action,
+    navigate: `${base}/a/x`,
+  }));
+  await push("Deploy?", 5, { actions });
+  expect(JSON.stringify(await until("Deploy?")) === '[["Deploy?",2]]', "a push is shown with two actions");
+  await push("Answered by Ana", 6, { silent: true });
+  expect(
+    JSON.stringify(await until("Answered by Ana")) === '[["Answered by Ana",0]]',
+    "an answer replaces its question",
+  );
+  await push("Deploy?", 5);
+  await push("Another", 1, { tag: "q:2" });
+  await until("Another");
+  expect(
+    !(await shown()).some(([title]) => title === "Deploy?"),
+    "a late push does not replace what is newer",
+  );
+  await page.context().close();
+}
+
+/** A click on a notification, in the worker; return which windows it has focused, and which addresses it has opened. */
+function click(worker, title) {
+  return worker.evaluate(async (wanted) => {
+    const { registration } = globalThis;
+    const seen = { focused: [], opened: [] };
+    // Only a click by a person lets a worker do these two.
+    globalThis.WindowClient.prototype.focus = async function focus() {
+      seen.focused.push(this.url);
+      return this;
+    };
+    globalThis.clients.openWindow = async (address) => {
+      seen.opened.push(address);
+      return null;
+    };
+    const notification = (await registration.getNotifications()).find(({ title: one }) => one === wanted);
+    const event = new NotificationEvent("notificationclick", { notification });
+    const pending = [];
+    // Nor may a program's event wait.
+    Object.defineProperty(event, "waitUntil", { value: (promise) => pending.push(promise) });
+    globalThis.dispatchEvent(event);
+    await Promise.all(pending);
+    return seen;
+  }, title);
+}
+
+export async function clickFocusesTheTabOfItsTask(browser, { expect }) {
+  const task = await call("/tasks/", { title: "Acceptance: a click", description: "Nobody runs it." });
+  const page = await openPage(browser, { permissions: ["notifications"] });
+  const context = page.context();
+  await page.goto(`${base}/projects/1/inbox`);
+  const other = await context.newPage();
+  await other.goto(`${base}/projects/1/tasks/${task.id}`);
+  await page.evaluate(() => navigator.serviceWorker.ready.then(() => null));
+  const [worker] = context.serviceWorkers();
+  const show = (title, taskId) =>
+    worker.evaluate(
+      ([text, id]) =>
+        globalThis.registration.showNotification(text, { data: { actions: [], taskId: id }, tag: text }),
+      [title, taskId],
+    );
+  await show("On its task", task.id);
+  const onTask = await click(worker, "On its task");
+  expect(
+    JSON.stringify(onTask) === JSON.stringify({ focused: [other.url()], opened: [] }),
+    `a click focuses the tab that shows its task ${JSON.stringify(onTask)}`,
+  );
+  expect(page.url().endsWith("/inbox"), "and leaves the other tab alone");
+
+  await other.close();
+  await show("Elsewhere", task.id);
+  const elsewhere = await click(worker, "Elsewhere");
+  expect(
+    elsewhere.focused.length === 1 && elsewhere.opened.length === 0,
+    `without such a tab it focuses one of the console ${JSON.stringify(elsewhere)}`,
+  );
+  await page.waitForURL(`**/tasks/${task.id}`);
+  expect(true, "which then shows the task");
+
+  await page.goto("about:blank");
+  await show("Nowhere", task.id);
+  const nowhere = await click(worker, "Nowhere");
+  expect(
+    JSON.stringify(nowhere) === JSON.stringify({ focused: [], opened: [`/console/tasks/${task.id}`] }),
+    `without any tab it opens one ${JSON.stringify(nowhere)}`,
+  );
+  await context.close();
+}

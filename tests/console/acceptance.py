@@ -1,0 +1,133 @@
+"""The acceptance scenes of the console (console/e2e), on a wheel that was installed into an environment of its own.
+
+`python -m tests.console.acceptance [SCENE …]`. What is tested is what people install: nothing of the checkout is on the
+path of the stack. Where Chromium, Node or a package cannot be had, that is said and is no failure, except with CI in the
+environment.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from app.devstack.bootstrap import pip_configuration, uv_environment
+from app.devstack.building import packages
+from app.devstack.building.npm import Npm
+from app.devstack.building.pages import build_pages
+from app.devstack.console import Console
+from app.devstack.errors import DevstackError
+from app.devstack.home import Home, running_environment
+from app.devstack.processes import Supervisor
+from tests.support.home import developers_home
+from tests.support.waiting import patient
+
+_ROOT = Path(__file__).parents[2]
+_INSTALL_SECONDS = 600.0
+_START_SECONDS = 300.0
+_SHOWN_LINES = 60
+
+
+def main(scenes: Sequence[str]) -> int:
+    """Play the scenes; return an exit status."""
+    console = Console()
+    home = developers_home()
+    try:
+        chromium = find_chromium()
+        build_pages(home, console)
+        with packages.one_at_a_time(home):
+            npm = packages.npm_with_packages(home, console, with_tools=True)
+    except DevstackError as error:
+        console.line(f"\n{error}\nThe acceptance scenes of the console were left out.")
+        return 1 if os.environ.get("CI") else 0
+    with tempfile.TemporaryDirectory(prefix="taskbeacon-console-") as folder, Supervisor() as supervisor:
+        supervisor.remove_if_killed(Path(folder))
+        try:
+            program = _install(Path(folder), supervisor, console)
+            base_url = _start(program, Path(folder), supervisor, npm, console)
+        except DevstackError as error:
+            console.error(error)
+            return 1
+        found = {
+            "CHROMIUM": chromium,
+            "CONSOLE_URL": f"{base_url}/console",
+            "TASKBEACON_HOME": f"{folder}/home",
+            "TASKBEACON_PROGRAM": str(program),
+        }
+        status = npm.call(("run", "--silent", "acceptance", "--", *scenes), packages.SOURCE, found)
+        if status:
+            lines = (Path(folder) / "stack.log").read_text(errors="replace").splitlines()
+            console.line("\n".join(["The end of the stack's output:", *lines[-_SHOWN_LINES:]]))
+        return status
+
+
+def find_chromium() -> str:
+    """Return the program. Raises DevstackError."""
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if chromium is None:
+        raise DevstackError(
+            "There is no Chromium (Debian: apt-get install chromium; or name one in CHROMIUM)."
+        )
+    return chromium
+
+
+def _install(folder: Path, supervisor: Supervisor, console: Console) -> Path:
+    """Install a wheel of the checkout with the locked packages, and return its program. Raises DevstackError."""
+    environment = uv_environment(pip_configuration(), os.environ)
+
+    def run(name: str, *command: str) -> None:
+        supervisor.run(
+            name, command, environment=environment, log=folder / "install.log", timeout=_INSTALL_SECONDS
+        )
+
+    uv = (sys.executable, "-m", "uv", "--quiet")
+    with console.step("Wheel, and an environment with nothing else"):
+        run("wheel", sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder))
+        (wheel,) = folder.glob("*.whl")
+        run("environment", *uv, "venv", "--python", sys.executable, str(folder / "venv"))
+        run(
+            "installation",
+            *uv,
+            *("pip", "install", "--python", str(folder / "venv" / "bin" / "python")),
+            *("--constraint", str(_ROOT / "requirements.lock"), f"taskbeacon[devstack] @ {wheel.as_uri()}"),
+        )
+    return folder / "venv" / "bin" / "taskbeacon"
+
+
+def _start(program: Path, folder: Path, supervisor: Supervisor, npm: Npm, console: Console) -> str:
+    """Start a stack in `home`, and return the address of its API. Raises DevstackError."""
+    catalog = folder / "catalog.json"
+    catalog.write_text(
+        subprocess.check_output(
+            ["node", "e2e/catalog.mjs"], cwd=packages.SOURCE, env=npm.environment, text=True
+        )
+    )
+    home = Home(folder / "home")
+    with console.step("Stack"):
+        supervisor.start(
+            "stack",
+            [str(program), "dev", "--port", "0"],
+            environment=_clean(os.environ)
+            | {"TASKBEACON_HOME": str(home.root), "TASKBEACON_AGENT_CATALOG": str(catalog)},
+            cwd=folder,
+            log=folder / "stack.log",
+        )
+        supervisor.wait(home.dev_json.exists, what="stack", timeout=patient(_START_SECONDS), every=0.1)
+    environment = running_environment(home.root)
+    assert environment is not None
+    return environment["TASKBEACON_PUBLIC_URL"]
+
+
+def _clean(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without the settings of another stack, and without the make that calls."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if not name.startswith("TASKBEACON_") and name not in {"MAKELEVEL", "MAKEFLAGS", "PYTHONPATH"}
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
