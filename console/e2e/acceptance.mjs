@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { call, endRuns, newRun } from "./api.mjs";
 import { base, launch, openPage, stack } from "./browser.mjs";
+import * as notices from "./notices.mjs";
 import * as questions from "./questions.mjs";
 import * as sessions from "./sessions.mjs";
 import * as streams from "./streams.mjs";
@@ -194,6 +195,7 @@ const SCENES = {
   questionIsAnsweredByKeyboard,
   ...sessions,
   ...questions,
+  ...notices,
   ...streams,
 };
 const browser = await launch();
