@@ -24,6 +24,7 @@ from app.enums import Platform
 from app.security import Cipher
 from app.services.access.cache import CallerCache
 from app.services.access.principal import Principal
+from app.services.access.session_watch import SessionWatch
 from app.services.clients import ServiceClients
 from app.services.events import ledger
 from app.services.events.watch import LedgerWatch
@@ -53,6 +54,8 @@ class ProcessContext(ServiceClients):
     callers: CallerCache[Principal] = field(default_factory=CallerCache)
     rate_limiter: RateLimiter = field(default_factory=RateLimiter)
     lists: KnownLists = field(default_factory=KnownLists)
+    # Ends the streams of console sessions that end.
+    open_sessions: SessionWatch = field(default_factory=SessionWatch)
     # Polls the ledger for its followers.
     ledger: LedgerWatch = field(default_factory=LedgerWatch)
 

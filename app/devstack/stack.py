@@ -77,6 +77,12 @@ class Plan:
         )
 
 
+def _new_vapid_key() -> dict[str, str]:
+    from app.clients.web_push import VapidKey  # noqa: PLC0415 - slow to import, and needed once per home
+
+    return {"TASKBEACON_VAPID_PRIVATE_KEY": VapidKey.generate().get_secret_value()}
+
+
 class Stack:
     """A stack in its home folder. `start` once, `stop` always; `stop` may be called twice."""
 
@@ -209,6 +215,11 @@ class Stack:
         )
         environment = {
             **generated,
+            **keep_private(self.home.root / "vapid_key.json", _new_vapid_key),
+            # A stand-in for a browser's push service may listen on this machine.
+            "TASKBEACON_WEB_PUSH_HOSTS": ",".join(
+                [*Settings.model_fields["web_push_hosts"].default, "127.0.0.1"]
+            ),
             # For receivers under development on this machine.
             "TASKBEACON_WEBHOOK_ALLOW_PRIVATE_NETWORKS": "127.0.0.0/8,::1/128",
             # Notifications link to this stack.

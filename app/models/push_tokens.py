@@ -1,12 +1,12 @@
 """Push tokens, the addresses of devices (contract 6.5), and presence: which device shows which task (7.1).
 
-A token belongs to one user at a time.
+A token belongs to one user at a time. A session of the console is a device too, one without an address.
 """
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text, text
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text, literal_column, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -15,7 +15,7 @@ from app.models.base import Base, one_of
 
 
 class PushToken(Base):
-    """A device that receives a user's pushes; its id is the `device_id` of presence."""
+    """A device of a user; its id is the `device_id` of presence."""
 
     __tablename__ = "push_tokens"
     __table_args__ = (
@@ -26,7 +26,8 @@ class PushToken(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"))
-    # Expo's token, or a browser's subscription as JSON. Never shown, never logged.
+    # Expo's token, or a browser's subscription as JSON. Never shown, never logged. A session of the console has "": its
+    # device has the id of the session, shows tasks, and gets no pushes.
     token: Mapped[str] = mapped_column(Text)
     # Unique in place of the token: a subscription may be longer than an index entry.
     token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
@@ -35,6 +36,10 @@ class PushToken(Base):
     last_seen_at: Mapped[datetime]
     # Android's channels that the app has; a push through any other would not be shown.
     channels: Mapped[list[str] | None] = mapped_column(JSONB(none_as_null=True))
+
+
+# Whether pushes can be sent to a device.
+HAS_ADDRESS = PushToken.token != literal_column("''")
 
 
 class Presence(Base):

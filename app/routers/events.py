@@ -60,4 +60,4 @@ async def follow_events(
     """
     last_id = last_event_id or query.last_event_id
     project = await open_project_stream(call.session, call.caller, query.topics, last_id)
-    return EventStream(follow_project(project, call.process.stream_clients()))
+    return EventStream(call, follow_project(project, call.process.stream_clients()))

@@ -59,4 +59,4 @@ async def follow_inbox(
     `event: end` closes the stream: reconnect with the last id.
     """
     inbox = await open_inbox_stream(call.session, call.caller, last_event_id or query.last_event_id)
-    return EventStream(follow_project(inbox, call.process.stream_clients()))
+    return EventStream(call, follow_project(inbox, call.process.stream_clients()))

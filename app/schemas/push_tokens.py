@@ -17,7 +17,7 @@ MAX_WEB_TOKEN_LENGTH = 4096
 # The greatest `bigint`.
 MAX_SEQ = 2**63 - 1
 
-_WHICH = "Id of the device, as its registration answered it."
+_WHICH = "Id of the device, as its registration answered it, or of a console session of the caller."
 _TOKEN = Text(max_length=MAX_WEB_TOKEN_LENGTH)
 
 

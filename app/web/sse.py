@@ -1,4 +1,4 @@
-"""Server-sent events as an answer, which ends when the client disconnects, the source ends or the process stops.
+"""Server-sent events as an answer: they end with the client, the source, the console session or the process.
 
 FastAPI's `EventSourceResponse` is not used, since it encodes events itself and adds comments every 15 seconds. Nor is
 Starlette's `StreamingResponse`, since it cancels its source when the client disconnects, and with it the end of the
@@ -7,7 +7,7 @@ device's presence.
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from typing import Annotated, Any, Protocol
 
 from fastapi import Header, Response
@@ -15,6 +15,7 @@ from prometheus_client import Gauge
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
+from app.web.dependencies import Call
 from app.web.middleware import IS_ENDLESS, IS_HEAD
 
 MEDIA_TYPE = "text/event-stream"
@@ -56,15 +57,16 @@ class FrameSource(Protocol):
 class EventStream(Response):
     """An endless answer; its source is opened when it begins and closed when it ends."""
 
-    def __init__(self, source: AbstractAsyncContextManager[FrameSource]) -> None:
+    def __init__(self, call: Call, source: AbstractAsyncContextManager[FrameSource]) -> None:
         super().__init__(status_code=200)
+        self._call = call
         self._source = source
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send frames until the source ends or the client disconnects."""
+        """Send frames until the source ends, the client disconnects, or the caller's console session ends."""
         scope[IS_ENDLESS] = True
-        async with self._source as source:
+        async with self._source as source, self._watching_session(source):
             await send({"type": "http.response.start", "status": self.status_code, "headers": _HEADERS})
             if IS_HEAD not in scope:
                 watching = asyncio.create_task(_end_with_client(receive, source))
@@ -77,6 +79,12 @@ class EventStream(Response):
                     watching.cancel()
                     await asyncio.gather(watching, return_exceptions=True)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _watching_session(self, source: FrameSource) -> AbstractAsyncContextManager[None]:
+        caller, process = self._call.caller, self._call.process
+        if caller.session_id is None:
+            return nullcontext()
+        return process.open_sessions.watching(process.sessions, caller.session_id, source.end)
 
 
 async def _end_with_client(receive: Receive, source: FrameSource) -> None:

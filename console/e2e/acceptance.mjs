@@ -9,6 +9,7 @@ import { withRuns } from "./api.mjs";
 import { base, launch, openPage, stack } from "./browser.mjs";
 import * as conversation from "./conversation.mjs";
 import * as hostile from "./hostile.mjs";
+import * as notices from "./notices.mjs";
 import * as pages from "./pages.mjs";
 import * as pushes from "./pushes.mjs";
 import * as questions from "./questions.mjs";
@@ -62,7 +63,7 @@ async function checkAccess(page, what, tags = ["wcag2a", "wcag2aa", "wcag21a", "
 // Two rows at once: one mostly waits, the other keeps the processors busy. Pages come after what they show.
 const ROWS = [
   { ...streams },
-  { ...conversation, ...pages, ...sessions, ...questions, ...pushes, ...hostile },
+  { ...conversation, ...pages, ...sessions, ...questions, ...pushes, ...notices, ...hostile },
 ];
 
 /** Play a scene, and print what it has seen. */

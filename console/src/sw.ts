@@ -28,6 +28,11 @@ interface Push {
   app_badge?: number;
 }
 
+interface SubscriptionChange {
+  oldSubscription?: PushSubscription | null;
+  newSubscription?: PushSubscription | null;
+}
+
 interface Shown {
   navigate?: string | undefined;
   actions: Action[];
@@ -36,6 +41,8 @@ interface Shown {
 }
 
 const SCOPE = "/console/";
+const MARKS = "taskbeacon.marks";
+const MOST_MARKS = 100;
 
 self.addEventListener("install", () => void self.skipWaiting());
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
@@ -57,13 +64,34 @@ async function badge(count: number | undefined): Promise<void> {
 
 const seqOf = (data: unknown): number => Number((data as { seq?: unknown } | null)?.seq) || 0;
 
-/** Browsers want a notice for each push: what takes one back replaces it, without a sound. */
+/** Whether a newer push with this tag came before, even if its notice was closed since. */
+async function isLate(tag: string, seq: number): Promise<boolean> {
+  const marks = await caches.open(MARKS);
+  const key = `${SCOPE}marks/${encodeURIComponent(tag)}`;
+  const mark = Number(await (await marks.match(key))?.text());
+  if (mark > seq) return true;
+  // Put anew, so that the keys are in the order of their last use.
+  await marks.delete(key);
+  await marks.put(key, new Response(String(seq)));
+  for (const old of (await marks.keys()).slice(0, -MOST_MARKS)) await marks.delete(old);
+  return false;
+}
+
+/** Whether a person looks at the console now. Browsers then ask for no notice for a push. */
+async function isLookedAt(): Promise<boolean> {
+  return (await self.clients.matchAll({ type: "window" })).some(({ focused }) => focused);
+}
+
+/** Show a push. What takes a notice back closes it before a person who looks, and else replaces it, without a sound. */
 async function show({ notification: said }: Push): Promise<void> {
   const tag = said?.tag ?? "";
-  const shown = tag ? await self.registration.getNotifications({ tag }) : [];
   const seq = seqOf(said?.data);
   // A late push must not replace what is newer.
-  if (seq && shown.some((one) => seqOf(one.data) > seq)) return;
+  if (tag && seq && (await isLate(tag, seq))) return;
+  if (tag && said?.data?.kind === "clear" && (await isLookedAt())) {
+    for (const shown of await self.registration.getNotifications({ tag })) shown.close();
+    return;
+  }
   const actions = (said?.actions ?? []).slice(0, 2);
   const data: Shown = { navigate: said?.navigate, actions, taskId: said?.data?.taskId, seq };
   const options: NotificationOptions & { renotify?: boolean; actions?: { action: string; title: string }[] } =
@@ -115,19 +143,24 @@ async function open(data: Shown): Promise<void> {
 }
 
 self.addEventListener("pushsubscriptionchange", (event) => {
-  const change = event as ExtendableEvent & { oldSubscription?: PushSubscription };
-  change.waitUntil(renew(change.oldSubscription));
+  const change = event as ExtendableEvent & SubscriptionChange;
+  change.waitUntil(renew(change));
 });
 
-/** Subscribe again, and have an open page register it: the worker has no session of its own. */
-async function renew(before: PushSubscription | undefined): Promise<void> {
-  const key = before?.options.applicationServerKey;
-  if (!key) return;
-  const subscription = await self.registration.pushManager.subscribe({
-    userVisibleOnly: true,
-    applicationServerKey: key,
-  });
-  for (const page of await self.clients.matchAll({ type: "window", includeUncontrolled: true })) {
-    page.postMessage({ type: "subscription", subscription: subscription.toJSON() });
-  }
+/** Subscribe again and register it. Pages that are open remember it; others find it when they start (device.ts). */
+async function renew({ oldSubscription, newSubscription }: SubscriptionChange): Promise<void> {
+  const subscription = newSubscription ?? (await subscribeAgain(oldSubscription));
+  await fetch("/api/users/@me/push_tokens/", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ token: JSON.stringify(subscription), platform: "web" }),
+  }).catch(() => {});
+  for (const page of await self.clients.matchAll({ type: "window", includeUncontrolled: true }))
+    page.postMessage({ type: "subscription" });
+}
+
+async function subscribeAgain(before: PushSubscription | null | undefined): Promise<PushSubscription> {
+  const known = before?.options.applicationServerKey;
+  const key = known ?? (await (await fetch("/api/push/vapid_public_key")).json()).public_key;
+  return self.registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key });
 }

@@ -80,9 +80,10 @@ async def follow_run(
     start = run_stream.start_of(last_event_id or query.last_event_id, query.start)
     process, intervals = call.process, run_stream.StreamIntervals.of(call.process.settings)
     return EventStream(
+        call,
         run_stream.follow(
             run, start, hub=process.hub, redis=process.redis, watchers=process.watchers, intervals=intervals
-        )
+        ),
     )
 
 

@@ -1,7 +1,9 @@
 """From a key, or the cookie of a console session, to its `Principal`, in one statement."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, literal_column, null, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -146,17 +148,29 @@ def _in_project(caller: Select[*tuple[Any, ...]], wanted: ColumnElement[Any]) ->
 
 
 _OF_KEYS = _Statements(_CALLER.where(ApiKey.secret_hash == bindparam("secret_hash")))
+_IS_OPEN = (
+    ConsoleSession.expires_at > bindparam("now"),
+    ConsoleSession.last_used_at > bindparam("idle_since"),
+)
 _OF_SESSIONS = _Statements(
     _CALLER.add_columns(
         ConsoleSession.id.label("session_id"), ConsoleSession.last_used_at.label("session_used_at")
     )
     .join(ConsoleSession, ConsoleSession.key_id == ApiKey.id)
-    .where(
-        ConsoleSession.secret_hash == bindparam("secret_hash"),
-        ConsoleSession.expires_at > bindparam("now"),
-        ConsoleSession.last_used_at > bindparam("idle_since"),
-    )
+    .where(ConsoleSession.secret_hash == bindparam("secret_hash"), *_IS_OPEN)
 )
+_OPEN_SESSIONS = (
+    _CALLER.with_only_columns(ConsoleSession.id)
+    .join(ConsoleSession, ConsoleSession.key_id == ApiKey.id)
+    .where(ConsoleSession.id.in_(bindparam("session_ids", expanding=True)), *_IS_OPEN)
+)
+
+
+async def find_open_sessions(session: AsyncSession, session_ids: Collection[UUID]) -> set[UUID]:
+    """Return those of the console sessions that have not ended, as `authenticate_session` decides it."""
+    now = utcnow()
+    values = {"session_ids": list(session_ids), "now": now, "idle_since": now - SESSION_IDLE}
+    return set(await session.scalars(_OPEN_SESSIONS, values))
 
 
 async def find_member(session: AsyncSession, user_id: int, project_id: int) -> Principal | None:

@@ -14,13 +14,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.errors import InvalidInput, NotFound, SessionEnded
 from app.ids import new_id
-from app.models import ApiKey, ConsoleSession, Project, User
+from app.models import ApiKey, ConsoleSession, Project, PushToken, User
+from app.models.push_tokens import HAS_ADDRESS
 from app.schemas.console import ConsoleSessionList, ConsoleSessionOut, SessionProject, SignIn
 from app.schemas.users import UserBasic
 from app.security import hash_session_secret, new_session_secret
 from app.services.access.authenticate import SESSION_IDLE, authenticate, authenticate_session
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_projects
+from app.services.notifications.devices import session_device
 from app.services.views.users import CREATOR_COLUMNS, user_basic
 
 SESSION_LIFETIME = timedelta(days=30)
@@ -55,6 +57,8 @@ async def open_session(
         assert body.code is not None
         await _use_code(session, body.code, browser, secret)
     caller = await authenticate_session(session, secret)
+    assert caller.session_id is not None
+    session.add(session_device(caller.session_id, caller.user_id))
     return await show_session(session, caller), secret
 
 
@@ -206,14 +210,20 @@ async def end_session(session: AsyncSession, caller: Principal, session_id: UUID
     )
     if ended is None:
         raise NotFound
+    await session.execute(delete(PushToken).where(PushToken.id == ended, ~HAS_ADDRESS))
 
 
 async def sweep_sessions(session: AsyncSession) -> int:
-    """Remove sessions that have ended by time, and login links that are too old; return their number."""
+    """Remove sessions that have ended by time, login links that are too old, and devices of sessions that are gone.
+
+    Returns the number of sessions and links.
+    """
     now = utcnow()
     swept = await session.scalars(
         delete(ConsoleSession)
         .where(or_(ConsoleSession.expires_at <= now, ConsoleSession.last_used_at <= now - SESSION_IDLE))
         .returning(ConsoleSession.id)
     )
+    has_session = select(ConsoleSession.id).where(ConsoleSession.id == PushToken.id).exists()
+    await session.execute(delete(PushToken).where(~HAS_ADDRESS, ~has_session))
     return len(swept.all())

@@ -14,6 +14,7 @@ from app.enums import Platform
 from app.errors import InvalidInput, NotFound, PermissionDenied
 from app.ids import new_id
 from app.models import Presence, PushToken, User
+from app.models.push_tokens import HAS_ADDRESS
 from app.schemas.push_tokens import DeviceOut, PushTokenIn
 from app.services.access.principal import Principal
 
@@ -71,7 +72,7 @@ async def _forget_former_owner(session: AsyncSession, caller: Principal, device_
 async def _evict(session: AsyncSession, caller: Principal, *, keep: UUID) -> None:
     surplus = (
         select(PushToken.id)
-        .where(PushToken.user_id == caller.user_id, PushToken.id != keep)
+        .where(PushToken.user_id == caller.user_id, PushToken.id != keep, HAS_ADDRESS)
         .order_by(PushToken.last_seen_at.desc(), PushToken.id.desc())
         .offset(MAX_DEVICES - 1)
     )
@@ -91,7 +92,7 @@ async def list_devices(session: AsyncSession, caller: Principal) -> list[DeviceO
     """Return the caller's devices, the most recently seen first."""
     rows = await session.execute(
         select(PushToken.id, PushToken.platform, PushToken.created_at, PushToken.last_seen_at)
-        .where(PushToken.user_id == caller.user_id)
+        .where(PushToken.user_id == caller.user_id, HAS_ADDRESS)
         .order_by(PushToken.last_seen_at.desc(), PushToken.id.desc())
     )
     return [
@@ -103,6 +104,21 @@ async def list_devices(session: AsyncSession, caller: Principal) -> list[DeviceO
         }
         for row in rows
     ]
+
+
+def session_device(session_id: UUID, user_id: int) -> PushToken:
+    """Return a new session of the console as a device that can show tasks, and gets no pushes."""
+    now = utcnow()
+    return PushToken(
+        id=session_id,
+        user_id=user_id,
+        token="",
+        # Unique, and of no token: none contains this character.
+        token_hash=hash_token(f"\0{session_id}"),
+        platform=Platform.WEB,
+        created_at=now,
+        last_seen_at=now,
+    )
 
 
 def vapid_public_key(settings: Settings) -> str:

@@ -21,6 +21,7 @@ from app.clock import utcnow
 from app.enums import NotificationDecision, NotificationKind, Platform, PushText
 from app.ids import new_id
 from app.models import Notification, PushCooldown, PushToken
+from app.models.push_tokens import HAS_ADDRESS
 from app.outages import is_outage
 from app.services.notifications import presence
 from app.services.notifications.rules.deciding import Facts, FromAgent, Verdict, decide
@@ -194,7 +195,7 @@ async def _devices(session: AsyncSession, user_ids: Collection[int]) -> dict[int
     devices: dict[int, list[Device]] = {}
     rows = await session.execute(
         select(PushToken.user_id, PushToken.id, PushToken.platform)
-        .where(PushToken.user_id.in_(user_ids))
+        .where(PushToken.user_id.in_(user_ids), HAS_ADDRESS)
         .order_by(PushToken.id)
     )
     for row in rows:

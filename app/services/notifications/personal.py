@@ -9,6 +9,7 @@ from app.clock import utcnow
 from app.enums import NotificationDecision, NotificationKind
 from app.ids import new_id
 from app.models import Notification, PushToken, User
+from app.models.push_tokens import HAS_ADDRESS
 
 
 async def push_to_user(session: AsyncSession, user_id: int, kind: NotificationKind, body: str) -> None:
@@ -20,7 +21,7 @@ async def push_to_user(session: AsyncSession, user_id: int, kind: NotificationKi
     devices = await session.execute(
         select(PushToken.id, PushToken.platform)
         .join(User, User.id == PushToken.user_id)
-        .where(PushToken.user_id == user_id, User.is_active)
+        .where(PushToken.user_id == user_id, HAS_ADDRESS, User.is_active)
         .order_by(PushToken.id)
     )
     rows: list[dict[str, Any]] = [

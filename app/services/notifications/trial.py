@@ -14,6 +14,7 @@ from app.enums import NotificationDecision, NotificationKind, Platform
 from app.errors import NotFound
 from app.ids import new_id
 from app.models import Notification, PushToken, Task
+from app.models.push_tokens import HAS_ADDRESS
 from app.schemas.notifications import PushTestIn, PushTestOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_task
@@ -65,7 +66,7 @@ async def _open_test(
     if title is None:
         raise NotFound
     devices = select(PushToken.id, PushToken.platform, PushToken.token).where(
-        PushToken.user_id == caller.user_id
+        PushToken.user_id == caller.user_id, HAS_ADDRESS
     )
     if device_id is not None:
         devices = devices.where(PushToken.id == device_id)

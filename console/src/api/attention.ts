@@ -19,6 +19,7 @@ export async function fetchVapidKey(): Promise<string> {
 export interface PresenceBeat {
   device_id: string;
   focused: boolean;
+  seen_seq?: number;
 }
 
 const presencePath = (project: number, task: string) => `/api/projects/${project}/tasks/${task}/presence/`;

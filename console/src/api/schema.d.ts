@@ -4504,7 +4504,7 @@ export interface components {
             /**
              * Device Id
              * Format: uuid
-             * @description Id of the device, as its registration answered it.
+             * @description Id of the device, as its registration answered it, or of a console session of the caller.
              */
             device_id: string;
             /**
@@ -4526,7 +4526,7 @@ export interface components {
             /**
              * Device Id
              * Format: uuid
-             * @description Id of the device, as its registration answered it.
+             * @description Id of the device, as its registration answered it, or of a console session of the caller.
              */
             device_id?: string;
         };
@@ -5659,7 +5659,7 @@ export interface operations {
     tasks_presence_destroy: {
         parameters: {
             query?: {
-                /** @description Id of the device, as its registration answered it. The body has precedence. */
+                /** @description Id of the device, as its registration answered it, or of a console session of the caller. The body has precedence. */
                 device_id?: string;
             };
             header?: never;

@@ -10,6 +10,7 @@ export type StreamState = "connecting" | "live" | "offline" | "paused";
 
 export interface LedgerEvent {
   id: string;
+  seq: number;
   type: string;
   data: { task_id?: string; run_id?: string; question_id?: string };
 }
@@ -21,9 +22,10 @@ export interface RunListener {
 }
 
 interface Listeners {
-  onLedger(event: LedgerEvent): void;
   onLedgerGap(): void;
   onState(state: StreamState): void;
+  /** The service answered with something else than a stream: the session may have ended. */
+  onRefused(): void;
 }
 
 // Keepalives come each 20 seconds: without a sign for longer the connection is dead, as after a sleep.
@@ -34,6 +36,7 @@ const LONGEST_PAUSE_MS = 15_000;
 
 export class ProjectStream {
   private source: EventSource | null = null;
+  private ledgerListeners = new Set<(event: LedgerEvent) => void>();
   private runs = new Map<string, RunListener>();
   private places = new Map<string, string>();
   private ledger = "";
@@ -63,6 +66,12 @@ export class ProjectStream {
       this.runs.delete(run);
       this.connectSoon(0);
     };
+  }
+
+  /** Hear each event of the ledger until the returned function is called. */
+  listen(listener: (event: LedgerEvent) => void): () => void {
+    this.ledgerListeners.add(listener);
+    return () => this.ledgerListeners.delete(listener);
   }
 
   placeOf(run: string): string | null {
@@ -121,10 +130,14 @@ export class ProjectStream {
       this.listeners.onState("live");
       this.watch();
     };
-    source.onerror = () => this.retry();
+    source.onerror = () => {
+      if (source.readyState === EventSource.CLOSED) this.listeners.onRefused();
+      this.retry();
+    };
     source.onmessage = (event) => {
       this.note(event);
-      this.listeners.onLedger(JSON.parse(event.data));
+      const said = JSON.parse(event.data) as LedgerEvent;
+      for (const listener of this.ledgerListeners) listener(said);
     };
     source.addEventListener("keepalive", () => this.watch());
     source.addEventListener("end", () => this.connectSoon(0));

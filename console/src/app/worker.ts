@@ -1,5 +1,5 @@
 /** Registers the service worker, and goes where it says. */
-import { listenForNewSubscription } from "../features/attention/device";
+import { keepRegistered } from "../features/attention/device";
 
 /** Return how to stop listening. */
 export function startWorker(navigate: (address: string) => void): () => void {
@@ -12,7 +12,7 @@ export function startWorker(navigate: (address: string) => void): () => void {
     if (event.data?.type === "open" && typeof event.data.address === "string") navigate(event.data.address);
   };
   navigator.serviceWorker.addEventListener("message", onMessage);
-  const stop = listenForNewSubscription();
+  const stop = keepRegistered();
   return () => {
     navigator.serviceWorker.removeEventListener("message", onMessage);
     stop();

@@ -1,7 +1,4 @@
-/**
- * This browser as a device. Presence and pushes belong to a device, and the service knows a browser by its push
- * subscription, so one that gets no pushes sends no presence either.
- */
+/** This browser as a device that gets pushes. Presence needs none of it: there its session is the device. */
 import { fetchVapidKey, registerDevice, unregisterDevice } from "../../api/attention";
 import type { Device } from "../../api/types";
 
@@ -66,21 +63,24 @@ export async function disablePush(): Promise<void> {
   localStorage.removeItem(KEY);
 }
 
-/** The id to send presence with: of this browser's registration, made now if there is none. */
-export async function deviceForPresence(): Promise<string | null> {
-  const known = read();
-  if (known) return known.id;
-  const registration = await navigator.serviceWorker?.getRegistration("/console/");
-  const subscription = await registration?.pushManager?.getSubscription();
-  return subscription ? (await register(JSON.stringify(subscription))).id : null;
-}
-
-/** The worker says that the browser's push service changed the subscription. Return how to stop listening. */
-export function listenForNewSubscription(): () => void {
-  const onMessage = (event: MessageEvent) => {
-    if (event.data?.type !== "subscription") return;
-    void register(JSON.stringify(event.data.subscription)).catch(() => {});
+/**
+ * Register what the browser's push service has changed: now, as it may have happened while no page was open, and when
+ * the worker says so. Return how to stop.
+ */
+export function keepRegistered(): () => void {
+  const refresh = async () => {
+    const known = read();
+    if (!known) return;
+    const registration = await navigator.serviceWorker.getRegistration("/console/");
+    const subscription = await registration?.pushManager?.getSubscription();
+    if (!subscription) return;
+    const token = JSON.stringify(subscription);
+    if (token !== known.token) await register(token);
   };
+  const onMessage = (event: MessageEvent) => {
+    if (event.data?.type === "subscription") void refresh().catch(() => {});
+  };
+  void refresh().catch(() => {});
   navigator.serviceWorker.addEventListener("message", onMessage);
   return () => navigator.serviceWorker.removeEventListener("message", onMessage);
 }

@@ -1,44 +1,124 @@
-/** Says that a person looks at a task: while the page is visible and has the focus, and not a moment longer. */
+/**
+ * Says that a person looks at a task: while the page is visible and has the focus, and not a moment longer.
+ *
+ * What the page shows is seen once the person gives a sign after it: they move, type or touch. A page that has the
+ * focus before an empty chair defers the pushes to other devices, and leaves them to be sent when it lapses.
+ */
 import { useEffect } from "react";
 import { beat, leave } from "../../api/attention";
 import { useProject } from "../common/project";
-import { deviceForPresence } from "./device";
+import { closeNotices } from "./notices";
 
 const BEAT_MS = 30_000;
+const SIGNS = ["pointermove", "pointerdown", "keydown", "wheel", "touchstart"] as const;
+
+interface Wire {
+  /** `seenSeq` is the number of the last event that was seen; null: no event came since the page shows the task. */
+  beat(seenSeq: number | null): void;
+  leave(): void;
+}
+
+/** What is said of one task, and when. Without a clock or a page, which call it. */
+export class Presence {
+  private isPresent = false;
+  private hasUnseen = false;
+  private latest: number | null = null;
+  private seen: number | null = null;
+
+  constructor(private readonly wire: Wire) {}
+
+  /** The person may have begun or stopped to look, or it is time for a beat. */
+  update(isLooking: boolean): void {
+    if (!isLooking) return this.leave();
+    // Coming to the page is a sign of its own.
+    if (!this.isPresent) this.see();
+    this.isPresent = true;
+    this.wire.beat(this.seen);
+  }
+
+  leave(): void {
+    if (!this.isPresent) return;
+    this.isPresent = false;
+    this.wire.leave();
+  }
+
+  /** An event of the task is shown now. The service must know that before the person leaves, who may not see it. */
+  show(seq: number): void {
+    this.latest = Math.max(this.latest ?? 0, seq);
+    if (!this.isPresent || this.hasUnseen) return;
+    this.hasUnseen = true;
+    this.seen = Math.max(this.seen ?? 0, seq - 1);
+    this.wire.beat(this.seen);
+  }
+
+  /** The person gives a sign that they look. */
+  sign(): void {
+    if (!this.isPresent || !this.hasUnseen) return;
+    this.see();
+    this.wire.beat(this.seen);
+  }
+
+  private see(): void {
+    this.hasUnseen = false;
+    this.seen = this.latest;
+  }
+}
 
 const isLooking = () => document.visibilityState === "visible" && document.hasFocus();
 
+/** A layout that moves under a resting pointer makes events, too. */
+const isSign = (event: Event) =>
+  event.type !== "pointermove" ||
+  (event as PointerEvent).movementX !== 0 ||
+  (event as PointerEvent).movementY !== 0;
+
 export function usePresence(task: string): void {
-  const { project } = useProject();
+  const { project, session, stream } = useProject();
   useEffect(() => {
-    let device: string | null = null;
-    let isPresent = false;
-    let isGone = false;
-    const update = async () => {
-      if (!isLooking()) return stop();
-      device ??= await deviceForPresence().catch(() => null);
-      if (!device || isGone || !isLooking()) return;
-      isPresent = true;
-      await beat(project.id, task, { device_id: device, focused: true }).catch(() => {});
+    // One after the other: a beat that arrives behind its leave would count for a minute.
+    let sending = Promise.resolve();
+    const presence = new Presence({
+      beat: (seenSeq) => {
+        const said = {
+          device_id: session.id,
+          focused: true,
+          ...(seenSeq === null ? {} : { seen_seq: seenSeq }),
+        };
+        sending = sending.then(() => beat(project.id, task, said)).catch(() => {});
+      },
+      leave: () => {
+        sending = sending.then(() => leave(project.id, task, session.id)).catch(() => {});
+      },
+    });
+    const update = () => {
+      presence.update(isLooking());
+      if (isLooking()) void closeNotices({ task }).catch(() => {});
     };
-    const stop = () => {
-      if (!device || !isPresent) return;
-      isPresent = false;
-      void leave(project.id, task, device).catch(() => {});
+    // The page may not live to see the end of a beat that is under way.
+    const onPageHide = () => {
+      sending = Promise.resolve();
+      presence.leave();
     };
-    const onChange = () => void update();
-    const timer = setInterval(onChange, BEAT_MS);
-    void update();
-    for (const name of ["focus", "blur"]) window.addEventListener(name, onChange);
-    document.addEventListener("visibilitychange", onChange);
-    window.addEventListener("pagehide", stop);
+    const onSign = (event: Event) => {
+      if (isSign(event)) presence.sign();
+    };
+    const unlisten = stream?.listen(({ seq, data }) => {
+      if (data.task_id === task) presence.show(seq);
+    });
+    const timer = setInterval(update, BEAT_MS);
+    update();
+    for (const name of ["focus", "blur"]) window.addEventListener(name, update);
+    for (const name of SIGNS) window.addEventListener(name, onSign, { passive: true, capture: true });
+    document.addEventListener("visibilitychange", update);
+    window.addEventListener("pagehide", onPageHide);
     return () => {
-      isGone = true;
+      unlisten?.();
       clearInterval(timer);
-      stop();
-      for (const name of ["focus", "blur"]) window.removeEventListener(name, onChange);
-      document.removeEventListener("visibilitychange", onChange);
-      window.removeEventListener("pagehide", stop);
+      presence.leave();
+      for (const name of ["focus", "blur"]) window.removeEventListener(name, update);
+      for (const name of SIGNS) window.removeEventListener(name, onSign, { capture: true });
+      document.removeEventListener("visibilitychange", update);
+      window.removeEventListener("pagehide", onPageHide);
     };
-  }, [project.id, task]);
+  }, [project.id, session.id, stream, task]);
 }

@@ -3,6 +3,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from "react";
 import { ProjectStream, type StreamState } from "../../api/stream";
 import type { Project, Session } from "../../api/types";
+import { closeNotices } from "../attention/notices";
 
 interface ProjectContext {
   project: Project;
@@ -23,6 +24,8 @@ export function useProject(): ProjectContext {
 
 // Many events of one run come together; one answer shows them all.
 const REFRESH_MS = 400;
+/** Without pushes, too, a question that is closed must not ask on. */
+const CLOSED = new Set(["question.answered", "question.expired", "question.withdrawn"]);
 
 interface Props {
   project: Project;
@@ -47,12 +50,15 @@ export function ProjectProvider({ project, session, children }: Props) {
       for (const task of tasks) void queries.invalidateQueries({ queryKey: ["task", task] });
     };
     const opened = new ProjectStream(project.id, {
-      onLedger: (event) => {
-        if (event.data.task_id) changed.add(event.data.task_id);
-        timer ??= setTimeout(refresh, REFRESH_MS);
-      },
       onLedgerGap: () => void queries.invalidateQueries(),
       onState: setConnection,
+      onRefused: () => void queries.invalidateQueries({ queryKey: ["session"] }, { cancelRefetch: false }),
+    });
+    opened.listen((event) => {
+      if (event.data.task_id) changed.add(event.data.task_id);
+      if (CLOSED.has(event.type) && event.data.question_id)
+        void closeNotices({ question: event.data.question_id }).catch(() => {});
+      timer ??= setTimeout(refresh, REFRESH_MS);
     });
     setStream(opened);
     return () => {

@@ -1,0 +1,258 @@
+// Pushes from the service to the worker of a signed-in browser, and presence that holds them back.
+//
+// No push service brings anything to a browser in a test: this file stands in for one. The service encrypts a push for
+// it and sends it by HTTP, and the browser's own tools hand what it holds to the worker.
+import { createDecipheriv, createECDH, hkdfSync, randomBytes } from "node:crypto";
+import { createServer } from "node:http";
+import { call, newRun } from "./api.mjs";
+import { base, openPage, stack } from "./browser.mjs";
+
+const { origin } = new URL(base);
+const account = { Authorization: `Bearer ${stack.api_key}`, "Content-Type": "application/json" };
+
+/** Open a push service with one subscription; `pushes` has the content of each message to it. */
+async function openPushService() {
+  const keys = createECDH("prime256v1");
+  const p256dh = keys.generateKeys();
+  const auth = randomBytes(16);
+  const pushes = [];
+  const server = createServer(async (incoming, answer) => {
+    const parts = [];
+    for await (const part of incoming) parts.push(part);
+    pushes.push(JSON.parse(decrypt(Buffer.concat(parts), keys, p256dh, auth)));
+    answer.writeHead(201).end();
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const subscription = {
+    endpoint: `http://127.0.0.1:${server.address().port}/push`,
+    keys: { p256dh: p256dh.toString("base64url"), auth: auth.toString("base64url") },
+  };
+  return { pushes, token: JSON.stringify(subscription), close: () => server.close() };
+}
+
+/** Decrypt a message (RFC 8188 with the keys of RFC 8291): salt, size of records, key of the sender, one record. */
+function decrypt(message, keys, p256dh, auth) {
+  const salt = message.subarray(0, 16);
+  const sender = message.subarray(21, 21 + message[20]);
+  const derive = (secret, salted, info, length) =>
+    Buffer.from(hkdfSync("sha256", secret, salted, info, length));
+  const info = Buffer.concat([Buffer.from("WebPush: info\0"), p256dh, sender]);
+  const secret = derive(keys.computeSecret(sender), auth, info, 32);
+  const key = derive(secret, salt, "Content-Encoding: aes128gcm\0", 16);
+  const nonce = derive(secret, salt, "Content-Encoding: nonce\0", 12);
+  const record = message.subarray(21 + message[20]);
+  const decipher = createDecipheriv("aes-128-gcm", key, nonce);
+  decipher.setAuthTag(record.subarray(-16));
+  const padded = Buffer.concat([decipher.update(record.subarray(0, -16)), decipher.final()]);
+  return padded.subarray(0, padded.lastIndexOf(2)).toString();
+}
+
+async function withDevice(scene) {
+  const service = await openPushService();
+  const devices = `${stack.base_url}/api/users/@me/push_tokens/`;
+  const body = JSON.stringify({ token: service.token, platform: "web" });
+  const answer = await fetch(devices, { method: "POST", headers: account, body });
+  if (!answer.ok) throw new Error(`registering: ${answer.status} ${await answer.text()}`);
+  try {
+    await scene({ ...service, id: (await answer.json()).id });
+  } finally {
+    await fetch(`${devices}unregister/`, { method: "POST", headers: account, body });
+    service.close();
+  }
+}
+
+async function until(what, find, tries = 600) {
+  for (let index = 0; index < tries; index += 1) {
+    const found = await find();
+    if (found) return found;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`${what} did not come`);
+}
+
+/** A browser whose worker is ready, on the page at `path`; it takes pushes and clicks. */
+async function openBrowser(browser, path) {
+  const page = await openPage(browser, { permissions: ["notifications"] });
+  const tools = await page.context().newCDPSession(page);
+  const registered = new Promise((resolve) => {
+    tools.on("ServiceWorker.workerRegistrationUpdated", ({ registrations }) => {
+      if (registrations.length) resolve(registrations[0].registrationId);
+    });
+  });
+  await tools.send("ServiceWorker.enable");
+  await page.goto(base + path);
+  await page.evaluate(() => navigator.serviceWorker.ready.then(() => null));
+  const registrationId = await registered;
+  const [worker] = page.context().serviceWorkers();
+  return {
+    page,
+    worker,
+    deliver: (push) =>
+      tools.send("ServiceWorker.deliverPushMessage", { origin, registrationId, data: JSON.stringify(push) }),
+    notices: () =>
+      worker.evaluate(async () =>
+        (await globalThis.registration.getNotifications()).map(({ title, body, tag, actions }) => ({
+          title,
+          body,
+          tag,
+          actions: actions.map(({ action }) => action),
+        })),
+      ),
+    /** Press a button of the notice, as the system tells the worker that a person did. */
+    press: (action) =>
+      worker.evaluate(async (name) => {
+        const [notification] = await globalThis.registration.getNotifications();
+        const event = new NotificationEvent("notificationclick", { notification, action: name });
+        const pending = [];
+        Object.defineProperty(event, "waitUntil", { value: (promise) => pending.push(promise) });
+        globalThis.dispatchEvent(event);
+        await Promise.all(pending);
+      }, action),
+  };
+}
+
+const decisionOf = async (task, device) =>
+  (await call(`/tasks/${task}/notifications/`)).results.find((row) => row.device === device);
+
+export async function buttonOfANoticeAnswers(browser, { expect }) {
+  await withDevice(async ({ pushes, id }) => {
+    const { page, deliver, notices, press } = await openBrowser(browser, "/projects/1/inbox");
+    const task = await newRun("Acceptance: a notice", [
+      ["ask", "Deploy?"],
+      ["say", "Deployed."],
+    ]);
+    const push = await until("the push", () => pushes.find(({ data }) => data?.taskId === task.id));
+    await deliver(push);
+    const [notice] = await until("the notice", async () => (await notices()).length && notices());
+    expect(
+      JSON.stringify(notice.actions) === '["reject","allow"]',
+      `the notice of a permission has its two buttons ${JSON.stringify(notice)}`,
+    );
+    await press("allow");
+    await until("the answer", async () => {
+      const { results } = await call(`/tasks/${task.id}/notifications/`);
+      const [row] = results;
+      return row && (await call(`/tasks/${task.id}/`)).latest_run.state.waiting_for?.kind === "message";
+    });
+    expect(true, "its button answers, and the run goes on without the page");
+    expect((await notices()).length === 0, "the notice is closed");
+    expect(page.url().endsWith("/inbox"), "the page stays where it was");
+    expect((await decisionOf(task.id, id)).decision !== "no_token", "the history names the device");
+    await page.context().close();
+  });
+}
+
+export async function noticeIsClosedWhenItsQuestionIs(browser, { expect }) {
+  await withDevice(async ({ pushes }) => {
+    const { page, deliver, notices } = await openBrowser(browser, "/projects/1/settings/account");
+    const task = await newRun("Acceptance: answered elsewhere", [["ask", "Still there?"]]);
+    const push = await until("the push", () => pushes.find(({ data }) => data?.taskId === task.id));
+    await deliver(push);
+    await until("the notice", async () => (await notices()).length);
+    const { state, id: run } = (await call(`/tasks/${task.id}/`)).latest_run;
+    const option = state.waiting_for.options[0].optionId;
+    await call(`/tasks/${task.id}/runs/${run}/command/`, {
+      jsonrpc: "2.0",
+      method: "permission_response",
+      params: { requestId: state.waiting_for.request_id, optionId: option },
+    });
+    await until("the end of the notice", async () => (await notices()).length === 0);
+    expect(true, "an answer elsewhere closes the notice of a browser that is open");
+    await deliver(push);
+    await page.waitForTimeout(500);
+    const clear = await until("the retraction", () => pushes.find(({ data }) => data?.kind === "clear"));
+    await deliver(clear);
+    await deliver(push);
+    await deliver({ ...push, notification: { ...push.notification, tag: "q:other", title: "Later" } });
+    await until("the last notice", async () => (await notices()).some(({ title }) => title === "Later"));
+    expect(
+      !(await notices()).some(({ tag, actions }) => tag === push.notification.tag && actions.length),
+      "a push that comes behind its retraction asks nothing",
+    );
+    await page.context().close();
+  });
+}
+
+/** A browser without push permission: its session is the device that presence knows. */
+export async function sessionDefersPushes(browser, { expect }) {
+  await withDevice(async ({ id, pushes }) => {
+    const page = await openPage(browser);
+    const sent = [];
+    page.on("request", (request) => {
+      if (request.url().includes("/presence/"))
+        sent.push([request.method(), request.postDataJSON?.() ?? null]);
+    });
+    const task = await newRun("Acceptance: presence", [
+      ["sh", "sleep 4"],
+      ["ask", "Do you see me?"],
+    ]);
+    await page.goto(`${base}/projects/1/tasks/${task.id}`);
+    await until("a beat", () => sent.length);
+    const session = await (await page.request.get(`${origin}/api/console/session/`)).json();
+    expect(
+      sent[0][1].device_id === session.id && sent[0][1].focused === true,
+      "a page that is looked at beats with its session, without permission for pushes",
+    );
+    await page.getByRole("heading", { name: "Do you see me?" }).waitFor();
+    const deferred = await until("the decision", () => decisionOf(task.id, id));
+    expect(deferred.decision === "deferred", `the push to the phone waits (${deferred.decision})`);
+    expect(deferred.watched_by?.device === session.id, "because of this browser");
+    let place = 300;
+    const seen = await until("what was seen", async () => {
+      // The ledger may come behind the question itself.
+      place += 2;
+      await page.mouse.move(place, place);
+      const row = await decisionOf(task.id, id);
+      return row.decision !== "deferred" && row;
+    });
+    expect(
+      seen.decision === "not_needed" && seen.reason === "seen",
+      `a person who moves has seen it: no push (${seen.decision}, ${seen.reason})`,
+    );
+    expect(!pushes.some(({ data }) => data?.taskId === task.id), "the phone stays silent");
+    await page.goto("about:blank");
+    // The browser reports no request of a page that has gone: what the service does with it must do.
+    await page.waitForTimeout(2000);
+    const { id: run } = (await call(`/tasks/${task.id}/`)).latest_run;
+    await call(`/tasks/${task.id}/runs/${run}/`, { status: "cancelled" }, "PATCH");
+    await until("the push", () => pushes.some(({ data }) => data?.taskId === task.id), 300);
+    expect(true, "a person who has left gets the next push at once");
+    await page.context().close();
+  });
+}
+
+/** What the console looks like to a browser that may install it. */
+export async function consoleCanBeInstalled(browser, { expect }) {
+  const page = await openPage(browser);
+  const tools = await page.context().newCDPSession(page);
+  await page.goto(`${base}/projects/1/`);
+  await page.evaluate(() => navigator.serviceWorker.ready.then(() => null));
+  const { installabilityErrors } = await tools.send("Page.getInstallabilityErrors");
+  // A context of a test is a private window to the browser.
+  const errors = installabilityErrors.filter(({ errorId }) => errorId !== "in-incognito");
+  expect(errors.length === 0, `nothing keeps it from being installed ${JSON.stringify(errors)}`);
+  const { errors: broken, data } = await tools.send("Page.getAppManifest");
+  expect(broken.length === 0 && JSON.parse(data).display === "standalone", "its manifest is sound");
+  await page.context().close();
+}
+
+/** A stream is authenticated once: it must not outlive its session. */
+export async function streamEndsWithItsSession(browser, { expect }) {
+  const page = await openPage(browser, { isSignedOut: true });
+  const session = `${origin}/api/console/session/`;
+  const opened = await page.request.post(session, { data: { api_key: stack.api_key } });
+  const { id } = await opened.json();
+  await page.goto(`${base}/projects/1/inbox`);
+  await page.getByRole("heading", { name: "Inbox" }).waitFor();
+  await page.waitForTimeout(1000);
+  const began = performance.now();
+  const ended = await fetch(`${stack.base_url}/api/console/sessions/${id}/`, {
+    method: "DELETE",
+    headers: account,
+  });
+  expect(ended.status === 204, `the session is ended elsewhere (${ended.status})`);
+  await page.getByRole("heading", { name: "Sign in to Taskbeacon" }).waitFor();
+  const seconds = ((performance.now() - began) / 1000).toFixed(1);
+  expect(true, `a page that is open asks to sign in, though nobody touches it (after ${seconds} s)`);
+  await page.context().close();
+}

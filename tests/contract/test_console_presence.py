@@ -1,0 +1,157 @@
+"""A console session shows tasks as a device does, without a push token (contract 17.10)."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import SessionFactory, unit_of_work
+from app.enums import NotificationKind
+from app.models import ApiKey, Presence, PushToken, Run, Task, User
+from app.security import hash_api_key
+from app.services.accounts.console_sessions import create_login_code, sweep_sessions
+from app.services.notifications import dispatch as notifications
+from app.services.notifications.devices import MAX_DEVICES
+from app.services.notifications.personal import push_to_user
+from tests.support.assertions import assert_not_found
+from tests.support.clients import in_process_client
+from tests.support.clock import MovableClock
+from tests.support.devices import expo_token, notifications_of
+from tests.support.factories import make_key
+
+pytestmark = pytest.mark.usefixtures("clock")
+
+NOT_THE_CALLERS = "device_id does not match a push token registered by the caller"
+SESSION = "/api/console/session"
+DEVICES = "/api/users/@me/push_tokens"
+
+
+@pytest.fixture
+async def key(session: AsyncSession, owner: User) -> str:
+    return await make_key(session, user=owner)
+
+
+@pytest.fixture
+async def page(application: FastAPI, key: str) -> httpx.AsyncClient:
+    """A browser that has signed in."""
+    page = in_process_client(application, headers={"Sec-Fetch-Site": "same-origin"})
+    page.base_url = httpx.URL("https://tasks.example.com")
+    assert (await page.post(SESSION, json={"api_key": key})).status_code == 201
+    return page
+
+
+async def device_of(page: httpx.AsyncClient) -> str:
+    answer: str = (await page.get(SESSION)).json()["id"]
+    return answer
+
+
+async def end(sessions: SessionFactory, run: Run) -> None:
+    async with unit_of_work(sessions) as session:
+        await notifications.request(session, NotificationKind.COMPLETED, [run.id])
+
+
+async def test_session_defers_the_pushes_of_its_person(
+    page: httpx.AsyncClient,
+    device: PushToken,
+    sessions: SessionFactory,
+    task: Task,
+    run: Run,
+    task_url: str,
+    clock: MovableClock,
+) -> None:
+    shown_by = await device_of(page)
+    response = await page.post(f"{task_url}/presence", json={"device_id": shown_by})
+    assert response.status_code == 204, response.text
+    await end(sessions, run)
+
+    [row] = await notifications_of(sessions, task)
+    assert (row.device_id, row.decision, row.reason) == (device.id, "deferred", "presence")
+    assert row.watching_device_id == UUID(shown_by)
+    assert row.due_at == clock.now + timedelta(seconds=65)
+
+    response = await page.delete(f"{task_url}/presence", params={"device_id": shown_by})
+    assert response.status_code == 204
+    [row] = await notifications_of(sessions, task)
+    assert (row.decision, row.reason) == ("not_needed", "seen")
+
+
+async def test_session_of_a_login_link_is_a_device_too(
+    application: FastAPI, session: AsyncSession, key: str, task_url: str
+) -> None:
+    key_id = await session.scalar(select(ApiKey.id).where(ApiKey.secret_hash == hash_api_key(key)))
+    assert key_id is not None
+    code = await create_login_code(session, key_id)
+    page = in_process_client(application, headers={"Sec-Fetch-Site": "same-origin"})
+    page.base_url = httpx.URL("https://tasks.example.com")
+    opened = (await page.post(SESSION, json={"code": code})).json()["id"]
+    assert (await page.post(f"{task_url}/presence", json={"device_id": opened})).status_code == 204
+
+
+async def test_session_gets_no_pushes(
+    page: httpx.AsyncClient,
+    sessions: SessionFactory,
+    session: AsyncSession,
+    owner: User,
+    task: Task,
+    run: Run,
+    task_url: str,
+) -> None:
+    await end(sessions, run)
+    await push_to_user(session, owner.id, NotificationKind.DIGEST, "Two tasks need you")
+
+    [row] = await notifications_of(sessions, task)
+    assert (row.device_id, row.decision) == (None, "no_token")
+    for body in ({}, {"device_id": await device_of(page)}):
+        response = await page.post(f"{task_url}/notifications/test", json=body)
+        assert_not_found(response, "The caller has no such device.")
+
+
+async def test_session_takes_no_place_among_the_devices(page: httpx.AsyncClient, task_url: str) -> None:
+    for _ in range(MAX_DEVICES + 1):
+        await page.post(DEVICES, json={"token": expo_token(), "platform": "ios"})
+    listed = [row["id"] for row in (await page.get(DEVICES)).json()["results"]]
+    own = await device_of(page)
+    assert (len(listed), own in listed) == (MAX_DEVICES, False)
+    assert (await page.post(f"{task_url}/presence", json={"device_id": own})).status_code == 204
+
+
+async def test_session_of_another_person_is_no_device_of_the_caller(
+    application: FastAPI, client: httpx.AsyncClient, session: AsyncSession, colleague: User, task_url: str
+) -> None:
+    page = in_process_client(application)
+    page.base_url = httpx.URL("https://tasks.example.com")
+    key = await make_key(session, user=colleague)
+    foreign = (await page.post(SESSION, json={"api_key": key})).json()["id"]
+    response = await client.post(f"{task_url}/presence", json={"device_id": foreign})
+    assert_not_found(response, NOT_THE_CALLERS)
+
+
+@pytest.mark.parametrize("how", ["signed out", "idle", "key deleted"])
+async def test_device_goes_with_its_session(
+    page: httpx.AsyncClient,
+    device: PushToken,
+    session: AsyncSession,
+    task_url: str,
+    clock: MovableClock,
+    how: str,
+) -> None:
+    """Others stay, whatever their sessions do."""
+    opened = await device_of(page)
+    await page.post(f"{task_url}/presence", json={"device_id": opened})
+    match how:
+        case "signed out":
+            await page.delete(SESSION)
+        case "idle":
+            await sweep_sessions(session)
+            assert await session.scalar(select(PushToken.id).where(PushToken.id == UUID(opened)))
+            clock.advance(days=14)
+            await sweep_sessions(session)
+        case _:
+            await session.execute(delete(ApiKey))
+            await sweep_sessions(session)
+    assert (await session.scalars(select(PushToken.id))).all() == [device.id]
+    assert (await session.scalars(select(Presence.task_id))).all() == []
