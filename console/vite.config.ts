@@ -18,5 +18,7 @@ export default defineConfig({
       },
     },
   },
+  // Grammars are loaded when they are needed, so the worker must be a module.
+  worker: { format: "es" },
   test: { include: ["src/**/*.test.{ts,tsx}"], environment: "node" },
 });

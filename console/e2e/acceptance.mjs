@@ -122,10 +122,10 @@ async function questionIsAnsweredByKeyboard(browser) {
   await page.keyboard.type("Say three instead.");
   await page.keyboard.press("Control+Enter");
   await page.getByRole("button", { name: "Send to the agent" }).click();
-  await page.getByText("This run goes on from").waitFor({ timeout: 60_000 });
+  await page.getByText("This run continues from").waitFor({ timeout: 60_000 });
   expect(
     await page.getByRole("log").getByText("Say three instead.").isVisible(),
-    "comments reach the agent in a run that goes on",
+    "comments reach the agent in a run that continues",
   );
   expect(page.problems.length === 0, `no problems ${page.problems.join("; ")}`);
   await page.context().close();
