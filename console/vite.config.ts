@@ -20,4 +20,6 @@ export default defineConfig({
       },
     },
   },
+  // Grammars are loaded when they are needed, so the worker must be a module.
+  worker: { format: "es" },
 });

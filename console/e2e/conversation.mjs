@@ -33,10 +33,10 @@ export async function questionIsAnsweredByKeyboard(browser, { expect, watched })
   await page.keyboard.type("Say three instead.");
   await page.keyboard.press("Control+Enter");
   await page.getByRole("button", { name: "Send to the agent" }).click();
-  await page.getByText("This run goes on from").waitFor();
+  await page.getByText("This run continues from").waitFor();
   expect(
     await page.getByRole("log").getByText("Say three instead.").isVisible(),
-    "comments reach the agent in a run that goes on",
+    "comments reach the agent in a run that continues",
   );
   expect(page.problems.length === 0, `no problems ${page.problems.join("; ")}`);
   await page.context().close();

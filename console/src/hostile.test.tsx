@@ -132,7 +132,8 @@ describe.each(CORPUS.map((evil, index) => [index, evil] as const))("string %i", 
     const rows = new Rows().of(transcriptOf(evil).items, false);
     const counts = { additions: 1, deletions: 1, binary: false, truncated: true };
     const file = { path: evil, old_path: evil, status: "R" as const, ...counts, patch: patchOf(evil) };
-    const comment = { id: "c", path: evil, number: 1, side: "new" as const, code: evil, text: evil };
+    const place = { side: "new" as const, from: 1, to: 2, code: evil, hasSigns: true };
+    const comment = { id: "c", path: evil, ...place, hasNumbers: true, text: evil };
     const nothing = () => {};
     await show(
       <>
@@ -149,7 +150,8 @@ describe.each(CORPUS.map((evil, index) => [index, evil] as const))("string %i", 
           index={0}
           file={file}
           mode="split"
-          isViewed={false}
+          hasNumbers
+          view="changed"
           onViewed={nothing}
           comments={[comment]}
           onComment={nothing}

@@ -1,9 +1,7 @@
 // @vitest-environment jsdom
 import { describe, expect, it } from "vitest";
-import type { FileChange, Run, Task } from "../api/types";
+import type { Run, Task } from "../api/types";
 import { append, EMPTY } from "../transcript/append";
-import { fingerprint, reviewMessage } from "./changes/review";
-import { inTreeOrder, treeOf } from "./changes/tree";
 import { reasonOf, stateOf } from "./common/runState";
 import { optionForKey } from "./questions/question";
 import { contentOf, fieldsOf, missingField } from "./questions/schema";
@@ -107,53 +105,6 @@ describe("forms", () => {
     const values = { question_0: "pg", question_1: ["b"], count: "4", sure: true, note: "" };
     expect(contentOf(fields, values)).toEqual({ question_0: "pg", question_1: ["b"], count: 4, sure: true });
     expect(missingField(fields, { ...values, question_0: "" })?.name).toBe("question_0");
-  });
-});
-
-describe("a review", () => {
-  const patch = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n";
-  const counts = { additions: 1, deletions: 1, binary: false, truncated: false };
-  const file: FileChange = { path: "x", old_path: null, status: "M", ...counts, patch };
-
-  it("forgets that a file was viewed when the agent changes it again", () => {
-    expect(fingerprint({ ...file })).toBe(fingerprint(file));
-    expect(fingerprint({ ...file, patch: `${file.patch}+c\n` })).not.toBe(fingerprint(file));
-  });
-
-  it("is one message that quotes file, line and code, whatever the code holds", () => {
-    const comment = {
-      id: "1",
-      path: "src/a.py",
-      number: 3,
-      side: "new" as const,
-      code: "```x",
-      text: "Why?",
-    };
-    expect(reviewMessage([comment, { ...comment, side: "old", code: "y" }])).toBe(
-      "Comments on your changes:\n\nsrc/a.py:3\n````\n```x\n````\nWhy?\n\nsrc/a.py, removed line 3\n```\ny\n```\nWhy?",
-    );
-  });
-});
-
-describe("the tree of files", () => {
-  const files = ["z.txt", "src/app/a.py", "src/app/b.py", "src/c.py"].map((path) => ({ path }));
-
-  it("joins folders that hold one folder only", () => {
-    expect(treeOf(files.slice(0, 3)).map(({ name, depth }) => [name, depth])).toEqual([
-      ["src/app", 0],
-      ["a.py", 1],
-      ["b.py", 1],
-      ["z.txt", 0],
-    ]);
-  });
-
-  it("gives the order in which files are read", () => {
-    expect(inTreeOrder(files).map(({ path }) => path)).toEqual([
-      "src/app/a.py",
-      "src/app/b.py",
-      "src/c.py",
-      "z.txt",
-    ]);
   });
 });
 

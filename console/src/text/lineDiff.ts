@@ -6,16 +6,20 @@ const CONTEXT = 3;
 // Beyond this the computation would stop the page; the whole new text is shown as added.
 const MAX_MS = 100;
 
-export function diffTexts(oldText: string | null, newText: string): Hunk[] {
+/** Return the hunks as a patch without the names of files. */
+export function textPatch(oldText: string | null, newText: string): string {
   const patch = structuredPatch("", "", oldText ?? "", newText, "", "", {
     context: CONTEXT,
     timeout: MAX_MS,
   });
   const hunks = patch?.hunks ?? structuredPatch("", "", "", newText).hunks;
-  const text = hunks
+  return hunks
     .map(({ oldStart, newStart, lines }) => `@@ -${oldStart} +${newStart} @@\n${lines.join("\n")}`)
     .join("\n");
-  return parseHunks(text);
+}
+
+export function diffTexts(oldText: string | null, newText: string): Hunk[] {
+  return parseHunks(textPatch(oldText, newText));
 }
 
 export function countLines(hunks: Hunk[]): { additions: number; deletions: number } {

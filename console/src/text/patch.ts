@@ -3,6 +3,8 @@
 export type LineKind = "context" | "add" | "delete";
 
 export interface DiffLine {
+  /** Its place among all lines of the patch. */
+  at: number;
   kind: LineKind;
   text: string;
   oldNumber: number | null;
@@ -21,6 +23,7 @@ export function parseHunks(patch: string): Hunk[] {
   const hunks: Hunk[] = [];
   let oldNumber = 0;
   let newNumber = 0;
+  let at = 0;
   for (const line of patch.replace(/\n$/, "").split("\n")) {
     const start = HUNK.exec(line);
     if (start) {
@@ -33,11 +36,17 @@ export function parseHunks(patch: string): Hunk[] {
     if (!hunk || line.startsWith("\\")) continue;
     const text = line.slice(1);
     if (line.startsWith("+")) {
-      hunk.lines.push({ kind: "add", text, oldNumber: null, newNumber: newNumber++ });
+      hunk.lines.push({ at: at++, kind: "add", text, oldNumber: null, newNumber: newNumber++ });
     } else if (line.startsWith("-")) {
-      hunk.lines.push({ kind: "delete", text, oldNumber: oldNumber++, newNumber: null });
+      hunk.lines.push({ at: at++, kind: "delete", text, oldNumber: oldNumber++, newNumber: null });
     } else {
-      hunk.lines.push({ kind: "context", text, oldNumber: oldNumber++, newNumber: newNumber++ });
+      hunk.lines.push({
+        at: at++,
+        kind: "context",
+        text,
+        oldNumber: oldNumber++,
+        newNumber: newNumber++,
+      });
     }
   }
   return hunks;

@@ -38,7 +38,7 @@ export function notificationOf(draft: Draft, entry: Entry): void {
     case "posthog/error":
       return note(draft, "error", asText(params.message) || asText(params.error) || "The agent failed.", at);
     case "posthog/compact_boundary":
-      return note(draft, "info", "The conversation was compacted: the agent goes on from a summary.", at);
+      return note(draft, "info", "The conversation was compacted: the agent continues from a summary.", at);
     case "posthog/console":
       return progress(draft, params, at);
   }

@@ -1,13 +1,20 @@
 /** A diff as a table of lines: unified or split, with line numbers and, where wanted, comments between lines. */
-import { Fragment, memo, type ReactNode } from "react";
+import { Fragment, memo, type ReactNode, useMemo } from "react";
+import { codeOf, type LineMarks, sidesOf } from "../text/marks";
 import { type DiffLine, type Hunk, splitRows } from "../text/patch";
 import { classes } from "./classes";
+import { CodeLine } from "./code";
 import styles from "./diff.module.css";
+import { useMarks } from "./highlight";
 
 export type DiffMode = "unified" | "split";
 
 export interface LineActions {
-  onPick: (line: DiffLine) => void;
+  /** A line is chosen, or with Shift all lines from the one that was chosen before. */
+  onPick: (line: DiffLine, isExtending: boolean) => void;
+  /** The mouse is pressed on a line, or goes over a line with its button held. */
+  onDrag: (line: DiffLine, begins: boolean) => void;
+  isPicked: (line: DiffLine) => boolean;
   below: (line: DiffLine) => ReactNode;
 }
 
@@ -15,12 +22,33 @@ interface Props {
   hunks: Hunk[];
   mode: DiffMode;
   label: string;
+  /** The grammar of the code; null: none. */
+  language: string | null;
   actions?: LineActions;
 }
 
 const SIGNS = { add: "+", delete: "−", context: " " } as const;
 
-export const Diff = memo(function Diff({ hunks, mode, label, actions }: Props) {
+type Marks = ReadonlyMap<number, LineMarks>;
+
+/** The marks of each line: deleted ones are read in the code as it was, all others as it is. */
+function useDiffMarks(hunks: Hunk[], language: string | null): Marks {
+  const sides = useMemo(() => hunks.map(sidesOf).flatMap((both) => [both.old, both.new]), [hunks]);
+  const codes = useMemo(() => sides.map(codeOf), [sides]);
+  const marked = useMarks(language, codes);
+  return useMemo(() => {
+    const byLine = new Map<number, LineMarks>();
+    for (const [side, lines] of sides.entries())
+      for (const [index, { at }] of lines.entries()) {
+        const marks = marked[side]?.[index];
+        if (marks) byLine.set(at, marks);
+      }
+    return byLine;
+  }, [sides, marked]);
+}
+
+export const Diff = memo(function Diff({ hunks, mode, label, language, actions }: Props) {
+  const marks = useDiffMarks(hunks, language);
   const columns = mode === "split" ? 4 : 3;
   return (
     <div
@@ -40,9 +68,9 @@ export const Diff = memo(function Diff({ hunks, mode, label, actions }: Props) {
                 </tr>
               )}
               {mode === "split" ? (
-                <SplitLines hunk={hunk} actions={actions} />
+                <SplitLines hunk={hunk} marks={marks} actions={actions} />
               ) : (
-                <UnifiedLines hunk={hunk} actions={actions} />
+                <UnifiedLines hunk={hunk} marks={marks} actions={actions} />
               )}
             </Fragment>
           ))}
@@ -54,32 +82,31 @@ export const Diff = memo(function Diff({ hunks, mode, label, actions }: Props) {
 
 interface LinesProps {
   hunk: Hunk;
+  marks: Marks;
   actions: LineActions | undefined;
 }
 
-const keyOf = (line: DiffLine) => `${line.oldNumber ?? ""}:${line.newNumber ?? ""}`;
-
-function UnifiedLines({ hunk, actions }: LinesProps) {
+function UnifiedLines({ hunk, marks, actions }: LinesProps) {
   return hunk.lines.map((line) => (
-    <Fragment key={keyOf(line)}>
-      <tr className={styles[line.kind]}>
+    <Fragment key={line.at}>
+      <tr className={classes(styles[line.kind], actions?.isPicked(line) && styles.picked)}>
         <td className={styles.number}>{line.oldNumber}</td>
         <LineNumber line={line} number={line.newNumber} actions={actions} />
-        <Code line={line} />
+        <Code line={line} marks={marks} />
       </tr>
       <Below lines={[line]} actions={actions} columns={3} />
     </Fragment>
   ));
 }
 
-function SplitLines({ hunk, actions }: LinesProps) {
+function SplitLines({ hunk, marks, actions }: LinesProps) {
   return splitRows(hunk.lines).map(({ left, right }) => {
     const lines = [left, right].filter((line) => line !== null);
     return (
-      <Fragment key={lines.map(keyOf).join("|")}>
+      <Fragment key={lines[0]?.at}>
         <tr>
-          <Side line={left} number={left?.oldNumber ?? null} actions={left === right ? undefined : actions} />
-          <Side line={right} number={right?.newNumber ?? null} actions={actions} />
+          <Side line={left} marks={marks} isOld actions={left === right ? undefined : actions} />
+          <Side line={right} marks={marks} actions={actions} />
         </tr>
         <Below lines={left === right ? lines.slice(0, 1) : lines} actions={actions} columns={4} />
       </Fragment>
@@ -87,20 +114,19 @@ function SplitLines({ hunk, actions }: LinesProps) {
   });
 }
 
-function Side({
-  line,
-  number,
-  actions,
-}: {
+interface SideProps {
   line: DiffLine | null;
-  number: number | null;
+  marks: Marks;
+  isOld?: boolean;
   actions: LineActions | undefined;
-}) {
+}
+
+function Side({ line, marks, isOld, actions }: SideProps) {
   if (!line) return <td colSpan={2} className={styles.nothing} />;
   return (
     <>
-      <LineNumber line={line} number={number} actions={actions} />
-      <Code line={line} />
+      <LineNumber line={line} number={isOld ? line.oldNumber : line.newNumber} actions={actions} />
+      <Code line={line} marks={marks} isPicked={actions?.isPicked(line)} />
     </>
   );
 }
@@ -116,7 +142,14 @@ function LineNumber({ line, number, actions }: LineNumberProps) {
   return (
     <td className={classes(styles.number, styles[line.kind])}>
       {actions ? (
-        <button type="button" aria-label={`Comment on line ${shown}`} onClick={() => actions.onPick(line)}>
+        <button
+          type="button"
+          aria-label={`Comment on ${line.kind === "delete" ? "removed line" : "line"} ${shown}`}
+          aria-pressed={actions.isPicked(line)}
+          onClick={(event) => actions.onPick(line, event.shiftKey)}
+          onMouseDown={(event) => event.button === 0 && !event.shiftKey && actions.onDrag(line, true)}
+          onMouseEnter={(event) => event.buttons === 1 && actions.onDrag(line, false)}
+        >
           {number}
         </button>
       ) : (
@@ -126,38 +159,37 @@ function LineNumber({ line, number, actions }: LineNumberProps) {
   );
 }
 
-function Code({ line }: { line: DiffLine }) {
+function Code({ line, marks, isPicked }: { line: DiffLine; marks: Marks; isPicked?: boolean | undefined }) {
   return (
-    <td className={classes(styles.code, styles[line.kind])}>
+    <td className={classes(styles.code, styles[line.kind], isPicked && styles.picked)}>
       <span className={styles.sign} aria-hidden="true">
         {SIGNS[line.kind]}
       </span>
       {line.kind !== "context" && (
         <span className="visually-hidden">{line.kind === "add" ? "added: " : "removed: "}</span>
       )}
-      {line.text}
+      <CodeLine text={line.text} marks={marks.get(line.at)} />
     </td>
   );
 }
 
-function Below({
-  lines,
-  actions,
-  columns,
-}: {
+interface BelowProps {
   lines: DiffLine[];
   actions: LineActions | undefined;
   columns: number;
-}) {
-  const content = actions ? lines.map((line) => [keyOf(line), actions.below(line)] as const) : [];
-  return content.map(
-    ([key, node]) =>
-      node && (
-        <tr key={key}>
+}
+
+function Below({ lines, actions, columns }: BelowProps) {
+  return lines.map((line) => {
+    const content = actions?.below(line);
+    return (
+      content && (
+        <tr key={line.at}>
           <td colSpan={columns} className={styles.below}>
-            {node}
+            {content}
           </td>
         </tr>
-      ),
-  );
+      )
+    );
+  });
 }

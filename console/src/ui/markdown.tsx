@@ -2,14 +2,46 @@
  * Agents' markdown. It is hostile: no raw HTML, no images (they would report the reader's address), and links only to
  * the web, which cannot learn where they were clicked.
  */
-import { memo, type ReactNode } from "react";
+import { Fragment, isValidElement, memo, type ReactNode, useMemo } from "react";
 import ReactMarkdown, { type Components } from "react-markdown";
 import remarkGfm from "remark-gfm";
+import { languageOfFence } from "../text/languages";
 import { safeLink } from "../text/links";
+import type { LineMarks } from "../text/marks";
+import { CodeLine } from "./code";
+import { useMarks } from "./highlight";
 import styles from "./markdown.module.css";
 
 function Minor({ children }: { children?: ReactNode }) {
   return <h2 className={styles.minor}>{children}</h2>;
+}
+
+/** A block of code; its language is the word behind the fence. */
+function CodeBlock({ children }: { children?: ReactNode }) {
+  const props = isValidElement<{ className?: string; children?: ReactNode }>(children) ? children.props : {};
+  const text = typeof props.children === "string" ? props.children : null;
+  const codes = useMemo(() => (text === null ? [] : [text]), [text]);
+  const language = languageOfFence(/^language-(\S+)/.exec(props.className ?? "")?.[1] ?? "");
+  const [marks] = useMarks(language, codes);
+  return (
+    <pre tabIndex={0} aria-label="Code" role="group">
+      {marks && text !== null ? <MarkedCode text={text} marks={marks} /> : children}
+    </pre>
+  );
+}
+
+function MarkedCode({ text, marks }: { text: string; marks: readonly LineMarks[] }) {
+  return (
+    <code>
+      {text.split("\n").map((line, index) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: lines have no other identity
+        <Fragment key={index}>
+          {index > 0 && "\n"}
+          <CodeLine text={line} marks={marks[index]} />
+        </Fragment>
+      ))}
+    </code>
+  );
 }
 
 const PLUGINS = [remarkGfm];
@@ -38,11 +70,7 @@ const COMPONENTS: Components = {
       <table>{children}</table>
     </div>
   ),
-  pre: ({ children }) => (
-    <pre tabIndex={0} aria-label="Code" role="group">
-      {children}
-    </pre>
-  ),
+  pre: CodeBlock,
 };
 
 const Block = memo(function Block({ text }: { text: string }) {

@@ -1,14 +1,18 @@
 import { ChevronRight, X } from "lucide-react";
 import { memo, useMemo, useState } from "react";
 import type { FileChange } from "../../api/types";
+import { languageOfFile } from "../../text/languages";
 import { type DiffLine, parseHunks } from "../../text/patch";
 import { classes } from "../../ui/classes";
-import { Button, Check, IconButton, TextArea } from "../../ui/controls";
+import { Check, IconButton } from "../../ui/controls";
 import { Counts } from "../../ui/counts";
 import { Diff, type DiffMode } from "../../ui/diff";
+import { CommentForm } from "./CommentForm";
 import styles from "./changes.module.css";
 import { StatusLetter } from "./FileList";
-import { type Comment, placeOf } from "./review";
+import { anchorOf, placeOf, placeText } from "./range";
+import type { Comment, viewOf } from "./review";
+import { useRange } from "./useRange";
 
 // A diff of more lines is opened by a click: laying it out would stop the page.
 const LONG = 1500;
@@ -17,7 +21,9 @@ interface Props {
   index: number;
   file: FileChange;
   mode: DiffMode;
-  isViewed: boolean;
+  /** Whether its lines have the numbers of the file. */
+  hasNumbers: boolean;
+  view: ReturnType<typeof viewOf>;
   onViewed: (file: FileChange) => void;
   comments: Comment[];
   onComment: (comment: Omit<Comment, "id">) => void;
@@ -25,45 +31,41 @@ interface Props {
 }
 
 export const ChangedFile = memo(function ChangedFile(props: Props) {
-  const { index, file, mode, isViewed, onViewed, comments, onComment, onRemove } = props;
+  const { index, file, mode, hasNumbers, view, onViewed, comments, onComment, onRemove } = props;
   const isLong = file.additions + file.deletions > LONG;
   const [chosen, setChosen] = useState<boolean | null>(null);
-  const [picked, setPicked] = useState<DiffLine | null>(null);
-  const isOpen = chosen ?? !(isViewed || isLong);
+  const isOpen = chosen ?? !(view === "viewed" || isLong);
   const hunks = useMemo(() => (isOpen && file.patch ? parseHunks(file.patch) : []), [isOpen, file.patch]);
+  const range = useRange(hunks);
+  const { lines: picked } = range;
   // Beside an empty half nothing is easier to read.
   const isOneSided = file.additions === 0 || file.deletions === 0;
   const own = comments.filter(({ path }) => path === file.path);
-  const actions = {
-    onPick: setPicked,
-    below: (line: DiffLine) => {
-      const { number, side } = placeOf(line);
-      const here = own.filter((one) => one.number === number && one.side === side);
-      const isPicked = picked?.oldNumber === line.oldNumber && picked?.newNumber === line.newNumber;
-      if (here.length === 0 && !isPicked) return null;
-      return (
-        <>
-          {here.map((comment) => (
-            <p key={comment.id} className={styles.comment}>
-              <span>{comment.text}</span>
-              <IconButton label="Remove the comment" onClick={() => onRemove(comment.id)}>
-                <X size={14} />
-              </IconButton>
-            </p>
-          ))}
-          {isPicked && (
-            <CommentForm
-              onCancel={() => setPicked(null)}
-              onSave={(text) => {
-                onComment({ path: file.path, ...placeOf(line), text });
-                setPicked(null);
-              }}
-            />
-          )}
-        </>
-      );
-    },
+  const anchored = own.map((comment) => ({ comment, anchor: anchorOf(hunks, comment)?.at ?? null }));
+  const below = ({ at }: DiffLine) => {
+    const here = anchored.filter(({ anchor }) => anchor === at);
+    const isForm = picked.at(-1)?.at === at && !range.isDragging;
+    if (here.length === 0 && !isForm) return null;
+    return (
+      <>
+        {here.map(({ comment }) => (
+          <CommentNote key={comment.id} comment={comment} onRemove={onRemove} />
+        ))}
+        {isForm && (
+          <CommentForm
+            place={placeText(placeOf(picked))}
+            onExtend={range.extend}
+            onCancel={range.clear}
+            onSave={(text) => {
+              onComment({ path: file.path, ...placeOf(picked), hasNumbers, text });
+              range.clear();
+            }}
+          />
+        )}
+      </>
+    );
   };
+  const { onPick, onDrag, isPicked } = range;
   return (
     <section className={styles.file} data-file={index} aria-label={file.path}>
       <header className={styles.fileHead}>
@@ -83,9 +85,10 @@ export const ChangedFile = memo(function ChangedFile(props: Props) {
             {file.old_path && <s>{file.old_path}</s>} {file.path}
           </span>
         </button>
+        {view === "changed" && <span className={styles.again}>changed again</span>}
         <Counts additions={file.additions} deletions={file.deletions} />
         <Check
-          checked={isViewed}
+          checked={view === "viewed"}
           onChange={() => {
             onViewed(file);
             setChosen(null);
@@ -95,55 +98,49 @@ export const ChangedFile = memo(function ChangedFile(props: Props) {
         </Check>
       </header>
       {isOpen &&
+        anchored.map(
+          ({ comment, anchor }) =>
+            anchor === null && (
+              <div key={comment.id} className={styles.stale}>
+                <p>The lines of this comment ({placeText(comment)}) have changed since.</p>
+                <CommentNote comment={comment} onRemove={onRemove} />
+              </div>
+            ),
+        )}
+      {isOpen &&
         (file.patch ? (
           <Diff
             hunks={hunks}
             mode={isOneSided ? "unified" : mode}
             label={`Changes of ${file.path}`}
-            actions={actions}
+            language={languageOfFile(file.path)}
+            actions={{ onPick, onDrag, isPicked, below }}
           />
         ) : (
-          <p className={styles.none}>
-            {file.binary
-              ? "A binary file: its content is not shown."
-              : "Too large to show. Download the patch."}
-          </p>
+          <p className={styles.none}>{missingText(file)}</p>
         ))}
       {isOpen && file.truncated && file.patch && <p className={styles.none}>Only the beginning is shown.</p>}
     </section>
   );
 });
 
-function CommentForm({ onSave, onCancel }: { onSave: (text: string) => void; onCancel: () => void }) {
-  const [text, setText] = useState("");
-  const isReady = text.trim() !== "";
+function missingText(file: FileChange): string {
+  if (file.binary) return "A binary file: its content is not shown.";
+  if (file.status === "D") return "The file was deleted.";
+  if (file.status === "R") return "The file was renamed and not changed.";
+  return "Too large to show. Download the patch.";
+}
+
+function CommentNote({ comment, onRemove }: { comment: Comment; onRemove: (id: string) => void }) {
   return (
-    <form
-      className={styles.commentForm}
-      onSubmit={(event) => {
-        event.preventDefault();
-        if (isReady) onSave(text.trim());
-      }}
-    >
-      <TextArea
-        autoFocus
-        aria-label="Comment on this line"
-        rows={3}
-        value={text}
-        onChange={(event) => setText(event.target.value)}
-        onKeyDown={(event) => {
-          if (event.key === "Escape") onCancel();
-          else if (event.key === "Enter" && (event.metaKey || event.ctrlKey) && isReady) onSave(text.trim());
-        }}
-      />
-      <div>
-        <Button tone="quiet" onClick={onCancel}>
-          Cancel
-        </Button>
-        <Button tone="primary" type="submit" disabled={!isReady}>
-          Add the comment
-        </Button>
-      </div>
-    </form>
+    <div className={styles.comment}>
+      <p>
+        {comment.from !== comment.to && <span className={styles.commentPlace}>On {placeText(comment)}</span>}
+        <span>{comment.text}</span>
+      </p>
+      <IconButton label="Remove the comment" onClick={() => onRemove(comment.id)}>
+        <X size={14} />
+      </IconButton>
+    </div>
   );
 }

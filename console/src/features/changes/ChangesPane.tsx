@@ -1,10 +1,11 @@
 /** What a run changed: files, their diffs, marks of what was viewed, and comments that go to the agent as one message. */
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { Columns2, FileDiff, Rows2, Send } from "lucide-react";
+import { ArrowRight, Columns2, FileDiff, LoaderCircle, Rows2, Send } from "lucide-react";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { fetchChanges } from "../../api/changes";
 import { type RunRef, sendMessage } from "../../api/commands";
-import type { Run } from "../../api/types";
+import type { FileChange, Run } from "../../api/types";
+import type { Item } from "../../transcript/items";
 import { Button, IconButton } from "../../ui/controls";
 import type { DiffMode } from "../../ui/diff";
 import { Empty, Failure, Loading, say, sayError } from "../../ui/feedback";
@@ -13,14 +14,29 @@ import { isOver } from "../common/runState";
 import { ChangedFile } from "./ChangedFile";
 import styles from "./changes.module.css";
 import { FileList } from "./FileList";
-import { fingerprint, reviewMessage, useReview } from "./review";
+import { type Comment, reviewMessage, useReview, viewOf } from "./review";
 import { inTreeOrder } from "./tree";
+import { useReported } from "./useReported";
 import { useResume } from "./useResume";
 
 const SHORT_COMMIT = 10;
 const MODE_KEY = "taskbeacon.diffMode";
 
-export default function ChangesPane({ run, runRef }: { run: Run; runRef: RunRef }) {
+const NONE: Comment[] = [];
+
+function byPath(comments: Comment[]): ReadonlyMap<string, Comment[]> {
+  const found = new Map<string, Comment[]>();
+  for (const comment of comments) found.set(comment.path, [...(found.get(comment.path) ?? []), comment]);
+  return found;
+}
+
+interface Props {
+  run: Run;
+  runRef: RunRef;
+  items: readonly Item[];
+}
+
+export default function ChangesPane({ run, runRef, items }: Props) {
   const over = isOver(run);
   const changes = useQuery({
     queryKey: ["task", runRef.task, "diff", run.id],
@@ -32,21 +48,24 @@ export default function ChangesPane({ run, runRef }: { run: Run; runRef: RunRef 
   const [mode, setMode] = useState<DiffMode>(() =>
     localStorage.getItem(MODE_KEY) === "split" ? "split" : "unified",
   );
-  const { review, toggleViewed, add, remove, clear } = useReview(run.id);
+  const { viewed, comments, toggleViewed, add, remove, clear } = useReview(runRef.task, run.id);
   const resume = useResume(runRef, run);
   const send = useMutation({
     mutationFn: async () => {
-      const message = reviewMessage(review.comments);
+      const message = reviewMessage(comments);
       if (over) await resume(message);
       else await sendMessage(runRef, crypto.randomUUID(), message, []);
     },
     onSuccess: () => {
-      say(over ? "A new run goes on with your comments." : "Your comments are on their way to the agent.");
+      say(over ? "A new run continues with your comments." : "Your comments are on their way to the agent.");
       clear();
     },
     onError: sayError,
   });
-  const files = useMemo(() => inTreeOrder(changes.data?.files ?? []), [changes.data]);
+  const reported = useReported(items, !over);
+  const shown = over ? changes.data?.files : reported;
+  const files = useMemo(() => inTreeOrder(shown ?? []), [shown]);
+  const commentsByPath = useMemo(() => byPath(comments), [comments]);
   const [at, setAt] = useState(0);
   const list = useRef<HTMLDivElement>(null);
   const go = (index: number) => {
@@ -69,29 +88,36 @@ export default function ChangesPane({ run, runRef }: { run: Run; runRef: RunRef 
         <p>
           {over
             ? "The run changed no file."
-            : "When the run is over, what it changed appears here, to read and to comment on."}
+            : "Edits appear here as soon as the agent reports them, to read and to comment on."}
         </p>
       </Empty>
     );
   }
-  const head = changes.data?.head;
-  const isViewed = (path: string, mark: string) => review.viewed[path] === mark;
-  const viewed = files.filter((file) => isViewed(file.path, fingerprint(file))).length;
+  const viewOfFile = (file: FileChange) => viewOf(viewed, file);
+  const viewedCount = files.filter((file) => viewOfFile(file) === "viewed").length;
   return (
     <div className={styles.changes} data-mode={mode}>
       <header className={styles.head}>
         <span className={styles.summary}>
-          {files.length === 1 ? "1 file" : `${files.length} files`} · {viewed} viewed
-          {head && <span title={head}> · {head.slice(0, SHORT_COMMIT)}</span>}
+          {files.length === 1 ? "1 file" : `${files.length} files`} · {viewedCount} viewed
+          <Ends base={changes.data?.base ?? null} head={changes.data?.head ?? null} />
         </span>
         <IconButton
           label={mode === "split" ? "Show in one column" : "Show side by side"}
+          className={styles.mode ?? ""}
           onClick={() => setMode(mode === "split" ? "unified" : "split")}
         >
           {mode === "split" ? <Rows2 size={16} /> : <Columns2 size={16} />}
         </IconButton>
       </header>
-      {files.length > 1 && <FileList files={files} isViewed={isViewed} current={at} onChoose={go} />}
+      {!over && (
+        <p className={styles.live}>
+          <LoaderCircle size={14} aria-hidden="true" />
+          The edits that the agent has reported so far. What commands changed comes with the whole patch, at
+          the end of the run.
+        </p>
+      )}
+      {files.length > 1 && <FileList files={files} viewOf={viewOfFile} current={at} onChoose={go} />}
       <div ref={list}>
         {files.map((file, index) => (
           <ChangedFile
@@ -99,17 +125,18 @@ export default function ChangesPane({ run, runRef }: { run: Run; runRef: RunRef 
             index={index}
             file={file}
             mode={mode}
-            isViewed={isViewed(file.path, fingerprint(file))}
+            hasNumbers={over}
+            view={viewOfFile(file)}
             onViewed={toggleViewed}
-            comments={review.comments}
+            comments={commentsByPath.get(file.path) ?? NONE}
             onComment={add}
             onRemove={remove}
           />
         ))}
       </div>
-      {review.comments.length > 0 && (
+      {comments.length > 0 && (
         <footer className={styles.send}>
-          <span>{review.comments.length === 1 ? "1 comment" : `${review.comments.length} comments`}</span>
+          <span>{comments.length === 1 ? "1 comment" : `${comments.length} comments`}</span>
           <Button tone="quiet" onClick={clear}>
             Discard
           </Button>
@@ -119,5 +146,18 @@ export default function ChangesPane({ run, runRef }: { run: Run; runRef: RunRef 
         </footer>
       )}
     </div>
+  );
+}
+
+/** The branch that the run started from, and the commit that it pushed: the patch is the difference of the two. */
+function Ends({ base, head }: { base: string | null; head: string | null }) {
+  if (!base && !head) return null;
+  return (
+    <span title={`${base ?? "the start of the run"} to ${head ?? "the end of the run"}`}>
+      {" · "}
+      {base && <span className={styles.branch}>{base} </span>}
+      {base && head && <ArrowRight size={12} aria-label="to" role="img" />}
+      {head && <span className={styles.branch}> {head.slice(0, SHORT_COMMIT)}</span>}
+    </span>
   );
 }

@@ -4,19 +4,19 @@ import type { FileChange } from "../../api/types";
 import { classes } from "../../ui/classes";
 import { Counts } from "../../ui/counts";
 import styles from "./changes.module.css";
-import { fingerprint } from "./review";
+import type { viewOf } from "./review";
 import { treeOf } from "./tree";
 
 const LETTERS = { A: "added", M: "modified", D: "deleted", R: "renamed" } as const;
 
 interface Props {
   files: FileChange[];
-  isViewed: (path: string, mark: string) => boolean;
+  viewOf: (file: FileChange) => ReturnType<typeof viewOf>;
   current: number;
   onChoose: (index: number) => void;
 }
 
-export function FileList({ files, isViewed, current, onChoose }: Props) {
+export function FileList({ files, viewOf, current, onChoose }: Props) {
   return (
     <ul className={styles.tree} aria-label="Changed files">
       {treeOf(files).map((row) =>
@@ -35,7 +35,7 @@ export function FileList({ files, isViewed, current, onChoose }: Props) {
             name={row.name}
             depth={row.depth}
             isHere={row.index === current}
-            isViewed={isViewed}
+            view={viewOf(files[row.index] as FileChange)}
             onChoose={() => onChoose(row.index ?? 0)}
           />
         ),
@@ -49,12 +49,11 @@ interface LineProps {
   name: string;
   depth: number;
   isHere: boolean;
-  isViewed: Props["isViewed"];
+  view: ReturnType<typeof viewOf>;
   onChoose: () => void;
 }
 
-function FileLine({ file, name, depth, isHere, isViewed, onChoose }: LineProps) {
-  const seen = isViewed(file.path, fingerprint(file));
+function FileLine({ file, name, depth, isHere, view, onChoose }: LineProps) {
   return (
     <li>
       <button
@@ -65,7 +64,12 @@ function FileLine({ file, name, depth, isHere, isViewed, onChoose }: LineProps) 
       >
         <StatusLetter status={file.status} />
         <span className={styles.name}>{name}</span>
-        {seen && <Check size={14} aria-label="viewed" />}
+        {view === "viewed" && <Check size={14} role="img" aria-label="viewed" />}
+        {view === "changed" && (
+          <span className={styles.again} title="Viewed before it changed again">
+            changed again
+          </span>
+        )}
         <Counts additions={file.additions} deletions={file.deletions} />
       </button>
     </li>

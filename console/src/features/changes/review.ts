@@ -1,23 +1,18 @@
 /** A person's review of a run's changes: what was viewed, and comments on lines. Kept in this browser. Pure parts first. */
 import { useCallback, useState } from "react";
 import type { FileChange } from "../../api/types";
-import type { DiffLine } from "../../text/patch";
+import { type Place, placeText } from "./range";
 
-export interface Comment {
+export interface Comment extends Place {
   id: string;
   path: string;
-  /** Where the line stands, and what it says. */
-  number: number;
-  side: "old" | "new";
-  code: string;
+  /** Whether the numbers of its lines are those of the file: an agent that works reports parts of files. */
+  hasNumbers: boolean;
   text: string;
 }
 
-export interface Review {
-  /** The state of a file when it was viewed, by its path. */
-  viewed: Record<string, string>;
-  comments: Comment[];
-}
+/** The state of a file when it was viewed, by its path. */
+type Viewed = Record<string, string>;
 
 /** Changes with the content, so that a file which the agent touches again counts as not viewed. */
 export function fingerprint(file: FileChange): string {
@@ -28,67 +23,76 @@ export function fingerprint(file: FileChange): string {
   return hash.toString(36);
 }
 
-/** One message for the agent: each comment with its file, line and code. */
+/** Whether a file was viewed, or viewed before it changed again. */
+export function viewOf(viewed: Viewed, file: FileChange): "viewed" | "changed" | "new" {
+  const mark = viewed[file.path];
+  if (mark === undefined) return "new";
+  return mark === fingerprint(file) ? "viewed" : "changed";
+}
+
+/** One message for the agent: each comment with its file, lines and code. */
 export function reviewMessage(comments: Comment[]): string {
-  const parts = comments.map(({ path, number, side, code, text }) => {
-    const place = side === "old" ? `${path}, removed line ${number}` : `${path}:${number}`;
+  const parts = comments.map(({ path, code, hasSigns, hasNumbers, text, ...place }) => {
+    const where = hasNumbers ? `${path}, ${placeText(place)}` : path;
     // A fence longer than any in the code, so that code cannot end it.
     const fence = "`".repeat(Math.max(3, ...[...code.matchAll(/`+/g)].map(([run]) => run.length + 1)));
-    return `${place}\n${fence}\n${code}\n${fence}\n${text}`;
+    return `${where}\n${fence}${hasSigns ? "diff" : ""}\n${code}\n${fence}\n${text}`;
   });
   return `Comments on your changes:\n\n${parts.join("\n\n")}`;
 }
 
-export function placeOf(line: DiffLine): Pick<Comment, "number" | "side" | "code"> {
-  return line.newNumber === null
-    ? { number: line.oldNumber ?? 0, side: "old", code: line.text }
-    : { number: line.newNumber, side: "new", code: line.text };
-}
+const viewedKey = (task: string) => `taskbeacon.viewed.${task}`;
+const commentsKey = (run: string) => `taskbeacon.comments.${run}`;
 
-const EMPTY: Review = { viewed: {}, comments: [] };
-const keyOf = (run: string) => `taskbeacon.review.${run}`;
-
-function read(run: string): Review {
+function read<T>(key: string, isValid: (value: unknown) => value is T, otherwise: T): T {
   try {
-    return { ...EMPTY, ...JSON.parse(localStorage.getItem(keyOf(run)) ?? "{}") };
+    const value: unknown = JSON.parse(localStorage.getItem(key) ?? "null");
+    return isValid(value) ? value : otherwise;
   } catch {
-    return EMPTY;
+    return otherwise;
   }
 }
 
-export function useReview(run: string) {
-  const [review, setReview] = useState(() => read(run));
+const isViewed = (value: unknown): value is Viewed => typeof value === "object" && value !== null;
+const isComments = (value: unknown): value is Comment[] => Array.isArray(value);
+
+/** A state that the browser keeps under a key. */
+function useKept<T>(key: string, isValid: (value: unknown) => value is T, first: T) {
+  const [value, setValue] = useState(() => read(key, isValid, first));
   const change = useCallback(
-    (next: (before: Review) => Review) =>
-      setReview((before) => {
+    (next: (before: T) => T) =>
+      setValue((before) => {
         const after = next(before);
-        localStorage.setItem(keyOf(run), JSON.stringify(after));
+        localStorage.setItem(key, JSON.stringify(after));
         return after;
       }),
-    [run],
+    [key],
   );
+  return [value, change] as const;
+}
+
+/** Marks are the task's, so that a run that continues shows what it has changed again; comments are the run's. */
+export function useReview(task: string, run: string) {
+  const [viewed, changeViewed] = useKept<Viewed>(viewedKey(task), isViewed, {});
+  const [comments, changeComments] = useKept<Comment[]>(commentsKey(run), isComments, []);
   const toggleViewed = useCallback(
     (file: FileChange) =>
-      change((before) => {
-        const { [file.path]: mark, ...others } = before.viewed;
+      changeViewed((before) => {
+        const { [file.path]: mark, ...others } = before;
         const now = fingerprint(file);
-        return { ...before, viewed: mark === now ? others : { ...others, [file.path]: now } };
+        return mark === now ? others : { ...others, [file.path]: now };
       }),
-    [change],
+    [changeViewed],
   );
   const add = useCallback(
     (comment: Omit<Comment, "id">) =>
-      change((before) => ({
-        ...before,
-        comments: [...before.comments, { ...comment, id: crypto.randomUUID() }],
-      })),
-    [change],
+      changeComments((before) => [...before, { ...comment, id: crypto.randomUUID() }]),
+    [changeComments],
   );
   const remove = useCallback(
-    (id: string) =>
-      change((before) => ({ ...before, comments: before.comments.filter((one) => one.id !== id) })),
-    [change],
+    (id: string) => changeComments((before) => before.filter((one) => one.id !== id)),
+    [changeComments],
   );
-  const clear = useCallback(() => change((before) => ({ ...before, comments: [] })), [change]);
-  return { review, toggleViewed, add, remove, clear };
+  const clear = useCallback(() => changeComments(() => []), [changeComments]);
+  return { viewed, comments, toggleViewed, add, remove, clear };
 }

@@ -97,9 +97,9 @@ export function Conversation({ task, run, runRef, transcript, load, actions }: P
           <Composer
             key="resume"
             uploads={`/api/projects/${runRef.project}/tasks/${runRef.task}/staged_artifacts`}
-            placeholder="Go on from here: a new run with your message"
+            placeholder="Continue from here: a new run with your message"
             standing={transcript.standing}
-            sendLabel="Start a run that goes on from here"
+            sendLabel="Start a run that continues from here"
             isBusy={actions.isBusy}
             onSend={(text, _files, ids) => actions.resume(text, ids)}
             onOption={null}
@@ -122,7 +122,7 @@ function Head({ task, run, load }: { task: Task; run: Run; load: LoadState }) {
     <>
       {typeof earlier === "string" ? (
         <p className={styles.boundary}>
-          This run goes on from <Link href={href(`/tasks/${task.id}/runs/${earlier}`)}>an earlier run</Link>
+          This run continues from <Link href={href(`/tasks/${task.id}/runs/${earlier}`)}>an earlier run</Link>
         </p>
       ) : (
         <TaskText text={task.description} files={text ? [] : files} />

@@ -73,7 +73,9 @@ function Side({ shown, onChoose, task, run, runRef, transcript }: SideProps) {
       <Tabs shown={shown} onChoose={onChoose} />
       <div className={styles.pane}>
         <Suspense fallback={<Loading what="the pane" />}>
-          {shown === "changes" && <ChangesPane run={run} runRef={runRef} />}
+          {shown === "changes" && (
+            <ChangesPane key={run.id} run={run} runRef={runRef} items={transcript.items} />
+          )}
           {shown === "plan" && <PlanPane transcript={transcript} />}
           {shown === "files" && <FilesPane run={run} runRef={runRef} />}
           {shown === "notifications" && <NotificationsPane taskId={task.id} />}

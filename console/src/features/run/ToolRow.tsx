@@ -14,6 +14,7 @@ import {
   Wrench,
 } from "lucide-react";
 import { memo, useMemo, useState } from "react";
+import { languageOfFile } from "../../text/languages";
 import { countLines, diffTexts } from "../../text/lineDiff";
 import type { ToolDiff, ToolItem, ToolKind } from "../../transcript/items";
 import { classes } from "../../ui/classes";
@@ -107,7 +108,12 @@ function FileEdit({ diff }: { diff: ToolDiff }) {
         <span>{shortPath(diff.path)}</span>
         <Counts additions={additions} deletions={deletions} />
       </p>
-      <Diff hunks={hunks} mode="unified" label={`Changes of ${diff.path}`} />
+      <Diff
+        hunks={hunks}
+        mode="unified"
+        label={`Changes of ${diff.path}`}
+        language={languageOfFile(diff.path)}
+      />
     </div>
   );
 }
