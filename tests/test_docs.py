@@ -8,7 +8,8 @@ import pytest
 
 from app import errors
 from app.config import Settings
-from app.enums import Scope
+from app.enums import DeliveryError, Scope
+from app.services.events.catalogue import CATALOGUE
 
 _ROOT = Path(__file__).parents[1]
 _DOCUMENTS = sorted(
@@ -45,6 +46,11 @@ def test_settings_that_documents_name_exist() -> None:
 @pytest.mark.parametrize("scope", list(Scope))
 def test_scope_is_explained(scope: Scope) -> None:
     assert f"`{scope}`" in _text("docs/guide/administration.md")
+
+
+@pytest.mark.parametrize("type_", [*CATALOGUE, *(error.value for error in DeliveryError)])
+def test_event_type_and_failure_of_a_delivery_are_in_the_guide(type_: str) -> None:
+    assert f"`{type_}`" in _text("docs/guide/webhooks.md")
 
 
 @pytest.mark.parametrize("code", sorted(set(_codes())))

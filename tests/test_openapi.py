@@ -10,10 +10,12 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 from starlette.routing import Mount, Route
 
 from app import __version__
 from app.config import Settings
+from app.enums import EventType
 from app.main import create_app
 from app.models import Project
 from app.web.auth import ConsoleGate, RunTokenGate
@@ -173,6 +175,17 @@ def test_paths_methods_and_operation_ids_are_stable(document: dict[str, Any]) ->
 
     assert described == _OPERATIONS
     assert len(set(described.values())) == len(described)
+
+
+def test_every_event_is_published_as_a_webhook_with_its_body(document: dict[str, Any]) -> None:
+    webhooks = document["webhooks"]
+    assert set(webhooks) == set(EventType)
+    for type_, webhook in webhooks.items():
+        media = webhook["post"]["requestBody"]["content"]["application/json"]
+        assert media["schema"]["properties"]["type"] == {"const": type_}
+        Draft202012Validator(media["schema"]).validate(media["example"])
+        headers = {parameter["name"] for parameter in webhook["post"]["parameters"]}
+        assert headers == {"webhook-id", "webhook-timestamp", "webhook-signature"}
 
 
 def test_pages_of_a_log_have_limits_of_their_own(document: dict[str, Any]) -> None:

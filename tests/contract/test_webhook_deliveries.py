@@ -12,7 +12,7 @@ from app.db import SessionFactory
 from app.models import Project, Task, User, WebhookEndpointDelivery
 from tests.support.assertions import assert_invalid, assert_not_found, assert_page
 from tests.support.receiver import Answer, Receiver
-from tests.support.webhooks import Deliveries, make_endpoint, record_event
+from tests.support.webhooks import Deliveries, make_delivery, make_endpoint, record_event
 
 ANY_ID = "11111111-1111-4111-8111-111111111111"
 URL = "https://hooks.example.com/taskbeacon"
@@ -136,6 +136,30 @@ class TestDeliveries:
         assert [attempt["outcome"] for attempt in detail["attempts"]] == ["delivered", "failed"]
         assert len({message.id for message in receiver.messages}) == 1
 
+    async def test_redelivery_takes_no_attempt_from_a_message_that_is_pending(
+        self,
+        client: httpx.AsyncClient,
+        session: AsyncSession,
+        project: Project,
+        owner: User,
+        endpoints_url: str,
+        deliveries: Deliveries,
+        receiver: Receiver,
+    ) -> None:
+        endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
+        delivery = await make_delivery(
+            session, endpoint, attempts=3, due_at=utcnow() + timedelta(hours=2), attempts_allowed=10
+        )
+        receiver.always = Answer(500)
+
+        asked = await client.post(f"{endpoints_url}/{endpoint.id}/deliveries/{delivery.id}/redeliver")
+        await deliveries.deliver()
+
+        assert asked.status_code == 202
+        (row,) = await deliveries.rows()
+        assert (row.status, row.attempts, row.attempts_allowed) == ("pending", 4, 10)
+        assert row.due_at > utcnow()
+
     async def test_disabled_endpoint_gets_nothing_again(
         self,
         client: httpx.AsyncClient,
@@ -193,6 +217,74 @@ class TestRecovery:
         again = await client.post(f"{url}/recover/", json={"since": since, "only": "all"})
         assert again.json() == {"count": 0}
 
+    async def test_only_messages_of_that_time_come_again_and_no_ping(
+        self,
+        client: httpx.AsyncClient,
+        session: AsyncSession,
+        sessions: SessionFactory,
+        project: Project,
+        owner: User,
+        endpoints_url: str,
+        deliveries: Deliveries,
+        receiver: Receiver,
+        task: Task,
+    ) -> None:
+        endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
+        url = f"{endpoints_url}/{endpoint.id}"
+        noon = utcnow() - timedelta(hours=2)
+        failed = {}
+        for minutes in (-10, 0, 10):
+            at = noon + timedelta(minutes=minutes)
+            failed[minutes] = await make_delivery(session, endpoint, status="failed", event_at=at)
+        await make_delivery(session, endpoint, status="failed", event_at=noon, event_type="ping")
+        missed = {
+            minutes: await record_event(sessions, task, occurred_at=noon + timedelta(minutes=minutes))
+            for minutes in (-10, 0, 10)
+        }
+        # Nothing comes to it by itself: it was made later than these events.
+        await deliveries.relay()
+        time = {
+            name: (noon + timedelta(minutes=minutes)).isoformat()
+            for name, minutes in (("since", -5), ("until", 5))
+        }
+
+        for only, again in (("failed", {failed[0].event_id}), ("all", {missed[0]})):
+            asked = await client.post(f"{url}/recover", json={**time, "only": only})
+            assert asked.json() == {"count": len(again)}
+            await deliveries.deliver()
+            assert {message.id for message in receiver.messages} == set(map(str, again))
+            receiver.messages.clear()
+
+        assert len(await deliveries.rows(status="failed")) == 3
+
+    async def test_full_body_that_was_not_kept_says_so(
+        self,
+        client: httpx.AsyncClient,
+        session: AsyncSession,
+        sessions: SessionFactory,
+        project: Project,
+        owner: User,
+        endpoints_url: str,
+        deliveries: Deliveries,
+        receiver: Receiver,
+        task: Task,
+    ) -> None:
+        """As for an event from before any endpoint of the project wanted full bodies."""
+        since = (utcnow() - timedelta(minutes=1)).isoformat()
+        event_id = await record_event(sessions, task, occurred_at=utcnow() - timedelta(seconds=1))
+        endpoint, _ = await make_endpoint(
+            session, project=project, created_by=owner, url=receiver.url(), payload="full"
+        )
+        await deliveries.relay()
+
+        await client.post(f"{endpoints_url}/{endpoint.id}/recover", json={"since": since, "only": "all"})
+        await deliveries.deliver()
+
+        (message,) = receiver.messages
+        assert message.id == str(event_id)
+        assert message.data["truncated"] is True
+        assert "task" not in message.data
+
     async def test_stretch_of_time_must_be_one_that_is_kept(
         self, client: httpx.AsyncClient, endpoints_url: str, endpoint: dict[str, Any]
     ) -> None:
@@ -211,6 +303,47 @@ class TestRecovery:
             ({"since": now.isoformat(), "only": "some"}, "only", "invalid_choice"),
         ):
             assert_invalid(await client.post(url, json=body), attr, code)
+
+
+async def test_end_of_a_run_is_delivered_once_and_to_those_alone_that_want_it(
+    client: httpx.AsyncClient,
+    tasks_url: str,
+    endpoints_url: str,
+    deliveries: Deliveries,
+    receiver: Receiver,
+) -> None:
+    made = {
+        name: (
+            await client.post(endpoints_url, json={"url": receiver.url(name), "event_types": [f"{name}.*"]})
+        ).json()
+        for name in ("run", "question")
+    }
+    task = (await client.post(tasks_url, json={"title": "Private title"})).json()
+    runs = f"{tasks_url}/{task['id']}/runs"
+    run = (await client.post(runs)).json()
+    receiver.answers += [Answer(200), Answer(200), Answer(500)]
+    for status in ("in_progress", "completed"):
+        await client.patch(f"{runs}/{run['id']}", json={"status": status})
+    await deliveries.deliver()
+    (failed,) = await deliveries.rows(status="pending")
+    endpoint = f"{endpoints_url}/{made['run']['id']}"
+    assert (await client.post(f"{endpoint}/deliveries/{failed.id}/redeliver")).status_code == 202
+    await deliveries.deliver()
+
+    assert receiver.at("question") == []
+    messages = receiver.at("run")
+    assert sorted({message.content["type"] for message in messages}) == [
+        "run.completed",
+        "run.queued",
+        "run.started",
+    ]
+    assert len({message.id for message in messages}) == 3
+    assert len(messages) == 4
+    assert all(message.is_signed_by(made["run"]["secret"]) for message in messages)
+    assert not any(message.is_signed_by(made["question"]["secret"]) for message in messages)
+    rows = await deliveries.rows()
+    assert [row.status for row in rows] == ["delivered"] * 3
+    assert sorted(row.attempts for row in rows) == [1, 1, 2]
 
 
 async def test_event_types_are_published_with_their_schemas(

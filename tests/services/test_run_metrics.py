@@ -1,6 +1,5 @@
 """Metrics of runs: counted once they are committed, with how they ended and what they used."""
 
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -17,14 +16,7 @@ from app.services.runs.lifecycle import RunEnd
 from app.services.runs.metrics import measure_queue
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run
-
-Growth = Callable[[], float]
-
-
-def growth(name: str, **labels: str) -> Growth:
-    """Return what says how much a metric has grown since now; a float is rounded, which others may have added to."""
-    before = REGISTRY.get_sample_value(name, labels) or 0.0
-    return lambda: round((REGISTRY.get_sample_value(name, labels) or 0.0) - before, 6)
+from tests.support.metrics import growth
 
 
 async def waiting(sessions: SessionFactory, task: Task, clock: MovableClock, **overrides: Any) -> Run:

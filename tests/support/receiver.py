@@ -5,16 +5,17 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from tests.support.serving import serving
+from tests.support.waiting import next_round
 
 __all__ = ["Answer", "Received", "Receiver", "receiving"]
 
@@ -28,6 +29,8 @@ class Answer:
     body: bytes = b"thank you"
     # Before it answers.
     hangs: bool = False
+    # Behind its body.
+    goes_on: Literal["never", "silently", "talking"] = "never"
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,18 @@ class Receiver:
                 _ = await self.go_on.wait()
         finally:
             self.under_way -= 1
-        return Response(answer.body, answer.status, {"content-type": "text/plain", **answer.headers})
+        headers = {"content-type": "text/plain", **answer.headers}
+        if answer.goes_on == "never":
+            return Response(answer.body, answer.status, headers)
+        return StreamingResponse(self._going_on(request, answer), answer.status, headers)
+
+    async def _going_on(self, request: Request, answer: Answer) -> AsyncGenerator[bytes, None]:
+        yield answer.body
+        while answer.goes_on == "talking" and not await request.is_disconnected():
+            yield answer.body
+            await next_round()
+        if answer.goes_on == "silently":
+            _ = await self.go_on.wait()
 
     def application(self) -> Starlette:
         return Starlette(routes=[Route("/{path:path}", self._receive, methods=["GET", "POST"])])

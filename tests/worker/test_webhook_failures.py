@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from datetime import timedelta
+from typing import Literal
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import SessionFactory
-from app.enums import DisabledReason
+from app.enums import DeliveryStatus, DisabledReason
 from app.models import (
     Event,
     Project,
@@ -19,10 +22,12 @@ from app.models import (
     WebhookEndpointDelivery,
 )
 from app.runtime import ProcessContext
+from app.services.webhook_endpoints import sending
 from tests.support.clock import MovableClock
 from tests.support.factories import make_task
+from tests.support.metrics import growth
 from tests.support.receiver import Answer, Receiver, receiving
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, patient
 from tests.support.webhooks import Deliveries, make_endpoint, record_event
 
 
@@ -77,6 +82,90 @@ async def test_answer_that_is_large_compressed_or_no_text_is_read_to_a_bound_and
     assert [len(excerpt) if excerpt else None for excerpt in excerpts] == [1024, None, None]
     assert excerpts[0] is not None
     assert excerpts[0].startswith("a  [31mbb")
+
+
+@pytest.mark.parametrize("goes_on", ["silently", "talking"])
+async def test_answer_that_does_not_end_is_broken_off_and_counts_by_its_status(
+    session: AsyncSession,
+    sessions: SessionFactory,
+    project: Project,
+    owner: User,
+    task: Task,
+    receiver: Receiver,
+    deliveries: Deliveries,
+    goes_on: Literal["silently", "talking"],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Silence is waited for a moment, and of a flood only the beginning is read, however much time there is."""
+    monkeypatch.setattr(sending, "_ANSWER_SECONDS", 0.2 if goes_on == "silently" else 3600.0)
+    await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
+    receiver.answers.append(Answer(body=b"so far", goes_on=goes_on))
+    await record_event(sessions, task)
+
+    async with asyncio.timeout(patient(20)):
+        await deliveries.deliver()
+
+    (row,) = await deliveries.rows()
+    (attempt,) = await attempts_of(sessions, row)
+    assert (row.status, attempt.status_code) == (DeliveryStatus.DELIVERED, 200)
+    assert (attempt.response_excerpt or "").startswith("so far")
+
+
+async def test_receiver_that_does_not_answer_in_time_gets_the_message_again(
+    session: AsyncSession,
+    sessions: SessionFactory,
+    project: Project,
+    owner: User,
+    task: Task,
+    receiver: Receiver,
+    deliveries: Deliveries,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert sending._TOTAL_SECONDS == 15
+    monkeypatch.setattr(sending, "_TOTAL_SECONDS", 0.2)
+    await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
+    receiver.always = Answer(hangs=True)
+    await record_event(sessions, task)
+
+    async with asyncio.timeout(patient(20)):
+        await deliveries.deliver()
+
+    (row,) = await deliveries.rows()
+    (attempt,) = await attempts_of(sessions, row)
+    assert (row.status, attempt.error, attempt.status_code) == (DeliveryStatus.PENDING, "timeout", None)
+    assert attempt.duration_ms >= 200
+    assert attempt.next_attempt_at == row.due_at
+
+
+async def test_operators_see_how_attempts_end_and_how_late_they_are(
+    session: AsyncSession,
+    sessions: SessionFactory,
+    project: Project,
+    owner: User,
+    task: Task,
+    receiver: Receiver,
+    deliveries: Deliveries,
+    clock: MovableClock,
+) -> None:
+    await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
+    receiver.answers.append(Answer(500))
+    await record_event(sessions, task)
+    failed = growth("taskbeacon_webhook_deliveries_total", outcome="http_5xx")
+    delivered = growth("taskbeacon_webhook_deliveries_total", outcome="delivered")
+    needed = growth("taskbeacon_webhook_attempts_sum")
+    took = growth("taskbeacon_webhook_attempt_seconds_count")
+
+    await deliveries.deliver()
+
+    assert (failed(), delivered(), needed(), took()) == (1, 0, 0, 1)
+    (row,) = await deliveries.rows()
+    clock.now = row.due_at + timedelta(seconds=7)
+    await deliveries.deliverer._pause()
+    assert REGISTRY.get_sample_value("taskbeacon_webhook_oldest_pending_seconds") == 7
+    await deliveries.deliver()
+    await deliveries.deliverer._pause()
+    assert (failed(), delivered(), needed(), took()) == (1, 1, 2, 2)
+    assert REGISTRY.get_sample_value("taskbeacon_webhook_oldest_pending_seconds") == 0
 
 
 async def test_nothing_that_is_deleted_meanwhile_breaks_a_settlement(

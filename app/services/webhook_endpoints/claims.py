@@ -9,7 +9,19 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, literal_column, or_, select, text, true, update
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+    true,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
@@ -24,6 +36,9 @@ from app.statements import Fields, Prepared
 LEASE = timedelta(seconds=60)
 # Parallel attempts per endpoint, so that a slow receiver does not delay other endpoints.
 PER_ENDPOINT = 4
+# After so many failures in a row an endpoint gets one attempt at a time: all endpoints of a project may hang, and must
+# not take the turns of others.
+FAILING_AFTER = PER_ENDPOINT
 
 # Serialises claims, so that each counts the deliveries that others have claimed.
 _CLAIM_LOCK = 0x7765_6268
@@ -83,7 +98,14 @@ def _claim_statement() -> Any:  # Any: a Select of many columns
         .group_by(delivery.endpoint_id)
         .cte("under_way")
     )
-    room: ColumnElement[int] = literal_column(str(PER_ENDPOINT)) - func.coalesce(under_way.c.count, 0)
+    most = case(
+        (
+            endpoint.consecutive_failures < literal_column(str(FAILING_AFTER)),
+            literal_column(str(PER_ENDPOINT)),
+        ),
+        else_=literal_column("1"),
+    )
+    room: ColumnElement[int] = most - func.coalesce(under_way.c.count, 0)
     due = (
         select(delivery.id, delivery.due_at)
         .where(

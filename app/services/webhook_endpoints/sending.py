@@ -126,7 +126,8 @@ async def _read_excerpt(response: httpx.Response) -> str | None:
     read = bytearray()
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
-            async for chunk in response.aiter_raw(_ANSWER_BYTES):
+            # Without a size: httpx would hold back what came so far of an answer that is shorter.
+            async for chunk in response.aiter_raw():
                 read += chunk
                 if len(read) >= _ANSWER_BYTES:
                     break

@@ -26,8 +26,8 @@ from app.services.webhook_endpoints.relay import BATCH, relay_events
 from app.services.webhook_endpoints.sending import Outcome, send
 from app.services.webhook_endpoints.settling import settle
 
-# The most concurrent attempts of one process.
-_AT_A_TIME = 64
+# The most concurrent attempts of one process: more than the endpoints of one project can have under way.
+_AT_A_TIME = 128
 # The interval of polling, in case a wake-up is lost.
 _LOOK_SECONDS = 2.0
 

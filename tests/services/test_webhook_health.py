@@ -1,0 +1,65 @@
+"""When an endpoint is disabled, and how attempts are spread."""
+
+from datetime import datetime, timedelta
+
+from app.clock import utcnow
+from app.enums import DeliveryError, DisabledReason
+from app.services.webhook_endpoints.health import Health
+from app.services.webhook_endpoints.schedule import DELAYS, next_delay
+from app.services.webhook_endpoints.sending import Outcome
+
+BEGAN = utcnow()
+FRESH = Health(None, None, 0, None, has_exhausted=False, blocked_in_a_row=0)
+
+
+def outcome(error: DeliveryError | None) -> Outcome:
+    return Outcome(started_at=BEGAN, duration=timedelta(0), error=error)
+
+
+FAILED, TAKEN = outcome(DeliveryError.HTTP_5XX), outcome(None)
+
+
+def reason(health: Health, at: datetime) -> DisabledReason | None:
+    return health.reason_to_disable(FAILED, now=at)
+
+
+def test_five_days_without_success_are_reason_only_once_a_message_is_given_up() -> None:
+    late = BEGAN + timedelta(days=5)
+    failing = FRESH.behind(FAILED, now=BEGAN, exhausted=False)
+    assert reason(failing.behind(FAILED, now=late, exhausted=False), late) is None
+
+    given_up = failing.behind(FAILED, now=BEGAN + timedelta(days=4), exhausted=True)
+    early = late - timedelta(seconds=1)
+    assert reason(given_up.behind(FAILED, now=early, exhausted=False), early) is None
+    assert reason(given_up.behind(FAILED, now=late, exhausted=False), late) is DisabledReason.NO_SUCCESS
+
+
+def test_success_makes_all_failures_before_it_count_no_more() -> None:
+    given_up = FRESH.behind(FAILED, now=BEGAN, exhausted=True)
+    taken = given_up.behind(TAKEN, now=BEGAN + timedelta(days=4), exhausted=False)
+    assert taken == Health(BEGAN + timedelta(days=4), BEGAN, 0, None, has_exhausted=False, blocked_in_a_row=0)
+
+    failing = taken.behind(FAILED, now=BEGAN + timedelta(days=6), exhausted=True)
+
+    assert reason(failing, BEGAN + timedelta(days=6)) is None
+    assert reason(failing, BEGAN + timedelta(days=11)) is DisabledReason.NO_SUCCESS
+
+
+def test_blocked_addresses_count_in_a_row() -> None:
+    blocked = outcome(DeliveryError.BLOCKED_ADDRESS)
+    health = FRESH
+    for _ in range(19):
+        health = health.behind(blocked, now=BEGAN, exhausted=False)
+    assert reason(health, BEGAN) is None
+    again = health.behind(FAILED, now=BEGAN, exhausted=False).behind(blocked, now=BEGAN, exhausted=False)
+    assert reason(again, BEGAN) is None
+    twentieth = health.behind(blocked, now=BEGAN, exhausted=False)
+    assert reason(twentieth, BEGAN) is DisabledReason.BLOCKED_ADDRESS
+
+
+def test_attempts_that_failed_together_are_not_repeated_together() -> None:
+    for left, delay in zip(range(len(DELAYS), 0, -1), DELAYS, strict=True):
+        delays = {next_delay(left) for _ in range(20)}
+        assert len(delays) > 10
+        assert all(each is not None and delay <= each <= 1.2 * delay for each in delays)
+    assert next_delay(0) is None
