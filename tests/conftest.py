@@ -10,7 +10,8 @@ import os
 import signal
 import sys
 from collections.abc import Generator
-from typing import Any, cast
+from types import FrameType
+from typing import Any, NoReturn, cast
 
 import hypothesis
 import pytest
@@ -51,8 +52,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "caller(kind): who calls in this test, a CallerKind; default: the owner of the project's tasks",
     )
     sys.addaudithook(_refuse_outside_connections)
-    # A shell starts background jobs with SIGINT ignored, and every program of a test would inherit that.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A shell starts background jobs with SIGINT ignored, and every program of a test would inherit that. Not Python's
+    # own handler: asyncio would replace it whenever a fixture or test enters the loop, a tenth of a short test.
+    signal.signal(signal.SIGINT, _interrupt)
     _send_logs_to_pytest()
     # A busy machine is slow, not wrong.
     hypothesis.settings.register_profile("service", deadline=None, max_examples=25, database=None)
@@ -119,6 +121,10 @@ async def _end_tasks_but(before: set[asyncio.Task[Any]]) -> set[asyncio.Task[Any
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         stop_servers()
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _send_logs_to_pytest() -> None:

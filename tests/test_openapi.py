@@ -125,9 +125,6 @@ _OPERATIONS = {
 }
 
 
-_each_operation = pytest.mark.parametrize("operation_id", _OPERATIONS.values())
-
-
 @pytest.fixture(scope="module")
 def document(shared_application: FastAPI) -> dict[str, Any]:
     return shared_application.openapi()
@@ -144,15 +141,14 @@ def routes(shared_application: FastAPI) -> Mapping[str, Any]:
     return {str(route.operation_id): route for route in describe_routes(shared_application)}
 
 
-@pytest.fixture
-def route(routes: Mapping[str, Any], operation_id: str) -> Any:
-    return routes[operation_id]
-
-
-@pytest.fixture
-def operation(document: dict[str, Any], route: Any) -> Any:
-    (method,) = route.methods
-    return document["paths"][route.path_format][method.lower()]
+@pytest.fixture(scope="module")
+def operations(document: dict[str, Any], routes: Mapping[str, Any]) -> dict[str, Any]:
+    """What the document says of each of them."""
+    return {
+        name: document["paths"][route.path_format][method.lower()]
+        for name, route in routes.items()
+        for method in route.methods
+    }
 
 
 def test_version_is_that_of_the_package(document: dict[str, Any]) -> None:
@@ -166,7 +162,9 @@ def test_description_is_valid_openapi(document: dict[str, Any]) -> None:
     assert document["openapi"].startswith("3.1.")
 
 
-def test_paths_methods_and_operation_ids_are_stable(document: dict[str, Any]) -> None:
+def test_paths_methods_and_operation_ids_are_stable(
+    document: dict[str, Any], operations: dict[str, Any]
+) -> None:
     described = {
         (method.upper(), path): operation["operationId"]
         for path, item in document["paths"].items()
@@ -175,6 +173,7 @@ def test_paths_methods_and_operation_ids_are_stable(document: dict[str, Any]) ->
 
     assert described == _OPERATIONS
     assert len(set(described.values())) == len(described)
+    assert operations.keys() == set(described.values())
 
 
 def test_every_event_is_published_as_a_webhook_with_its_body(document: dict[str, Any]) -> None:
@@ -208,49 +207,50 @@ def test_every_route_states_its_scope_or_is_on_the_public_list(shared_applicatio
     assert without_gate == PUBLIC_PATHS
 
 
-@_each_operation
-def test_errors_of_the_gates_are_declared(route: Any, operation: dict[str, Any]) -> None:
-    declared = set(operation["responses"])
-    gate, reader = gate_of(route), reader_of(route)
-    expected: set[str] = set()
-    if isinstance(gate, RunTokenGate):
-        expected |= {"403", "404", "500", "503"}
-    elif isinstance(gate, ConsoleGate):
-        expected |= {"401", "429", "500", "503"}
-    elif gate:
-        expected |= {"403", "500", "503"} | ({"404"} if gate.in_project else {"401"})
-        assert ("429" in declared) == gate.is_throttled
-    if reader:
-        expected |= {"400", "413", "415"}
+def test_errors_of_the_gates_are_declared(routes: Mapping[str, Any], operations: dict[str, Any]) -> None:
+    for name, route in routes.items():
+        declared = set(operations[name]["responses"])
+        gate, reader = gate_of(route), reader_of(route)
+        expected: set[str] = set()
+        if isinstance(gate, RunTokenGate):
+            expected |= {"403", "404", "500", "503"}
+        elif isinstance(gate, ConsoleGate):
+            expected |= {"401", "429", "500", "503"}
+        elif gate:
+            expected |= {"403", "500", "503"} | ({"404"} if gate.in_project else {"401"})
+            assert ("429" in declared) == gate.is_throttled, name
+        if reader:
+            expected |= {"400", "413", "415"}
 
-    assert expected <= declared
-    assert "422" not in declared
-
-
-@_each_operation
-def test_scope_is_published(route: Any, operation: dict[str, Any]) -> None:
-    gate = gate_of(route)
-
-    if gate is None:
-        assert operation["security"] == []
-    elif isinstance(gate, RunTokenGate):
-        assert operation["security"] == [{"runToken": []}]
-    elif isinstance(gate, ConsoleGate):
-        assert operation["security"] == [{"consoleSession": []}]
-    else:
-        assert operation["security"] == [{"personalApiKey": [gate.scope]}]
-        assert f"`{gate.scope}`" in operation["description"]
+        assert expected - declared == set(), name
+        assert "422" not in declared, name
 
 
-@_each_operation
-def test_operation_says_what_it_does(document: dict[str, Any], operation: dict[str, Any]) -> None:
-    assert operation["summary"]
-    assert len(operation["description"]) > len(operation["summary"])
-    assert [tag for tag in document["tags"] if tag["name"] in operation["tags"] and tag["description"]]
-    assert [parameter for parameter in operation.get("parameters", []) if not parameter["description"]] == []
-    assert not any(
-        response["description"] == "Successful Response" for response in operation["responses"].values()
-    )
+def test_scopes_are_published(routes: Mapping[str, Any], operations: dict[str, Any]) -> None:
+    for name, route in routes.items():
+        gate = gate_of(route)
+        expected: list[dict[str, list[str]]] = []
+        if isinstance(gate, RunTokenGate):
+            expected = [{"runToken": []}]
+        elif isinstance(gate, ConsoleGate):
+            expected = [{"consoleSession": []}]
+        elif gate is not None:
+            expected = [{"personalApiKey": [gate.scope]}]
+            assert f"`{gate.scope}`" in operations[name]["description"], name
+
+        assert operations[name]["security"] == expected, name
+
+
+def test_operations_say_what_they_do(document: dict[str, Any], operations: dict[str, Any]) -> None:
+    described = {tag["name"] for tag in document["tags"] if tag["description"]}
+    for name, operation in operations.items():
+        assert operation["summary"], name
+        assert len(operation["description"]) > len(operation["summary"]), name
+        assert described & set(operation["tags"]), name
+        assert all(parameter["description"] for parameter in operation.get("parameters", [])), name
+        assert all(
+            response["description"] != "Successful Response" for response in operation["responses"].values()
+        ), name
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
@@ -260,20 +260,20 @@ def test_download_is_described_as_a_file_of_any_type(document: dict[str, Any], m
     assert set(document["paths"][path][method]["responses"]["200"]["content"]) == {"*/*"}
 
 
-@_each_operation
 def test_examples_are_there_and_fit_their_schemas(
-    description: Description, operation: dict[str, Any]
+    description: Description, operations: dict[str, Any]
 ) -> None:
-    described = [operation["requestBody"]] if "requestBody" in operation else []
-    described += operation["responses"].values()
-    for part in described:
-        for media_type, content in part.get("content", {}).items():
-            examples = [each["value"] for each in content.get("examples", {}).values()]
-            examples += [content["example"]] if "example" in content else []
-            # A file has no example, and a part that is down has as many as there are parts.
-            assert examples or media_type == "*/*" or operation["operationId"] == "readyz"
-            for example in examples:
-                assert description.violations(example, content["schema"]) == []
+    for name, operation in operations.items():
+        described = [operation["requestBody"]] if "requestBody" in operation else []
+        described += operation["responses"].values()
+        for part in described:
+            for media_type, content in part.get("content", {}).items():
+                examples = [each["value"] for each in content.get("examples", {}).values()]
+                examples += [content["example"]] if "example" in content else []
+                # A file has no example, and a part that is down has as many as there are parts.
+                assert examples or media_type == "*/*" or name == "readyz", name
+                for example in examples:
+                    assert description.violations(example, content["schema"]) == [], name
 
 
 def test_every_field_that_may_be_sent_is_explained(document: dict[str, Any]) -> None:

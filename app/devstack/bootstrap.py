@@ -70,8 +70,7 @@ def _install(what: str) -> int:
     lock = read_lock(_LOCK.read_text(encoding="utf-8"))
     names = set(lock) if what == "all" else packages_to_run(lock, _PROJECT.read_text(encoding="utf-8"))
     print(f"Setting up {_VENV}: {len(names)} packages, about {_NEEDS[what]} of disk.", flush=True)
-    _make_environment()
-    configuration = pip_configuration()
+    configuration = _make_environment()
     secrets = _hosts(configuration)
     with_uv = os.environ.get("INSTALLER") != "pip" and "uv" in lock
     if with_uv and (status := _install_uv(lock["uv"][0], secrets)):
@@ -138,15 +137,17 @@ def _name(requirement: str) -> str:
 # The environment and uv
 
 
-def _make_environment() -> None:
+def _make_environment() -> dict[str, str]:
+    """Make the environment, unless there is one whose pip works; return the configuration of its pip."""
     usable = _PYTHON.exists() and not _UNFINISHED.exists()
-    if usable and subprocess.run([*_PIP, "--version"], capture_output=True, check=False).returncode == 0:
-        return
+    if usable and (configuration := pip_configuration()) is not None:
+        return configuration
     print(f"Making it with Python {sys.version.split()[0]} …", flush=True)
     venv.EnvBuilder(clear=True, symlinks=True).create(_VENV)
     # Before pip, which seems to work long before all of it is there.
     _UNFINISHED.touch()
     venv.EnvBuilder(with_pip=True, symlinks=True).create(_VENV)
+    return pip_configuration() or {}
 
 
 def _install_uv(entry: str, secrets: Iterable[str]) -> int:
@@ -177,12 +178,16 @@ def _has_uv(version: str = "uv ") -> bool:
 # pip's configuration of the machine, which uv does not read
 
 
-def pip_configuration() -> dict[str, str]:
-    """Return pip's configuration from its files and variables, by option; a later place outranks an earlier one."""
-    command = [*_PIP, "config", "list"]
-    listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+def pip_configuration() -> dict[str, str] | None:
+    """Return pip's configuration from its files and variables, by option; a later place outranks an earlier one.
+
+    None: there is no pip that works.
+    """
+    listed = subprocess.run([*_PIP, "config", "list"], capture_output=True, text=True, check=False)
+    if listed.returncode != 0:
+        return None
     found: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
-    for line in listed.splitlines():
+    for line in listed.stdout.splitlines():
         place, _, value = line.partition("=")
         section, _, option = place.rpartition(".")
         if section in found:

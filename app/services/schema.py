@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import migrations
 from app.db import SessionFactory, unit_of_work
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 
 class OutdatedSchema(Exception):
@@ -75,8 +76,10 @@ async def require_current_schema(sessions: SessionFactory) -> None:
             raise OutdatedSchema("the database schema is not current: run `taskbeacon migrate`")
 
 
-def migration_config(database_url: str) -> Config:
+def migration_config(database_url: str) -> "Config":
     """Return alembic's configuration for this database, independent of the working directory and of alembic.ini."""
+    from alembic.config import Config  # noqa: PLC0415 - a tenth of the start of a command that does not ask
+
     config = Config()
     config.set_main_option("script_location", str(Path(next(iter(migrations.__path__)))).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
@@ -91,11 +94,15 @@ def upgrade_schema(database_url: str) -> None:
     Runs an event loop of its own, so call it from synchronous code or a thread. Raises alembic's `CommandError` if the
     database is at a revision that this release does not know.
     """
+    from alembic import command  # noqa: PLC0415 - as above
+
     command.upgrade(migration_config(database_url), "head")
 
 
 @lru_cache(maxsize=1)
 def _known_revisions() -> tuple[Revision, ...]:
     """Return all revisions, newest first."""
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - as above
+
     scripts = ScriptDirectory.from_config(migration_config(""))
     return tuple(Revision(script.revision, script.doc) for script in scripts.walk_revisions())

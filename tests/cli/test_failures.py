@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from uuid import uuid4
 
@@ -9,7 +10,9 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import text
+from typing_extensions import override
 
+from app import clock
 from app.cli.admin.transaction import Answer, Transaction, transactional
 from app.ids import new_hex_id
 from tests.cli.conftest import Admin, Taskbeacon
@@ -114,6 +117,28 @@ def test_missing_database_or_schema_is_named(
     line = refusal(taskbeacon(*command, TASKBEACON_DATABASE_URL=url, TASKBEACON_PORT="0"))
 
     assert ("does not exist" if missing == "database" else "run `taskbeacon migrate`") in line
+
+
+class Behind(datetime):
+    """The clock of a machine that is late."""
+
+    @classmethod
+    @override
+    def now(cls, tz: tzinfo | None = None) -> datetime:
+        return datetime.now(tz) - timedelta(seconds=901)
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_clock_that_could_sign_nothing_is_named(
+    taskbeacon: Taskbeacon, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr(clock, "datetime", Behind)
+
+    line = refusal(taskbeacon(command, TASKBEACON_PORT="0"))
+
+    assert line.startswith(
+        "Error: the clock of this machine is 901 s behind that of the database; at most 300 s"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """The shell snippets of README.md and docs/guide, in the order in which a reader pastes them."""
 
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 from tests.devstack.launchers import clean_environment
@@ -15,6 +17,8 @@ PAGES = [
         for name in dict.fromkeys(re.findall(r"\]\(([\w-]+\.md)\)", (GUIDE / "index.md").read_text()))
     ),
 ]
+# A shim that looks for a Python to start takes longer than what the snippets ask of it.
+_PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 # A fence that is marked `sh no-run` is left out.
 _SNIPPET = re.compile(r"^( *)(`{3,})sh\n(.*?)^\1\2$", re.MULTILINE | re.DOTALL)
 _SHOWN = ("Hello from an agent", "Be friendly.", "+Be friendly.", '"last_accepted_seq":1', "accepted", "phx_")
@@ -47,7 +51,7 @@ def _paste(script: str, *options: str, home: Path) -> subprocess.CompletedProces
     return subprocess.run(
         ["bash", *options, "-c", script],
         cwd=ROOT,
-        env=clean_environment(TASKBEACON_HOME=str(home)),
+        env=clean_environment(TASKBEACON_HOME=str(home), PATH=_PATH),
         capture_output=True,
         text=True,
         timeout=300,

@@ -298,7 +298,7 @@ def test_configuration_of_pip_is_handed_to_uv(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "https://a.example https://b.example")
     monkeypatch.chdir(ROOT)
 
-    given = uv_environment(pip_configuration(), {"HOME": str(tmp_path), "UV_HTTP_TIMEOUT": "7"})
+    given = uv_environment(pip_configuration() or {}, {"HOME": str(tmp_path), "UV_HTTP_TIMEOUT": "7"})
 
     assert given == {
         "HOME": str(tmp_path),

@@ -113,16 +113,3 @@ async def sweep(settings: Settings) -> None:
     """Sweep as a worker does on a machine that has the right time."""
     async with open_process(settings, name="test") as process:
         await recover_runs(process)
-
-
-@pytest.mark.parametrize("command", ["serve --port 0", "worker"])
-async def test_machine_with_a_clock_that_could_sign_nothing_is_refused_in_one_line(
-    settings: Settings, tmp_path: Path, command: str
-) -> None:
-    log = tmp_path / "process.log"
-    with service_process(command, settings=settings, log=log, program=taskbeacon_ahead(-901)) as process:
-        await eventually(lambda: not process.is_running, within_seconds=60)
-    said = log.read_text().splitlines()[-1]
-    assert said.startswith(
-        "Error: the clock of this machine is 901 s behind that of the database; at most 300 s"
-    )

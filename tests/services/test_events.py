@@ -14,34 +14,25 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
-from app.enums import EventType, Scope
+from app.enums import EventType
 from app.errors import InvalidInput
-from app.ids import new_id
 from app.models import Event, EventHorizon, EventSnapshot, Project, User
 from app.schemas.events import EventQuery
-from app.services.access.principal import Principal, ProjectRef
+from app.services.access.principal import Principal
 from app.services.events.catalogue import CATALOGUE, PING, is_selector
 from app.services.events.cursor import START, Cursor
 from app.services.events.reading import find_end, list_events, parse_types, place_of, read_events
 from app.services.events.sweep import adopt_events, prune_events
 from tests.support.clock import MovableClock
 from tests.support.factories import make_task
+from tests.support.principals import member_of
 from tests.support.waiting import eventually
 from tests.support.webhooks import add_event
 
 
 @pytest.fixture
 def principal(project: Project, owner: User) -> Principal:
-    return Principal(
-        user_id=owner.id,
-        is_staff=False,
-        key_id=new_id(),
-        scopes=frozenset({Scope.ANY}),
-        scoped_teams=(),
-        scoped_organizations=(),
-        named_project=ProjectRef(project.id, project.organization_id, project.name),
-        is_member=True,
-    )
+    return member_of(project, owner)
 
 
 @pytest.fixture

@@ -2,10 +2,11 @@
 
 from datetime import datetime, timedelta
 
+from app.services.webhook_endpoints.schedule import DELAYS, next_delay
+
 from app.clock import utcnow
 from app.enums import DeliveryError, DisabledReason
 from app.services.webhook_endpoints.health import Health
-from app.services.webhook_endpoints.schedule import DELAYS, next_delay
 from app.services.webhook_endpoints.sending import Outcome
 
 BEGAN = utcnow()

@@ -15,7 +15,16 @@ from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.enums import EventType
 from app.ids import new_id
-from app.models import Event, EventCursor, Project, Task, User, WebhookEndpoint, WebhookEndpointDelivery
+from app.models import (
+    Event,
+    EventCursor,
+    Project,
+    Task,
+    User,
+    WebhookAttempt,
+    WebhookEndpoint,
+    WebhookEndpointDelivery,
+)
 from app.runtime import ProcessContext
 from app.security import Cipher
 from app.services.webhook_endpoints.secrets import HINT_LENGTH, new_secret
@@ -26,6 +35,7 @@ __all__ = [
     "LOOPBACK",
     "Deliveries",
     "add_event",
+    "attempts_of",
     "make_delivery",
     "make_endpoint",
     "record_event",
@@ -104,6 +114,13 @@ async def add_event(session: AsyncSession, type_: EventType, **columns: Any) -> 
     session.add(event)
     await session.flush()
     return event.id
+
+
+async def attempts_of(sessions: SessionFactory, delivery: WebhookEndpointDelivery) -> list[WebhookAttempt]:
+    """Return the attempts of a delivery in their order."""
+    async with sessions() as session:
+        statement = select(WebhookAttempt).where(WebhookAttempt.delivery_id == delivery.id)
+        return list(await session.scalars(statement.order_by(WebhookAttempt.n)))
 
 
 class Deliveries:

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from app.runtime import ProcessContext
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.github import CodeHostService, github_application
+from tests.support.receiver import Receiver, receiving
 from tests.support.serving import serving
+from tests.support.webhooks import Deliveries
 from tests.worker.private_host import TOKEN, USER_TOKEN, Host
 
 
@@ -17,3 +20,17 @@ async def host(workshop: Workshop, repositories: Repositories, tmp_path: Path) -
     repositories.create("acme/app", {"README.md": "Acme\n"})
     async with serving(github_application(service)) as url:
         yield Host(service, url, workshop, repositories)
+
+
+@pytest.fixture
+async def receiver() -> AsyncGenerator[Receiver, None]:
+    """A receiver of webhooks."""
+    async with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+async def deliveries(process: ProcessContext) -> AsyncGenerator[Deliveries, None]:
+    deliveries = Deliveries(process)
+    yield deliveries
+    await deliveries.http.aclose()

@@ -20,6 +20,7 @@ from app.worker.jobs.execute_run import execute_run
 from app.worker.run.lease import hold_lease
 from tests.fixtures.worker import Workshop
 from tests.support.waiting import eventually
+from tests.worker.pilot import listening
 
 # Nothing else on this machine sleeps for so long. It ignores SIGTERM, and so does the shell.
 NAP = "86400.0421"
@@ -27,18 +28,10 @@ ENDLESS = f"```file path=half.txt\nhalf done\n```\n```sh\ntrap '' TERM; sleep {N
 
 
 @pytest.fixture(autouse=True)
-async def listening(workshop: Workshop) -> AsyncGenerator[None, None]:
+async def subscription(workshop: Workshop) -> AsyncGenerator[None, None]:
     """The worker's one subscription."""
-    task = asyncio.create_task(workshop.context.changes.listen())
-
-    async def subscribed() -> bool:
-        [(_, count)] = await workshop.context.process.redis.pubsub_numsub("taskbeacon:run-changes")
-        return bool(count)
-
-    await eventually(subscribed)
-    yield
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    async with listening(workshop):
+        yield
 
 
 def naps() -> bool:

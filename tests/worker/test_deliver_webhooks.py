@@ -1,7 +1,6 @@
 """From events to receivers, on real servers: signed, retried, logged, fair, and stopped where it should be."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -20,42 +19,16 @@ from app.models import (
     Project,
     Task,
     User,
-    WebhookAttempt,
     WebhookEndpoint,
     WebhookEndpointDelivery,
 )
-from app.runtime import ProcessContext
 from app.services.webhook_endpoints.claims import LEASE, PER_ENDPOINT, claim_due
 from tests.support.clock import MovableClock
 from tests.support.devices import make_device
 from tests.support.factories import make_task, make_user
 from tests.support.receiver import Answer, Receiver, receiving
 from tests.support.waiting import eventually
-from tests.support.webhooks import Deliveries, make_endpoint, record_event
-
-
-@pytest.fixture
-async def receiver() -> AsyncGenerator[Receiver, None]:
-    async with receiving() as receiver:
-        yield receiver
-
-
-@pytest.fixture
-async def deliveries(process: ProcessContext) -> AsyncGenerator[Deliveries, None]:
-    deliveries = Deliveries(process)
-    yield deliveries
-    await deliveries.http.aclose()
-
-
-@pytest.fixture
-async def task(session: AsyncSession, project: Project, owner: User) -> Task:
-    return await make_task(session, project=project, created_by=owner)
-
-
-async def attempts_of(sessions: SessionFactory, delivery: WebhookEndpointDelivery) -> list[WebhookAttempt]:
-    async with sessions() as session:
-        statement = select(WebhookAttempt).where(WebhookAttempt.delivery_id == delivery.id)
-        return list(await session.scalars(statement.order_by(WebhookAttempt.n)))
+from tests.support.webhooks import Deliveries, attempts_of, make_endpoint, record_event
 
 
 async def test_message_is_signed_as_the_official_library_verifies(

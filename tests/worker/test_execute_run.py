@@ -192,23 +192,14 @@ async def test_agent_that_is_not_installed_fails_the_run_with_how_to_install_it(
     assert "npm install" in (ended.error_message or "")
 
 
-@pytest.mark.parametrize("message", [5, True, ["go"], {"text": "go"}])
-async def test_pending_message_that_is_no_text_is_none(workshop: Workshop, message: object) -> None:
-    """Clients write to the state; a claim that failed over it would block all runs of the project behind it."""
-    state = {"mode": "background", "pending_user_message": message}
-    run = await workshop.queued_run("```say\nhi\n```", state=state)
-
-    await execute_run(workshop.arq_context, run_id=str(run.id))
-
-    ended = await workshop.read(run)
-    assert (ended.status, ended.error_message) == (RunStatus.COMPLETED, None)
-
-
-@pytest.mark.parametrize("key", ["runtime_adapter", "model", "reasoning_effort", "initial_permission_mode"])
 @pytest.mark.parametrize("value", [5, ["x"], {"x": 1}, True, "m" * 5000], ids=str)
-async def test_wish_that_is_no_text_counts_as_absent(workshop: Workshop, key: str, value: object) -> None:
-    """Clients write to the state, and nothing in it is a reason for an unexpected error."""
-    run = await workshop.queued_run("```say\nhi\n```", state={"mode": "background", key: value})
+async def test_wishes_and_a_message_that_are_no_text_count_as_absent(
+    workshop: Workshop, value: object
+) -> None:
+    """Clients write to the state; a claim that failed over it would block all runs of the project behind it."""
+    wishes = dict.fromkeys(("runtime_adapter", "model", "reasoning_effort", "initial_permission_mode"), value)
+    message = {} if isinstance(value, str) else {"pending_user_message": value}
+    run = await workshop.queued_run("```say\nhi\n```", state={"mode": "background", **wishes, **message})
 
     await execute_run(workshop.arq_context, run_id=str(run.id))
 

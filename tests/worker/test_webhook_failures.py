@@ -1,7 +1,6 @@
 """Faults of receivers: they are distinguished, bounded and logged, and finally disable an endpoint."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Literal
 
@@ -17,42 +16,14 @@ from app.models import (
     Project,
     Task,
     User,
-    WebhookAttempt,
     WebhookEndpoint,
-    WebhookEndpointDelivery,
 )
-from app.runtime import ProcessContext
 from app.services.webhook_endpoints import sending
 from tests.support.clock import MovableClock
-from tests.support.factories import make_task
 from tests.support.metrics import growth
-from tests.support.receiver import Answer, Receiver, receiving
+from tests.support.receiver import Answer, Receiver
 from tests.support.waiting import eventually, patient
-from tests.support.webhooks import Deliveries, make_endpoint, record_event
-
-
-@pytest.fixture
-async def receiver() -> AsyncGenerator[Receiver, None]:
-    async with receiving() as receiver:
-        yield receiver
-
-
-@pytest.fixture
-async def deliveries(process: ProcessContext) -> AsyncGenerator[Deliveries, None]:
-    deliveries = Deliveries(process)
-    yield deliveries
-    await deliveries.http.aclose()
-
-
-@pytest.fixture
-async def task(session: AsyncSession, project: Project, owner: User) -> Task:
-    return await make_task(session, project=project, created_by=owner)
-
-
-async def attempts_of(sessions: SessionFactory, delivery: WebhookEndpointDelivery) -> list[WebhookAttempt]:
-    async with sessions() as session:
-        statement = select(WebhookAttempt).where(WebhookAttempt.delivery_id == delivery.id)
-        return list(await session.scalars(statement.order_by(WebhookAttempt.n)))
+from tests.support.webhooks import Deliveries, attempts_of, make_endpoint, record_event
 
 
 async def test_answer_that_is_large_compressed_or_no_text_is_read_to_a_bound_and_not_shown(
