@@ -4,6 +4,7 @@ import json
 import subprocess
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
+from typing import Self
 from uuid import uuid4
 
 import click
@@ -124,8 +125,8 @@ class Behind(datetime):
 
     @classmethod
     @override
-    def now(cls, tz: tzinfo | None = None) -> datetime:
-        return datetime.now(tz) - timedelta(seconds=901)
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return super().now(tz) - timedelta(seconds=901)
 
 
 @pytest.mark.parametrize("command", ["serve", "worker"])

@@ -75,7 +75,7 @@ def find_chromium() -> str:
 
 def _install(folder: Path, supervisor: Supervisor, console: Console) -> Path:
     """Install a wheel of the checkout with the locked packages, and return its program. Raises DevstackError."""
-    environment = uv_environment(pip_configuration(), os.environ)
+    environment = uv_environment(pip_configuration() or {}, os.environ)
 
     def run(name: str, *command: str) -> None:
         supervisor.run(

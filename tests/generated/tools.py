@@ -77,7 +77,7 @@ class ClientTools:
 
     def _uv(self, *arguments: str) -> None:
         """Run uv with what pip is configured to use: its index, certificates and proxy."""
-        environment = uv_environment(pip_configuration(), self.environment)
+        environment = uv_environment(pip_configuration() or {}, self.environment)
         self._run([sys.executable, "-m", "uv", "--quiet", *arguments], environment)
 
     def _run(self, command: list[str], environment: Mapping[str, str] | None = None) -> None:

@@ -1,8 +1,6 @@
-"""When an endpoint is disabled, and how attempts are spread."""
+"""When an endpoint is disabled."""
 
 from datetime import datetime, timedelta
-
-from app.services.webhook_endpoints.schedule import DELAYS, next_delay
 
 from app.clock import utcnow
 from app.enums import DeliveryError, DisabledReason
@@ -56,11 +54,3 @@ def test_blocked_addresses_count_in_a_row() -> None:
     assert reason(again, BEGAN) is None
     twentieth = health.behind(blocked, now=BEGAN, exhausted=False)
     assert reason(twentieth, BEGAN) is DisabledReason.BLOCKED_ADDRESS
-
-
-def test_attempts_that_failed_together_are_not_repeated_together() -> None:
-    for left, delay in zip(range(len(DELAYS), 0, -1), DELAYS, strict=True):
-        delays = {next_delay(left) for _ in range(20)}
-        assert len(delays) > 10
-        assert all(each is not None and delay <= each <= 1.2 * delay for each in delays)
-    assert next_delay(0) is None
