@@ -138,7 +138,7 @@ def _name(requirement: str) -> str:
 
 
 def _make_environment() -> dict[str, str]:
-    """Make the environment, unless there is one whose pip works; return the configuration of its pip."""
+    """Make the environment, unless one with a working pip exists; return the configuration of its pip."""
     usable = _PYTHON.exists() and not _UNFINISHED.exists()
     if usable and (configuration := pip_configuration()) is not None:
         return configuration
