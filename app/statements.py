@@ -10,8 +10,7 @@ a write by itself; `tests/test_statements.py` lists the permitted callers (ADR 4
 """
 
 import asyncio
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
@@ -19,12 +18,11 @@ from typing import Any, cast
 import asyncpg
 from sqlalchemy import Dialect, Executable
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.util import greenlet_spawn
 
-from app.db import begin, named_outages, transaction_of
+from app.db import NamedErrors, begin, drop, transaction_of
 
 # A row: values by the names of its columns.
 Fields = Mapping[str, Any]
@@ -65,7 +63,7 @@ class Prepared:
             if transaction is None and sent.writes:
                 transaction = await begin(session)
             if transaction is not None:
-                with _named_errors(sent):
+                with NamedErrors():
                     return await transaction.fetch(sent.sql, sent.arguments(values))
             if not sent.writes:
                 return await _alone(session, sent, values)
@@ -125,7 +123,7 @@ async def _alone(session: AsyncSession, sent: _Sent, values: Mapping[str, Any]) 
     """Run a statement as a transaction of its own, without the session."""
     arguments = sent.arguments(values)
     engine = cast("AsyncEngine", session.bind).sync_engine
-    with _named_errors(sent):
+    with NamedErrors():
         connection = await greenlet_spawn(engine.raw_connection)
         try:
             driver = cast("asyncpg.Connection", connection.driver_connection)
@@ -133,21 +131,11 @@ async def _alone(session: AsyncSession, sent: _Sent, values: Mapping[str, Any]) 
         except (asyncpg.InternalClientError, asyncio.CancelledError, TimeoutError):
             # The protocol is out of step: the driver does not know which message comes next, or the server waits for the
             # rest of a message, with its locks held.
-            connection.invalidate()
+            await drop(connection)
             raise
         finally:
             # No transaction was begun, so this needs no round trip for a rollback.
             connection.close()
-
-
-@contextmanager
-def _named_errors(sent: _Sent) -> Generator[None, None, None]:
-    """Raise the errors that a session would, in place of the driver's."""
-    with named_outages():
-        try:
-            yield
-        except asyncpg.IntegrityConstraintViolationError as error:
-            raise IntegrityError(sent.sql, None, error) from error
 
 
 def _processor(parameter: Any) -> Any:

@@ -189,6 +189,107 @@ async def test_cancelled_write_is_taken_back(sessions: SessionFactory, project_i
         assert await RENAME.first(session, {"project_id": project_id, "new_name": "Again"}) is not None
 
 
+@pytest.mark.parametrize("name", ["Short", pytest.param("L" * 20_000_000, id="long")])
+async def test_write_that_is_cancelled_at_any_moment_leaves_nothing_behind(
+    settings: Settings, sessions: SessionFactory, project_id: int, name: str
+) -> None:
+    """No lock and no statement in flight: its connection serves the next one, which gets its own answer."""
+    engine = create_engine(
+        settings.model_copy(update={"database_pool_size": 1}), application_name="taskbeacon-tests"
+    )
+    own = create_session_factory(engine)
+
+    async def write(number: int) -> None:
+        # One that the connection has not prepared yet.
+        fresh = Prepared(
+            update(Project)
+            .where(Project.id == project_id)
+            .values(name=bindparam("new_name"))
+            .returning(literal_column(str(number)))
+        )
+        async with unit_of_work(own) as session:
+            await fresh.all(session, {"new_name": name})
+            raise NotFound
+
+    try:
+        for rounds in range(60):
+            writing = asyncio.create_task(write(rounds))
+            for _ in range(rounds):
+                await next_round()
+            writing.cancel()
+            await asyncio.wait([writing])
+            async with unit_of_work(own) as session:
+                assert await session.scalar(select(literal_column(str(rounds)))) == rounds
+            async with asyncio.timeout(5), unit_of_work(sessions) as session:
+                await rename(session, project_id, "Again")
+    finally:
+        await engine.dispose()
+
+
+async def test_lone_statement_that_is_given_up_does_not_go_on(
+    settings: Settings, session: AsyncSession
+) -> None:
+    """The server performed it to its end, after its connection was closed."""
+    engine = create_engine(settings, application_name="taskbeacon-tests", statement_seconds=1)
+    own = create_session_factory(engine)
+    slow = Prepared(select(literal_column("'is given up'"), func.pg_sleep(60)))
+    performed = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND pid <> pg_backend_pid() AND state = 'active' AND query LIKE '%is given up%'"
+    )
+
+    async def ask() -> None:
+        async with unit_of_work(own) as asking:
+            await slow.all(asking, {})
+
+    async def is_performed() -> bool:
+        return bool(await session.scalar(performed))
+
+    async def is_given_up() -> bool:
+        return not await is_performed()
+
+    try:
+        with pytest.raises(DatabaseUnavailable):
+            await ask()
+        await eventually(is_given_up, within_seconds=5)
+
+        asking = asyncio.create_task(ask())
+        await eventually(is_performed, within_seconds=5)
+        asking.cancel()
+        await asyncio.wait([asking])
+        await eventually(is_given_up, within_seconds=5)
+    finally:
+        await engine.dispose()
+
+
+async def test_write_that_is_not_answered_in_time_leaves_nothing_behind(
+    settings: Settings, sessions: SessionFactory, project_id: int
+) -> None:
+    """Its connection was closed, and the server went on with the statement and held its locks."""
+    engine = create_engine(
+        settings.model_copy(update={"database_pool_size": 1}),
+        application_name="taskbeacon-tests",
+        statement_seconds=1,
+    )
+    own = create_session_factory(engine)
+    slow = Prepared(select(func.pg_sleep(60)))
+
+    async def write() -> None:
+        async with unit_of_work(own) as session:
+            await rename(session, project_id, "After")
+            await slow.all(session, {})
+
+    try:
+        with pytest.raises(DatabaseUnavailable):
+            await write()
+        async with unit_of_work(own) as session:
+            assert await session.scalar(select(1)) == 1
+        async with asyncio.timeout(5), unit_of_work(sessions) as session:
+            await rename(session, project_id, "Again")
+    finally:
+        await engine.dispose()
+
+
 async def test_read_that_is_cancelled_at_any_moment_leaves_no_lock(
     sessions: SessionFactory, session: AsyncSession
 ) -> None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import orjson
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect
 
 from app.api_limits import BODY_BYTES, BODY_BYTES_PER_SECOND, BODY_SECONDS, DRAINED_BYTES, JSON_DEPTH
 from app.errors import (
@@ -105,20 +106,23 @@ async def read_bytes(request: Request, *, limit: int = BODY_BYTES, seconds: floa
     chunks: list[bytes] = []
     size = 0
     began = asyncio.get_running_loop().time()
+    is_complete = False
     try:
         async with asyncio.timeout(seconds) as patience:
-            async for chunk in request.stream():
-                if not chunk:
-                    # The body has been read to its end.
-                    continue
+            # Not `request.stream()`, which does not say that a piece is the last: a timer for each would be set in vain.
+            while not is_complete and size <= DRAINED_BYTES:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                chunk: bytes = message.get("body", b"")
                 size += len(chunk)
-                patience.reschedule(began + seconds + size / BODY_BYTES_PER_SECOND)
                 if size <= limit:
                     chunks.append(chunk)
-                elif size > DRAINED_BYTES:
-                    break
                 else:
                     chunks.clear()
+                is_complete = not message.get("more_body", False)
+                if not is_complete:
+                    patience.reschedule(began + seconds + size / BODY_BYTES_PER_SECOND)
     except TimeoutError:
         raise RequestTimeout from None
     if size > limit:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import subprocess
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -20,7 +21,7 @@ from app.agents.errors import (
 )
 from app.agents.execution.context import RunEffects
 from app.agents.execution.perform import perform
-from app.agents.sandbox.measuring import measure
+from app.agents.sandbox.measuring import ProcessTable, measure
 from app.agents.workspace import gathering
 from app.enums import SandboxKind
 from tests.agents.conftest import (
@@ -186,6 +187,22 @@ def test_descendants_of_several_processes_are_counted_once() -> None:
 
     # Threads of this process begin and end by themselves.
     assert min(before, after) <= both <= max(before, after)
+
+
+def test_runs_that_are_measured_together_look_at_the_same_processes() -> None:
+    """Each read all processes of the machine for itself: ten waiting runs took a fifth of a core."""
+    lasting, fresh = ProcessTable(seconds=3600), ProcessTable(seconds=0)
+    own = os.getpid()
+    before = {process for process, _ in lasting.tree([own])}
+    child = subprocess.Popen(["sleep", "60"])
+    try:
+        assert child.pid in {process for process, _ in fresh.tree([own])}
+        assert {process for process, _ in lasting.tree([own])} == before
+        assert measure([child.pid]).processes == 1
+        assert measure([child.pid], lasting).processes == 0
+    finally:
+        child.kill()
+        child.wait()
 
 
 def in_terminals(count: int, *lines: str) -> str:

@@ -3,21 +3,24 @@
 import inspect
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import httpx
 import pytest
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.routing import APIRoute
 from sqlalchemy import event, text
 from starlette.routing import Mount
 from typing_extensions import override
 
 from app.db import SessionFactory
+from app.errors import NotFound
+from app.routers.presence import beat
+from app.routers.tasks import create_task, retrieve_task, update_task
 from app.web.answers import Json
 from app.web.dependencies import session_of
-from app.web.unit_route import UnitRoute
+from app.web.unit_route import UnitRoute, gates_of
 
 
 def serving(endpoint: Callable[..., Any], sessions: SessionFactory) -> httpx.AsyncClient:
@@ -83,6 +86,48 @@ async def test_unit_of_work_sees_what_the_endpoint_raises(sessions: SessionFacto
             await client.get("/things")
 
     assert happened == ["begin", "roll back"]
+
+
+async def first(request: Request) -> str:
+    return request.query_params["first"]
+
+
+async def second(request: Request) -> str:
+    if request.query_params["second"] == "refused":
+        raise NotFound
+    return request.query_params["second"]
+
+
+FIRST, SECOND = Annotated[str, Depends(first)], Annotated[str, Depends(second)]
+
+
+async def behind_gates(one: FIRST, two: SECOND) -> Json:
+    return Json([one, two])
+
+
+async def behind_a_query(one: FIRST, two: SECOND, three: Annotated[int, Query()]) -> Json:
+    return Json([one, two, three])
+
+
+async def test_route_asks_its_gates_as_the_framework_does(sessions: SessionFactory) -> None:
+    """It asks them itself where each takes the request alone; else the framework solves the signature."""
+    async with serving(behind_gates, sessions) as client:
+        assert (await client.get("/things?first=a&second=b")).json() == ["a", "b"]
+        # The first that refuses ends it.
+        with pytest.raises(KeyError, match="first"):
+            await client.get("/things?second=refused")
+        with pytest.raises(NotFound):
+            await client.get("/things?first=a&second=refused")
+    async with serving(behind_a_query, sessions) as client:
+        assert (await client.get("/things?first=a&second=b&three=3")).json() == ["a", "b", 3]
+
+
+def test_gates_of_an_endpoint_are_its_dependencies_in_order() -> None:
+    assert list((gates_of(behind_gates) or {}).items()) == [("one", first), ("two", second)]
+    assert gates_of(behind_a_query) is None
+    # The most frequent requests ask gates alone.
+    for endpoint in (create_task, retrieve_task, update_task, beat):
+        assert gates_of(endpoint) is not None
 
 
 def calls(dependant: Any) -> Iterator[object]:

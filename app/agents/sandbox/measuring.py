@@ -6,11 +6,14 @@ with buffers that grow by themselves, with the bytes that wait in it. Segments o
 small (seccomp.py), 64 MiB in all.
 """
 
+import math
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 # More open files than this would make each measurement too slow.
 MAX_DESCRIPTORS = 50_000
@@ -35,21 +38,71 @@ class ResourceUsage:
     sent_files: int = 0  # through sockets, not yet received
 
 
-def measure(pids: Iterable[int]) -> ResourceUsage:
-    """Return the resource usage of processes and their descendants; processes that end meanwhile count as nothing."""
+class ProcessTable:
+    """The processes of the machine, as they were at most `seconds` ago: read once for all runs that are measured then.
+
+    Reading them takes milliseconds, many times as long as measuring one run.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._reading = Lock()
+        self._read_at = -math.inf
+        # The children and the number of threads of each process.
+        self._children: dict[int, list[int]] = {}
+        self._threads: dict[int, int] = {}
+
+    def tree(self, roots: Iterable[int]) -> Iterator[tuple[int, int]]:
+        """Yield the roots and their descendants, each once, with the number of its threads; for any thread."""
+        with self._reading:
+            if time.monotonic() - self._read_at >= self._seconds:
+                self._read()
+            children, threads = self._children, self._threads
+        waiting, seen = [*roots], set[int]()
+        while waiting:
+            process = waiting.pop()
+            # An id may be reused by another process meanwhile.
+            if process in seen:
+                continue
+            seen.add(process)
+            if process in threads:
+                yield process, threads[process]
+            waiting += children.get(process, ())
+
+    def _read(self) -> None:
+        began = time.monotonic()
+        children: dict[int, list[int]] = {}
+        threads: dict[int, int] = {}
+        for entry in os.listdir("/proc"):  # noqa: PTH208 - several times a second, for every process of the machine
+            if entry.isdigit():
+                with suppress(OSError, ValueError, IndexError):
+                    fields = Path(f"/proc/{entry}/stat").read_bytes().rpartition(b")")[2].split()
+                    children.setdefault(int(fields[1]), []).append(int(entry))
+                    threads[int(entry)] = int(fields[17])
+        self._children, self._threads, self._read_at = children, threads, began
+
+
+def measure(pids: Iterable[int], table: ProcessTable | None = None) -> ResourceUsage:
+    """Return the resource usage of processes and their descendants; processes that end meanwhile count as nothing.
+
+    Args:
+        pids: the processes.
+        table: the descendants are looked up there; None: among the processes of this moment.
+
+    """
     usage = ResourceUsage()
     files: dict[tuple[int, int], tuple[bool, int]] = {}
     sockets: dict[str, int] = {}
     shared: dict[int, int] = {}
-    connections: dict[int, dict[str, int]] = {}
+    networks: dict[int, int] = {}
     seen = 0
-    for process, threads in _tree(pids):
+    for process, threads in (table or ProcessTable(0)).tree(pids):
         usage.processes += threads
         usage.memory_bytes += _resident_bytes(process)
         shared |= _shared_memory(process)
         network = _network(process)
-        if network is not None and network not in connections:
-            connections[network] = _connections(process)
+        if network is not None:
+            networks.setdefault(network, process)
         for link, descriptor in _open_files(process):
             seen += 1
             if seen > MAX_DESCRIPTORS:
@@ -68,32 +121,13 @@ def measure(pids: Iterable[int]) -> ResourceUsage:
                         status.st_blocks * _BLOCK,
                     )
     usage.memory_bytes += len(sockets) * _SOCKET_BYTES + sum(shared.values())
-    usage.memory_bytes += sum(
-        size for rows in connections.values() for link, size in rows.items() if link in sockets
-    )
+    # For each, the kernel walks through the connections of the whole machine.
+    for process in networks.values() if sockets else ():
+        usage.memory_bytes += sum(size for link, size in _connections(process).items() if link in sockets)
     usage.sent_files = sum(sockets.values())
     usage.memory_bytes += sum(size for in_memory, size in files.values() if in_memory)
     usage.held_bytes = sum(size for in_memory, size in files.values() if not in_memory)
     return usage
-
-
-def _tree(roots: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Yield the roots and their descendants, each with the number of its threads."""
-    children: dict[int, list[int]] = {}
-    threads: dict[int, int] = {}
-    for entry in os.listdir("/proc"):  # noqa: PTH208 - twice a second, for every process of the machine
-        if entry.isdigit():
-            with suppress(OSError, ValueError, IndexError):
-                fields = Path(f"/proc/{entry}/stat").read_bytes().rpartition(b")")[2].split()
-                children.setdefault(int(fields[1]), []).append(int(entry))
-                threads[int(entry)] = int(fields[17])
-    waiting = [*roots]
-    while waiting:
-        process = waiting.pop()
-        # Each id once: it may be reused by another process meanwhile.
-        if process in threads:
-            yield process, threads.pop(process)
-        waiting += children.pop(process, [])
 
 
 def _shared_memory(process: int) -> dict[int, int]:
