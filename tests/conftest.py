@@ -8,8 +8,9 @@ import asyncio
 import gc
 import os
 import signal
-import sys
-from collections.abc import Generator
+import socket
+from collections.abc import Callable, Generator
+from functools import wraps
 from types import FrameType
 from typing import Any, NoReturn, cast
 
@@ -51,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "caller(kind): who calls in this test, a CallerKind; default: the owner of the project's tasks",
     )
-    sys.addaudithook(_refuse_outside_connections)
+    _refuse_outside_connections()
     # A shell starts background jobs with SIGINT ignored, and every program of a test would inherit that. Not Python's
     # own handler: asyncio would replace it whenever a fixture or test enters the loop, a tenth of a short test.
     signal.signal(signal.SIGINT, _interrupt)
@@ -143,12 +144,21 @@ def _send_logs_to_pytest() -> None:
     )
 
 
-def _refuse_outside_connections(event: str, arguments: tuple[Any, ...]) -> None:
-    if event not in {"socket.connect", "socket.sendto"}:
-        return
-    address = arguments[1]
-    # Addresses that are no tuples are of UNIX sockets.
-    if isinstance(address, tuple) and isinstance(address[0], str):
-        host = address[0]
-        if not host.startswith("127.") and host not in _LOOPBACK_NAMES:
-            raise OutsideConnection(f"tests may not connect to {host}")
+def _refuse_outside_connections() -> None:
+    """Have sockets connect and send to this machine only. An audit hook would see each call of `id()` too."""
+    for name in ("connect", "connect_ex", "sendto"):
+        setattr(socket.socket, name, _on_this_machine(getattr(socket.socket, name)))
+
+
+def _on_this_machine(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def checked(self: socket.socket, *arguments: Any) -> Any:
+        address = arguments[-1]
+        # Addresses that are no tuples are of UNIX sockets.
+        if isinstance(address, tuple) and isinstance(address[0], str):
+            host = address[0]
+            if not host.startswith("127.") and host not in _LOOPBACK_NAMES:
+                raise OutsideConnection(f"tests may not connect to {host}")
+        return method(self, *arguments)
+
+    return checked

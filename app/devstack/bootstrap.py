@@ -138,11 +138,13 @@ def _name(requirement: str) -> str:
 
 
 def _make_environment() -> dict[str, str]:
-    """Make the environment, unless one with a working pip exists; return the configuration of its pip."""
+    """Make the environment, unless there is one with a pip that works; return the configuration of its pip."""
     usable = _PYTHON.exists() and not _UNFINISHED.exists()
     if usable and (configuration := pip_configuration()) is not None:
         return configuration
     print(f"Making it with Python {sys.version.split()[0]} …", flush=True)
+    # First: what an interrupted removal leaves must not count as an environment, and it may leave pip.
+    _PYTHON.unlink(missing_ok=True)
     venv.EnvBuilder(clear=True, symlinks=True).create(_VENV)
     # Before pip, which seems to work long before all of it is there.
     _UNFINISHED.touch()

@@ -156,61 +156,58 @@ async def test_conversation_with_the_server(runner: Runner, person: Person) -> N
     assert fields["urgency"]["enum"] == ["low", "normal"]
 
 
-@pytest.mark.parametrize(
-    ("request_", "status", "code"),
-    [
-        ({"headers": {"Authorization": "Bearer wrong"}}, 401, -32600),
-        ({"headers": {"Authorization": ""}}, 401, -32600),
-        ({"headers": {"Authorization": "Bearer wrong"}, "raw": "x" * 2 * BODY_BYTES}, 401, -32600),
-        ({"headers": {"Origin": "https://example.com"}}, 403, -32600),
-        ({"path": "/other"}, 404, -32600),
-        ({"verb": "GET"}, 405, -32600),
-        ({"raw": "x" * (BODY_BYTES + 1)}, 413, -32600),
-        ({"headers": {"Transfer-Encoding": "chunked"}, "raw": "1\r\n{\r\n" * 9}, 411, -32600),
-        ({"headers": {"Content-Type": "text/plain"}}, 415, -32600),
-        ({"headers": {"MCP-Protocol-Version": "1999-01-01"}}, 400, -32600),
-        ({"headers": {"X-Long": "x" * 40_000}}, 431, -32600),
-        ({"raw": "not JSON"}, 400, -32700),
-        ({"raw": '"\\ud800"'}, 400, -32700),
-        ({"raw": "[" * 5000 + "]" * 5000}, 400, -32700),
-        ({"raw": "[]"}, 400, -32600),
-        ({"raw": '{"id": 1, "method": "ping"}'}, 400, -32600),
-        ({"message": {"method": 5}}, 400, -32600),
-        ({"message": {"method": "ping", "id": None}}, 400, -32600),
-        ({"message": {"method": "ping", "id": True}}, 400, -32600),
-        ({"message": {"method": "ping", "params": []}}, 200, -32602),
-        ({"message": {"method": "resources/list"}}, 200, -32601),
-        ({"message": {"method": "initialize", "params": {}}}, 200, -32602),
-        ({"message": {"method": "tools/list", "params": {"cursor": "x"}}}, 200, -32602),
-        ({"message": {"method": "tools/call", "params": {"name": "rm"}}}, 200, -32602),
-    ],
-)
-async def test_hostile_request_is_answered_with_a_clear_error(
-    runner: Runner, person: Person, request_: JSON, status: int, code: int
-) -> None:
-    _, [answer] = await use_tools(runner, person, request_)
-    assert (answer[0], answer[1]["error"]["code"]) == (status, code)
+# What an agent may send, and what it is answered: status and code.
+HOSTILE: list[tuple[JSON, int, int]] = [
+    ({"headers": {"Authorization": "Bearer wrong"}}, 401, -32600),
+    ({"headers": {"Authorization": ""}}, 401, -32600),
+    ({"headers": {"Authorization": "Bearer wrong"}, "raw": "x" * 2 * BODY_BYTES}, 401, -32600),
+    ({"headers": {"Origin": "https://example.com"}}, 403, -32600),
+    ({"path": "/other"}, 404, -32600),
+    ({"verb": "GET"}, 405, -32600),
+    ({"raw": "x" * (BODY_BYTES + 1)}, 413, -32600),
+    ({"headers": {"Transfer-Encoding": "chunked"}, "raw": "1\r\n{\r\n" * 9}, 411, -32600),
+    ({"headers": {"Content-Type": "text/plain"}}, 415, -32600),
+    ({"headers": {"MCP-Protocol-Version": "1999-01-01"}}, 400, -32600),
+    ({"headers": {"X-Long": "x" * 40_000}}, 431, -32600),
+    ({"raw": "not JSON"}, 400, -32700),
+    ({"raw": '"\\ud800"'}, 400, -32700),
+    ({"raw": "[" * 5000 + "]" * 5000}, 400, -32700),
+    ({"raw": "[]"}, 400, -32600),
+    ({"raw": '{"id": 1, "method": "ping"}'}, 400, -32600),
+    ({"message": {"method": 5}}, 400, -32600),
+    ({"message": {"method": "ping", "id": None}}, 400, -32600),
+    ({"message": {"method": "ping", "id": True}}, 400, -32600),
+    ({"message": {"method": "ping", "params": []}}, 200, -32602),
+    ({"message": {"method": "resources/list"}}, 200, -32601),
+    ({"message": {"method": "initialize", "params": {}}}, 200, -32602),
+    ({"message": {"method": "tools/list", "params": {"cursor": "x"}}}, 200, -32602),
+    ({"message": {"method": "tools/call", "params": {"name": "rm"}}}, 200, -32602),
+]
+
+
+async def test_hostile_requests_are_answered_with_clear_errors(runner: Runner, person: Person) -> None:
+    _, answers = await use_tools(runner, person, *(request for request, _, _ in HOSTILE))
+    for (request, status, code), answer in zip(HOSTILE, answers, strict=True):
+        assert (answer[0], answer[1]["error"]["code"]) == (status, code), str(request)[:100]
     assert person.heard == []
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"message": "No title."},
-        {"title": "t" * 81, "message": "m"},
-        {"title": "t", "message": "m" * 179},
-        {"title": "t", "message": "m", "urgency": "high"},
-        {"title": "t", "message": 5},
-        {"title": " ", "message": "m"},
-        {"title": "t", "message": "\u200b\u202e"},
-        {"title": "t", "message": "m", "channel": "sms"},
-    ],
-)
-async def test_wrong_arguments_are_shown_to_the_model(
-    runner: Runner, person: Person, arguments: JSON
-) -> None:
-    _, [[status, answer]] = await use_tools(runner, person, call(**arguments))
-    assert (status, answer["result"]["isError"]) == (200, True)
+WRONG: list[JSON] = [
+    {"message": "No title."},
+    {"title": "t" * 81, "message": "m"},
+    {"title": "t", "message": "m" * 179},
+    {"title": "t", "message": "m", "urgency": "high"},
+    {"title": "t", "message": 5},
+    {"title": " ", "message": "m"},
+    {"title": "t", "message": "\u200b\u202e"},
+    {"title": "t", "message": "m", "channel": "sms"},
+]
+
+
+async def test_wrong_arguments_are_shown_to_the_model(runner: Runner, person: Person) -> None:
+    _, answers = await use_tools(runner, person, *(call(**arguments) for arguments in WRONG))
+    for arguments, (status, answer) in zip(WRONG, answers, strict=True):
+        assert (status, answer["result"]["isError"]) == (200, True), arguments
     assert person.heard == []
 
 

@@ -27,11 +27,9 @@ TOLERANCE = timedelta(seconds=15)
 
 
 @asynccontextmanager
-async def api_ahead(
-    settings: Settings, seconds: float, *, log: Path, key: str
-) -> AsyncGenerator[httpx.AsyncClient, None]:
-    """Yield a client of an API on a machine whose clock is ahead."""
-    program = taskbeacon_ahead(seconds)
+async def api_behind(settings: Settings, *, log: Path, key: str) -> AsyncGenerator[httpx.AsyncClient, None]:
+    """Yield a client of an API on a machine whose clock is behind."""
+    program = taskbeacon_ahead(-APART)
     with service_process("serve --port 0", settings=settings, log=log, program=program) as process:
         base_url = await address_of(process)
         async with socket_client(base_url=base_url, headers=bearer(key)) as client:
@@ -41,7 +39,7 @@ async def api_ahead(
 
 @pytest.mark.usefixtures("no_shared_worker")
 async def test_runs_keep_their_order_and_their_worker_whatever_the_machines_clocks_show(
-    settings: Settings, sessions: SessionFactory, key: str, tmp_path: Path
+    settings: Settings, sessions: SessionFactory, client: httpx.AsyncClient, key: str, tmp_path: Path
 ) -> None:
     go_on = tmp_path / "go-on"
     steps = f"```sh\nwhile [ ! -e {go_on} ]; do sleep 0.05; done\n```\n```say\ndone\n```"
@@ -51,20 +49,15 @@ async def test_runs_keep_their_order_and_their_worker_whatever_the_machines_cloc
             return await session.get_one(Run, run_id)
 
     async with AsyncExitStack() as stack:
-        ahead, behind = [
-            await stack.enter_async_context(
-                api_ahead(settings, seconds, log=tmp_path / f"api{seconds}.log", key=key)
-            )
-            for seconds in (APART, -APART)
-        ]
-        tasks = "/api/projects/@current/tasks"
-        created = await ahead.post(f"{tasks}/", json={"title": "T", "description": steps})
+        behind = await stack.enter_async_context(api_behind(settings, log=tmp_path / "api.log", key=key))
+        created = await client.post("/", json={"title": "T", "description": steps})
         assert created.status_code == 201, created.text
         task = created.json()
-        first = await ask_for_run(ahead, f"{tasks}/{task['id']}")
-        second = await ask_for_run(behind, f"{tasks}/{task['id']}")
+        task_url = f"/api/projects/@current/tasks/{task['id']}"
+        first = await ask_for_run(client, f"/{task['id']}")
+        second = await ask_for_run(behind, task_url)
         assert first["id"] != second["id"], "the earlier run was answered"
-        listed = (await behind.get(f"{tasks}/{task['id']}/runs/")).json()["results"]
+        listed = (await behind.get(f"{task_url}/runs/")).json()["results"]
         assert [run["id"] for run in listed] == [second["id"], first["id"]]
         for run in listed:
             assert abs(datetime.now(UTC) - datetime.fromisoformat(run["created_at"])) < TOLERANCE
