@@ -160,7 +160,7 @@ def _create_senders(
 ) -> Mapping[Platform, PushSender]:
     """Return the configured push services; `stack` closes their clients."""
     # Imported here: these modules load HTTP clients that most processes do not need.
-    from app.clients.expo import ExpoClient, open_http  # noqa: PLC0415
+    from app.clients.expo.client import ExpoClient, open_http  # noqa: PLC0415
 
     rate = (
         RedisSendRate(redis, _EXPO_PACE, per_second=settings.expo_messages_per_second)
@@ -175,7 +175,8 @@ def _create_senders(
     senders: dict[Platform, PushSender] = {Platform.IOS: expo, Platform.ANDROID: expo}
     if settings.vapid_private_key is not None:
         from app.clients.guarded_http import create_guarded_client  # noqa: PLC0415 - as above
-        from app.clients.web_push import VapidKey, WebPushClient  # noqa: PLC0415 - as above
+        from app.clients.web_push.client import WebPushClient  # noqa: PLC0415 - as above
+        from app.clients.web_push.vapid import VapidKey  # noqa: PLC0415 - as above
 
         browsers = create_guarded_client(
             AddressPolicy.parse(settings.webhook_allow_private_networks), keepalive=_PUSH_CONNECTIONS

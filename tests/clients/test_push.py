@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.clients.deadline import Deadline
-from app.clients.expo import MAX_PARALLEL_SENDS, ExpoClient, open_http
+from app.clients.expo.client import MAX_PARALLEL_SENDS, ExpoClient, open_http
 from app.clients.pace import RedisSendRate, UnlimitedRate
 from app.clients.push import (
     NOT_REACHED,

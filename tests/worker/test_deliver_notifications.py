@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, insert, select, update
 
-from app.clients.expo import MAX_PARALLEL_SENDS, ExpoClient, open_http
+from app.clients.expo.client import MAX_PARALLEL_SENDS, ExpoClient, open_http
 from app.clients.pace import UnlimitedRate
 from app.clients.push import PushSender
 from app.db import SessionFactory, unit_of_work
