@@ -14,7 +14,6 @@ from app.clients.deadline import Deadline
 from app.clients.expo.answers import Answer, RequestRefused, outcome_of, outcomes_of, read
 from app.clients.expo.messages import Content, encode, wire_message
 from app.clients.http_client import trusted
-from app.clients.pace import SendRate
 from app.clients.push import (
     NOT_REACHED,
     BadMessage,
@@ -23,6 +22,7 @@ from app.clients.push import (
     PushSender,
     PushUnavailable,
 )
+from app.clients.send_rate import SendRate
 
 MAX_MESSAGES = 100
 MAX_RECEIPTS = 1000
