@@ -12,12 +12,12 @@ from app.addresses import AddressPolicy
 from app.agents.adapters.catalog import load_catalog
 from app.clients.event_hub import EventHub
 from app.clients.ledger_wakes import LedgerWakes
-from app.clients.pace import RedisSendRate, UnlimitedRate
 from app.clients.push import PushSender
 from app.clients.queue import ArqQueue
 from app.clients.redis import RedisClient, create_redis
 from app.clients.run_event_publisher import RedisRunEvents
 from app.clients.s3.store import S3Store
+from app.clients.send_rate import RedisSendRate, UnlimitedRate
 from app.config import Settings
 from app.db import create_engine, create_session_factory
 from app.enums import Platform
@@ -37,7 +37,7 @@ from app.services.usage_gates import open_gates
 
 # Pushes to browsers go to few hosts, so keeping connections pays off.
 _PUSH_CONNECTIONS = 32
-_EXPO_PACE = "push:pace:expo"
+_EXPO_RATE_KEY = "push:pace:expo"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,10 +160,10 @@ def _create_senders(
 ) -> Mapping[Platform, PushSender]:
     """Return the configured push services; `stack` closes their clients."""
     # Imported here: these modules load HTTP clients that most processes do not need.
-    from app.clients.expo import ExpoClient, open_http  # noqa: PLC0415
+    from app.clients.expo.client import ExpoClient, open_http  # noqa: PLC0415
 
     rate = (
-        RedisSendRate(redis, _EXPO_PACE, per_second=settings.expo_messages_per_second)
+        RedisSendRate(redis, _EXPO_RATE_KEY, per_second=settings.expo_messages_per_second)
         if settings.expo_messages_per_second
         else UnlimitedRate()
     )
@@ -175,7 +175,8 @@ def _create_senders(
     senders: dict[Platform, PushSender] = {Platform.IOS: expo, Platform.ANDROID: expo}
     if settings.vapid_private_key is not None:
         from app.clients.guarded_http import create_guarded_client  # noqa: PLC0415 - as above
-        from app.clients.web_push import VapidKey, WebPushClient  # noqa: PLC0415 - as above
+        from app.clients.web_push.client import WebPushClient  # noqa: PLC0415 - as above
+        from app.clients.web_push.vapid import VapidKey  # noqa: PLC0415 - as above
 
         browsers = create_guarded_client(
             AddressPolicy.parse(settings.webhook_allow_private_networks), keepalive=_PUSH_CONNECTIONS

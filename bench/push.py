@@ -34,7 +34,7 @@ import uvloop
 from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.expo import MAX_MESSAGES, MAX_PARALLEL_SENDS
+from app.clients.expo.client import MAX_MESSAGES, MAX_PARALLEL_SENDS
 from app.clock import utcnow
 from app.config import Settings
 from app.db import unit_of_work

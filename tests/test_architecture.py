@@ -146,7 +146,7 @@ _RULES = {
         {
             "app/clients/http_client.py": "the maker, whose clients keep no cookies",
             "app/clients/guarded_http.py": "the maker of those for addresses that others chose",
-            "app/clients/expo.py": "makes one of another library for Expo, which keeps none either",
+            "app/clients/expo/client.py": "makes one of another library for Expo, which keeps none either",
         },
     ),
     "one reader of settings": _Rule(

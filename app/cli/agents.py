@@ -1,4 +1,4 @@
-"""`taskbeacon agents`: which agents runs may request, which of them are installed, and which respond."""
+"""`taskbeacon agents`: the agents that runs may request, which of them are installed, and which respond."""
 
 import asyncio
 import json
@@ -19,20 +19,22 @@ from app.config import Settings
 from app.enums import SandboxKind
 from app.observability import configure_logging
 
-_COLUMNS = ("agent", "on the wire", "installed", "version", "answers", "key")
+_COLUMNS = ("agent", "offered", "installed", "version", "responds", "key")
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @click.option(
-    "--check", is_flag=True, help="Try the walls of the sandbox instead; fail if one does not hold."
+    "--check",
+    is_flag=True,
+    help="Attack the sandbox from inside instead; fail if it does not stop an attempt that it should.",
 )
 @click.pass_context
 def agents(context: click.Context, *, as_json: bool, check: bool) -> None:
     """List the agents of this machine.
 
-    Each one that is installed is started in the sandbox, without a network, and asked who it is; no model is. The keys
-    are those of this shell, which a worker may not have.
+    Each installed agent is started in the sandbox, without a network, for a handshake; no model is called. The keys are
+    those of this shell; a worker may have others.
     """
     # Without production secrets, because nothing is served.
     settings = development_settings()

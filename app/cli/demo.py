@@ -1,4 +1,4 @@
-"""`taskbeacon demo`: the main job, shown from end to end."""
+"""`taskbeacon demo`: one task, shown from end to end."""
 
 import click
 
@@ -9,6 +9,6 @@ from app.devstack.demo.demo import run_demo
 @click.command()
 @click.pass_context
 def demo(context: click.Context) -> None:
-    """Perform one task on a real git repository, in a development stack of its own."""
+    """Show one task from end to end on a real git repository, in a separate development stack."""
     hide_environment()
     context.exit(run_demo())

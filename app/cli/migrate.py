@@ -13,9 +13,9 @@ from app.services.schema import database_revision, revisions_between, upgrade_sc
 
 @click.command()
 def migrate() -> None:
-    """Bring the database to the schema of this release.
+    """Migrate the database to the schema of this release.
 
-    Harmless when nothing is to be done. Two calls at once take turns.
+    Does nothing if the schema is current. Concurrent calls wait for each other.
     """
     # A migration neither signs nor encrypts, so it needs no production secrets.
     settings = development_settings()

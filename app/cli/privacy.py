@@ -1,4 +1,4 @@
-"""Hide the environment that a process of the service was started with from other processes of the same user."""
+"""Hide the environment variables of a process of the service from other processes of the same user."""
 
 import ctypes
 import os
@@ -12,7 +12,7 @@ _START, _END = 50 - 3, 51 - 3
 
 
 def hide_environment() -> None:
-    """Wipe the environment from `/proc/<pid>/environ`, and close the process to others of its user. Repeatable.
+    """Wipe the environment variables from `/proc/<pid>/environ`, and close the process to others of its user. Repeatable.
 
     Secrets of the service come as variables, and that file shows the initial environment for the life of the process,
     even if variables change. `os.environ` does not change. If the kernel does not permit this, nothing happens.

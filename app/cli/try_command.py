@@ -1,4 +1,4 @@
-"""`taskbeacon try`: an agent on the reader's own repository."""
+"""`taskbeacon try`: let an agent work on the reader's own repository."""
 
 import sys
 from pathlib import Path
@@ -6,8 +6,9 @@ from pathlib import Path
 import click
 
 import app
+from app.agents.adapters.catalog import DEFAULT_ADAPTER
 from app.cli.database import with_sessions
-from app.cli.settings import development_settings, stack_settings
+from app.cli.settings import check_catalog, development_settings, stack_settings
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.devstack.console import Console
@@ -23,30 +24,41 @@ from app.security import Cipher
 @click.argument("repository")
 @click.argument("prompt", required=False)
 @click.option(
-    "--adapter", help="Agent: claude, codex, … Default: runbook, which performs the prompt's fenced blocks."
+    "--adapter",
+    help="Agent: claude, codex, … Default: runbook, which executes the code blocks of the prompt.",
 )
 @click.option(
     "--model",
-    help=f"Its model. Default: {', '.join(f'{model} for {name}' for name, model in MODELS.items())}.",
+    help=f"The agent's model. Default: {', '.join(f'{model} for {name}' for name, model in MODELS.items())}.",
 )
 @click.pass_context
 def try_command(
     context: click.Context, repository: str, prompt: str | None, adapter: str | None, model: str | None
 ) -> None:
-    """Have an agent work on REPOSITORY (a folder, an address, or organization/repository) and get its work as a branch.
+    """Let an agent work on REPOSITORY (a folder, a URL, or organization/repository), and get its work as a branch.
 
-    PROMPT says what is to be done; `-` reads it from standard input. `make run` must be going. Your working tree is
-    left alone.
+    PROMPT is the task; `-` reads it from standard input. `make run` must be running. Your working tree does not
+    change.
     """
+    home = _running_home()
+    settings = development_settings() if home is None else stack_settings(home.root)
+    known = check_catalog(settings).choices
+    if adapter == DEFAULT_ADAPTER:
+        adapter = None
+    if adapter is not None and adapter not in known:
+        names = ", ".join([*known, DEFAULT_ADAPTER])
+        raise click.UsageError(f"no adapter is called {adapter!r}; the known ones are {names}.")
     if adapter is not None and prompt is None:
-        raise click.UsageError(f"say what {adapter} is to do, as PROMPT.")
+        raise click.UsageError(f"give the work for {adapter} as PROMPT.")
     model = model or MODELS.get(adapter or "")
     if adapter is not None and model is None:
         raise click.UsageError(f"--model is needed for {adapter}; {', '.join(MODELS)} have one by default.")
+    if home is None:
+        raise click.ClickException(
+            f"no development stack runs in {settings.home}: start `make run` in another terminal"
+        )
     text = sys.stdin.read() if prompt == "-" else prompt or DEFAULT_PROMPT
-    home = _running_home()
     copies = home.root / "repositories"
-    settings = stack_settings(home.root)
     try:
         source = TrialRepository.named(copies, repository, base_url=settings.git_base_url)
     except DevstackError as error:
@@ -56,8 +68,8 @@ def try_command(
     context.exit(run_trial(stack, source, wanted, Console()))
 
 
-def _running_home() -> Home:
-    """Return the home of the running stack: of the settings, or of the checkout of this command."""
+def _running_home() -> Home | None:
+    """Return the home of the running stack: of the settings, or of the checkout of this command; None without one."""
     settings = development_settings()
     homes = [Home(settings.home)]
     if "home" not in settings.model_fields_set:
@@ -65,9 +77,7 @@ def _running_home() -> Home:
     for home in homes:
         if home.is_running() and home.dev_json.exists():
             return home
-    raise click.ClickException(
-        f"no development stack runs in {homes[0].root}: start `make run` in another terminal"
-    )
+    return None
 
 
 def _join(home: Home, settings: Settings, git_url: str) -> RunningStack:

@@ -15,7 +15,7 @@ from app.worker.main import run_worker
 def worker() -> None:
     """Run a worker, which performs runs.
 
-    On SIGTERM or Ctrl-C it takes no further run and lets those in progress finish for a while.
+    On SIGTERM or Ctrl-C it claims no further run, and gives the runs in progress some time to finish.
     """
     hide_environment()
     settings = service_settings()

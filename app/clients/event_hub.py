@@ -1,8 +1,7 @@
 """Pass events of runs from Redis to all followers in this process, through one connection.
 
-Each followed run has a channel; its events are encoded once and shared. A follower that is too slow is cut off: it can
-reconnect and continue after its last event. After a break of the connection, missed events are read from the streams.
-So numbers that are missing for a follower are events that are lost.
+Each followed run has a channel (subscriptions.py). A follower that is too slow is cut off: it can reconnect and continue
+after its last event. After a break of the connection, missed events are read from the stream of each run.
 """
 
 import asyncio
@@ -18,129 +17,24 @@ from redis.exceptions import RedisError
 
 from app.clients.redis import RedisClient
 from app.clients.run_events import (
-    EventId,
     EventKind,
     RunEvent,
     channel_of,
     parse_message,
     read_events,
 )
-
-# Maximal number of events that wait for one follower.
-MAX_QUEUED_EVENTS = 1000
-MAX_QUEUED_BYTES = 1024 * 1024
+from app.clients.subscriptions import Channel, Subscription
 
 _CATCH_UP_EVENTS = 200
 _SILENCE_SECONDS = 15.0
 _OUTAGE_PAUSE_SECONDS = 0.5
 _LOOK_SECONDS = 20.0
 _COMMAND_SECONDS = 5.0
-_SUBSCRIBE_AGAIN_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
 # Takes followed runs; returns the final states of ended runs, and None for deleted runs.
 LookUp = Callable[[Collection[UUID]], Awaitable[Mapping[UUID, bytes | None]]]
-
-
-class Subscription:
-    """One follower of a run. It reads earlier events first, and collects new ones once it asks for that."""
-
-    __slots__ = ("_channel", "_queued", "_queued_bytes", "_waiter", "is_over")
-
-    def __init__(self, channel: "_Channel") -> None:
-        self.is_over = False
-        self._channel = channel
-        self._queued: list[RunEvent] = []
-        self._queued_bytes = 0
-        self._waiter: asyncio.Future[None] | None = None
-
-    async def is_connected(self, *, within: float) -> bool:
-        """Return True as soon as no new event can be missed, False after `within` seconds or at the end."""
-        await self._wait(within, lambda: self._channel.is_connected or self.is_over)
-        return self._channel.is_connected and not self.is_over
-
-    def collect(self, *, after: EventId | None) -> None:
-        """Collect new events from now on, for `take`; those up to `after` are known."""
-        self._channel.last = self._channel.last or after
-        self._channel.collecting.add(self)
-
-    async def take(self, *, within: float) -> list[RunEvent]:
-        """Return the collected events, oldest first; wait for one up to `within` seconds or the end of the subscription."""
-        await self._wait(within, lambda: bool(self._queued) or self.is_over)
-        taken, self._queued, self._queued_bytes = self._queued, [], 0
-        return taken
-
-    def end(self) -> None:
-        """Stop collecting, and wake the follower."""
-        self.is_over = True
-        self._channel.collecting.discard(self)
-        self.wake()
-
-    def offer(self, event: RunEvent) -> None:
-        """Queue an event; a follower that is too far behind is cut off."""
-        if len(self._queued) >= MAX_QUEUED_EVENTS or self._queued_bytes >= MAX_QUEUED_BYTES:
-            log.info("event_hub.follower_cut_off", run_id=str(self._channel.run_id))
-            self._queued, self._queued_bytes = [], 0
-            self.end()
-            return
-        self._queued.append(event)
-        self._queued_bytes += len(event.data)
-        self.wake()
-
-    def wake(self) -> None:
-        """Wake the follower."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    async def _wait(self, seconds: float, holds: Callable[[], bool]) -> None:
-        if holds():
-            return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while not holds():
-                    self._waiter = asyncio.get_running_loop().create_future()
-                    await self._waiter
-        self._waiter = None
-
-
-class _Channel:
-    """A run that has followers here."""
-
-    def __init__(self, run_id: UUID) -> None:
-        self.run_id = run_id
-        self.is_connected = False
-        self.followers: set[Subscription] = set()
-        self.collecting: set[Subscription] = set()
-        # The last event that was passed on, or was read earlier.
-        self.last: EventId | None = None
-        self._subscribed_at: float | None = None
-
-    def may_subscribe(self) -> bool:
-        """Return whether to request the subscription: it is missing, and was not requested a moment ago."""
-        now = asyncio.get_running_loop().time()
-        if self.is_connected or (
-            self._subscribed_at is not None and now - self._subscribed_at < _SUBSCRIBE_AGAIN_SECONDS
-        ):
-            return False
-        self._subscribed_at = now
-        return True
-
-    def connect(self) -> None:
-        self.is_connected = True
-        for follower in self.followers:
-            follower.wake()
-
-    def is_next(self, event: RunEvent) -> bool:
-        """Return whether no event is missing before this one."""
-        if self.last is None:
-            return not self.collecting or (event.id is not None and event.id.number == 1)
-        return event.id == self.last._replace(number=self.last.number + 1)
-
-    def pass_on(self, event: RunEvent) -> None:
-        self.last = event.id or self.last
-        for follower in list(self.collecting):
-            follower.offer(event)
 
 
 class EventHub:
@@ -150,7 +44,7 @@ class EventHub:
         self._redis = redis
         self._look_up = look_up
         self._look_seconds = look_seconds
-        self._channels: dict[str, _Channel] = {}
+        self._channels: dict[str, Channel] = {}
         self._pubsub: Any = None
         self._tasks: list[asyncio.Task[None]] = []
         self._has_channels = asyncio.Event()
@@ -168,7 +62,7 @@ class EventHub:
         name = channel_of(run_id)
         channel = self._channels.get(name)
         if channel is None:
-            channel = self._channels[name] = _Channel(run_id)
+            channel = self._channels[name] = Channel(run_id)
             self._has_channels.set()
             self._start()
         follower = Subscription(channel)
@@ -192,8 +86,7 @@ class EventHub:
         """End all followers, and each later one at once: the process is about to stop."""
         self._is_closed = True
         for channel in self._channels.values():
-            for follower in list(channel.followers):
-                follower.end()
+            channel.end()
 
     async def aclose(self) -> None:
         """End all followers and close the connection."""
@@ -213,9 +106,8 @@ class EventHub:
     async def _reconcile(self, name: str) -> None:
         """Subscribe to a channel with followers, unsubscribe from one without; repeatable.
 
-        Calls run one after the other, each with the state at that time: else a leaving follower could end the
-        subscription of a new one. After a failure, or if the library loses a command as it silently reconnects, the
-        next follower or the next check repeats it: a channel counts as connected only once Redis has confirmed it.
+        Calls run one after the other, so that a leaving follower cannot end the subscription of a new one. The next
+        follower or check repeats a command that failed or was lost: a channel is connected once Redis has confirmed it.
         """
         async with self._commanding:
             if self._pubsub is None:
@@ -273,10 +165,10 @@ class EventHub:
                 await self._catch_up(channel)
             elif channel.is_next(event := parse_message(message["data"])):
                 channel.pass_on(event)
-            elif not _is_old(event.id, channel.last):
+            elif not channel.is_known(event):
                 await self._catch_up(channel)
 
-    async def _catch_up(self, channel: _Channel) -> None:
+    async def _catch_up(self, channel: Channel) -> None:
         """Pass on the events of the stream after the last one that was passed on."""
         while channel.collecting or channel.last is not None:
             missed = await read_events(
@@ -295,10 +187,8 @@ class EventHub:
             for name in [name for name, channel in self._channels.items() if channel.may_subscribe()]:
                 await self._reconcile(name)
             channels = {channel.run_id: channel for channel in self._channels.values()}
-            if not channels:
-                continue
             try:
-                over = await self._look_up(list(channels))
+                over = await self._look_up(list(channels)) if channels else {}
             except Exception:
                 # Continue, because all followers depend on this task.
                 log.exception("event_hub.not_looked_up")
@@ -308,9 +198,4 @@ class EventHub:
                 if final_state is not None:
                     channel.pass_on(RunEvent(None, EventKind.ENDED, final_state))
                 else:
-                    for follower in list(channel.followers):
-                        follower.end()
-
-
-def _is_old(id_: EventId | None, last: EventId | None) -> bool:
-    return id_ is not None and last is not None and id_.epoch == last.epoch and id_.number <= last.number
+                    channel.end()

@@ -74,8 +74,8 @@ class ObjectContent:
     chunks: AsyncIterator[bytes]
 
 
-class ObjectStore(Protocol):
-    """The storage of logs and artifacts. Every method raises `ObjectStoreUnavailable`."""
+class ObjectFiles(Protocol):
+    """Objects as the service reads and writes them. Every method raises `ObjectStoreUnavailable`."""
 
     async def put(self, key: str, body: bytes | Path, *, content_type: str, tags: Mapping[str, str]) -> None:
         """Store an object from memory or a file; replaces an object with the same key."""
@@ -119,6 +119,10 @@ class ObjectStore(Protocol):
         """
         ...
 
+
+class SignedLinks(Protocol):
+    """URLs and forms for clients. Every method raises `ObjectStoreUnavailable`."""
+
     async def signed_url(self, key: str) -> str:
         """Return a GET URL valid for an hour; the same URL for 55 minutes, so that clients may cache it."""
         ...
@@ -132,6 +136,10 @@ class ObjectStore(Protocol):
     async def signed_form(self, key: str, *, max_bytes: int, lifetime: timedelta) -> SignedForm:
         """Return a form for one upload of this key, of at most `max_bytes`, valid for `lifetime`."""
         ...
+
+
+class ObjectStore(ObjectFiles, SignedLinks, Protocol):
+    """The storage of logs and artifacts."""
 
     async def check(self) -> None:
         """Check that the bucket responds."""
@@ -158,4 +166,4 @@ class Bucket(Protocol):
 
 
 class Storage(ObjectStore, Bucket, Protocol):
-    """Both interfaces of the bucket that a process uses."""
+    """All interfaces of the bucket that a process uses."""

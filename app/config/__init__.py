@@ -1,4 +1,4 @@
-"""The settings of a process, read from its environment."""
+"""The settings of a process, read from its environment variables."""
 
 from app.config.settings import Settings, get_settings, unknown_variables
 

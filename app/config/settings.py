@@ -1,4 +1,4 @@
-"""Settings: every value an operator may change, read once from the environment (prefix `TASKBEACON_`).
+"""Settings: every value an operator may change, read once from the environment variables (prefix `TASKBEACON_`).
 
 Nothing else in the service reads `os.environ` for settings. A production process refuses to start with a secret
 that ships with this file.

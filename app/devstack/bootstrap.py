@@ -134,11 +134,11 @@ def _name(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", found[0]).lower()
 
 
-# The environment and uv
+# The virtual environment and uv
 
 
 def _make_environment() -> dict[str, str]:
-    """Make the environment, unless there is one with a pip that works; return the configuration of its pip."""
+    """Make the virtual environment, unless one with a working pip exists; return the configuration of its pip."""
     usable = _PYTHON.exists() and not _UNFINISHED.exists()
     if usable and (configuration := pip_configuration()) is not None:
         return configuration
@@ -198,7 +198,7 @@ def pip_configuration() -> dict[str, str] | None:
 
 
 def uv_environment(pip: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment in which uv fetches from pip's indexes; uv's own variables outrank it."""
+    """Return environment variables with which uv uses pip's indexes; uv's own variables outrank them."""
     bundles = (pip.get("cert"), environment.get("REQUESTS_CA_BUNDLE"), environment.get("CURL_CA_BUNDLE"))
     given = {
         "UV_DEFAULT_INDEX": pip.get("index-url"),

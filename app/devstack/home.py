@@ -23,7 +23,7 @@ _LOWEST_PORT, _HIGHEST_PORT = 15_000, 31_999  # below the range of ports of outg
 
 
 class Home:
-    """The folder, and the paths in it."""
+    """The data folder of a development stack, and the paths in it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()

@@ -78,7 +78,7 @@ class Plan:
 
 
 def _new_vapid_key() -> dict[str, str]:
-    from app.clients.web_push import VapidKey  # noqa: PLC0415 - slow to import, and needed once per home
+    from app.clients.web_push.vapid import VapidKey  # noqa: PLC0415 - slow to import, and needed once per home
 
     return {"TASKBEACON_VAPID_PRIVATE_KEY": VapidKey.generate().get_secret_value()}
 

@@ -10,7 +10,7 @@ from app.models.base import Base
 
 
 class ConsoleSession(Base):
-    """A session of the console, or a login link that waits to be used: one of the two hashes is there."""
+    """A console session, or a login link that was not used yet: one of the two hashes is set."""
 
     __tablename__ = "console_sessions"
     __table_args__ = (Index(None, "key_id"), Index(None, "expires_at"))

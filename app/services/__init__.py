@@ -1,1 +1,1 @@
-"""The rules of the service, as functions that take the session first. They know no HTTP and commit nothing."""
+"""The rules of the service, as functions that take the database session first. They do not know HTTP, and they do not commit."""

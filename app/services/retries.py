@@ -7,7 +7,7 @@ from typing import TypeVar
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.github import GitHubUnavailable
+from app.clients.github.api import GitHubUnavailable
 from app.db import SessionFactory, unit_of_work
 from app.services.retry_policies import CODE_HOST_LONGEST_DELAY, DATABASE, RetryPolicy
 

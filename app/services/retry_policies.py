@@ -9,7 +9,7 @@ import random
 from dataclasses import dataclass
 from typing import Final
 
-from app.clients.github import GitHubUnavailable
+from app.clients.github.api import GitHubUnavailable
 from app.clients.object_store import ObjectStoreUnavailable
 from app.errors import Unavailable
 from app.outages import DatabaseUnavailable

@@ -44,7 +44,7 @@ _COLUMNS = (
 async def create_environment(
     session: AsyncSession, caller: Principal, body: SandboxEnvironmentIn, *, cipher: Cipher
 ) -> SandboxEnvironmentOut:
-    """Store a new environment of the caller, its variables encrypted, and return it as shown."""
+    """Store a new sandbox environment of the caller, its variables encrypted, and return it as shown."""
     environment_id, now = new_id(), utcnow()
     await session.execute(
         insert(SandboxEnvironment).values(
@@ -79,7 +79,7 @@ async def list_environments(
 async def retrieve_environment(
     session: AsyncSession, caller: Principal, environment_id: UUID
 ) -> SandboxEnvironmentOut:
-    """Return an environment that the caller sees.
+    """Return a sandbox environment that the caller sees.
 
     Raises:
         NotFound: there is none, or it is another user's own.
@@ -129,7 +129,7 @@ async def update_environment(
 
 
 async def delete_environment(session: AsyncSession, caller: Principal, environment_id: UUID) -> None:
-    """Delete an environment and its variables. Waiting runs that name it will fail instead of running without it.
+    """Delete a sandbox environment and its variables. Waiting runs that name it will fail instead of running without it.
 
     Raises:
         NotFound: there is none, it is deleted, or it is another user's own.
@@ -145,7 +145,7 @@ async def delete_environment(session: AsyncSession, caller: Principal, environme
 
 
 def effective_domains(level: NetworkAccessLevel, own: list[str], *, include_defaults: bool) -> list[str]:
-    """Return the hosts that agents in an environment may reach by name: its own first, each once."""
+    """Return the hosts that agents in a sandbox environment may reach by name: its own first, each once."""
     match level:
         case NetworkAccessLevel.TRUSTED:
             return list(dict.fromkeys([*own, *TRUSTED_DOMAINS]))

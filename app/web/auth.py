@@ -44,7 +44,7 @@ class ScopeGate:
         self.is_throttled = is_throttled
 
     async def __call__(self, request: Request) -> Call:
-        """Authenticate, check project, scope and budget; return the call."""
+        """Authenticate, check project, scope and request limit; return the call."""
         caller = await self._authenticate(request)
         if self.in_project:
             require_project(caller)
@@ -148,7 +148,7 @@ class ConsoleGate:
     is_throttled = True
 
     async def __call__(self, request: Request) -> Call:
-        """Authenticate, check the budget; return the call."""
+        """Authenticate, check the request limit; return the call."""
         process = process_of(request)
         caller = await authenticate_session(session_of(request), _cookie(request), cache=process.callers)
         await throttle(request, process, caller, in_project=False)

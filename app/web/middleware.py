@@ -106,11 +106,11 @@ class ObservabilityMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 # The rest of the caller's request limit, if the request was counted (`throttling.py`).
-                budget = scope.get("state", {}).get("rate_limit", ())
+                limit_headers = scope.get("state", {}).get("rate_limit", ())
                 message["headers"] = [
                     *message.get("headers", ()),
                     (b"x-request-id", request_id.encode()),
-                    *budget,
+                    *limit_headers,
                 ]
             await send(message)
 

@@ -28,7 +28,7 @@ class WorkerContext:
     code_hosts: CodeHosts
     # None: every run makes a full clone.
     mirrors: Mirrors | None
-    # The worker's environment, from which an adapter's allow-list picks.
+    # The worker's environment variables, from which an adapter's allow-list picks.
     environment: Mapping[str, str]
     # The slots of the runs that this process performs.
     slots: RunSlots = field(default_factory=lambda: RunSlots(0))

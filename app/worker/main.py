@@ -19,7 +19,7 @@ from app.agents.sandbox.policy import SandboxPolicy
 from app.agents.sandbox.probing import probe
 from app.agents.session.run_clock import MAX_WAITING
 from app.agents.workspace.folders import reclaim
-from app.clients.github import GitHubClient
+from app.clients.github.client import GitHubClient
 from app.clients.guarded_http import create_guarded_client
 from app.clients.http_client import create_http_client
 from app.clients.queue import CHORES_QUEUE, QUEUE_NAME, decode_job, encode_job

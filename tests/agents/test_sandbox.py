@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +17,7 @@ import pytest
 import structlog
 
 from app.agents.errors import SandboxUnavailable
-from app.agents.sandbox import entry
+from app.agents.sandbox import entry, sandbox
 from app.agents.sandbox.policy import SandboxPolicy, private_parts, public_parts
 from app.agents.sandbox.probing import probe
 from app.agents.sandbox.sandbox import Sandbox, confined_environment
@@ -80,6 +82,38 @@ async def test_hidden_folder_below_a_readable_one_stays_hidden(cell: Cell, tmp_p
     assert await shown.run("cat", str(data / "dev.json")) == (0, "s3cret")
     assert await hidden.run("cat", str(program / "code.py")) == (0, "code")
     assert (await hidden.run("cat", str(data / "dev.json")))[0] != 0
+
+
+async def test_private_file_that_vanishes_before_it_is_covered_fails_no_start(
+    make_cell: CellMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Programs that change accounts hold /etc/passwd.lock for a moment."""
+    try:
+        cell = make_cell(await find_sandbox(SandboxKind.BUBBLEWRAP))
+    except SandboxUnavailable as error:
+        pytest.skip(error.message)
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    monkeypatch.setattr(sandbox, "_ETC", folder)
+    cell = replace(cell, confinement=replace(cell.confinement, readable=(folder,)))
+    over = threading.Event()
+
+    def come_and_go() -> None:
+        lock = folder / "passwd.lock"
+        while not over.wait(0.03):
+            lock.touch(mode=0o600)
+            over.wait(0.01)
+            lock.unlink()
+
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(come_and_go)
+        try:
+            results = [await cell.run("true") for _ in range(40)]
+        finally:
+            over.set()
+        ended.result()
+
+    assert results == [(0, "")] * 40
 
 
 async def test_workspace_below_a_hidden_folder_is_there(cell: Cell, tmp_path: Path) -> None:

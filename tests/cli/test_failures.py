@@ -242,10 +242,22 @@ def test_try_says_what_it_needs(taskbeacon: Taskbeacon, tmp_path: Path) -> None:
     home = {"TASKBEACON_HOME": str(tmp_path)}
 
     assert "start `make run` in another terminal" in refusal(taskbeacon("try", str(tmp_path), **home))
-    assert "say what claude is to do" in refusal(taskbeacon("try", ".", "--adapter", "claude", **home))
-    assert "--model is needed for goose" in refusal(
-        taskbeacon("try", ".", "Work.", "--adapter", "goose", **home)
+    assert "give the work for claude as PROMPT" in refusal(
+        taskbeacon("try", ".", "--adapter", "claude", **home)
     )
+    catalog = tmp_path / "agents.toml"
+    catalog.write_text('enable = ["opencode"]')
+    assert "--model is needed for opencode" in refusal(
+        taskbeacon(
+            *("try", ".", "Work.", "--adapter", "opencode"), TASKBEACON_AGENT_CATALOG=str(catalog), **home
+        )
+    )
+
+
+def test_try_names_an_unknown_adapter_and_the_known_ones(taskbeacon: Taskbeacon, tmp_path: Path) -> None:
+    line = refusal(taskbeacon("try", ".", "--adapter", "nope", TASKBEACON_HOME=str(tmp_path)))
+
+    assert "no adapter is called 'nope'; the known ones are claude, codex, runbook" in line
 
 
 @pytest.mark.parametrize("command", ["serve", "worker"])

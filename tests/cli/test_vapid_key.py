@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from pydantic import SecretStr
 
 from app.cli.admin import admin
-from app.clients.web_push import VapidKey
+from app.clients.web_push.vapid import VapidKey
 
 
 def test_key_is_printed_with_its_public_half() -> None:

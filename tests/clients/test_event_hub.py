@@ -8,11 +8,12 @@ from uuid import UUID
 import orjson
 import pytest
 
-from app.clients import event_hub
-from app.clients.event_hub import EventHub, Subscription
+from app.clients import subscriptions
+from app.clients.event_hub import EventHub
 from app.clients.redis import RedisClient
 from app.clients.run_event_publisher import RedisRunEvents
 from app.clients.run_events import EventKind, RunEvent, channel_of
+from app.clients.subscriptions import Subscription
 from app.ids import new_id
 from tests.support.outage import Interruptible
 from tests.support.waiting import eventually
@@ -65,13 +66,13 @@ async def start(follower: Subscription) -> None:
     follower.collect(after=None)
 
 
-async def subscriptions(redis: RedisClient, run_id: UUID) -> int:
+async def subscription_count(redis: RedisClient, run_id: UUID) -> int:
     [(_, count)] = await redis.pubsub_numsub(channel_of(run_id))
     return int(count)
 
 
 async def has_subscriptions(redis: RedisClient, run_id: UUID, count: int) -> bool:
-    return await subscriptions(redis, run_id) == count
+    return await subscription_count(redis, run_id) == count
 
 
 async def test_followers_get_the_same_events_in_the_same_order(
@@ -99,7 +100,7 @@ async def test_all_followers_share_one_connection(hub: EventHub, redis: RedisCli
 
         assert hub.follower_count == 50
         assert await subscribers_of(redis) - before == 1
-        assert await subscriptions(redis, run_id) == 1
+        assert await subscription_count(redis, run_id) == 1
 
     assert hub.follower_count == 0
     await eventually(lambda: has_subscriptions(redis, run_id, 0))
@@ -130,7 +131,7 @@ async def test_follower_that_does_not_keep_up_is_cut_off_and_the_others_are_not(
         await start(quick)
         got: list[RunEvent] = []
         batch = 100
-        for round_ in range(event_hub.MAX_QUEUED_EVENTS // batch + 1):
+        for round_ in range(subscriptions.MAX_QUEUED_EVENTS // batch + 1):
             await say(events, run_id, *range(round_ * batch, (round_ + 1) * batch))
             got += await take(quick, batch)
 
@@ -252,7 +253,7 @@ async def test_subscription_that_was_lost_with_its_connection_is_asked_for_by_th
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The library reconnects by itself, and knows only of subscriptions that were made before."""
-    monkeypatch.setattr(event_hub, "_ASK_AGAIN_SECONDS", 0)
+    monkeypatch.setattr(subscriptions, "_SUBSCRIBE_AGAIN_SECONDS", 0)
     async with distant_hub.follow(new_id()) as other:
         await start(other)
         server.deafen()
@@ -269,7 +270,7 @@ async def test_subscription_that_was_lost_with_its_connection_is_asked_for_by_th
 async def test_subscription_that_was_lost_is_asked_for_at_the_next_look(
     distant: RedisClient, server: Interruptible, run_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_hub, "_ASK_AGAIN_SECONDS", 0)
+    monkeypatch.setattr(subscriptions, "_SUBSCRIBE_AGAIN_SECONDS", 0)
     hub = EventHub(distant, no_ends, look_seconds=0.2)
     async with hub.follow(new_id()) as other:
         await start(other)
@@ -296,4 +297,4 @@ async def test_follower_who_comes_while_the_last_one_leaves_stays_subscribed(
             await start(last)
             await say(events, run_id, 1)
             assert numbers(await take(last, 1)) == [1]
-            assert await subscriptions(redis, run_id) == 1
+            assert await subscription_count(redis, run_id) == 1

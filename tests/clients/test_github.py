@@ -8,9 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.clients.github import (
+from app.clients.github.api import (
     GitHubAccess,
-    GitHubClient,
     GitHubDenied,
     GitHubError,
     GitHubMissing,
@@ -19,6 +18,7 @@ from app.clients.github import (
     NewPullRequest,
     PullRequest,
 )
+from app.clients.github.client import GitHubClient
 from app.services.retries import RetryBudget
 from app.services.retry_policies import CODE_HOST
 from tests.support.clock import MovableClock

@@ -12,8 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.clients.deadline import Deadline
-from app.clients.expo import MAX_PARALLEL_SENDS, ExpoClient, open_http
-from app.clients.pace import RedisSendRate, UnlimitedRate
+from app.clients.expo.client import MAX_PARALLEL_SENDS, ExpoClient, open_http
 from app.clients.push import (
     NOT_REACHED,
     Accepted,
@@ -28,6 +27,7 @@ from app.clients.push import (
     shortened,
 )
 from app.clients.redis import RedisClient, create_redis
+from app.clients.send_rate import RedisSendRate, UnlimitedRate
 from app.enums import Urgency
 from tests.support.devices import expo_token
 from tests.support.processes import free_port

@@ -32,7 +32,8 @@ from app.clients.push import (
     PushStyle,
     TryLater,
 )
-from app.clients.web_push import VapidKey, WebPushClient
+from app.clients.web_push.client import WebPushClient
+from app.clients.web_push.vapid import VapidKey
 from app.enums import Urgency
 from tests.support.serving import serving
 

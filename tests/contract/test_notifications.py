@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.web_push import VapidKey
+from app.clients.web_push.vapid import VapidKey
 from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationKind, Platform
 from app.ids import new_id

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, update
 
-from app.clients.expo import MAX_PARALLEL_SENDS
+from app.clients.expo.client import MAX_PARALLEL_SENDS
 from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from typing_extensions import override
 
 from app.clients.deadline import Deadline
-from app.clients.expo import wire_content
+from app.clients.expo.messages import wire_content
 from app.clients.push import (
     NOT_REACHED,
     Accepted,

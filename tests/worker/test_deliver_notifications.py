@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import func, insert, select, update
 
-from app.clients.expo import MAX_PARALLEL_SENDS, ExpoClient, open_http
-from app.clients.pace import UnlimitedRate
+from app.clients.expo.client import MAX_PARALLEL_SENDS, ExpoClient, open_http
 from app.clients.push import PushSender
+from app.clients.send_rate import UnlimitedRate
 from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationDecision, Platform
 from app.models import Membership, Notification, PushToken, Task, User

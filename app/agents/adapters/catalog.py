@@ -35,7 +35,7 @@ _MAX_ADAPTERS = 100
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """The agents of this process."""
+    """The adapters of this process, and the names that callers may request."""
 
     adapters: Mapping[str, Adapter]
     choices: tuple[str, ...]  # the names that a caller may request, first those of the contract

@@ -38,6 +38,21 @@ class ConfinedProcess:
         """The exit status; None while it runs."""
         return self._process.returncode
 
+    async def has_entered(self) -> bool:
+        """Wait until the command starts in the sandbox; return False if the sandbox could not be built.
+
+        Call it once, at the start. If cancelled, the process is ended.
+        """
+        assert self._descriptors is not None
+        worker = self._descriptors[1]
+        try:
+            await _readable(worker)
+        except asyncio.CancelledError:
+            await self.stop(0)
+            raise
+        # A byte from entry.py, or the end: every process that held the other end is gone.
+        return bool(os.read(worker, 1))
+
     async def wait(self) -> int:
         """Wait for the command itself to end, not for its descendants (see `stop`)."""
         return await self._process.wait()
@@ -102,13 +117,18 @@ class ConfinedProcess:
 
 async def _ended(process: int) -> None:
     """Wait for the end of a process after SIGKILL, with a time limit."""
-    loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
-    loop.add_reader(process, ended.set)
     try:
         async with asyncio.timeout(_END_SECONDS):
-            await ended.wait()
+            await _readable(process)
     except TimeoutError:
         _LOGGER.error("sandbox.not_ended", seconds=_END_SECONDS)  # noqa: TRY400 - a traceback would say no more
+
+
+async def _readable(descriptor: int) -> None:
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(descriptor, ready.set)
+    try:
+        await ready.wait()
     finally:
-        loop.remove_reader(process)
+        loop.remove_reader(descriptor)

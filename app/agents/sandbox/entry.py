@@ -3,7 +3,7 @@
 Runs as a script of its own, with the standard library only. The command, its folder and its environment come through a
 descriptor that no program outside reads: a single variable could make the dynamic loader or Python run untrusted code
 outside. The same instructions hold the limits, and the loopback ports that are forwarded to the Unix socket of the
-run's proxy. Arguments: the descriptor of the instructions, and one that closes when the worker dies.
+run's proxy. Arguments: the descriptor of the instructions, and of a pipe to the worker, which breaks when that dies.
 
 Every agent waits for this program, so it imports only what it needs to start; the process that serves the ports imports
 the rest.
@@ -145,6 +145,7 @@ def main() -> "NoReturn":
     worker = int(sys.argv[2])
     if _is_alone(worker):
         os._exit(_CANNOT_RUN)
+    os.write(worker, b"\n")  # the sandbox is built (ConfinedProcess.has_entered)
     os.close(worker)
     if orders["ports"]:
         _fork_forwarder(orders["door"], orders["ports"])

@@ -35,6 +35,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -66,6 +67,8 @@ _GO_FIRST = (
     "sh",
 )
 _ETC = Path("/etc")
+# How often bubblewrap tries to build a sandbox while private files come and go.
+_BUILDS = 10
 _DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 _ALWAYS_PASSED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TERM")
 _KERNEL_FILES_TO_READ = (Path("/proc"), Path("/sys/devices/system/cpu"))
@@ -102,6 +105,39 @@ class Sandbox:
         Command and environment are untrusted: they take effect only inside. The program that confines always has the
         same environment and folder, and its arguments are the worker's own. `limit` bounds a line of the output.
         """
+        launch = partial(
+            self._launch,
+            command,
+            confinement,
+            environment,
+            network=network,
+            gateway=gateway,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            limit=limit,
+        )
+        for _ in range(_BUILDS - 1 if self.program is not None else 0):
+            process = await launch()
+            if await process.has_entered():
+                return process
+            # bubblewrap cannot cover a private file that vanished since it was listed, such as /etc/passwd.lock.
+            await process.stop()
+        return await launch()
+
+    async def _launch(
+        self,
+        command: Sequence[str],
+        confinement: Confinement,
+        environment: Mapping[str, str],
+        *,
+        network: AgentNetwork,
+        gateway: Gateway | None,
+        stdin: int | IO[bytes],
+        stdout: int | IO[bytes],
+        stderr: int | IO[bytes],
+        limit: int,
+    ) -> ConfinedProcess:
         # Listed at each start, since files change: a renewed key is a new file.
         private = await self._private_now()
         with ExitStack() as lent, ExitStack() as kept:

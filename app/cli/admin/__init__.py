@@ -56,7 +56,7 @@ admin = LazyGroup(
             "app.cli.admin.webhooks:webhooks",
             "List, test and repeat webhooks (list, ping, redeliver).",
         ),
-        "events": ("app.cli.admin.webhooks:events", "Look after the ledger of events (prune)."),
+        "events": ("app.cli.admin.webhooks:events", "Maintain the ledger of events (prune)."),
         "create-vapid-key": (
             "app.cli.admin.push:create_vapid_key",
             "Create a key pair for web push and print it.",

@@ -4,7 +4,7 @@ import json
 
 import click
 
-from app.clients.web_push import VapidKey
+from app.clients.web_push.vapid import VapidKey
 
 
 @click.command("create-vapid-key")

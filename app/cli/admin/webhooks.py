@@ -12,14 +12,14 @@ from app.services.webhook_endpoints import admin as webhook_admin
 
 @click.group("webhooks")
 def webhooks() -> None:
-    """Look at webhook endpoints and their deliveries, and send messages again."""
+    """List webhook endpoints, and send test messages and messages again."""
 
 
 @webhooks.command("list")
 @click.option("--project", type=click.IntRange(1, 2**63 - 1), help="Only those of this project.")
 @transactional
 async def list_webhooks(job: Transaction, *, project: int | None) -> Answer:
-    """List endpoints, with their owners and how many deliveries are pending or failed."""
+    """List endpoints, with their owners and the numbers of pending and failed deliveries."""
     results = await webhook_admin.list_all(job.session, project_id=project)
     return {"count": len(results), "results": results}
 
@@ -42,12 +42,12 @@ async def redeliver_webhook(job: Transaction, *, delivery: UUID) -> Answer:
 
 @click.group("events")
 def events() -> None:
-    """Look after the ledger of events."""
+    """Maintain the ledger of events."""
 
 
 @events.command("prune")
 @upkeep
 async def prune(job: Upkeep) -> Answer:
-    """Remove events that are older than they are kept; a worker does this every hour."""
+    """Delete the events that are past their retention; a worker does this every hour."""
     kept = timedelta(days=job.settings.event_retention_days)
     return {"removed": await prune_events(job.sessions, kept)}

@@ -1,7 +1,7 @@
 """Object storage on S3, over aioboto3.
 
 URLs and forms for clients are signed for the public host (contract 8.2); the service itself uses the internal one.
-Signing and the check of the bucket need only a part of the library; `objects.py` uses the rest.
+Signing and the check of the bucket need only a part of the library; `objects.py` and `bucket.py` use the rest.
 """
 
 import asyncio
@@ -16,8 +16,10 @@ from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 from typing_extensions import override
 
-from app.clients.object_store import URL_LIFETIME, ObjectStoreUnavailable, SignedForm
-from app.clients.s3.objects import S3Objects, failures
+from app.clients.object_store import URL_LIFETIME, ObjectStoreUnavailable, SignedForm, Storage
+from app.clients.s3.bucket import S3Bucket
+from app.clients.s3.failures import failures
+from app.clients.s3.objects import S3Objects
 from app.clients.s3.signing import UrlSigner
 from app.clock import utcnow
 from app.config import Settings
@@ -28,7 +30,7 @@ _CHECK_SECONDS = 5.0
 _CHECK_LIFETIME = timedelta(minutes=5)
 
 
-class S3Store(S3Objects):
+class S3Store(S3Objects, S3Bucket, Storage):
     """An S3 bucket; an async context manager that owns its connections."""
 
     def __init__(self, settings: Settings) -> None:

@@ -65,7 +65,7 @@ class RunningStack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """The work for the agent."""
+    """The prompt, agent and model of one trial."""
 
     prompt: str
     adapter: str | None = None  # None: the built-in one

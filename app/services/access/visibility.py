@@ -166,7 +166,7 @@ _SEEN_RUN = Prepared(select(Run.id).join(Task, Task.id == Run.task_id).where(VIS
 async def lock_run(
     session: AsyncSession, principal: Principal, task_id: UUID, run_id: UUID, *columns: Any
 ) -> Row[Any]:
-    """Lock the row of a run that the caller sees; return its status, environment, artifacts and `columns`.
+    """Lock the row of a run that the caller sees; return its status, `environment`, artifacts and `columns`.
 
     Raises:
         NotFound: the task is not visible, or the run is not one of its runs.

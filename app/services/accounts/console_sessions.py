@@ -40,7 +40,7 @@ class Browser:
 async def open_session(
     session: AsyncSession, body: SignIn, browser: Browser
 ) -> tuple[ConsoleSessionOut, str]:
-    """Open a session; return it, and the value of its cookie, which exists only here.
+    """Open a console session; return it with the value of its cookie, of which only a hash is stored.
 
     Raises:
         AuthenticationFailed: the key does not count.
@@ -77,7 +77,7 @@ def _new_session(key_id: UUID, browser: Browser, secret: str) -> ConsoleSession:
 
 
 async def _use_code(session: AsyncSession, code: str, browser: Browser, secret: str) -> None:
-    """Turn a login link into a session, in one statement: the second of two browsers finds no such code any more."""
+    """Turn a login link into a console session. One statement, so that the second of two browsers finds no such code."""
     now = utcnow()
     opened = await session.scalar(
         update(ConsoleSession)
@@ -98,7 +98,7 @@ async def _use_code(session: AsyncSession, code: str, browser: Browser, secret: 
 
 
 async def create_login_code(session: AsyncSession, key_id: UUID) -> str:
-    """Return a code that opens one session of a key within a minute; only its hash is kept.
+    """Return a code that opens one console session of a key within a minute; only its hash is stored.
 
     Raises:
         NotFound: there is no such key.

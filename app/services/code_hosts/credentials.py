@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.agents.errors import RepositoryAccessDenied, RepositoryNotFound, RepositoryUnreachable
 from app.agents.git.askpass import Credential
 from app.agents.git.command import TOKEN_USER
-from app.clients.github import GitHub, GitHubError, GitHubUnavailable
+from app.clients.github.api import GitHub, GitHubError, GitHubUnavailable
 from app.clock import utcnow
 from app.enums import PrAuthorshipMode
 from app.models import Integration, Run, RunCredential, Task, UserIntegration

@@ -13,7 +13,7 @@ import structlog
 from app.agents.errors import AgentError
 from app.agents.result import RunResult
 from app.agents.session.transcript import Emit, notification_entry
-from app.clients.github import (
+from app.clients.github.api import (
     GitHub,
     GitHubAccess,
     GitHubError,

@@ -25,7 +25,7 @@ from app.services.inbox.answers import Origin, answer_question
 from app.services.inbox.questions import find_question
 from app.statements import Fields, Prepared
 
-# Refusing is safe, whatever a token is for.
+# Any token may refuse, since that is safe.
 _REJECT = "reject_once"
 
 log = structlog.get_logger(__name__)
@@ -68,13 +68,13 @@ class Action:
 
     @property
     def offered(self) -> Sequence[Mapping[str, Any]]:
-        """The options that the token takes: all, or its own and that which refuses."""
+        """The options that the token can answer with: all, or its own and the one that refuses."""
         own, options = self.option, self.question["options"]
         return [each for each in options if own is None or each == own or each["kind"] == _REJECT]
 
     @property
     def needs_key(self) -> bool:
-        """Whether a token alone must not answer the question."""
+        """Whether the question also needs an API key."""
         return bool(self.question["risk"] == QuestionRisk.HIGH)
 
 

@@ -42,7 +42,7 @@ CLAIM = 3 * BATCH
 # No request starts later than this after its claim. The remaining twenty seconds are enough to finish and settle any
 # request, so that no push is sent twice at the same time.
 SEND_WITHIN = LEASE - timedelta(seconds=20)
-# By then Expo has the results from Apple and Google.
+# After this time Expo has the results from Apple and Google.
 RECEIPT_AFTER = timedelta(minutes=15)
 _MAX_REASON_LENGTH = 64
 
@@ -149,7 +149,7 @@ class End(NamedTuple):
     is_final: bool = True
     # Whether nothing was sent for this push before.
     is_first: bool = True
-    # No service has said so, but the device may show it: then it is retracted too.
+    # The push service did not confirm it, but the device may show it, so it must be retracted too.
     may_be_shown: bool = False
 
 

@@ -29,7 +29,7 @@ from app.services.notifications.rules.facts import COOLDOWNS, Notice, new_notice
 from app.services.notifications.rules.settling import entry
 from app.services.notifications.texts import FIVE_A_RUN, ONE_A_MINUTE, message_body, reason_in_words
 
-# What an agent may send; once a minute is its cooldown (rules/facts.py).
+# The most messages of an agent in one run; the cooldown limits them to one a minute (rules/facts.py).
 _MESSAGES_OF_A_RUN = 5
 
 _DECISIONS = Counter("taskbeacon_push_decisions_total", "Pushes by what was decided.", ["kind", "decision"])
@@ -70,10 +70,10 @@ async def request(
 
 
 async def request_for_agent(session: AsyncSession, run_id: UUID, said: AgentMessage) -> MessageOutcome:
-    """Decide about a message of the agent of a run, and return what became of it (contract 16.13).
+    """Decide about a message of the agent of a run, and return the outcome (contract 16.13).
 
-    Of concurrent messages of a run, one is counted before the other is decided. Raises what goes wrong: the
-    agent must not hear of a decision that is not kept.
+    Concurrent messages of a run are decided one after the other. Errors are raised, so that the agent never gets a
+    decision that is not stored.
     """
     rows = await _notify(session, Trigger(NotificationKind.NOTIFY_USER, [run_id], said=said))
     if not rows:
@@ -94,7 +94,7 @@ class Trigger:
 
 
 async def _notify(session: AsyncSession, trigger: Trigger) -> list[dict[str, Any]]:
-    """Keep what is decided about a trigger, and return its rows; nothing that could hold a push back may prevent it."""
+    """Store the decisions about a trigger, and return their rows. A failed check that could only hold a push back is ignored."""
     rows: list[dict[str, Any]] = []
     for fails_open in (False, True):
         try:
@@ -149,12 +149,12 @@ async def _decide_all(session: AsyncSession, trigger: Trigger, *, fails_open: bo
             facts = replace(facts, cooldown_until=now + COOLDOWNS[kind])
         verdict = decide(facts, now)
         each = own if verdict.is_for_devices else [None]
-        rows.extend(_row(event, facts, verdict, device, now) | _said(trigger, event) for device in each)
+        rows.extend(_row(event, facts, verdict, device, now) | _message_text(trigger, event) for device in each)
     return rows
 
 
-def _said(trigger: Trigger, event: Notice) -> dict[str, Any]:
-    """Return the text of an agent's message, unless nothing of it may be said."""
+def _message_text(trigger: Trigger, event: Notice) -> dict[str, Any]:
+    """Return the title and body to store for an agent's message; neither if its push must be generic."""
     if trigger.said is None:
         return {}
     if event.push_text is PushText.GENERIC:
@@ -163,11 +163,11 @@ def _said(trigger: Trigger, event: Notice) -> dict[str, Any]:
 
 
 async def _over_limit(session: AsyncSession, run_id: UUID, *, is_free: bool) -> str | None:
-    """Return which limit of messages a run has reached; the lock on its cooldown keeps others away."""
+    """Return the limit of messages that a run has reached, if any; the lock on its cooldown excludes concurrent messages."""
     decided = select(func.count(Notification.created_at.distinct())).where(
         Notification.run_id == run_id,
         Notification.kind == NotificationKind.NOTIFY_USER,
-        # What was throttled costs nothing.
+        # A throttled message does not count.
         Notification.decision != NotificationDecision.THROTTLED,
     )
     if (await session.scalar(decided) or 0) >= _MESSAGES_OF_A_RUN:

@@ -30,7 +30,7 @@ _HALF_DAY_SECONDS = 12 * 3600
 # The id for apps and the label of each kind of option that has a button. The agent chooses the names of options: an
 # `allow_once` with the name "Reject" would reverse the meaning of the button.
 _BUTTONS = {"reject_once": ("reject", "Reject"), "allow_once": ("allow", "Allow")}
-# Who says a text that is not ours.
+# The speaker of a text that an agent wrote.
 _AGENT = "agent"
 _QUESTIONS, _RESULTS = "questions", "results"
 
@@ -243,7 +243,7 @@ def _style(delivery: Delivery, urgency: Urgency) -> PushStyle:
 
 def _ttl_seconds(delivery: Delivery, urgency: Urgency) -> int:
     if delivery.handling.purpose is Purpose.RETRACTION:
-        # Whatever is left of the question's time: a device that is away shows its notice until then.
+        # The rest of the question's time: until then a device that reconnects may show its notice.
         return _DAY_SECONDS
     expires_at = delivery.handling.notice and delivery.handling.notice.row.expires_at
     if urgency is Urgency.HIGH and expires_at is not None:

@@ -17,9 +17,10 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.event_hub import EventHub, Subscription
+from app.clients.event_hub import EventHub
 from app.clients.redis import RedisClient
 from app.clients.run_events import EventId
+from app.clients.subscriptions import Subscription
 from app.db import SessionFactory, unit_of_work
 from app.errors import InvalidInput, NotFound
 from app.models import Run

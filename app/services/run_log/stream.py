@@ -19,9 +19,10 @@ from redis.exceptions import RedisError
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.event_hub import EventHub, Subscription
+from app.clients.event_hub import EventHub
 from app.clients.redis import RedisClient
 from app.clients.run_events import EventId, EventKind, RunEvent, read_ends, read_events
+from app.clients.subscriptions import Subscription
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.enums import TERMINAL_STATUSES

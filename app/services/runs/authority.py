@@ -82,7 +82,7 @@ class Intent(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorityRequest:
-    """A request to make a run act: the person, and the account and environment that the run would use."""
+    """A request to make a run act: the person, and the account and sandbox environment that the run would use."""
 
     intent: Intent
     project_id: int
@@ -100,7 +100,7 @@ class AuthorityRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
-    """The account and environment that a run may use."""
+    """The account and sandbox environment that a run may use."""
 
     asker_id: int | None
     # Keys of the run's state that name the account.
@@ -111,7 +111,7 @@ class Authority:
 
     @property
     def state(self) -> dict[str, str]:
-        """The keys that the state of a new run gets for its account and environment."""
+        """The keys that the state of a new run gets for its account and sandbox environment."""
         environment = (
             {} if self.environment_id is None else {"sandbox_environment_id": str(self.environment_id)}
         )
@@ -147,7 +147,7 @@ async def require_allowance(
 
 
 async def authorize(session: AsyncSession, request: AuthorityRequest) -> Authority:
-    """Return the account and environment that a run may use for this request.
+    """Return the account and sandbox environment that a run may use for this request.
 
     Raises:
         InvalidInput: the run would act with a GitHub account that is not the asker's, or the asker has no account.
@@ -203,7 +203,7 @@ async def _has_integration(session: AsyncSession, request: AuthorityRequest) -> 
 
 
 async def _environment(session: AsyncSession, request: AuthorityRequest) -> tuple[UUID | None, bool]:
-    """Return the environment of the run, and whether it is private to the asker (contract 5.8 step 7, 9.2)."""
+    """Return the sandbox environment of the run, and whether it is private to the asker (contract 5.8 step 7, 9.2)."""
     if request.environment_id is None:
         return None, False
     is_it = SandboxEnvironment.id == request.environment_id
@@ -221,7 +221,7 @@ async def _environment(session: AsyncSession, request: AuthorityRequest) -> tupl
         case Intent.CREATE | Intent.FOLLOW:
             return None, False
         case Intent.PERFORM | Intent.STEER:
-            # A deleted environment may have been private to any member. The worker refuses to run without it.
+            # A deleted sandbox environment may have been private to any member. The worker refuses to run without it.
             is_gone = await session.scalar(select(SandboxEnvironment.id).where(is_it)) is None
             if is_gone and request.asker_id == request.holder_id:
                 return request.environment_id, True

@@ -146,7 +146,7 @@ _OF_KEY: Mapping[int, Mapping[str, AppError]] = {
     409: {"The key was used with another request": IdempotencyConflict()},
     413: _TOO_LARGE,
     415: {"Not JSON": UnsupportedMediaType("text/plain")},
-    429: {"Budget used up": Throttled(retry_after=17)},
+    429: {"Request limit reached": Throttled(retry_after=17)},
     503: _AWAY,
 }
 _OF_COOKIE: Mapping[int, Mapping[str, AppError]] = {

@@ -65,7 +65,7 @@ Lists take `limit` (default {PAGE_DEFAULT}, at most {PAGE_MAXIMUM}) and `offset`
 
 ## Rate limits
 
-Answers to a key carry `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` (seconds) of the budget that ends
+Answers to a key carry `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` (seconds) of the request limit that ends
 first. Beyond it requests answer 429 with `Retry-After`.
 
 ## Conventions

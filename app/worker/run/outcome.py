@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.agents.errors import AgentCancelled, AgentError, is_disk_full
 from app.agents.result import RunResult
 from app.agents.session.transcript import Emit
-from app.clients.github import GitHub
+from app.clients.github.api import GitHub
 from app.enums import RunStatus
 from app.services.code_hosts.credentials import HostAccess
 from app.services.code_hosts.pull_requests import Outcome, Subject, open_pull_request

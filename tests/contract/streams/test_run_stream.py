@@ -17,11 +17,12 @@ from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.cli.serving.protocol import StreamingProtocol
-from app.clients.event_hub import MAX_QUEUED_BYTES, EventHub
+from app.clients.event_hub import EventHub
 from app.clients.object_store import Storage
 from app.clients.redis import RedisClient
 from app.clients.run_events import MAX_EVENT_BYTES, MAX_EVENTS, EventKind, RunEvents, channel_of, stream_keys
 from app.clients.s3.store import S3Store
+from app.clients.subscriptions import MAX_QUEUED_BYTES
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.models import Run

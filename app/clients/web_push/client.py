@@ -1,12 +1,10 @@
-"""Web push (RFC 8030, 8291, 8292): messages to browsers, encrypted for each, through the browser's push service.
+"""The client of browsers' push services; each message is encrypted for its browser (RFC 8291).
 
 A token is the browser's subscription as JSON. Its endpoint is a URL that a user chose, so it is used only if its host
 is a known push service; otherwise a user could direct a worker to addresses inside its own network.
 """
 
 import asyncio
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,9 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import orjson
 import structlog
-from cryptography.hazmat.primitives import serialization
-from py_vapid import Vapid02, VapidException
-from pydantic import SecretStr
+from py_vapid import VapidException
 from pywebpush import WebPusher, WebPushException
 from typing_extensions import override
 
@@ -35,52 +31,17 @@ from app.clients.push import (
     retry_after_seconds,
     shortened,
 )
-from app.clock import utcnow
+from app.clients.web_push.messages import browser_content, handling_headers
+from app.clients.web_push.vapid import VapidKey
 
 TIMEOUT_SECONDS = 10.0
 
 # 4096 bytes less the header, the padding and the tag of the encryption.
 _MAX_PLAIN_BYTES = 3990
-_TIME_TO_LIVE_SECONDS = 3600
-_TOKEN_LIFETIME_SECONDS = 12 * 3600
 _PARALLEL_REQUESTS = 10
 _GONE = frozenset({httpx.codes.NOT_FOUND, httpx.codes.GONE})
 
 log = structlog.get_logger(__name__)
-
-
-class VapidKey:
-    """The key by which push services identify this server."""
-
-    def __init__(self, private_key: SecretStr) -> None:
-        self._vapid = Vapid02.from_raw(private_key.get_secret_value().encode())
-
-    @classmethod
-    def generate(cls) -> SecretStr:
-        """Return a new private key in the form of the setting: 32 bytes in base64url."""
-        vapid = Vapid02()
-        vapid.generate_keys()
-        number = vapid.private_key.private_numbers().private_value
-        return SecretStr(_base64url(number.to_bytes(32, "big")))
-
-    @property
-    def public_key(self) -> str:
-        """The public key with which a browser subscribes (`applicationServerKey`)."""
-        point = self._vapid.public_key.public_bytes(
-            serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
-        )
-        return _base64url(point)
-
-    def headers(self, endpoint: str, *, subject: str) -> dict[str, str]:
-        """Return the headers that prove the sender's identity to the endpoint's service."""
-        address = urlsplit(endpoint)
-        claims = {
-            "sub": subject,
-            "aud": f"{address.scheme}://{address.netloc}",
-            "exp": int(utcnow().timestamp()) + _TOKEN_LIFETIME_SECONDS,
-        }
-        headers: dict[str, str] = self._vapid.sign(claims)
-        return headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +117,8 @@ class WebPushClient(PushSender):
         return _outcome(response)
 
     def _encrypted(self, message: PushMessage) -> _Request:
-        fitting = shortened(message, max_bytes=_MAX_PLAIN_BYTES, content=_content)
-        content = orjson.dumps(_content(fitting))
+        fitting = shortened(message, max_bytes=_MAX_PLAIN_BYTES, content=browser_content)
+        content = orjson.dumps(browser_content(fitting))
         subscription = self._subscription(message.token)
         endpoint = subscription["endpoint"]
         try:
@@ -168,7 +129,7 @@ class WebPushClient(PushSender):
         return _Request(
             endpoint,
             body,
-            {**vapid, "Content-Encoding": "aes128gcm", **_handling(message)},
+            {**vapid, "Content-Encoding": "aes128gcm", **handling_headers(message)},
         )
 
     def _subscription(self, token: str) -> dict[str, Any]:
@@ -193,48 +154,6 @@ class WebPushClient(PushSender):
         return any(host.endswith(known) if known.startswith(".") else host == known for known in self._hosts)
 
 
-def _content(message: PushMessage) -> dict[str, Any]:
-    """Return the message in the declarative format, with the fields that other browsers' service workers read."""
-    style = message.style
-    plain = message.content()
-    if style is None:
-        return plain if message.tag is None else {**plain, "tag": message.tag}
-    if style.speaker is not None:
-        # Browsers have no subtitle for the speaker.
-        plain["body"] = f"{style.speaker.capitalize()}: {plain['body']}"
-    fields = {
-        "tag": message.tag,
-        "navigate": style.link,
-        "silent": style.is_silent or None,
-        "renotify": style.is_renewed or None,
-        "actions": [
-            {"action": action.id, "title": action.title, "navigate": action.link}
-            for action in style.actions
-            if action.link
-        ]
-        or None,
-    }
-    shown = {**plain, **{name: value for name, value in fields.items() if value is not None}}
-    declared: dict[str, Any] = {"web_push": 8030, "notification": shown, **plain}
-    if style.badge is not None:
-        declared["app_badge"] = style.badge
-    return declared
-
-
-def _handling(message: PushMessage) -> dict[str, str]:
-    """Return the headers for the urgency and the lifetime of a message at its push service."""
-    style = message.style
-    headers = (
-        {"TTL": str(_TIME_TO_LIVE_SECONDS), "Urgency": "high"}
-        if style is None
-        else {"TTL": str(style.ttl_seconds), "Urgency": style.urgency.value}
-    )
-    if message.tag is not None:
-        # Replaces a message that the service has not delivered yet. At most 32 characters of base64url.
-        headers["Topic"] = _base64url(hashlib.sha256(message.tag.encode()).digest()[:24])
-    return headers
-
-
 def _outcome(response: httpx.Response) -> PushOutcome:
     status = response.status_code
     if response.is_success:
@@ -244,7 +163,3 @@ def _outcome(response: httpx.Response) -> PushOutcome:
     if status == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
         return TryLater(f"HTTP {status}", retry_after_seconds(response.headers.get("retry-after")))
     return BadMessage(f"HTTP {status}")
-
-
-def _base64url(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

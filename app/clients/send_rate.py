@@ -65,7 +65,7 @@ class RedisSendRate(SendRate):
         try:
             wait = int(await self._reserve(keys=[self._key], args=[length, patience]))
         except (RedisError, OSError) as error:
-            log.warning("pace.unavailable", error=repr(error))
+            log.warning("send_rate.unavailable", error=repr(error))
             wait = 0
         if wait < 0:
             return False

@@ -1,0 +1,99 @@
+"""Expo's answers: tickets and receipts as outcomes, and errors of a whole request."""
+
+from http import HTTPStatus
+from typing import Any, NamedTuple, TypeGuard
+
+import orjson
+import structlog
+
+from app.clients.push import (
+    Accepted,
+    BadMessage,
+    DeadToken,
+    PushOutcome,
+    PushUnavailable,
+    TryLater,
+    retry_after_seconds,
+)
+
+_MAX_TICKET_LENGTH = 128
+_MAX_REASON_LENGTH = 64
+_DEAD = "DeviceNotRegistered"
+# Expo's names of transient errors.
+_TRANSIENT = frozenset({"MessageRateExceeded"})
+
+log = structlog.get_logger(__name__)
+
+
+class Answer(NamedTuple):
+    """A response that is not parsed yet."""
+
+    status: int
+    retry_after: str | None
+    content: bytes
+
+
+class RequestRefused(Exception):
+    """Expo refuses the whole request because of something in it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def read(answer: Answer) -> dict[str, Any]:
+    """Return the JSON of an answer. Raises PushUnavailable or RequestRefused, by its status."""
+    try:
+        content = orjson.loads(answer.content)
+    except orjson.JSONDecodeError:
+        content = None
+    status = answer.status
+    if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        delay = retry_after_seconds(answer.retry_after)
+        raise PushUnavailable(f"HTTP {status}", retry_after=delay)
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        # The operator's access token is missing or wrong. The messages are not at fault.
+        raise PushUnavailable(f"HTTP {status}")
+    if status >= HTTPStatus.BAD_REQUEST:
+        raise RequestRefused(_error_code(content) or f"HTTP {status}")
+    if not isinstance(content, dict):
+        raise PushUnavailable("UnreadableAnswer")
+    return content
+
+
+def _error_code(content: Any) -> str | None:
+    errors = content.get("errors") if isinstance(content, dict) else None
+    first = errors[0] if isinstance(errors, list) and errors else None
+    code = first.get("code") if isinstance(first, dict) else None
+    return code[:_MAX_REASON_LENGTH] if _is_text(code) else None
+
+
+def outcomes_of(content: dict[str, Any], count: int) -> list[PushOutcome]:
+    """Return the outcomes for the tickets of `count` messages."""
+    tickets = content.get("data")
+    if not isinstance(tickets, list):
+        raise PushUnavailable("UnreadableAnswer")
+    if len(tickets) < count:
+        log.warning("push.short_ticket_list", messages=count, tickets=len(tickets))
+    outcomes = [outcome_of(ticket) for ticket in tickets[:count]]
+    return [*outcomes, *([TryLater("NoTicket")] * (count - len(outcomes)))]
+
+
+def outcome_of(ticket: Any) -> PushOutcome:
+    """Return the outcome for one ticket or receipt."""
+    if not isinstance(ticket, dict):
+        return TryLater("UnreadableTicket")
+    if ticket.get("status") == "ok":
+        ticket_id = ticket.get("id")
+        return Accepted(ticket_id if _is_text(ticket_id) and len(ticket_id) <= _MAX_TICKET_LENGTH else None)
+    details = ticket.get("details")
+    error = details.get("error") if isinstance(details, dict) else None
+    reason = error[:_MAX_REASON_LENGTH] if _is_text(error) else "UnknownError"
+    if reason == _DEAD:
+        return DeadToken(reason)
+    return TryLater(reason) if reason in _TRANSIENT else BadMessage(reason)
+
+
+def _is_text(value: Any) -> TypeGuard[str]:
+    """Return whether a value is a text without NUL, which PostgreSQL cannot store."""
+    return isinstance(value, str) and value.isprintable()

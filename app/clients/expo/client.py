@@ -1,0 +1,147 @@
+"""The client of Expo's push service. Ticket i belongs to message i; only a message without a ticket may be sent again."""
+
+import asyncio
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import structlog
+from pydantic import SecretStr
+from typing_extensions import override
+
+from app.clients.deadline import Deadline
+from app.clients.expo.answers import Answer, RequestRefused, outcome_of, outcomes_of, read
+from app.clients.expo.messages import Content, encode, wire_message
+from app.clients.http_client import trusted
+from app.clients.push import (
+    NOT_REACHED,
+    BadMessage,
+    PushMessage,
+    PushOutcome,
+    PushSender,
+    PushUnavailable,
+)
+from app.clients.send_rate import SendRate
+
+MAX_MESSAGES = 100
+MAX_RECEIPTS = 1000
+# As Expo recommends.
+MAX_PARALLEL_SENDS = 6
+TIMEOUT_SECONDS = 10.0
+
+# To one host: sends, and requests for receipts.
+_MAX_CONNECTIONS = MAX_PARALLEL_SENDS + 2
+_CONNECTIONS_KEPT_SECONDS = 60
+
+_SEND = "/--/api/v2/push/send"
+_RECEIPTS = "/--/api/v2/push/getReceipts"
+_MAX_ANSWER_BYTES = 4 * 2**20
+
+log = structlog.get_logger(__name__)
+
+
+def open_http(base_url: str) -> aiohttp.ClientSession:
+    """Return a client for requests to `base_url`, through a proxy if the environment names one.
+
+    Not httpx, which is used for other servers: at a hundred messages a request it would take a third of a worker's
+    processor time (ADR 37).
+    """
+    address = urlsplit(base_url)
+    proxies = {} if proxy_bypass(address.netloc) else getproxies()
+    proxy = proxies.get(address.scheme) or proxies.get("all")
+    if proxy is not None and "://" not in proxy:
+        # A proxy without a scheme is an HTTP proxy, as in other programs.
+        proxy = f"http://{proxy}"
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            limit=_MAX_CONNECTIONS,
+            keepalive_timeout=_CONNECTIONS_KEPT_SECONDS,
+            ssl=trusted(),
+        ),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        proxy=proxy,
+    )
+
+
+class ExpoClient(PushSender):
+    """Sends through `http`, a client that the process owns, at most at the rate that Expo allows a project."""
+
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        *,
+        base_url: str,
+        access_token: SecretStr | None,
+        rate: SendRate,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
+        self._http = http
+        self._base_url = base_url.rstrip("/")
+        self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if access_token is not None:
+            self._headers["Authorization"] = f"Bearer {access_token.get_secret_value()}"
+        self._rate = rate
+        # For the whole request, however slowly the answer arrives.
+        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
+        self._slots = asyncio.Semaphore(MAX_PARALLEL_SENDS)
+
+    @override
+    async def send(self, messages: Sequence[PushMessage], deadline: Deadline) -> list[PushOutcome]:
+        assert len(messages) <= MAX_MESSAGES
+        # Before waiting for a slot, which is held only while sending.
+        content = encode([wire_message(message) for message in messages])
+        async with self._slots:
+            if not await self._rate.take(len(messages), deadline):
+                return [NOT_REACHED] * len(messages)
+            answer = await self._post(_SEND, content)
+        try:
+            return outcomes_of(read(answer), len(messages))
+        except RequestRefused as error:
+            if len(messages) == 1:
+                return [BadMessage(error.reason)]
+        # Expo refuses a whole request for one message that it cannot read: halve the request until that message is alone.
+        middle = len(messages) // 2
+        return [
+            outcome
+            for half in (messages[:middle], messages[middle:])
+            for outcome in await self._send_half(half, deadline)
+        ]
+
+    async def _send_half(self, messages: Sequence[PushMessage], deadline: Deadline) -> list[PushOutcome]:
+        try:
+            return await self.send(messages, deadline)
+        except PushUnavailable as error:
+            # Not raised: the other half may have its tickets already.
+            return [error.outcome] * len(messages)
+
+    @override
+    async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
+        assert len(tickets) <= MAX_RECEIPTS
+        try:
+            content = read(await self._post(_RECEIPTS, encode({"ids": list(tickets)})))
+        except RequestRefused as error:
+            raise PushUnavailable(error.reason) from error
+        receipts = content.get("data")
+        if not isinstance(receipts, dict):
+            raise PushUnavailable("UnreadableAnswer")
+        return {ticket: outcome_of(receipts[ticket]) for ticket in tickets if ticket in receipts}
+
+    async def _post(self, path: str, content: Content) -> Answer:
+        body = bytearray()
+        try:
+            async with self._http.post(
+                self._base_url + path,
+                data=content.body,
+                headers={**self._headers, **content.headers},
+                timeout=self._timeout,
+                allow_redirects=False,
+            ) as response:
+                async for chunk in response.content.iter_any():
+                    body += chunk
+                    if len(body) > _MAX_ANSWER_BYTES:
+                        raise PushUnavailable("UnreadableAnswer")
+        except (aiohttp.ClientError, TimeoutError) as error:
+            is_sent = not isinstance(error, aiohttp.ClientConnectorError)
+            raise PushUnavailable(type(error).__name__, may_have_arrived=is_sent) from error
+        return Answer(response.status, response.headers.get("retry-after"), bytes(body))

@@ -1,0 +1,73 @@
+"""Messages in Expo's format: the priority, sound, badge and buttons of a push, and the body of a request."""
+
+import gzip
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from app.clients.push import PushMessage, shortened
+from app.enums import Urgency
+
+_MAX_PAYLOAD_BYTES = 4096
+_WORTH_COMPRESSING_BYTES = 1024
+# The interruption level on iOS; the highest needs an entitlement of the app.
+_LEVELS = {Urgency.HIGH: "time-sensitive", Urgency.NORMAL: "active", Urgency.LOW: "passive"}
+# The category for which an app registers the buttons of a question.
+_CATEGORY = "question"
+
+
+class Content(NamedTuple):
+    """An encoded request body and its headers."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+
+def encode(content: Any) -> Content:
+    """Return the body of a request, compressed if that saves much."""
+    body = orjson.dumps(content)
+    if len(body) <= _WORTH_COMPRESSING_BYTES:
+        return Content(body, {})
+    return Content(gzip.compress(body, compresslevel=1), {"Content-Encoding": "gzip"})
+
+
+def wire_message(message: PushMessage) -> dict[str, Any]:
+    """Return a message in Expo's format, shortened to its limit."""
+    content = wire_content(message)
+    if len(orjson.dumps(content)) > _MAX_PAYLOAD_BYTES:
+        content = wire_content(shortened(message, max_bytes=_MAX_PAYLOAD_BYTES, content=wire_content))
+    return {"to": message.token, **content}
+
+
+def wire_content(message: PushMessage) -> dict[str, Any]:
+    """Return a message in Expo's format, without its recipient."""
+    style = message.style
+    content = message.content()
+    if message.tag is not None:
+        # iOS replaces messages by the first key, Android by the second.
+        content["collapseId"] = content["tag"] = message.tag
+    if style is None:
+        content["sound"] = "default"
+        return content
+    level = _LEVELS[Urgency.LOW] if style.is_silent else _LEVELS[style.urgency]
+    content["priority"] = "normal" if level == "passive" else "high"
+    content["interruptionLevel"] = level
+    content["ttl"] = style.ttl_seconds
+    if not style.is_silent:
+        content["sound"] = "default"
+    if style.speaker is not None:
+        content["subtitle"] = style.speaker
+    if style.badge is not None:
+        content["badge"] = style.badge
+    if style.thread is not None:
+        content["threadId"] = style.thread
+    if style.channel is not None:
+        content["channelId"] = style.channel
+    if style.actions:
+        content["categoryId"] = _CATEGORY
+        content["data"]["actions"] = [
+            {"id": action.id, "option_id": action.option_id, "title": action.title, "token": action.token}
+            for action in style.actions
+        ]
+    return content

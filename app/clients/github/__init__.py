@@ -1,0 +1,1 @@
+"""GitHub's REST API, the part that runs need: tokens of App installations, and pull requests."""

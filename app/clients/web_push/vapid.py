@@ -1,0 +1,51 @@
+"""The key by which push services identify this server (RFC 8292)."""
+
+import base64
+from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives import serialization
+from py_vapid import Vapid02
+from pydantic import SecretStr
+
+from app.clock import utcnow
+
+_TOKEN_LIFETIME_SECONDS = 12 * 3600
+
+
+class VapidKey:
+    """The key by which push services identify this server."""
+
+    def __init__(self, private_key: SecretStr) -> None:
+        self._vapid = Vapid02.from_raw(private_key.get_secret_value().encode())
+
+    @classmethod
+    def generate(cls) -> SecretStr:
+        """Return a new private key in the form of the setting: 32 bytes in base64url."""
+        vapid = Vapid02()
+        vapid.generate_keys()
+        number = vapid.private_key.private_numbers().private_value
+        return SecretStr(base64url(number.to_bytes(32, "big")))
+
+    @property
+    def public_key(self) -> str:
+        """The public key with which a browser subscribes (`applicationServerKey`)."""
+        point = self._vapid.public_key.public_bytes(
+            serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
+        )
+        return base64url(point)
+
+    def headers(self, endpoint: str, *, subject: str) -> dict[str, str]:
+        """Return the headers that prove the sender's identity to the endpoint's service."""
+        address = urlsplit(endpoint)
+        claims = {
+            "sub": subject,
+            "aud": f"{address.scheme}://{address.netloc}",
+            "exp": int(utcnow().timestamp()) + _TOKEN_LIFETIME_SECONDS,
+        }
+        headers: dict[str, str] = self._vapid.sign(claims)
+        return headers
+
+
+def base64url(raw: bytes) -> str:
+    """Return bytes in base64url, without padding."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
