@@ -20,6 +20,10 @@ from tests.support.waiting import next_round
 __all__ = ["Answer", "Received", "Receiver", "receiving"]
 
 
+# More than the buffers of two sockets hold.
+_CHUNK, _CHUNKS = b"." * 65_536, 500
+
+
 @dataclass(frozen=True)
 class Answer:
     """What to answer one message."""
@@ -73,6 +77,8 @@ class Receiver:
         self.go_on = asyncio.Event()
         self.under_way = 0
         self.most_under_way = 0
+        # Long answers that the client did not read to their end.
+        self.broken_off = 0
         # Called with each message before it is answered.
         self.on_message: Callable[[Received], None] = lambda _: None
 
@@ -105,11 +111,15 @@ class Receiver:
 
     async def _going_on(self, request: Request, answer: Answer) -> AsyncGenerator[bytes, None]:
         yield answer.body
-        while answer.goes_on == "talking" and not await request.is_disconnected():
-            yield answer.body
-            await next_round()
         if answer.goes_on == "silently":
             _ = await self.go_on.wait()
+            return
+        for _ in range(_CHUNKS):
+            if await request.is_disconnected():
+                self.broken_off += 1
+                return
+            yield _CHUNK
+            await next_round()
 
     def application(self) -> Starlette:
         return Starlette(routes=[Route("/{path:path}", self._receive, methods=["GET", "POST"])])

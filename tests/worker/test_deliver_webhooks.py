@@ -297,21 +297,20 @@ async def test_both_secrets_sign_during_a_rotation_and_the_new_one_after_it(
     _, new = await make_endpoint(
         session, project=project, created_by=owner, url=receiver.url("unused"), enabled=False
     )
-    encrypted = deliveries.process.cipher.encrypt(new)
+    # Taken before the update, which the object in the session takes over.
+    replaced, encrypted = endpoint.encrypted_secret, deliveries.process.cipher.encrypt(new)
     until = utcnow() + timedelta(hours=1)
     await session.execute(
         update(WebhookEndpoint)
         .where(WebhookEndpoint.id == endpoint.id)
-        .values(
-            encrypted_secret=encrypted, encrypted_old_secrets={until.isoformat(): endpoint.encrypted_secret}
-        )
+        .values(encrypted_secret=encrypted, encrypted_old_secrets={until.isoformat(): replaced})
     )
     await session.execute(update(WebhookEndpointDelivery).values(due_at=utcnow()))
     await deliveries.deliver()
     await session.execute(
         update(WebhookEndpoint)
         .where(WebhookEndpoint.id == endpoint.id)
-        .values(encrypted_old_secrets={utcnow().isoformat(): endpoint.encrypted_secret})
+        .values(encrypted_old_secrets={utcnow().isoformat(): replaced})
     )
     await record_event(sessions, task)
     await deliveries.deliver()

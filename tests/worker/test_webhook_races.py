@@ -266,3 +266,28 @@ async def test_worker_delivers_beside_receivers_that_hang_and_stops_when_what_is
     statuses = [row.status for row in await deliveries.rows(endpoint_id=slow.id)]
     assert sorted(statuses) == ["delivered"] * PER_ENDPOINT + ["pending"] * PER_ENDPOINT
     assert len(receiver.messages) == PER_ENDPOINT
+
+
+async def test_end_of_an_attempt_makes_room_for_the_next_at_once(
+    session: AsyncSession,
+    sessions: SessionFactory,
+    project: Project,
+    owner: User,
+    task: Task,
+    receiver: Receiver,
+    deliveries: Deliveries,
+    redis: RedisClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(deliver_webhooks, "_LOOK_SECONDS", 3600.0)
+    await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
+    for _ in range(3 * PER_ENDPOINT):
+        await record_event(sessions, task)
+    await deliveries.relay()
+
+    running = asyncio.create_task(deliveries.deliverer.run(RunChanges(redis)))
+
+    await eventually(lambda: len(receiver.messages) == 3 * PER_ENDPOINT)
+    running.cancel()
+    await asyncio.wait([running])
+    assert {row.status for row in await deliveries.rows()} == {"delivered"}
