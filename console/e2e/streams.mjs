@@ -67,7 +67,7 @@ export async function streamIsRotated(browser, { expect }) {
   });
   const before = cable.opened();
   for (const line of [6, 9, 12]) {
-    cable.rotate();
+    await cable.rotate();
     await page.getByText(`line-${line}-end`).waitFor();
   }
   expect(cable.opened() - before === 3, `each rotation opens one stream (${cable.opened() - before} for 3)`);
