@@ -17,11 +17,15 @@ export async function call(path, body, method = body ? "POST" : "GET") {
   return answer.status === 204 ? null : answer.json();
 }
 
-/** Create a task that the built-in agent does step by step, and run it. Return the task. */
-export async function newRun(title, steps, mode = "interactive") {
+/** Create a task that the built-in agent does step by step. Return it. */
+export function newTask(title, steps) {
   const description = steps.map(([info, text]) => `\`\`\`${info}\n${text}\n\`\`\``).join("\n\n");
-  const task = await call("/tasks/", { title, description });
-  return start(task, { mode });
+  return call("/tasks/", { title, description });
+}
+
+/** Create such a task, and run it. Return the task. */
+export async function newRun(title, steps) {
+  return start(await newTask(title, steps), { mode: "interactive" });
 }
 
 /** Run a task whose agent sends one request, and says what it hears. Return the task. */
@@ -30,7 +34,8 @@ export async function newRequest(title, method, params) {
   return start(task, { mode: "interactive", runtime_adapter: "actor", model: "m" });
 }
 
-function start({ id }, options) {
+/** Run a task. Return it. */
+export function start({ id }, options) {
   started.getStore().add(id);
   return call(`/tasks/${id}/run/`, options);
 }

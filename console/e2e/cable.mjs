@@ -8,11 +8,17 @@ export async function openCable() {
   const streams = new Set();
   let isAsleep = false;
   let opened = 0;
+  let onOpened = () => {};
   const server = createServer((incoming, answer) => {
     const isStream = incoming.url.includes("/events/stream/");
     const headers = { ...incoming.headers, host: target.host };
     const outgoing = request(new URL(incoming.url, target), { method: incoming.method, headers }, (reply) => {
       answer.writeHead(reply.statusCode, reply.headers);
+      if (isStream) {
+        opened += 1;
+        streams.add(answer);
+        onOpened();
+      }
       reply.on("data", (data) => isAsleep || answer.write(data));
       reply.on("end", () => answer.end());
     });
@@ -21,10 +27,6 @@ export async function openCable() {
       streams.delete(answer);
       outgoing.destroy();
     });
-    if (isStream) {
-      opened += 1;
-      streams.add(answer);
-    }
     incoming.pipe(outgoing);
   });
   server.on("connection", (socket) => {
@@ -42,9 +44,13 @@ export async function openCable() {
     sleep(on) {
       isAsleep = on;
     },
-    /** End the streams as the service does after a quarter of an hour. */
+    /** End the streams as the service does after a quarter of an hour; return when there is another one. */
     rotate() {
+      const reopened = new Promise((resolve) => {
+        onOpened = resolve;
+      });
       for (const answer of streams) answer.end('event: end\ndata: {"type":"rotated"}\n\n');
+      return reopened;
     },
     close() {
       for (const socket of sockets) socket.destroy();

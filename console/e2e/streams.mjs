@@ -1,23 +1,27 @@
 // A run is seen whole whatever happens to the stream.
-import { call, newRun } from "./api.mjs";
+import { call, newRun, newTask, start } from "./api.mjs";
 import { base, openPage } from "./browser.mjs";
 import { openCable } from "./cable.mjs";
 import { startApi } from "./service.mjs";
 
+// Long enough for what happens meanwhile.
 const LINES = 40;
+const PAUSE = 1;
 const HOUR = 3_600_000;
 const OUTAGE = 10_000;
 
-const counting = (title) =>
-  newRun(title, [["sh", `for i in $(seq ${LINES}); do echo "line-$i-end"; sleep 0.5; done`]], "background");
-
-/** Open a task at an address of the service, and return its page once its run has begun to write. */
-async function watchRun(browser, task, url, { hasClock = false } = {}) {
+/** Open a task at an address of the service, run it, and return it with its page once the run has begun to write. */
+async function watchRun(browser, title, url, { hasClock = false } = {}) {
+  const script = `for i in $(seq ${LINES}); do echo "line-$i-end"; sleep ${PAUSE}; done`;
+  const task = await newTask(title, [["sh", script]]);
   const page = await openPage(browser);
   if (hasClock) await page.clock.install();
+  // Before the run, which does not wait for a page that is slow.
   await page.goto(`${url}/projects/1/tasks/${task.id}`);
+  await page.getByRole("heading", { name: "No run yet" }).waitFor();
+  await start(task, { mode: "background" });
   await page.getByText("line-3-end").waitFor();
-  return page;
+  return { task, page };
 }
 
 /** Wait for the end of the run; every line must be there, once and in order. */
@@ -39,7 +43,7 @@ async function expectWhole(page, expect, what) {
 
 export async function streamSurvivesAnOutage(browser, { expect }) {
   const api = await startApi();
-  const page = await watchRun(browser, await counting("Acceptance: an outage"), api.url);
+  const { page } = await watchRun(browser, "Acceptance: an outage", api.url);
   api.kill();
   // The bar is an outage of ten seconds.
   const isLongEnough = new Promise((resolve) => setTimeout(resolve, OUTAGE));
@@ -52,7 +56,7 @@ export async function streamSurvivesAnOutage(browser, { expect }) {
 
 export async function streamIsRotated(browser, { expect }) {
   const cable = await openCable();
-  const page = await watchRun(browser, await counting("Acceptance: rotation"), cable.url);
+  const { page } = await watchRun(browser, "Acceptance: rotation", cable.url);
   const failures = [];
   await page.exposeFunction("onOffline", (text) => failures.push(text));
   await page.evaluate(() => {
@@ -63,7 +67,7 @@ export async function streamIsRotated(browser, { expect }) {
   });
   const before = cable.opened();
   for (const line of [6, 9, 12]) {
-    cable.rotate();
+    await cable.rotate();
     await page.getByText(`line-${line}-end`).waitFor();
   }
   expect(cable.opened() - before === 3, `each rotation opens one stream (${cable.opened() - before} for 3)`);
@@ -74,8 +78,8 @@ export async function streamIsRotated(browser, { expect }) {
 
 export async function laptopSleepsForAnHour(browser, { expect }) {
   const cable = await openCable();
-  const task = await counting("Acceptance: asleep for an hour");
-  const page = await watchRun(browser, task, cable.url, { hasClock: true });
+  const title = "Acceptance: asleep for an hour";
+  const { task, page } = await watchRun(browser, title, cable.url, { hasClock: true });
   const before = cable.opened();
   cable.sleep(true);
   for (;;) {

@@ -33,12 +33,8 @@ _SHOWN_LINES = 60
 def main(scenes: Sequence[str]) -> int:
     """Play the scenes; return an exit status."""
     console = Console()
-    home = developers_home()
     try:
-        chromium = find_chromium()
-        build_pages(home, console)
-        with packages.one_at_a_time(home):
-            npm = packages.npm_with_packages(home, console, with_tools=True)
+        chromium, npm = built_console(console)
     except DevstackError as error:
         console.line(f"\n{error}\nThe acceptance scenes of the console were left out.")
         return 1 if os.environ.get("CI") else 0
@@ -63,14 +59,18 @@ def main(scenes: Sequence[str]) -> int:
         return status
 
 
-def find_chromium() -> str:
-    """Return the program. Raises DevstackError."""
+def built_console(console: Console) -> tuple[str, Npm]:
+    """Build the console; return Chromium, and npm with all packages. Raises DevstackError."""
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if chromium is None:
         raise DevstackError(
             "There is no Chromium (Debian: apt-get install chromium; or name one in CHROMIUM)."
         )
-    return chromium
+    home = developers_home()
+    with packages.one_at_a_time(home):
+        npm = packages.npm_with_packages(home, console, with_tools=True)
+    build_pages(home, console)
+    return chromium, npm
 
 
 def _install(folder: Path, supervisor: Supervisor, console: Console) -> Path:

@@ -7,24 +7,18 @@ import sys
 from pathlib import Path
 
 from app.devstack.building import packages
-from app.devstack.building.pages import build_pages
 from app.devstack.console import Console
 from app.devstack.demo.demo import run_demo
 from app.devstack.errors import DevstackError
 from app.devstack.stack import Stack
-from tests.console.acceptance import find_chromium
-from tests.support.home import developers_home
+from tests.console.acceptance import built_console
 
 
 def main(folder: Path) -> int:
     """Draw the images; return an exit status."""
     console = Console()
-    home = developers_home()
     try:
-        chromium = find_chromium()
-        build_pages(home, console)
-        with packages.one_at_a_time(home):
-            npm = packages.npm_with_packages(home, console, with_tools=True)
+        chromium, npm = built_console(console)
     except DevstackError as error:
         console.error(error)
         return 1
