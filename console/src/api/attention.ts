@@ -39,7 +39,7 @@ export async function fetchDecisions(project_id: number, task_id: string): Promi
 }
 
 export interface TestPush {
-  decision: string;
+  decision: Notification["decision"];
   reason: string | null;
   ticket: string | null;
 }

@@ -37,6 +37,11 @@ export async function fetchRepositories(project: number): Promise<string[]> {
   return data(answer).repositories;
 }
 
+export async function fetchViewers(project: number) {
+  const answer = await api.GET("/api/projects/{project_id}/viewers", { params: { path: path(project) } });
+  return data(answer).results;
+}
+
 export async function createTask(
   project: number,
   body: { description: string; title?: string; repository?: string },

@@ -6,7 +6,8 @@ import { Link, useLocation, useRoute } from "wouter";
 import { fetchTasks } from "../api/tasks";
 import type { Run, Task } from "../api/types";
 import { useKeys } from "../features/common/keys";
-import { useProject } from "../features/common/project";
+import { ProjectSelect } from "../features/common/ProjectSelect";
+import { nameOf, useProject } from "../features/common/project";
 import { stateOf, titleOf } from "../features/common/runState";
 import { useOpenCount } from "../features/inbox/useInbox";
 import { classes } from "../ui/classes";
@@ -31,8 +32,6 @@ export function Shell({ children }: { children: ReactNode }) {
     "g s": () => navigate(href("/settings")),
     c: () => navigate(href("/?new=1")),
   });
-  const name =
-    [session.user.first_name, session.user.last_name].filter(Boolean).join(" ") || session.user.email;
   return (
     <div className={classes(styles.shell, isRun && styles.onRun)}>
       <a className={styles.skip} href="#content">
@@ -41,7 +40,11 @@ export function Shell({ children }: { children: ReactNode }) {
       <nav className={styles.side} aria-label="Console">
         <div className={styles.brand}>
           <img src="/console/icon.svg" alt="" width="20" height="20" />
-          <span className={styles.project}>{project.name}</span>
+          {session.projects.length > 1 ? (
+            <ProjectSelect className={styles.projects} />
+          ) : (
+            <span className={styles.project}>{project.name}</span>
+          )}
           <IconButton label="New task" onClick={() => navigate(href("/?new=1"))}>
             <Plus size={16} />
           </IconButton>
@@ -50,7 +53,7 @@ export function Shell({ children }: { children: ReactNode }) {
         <Active />
         <div className={styles.foot}>
           <span className={styles.user} title={session.user.email}>
-            {name}
+            {nameOf(session.user)}
           </span>
           <IconButton label="Keyboard shortcuts" onClick={() => setOverlay("keys")}>
             <Keyboard size={16} />

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Run, Task } from "../api/types";
 import { append, EMPTY } from "../transcript/append";
 import { reasonOf, stateOf } from "./common/runState";
+import { initialsOf, lookingText, viewersByTask } from "./common/viewers";
 import { optionForKey } from "./questions/question";
 import { contentOf, fieldsOf, missingField } from "./questions/schema";
 import { waitingMessages } from "./run/outbox";
@@ -41,11 +42,17 @@ describe("groups of tasks", () => {
 
 describe("the state of a run", () => {
   it("has its reason", () => {
-    expect(reasonOf(run("queued", { queue_position: 1 }))).toBe("Next in the queue");
-    expect(reasonOf(run("queued", { queue_position: 22 }))).toBe("22nd in the queue");
-    expect(reasonOf(run("in_progress", { attempts: 2, recovery: { reason: "worker lost" } }))).toBe(
-      "Recovered after worker lost: attempt 2",
+    expect(reasonOf(run("queued", { queue_position: 1 }))).toBe("Next for a free worker");
+    expect(reasonOf(run("queued", { queue_position: 22 }))).toBe("22nd in the queue for a worker");
+    const recovery = { decision: "queued again", reason: "worker lost" };
+    expect(reasonOf(run("in_progress", { attempts: 2, recovery }))).toBe(
+      "Recovered: its worker was lost (attempt 2)",
     );
+    expect(reasonOf(run("queued", { queue_position: 2, recovery }))).toBe(
+      "Recovered: its worker was lost · 2nd in the queue for a worker",
+    );
+    const lost = { decision: "failed", reason: "worker lost" };
+    expect(reasonOf(run("failed", { recovery: lost }, { error_message: "Lost.\nMore" }))).toBe("Lost.");
     expect(stateOf(run("in_progress", { waiting_for: { kind: "form" } }))).toBe("question");
   });
 });
@@ -109,7 +116,15 @@ describe("forms", () => {
 });
 
 describe("messages on their way", () => {
-  const message = { id: "mine", text: "Hi", files: [], artifactIds: [], at: "", problem: null };
+  const message = {
+    id: "mine",
+    text: "Hi",
+    files: [],
+    isHeld: false,
+    artifactIds: [],
+    at: "",
+    problem: null,
+  };
   const receipt = (status: string) => ({
     type: "notification",
     timestamp: "t",
@@ -140,5 +155,34 @@ describe("messages on their way", () => {
     expect(status([receipt("accepted")])).toEqual(["accepted"]);
     expect(status([receipt("accepted"), receipt("delivered"), shown])).toEqual([]);
     expect(status([receipt("dropped")])).toEqual(["dropped"]);
+  });
+
+  it("are held by the page alone until they are sent", () => {
+    const held = waitingMessages([{ ...message, isHeld: true }], EMPTY);
+    expect(held.map((one) => one.receipt.status)).toEqual(["held"]);
+  });
+});
+
+describe("people who look", () => {
+  const person = (id: number, first_name: string) =>
+    ({ id, first_name, last_name: "", email: "x@y" }) as never;
+
+  it("are listed by task, without the reader", () => {
+    const found = viewersByTask(
+      [
+        { task: "a", user: person(1, "Ana") },
+        { task: "a", user: person(2, "Bo") },
+        { task: "b", user: person(1, "Ana") },
+      ],
+      1,
+    );
+    expect([...found].map(([task, people]) => [task, people.map(({ id }) => id)])).toEqual([["a", [2]]]);
+  });
+
+  it("are named in words, and short as initials", () => {
+    expect(lookingText(["Ana"])).toBe("Ana is looking");
+    expect(lookingText(["Ana", "Bo"])).toBe("Ana and Bo are looking");
+    expect(lookingText(["Ana", "Bo", "Cy"])).toBe("Ana and 2 others are looking");
+    expect(["Ana Example", "ada@example.com", "Cy"].map(initialsOf)).toEqual(["AE", "AE", "C"]);
   });
 });

@@ -8,7 +8,7 @@ import { Empty, Failure, Loading } from "../../ui/feedback";
 import { Age, durationText, wholeTime } from "../../ui/time";
 import { useProject } from "../common/project";
 import styles from "./attention.module.css";
-import { decisionText, kindText, reasonText, stepsOf, toneOf } from "./decisions";
+import { decisionText, kindText, stepsOf, toneOf, whyText } from "./decisions";
 import { thisDevice } from "./device";
 
 const ICONS = { good: CircleCheck, waiting: Clock3, bad: CircleAlert, neutral: CircleSlash } as const;
@@ -53,6 +53,7 @@ export default function NotificationsPane({ taskId }: { taskId: string }) {
 function DecisionRow({ row }: { row: Notification }) {
   const tone = toneOf(row.decision);
   const Icon = ICONS[tone];
+  const why = whyText(row);
   return (
     <li className={styles.decision} data-tone={tone}>
       <Icon size={16} aria-hidden="true" />
@@ -62,17 +63,27 @@ function DecisionRow({ row }: { row: Notification }) {
         </p>
         <p>
           <strong>{decisionText(row.decision)}</strong>
-          {row.reason && <>: {reasonText(row.reason)}</>}
-          {row.watched_by && <> ({Math.round(row.watched_by.seconds_ago)} s before)</>}
+          {why && <>: {why}</>}
+          {row.watched_by && (
+            <>
+              {" "}
+              ({deviceName(row.watched_by.device, null)}, {Math.round(row.watched_by.seconds_ago)} s before)
+            </>
+          )}
         </p>
-        <p className={styles.device}>{deviceText(row)}</p>
+        <p className={styles.text}>{[row.title, row.body].filter(Boolean).join(": ")}</p>
+        <p className={styles.device}>
+          {row.device ? deviceName(row.device, row.platform) : "No device"}
+          {row.attempts > 1 && ` · tried ${row.attempts} times`}
+        </p>
         <ul className={styles.steps}>
           {row.due_at && (
             <li>
-              <time dateTime={row.due_at}>{wholeTime(row.due_at)}</time> decided again
+              <time dateTime={row.due_at}>{wholeTime(row.due_at)}</time>{" "}
+              {row.decision === "retrying" || row.decision === "pending" ? "is sent" : "is decided again"}
             </li>
           )}
-          {row.deferred_for !== null && <li>waited {durationText(row.deferred_for * 1000)}</li>}
+          {row.deferred_for !== null && <li>waited {durationText(row.deferred_for * 1000)} in all</li>}
           {stepsOf(row).map((step) => (
             <li key={`${step.text}${step.at}`}>
               <time dateTime={step.at}>{wholeTime(step.at)}</time> {step.text}
@@ -84,9 +95,8 @@ function DecisionRow({ row }: { row: Notification }) {
   );
 }
 
-function deviceText(row: Notification): string {
-  if (!row.device) return "No device";
+function deviceName(device: string, platform: Notification["platform"]): string {
   const names = { ios: "iPhone or iPad", android: "Android device", web: "Browser" } as const;
-  const name = row.platform ? names[row.platform] : "Device";
-  return row.device === thisDevice() ? `${name} (this one)` : `${name} ${row.device.slice(-6)}`;
+  const name = platform ? names[platform] : "Device";
+  return device === thisDevice() ? `${name} (this one)` : `${name} ${device.slice(-6)}`;
 }

@@ -1,15 +1,18 @@
 /** The words for what was decided about a push. Pure. */
 import type { Notification } from "../../api/types";
 
-const KINDS: Record<string, string> = {
+const KINDS: Record<Notification["kind"], string> = {
   completed: "The run was completed",
   failed: "The run failed",
   cancelled: "The run was cancelled",
   awaiting: "The agent needs input",
   test: "A test",
+  webhook_disabled: "A webhook endpoint was disabled",
+  notify_user: "A message of the agent",
+  digest: "The summary after the quiet hours",
 };
 
-const DECISIONS: Record<string, string> = {
+const DECISIONS: Record<Notification["decision"], string> = {
   pending: "Is being sent",
   retrying: "Not sent yet: it is tried again",
   sent: "Sent: the push service has it",
@@ -17,17 +20,17 @@ const DECISIONS: Record<string, string> = {
   rejected: "Rejected by the push service",
   given_up: "Given up after an hour of failures",
   suppressed: "Not sent: a device showed the task",
-  deferred: "Held back",
-  held_quiet_hours: "Held back for the quiet hours",
+  deferred: "Deferred",
+  held_quiet_hours: "Held until the end of the quiet hours",
   digested: "Part of the summary after the quiet hours",
-  retracted: "Taken back: the question was answered",
+  retracted: "Sent, and taken back",
   not_needed: "Not needed any more",
-  reminder: "Sent again as a reminder",
-  muted: "Not sent: you muted it",
-  cooled_down: "Not sent: the same notice went out shortly before",
+  reminder: "Sent once more as a reminder",
+  muted: "Not sent",
+  cooled_down: "Not sent: another one of this kind went out shortly before",
   no_token: "Not sent: you have no device",
   no_access: "Not sent: you cannot see the task any more",
-  throttled: "Not sent: too many",
+  throttled: "Not sent: too many messages of the agent",
 };
 
 const REASONS: Record<string, string> = {
@@ -35,16 +38,36 @@ const REASONS: Record<string, string> = {
   answer_grace: "you have just answered on this task",
   snoozed: "you have snoozed the question",
   quiet_hours: "your quiet hours",
-  cooldown: "shortly after another one",
+  cooldown: "another one of this kind went out shortly before",
   answered: "the question was answered",
+  expired: "the time to answer was over",
+  withdrawn: "the agent does not wait any more",
+  replaced: "the notice of the end of the run took its place",
+  still_open: "the question was still open",
   seen: "you have seen it",
   task_muted: "the task is muted",
-  kind_off: "this kind is switched off",
+  kind_off: "you have switched this kind off",
+  project_off: "the project allows no messages of agents",
+  one_a_minute: "at most one a minute",
+  five_a_run: "at most five for each run",
   DeviceNotRegistered: "the device is not registered any more",
 };
 
-export const kindText = (kind: string) => KINDS[kind] ?? kind.replaceAll("_", " ");
-export const decisionText = (decision: string) => DECISIONS[decision] ?? decision.replaceAll("_", " ");
+// A newer service may say more.
+export const kindText = (kind: Notification["kind"]): string => KINDS[kind] ?? kind;
+export const decisionText = (decision: Notification["decision"]) => DECISIONS[decision] ?? decision;
+/** Words for why a notice was decided so; null where the decision says it already. */
+export function whyText({ decision, reason }: Pick<Notification, "decision" | "reason">): string | null {
+  const says = new Set([
+    "cooled_down",
+    "held_quiet_hours",
+    "digested",
+    "no_token",
+    "no_access",
+    "suppressed",
+  ]);
+  return reason && !says.has(decision) ? reasonText(reason) : null;
+}
 export const reasonText = (reason: string) => REASONS[reason] ?? reason.replaceAll("_", " ");
 
 export type Tone = "good" | "waiting" | "bad" | "neutral";
@@ -71,10 +94,10 @@ export interface Step {
 /** What happened to a push, in order. */
 export function stepsOf(row: Notification): Step[] {
   if (row.history.length) {
-    return row.history.map(({ decision, reason, at }) => ({
-      text: reason ? `${decisionText(decision)} (${reasonText(reason)})` : decisionText(decision),
-      at,
-    }));
+    return row.history.map((step) => {
+      const why = whyText(step);
+      return { text: decisionText(step.decision) + (why ? `: ${why}` : ""), at: step.at };
+    });
   }
   const steps: Step[] = [{ text: "Decided", at: row.created_at }];
   if (row.sent_at) steps.push({ text: "Taken by the push service", at: row.sent_at });

@@ -119,18 +119,27 @@ export function AttachButton({ onAdd }: { onAdd: (files: Iterable<File>) => void
   );
 }
 
-/** Handlers for an element that takes files by dropping and pasting. */
-export function fileTarget(onAdd: (files: Iterable<File>) => void) {
-  return {
+/** An element that takes files by dropping and pasting, and knows whether a file is held over it. */
+export function useFileTarget(onAdd: (files: Iterable<File>) => void) {
+  const [isOver, setOver] = useState(false);
+  const handlers = {
     onPaste: (event: React.ClipboardEvent) => {
       if (event.clipboardData.files.length === 0) return;
       event.preventDefault();
       onAdd(event.clipboardData.files);
     },
-    onDragOver: (event: React.DragEvent) => event.preventDefault(),
+    onDragOver: (event: React.DragEvent) => {
+      event.preventDefault();
+      setOver(event.dataTransfer.types.includes("Files"));
+    },
+    onDragLeave: (event: React.DragEvent) => {
+      if (!event.currentTarget.contains(event.relatedTarget as Node | null)) setOver(false);
+    },
     onDrop: (event: React.DragEvent) => {
       event.preventDefault();
+      setOver(false);
       onAdd(event.dataTransfer.files);
     },
   };
+  return { isOver, handlers };
 }

@@ -25,13 +25,7 @@ export function reasonOf(run: Run | null): string | null {
   if (!run) return "No run yet";
   const { state } = run;
   if (run.status === "queued") {
-    const position = state.queue_position;
-    if (typeof position !== "number") return run.environment === "local" ? "A client performs it" : null;
-    return position >= 1000
-      ? "1000th or later in the queue"
-      : position === 1
-        ? "Next in the queue"
-        : `${ordinal(position)} in the queue`;
+    return [recoveryText(state.recovery), queueText(run)].filter(Boolean).join(" · ") || null;
   }
   const waits = waitingFor(run);
   if (run.status === "in_progress" && waits) {
@@ -41,10 +35,30 @@ export function reasonOf(run: Run | null): string | null {
   }
   if (run.status === "failed") return run.error_message?.split("\n")[0] ?? null;
   if (run.status === "in_progress" && typeof state.attempts === "number" && state.attempts > 1) {
-    const recovery = state.recovery as { reason?: string } | undefined;
-    return `Recovered after ${recovery?.reason ?? "a failure"}: attempt ${state.attempts}`;
+    const lost = recoveryText(state.recovery) ?? "It began again";
+    return `${lost} (attempt ${state.attempts})`;
   }
   return null;
+}
+
+/** Why a run waits in the queue, and where. */
+function queueText(run: Run): string | null {
+  const position = run.state.queue_position;
+  if (typeof position !== "number") return run.environment === "local" ? "A client performs it" : null;
+  if (position === 1) return "Next for a free worker";
+  const place = position >= 1000 ? "1000th or later" : ordinal(position);
+  return `${place} in the queue for a worker`;
+}
+
+const LOSSES: Record<string, string> = {
+  "worker lost": "Recovered: its worker was lost",
+  "worker stopped": "Recovered: its worker was stopped",
+};
+
+function recoveryText(recovery: unknown): string | null {
+  const { decision, reason } = (recovery ?? {}) as { decision?: string; reason?: string };
+  if (decision !== "queued again") return null;
+  return LOSSES[reason ?? ""] ?? "Recovered";
 }
 
 export interface RunUsage {

@@ -1,87 +1,91 @@
 /** Writes to the agent: a message for the live run, or the first message of a run that resumes this one. */
 import { ArrowUp, Square } from "lucide-react";
-import { useRef, useState } from "react";
+import { useId, useRef, useState } from "react";
 import type { Standing } from "../../transcript/items";
 import { classes } from "../../ui/classes";
 import { Button, IconButton, Select } from "../../ui/controls";
-import { AttachButton, AttachmentList, fileTarget, useAttachments } from "../common/attachments";
+import { AttachButton, AttachmentList, useAttachments, useFileTarget } from "../common/attachments";
 import { useKeys } from "../common/keys";
+import { type Choice, choicesFor, complete, completionAt } from "./completion";
 import styles from "./composer.module.css";
+import { Suggestions } from "./Suggestions";
+
+export interface Written {
+  text: string;
+  files: string[];
+  artifactIds: string[];
+  /** Whether it waits for the end of the turn. */
+  isHeld: boolean;
+}
 
 interface Props {
   /** Where files go to. */
   uploads: string;
   placeholder: string;
   standing: Standing;
+  /** The files that can be named by `@`. */
+  known: readonly string[];
   sendLabel: string;
   isBusy: boolean;
-  onSend: (text: string, files: string[], artifactIds: string[]) => void;
+  text: string;
+  onText: (text: string) => void;
+  onSend: (message: Written) => void;
   onOption: ((id: string, value: string) => void) | null;
   /** Stops the turn; null while there is none. */
   onStop: (() => void) | null;
-  draftKey: string;
 }
 
 export function Composer(props: Props) {
-  const { uploads, placeholder, standing, sendLabel, isBusy, onSend, onOption, onStop, draftKey } = props;
-  const [text, setText] = useState(() => sessionStorage.getItem(draftKey) ?? "");
+  const { uploads, placeholder, standing, known, sendLabel, isBusy, text, onText, onSend, onOption, onStop } =
+    props;
   const files = useAttachments(uploads);
+  const target = useFileTarget(files.add);
   const area = useRef<HTMLTextAreaElement>(null);
+  const [isHeld, setHeld] = useState(false);
   useKeys({ i: () => area.current?.focus() });
   const isReady = (text.trim() !== "" || files.list.some(({ id }) => id)) && !files.isBusy && !isBusy;
-  const write = (value: string) => {
-    setText(value);
-    sessionStorage.setItem(draftKey, value);
-  };
   const send = () => {
     if (!isReady) return;
     const sent = files.list.filter(({ id }) => id);
-    onSend(
-      text.trim(),
-      sent.map(({ file }) => file.name),
-      sent.map(({ id }) => id ?? ""),
-    );
-    write("");
+    onSend({
+      text: text.trim(),
+      files: sent.map(({ file }) => file.name),
+      artifactIds: sent.map(({ id }) => id ?? ""),
+      isHeld: isHeld && onStop !== null,
+    });
+    onText("");
     files.clear();
   };
-  const commands = text.startsWith("/") && !text.includes(" ") ? matching(standing, text.slice(1)) : [];
+  const suggestions = useSuggestions(area, text, onText, (completion) =>
+    choicesFor(completion, standing, known),
+  );
   return (
     <form
-      className={styles.composer}
-      {...fileTarget(files.add)}
+      className={classes(styles.composer, target.isOver && styles.over)}
+      {...target.handlers}
       onSubmit={(event) => {
         event.preventDefault();
         send();
       }}
     >
-      {commands.length > 0 && (
-        <ul className={styles.commands} aria-label="Commands of the agent">
-          {commands.map(({ name, description }) => (
-            <li key={name}>
-              <button
-                type="button"
-                onClick={() => {
-                  write(`/${name} `);
-                  area.current?.focus();
-                }}
-              >
-                <strong>/{name}</strong> <span>{description}</span>
-              </button>
-            </li>
-          ))}
-        </ul>
-      )}
+      {suggestions.list}
       <AttachmentList list={files.list} onRemove={files.remove} />
       <textarea
         ref={area}
         className={styles.text}
         aria-label="Message to the agent"
+        {...suggestions.field}
         placeholder={placeholder}
         rows={1}
         value={text}
-        onChange={(event) => write(event.target.value)}
+        onChange={(event) => {
+          onText(event.target.value);
+          suggestions.onCaret(event.target.selectionStart);
+        }}
+        onSelect={(event) => suggestions.onCaret(event.currentTarget.selectionStart)}
         onKeyDown={(event) => {
-          if (event.key === "Enter" && !event.shiftKey && !event.nativeEvent.isComposing) {
+          if (event.nativeEvent.isComposing || suggestions.onKey(event)) return;
+          if (event.key === "Enter" && !event.shiftKey) {
             event.preventDefault();
             send();
           } else if (event.key === "Escape") event.currentTarget.blur();
@@ -105,6 +109,18 @@ export function Composer(props: Props) {
               ))}
             </Select>
           ))}
+        {onStop && (
+          <Select
+            className={styles.option}
+            aria-label="When the agent gets the message"
+            title="At once: in the middle of its turn, if the agent takes messages then. After the turn: this page keeps the message until then, and you can change it."
+            value={isHeld ? "held" : "now"}
+            onChange={(event) => setHeld(event.target.value === "held")}
+          >
+            <option value="now">Steer: at once</option>
+            <option value="held">After this turn</option>
+          </Select>
+        )}
         <span className={styles.space} />
         {onStop && (
           <Button onClick={onStop}>
@@ -125,8 +141,64 @@ export function Composer(props: Props) {
   );
 }
 
-function matching(standing: Standing, text: string) {
-  return standing.commands
-    .filter(({ name }) => name.toLowerCase().startsWith(text.toLowerCase()))
-    .slice(0, 8);
+/** The list of choices for what is typed at the caret, with its keys: arrows, Enter or Tab, Escape. */
+function useSuggestions(
+  area: React.RefObject<HTMLTextAreaElement | null>,
+  text: string,
+  onText: (text: string) => void,
+  choose: (completion: NonNullable<ReturnType<typeof completionAt>>) => Choice[],
+) {
+  const id = useId();
+  const [caret, setCaret] = useState(0);
+  const [at, setAt] = useState(0);
+  /** The text for which the list was closed. */
+  const [closedFor, setClosedFor] = useState<string | null>(null);
+  const completion = closedFor === text ? null : completionAt(text, caret);
+  const choices = completion ? choose(completion) : [];
+  const here = Math.min(at, choices.length - 1);
+  const take = (choice: Choice | undefined) => {
+    if (!completion || !choice) return;
+    const [after, place] = complete(text, completion, choice);
+    onText(after);
+    setCaret(place);
+    requestAnimationFrame(() => {
+      area.current?.focus();
+      area.current?.setSelectionRange(place, place);
+    });
+  };
+  const onKey = (event: React.KeyboardEvent): boolean => {
+    if (choices.length === 0 || event.shiftKey) return false;
+    if (event.key === "ArrowDown") setAt((here + 1) % choices.length);
+    else if (event.key === "ArrowUp") setAt((here - 1 + choices.length) % choices.length);
+    else if (event.key === "Enter" || event.key === "Tab") take(choices[here]);
+    else if (event.key === "Escape") setClosedFor(text);
+    else return false;
+    event.preventDefault();
+    return true;
+  };
+  const isOpen = choices.length > 0;
+  return {
+    onKey,
+    onCaret: (place: number) => {
+      setCaret(place);
+      setAt(0);
+    },
+    field: {
+      role: "combobox" as const,
+      "aria-autocomplete": "list" as const,
+      "aria-expanded": isOpen,
+      "aria-controls": id,
+      "aria-activedescendant": isOpen ? `${id}-${here}` : undefined,
+    },
+    list: isOpen && (
+      <Suggestions
+        id={id}
+        label={completion?.kind === "file" ? "Files of the run" : "Commands of the agent"}
+        choices={choices}
+        at={here}
+        onChoose={take}
+        onPoint={setAt}
+      />
+    ),
+  };
 }

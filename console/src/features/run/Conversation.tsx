@@ -1,10 +1,11 @@
 /** The transcript, the question that is open, and the field to write in. */
 import { useMutation } from "@tanstack/react-query";
-import { useRef } from "react";
+import { useDeferredValue, useMemo, useRef } from "react";
 import { Link } from "wouter";
 import { cancelTurn, closeConversation, type RunRef, runPath, setOption } from "../../api/commands";
 import { type Run, type Task, waitingFor } from "../../api/types";
 import type { Transcript } from "../../transcript/append";
+import type { Item, Receipt } from "../../transcript/items";
 import { Button } from "../../ui/controls";
 import { Failure, Loading, sayError } from "../../ui/feedback";
 import { StateBadge } from "../../ui/status";
@@ -14,12 +15,14 @@ import { useInboxRow } from "../inbox/useInbox";
 import { QuestionCard } from "../questions/QuestionCard";
 import { fromRow, fromRun } from "../questions/question";
 import { Composer } from "./Composer";
+import { filesOf } from "./completion";
 import { type Outgoing, useOutbox, waitingMessages } from "./outbox";
 import styles from "./run.module.css";
 import type { LoadState } from "./runTranscript";
 import { TaskText } from "./TaskText";
 import { ReceiptLine, UserMessage } from "./TranscriptRow";
 import { TranscriptView } from "./TranscriptView";
+import { useDraft } from "./useDraft";
 import type { RunActions } from "./useRunActions";
 
 interface Props {
@@ -32,7 +35,6 @@ interface Props {
 }
 
 export function Conversation({ task, run, runRef, transcript, load, actions }: Props) {
-  const outbox = useOutbox(runRef);
   const row = useInboxRow(run.id);
   const asked = fromRun(run);
   // A question of the inbox has its risk: it must not be shown without, not even for a moment.
@@ -40,9 +42,12 @@ export function Conversation({ task, run, runRef, transcript, load, actions }: P
   if (row === null) notInInbox.current = asked?.key ?? null;
   const question = row ? fromRow(row) : asked?.key === notInInbox.current ? asked : null;
   const over = isOver(run);
-  const waiting = waitingMessages(outbox.list, transcript);
   const command = useMutation({ mutationFn: (send: () => Promise<void>) => send(), onError: sayError });
   const isIdle = waitingFor(run)?.kind === "message";
+  const outbox = useOutbox(runRef, isIdle && run.status === "in_progress");
+  const [draft, setDraft] = useDraft(`taskbeacon.draft.${run.id}`);
+  const known = useKnownFiles(transcript.items);
+  const waiting = waitingMessages(outbox.list, transcript);
   const canWrite = run.status === "in_progress";
   return (
     <div className={styles.conversation}>
@@ -57,7 +62,12 @@ export function Conversation({ task, run, runRef, transcript, load, actions }: P
                 key={message.id}
                 message={message}
                 outbox={outbox}
-                problem={receipt.status === "failed"}
+                receipt={receipt}
+                isOver={over}
+                onEdit={() => {
+                  setDraft([message.text, draft].filter(Boolean).join("\n\n"));
+                  outbox.discard(message.id);
+                }}
               >
                 <ReceiptLine receipt={receipt} />
               </Waiting>
@@ -76,12 +86,14 @@ export function Conversation({ task, run, runRef, transcript, load, actions }: P
             uploads={`${runPath(runRef)}/artifacts`}
             placeholder={isIdle ? "Your turn: what next?" : "Message the agent"}
             standing={transcript.standing}
+            known={known}
             sendLabel="Send"
             isBusy={false}
+            text={draft}
+            onText={setDraft}
             onSend={outbox.send}
             onOption={(id, value) => command.mutate(() => setOption(runRef, id, value))}
             onStop={isIdle || question ? null : () => command.mutate(() => cancelTurn(runRef))}
-            draftKey={`taskbeacon.draft.${run.id}`}
           />
         )}
         {canWrite && isIdle && (
@@ -100,16 +112,24 @@ export function Conversation({ task, run, runRef, transcript, load, actions }: P
             placeholder="Continue from here: a new run with your message"
             standing={transcript.standing}
             sendLabel="Start a run that continues from here"
+            known={known}
             isBusy={actions.isBusy}
-            onSend={(text, _files, ids) => actions.resume(text, ids)}
+            text={draft}
+            onText={setDraft}
+            onSend={({ text, artifactIds }) => actions.resume(text, artifactIds)}
             onOption={null}
             onStop={null}
-            draftKey={`taskbeacon.draft.${run.id}`}
           />
         )}
       </div>
     </div>
   );
+}
+
+/** The files that can be named; they may come a moment after the words that stream. */
+function useKnownFiles(items: readonly Item[]): string[] {
+  const later = useDeferredValue(items);
+  return useMemo(() => filesOf(later), [later]);
 }
 
 function Head({ task, run, load }: { task: Task; run: Run; load: LoadState }) {
@@ -142,11 +162,14 @@ function Head({ task, run, load }: { task: Task; run: Run; load: LoadState }) {
 interface WaitingProps {
   message: Outgoing;
   outbox: ReturnType<typeof useOutbox>;
-  problem: boolean;
+  receipt: Receipt;
+  isOver: boolean;
+  onEdit: () => void;
   children: React.ReactNode;
 }
 
-function Waiting({ message, outbox, problem, children }: WaitingProps) {
+function Waiting({ message, outbox, receipt, isOver, onEdit, children }: WaitingProps) {
+  const isHeld = receipt.status === "held";
   const files = message.files.map((name) => ({ name, size: null }));
   return (
     <div className={styles.waiting}>
@@ -154,12 +177,16 @@ function Waiting({ message, outbox, problem, children }: WaitingProps) {
         item={{ kind: "user", id: message.id, at: message.at, text: message.text, files, receipt: null }}
       />
       {children}
-      {problem && (
+      {(isHeld || receipt.status === "failed") && (
         <p className={styles.again}>
-          <Button onClick={() => outbox.retry(message)}>Send again</Button>
           <Button tone="quiet" onClick={() => outbox.discard(message.id)}>
             Discard
           </Button>
+          {/* Files stay with the message that they were sent with. */}
+          {message.files.length === 0 && <Button onClick={onEdit}>Edit</Button>}
+          {!isOver && (
+            <Button onClick={() => outbox.deliver(message)}>{isHeld ? "Send now" : "Send again"}</Button>
+          )}
         </p>
       )}
     </div>

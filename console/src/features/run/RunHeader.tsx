@@ -9,6 +9,7 @@ import { StateBadge } from "../../ui/status";
 import { Age, durationText, wholeTime } from "../../ui/time";
 import { useProject } from "../common/project";
 import { agentOf, isOver, outputOf, reasonOf, stateOf, titleOf, usageOf } from "../common/runState";
+import { useViewers, ViewerDots } from "../common/viewers";
 import styles from "./run.module.css";
 import type { RunActions } from "./useRunActions";
 
@@ -23,6 +24,7 @@ interface Props {
 export function RunHeader({ task, run, runs, usage, actions }: Props) {
   const { href } = useProject();
   const [, navigate] = useLocation();
+  const viewers = useViewers();
   const state = stateOf(run);
   const reason = reasonOf(run);
   const output = outputOf(run);
@@ -60,6 +62,7 @@ export function RunHeader({ task, run, runs, usage, actions }: Props) {
       </div>
       <div className={styles.facts}>
         <StateBadge state={state} />
+        <ViewerDots people={viewers.get(task.id)} />
         {reason && <span className={styles.reason}>{reason}</span>}
         <span>{task.slug}</span>
         {task.repository && <span>{task.repository}</span>}

@@ -2,17 +2,15 @@
  * Messages on their way: shown from the moment they are sent until the agent has them, found again by the ids of
  * their receipts, never by their text. They survive a reload of the tab.
  */
-import { useCallback, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import { type RunRef, sendMessage } from "../../api/commands";
 import { errorText } from "../../api/errors";
 import type { Transcript } from "../../transcript/append";
 import type { Receipt } from "../../transcript/items";
+import type { Written } from "./Composer";
 
-export interface Outgoing {
+export interface Outgoing extends Written {
   id: string;
-  text: string;
-  files: string[];
-  artifactIds: string[];
   at: string;
   problem: string | null;
 }
@@ -28,7 +26,11 @@ function read(run: string): Outgoing[] {
   }
 }
 
-export function useOutbox(ref: RunRef) {
+/**
+ * The service takes no message back that it has accepted. So one that shall come after the turn is held here, where it
+ * can be changed, and sent when the agent waits (`isIdle`).
+ */
+export function useOutbox(ref: RunRef, isIdle: boolean) {
   const [list, setList] = useState<Outgoing[]>(() => read(ref.run));
   const change = useCallback(
     (next: (before: Outgoing[]) => Outgoing[]) =>
@@ -43,7 +45,9 @@ export function useOutbox(ref: RunRef) {
     async (message: Outgoing) => {
       const set = (problem: string | null) =>
         change((before) => before.map((one) => (one.id === message.id ? { ...one, problem } : one)));
-      set(null);
+      change((before) =>
+        before.map((one) => (one.id === message.id ? { ...one, isHeld: false, problem: null } : one)),
+      );
       try {
         await sendMessage(ref, message.id, message.text, message.artifactIds);
       } catch (error) {
@@ -53,11 +57,11 @@ export function useOutbox(ref: RunRef) {
     [change, ref],
   );
   const send = useCallback(
-    (text: string, files: string[], artifactIds: string[]) => {
+    (written: Written) => {
       const id = crypto.randomUUID();
-      const message = { id, text, files, artifactIds, at: new Date().toISOString(), problem: null };
+      const message = { ...written, id, at: new Date().toISOString(), problem: null };
       change((before) => [...before, message]);
-      void deliver(message);
+      if (!message.isHeld) void deliver(message);
     },
     [change, deliver],
   );
@@ -65,7 +69,17 @@ export function useOutbox(ref: RunRef) {
     (id: string) => change((before) => before.filter((one) => one.id !== id)),
     [change],
   );
-  return { list, send, retry: deliver, discard };
+  const isSending = useRef(false);
+  useEffect(() => {
+    const next = list.find(({ isHeld }) => isHeld);
+    if (!isIdle || !next || isSending.current) return;
+    // One for each turn, in their order.
+    isSending.current = true;
+    void deliver(next).finally(() => {
+      isSending.current = false;
+    });
+  }, [isIdle, list, deliver]);
+  return { list, send, deliver, discard };
 }
 
 /** The messages that the transcript does not show yet, with their receipts. */
@@ -78,6 +92,7 @@ export function waitingMessages(
     if (command && transcript.places.has(`user:${command}`)) return [];
     const known = command ? transcript.receipts.get(command) : undefined;
     if (known?.status === "consumed") return [];
+    if (message.isHeld) return [{ message, receipt: { status: "held", reason: "" } }];
     const receipt: Receipt = message.problem
       ? { status: "failed", reason: message.problem }
       : (known ?? { status: "sending", reason: "" });

@@ -4,6 +4,7 @@ import { changePreferences, fetchPreferences } from "../../api/attention";
 import type { Preferences, QuietHours } from "../../api/types";
 import { Button, Check, Field, Input, Select } from "../../ui/controls";
 import { Failure, Loading, say, sayError } from "../../ui/feedback";
+import { durationText } from "../../ui/time";
 import styles from "./settings.module.css";
 
 const KINDS = [
@@ -11,8 +12,25 @@ const KINDS = [
   ["completed", "A run is completed"],
   ["failed", "A run failed"],
   ["cancelled", "A run was cancelled"],
+  ["notify_user", "An agent has a message for me"],
 ] as const;
-const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+const DAYS = [
+  ["mon", "Mon"],
+  ["tue", "Tue"],
+  ["wed", "Wed"],
+  ["thu", "Thu"],
+  ["fri", "Fri"],
+  ["sat", "Sat"],
+  ["sun", "Sun"],
+] as const;
+const ALL_DAYS = DAYS.map(([day]) => day);
+const REMINDERS = [
+  ["", "Never"],
+  ["300", "After 5 minutes"],
+  ["900", "After 15 minutes"],
+  ["3600", "After an hour"],
+  ["14400", "After 4 hours"],
+] as const;
 const TEXTS = [
   ["title", "The title of the task"],
   ["full", "The title and the question"],
@@ -68,6 +86,25 @@ export function PreferencesSection() {
           )}
         </Field>
       </div>
+      <div className={styles.narrow}>
+        <Field label="Remind me of a question that is still open">
+          {(ids) => (
+            <Select
+              {...ids}
+              value={now.reminder_after_seconds ?? ""}
+              onChange={(event) =>
+                change.mutate({ reminder_after_seconds: Number(event.target.value) || null })
+              }
+            >
+              {reminders(now.reminder_after_seconds).map(([value, name]) => (
+                <option key={value} value={value}>
+                  {name}
+                </option>
+              ))}
+            </Select>
+          )}
+        </Field>
+      </div>
       <QuietHoursForm
         key={JSON.stringify(now.quiet_hours)}
         now={now}
@@ -75,6 +112,12 @@ export function PreferencesSection() {
       />
     </section>
   );
+}
+
+/** The choices, with the person's own value where a program has set another. */
+function reminders(now: number | null): readonly (readonly [string, string])[] {
+  if (now === null || REMINDERS.some(([value]) => value === String(now))) return REMINDERS;
+  return [...REMINDERS, [String(now), `After ${durationText(now * 1000)}`]];
 }
 
 function QuietHoursForm({
@@ -86,15 +129,16 @@ function QuietHoursForm({
 }) {
   const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const [hours, setHours] = useState<QuietHours>(
-    now.quiet_hours ?? { start: "22:00", end: "07:00", timezone: own, days: DAYS },
+    now.quiet_hours ?? { start: "22:00", end: "07:00", timezone: own, days: ALL_DAYS },
   );
-  const [allowsHigh, setAllowsHigh] = useState(now.allow_during_quiet.includes("high") ?? false);
+  const [allowsHigh, setAllowsHigh] = useState(now.allow_during_quiet.includes("high"));
   return (
     <form
       className={styles.box}
       onSubmit={(event) => {
         event.preventDefault();
-        onSave({ quiet_hours: hours, allow_during_quiet: allowsHigh ? ["high"] : [] });
+        const others = now.allow_during_quiet.filter((urgency) => urgency !== "high");
+        onSave({ quiet_hours: hours, allow_during_quiet: allowsHigh ? [...others, "high"] : others });
       }}
     >
       <h3>Quiet hours</h3>
@@ -137,12 +181,29 @@ function QuietHoursForm({
           )}
         </Field>
       </div>
+      <fieldset className={styles.days}>
+        <legend>Beginning on</legend>
+        {DAYS.map(([day, name]) => (
+          <Check
+            key={day}
+            checked={hours.days.includes(day)}
+            onChange={({ target }) => {
+              const kept = ALL_DAYS.filter((one) =>
+                one === day ? target.checked : hours.days.includes(one),
+              );
+              setHours({ ...hours, days: kept });
+            }}
+          >
+            {name}
+          </Check>
+        ))}
+      </fieldset>
       <Check checked={allowsHigh} onChange={(event) => setAllowsHigh(event.target.checked)}>
         Urgent questions come all the same
       </Check>
       <div className={styles.actions}>
         {now.quiet_hours && <Button onClick={() => onSave({ quiet_hours: null })}>Switch off</Button>}
-        <Button tone="primary" type="submit">
+        <Button tone="primary" type="submit" disabled={hours.days.length === 0}>
           Save
         </Button>
       </div>

@@ -4,10 +4,11 @@ import { useRef, useState } from "react";
 import { useLocation } from "wouter";
 import { createTask, fetchRepositories, type RunRequest, startRun } from "../../api/tasks";
 import type { Task } from "../../api/types";
+import { classes } from "../../ui/classes";
 import { Button, Check, Field, Input, Select, TextArea } from "../../ui/controls";
 import { Dialog } from "../../ui/dialog";
 import { Failure } from "../../ui/feedback";
-import { AttachButton, AttachmentList, fileTarget, useAttachments } from "../common/attachments";
+import { AttachButton, AttachmentList, useAttachments, useFileTarget } from "../common/attachments";
 import { useProject } from "../common/project";
 import styles from "./tasks.module.css";
 
@@ -28,6 +29,7 @@ export function NewTask({ onClose }: { onClose: () => void }) {
   const [model, setModel] = useState("");
   const [isInteractive, setInteractive] = useState(true);
   const files = useAttachments(null);
+  const target = useFileTarget(files.add);
   const created = useRef<Task | null>(null);
   const repositories = useQuery({
     queryKey: ["repositories", project.id],
@@ -59,8 +61,8 @@ export function NewTask({ onClose }: { onClose: () => void }) {
   return (
     <Dialog title="New task" onClose={onClose}>
       <form
-        className={styles.form}
-        {...fileTarget(files.add)}
+        className={classes(styles.form, target.isOver && styles.over)}
+        {...target.handlers}
         onSubmit={(event) => {
           event.preventDefault();
           if (isReady) create.mutate(true);

@@ -1,11 +1,12 @@
 import { FileDiff, GitPullRequest } from "lucide-react";
 import { memo } from "react";
 import { Link } from "wouter";
-import type { Run, Task } from "../../api/types";
+import type { Run, Task, UserBasic } from "../../api/types";
 import { classes } from "../../ui/classes";
 import { StateIcon, stateWord } from "../../ui/status";
 import { Age } from "../../ui/time";
-import { outputOf, reasonOf, stateOf, titleOf } from "../common/runState";
+import { outputOf, reasonOf, stateOf, titleOf, usageOf } from "../common/runState";
+import { ViewerDots } from "../common/viewers";
 import styles from "./tasks.module.css";
 
 interface Props {
@@ -13,14 +14,16 @@ interface Props {
   href: string;
   isSelected: boolean;
   isUnseen: boolean;
+  viewers: UserBasic[] | undefined;
 }
 
-export const TaskRow = memo(function TaskRow({ task, href, isSelected, isUnseen }: Props) {
+export const TaskRow = memo(function TaskRow({ task, href, isSelected, isUnseen, viewers }: Props) {
   const run = task.latest_run as Run | null;
   const state = stateOf(run);
   const reason = reasonOf(run);
   const output = outputOf(run);
   const files = output.files_changed?.length ?? 0;
+  const cost = run && usageOf(run)?.cost;
   const needsPerson = state === "question" || state === "message";
   return (
     <li>
@@ -38,6 +41,7 @@ export const TaskRow = memo(function TaskRow({ task, href, isSelected, isUnseen 
             {reason && <span className={styles.reason}>{reason}</span>}
           </span>
         </span>
+        <ViewerDots people={viewers} />
         <span className={styles.facts}>
           {output.pr_url && (
             <span className={styles.fact}>
@@ -49,6 +53,7 @@ export const TaskRow = memo(function TaskRow({ task, href, isSelected, isUnseen 
               <FileDiff size={14} aria-hidden="true" /> {files === 1 ? "1 file" : `${files} files`}
             </span>
           )}
+          {cost != null && <span className={styles.fact}>${cost.toFixed(2)}</span>}
           {task.repository && <span className={styles.repository}>{task.repository}</span>}
           <span className={styles.slug}>{task.slug}</span>
           <span className={styles.age}>

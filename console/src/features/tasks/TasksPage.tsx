@@ -6,8 +6,10 @@ import type { Run, RunStatus } from "../../api/types";
 import { Button } from "../../ui/controls";
 import { Empty, Failure, Loading } from "../../ui/feedback";
 import { useKeys } from "../common/keys";
+import { ProjectSelect } from "../common/ProjectSelect";
 import { useProject } from "../common/project";
 import { useSeen } from "../common/seen";
+import { useViewers } from "../common/viewers";
 import { Filters } from "./Filters";
 import { groupTasks } from "./groups";
 import { NewTask } from "./NewTask";
@@ -37,6 +39,7 @@ export function TasksPage() {
   );
   const { pages, lists } = useTaskLists(project.id, filters);
   const isSeen = useSeen();
+  const viewers = useViewers();
   const groups = groupTasks(lists, isSeen);
   const tasks = groups.flatMap((group) => group.tasks);
   const [selected, setSelected] = useState<string | null>(null);
@@ -77,6 +80,7 @@ export function TasksPage() {
     <main className={styles.page}>
       <header className={styles.head}>
         <h1>Tasks</h1>
+        {session.projects.length > 1 && <ProjectSelect className={styles.project} />}
         <Button tone="primary" onClick={() => open(true)}>
           <Plus size={16} aria-hidden="true" /> New task
         </Button>
@@ -97,6 +101,7 @@ export function TasksPage() {
                 task={task}
                 href={href(`/tasks/${task.id}`)}
                 isSelected={task.id === selected}
+                viewers={viewers.get(task.id)}
                 isUnseen={group.name === "unseen" || isUnseen(task.latest_run as Run | null, isSeen)}
               />
             ))}

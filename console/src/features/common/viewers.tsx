@@ -1,0 +1,65 @@
+/** Who else looks at a task now: initials, with the names as words. */
+import { useQuery } from "@tanstack/react-query";
+import { fetchViewers } from "../../api/tasks";
+import type { UserBasic } from "../../api/types";
+import { nameOf, useProject } from "./project";
+import styles from "./viewers.module.css";
+
+// Presence changes each half minute.
+const REFRESH_MS = 30_000;
+const SHOWN = 3;
+
+export type Viewers = ReadonlyMap<string, UserBasic[]>;
+
+export function viewersByTask(rows: { task: string; user: UserBasic }[], self: number): Viewers {
+  const found = new Map<string, UserBasic[]>();
+  for (const { task, user } of rows) {
+    if (user.id !== self) found.set(task, [...(found.get(task) ?? []), user]);
+  }
+  return found;
+}
+
+const NO_VIEWERS: Viewers = new Map();
+
+export function useViewers(): Viewers {
+  const { project, session } = useProject();
+  const self = session.user.id;
+  const viewers = useQuery({
+    queryKey: ["viewers", project.id],
+    queryFn: () => fetchViewers(project.id),
+    refetchInterval: REFRESH_MS,
+    select: (rows) => viewersByTask(rows, self),
+  });
+  return viewers.data ?? NO_VIEWERS;
+}
+
+export function initialsOf(name: string): string {
+  const words = name.split(/[\s@.]+/).filter(Boolean);
+  return words
+    .slice(0, 2)
+    .map((word) => [...word][0]?.toUpperCase())
+    .join("");
+}
+
+/** "Ana is looking", "Ana and 2 others are looking". */
+export function lookingText(names: string[]): string {
+  const [first, second] = names;
+  if (names.length === 1) return `${first} is looking`;
+  if (names.length === 2) return `${first} and ${second} are looking`;
+  return `${first} and ${names.length - 1} others are looking`;
+}
+
+export function ViewerDots({ people }: { people: UserBasic[] | undefined }) {
+  if (!people?.length) return null;
+  const names = people.map(nameOf);
+  return (
+    <span className={styles.viewers} role="img" aria-label={lookingText(names)} title={names.join(", ")}>
+      {people.slice(0, SHOWN).map((person) => (
+        <span key={person.id} aria-hidden="true">
+          {initialsOf(nameOf(person))}
+        </span>
+      ))}
+      {people.length > SHOWN && <span aria-hidden="true">+{people.length - SHOWN}</span>}
+    </span>
+  );
+}
