@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { call, endRuns, newRun } from "./api.mjs";
 import { base, launch, openPage, stack } from "./browser.mjs";
+import * as flood from "./flood.mjs";
 import * as notices from "./notices.mjs";
 import * as questions from "./questions.mjs";
 import * as sessions from "./sessions.mjs";
@@ -197,6 +198,7 @@ const SCENES = {
   ...questions,
   ...notices,
   ...streams,
+  ...flood,
 };
 const browser = await launch();
 try {
