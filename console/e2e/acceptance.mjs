@@ -8,6 +8,7 @@ import { createRequire } from "node:module";
 import { withRuns } from "./api.mjs";
 import { base, launch, openPage, stack } from "./browser.mjs";
 import * as conversation from "./conversation.mjs";
+import * as flood from "./flood.mjs";
 import * as hostile from "./hostile.mjs";
 import * as notices from "./notices.mjs";
 import * as pages from "./pages.mjs";
@@ -68,7 +69,7 @@ async function checkAccess(page, what, rules = null) {
 // Rows are played beside each other: streams mostly wait. Pages come after what they show.
 const ROWS = [
   ...Object.entries(streams).map(([name, scene]) => ({ [name]: scene })),
-  { ...conversation, ...pages, ...sessions, ...questions, ...pushes, ...notices, ...hostile },
+  { ...conversation, ...pages, ...sessions, ...questions, ...pushes, ...notices, ...hostile, ...flood },
 ];
 
 /** Play a scene, and print what it has seen. */

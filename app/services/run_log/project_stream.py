@@ -260,6 +260,8 @@ class ProjectFollower:
         topics.append(asyncio.create_task(self._await_stop()))
         try:
             yield _RETRY
+            # The place to go on from, should the connection break before the first event.
+            yield b"id: %b\n%b" % (self._id(), _KEEPALIVE)
             async with aclosing(self._merged()) as merged:
                 async for frame in merged:
                     yield frame

@@ -23,6 +23,8 @@ export interface RunListener {
 
 interface Listeners {
   onLedgerGap(): void;
+  /** The ledger is followed from now on: what was read before may be older. */
+  onBegin(): void;
   onState(state: StreamState): void;
   /** The service answered with something else than a stream: the session may have ended. */
   onRefused(): void;
@@ -139,7 +141,11 @@ export class ProjectStream {
       const said = JSON.parse(event.data) as LedgerEvent;
       for (const listener of this.ledgerListeners) listener(said);
     };
-    source.addEventListener("keepalive", () => this.watch());
+    source.addEventListener("keepalive", (event) => {
+      const isBegin = this.ledger === "";
+      this.note(event);
+      if (isBegin && this.ledger) this.listeners.onBegin();
+    });
     source.addEventListener("end", () => this.connectSoon(0));
     source.addEventListener("gap", (event) => this.onGap(event));
     for (const [run, listener] of this.runs) {

@@ -81,20 +81,41 @@ const Block = memo(function Block({ text }: { text: string }) {
   );
 });
 
-/** Split before the last paragraph that stands outside of a code block: what comes before does not change any more. */
-export function splitFrozen(text: string): [frozen: string, growing: string] {
+/** Definitions of links and footnotes count for the whole text. */
+const DEFINITION = /^ {0,3}\[[^\]\n]+\]:/m;
+
+export interface Parts {
+  /** Pieces that are markdown by themselves. All but the last stay as they are while the text grows. */
+  blocks: string[];
+  /** What stands in a block of code that has not ended; null: there is none. */
+  code: string | null;
+}
+
+/** Split before paragraphs that stand outside of blocks of code, so that only the last piece is read again. */
+export function partsOf(text: string, isOpen: boolean): Parts {
+  if (!isOpen && DEFINITION.test(text)) return { blocks: [text], code: null };
+  const blocks: string[] = [];
   let fence = "";
-  let cut = 0;
+  let from = 0;
   let offset = 0;
+  let fenceAt = 0;
   for (const line of text.split("\n")) {
     const mark = /^ {0,3}(`{3,}|~{3,})/.exec(line)?.[1] ?? "";
-    if (!fence && mark) fence = mark;
-    else if (fence && mark.startsWith(fence) && line.trim() === mark) fence = "";
+    if (!fence && mark) {
+      fence = mark;
+      fenceAt = offset;
+    } else if (fence && mark.startsWith(fence) && line.trim() === mark) fence = "";
     offset += line.length + 1;
     // A list or a quotation may go on after an empty line.
-    if (!fence && line === "" && /^[^\s\-*+>\d|]/.test(text.slice(offset))) cut = offset;
+    if (!fence && line === "" && /^[^\s\-*+>\d|]/.test(text.slice(offset, offset + 1))) {
+      blocks.push(text.slice(from, offset));
+      from = offset;
+    }
   }
-  return [text.slice(0, cut), text.slice(cut)];
+  const isCode = isOpen && fence !== "";
+  const end = isCode ? fenceAt : text.length;
+  if (end > from) blocks.push(text.slice(from, end));
+  return { blocks, code: isCode ? text.slice(fenceAt).replace(/^.*\n?/, "") : null };
 }
 
 /*
@@ -106,11 +127,18 @@ const TOO_MUCH = /\S{2000}|[[(*_~<>!]{60}|^(?:[ \t]*(?:[-*+>]|\d{1,9}[.)])){20}/
 
 export function Markdown({ text, isOpen = false }: { text: string; isOpen?: boolean }) {
   if (text.length > LONGEST_TEXT || TOO_MUCH.test(text)) return <p className={styles.plain}>{text}</p>;
-  const [frozen, growing] = isOpen ? splitFrozen(text) : [text, ""];
+  const { blocks, code } = partsOf(text, isOpen);
   return (
     <div className={styles.markdown}>
-      {frozen && <Block text={frozen} />}
-      {growing && <Block text={growing} />}
+      {blocks.map((block, index) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: the text only grows
+        <Block key={index} text={block} />
+      ))}
+      {code !== null && (
+        <pre tabIndex={0} aria-label="Code" role="group">
+          <code>{code}</code>
+        </pre>
+      )}
     </div>
   );
 }

@@ -1,5 +1,5 @@
 /** What programs printed, with the colours of a terminal. */
-import { memo, useLayoutEffect, useRef } from "react";
+import { memo, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { parseAnsi } from "../text/ansi";
 import styles from "./terminal.module.css";
 
@@ -8,6 +8,16 @@ function classNames(names: string[]): string {
 }
 
 const NEAR_END = 24;
+// What is laid out at once: the page must not stop for a program that floods.
+const SHOWN = 30_000;
+
+/** Return the end of an output, from the beginning of a line on where there is one. */
+export function endOf(text: string): string {
+  if (text.length <= SHOWN) return text;
+  const end = text.slice(-SHOWN);
+  const line = end.indexOf("\n") + 1;
+  return line && line < SHOWN / 2 ? end.slice(line) : end;
+}
 
 interface Props {
   text: string;
@@ -15,14 +25,17 @@ interface Props {
 }
 
 export const Terminal = memo(function Terminal({ text, label }: Props) {
+  const [isWhole, setWhole] = useState(false);
+  const shown = isWhole ? text : endOf(text);
+  const spans = useMemo(() => parseAnsi(shown.replace(/\n$/, "")), [shown]);
   const screen = useRef<HTMLPreElement>(null);
   const isAtEnd = useRef(true);
   // biome-ignore lint/correctness/useExhaustiveDependencies: new text is what moves the end
   useLayoutEffect(() => {
     const element = screen.current;
     if (element && isAtEnd.current) element.scrollTop = element.scrollHeight;
-  }, [text]);
-  return (
+  }, [shown]);
+  const output = (
     <pre
       ref={screen}
       className={styles.terminal}
@@ -33,7 +46,7 @@ export const Terminal = memo(function Terminal({ text, label }: Props) {
         isAtEnd.current = scrollHeight - scrollTop - clientHeight < NEAR_END;
       }}
     >
-      {parseAnsi(text.replace(/\n$/, "")).map((span, index) =>
+      {spans.map((span, index) =>
         span.classes.length ? (
           // biome-ignore lint/suspicious/noArrayIndexKey: spans have no other identity
           <span key={index} className={classNames(span.classes)}>
@@ -44,5 +57,17 @@ export const Terminal = memo(function Terminal({ text, label }: Props) {
         ),
       )}
     </pre>
+  );
+  if (shown.length === text.length) return output;
+  return (
+    <>
+      <p className={styles.cut}>
+        The end of a long output.{" "}
+        <button type="button" onClick={() => setWhole(true)}>
+          Show all that is kept
+        </button>
+      </p>
+      {output}
+    </>
   );
 });

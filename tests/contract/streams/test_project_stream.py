@@ -200,3 +200,15 @@ async def test_run_that_is_not_visible_is_not_found(
 async def test_topic_that_is_none(api: httpx.AsyncClient, events_url: str, topics: str, code: str) -> None:
     response = await api.get(f"{events_url}/stream/", params={"topics": topics})
     assert_invalid(response, "topics", code)
+
+
+async def test_stream_that_breaks_before_its_first_event_is_resumed_where_it_began(
+    api: httpx.AsyncClient, events_url: str, project: Project
+) -> None:
+    async with following(api, events_url, topics="tasks,inbox") as stream:
+        await stream.until_silent()
+    assert stream.last_id is not None
+    await api.post(f"/api/projects/{project.id}/tasks", json={"title": "Say hello"})
+    async with following(api, events_url, after=stream.last_id, topics="tasks,inbox") as stream:
+        [event] = await stream.take(1)
+    assert event.data["type"] == "task.created"

@@ -43,17 +43,22 @@ export function ProjectProvider({ project, session, children }: Props) {
 
   useEffect(() => {
     const changed = new Set<string>();
+    let isAllOld = false;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const refresh = () => {
       timer = undefined;
-      const tasks = [...changed];
+      const keys = isAllOld ? [["task"]] : [...changed].map((task) => ["task", task]);
+      isAllOld = false;
       changed.clear();
-      void queries.invalidateQueries({ queryKey: ["tasks", project.id] });
-      void queries.invalidateQueries({ queryKey: ["inbox"] });
-      for (const task of tasks) void queries.invalidateQueries({ queryKey: ["task", task] });
+      for (const queryKey of [["tasks", project.id], ["inbox"], ...keys])
+        void queries.invalidateQueries({ queryKey });
     };
     const opened = new ProjectStream(project.id, {
       onLedgerGap: () => void queries.invalidateQueries(),
+      onBegin: () => {
+        isAllOld = true;
+        timer ??= setTimeout(refresh, REFRESH_MS);
+      },
       onState: setConnection,
       onRefused: () => void queries.invalidateQueries({ queryKey: ["session"] }, { cancelRefetch: false }),
     });

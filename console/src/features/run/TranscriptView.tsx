@@ -7,7 +7,7 @@
  */
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown } from "lucide-react";
-import { type ReactNode, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { type ReactNode, useCallback, useLayoutEffect, useMemo, useRef, useState } from "react";
 import type { Item } from "../../transcript/items";
 import { type Row, Rows } from "../../transcript/rows";
 import { Button } from "../../ui/controls";
@@ -15,8 +15,9 @@ import { useKeys } from "../common/keys";
 import { TranscriptRow } from "./TranscriptRow";
 import styles from "./transcript.module.css";
 
-const TAIL = 30;
-const STEP = 30;
+// Enough for one screen: all of the tail is laid out before the first paint.
+const TAIL = 12;
+const STEP = 12;
 const ESTIMATED_HEIGHT = 64;
 const NEAR_BOTTOM = 48;
 
@@ -114,6 +115,8 @@ function useStickToBottom(
   }, [scroller, content, isAtBottom, setAway]);
 }
 
+const estimateSize = () => ESTIMATED_HEIGHT;
+
 interface VirtualProps {
   rows: readonly Row[];
   count: number;
@@ -122,11 +125,15 @@ interface VirtualProps {
 
 function VirtualRows({ rows, count, scroller }: VirtualProps) {
   const box = useRef<HTMLDivElement>(null);
+  // With another function the places of all rows would be computed again, at every frame of scrolling.
+  const getItemKey = useCallback((index: number) => rows[index]?.id ?? index, [rows]);
   const virtual = useVirtualizer({
     count,
     getScrollElement: () => scroller.current,
-    estimateSize: () => ESTIMATED_HEIGHT,
-    getItemKey: (index) => rows[index]?.id ?? index,
+    estimateSize,
+    getItemKey,
+    // The transcript opens at its end.
+    initialOffset: count * ESTIMATED_HEIGHT,
     overscan: 6,
     // Rows may come a frame later than the scrolling: blocking the scrolling for them is worse.
     useFlushSync: false,

@@ -28,6 +28,7 @@ export class RunTranscript {
   private queue: unknown[] = [];
   private isScheduled = false;
   private isHealing = false;
+  private gaps = 0;
   /** What the log had when it filled a gap; the stream may bring it once more. */
   private fromLog = new Set<string>();
   private place: string | null = null;
@@ -88,10 +89,23 @@ export class RunTranscript {
     return isPiece && entry.timestamp <= this.snapshot.transcript.lastTimestamp;
   }
 
+  /** Fill a gap from the log. What the stream loses meanwhile, and a log that cannot be read, make it begin again. */
   private async heal(gap: unknown): Promise<void> {
+    this.gaps += 1;
     if (this.isHealing) return;
     this.isHealing = true;
-    if (!(await this.rebuild())) this.publish(append(this.snapshot.transcript, [gap]), "ready");
+    let isShown = false;
+    for (let healed = 0; healed < this.gaps; ) {
+      const known = this.gaps;
+      if (await this.rebuild()) {
+        healed = known;
+        continue;
+      }
+      if (!isShown) this.publish(append(this.snapshot.transcript, [gap]), "ready");
+      isShown = true;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+    this.gaps = 0;
     this.isHealing = false;
     this.flush();
   }
