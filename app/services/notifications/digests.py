@@ -13,10 +13,11 @@ from app.clock import utcnow
 from app.enums import NotificationDecision, NotificationKind, Urgency
 from app.ids import new_id
 from app.models import Notification, User
-from app.services.notifications.claims import Change, notices_of, postponed, release, rewrite
+from app.services.notifications.claims import notices_of, postponed, release
 from app.services.notifications.rules.deciding import decide
 from app.services.notifications.rules.facts import Notice
-from app.services.notifications.rules.settling import IS_HELD, entry
+from app.services.notifications.rules.settling import IS_HELD
+from app.services.notifications.rules.transitions import Change, store
 from app.services.notifications.texts import digest_body
 
 # The most people of one transaction.
@@ -74,14 +75,12 @@ async def _decide(session: AsyncSession, held: Sequence[Any], now: datetime) -> 
         if len(own) == 1:
             changes.append(release(own[0].row.key, waits[0], due_at=now))
             continue
-        said = (entry(NotificationDecision.DIGESTED, _REASON, now),)
         changes += [
             Change(
                 id=notice.row.key,
                 decision=NotificationDecision.DIGESTED,
                 reason=_REASON,
-                deferred_for=wait,
-                history=said,
+                values={"due_at": None, "settled_at": now, "deferred_for": wait},
             )
             for notice, wait in zip(own, waits, strict=True)
         ]
@@ -99,7 +98,7 @@ async def _decide(session: AsyncSession, held: Sequence[Any], now: datetime) -> 
                 "due_at": now,
             }
         )
-    await rewrite(session, changes, now)
+    await store(session, changes, now)
     if digests:
         await session.execute(insert(Notification), digests)
 

@@ -25,7 +25,7 @@ from app.outages import is_outage
 from app.services.notifications import presence
 from app.services.notifications.rules.deciding import Facts, FromAgent, Verdict, decide
 from app.services.notifications.rules.facts import COOLDOWNS, Notice, new_notices, read_notices
-from app.services.notifications.rules.settling import entry
+from app.services.notifications.rules.transitions import entry
 from app.services.notifications.texts import FIVE_A_RUN, ONE_A_MINUTE, message_body, reason_in_words
 
 # What an agent may send; once a minute is its cooldown (rules/facts.py).

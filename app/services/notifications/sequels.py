@@ -9,19 +9,25 @@ from itertools import takewhile
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, any_, bindparam, func, literal, literal_column, select, update
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import BigInteger, any_, bindparam, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.enums import NotificationDecision, NotificationKind, PushText
 from app.models import Notification
-from app.services.notifications.claims import Claim, claimed_columns, delivery_of, notices_of, set_badges
+from app.services.notifications.claims import (
+    Claim,
+    claimed_columns,
+    delivery_of,
+    notices_of,
+    set_badges,
+    unclaimed,
+)
 from app.services.notifications.delivery import BATCH
 from app.services.notifications.messages import Delivery, Purpose
 from app.services.notifications.rules.deciding import LEASE, RunEndNotice, Sequel, decide_sequel
 from app.services.notifications.rules.facts import Notice
-from app.services.notifications.rules.settling import entry
+from app.services.notifications.rules.transitions import Change, store
 from app.services.notifications.texts import closed_body
 from app.statements import Prepared
 
@@ -45,7 +51,7 @@ async def claim_sequels(session: AsyncSession) -> Claim:
     deliveries = [delivery_of(row, now + LEASE) for row in rows]
     notices = await notices_of(session, [each.id for each in deliveries], now)
     ends = await _read_ends(session, {each.subject.run_id for each in deliveries})
-    pushed = []
+    pushed, changes = [], []
     for each, row in zip(deliveries, rows, strict=True):
         notice = notices[each.id]
         is_reminded = _is_reminded(notice, row["history"])
@@ -56,7 +62,8 @@ async def claim_sequels(session: AsyncSession) -> Claim:
             each.handling.failing_since = _failing_since(row["history"])
             pushed.append(each)
         else:
-            await _write_down(session, each, sequel, now)
+            changes.append(_without_push(each, sequel))
+    await store(session, changes, now)
     await set_badges(session, pushed)
     return Claim(pushed, len(rows) == BATCH)
 
@@ -88,23 +95,15 @@ def _prepare(each: Delivery, notice: Notice, sequel: Sequel) -> None:
         each.body = closed_body(notice.facts.question, name)
 
 
-async def _write_down(session: AsyncSession, each: Delivery, sequel: Sequel, now: datetime) -> None:
-    """Store a sequel that needs no push; its claim does not count as an attempt."""
-    values: dict[str, Any] = {"follow_up_at": sequel.look_again_at, "attempts": Notification.attempts - 1}
-    if sequel.decision is not None:
-        values |= {
-            "decision": sequel.decision,
-            "reason": sequel.reason,
-            "history": Notification.history.op("||")(
-                literal([entry(sequel.decision, sequel.reason, now)], JSONB)
-            ),
-        }
-    await session.execute(
-        update(Notification)
-        .where(Notification.id == each.id)
-        .values(values)
-        .execution_options(synchronize_session=False)
+def _without_push(each: Delivery, sequel: Sequel) -> Change:
+    """Return the change of a notice whose sequel needs no push."""
+    change = Change(
+        id=each.id,
+        decision=sequel.decision,
+        reason=sequel.reason,
+        values={"follow_up_at": sequel.look_again_at},
     )
+    return unclaimed(each, change)
 
 
 async def _read_ends(session: AsyncSession, run_ids: Collection[UUID | None]) -> _Ends:
