@@ -36,7 +36,7 @@ from app.services.notifications.badges import count_open
 from app.services.notifications.delivery import CLAIM
 from app.services.notifications.messages import Delivery, Handling, Purpose, Subject
 from app.services.notifications.rules.deciding import LEASE, Verdict, decide
-from app.services.notifications.rules.facts import Notice, old_notices, read_notices
+from app.services.notifications.rules.facts import Notice, old_notices
 from app.services.notifications.rules.transitions import Change, store
 from app.statements import Fields, Prepared
 
@@ -114,16 +114,16 @@ async def notices_of(session: AsyncSession, ids: Collection[UUID], now: datetime
 async def _notices(
     session: AsyncSession, ids: Collection[UUID], now: datetime, *, is_blind: bool
 ) -> dict[UUID, Notice]:
-    notices = await read_notices(session, old_notices(ids, is_blind=is_blind), now)
+    notices = await old_notices(session, ids, now, is_blind=is_blind)
     if not is_blind:
         watching = await presence.watching(
             session,
-            task_ids={notice.row.task_id for notice in notices},
-            user_ids={notice.row.user_id for notice in notices},
+            task_ids={notice.row["task_id"] for notice in notices},
+            user_ids={notice.row["user_id"] for notice in notices},
             now=now,
         )
         notices = [notice.seen_by(watching) for notice in notices]
-    return {notice.row.key: notice for notice in notices}
+    return {notice.row["key"]: notice for notice in notices}
 
 
 async def _decide_again(session: AsyncSession, asked: Sequence[Delivery], now: datetime) -> list[Delivery]:
@@ -167,7 +167,7 @@ def postponed(notice: Notice, verdict: Verdict, now: datetime) -> Change:
     if verdict.reason == "presence" and notice.facts.watching:
         watching = notice.facts.watching
         values |= {"watching_device_id": watching.device_id, "watching_beat_at": watching.beat_at}
-    return Change(id=notice.row.key, decision=verdict.decision, reason=verdict.reason, values=values)
+    return Change(id=notice.row["key"], decision=verdict.decision, reason=verdict.reason, values=values)
 
 
 # The columns of a claim in the order of the fields.

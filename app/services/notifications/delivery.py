@@ -199,7 +199,7 @@ def _settle_values(those: Sequence[_Outcome], end: End, now: datetime) -> dict[s
 
 def _follow_up_at(delivery: Delivery, now: datetime) -> datetime | None:
     """Return the time of the recipient's reminder of the question of this push; None for no reminder."""
-    seconds = delivery.handling.notice and delivery.handling.notice.row.reminder_after_seconds
+    seconds = delivery.handling.notice and delivery.handling.notice.row["reminder_after_seconds"]
     return (
         now + timedelta(seconds=seconds) if seconds and delivery.handling.purpose is Purpose.NOTICE else None
     )

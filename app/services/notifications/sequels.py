@@ -10,11 +10,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, any_, bindparam, func, literal_column, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.enums import NotificationDecision, NotificationKind, PushText
-from app.models import Notification
+from app.models import Notification, Run
 from app.services.notifications.claims import (
     Claim,
     claimed_columns,
@@ -31,9 +32,7 @@ from app.services.notifications.rules.transitions import Change, store
 from app.services.notifications.texts import closed_body
 from app.statements import Prepared
 
-_ENDS = [
-    kind.value for kind in (NotificationKind.COMPLETED, NotificationKind.FAILED, NotificationKind.CANCELLED)
-]
+_ENDING = (NotificationKind.COMPLETED, NotificationKind.FAILED, NotificationKind.CANCELLED)
 
 # The notice of the end of a run on a device, by run and device.
 _Ends = Mapping[tuple[UUID, UUID], RunEndNotice]
@@ -55,7 +54,7 @@ async def claim_sequels(session: AsyncSession) -> Claim:
     for each, row in zip(deliveries, rows, strict=True):
         notice = notices[each.id]
         is_reminded = _is_reminded(notice, row["history"])
-        end = ends.get((notice.row.run_id, each.device_id))
+        end = ends.get((notice.row["run_id"], each.device_id))
         sequel = decide_sequel(notice.facts, now, is_reminded=is_reminded, end=end)
         if sequel.needs_push:
             _prepare(each, notice, sequel)
@@ -91,7 +90,7 @@ def _prepare(each: Delivery, notice: Notice, sequel: Sequel) -> None:
     each.handling.purpose = Purpose.RETRACTION if is_retraction else Purpose.REMINDER
     each.handling.is_sequel, each.handling.reason, each.handling.notice = True, sequel.reason, notice
     if is_retraction and notice.facts.question is not None:
-        name = None if notice.push_text is PushText.GENERIC else notice.row.answered_by
+        name = None if notice.push_text is PushText.GENERIC else notice.row["answered_by"]
         each.body = closed_body(notice.facts.question, name)
 
 
@@ -107,24 +106,24 @@ def _without_push(each: Delivery, sequel: Sequel) -> Change:
 
 
 async def _read_ends(session: AsyncSession, run_ids: Collection[UUID | None]) -> _Ends:
-    rows = await session.execute(
-        select(
-            Notification.run_id,
-            Notification.device_id,
-            Notification.sent_at,
-            Notification.due_at,
-        )
-        .where(
-            Notification.run_id.in_(run_ids),
-            Notification.kind.in_(_ENDS),
-            Notification.device_id.is_not(None),
-        )
-        .order_by(Notification.created_at)
-    )
+    rows = await _ENDS.all(session, {"run_ids": list(run_ids)})
     return {
-        (row.run_id, row.device_id): RunEndNotice(is_sent=row.sent_at is not None, due_at=row.due_at)
+        (row["run_id"], row["device_id"]): RunEndNotice(
+            is_sent=row["sent_at"] is not None, due_at=row["due_at"]
+        )
         for row in rows
     }
+
+
+_ENDS = Prepared(
+    select(Notification.run_id, Notification.device_id, Notification.sent_at, Notification.due_at)
+    .where(
+        Notification.run_id == any_(bindparam("run_ids", type_=ARRAY(Run.id.type))),
+        Notification.kind.in_([literal_column(f"'{kind}'") for kind in _ENDING]),
+        Notification.device_id.is_not(None),
+    )
+    .order_by(Notification.created_at)
+)
 
 
 def _claim_statement() -> Any:  # Any: an update of many columns
