@@ -53,7 +53,8 @@ async def make_presence(
     return await added(session, row)
 
 
-def _push_values(task: Task, device: PushToken, now: datetime) -> dict[str, Any]:
+def push_values(task: Task, device: PushToken, now: datetime) -> dict[str, Any]:
+    """Return the columns of a push that is due."""
     return {
         "id": new_id(),
         "task_id": task.id,
@@ -73,14 +74,14 @@ async def make_pending(
     session: AsyncSession, *, task: Task, device: PushToken, **overrides: Any
 ) -> Notification:
     """Make a push that is due."""
-    return await added(session, Notification(**(_push_values(task, device, utcnow()) | overrides)))
+    return await added(session, Notification(**(push_values(task, device, utcnow()) | overrides)))
 
 
 async def make_many_pending(session: AsyncSession, *, task: Task, user: User, count: int) -> None:
     """Make as many pushes that are due, each to a device of its own; more than a user can register."""
     now = task.created_at
     devices = [_device_values(user, now) for _ in range(count)]
-    rows = [_push_values(task, PushToken(**device), now) for device in devices]
+    rows = [push_values(task, PushToken(**device), now) for device in devices]
     await session.execute(insert(PushToken), devices)
     await session.execute(insert(Notification), rows)
 

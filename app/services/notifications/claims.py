@@ -5,33 +5,25 @@ at that moment may have reached the push service and is repeated, since a push s
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-import orjson
 import structlog
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Float,
-    Integer,
     Select,
-    Text,
-    Update,
     any_,
     bindparam,
     case,
-    cast,
-    column,
     func,
     literal_column,
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -44,8 +36,8 @@ from app.services.notifications.badges import count_open
 from app.services.notifications.delivery import CLAIM
 from app.services.notifications.messages import Delivery, Handling, Purpose, Subject
 from app.services.notifications.rules.deciding import LEASE, Verdict, decide
-from app.services.notifications.rules.facts import Notice, old_notices, read_notices
-from app.services.notifications.rules.settling import entry
+from app.services.notifications.rules.facts import Notice, old_notices
+from app.services.notifications.rules.transitions import Change, store
 from app.statements import Fields, Prepared
 
 log = structlog.get_logger(__name__)
@@ -122,16 +114,16 @@ async def notices_of(session: AsyncSession, ids: Collection[UUID], now: datetime
 async def _notices(
     session: AsyncSession, ids: Collection[UUID], now: datetime, *, is_blind: bool
 ) -> dict[UUID, Notice]:
-    notices = await read_notices(session, old_notices(ids, is_blind=is_blind), now)
+    notices = await old_notices(session, ids, now, is_blind=is_blind)
     if not is_blind:
         watching = await presence.watching(
             session,
-            task_ids={notice.row.task_id for notice in notices},
-            user_ids={notice.row.user_id for notice in notices},
+            task_ids={notice.row["task_id"] for notice in notices},
+            user_ids={notice.row["user_id"] for notice in notices},
             now=now,
         )
         notices = [notice.seen_by(watching) for notice in notices]
-    return {notice.row.key: notice for notice in notices}
+    return {notice.row["key"]: notice for notice in notices}
 
 
 async def _decide_again(session: AsyncSession, asked: Sequence[Delivery], now: datetime) -> list[Delivery]:
@@ -149,25 +141,14 @@ async def _decide_again(session: AsyncSession, asked: Sequence[Delivery], now: d
                 each.handling.deferred_for = waited = (now - each.created_at).total_seconds()
                 changes.append(release(each.id, waited, due_at=each.handling.lease_until))
         else:
-            changes.append(postponed(notice, verdict, now, unclaimed=1))
-    await rewrite(session, changes, now)
+            changes.append(unclaimed(each, postponed(notice, verdict, now)))
+    await store(session, changes, now)
     return kept
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """A change of a notice that sends no push."""
-
-    id: UUID
-    decision: NotificationDecision
-    reason: str | None = None
-    due_at: datetime | None = None
-    deferred_for: float | None = None
-    # The number of claims to take back: a claim that sends no push does not count as an attempt.
-    unclaimed: int = 0
-    watching_device_id: UUID | None = None
-    watching_beat_at: datetime | None = None
-    history: Sequence[dict[str, Any]] = ()
+def unclaimed(delivery: Delivery, change: Change) -> Change:
+    """Return a change that takes the claim back: a claim that sends no push does not count as an attempt."""
+    return replace(change, values={**change.values, "attempts": delivery.attempts - 1})
 
 
 def release(notification_id: UUID, deferred_for: float, *, due_at: datetime | None) -> Change:
@@ -175,76 +156,18 @@ def release(notification_id: UUID, deferred_for: float, *, due_at: datetime | No
     return Change(
         id=notification_id,
         decision=NotificationDecision.PENDING,
-        due_at=due_at,
-        deferred_for=deferred_for,
+        is_shown=False,
+        values={"due_at": due_at, "deferred_for": deferred_for},
     )
 
 
-def postponed(notice: Notice, verdict: Verdict, now: datetime, *, unclaimed: int = 0) -> Change:
-    """Return the change of a notice that waits, perhaps again, or will not be sent; its history records it once."""
-    row = notice.row
-    is_said = (row.decision, row.reason) == (verdict.decision.value, verdict.reason)
-    watching = notice.facts.watching if verdict.reason == "presence" else None
-    return Change(
-        id=row.key,
-        decision=verdict.decision,
-        reason=verdict.reason,
-        due_at=verdict.due_at,
-        unclaimed=unclaimed,
-        watching_device_id=watching.device_id if watching else None,
-        watching_beat_at=watching.beat_at if watching else None,
-        history=() if is_said else (entry(verdict.decision, verdict.reason, now),),
-    )
-
-
-async def rewrite(session: AsyncSession, changes: Sequence[Change], now: datetime) -> None:
-    """Store changes of notices; this transaction has locked their rows."""
-    if changes:
-        given = {
-            f"given_{name}": [getattr(change, name) for change in changes]
-            for name in _CHANGED
-            if name != "history"
-        }
-        given["given_history"] = [orjson.dumps(change.history).decode() for change in changes]
-        await _REWRITE.perform(session, {"now": now, **given})
-
-
-_CHANGED = {
-    "id": Notification.id.type,
-    "decision": Text(),
-    "reason": Text(),
-    "due_at": Notification.due_at.type,
-    "deferred_for": Float(),
-    "unclaimed": Integer(),
-    "watching_device_id": Notification.watching_device_id.type,
-    "watching_beat_at": Notification.watching_beat_at.type,
-    # As text: PostgreSQL would read a list of lists as a two-dimensional array.
-    "history": Text(),
-}
-
-
-def _rewrite_statement() -> Update:
-    lists = [bindparam(f"given_{name}", type_=ARRAY(type_)) for name, type_ in _CHANGED.items()]
-    given = (
-        func.unnest(*lists)
-        .table_valued(*(column(name, type_) for name, type_ in _CHANGED.items()), name="given")
-        .render_derived()
-    )
-    return (
-        update(Notification)
-        .where(Notification.id == given.c.id)
-        .values(
-            decision=given.c.decision,
-            reason=given.c.reason,
-            due_at=given.c.due_at,
-            deferred_for=func.coalesce(given.c.deferred_for, Notification.deferred_for),
-            attempts=Notification.attempts - given.c.unclaimed,
-            watching_device_id=func.coalesce(given.c.watching_device_id, Notification.watching_device_id),
-            watching_beat_at=func.coalesce(given.c.watching_beat_at, Notification.watching_beat_at),
-            settled_at=case((given.c.due_at.is_(None), bindparam("now", type_=Notification.created_at.type))),
-            history=Notification.history.op("||")(cast(given.c.history, JSONB)),
-        )
-    )
+def postponed(notice: Notice, verdict: Verdict, now: datetime) -> Change:
+    """Return the change of a notice that waits, perhaps again, or will not be sent."""
+    values: dict[str, Any] = {"due_at": verdict.due_at, "settled_at": None if verdict.due_at else now}
+    if verdict.reason == "presence" and notice.facts.watching:
+        watching = notice.facts.watching
+        values |= {"watching_device_id": watching.device_id, "watching_beat_at": watching.beat_at}
+    return Change(id=notice.row["key"], decision=verdict.decision, reason=verdict.reason, values=values)
 
 
 # The columns of a claim in the order of the fields.
@@ -252,7 +175,6 @@ _DELIVERY_OF = itemgetter(
     *(each.name for each in fields(Delivery) if each.name not in {"subject", "handling"})
 )
 _SUBJECT_OF = itemgetter(*(each.name for each in fields(Subject)))
-_REWRITE = Prepared(_rewrite_statement())
 _OTHER = aliased(Notification)
 
 

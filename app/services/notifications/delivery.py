@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 from prometheus_client import Counter as Metric
 from prometheus_client import Histogram
-from sqlalchemy import Update, and_, any_, bindparam, case, column, delete, func, select, tuple_, update
+from sqlalchemy import Update, any_, bindparam, case, delete, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -31,7 +31,7 @@ from app.enums import NotificationDecision, Platform
 from app.models import Notification, PushToken
 from app.services.notifications.messages import Composer, Delivery, Purpose
 from app.services.notifications.rules.deciding import LEASE
-from app.services.notifications.rules.settling import entry
+from app.services.notifications.rules.transitions import decided, entry, failed, given_rows
 from app.services.retry_policies import PUSH, PUSH_SECONDS
 from app.statements import Prepared
 
@@ -194,7 +194,7 @@ def _settle_values(those: Sequence[_Outcome], end: End, now: datetime) -> dict[s
 
 def _follow_up_at(delivery: Delivery, now: datetime) -> datetime | None:
     """Return the time of the recipient's reminder of the question of this push; None for no reminder."""
-    seconds = delivery.handling.notice and delivery.handling.notice.row.reminder_after_seconds
+    seconds = delivery.handling.notice and delivery.handling.notice.row["reminder_after_seconds"]
     return (
         now + timedelta(seconds=seconds) if seconds and delivery.handling.purpose is Purpose.NOTICE else None
     )
@@ -209,51 +209,46 @@ def _settle_statement(*, is_sequel: bool) -> Update:
     columns = Notification.__table__.c
     types = {name: columns[name].type for name in ("id", "attempts", "ticket_id", "due_at", "follow_up_at")}
     types["lease_until"] = columns["due_at"].type
-    lists = {name: bindparam(f"given_{name}", type_=ARRAY(type_)) for name, type_ in types.items()}
-    given = (
-        func.unnest(*lists.values())
-        .table_valued(*(column(name, type_) for name, type_ in types.items()), name="given")
-        .render_derived()
-    )
-    common = {
+    given = given_rows(types)
+    ids = bindparam("given_id", type_=ARRAY(types["id"]))
+    common: dict[str, Any] = {
         name: bindparam(name, type_=columns[name].type)
         for name in ("decision", "reason", "sent_at", "receipt_due_at", "settled_at")
     }
-    is_known = and_(
-        Notification.decision == common["decision"],
-        Notification.reason.is_not_distinct_from(common["reason"]),
-    )
-    history = case(
-        (is_known, Notification.history),
-        else_=Notification.history.op("||")(bindparam("entry", type_=JSONB)),
-    )
+    entries = bindparam("entry", type_=JSONB)
+    is_taken = common["sent_at"].is_not(None)
+    move = decided(common["decision"], common["reason"], entries)
     statement = (
         update(Notification)
         .where(Notification.id == given.c.id, Notification.attempts == given.c.attempts)
         # As in the claim, so that the key is used: with a list of known length the planner would scan a small table.
-        .where(Notification.id == any_(func.array(select(func.unnest(lists["id"])).scalar_subquery())))
+        .where(Notification.id == any_(func.array(select(func.unnest(ids)).scalar_subquery())))
     )
     if not is_sequel:
         return statement.where(Notification.due_at.is_not(None)).values(
-            **common | {"sent_at": func.coalesce(common["sent_at"], Notification.sent_at)},
-            history=history,
-            ticket_id=given.c.ticket_id,
-            due_at=given.c.due_at,
-            follow_up_at=func.coalesce(Notification.follow_up_at, given.c.follow_up_at),
+            move
+            | {
+                Notification.sent_at: func.coalesce(common["sent_at"], Notification.sent_at),
+                Notification.receipt_due_at: common["receipt_due_at"],
+                Notification.settled_at: common["settled_at"],
+                Notification.ticket_id: given.c.ticket_id,
+                Notification.due_at: given.c.due_at,
+                Notification.follow_up_at: func.coalesce(Notification.follow_up_at, given.c.follow_up_at),
+            }
         )
-    is_taken = common["sent_at"].is_not(None)
+    unless_taken = failed(common["reason"], entries)
     return statement.values(
-        decision=case((is_taken, common["decision"]), else_=Notification.decision),
-        reason=common["reason"],
-        history=history,
-        sent_at=func.coalesce(common["sent_at"], Notification.sent_at),
-        ticket_id=func.coalesce(given.c.ticket_id, Notification.ticket_id),
-        receipt_due_at=func.coalesce(common["receipt_due_at"], Notification.receipt_due_at),
-        settled_at=func.coalesce(common["settled_at"], Notification.settled_at),
-        follow_up_at=case(
-            (Notification.follow_up_at == given.c.lease_until, given.c.due_at),
-            else_=Notification.follow_up_at,
-        ),
+        {column: case((is_taken, move[column]), else_=value) for column, value in unless_taken.items()}
+        | {
+            Notification.sent_at: func.coalesce(common["sent_at"], Notification.sent_at),
+            Notification.ticket_id: func.coalesce(given.c.ticket_id, Notification.ticket_id),
+            Notification.receipt_due_at: func.coalesce(common["receipt_due_at"], Notification.receipt_due_at),
+            Notification.settled_at: func.coalesce(common["settled_at"], Notification.settled_at),
+            Notification.follow_up_at: case(
+                (Notification.follow_up_at == given.c.lease_until, given.c.due_at),
+                else_=Notification.follow_up_at,
+            ),
+        }
     )
 
 

@@ -6,18 +6,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import BigInteger, bindparam, insert, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.enums import NotificationDecision, NotificationKind, Urgency
 from app.ids import new_id
 from app.models import Notification, User
-from app.services.notifications.claims import Change, notices_of, postponed, release, rewrite
+from app.services.notifications.claims import notices_of, postponed, release
 from app.services.notifications.rules.deciding import decide
 from app.services.notifications.rules.facts import Notice
-from app.services.notifications.rules.settling import IS_HELD, entry
+from app.services.notifications.rules.settling import IS_HELD
+from app.services.notifications.rules.transitions import Change, literal_decision, store
 from app.services.notifications.texts import digest_body
+from app.statements import Prepared
 
 # The most people of one transaction.
 _BATCH = 50
@@ -36,8 +38,7 @@ async def release_held(session: AsyncSession) -> int:
         Notification.decision == NotificationDecision.HELD_QUIET_HOURS,
         Notification.due_at <= now,
     )
-    waiting = select(Notification.user_id).where(*is_due).distinct().limit(_BATCH)
-    people = set((await session.scalars(waiting)).all())
+    people = {row["user_id"] for row in await _PEOPLE.all(session, {"now": now})}
     if not people:
         return 0
     # The call that locks a person makes their one message.
@@ -57,6 +58,18 @@ async def release_held(session: AsyncSession) -> int:
     return len(people)
 
 
+_PEOPLE = Prepared(
+    select(Notification.user_id)
+    .where(
+        IS_HELD,
+        Notification.decision == literal_decision(NotificationDecision.HELD_QUIET_HOURS),
+        Notification.due_at <= bindparam("now", type_=Notification.created_at.type),
+    )
+    .distinct()
+    .limit(literal_column(str(_BATCH), BigInteger))
+)
+
+
 async def _decide(session: AsyncSession, held: Sequence[Any], now: datetime) -> None:
     notices = await notices_of(session, [row.id for row in held], now)
     changes: list[Change] = []
@@ -70,18 +83,16 @@ async def _decide(session: AsyncSession, held: Sequence[Any], now: datetime) -> 
             changes.append(postponed(notice, verdict, now))
     digests = []
     for (user_id, device_id, platform), own in needed.items():
-        waits = [(now - notice.row.created_at).total_seconds() for notice in own]
+        waits = [(now - notice.row["created_at"]).total_seconds() for notice in own]
         if len(own) == 1:
-            changes.append(release(own[0].row.key, waits[0], due_at=now))
+            changes.append(release(own[0].row["key"], waits[0], due_at=now))
             continue
-        said = (entry(NotificationDecision.DIGESTED, _REASON, now),)
         changes += [
             Change(
-                id=notice.row.key,
+                id=notice.row["key"],
                 decision=NotificationDecision.DIGESTED,
                 reason=_REASON,
-                deferred_for=wait,
-                history=said,
+                values={"due_at": None, "settled_at": now, "deferred_for": wait},
             )
             for notice, wait in zip(own, waits, strict=True)
         ]
@@ -99,7 +110,7 @@ async def _decide(session: AsyncSession, held: Sequence[Any], now: datetime) -> 
                 "due_at": now,
             }
         )
-    await rewrite(session, changes, now)
+    await store(session, changes, now)
     if digests:
         await session.execute(insert(Notification), digests)
 
@@ -108,7 +119,7 @@ def _count_tasks(notices: Sequence[Notice]) -> dict[NotificationKind, int]:
     """Return the number of tasks for each kind of notice."""
     tasks: dict[NotificationKind, set[UUID]] = defaultdict(set)
     for notice in notices:
-        tasks[NotificationKind(notice.row.kind)].add(notice.row.task_id)
+        tasks[NotificationKind(notice.row["kind"])].add(notice.row["task_id"])
     return {kind: len(ids) for kind, ids in tasks.items()}
 
 

@@ -12,7 +12,8 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import func, insert, select
+from sqlalchemy import any_, bindparam, column, func, insert, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -25,9 +26,10 @@ from app.models.push_tokens import HAS_ADDRESS
 from app.outages import is_outage
 from app.services.notifications import presence
 from app.services.notifications.rules.deciding import Facts, FromAgent, Verdict, decide
-from app.services.notifications.rules.facts import COOLDOWNS, Notice, new_notices, read_notices
-from app.services.notifications.rules.settling import entry
+from app.services.notifications.rules.facts import COOLDOWNS, Notice, new_notices
+from app.services.notifications.rules.transitions import entry
 from app.services.notifications.texts import FIVE_A_RUN, ONE_A_MINUTE, message_body, reason_in_words
+from app.statements import Prepared
 
 # The most messages of an agent in one run; the cooldown limits them to one a minute (rules/facts.py).
 _MESSAGES_OF_A_RUN = 5
@@ -122,28 +124,28 @@ async def _notify(session: AsyncSession, trigger: Trigger) -> list[dict[str, Any
 async def _decide_all(session: AsyncSession, trigger: Trigger, *, fails_open: bool) -> list[dict[str, Any]]:
     now, kind = utcnow(), trigger.kind
     free = await _take_cooldowns(session, kind, trigger.run_ids, now)
-    notices = new_notices(
+    events = await new_notices(
+        session,
         kind,
         trigger.run_ids,
         now,
         question_id=trigger.question_id,
         urgency=trigger.said.urgency if trigger.said else None,
     )
-    events = await read_notices(session, notices, now)
-    user_ids = {event.row.user_id for event in events}
+    user_ids = {event.row["user_id"] for event in events}
     devices = await _devices(session, user_ids)
     if not fails_open:
-        task_ids = {event.row.task_id for event in events}
+        task_ids = {event.row["task_id"] for event in events}
         watching = await presence.watching(session, task_ids=task_ids, user_ids=user_ids, now=now)
         events = [event.seen_by(watching) for event in events]
     rows: list[dict[str, Any]] = []
     for event in events:
-        own = devices.get(event.row.user_id, [])
+        own = devices.get(event.row["user_id"], [])
         recipient = replace(event.facts.recipient, has_device=bool(own))
         facts = replace(event.facts, recipient=recipient)
-        is_free = event.row.run_id in free
+        is_free = event.row["run_id"] in free
         if trigger.said is not None:
-            reached = await _over_limit(session, event.row.run_id, is_free=is_free)
+            reached = await _over_limit(session, event.row["run_id"], is_free=is_free)
             facts = replace(facts, from_agent=FromAgent(reached))
         elif not is_free and facts.cooldown_until is None:
             facts = replace(facts, cooldown_until=now + COOLDOWNS[kind])
@@ -179,27 +181,42 @@ async def _take_cooldowns(
     session: AsyncSession, kind: NotificationKind, run_ids: Collection[UUID], now: datetime
 ) -> set[UUID]:
     """Start the cooldown of each run without an active one, and return these runs; the others are not notified."""
-    taken = upsert(PushCooldown).values(
-        # In one order everywhere, so that two transactions cannot deadlock.
-        [{"run_id": run_id, "kind": kind, "expires_at": now + COOLDOWNS[kind]} for run_id in sorted(run_ids)]
+    values = {"run_ids": list(run_ids), "kind": kind, "now": now, "until": now + COOLDOWNS[kind]}
+    return {row["run_id"] for row in await _TAKE.all(session, values)}
+
+
+def _take_statement() -> Any:  # Any: an insert that returns rows
+    runs = (
+        func.unnest(bindparam("run_ids", type_=ARRAY(PushCooldown.run_id.type)))
+        .table_valued(column("run_id", PushCooldown.run_id.type), name="runs")
+        .render_derived()
     )
-    statement = taken.on_conflict_do_update(
+    rows = select(
+        runs.c.run_id,
+        bindparam("kind", type_=PushCooldown.kind.type),
+        bindparam("until", type_=PushCooldown.expires_at.type),
+        # In one order everywhere, so that two transactions cannot deadlock.
+    ).order_by(runs.c.run_id)
+    taken = upsert(PushCooldown).from_select(["run_id", "kind", "expires_at"], rows)
+    return taken.on_conflict_do_update(
         index_elements=[PushCooldown.run_id, PushCooldown.kind],
         set_={"expires_at": taken.excluded.expires_at},
-        where=PushCooldown.expires_at <= now,
+        where=PushCooldown.expires_at <= bindparam("now", type_=PushCooldown.expires_at.type),
     ).returning(PushCooldown.run_id)
-    return set((await session.scalars(statement)).all())
+
+
+_TAKE = Prepared(_take_statement())
+_DEVICES = Prepared(
+    select(PushToken.user_id, PushToken.id, PushToken.platform)
+    .where(PushToken.user_id == any_(bindparam("user_ids", type_=ARRAY(PushToken.user_id.type))), HAS_ADDRESS)
+    .order_by(PushToken.id)
+)
 
 
 async def _devices(session: AsyncSession, user_ids: Collection[int]) -> dict[int, list[Device]]:
     devices: dict[int, list[Device]] = {}
-    rows = await session.execute(
-        select(PushToken.user_id, PushToken.id, PushToken.platform)
-        .where(PushToken.user_id.in_(user_ids), HAS_ADDRESS)
-        .order_by(PushToken.id)
-    )
-    for row in rows:
-        devices.setdefault(row.user_id, []).append(Device(row.id, Platform(row.platform)))
+    for row in await _DEVICES.all(session, {"user_ids": list(user_ids)}):
+        devices.setdefault(row["user_id"], []).append(Device(row["id"], Platform(row["platform"])))
     return devices
 
 
@@ -212,15 +229,15 @@ def _row(
     watching = facts.watching if verdict.reason == "presence" else None
     return {
         "id": new_id(),
-        "task_id": row.task_id,
-        "run_id": row.run_id,
-        "user_id": row.user_id,
-        "kind": row.kind,
+        "task_id": row["task_id"],
+        "run_id": row["run_id"],
+        "user_id": row["user_id"],
+        "kind": row["kind"],
         "body": message_body(
-            NotificationKind(row.kind), row.title, event.push_text, question=row.question_title
+            NotificationKind(row["kind"]), row["title"], event.push_text, question=row["question_title"]
         ),
-        "question_id": row.question_id,
-        "event_seq": row.event_seq,
+        "question_id": row["question_id"],
+        "event_seq": row["event_seq"],
         "urgency": event.urgency,
         "device_id": device.id if device else None,
         "platform": device.platform if device else None,

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import SecretStr
-from sqlalchemy import Row
 
 from app.clients.push import PushAction, PushMessage, PushStyle
 from app.clock import utcnow
@@ -24,6 +23,7 @@ from app.enums import (
 )
 from app.services.action_tokens import ActionClaims, mint
 from app.services.notifications.rules.facts import Notice
+from app.statements import Fields
 
 _DAY_SECONDS = 24 * 3600
 _HALF_DAY_SECONDS = 12 * 3600
@@ -106,7 +106,7 @@ class Delivery:
         """The time since which the push could be sent."""
         handling = self.handling
         if handling.is_sequel:
-            closed_at: datetime | None = handling.notice and handling.notice.row.closed_at
+            closed_at: datetime | None = handling.notice and handling.notice.row["closed_at"]
             return closed_at or handling.failing_since or utcnow()
         return self.created_at + timedelta(seconds=handling.deferred_for or 0)
 
@@ -148,11 +148,11 @@ class Composer:
         A risky question has no buttons, and no button allows or rejects permanently.
         """
         row = _open_question(delivery)
-        if row is None or row.question_kind != QuestionKind.PERMISSION or row.risk not in self._risks:
+        if row is None or row["question_kind"] != QuestionKind.PERMISSION or row["risk"] not in self._risks:
             return []
-        by_kind = {option["kind"]: place for place, option in reversed([*enumerate(row.options)])}
+        by_kind = {option["kind"]: place for place, option in reversed([*enumerate(row["options"])])}
         return [
-            self._action(delivery, row.options, by_kind[kind], names)
+            self._action(delivery, row["options"], by_kind[kind], names)
             for kind, names in _BUTTONS.items()
             if kind in by_kind
         ]
@@ -179,7 +179,7 @@ class Composer:
         notice, question_id = delivery.handling.notice, delivery.subject.question_id
         assert notice is not None
         assert question_id is not None
-        return mint(self.secret_keys, ActionClaims(delivery.id, question_id, notice.row.digest, option))
+        return mint(self.secret_keys, ActionClaims(delivery.id, question_id, notice.row["digest"], option))
 
     def _page(self, token: str) -> str | None:
         return f"{self.public_url.rstrip('/')}/a/{token}" if self.public_url else None
@@ -197,7 +197,7 @@ class Composer:
         return self.public_url
 
 
-def _open_question(delivery: Delivery) -> Row[Any] | None:
+def _open_question(delivery: Delivery) -> Fields | None:
     """Return the row of the question that a message asks, if any."""
     notice = delivery.handling.notice
     if notice is None or notice.facts.question is not QuestionStatus.OPEN:
@@ -216,8 +216,8 @@ def _data(delivery: Delivery) -> dict[str, Any]:
         data["questionId"] = str(delivery.subject.question_id)
         # An app keeps the greatest `seq` of a question and ignores late messages with a smaller one.
         data["seq"] = delivery.subject.event_seq
-        if delivery.handling.notice is not None and delivery.handling.notice.row.digest is not None:
-            data["digest"] = delivery.handling.notice.row.digest.hex()
+        if delivery.handling.notice is not None and delivery.handling.notice.row["digest"] is not None:
+            data["digest"] = delivery.handling.notice.row["digest"].hex()
         if delivery.handling.purpose is Purpose.RETRACTION:
             data["kind"] = "clear"
     return data
@@ -245,7 +245,7 @@ def _ttl_seconds(delivery: Delivery, urgency: Urgency) -> int:
     if delivery.handling.purpose is Purpose.RETRACTION:
         # The rest of the question's time: until then a device that reconnects may show its notice.
         return _DAY_SECONDS
-    expires_at = delivery.handling.notice and delivery.handling.notice.row.expires_at
+    expires_at = delivery.handling.notice and delivery.handling.notice.row["expires_at"]
     if urgency is Urgency.HIGH and expires_at is not None:
         return max(0, int((expires_at - utcnow()).total_seconds()))
     return _HALF_DAY_SECONDS if urgency is Urgency.LOW else _DAY_SECONDS

@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Select,
+    any_,
     bindparam,
     case,
     delete,
@@ -21,7 +22,7 @@ from sqlalchemy import (
     literal_column,
     select,
 )
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -205,22 +206,25 @@ async def watching(
 
     A row does not count from the instant of its expiry (contract 11 #30), even before the sweep deletes it.
     """
-    rows = await session.execute(
-        select(Presence.task_id, Presence.user_id, Presence.push_token_id, Presence.expires_at)
-        .where(
-            Presence.task_id.in_(task_ids),
-            Presence.user_id.in_(user_ids),
-            Presence.expires_at > now,
-            Presence.focused,
-        )
-        .order_by(Presence.expires_at)
-    )
+    values = {"task_ids": list(task_ids), "user_ids": list(user_ids), "now": now}
     return {
-        (row.task_id, row.user_id): Watching(
-            row.push_token_id, beat_at=row.expires_at - TIME_TO_LIVE, expires_at=row.expires_at
+        (row["task_id"], row["user_id"]): Watching(
+            row["push_token_id"], beat_at=row["expires_at"] - TIME_TO_LIVE, expires_at=row["expires_at"]
         )
-        for row in rows
+        for row in await _WATCHING.all(session, values)
     }
+
+
+_WATCHING = Prepared(
+    select(Presence.task_id, Presence.user_id, Presence.push_token_id, Presence.expires_at)
+    .where(
+        Presence.task_id == any_(bindparam("task_ids", type_=ARRAY(Presence.task_id.type))),
+        Presence.user_id == any_(bindparam("user_ids", type_=ARRAY(Presence.user_id.type))),
+        Presence.expires_at > bindparam("now", type_=Presence.expires_at.type),
+        Presence.focused,
+    )
+    .order_by(Presence.expires_at)
+)
 
 
 async def sweep_expired(session: AsyncSession) -> int:

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import case, delete, literal, null, select, update
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import any_, bindparam, delete, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.push import Accepted, DeadToken, PushOutcome
@@ -16,7 +16,8 @@ from app.clock import utcnow
 from app.enums import NotificationDecision
 from app.models import Notification, PushToken
 from app.services.notifications.delivery import RECEIPT_AFTER
-from app.services.notifications.rules.settling import entry
+from app.services.notifications.rules.transitions import Change, store
+from app.statements import Prepared
 
 BATCH = 1000
 # Expo deletes a receipt after a day.
@@ -84,39 +85,38 @@ async def settle_receipts(
 ) -> None:
     """Store the received receipts, and delete dead tokens that were not registered again since."""
     now = utcnow()
-    endings: dict[tuple[NotificationDecision, str | None], list[UUID]] = {}
-    for ticket in tickets:
-        outcome = receipts.get(ticket.ticket_id)
+    changes = []
+    for row in await _LOCK.all(session, {"ids": [ticket.notification_id for ticket in tickets]}):
+        outcome = receipts.get(row["ticket_id"])
         if outcome is None:
             continue
-        decided = isinstance(outcome, Accepted)
+        is_delivered = isinstance(outcome, Accepted)
         reason = None if isinstance(outcome, Accepted) else outcome.reason
-        decision = NotificationDecision.DELIVERED if decided else NotificationDecision.REJECTED
-        endings.setdefault((decision, reason), []).append(ticket.notification_id)
         _RECEIPTS.labels(type(outcome).__name__, reason or "").inc()
-    for (decision, reason), ids in endings.items():
-        said = literal([entry(decision, reason, now)], JSONB)
+        values = {"receipt_due_at": None, "settled_at": now, "follow_up_at": row["follow_up_at"]}
+        decision: NotificationDecision | None = None
         # A sequel's decision says more than that the notice arrived, so it stays.
-        is_newest = Notification.decision == NotificationDecision.SENT
-        values = {
-            Notification.decision: decision,
-            Notification.reason: literal(reason, Notification.reason.type),
-            Notification.history: Notification.history.op("||")(said),
-            # A notice that was never shown is not followed up.
-            Notification.follow_up_at: (
-                Notification.follow_up_at if decision is NotificationDecision.DELIVERED else null()
-            ),
-        }
-        await session.execute(
-            update(Notification)
-            .where(Notification.id.in_(ids), Notification.receipt_due_at.is_not(None))
-            .values(
-                {column: case((is_newest, value), else_=column) for column, value in values.items()}
-                | {Notification.receipt_due_at: None, Notification.settled_at: now}
-            )
-            .execution_options(synchronize_session=False)
-        )
-    await _remove_dead(session, [t for t in tickets if isinstance(receipts.get(t.ticket_id), DeadToken)])
+        if row["decision"] == NotificationDecision.SENT:
+            decision = NotificationDecision.DELIVERED if is_delivered else NotificationDecision.REJECTED
+            if not is_delivered:
+                # A notice that was never shown is not followed up.
+                values["follow_up_at"] = None
+        changes.append(Change(id=row["id"], decision=decision, reason=reason, values=values))
+    await store(session, changes, now)
+    dead = [ticket for ticket in tickets if isinstance(receipts.get(ticket.ticket_id), DeadToken)]
+    await _remove_dead(session, dead)
+
+
+_LOCK = Prepared(
+    select(Notification.id, Notification.decision, Notification.ticket_id, Notification.follow_up_at)
+    .where(
+        Notification.id == any_(bindparam("ids", type_=ARRAY(Notification.id.type))),
+        Notification.receipt_due_at.is_not(None),
+    )
+    # In one order everywhere, so that two transactions cannot wait for each other.
+    .order_by(Notification.id)
+    .with_for_update(key_share=True)
+)
 
 
 async def _remove_dead(session: AsyncSession, dead: Sequence[Ticket]) -> None:

@@ -9,25 +9,30 @@ from itertools import takewhile
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, any_, bindparam, func, literal, literal_column, select, update
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import BigInteger, any_, bindparam, func, literal_column, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.enums import NotificationDecision, NotificationKind, PushText
-from app.models import Notification
-from app.services.notifications.claims import Claim, claimed_columns, delivery_of, notices_of, set_badges
+from app.models import Notification, Run
+from app.services.notifications.claims import (
+    Claim,
+    claimed_columns,
+    delivery_of,
+    notices_of,
+    set_badges,
+    unclaimed,
+)
 from app.services.notifications.delivery import BATCH
 from app.services.notifications.messages import Delivery, Purpose
 from app.services.notifications.rules.deciding import LEASE, RunEndNotice, Sequel, decide_sequel
 from app.services.notifications.rules.facts import Notice
-from app.services.notifications.rules.settling import entry
+from app.services.notifications.rules.transitions import Change, store
 from app.services.notifications.texts import closed_body
 from app.statements import Prepared
 
-_ENDS = [
-    kind.value for kind in (NotificationKind.COMPLETED, NotificationKind.FAILED, NotificationKind.CANCELLED)
-]
+_ENDING = (NotificationKind.COMPLETED, NotificationKind.FAILED, NotificationKind.CANCELLED)
 
 # The notice of the end of a run on a device, by run and device.
 _Ends = Mapping[tuple[UUID, UUID], RunEndNotice]
@@ -45,18 +50,19 @@ async def claim_sequels(session: AsyncSession) -> Claim:
     deliveries = [delivery_of(row, now + LEASE) for row in rows]
     notices = await notices_of(session, [each.id for each in deliveries], now)
     ends = await _read_ends(session, {each.subject.run_id for each in deliveries})
-    pushed = []
+    pushed, changes = [], []
     for each, row in zip(deliveries, rows, strict=True):
         notice = notices[each.id]
         is_reminded = _is_reminded(notice, row["history"])
-        end = ends.get((notice.row.run_id, each.device_id))
+        end = ends.get((notice.row["run_id"], each.device_id))
         sequel = decide_sequel(notice.facts, now, is_reminded=is_reminded, end=end)
         if sequel.needs_push:
             _prepare(each, notice, sequel)
             each.handling.failing_since = _failing_since(row["history"])
             pushed.append(each)
         else:
-            await _write_down(session, each, sequel, now)
+            changes.append(_without_push(each, sequel))
+    await store(session, changes, now)
     await set_badges(session, pushed)
     return Claim(pushed, len(rows) == BATCH)
 
@@ -84,48 +90,40 @@ def _prepare(each: Delivery, notice: Notice, sequel: Sequel) -> None:
     each.handling.purpose = Purpose.RETRACTION if is_retraction else Purpose.REMINDER
     each.handling.is_sequel, each.handling.reason, each.handling.notice = True, sequel.reason, notice
     if is_retraction and notice.facts.question is not None:
-        name = None if notice.push_text is PushText.GENERIC else notice.row.answered_by
+        name = None if notice.push_text is PushText.GENERIC else notice.row["answered_by"]
         each.body = closed_body(notice.facts.question, name)
 
 
-async def _write_down(session: AsyncSession, each: Delivery, sequel: Sequel, now: datetime) -> None:
-    """Store a sequel that needs no push; its claim does not count as an attempt."""
-    values: dict[str, Any] = {"follow_up_at": sequel.look_again_at, "attempts": Notification.attempts - 1}
-    if sequel.decision is not None:
-        values |= {
-            "decision": sequel.decision,
-            "reason": sequel.reason,
-            "history": Notification.history.op("||")(
-                literal([entry(sequel.decision, sequel.reason, now)], JSONB)
-            ),
-        }
-    await session.execute(
-        update(Notification)
-        .where(Notification.id == each.id)
-        .values(values)
-        .execution_options(synchronize_session=False)
+def _without_push(each: Delivery, sequel: Sequel) -> Change:
+    """Return the change of a notice whose sequel needs no push."""
+    change = Change(
+        id=each.id,
+        decision=sequel.decision,
+        reason=sequel.reason,
+        values={"follow_up_at": sequel.look_again_at},
     )
+    return unclaimed(each, change)
 
 
 async def _read_ends(session: AsyncSession, run_ids: Collection[UUID | None]) -> _Ends:
-    rows = await session.execute(
-        select(
-            Notification.run_id,
-            Notification.device_id,
-            Notification.sent_at,
-            Notification.due_at,
-        )
-        .where(
-            Notification.run_id.in_(run_ids),
-            Notification.kind.in_(_ENDS),
-            Notification.device_id.is_not(None),
-        )
-        .order_by(Notification.created_at)
-    )
+    rows = await _ENDS.all(session, {"run_ids": list(run_ids)})
     return {
-        (row.run_id, row.device_id): RunEndNotice(is_sent=row.sent_at is not None, due_at=row.due_at)
+        (row["run_id"], row["device_id"]): RunEndNotice(
+            is_sent=row["sent_at"] is not None, due_at=row["due_at"]
+        )
         for row in rows
     }
+
+
+_ENDS = Prepared(
+    select(Notification.run_id, Notification.device_id, Notification.sent_at, Notification.due_at)
+    .where(
+        Notification.run_id == any_(bindparam("run_ids", type_=ARRAY(Run.id.type))),
+        Notification.kind.in_([literal_column(f"'{kind}'") for kind in _ENDING]),
+        Notification.device_id.is_not(None),
+    )
+    .order_by(Notification.created_at)
+)
 
 
 def _claim_statement() -> Any:  # Any: an update of many columns

@@ -12,17 +12,20 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     Interval,
-    Row,
     Select,
     and_,
+    any_,
+    bindparam,
     case,
     false,
     func,
     literal,
     literal_column,
+    null,
     select,
     true,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -45,6 +48,7 @@ from app.models import (
 from app.models.events import CURRENT_TRANSACTION
 from app.schemas.quiet_hours import QuietHours
 from app.services.notifications.rules.deciding import Facts, FromAgent, Recipient, Watching
+from app.statements import Fields, Prepared
 
 COOLDOWNS = {
     NotificationKind.COMPLETED: timedelta(seconds=600),
@@ -68,61 +72,74 @@ log = structlog.get_logger(__name__)
 class Notice(NamedTuple):
     """A notice with the facts about it and its recipient; `row` has the columns of `_notices`."""
 
-    row: Row[Any]
+    row: Fields
     facts: Facts
     urgency: Urgency | None
     push_text: PushText
 
     def seen_by(self, watching: Mapping[tuple[UUID, int], Watching]) -> "Notice":
         """Return the notice with the recipient's device that shows its task, from devices by task and user."""
-        device = watching.get((self.row.task_id, self.row.user_id))
+        device = watching.get((self.row["task_id"], self.row["user_id"]))
         return self._replace(facts=replace(self.facts, watching=device))
 
 
-def new_notices(
+async def new_notices(
+    session: AsyncSession,
     kind: NotificationKind,
     run_ids: Collection[UUID],
     now: datetime,
     *,
     question_id: UUID | None = None,
     urgency: Urgency | None = None,
-) -> Select[Any]:
-    """Return the statement of the notices of an event of these runs to the creators of their tasks.
+) -> list[Notice]:
+    """Return the notices of an event of these runs to the creators of their tasks, without presence.
 
     `urgency` is the class of notices that have none by their question or kind.
-    An event of this transaction has its number in the ledger already.
     """
+    values = {"kind": kind, "run_ids": list(run_ids), "now": now}
+    values |= {"question_id": question_id, "urgency": urgency}
+    return [_notice(row, now) for row in await _NEW.all(session, values)]
+
+
+async def old_notices(
+    session: AsyncSession, ids: Collection[UUID], now: datetime, *, is_blind: bool = False
+) -> list[Notice]:
+    """Return stored notices, without presence; with `is_blind`, none counts as seen by a client."""
+    rows = await (_OLD_BLIND if is_blind else _OLD).all(session, {"ids": list(ids)})
+    return [_notice(row, now) for row in rows]
+
+
+def _new_subjects() -> FromClause:
+    """Return the notices of an event; an event of this transaction has its number in the ledger already."""
     number = (
         select(func.max(Event.seq))
         .where(Event.transaction_id == literal_column(CURRENT_TRANSACTION), Event.run_id == Run.id)
         .correlate(Run)
         .scalar_subquery()
     )
-    subject = (
+    return (
         select(
             Run.id.label("key"),
             Run.id.label("run_id"),
             Task.id.label("task_id"),
             Task.created_by_id.label("user_id"),
-            literal(kind, Notification.kind.type).label("kind"),
-            literal(question_id, Notification.question_id.type).label("question_id"),
+            bindparam("kind", type_=Notification.kind.type).label("kind"),
+            bindparam("question_id", type_=Notification.question_id.type).label("question_id"),
             number.label("event_seq"),
-            literal(now, Notification.created_at.type).label("created_at"),
-            literal(None, Notification.decision.type).label("decision"),
-            literal(None, Notification.reason.type).label("reason"),
+            bindparam("now", type_=Notification.created_at.type).label("created_at"),
+            null().label("decision"),
+            null().label("reason"),
             false().label("was_quiet"),
-            literal(urgency, Notification.urgency.type).label("urgency"),
+            bindparam("urgency", type_=Notification.urgency.type).label("urgency"),
         )
         .join(Task, Task.id == Run.task_id)
-        .where(Run.id.in_(run_ids))
+        .where(Run.id == any_(bindparam("run_ids", type_=ARRAY(Run.id.type))))
         .subquery("subject")
     )
-    return _notices(subject, is_seen=false())
 
 
-def old_notices(ids: Collection[UUID], *, is_blind: bool = False) -> Select[Any]:
-    """Return the statement of stored notices; with `is_blind`, it ignores presence."""
-    subject = (
+def _old_subjects() -> FromClause:
+    return (
         select(
             Notification.id.label("key"),
             Notification.run_id,
@@ -137,10 +154,9 @@ def old_notices(ids: Collection[UUID], *, is_blind: bool = False) -> Select[Any]
             Notification.history.contains(_HELD).label("was_quiet"),
             Notification.urgency,
         )
-        .where(Notification.id.in_(ids))
+        .where(Notification.id == any_(bindparam("ids", type_=ARRAY(Notification.id.type))))
         .subquery("subject")
     )
-    return _notices(subject, is_seen=false() if is_blind else _is_seen(subject))
 
 
 def _is_seen(subject: FromClause) -> ColumnElement[bool]:
@@ -247,35 +263,30 @@ def _cooldown(subject: FromClause) -> ColumnElement[datetime]:
     )
 
 
-async def read_notices(session: AsyncSession, statement: Select[Any], now: datetime) -> list[Notice]:
-    """Return the notices of a statement, without presence: as if no device showed their tasks."""
-    return [_notice(row, now) for row in await session.execute(statement)]
-
-
-def _notice(row: Row[Any], now: datetime) -> Notice:
-    kind = NotificationKind(row.kind)
-    own = row.question_urgency or row.urgency
+def _notice(row: Fields, now: datetime) -> Notice:
+    kind = NotificationKind(row["kind"])
+    own = row["question_urgency"] or row["urgency"]
     urgency = Urgency(own) if own else _URGENCIES.get(kind)
-    text = PushText(row.push_text or PushText.TITLE)
-    minimum = PushText(row.project_push_text) if row.project_push_text else None
+    text = PushText(row["push_text"] or PushText.TITLE)
+    minimum = PushText(row["project_push_text"]) if row["project_push_text"] else None
     recipient = Recipient(
-        has_access=row.is_active and row.is_member and not row.deleted,
-        is_muted=row.is_muted,
-        is_allowed=row.is_allowed,
-        wants_kind=row.wants_kind,
-        quiet_until=_quiet_until(row.quiet_hours, now, was_quiet=row.was_quiet),
-        allowed_in_quiet=frozenset(row.allow_during_quiet or ()),
+        has_access=row["is_active"] and row["is_member"] and not row["deleted"],
+        is_muted=row["is_muted"],
+        is_allowed=row["is_allowed"],
+        wants_kind=row["wants_kind"],
+        quiet_until=_quiet_until(row["quiet_hours"], now, was_quiet=row["was_quiet"]),
+        allowed_in_quiet=frozenset(row["allow_during_quiet"] or ()),
     )
     facts = Facts(
-        created_at=row.created_at,
+        created_at=row["created_at"],
         recipient=recipient,
         urgency=urgency or Urgency.NORMAL,
-        question=QuestionStatus(row.question_status) if row.question_status else None,
-        is_seen=row.is_seen,
+        question=QuestionStatus(row["question_status"]) if row["question_status"] else None,
+        is_seen=row["is_seen"],
         from_agent=FromAgent() if kind is NotificationKind.NOTIFY_USER else None,
-        cooldown_until=row.cooldown_until,
-        snoozed_until=row.snoozed_until,
-        answered_at=row.answered_at,
+        cooldown_until=row["cooldown_until"],
+        snoozed_until=row["snoozed_until"],
+        answered_at=row["answered_at"],
     )
     return Notice(row, facts, urgency, text.at_most(minimum))
 
@@ -293,3 +304,9 @@ def _quiet_until(stored: dict[str, Any] | None, now: datetime, *, was_quiet: boo
         # The zone was valid when it was stored. The push is sent all the same.
         log.error("push.zone_unknown", timezone=stored["timezone"])  # noqa: TRY400 - says it all
         return None
+
+
+_NEW = Prepared(_notices(_new_subjects(), is_seen=false()))
+_STORED = _old_subjects()
+_OLD = Prepared(_notices(_STORED, is_seen=_is_seen(_STORED)))
+_OLD_BLIND = Prepared(_notices(_STORED, is_seen=false()))

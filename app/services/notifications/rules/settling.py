@@ -28,6 +28,7 @@ from app.enums import NotificationDecision
 from app.models import Event, Notification, Presence, QuestionSnooze
 from app.models.base import UtcDateTime
 from app.services.notifications.rules.deciding import LAPSE
+from app.services.notifications.rules.transitions import decided, entry, literal_decision
 
 # Literal, as in the partial index: PostgreSQL does not use that index with a parameter.
 IS_HELD: ColumnElement[bool] = literal_column(
@@ -37,11 +38,6 @@ IS_HELD: ColumnElement[bool] = literal_column(
 SEEN = "seen"
 # Numbers are assigned before commits are ordered, so the greatest number is among this many last events.
 _LAST_EVENTS = 100
-
-
-def entry(decision: NotificationDecision, reason: str | None, at: datetime) -> dict[str, Any]:
-    """Return the entry for a decision in the history of a notification."""
-    return {"decision": decision.value, "reason": reason, "at": at.isoformat()}
 
 
 def newest_seq(project_id: ColumnElement[int]) -> ColumnElement[int]:
@@ -112,22 +108,22 @@ def settling(source: CTE, *, is_leaving: bool) -> CTE:
         .with_for_update(of=Notification)
         .cte("held")
     )
-    not_needed: ColumnElement[str] = literal_column(f"'{NotificationDecision.NOT_NEEDED}'")
     seen: dict[Any, tuple[Any, Any]] = {
-        Notification.decision: (not_needed, Notification.decision),
-        Notification.reason: (literal_column(f"'{SEEN}'"), Notification.reason),
         Notification.due_at: (null(), func.least(Notification.due_at, lapse)),
         Notification.settled_at: (now, Notification.settled_at),
-        Notification.history: (
-            Notification.history.op("||")(bindparam("settle_entry", type_=JSONB)),
-            Notification.history,
-        ),
     }
+    values = decided(
+        literal_decision(NotificationDecision.NOT_NEEDED),
+        literal_column(f"'{SEEN}'"),
+        bindparam("settle_entry", type_=JSONB),
+        condition=held.c.is_seen,
+    )
     return (
         update(Notification)
         .where(Notification.id == held.c.id, held.c.is_seen | held.c.is_let_go)
         .values(
-            {
+            values
+            | {
                 column: case((held.c.is_seen, if_seen), else_=other)
                 for column, (if_seen, other) in seen.items()
             }

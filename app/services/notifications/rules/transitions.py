@@ -1,0 +1,199 @@
+"""The decisions of a notice, those that may follow each, and their storage (contract 16.12).
+
+A row has its latest decision, and the history of all. Every statement that changes them takes their values from `decided`.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import (
+    ColumnElement,
+    Text,
+    Update,
+    and_,
+    bindparam,
+    case,
+    cast,
+    column,
+    func,
+    literal_column,
+    or_,
+    true,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.enums import NotificationDecision as Decision
+from app.models import Notification
+from app.statements import Prepared
+
+_HELD_BACK = {Decision.DEFERRED, Decision.HELD_QUIET_HOURS}
+_NOT_SENT = {
+    Decision.NOT_NEEDED,
+    Decision.SUPPRESSED,
+    Decision.MUTED,
+    Decision.NO_ACCESS,
+    Decision.COOLED_DOWN,
+}
+_ATTEMPTED = {
+    Decision.SENT,
+    Decision.REMINDER,
+    Decision.RETRYING,
+    Decision.REJECTED,
+    Decision.GIVEN_UP,
+}
+# The device shows the notice, or may show it, because an attempt had no response.
+_FOLLOWED = {Decision.REMINDER, Decision.RETRACTED}
+
+# The decisions that may follow each decision. None follows one that is not named.
+TRANSITIONS: Mapping[Decision, Collection[Decision]] = {
+    Decision.PENDING: _HELD_BACK | _NOT_SENT | _ATTEMPTED,
+    Decision.RETRYING: _HELD_BACK | _NOT_SENT | _ATTEMPTED | _FOLLOWED,
+    Decision.DEFERRED: _HELD_BACK | _NOT_SENT | {Decision.PENDING},
+    Decision.HELD_QUIET_HOURS: _HELD_BACK | _NOT_SENT | {Decision.PENDING, Decision.DIGESTED},
+    Decision.SENT: _FOLLOWED | {Decision.DELIVERED, Decision.REJECTED},
+    Decision.DELIVERED: _FOLLOWED,
+    Decision.REMINDER: _FOLLOWED,
+    Decision.GIVEN_UP: _FOLLOWED,
+    Decision.NOT_NEEDED: _FOLLOWED,
+    Decision.MUTED: _FOLLOWED,
+    Decision.NO_ACCESS: _FOLLOWED,
+}
+
+
+def entry(decision: Decision, reason: str | None, at: datetime) -> dict[str, Any]:
+    """Return the entry for a decision in the history of a notification."""
+    return {"decision": decision.value, "reason": reason, "at": at.isoformat()}
+
+
+def decided(
+    to: ColumnElement[Any],
+    reason: ColumnElement[Any],
+    entries: ColumnElement[Any],
+    *,
+    condition: ColumnElement[bool] | None = None,
+) -> dict[Any, Any]:
+    """Return the values of an UPDATE that stores a decision in the notifications that satisfy `condition`.
+
+    A decision that may not follow the row's changes nothing. The history repeats no decision with the same
+    reason, but reminders.
+
+    Args:
+        to: the decision.
+        reason: its reason.
+        entries: its entry in the history, in a list; an empty list for a decision that the history does not show.
+        condition: a condition on the row; None: all rows.
+
+    """
+    is_same = and_(Notification.decision == to, Notification.reason.is_not_distinct_from(reason))
+    # Each reminder is a message of its own.
+    is_shown = or_(~is_same, to == literal_decision(Decision.REMINDER))
+    applies = and_(true() if condition is None else condition, or_(is_same, _may_follow(to)))
+    return {
+        Notification.decision: case((applies, to), else_=Notification.decision),
+        Notification.reason: case((applies, reason), else_=Notification.reason),
+        Notification.history: case(
+            (and_(applies, is_shown), Notification.history.op("||")(entries)), else_=Notification.history
+        ),
+    }
+
+
+def failed(reason: ColumnElement[Any], entries: ColumnElement[Any]) -> dict[Any, Any]:
+    """Return the values of an UPDATE that shows a failed attempt at a sequel; the decision about the notice stays."""
+    return {
+        Notification.decision: Notification.decision,
+        Notification.reason: reason,
+        Notification.history: Notification.history.op("||")(entries),
+    }
+
+
+def literal_decision(decision: Decision) -> ColumnElement[str]:
+    """Return a decision as a literal of a statement, which the planner can compare with partial indexes."""
+    return literal_column(f"'{decision}'", Text())
+
+
+def _may_follow(to: ColumnElement[Any]) -> ColumnElement[bool]:
+    sources: dict[Decision, list[Decision]] = defaultdict(list)
+    for source, targets in TRANSITIONS.items():
+        for target in targets:
+            sources[target].append(source)
+    return or_(
+        *(
+            and_(to == literal_decision(target), Notification.decision.in_(map(literal_decision, those)))
+            for target, those in sources.items()
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A change of a notice whose row this transaction has locked."""
+
+    id: UUID
+    # None: the decision stays.
+    decision: Decision | None
+    reason: str | None = None
+    # Whether people see the decision in the history.
+    is_shown: bool = True
+    # Other columns and their new values.
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+async def store(session: AsyncSession, changes: Sequence[Change], now: datetime) -> None:
+    """Store changes of notices, those of the same columns by one statement."""
+    alike: dict[tuple[str, ...], list[Change]] = defaultdict(list)
+    for change in changes:
+        alike[tuple(sorted(change.values))].append(change)
+    for names, those in alike.items():
+        given: dict[str, Any] = {f"given_{name}": [change.values[name] for change in those] for name in names}
+        given["given_id"] = [change.id for change in those]
+        given["given_decision"] = [change.decision for change in those]
+        given["given_reason"] = [change.reason for change in those]
+        # As text: PostgreSQL would read a list of lists as a two-dimensional array.
+        given["given_entries"] = [orjson.dumps(_entries(change, now)).decode() for change in those]
+        await _store_statement(names).perform(session, given)
+
+
+def _entries(change: Change, now: datetime) -> list[dict[str, Any]]:
+    if change.decision is None or not change.is_shown:
+        return []
+    return [entry(change.decision, change.reason, now)]
+
+
+@cache
+def _store_statement(names: tuple[str, ...]) -> Prepared:
+    """Return the statement that stores changes with these columns; callers have few combinations of columns."""
+    columns = Notification.__table__.c
+    types: dict[str, Any] = {name: columns[name].type for name in names}
+    types |= {"id": columns["id"].type, "decision": Text(), "reason": Text(), "entries": Text()}
+    given = given_rows(types)
+    statement: Update = (
+        update(Notification)
+        .where(Notification.id == given.c.id)
+        .values(
+            decided(
+                func.coalesce(given.c.decision, Notification.decision),
+                case((given.c.decision.is_(None), Notification.reason), else_=given.c.reason),
+                cast(given.c.entries, JSONB),
+            )
+            | {columns[name]: given.c[name] for name in names}
+        )
+    )
+    return Prepared(statement)
+
+
+def given_rows(types: Mapping[str, Any]) -> Any:  # Any: a table with these columns
+    """Return the table of the list parameters `given_<name>`, one for each name."""
+    lists = [bindparam(f"given_{name}", type_=ARRAY(type_)) for name, type_ in types.items()]
+    return (
+        func.unnest(*lists)
+        .table_valued(*(column(name, type_) for name, type_ in types.items()), name="given")
+        .render_derived()
+    )
