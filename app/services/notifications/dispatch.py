@@ -151,7 +151,9 @@ async def _decide_all(session: AsyncSession, trigger: Trigger, *, fails_open: bo
             facts = replace(facts, cooldown_until=now + COOLDOWNS[kind])
         verdict = decide(facts, now)
         each = own if verdict.is_for_devices else [None]
-        rows.extend(_row(event, facts, verdict, device, now) | _message_text(trigger, event) for device in each)
+        rows.extend(
+            _row(event, facts, verdict, device, now) | _message_text(trigger, event) for device in each
+        )
     return rows
 
 
