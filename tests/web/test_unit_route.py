@@ -98,14 +98,15 @@ async def second(request: Request) -> str:
     return request.query_params["second"]
 
 
-FIRST, SECOND = Annotated[str, Depends(first)], Annotated[str, Depends(second)]
+First = Annotated[str, Depends(first)]
+Second = Annotated[str, Depends(second)]
 
 
-async def behind_gates(one: FIRST, two: SECOND) -> Json:
+async def behind_gates(one: First, two: Second) -> Json:
     return Json([one, two])
 
 
-async def behind_a_query(one: FIRST, two: SECOND, three: Annotated[int, Query()]) -> Json:
+async def behind_a_query(one: First, two: Second, three: Annotated[int, Query()]) -> Json:
     return Json([one, two, three])
 
 
