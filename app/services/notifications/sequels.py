@@ -95,7 +95,7 @@ def _prepare(each: Delivery, notice: Notice, sequel: Sequel) -> None:
 
 
 def _without_push(each: Delivery, sequel: Sequel) -> Change:
-    """Return the change of a notice whose sequel needs no push."""
+    """Return the change of a notice with a sequel that needs no push."""
     change = Change(
         id=each.id,
         decision=sequel.decision,
