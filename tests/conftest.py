@@ -54,7 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     _refuse_outside_connections()
     # A shell starts background jobs with SIGINT ignored, and every program of a test would inherit that. Not Python's
-    # own handler: asyncio would replace it whenever a fixture or test enters the loop, a tenth of a short test.
+    # own handler: asyncio would replace it whenever a fixture or test enters the loop, which takes longer than the entry.
     signal.signal(signal.SIGINT, _interrupt)
     _send_logs_to_pytest()
     # A busy machine is slow, not wrong.
@@ -145,7 +145,7 @@ def _send_logs_to_pytest() -> None:
 
 
 def _refuse_outside_connections() -> None:
-    """Have sockets connect and send to this machine only. An audit hook would see each call of `id()` too."""
+    """Have sockets connect and send to this machine only. An audit hook is asked after a name has been looked up."""
     for name in ("connect", "connect_ex", "sendto"):
         setattr(socket.socket, name, _on_this_machine(getattr(socket.socket, name)))
 
