@@ -1,4 +1,4 @@
-"""Questions: what agents ask of people and wait for. Each is a row from the moment it opens until it closes (contract 15)."""
+"""Questions of agents to people, the counts of open ones, and people's snoozes and follows (contract 15)."""
 
 from datetime import datetime
 from typing import Any
@@ -30,7 +30,7 @@ _INBOX_ORDER = ("task_creator_id", "rank", "opened_at", "id")
 
 
 class Question(Base):
-    """One question of one agent. Closing it is one conditional statement on `status`: the first answer wins."""
+    """One question of one agent. One conditional statement on `status` closes it, so the first answer wins."""
 
     __tablename__ = "questions"
     __table_args__ = (
@@ -57,9 +57,9 @@ class Question(Base):
         ),
         # For questions of tasks that a member follows, and for deleting a task.
         Index("ix_questions_task", "task_id", "opened_at"),
-        # What is open of tasks that a member follows: few of all that their agents ever asked.
+        # For the open questions of tasks that a member follows, a small part of all their questions.
         Index("ix_questions_open_of_task", "task_id", postgresql_where=text("status = 'open'")),
-        # Deleting a user.
+        # For deleting a user.
         Index("ix_questions_answered_by", "answered_by_id"),
     )
 
@@ -67,14 +67,14 @@ class Question(Base):
     project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
     task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
     run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
-    # The creator of the task has the question in their inbox; kept here so that one index answers an inbox.
+    # A copy from the task, so that one index serves the inbox of its creator.
     task_creator_id: Mapped[int | None] = mapped_column(
         BigInteger, ForeignKey("users.id", ondelete="SET NULL")
     )
-    # What the agent's side calls it, as in the run's log.
+    # The id of the question in the run's log.
     request_id: Mapped[str] = mapped_column(String(64))
     kind: Mapped[str] = mapped_column(String(16))
-    # Masked and shortened; the run's log has all of it.
+    # Masked and shortened; the run's log has the whole text.
     title: Mapped[str] = mapped_column(String(200))
     detail: Mapped[str] = mapped_column(Text)
     tool_call: Mapped[JsonObject | None]
@@ -82,13 +82,13 @@ class Question(Base):
     options: Mapped[list[JsonObject]] = mapped_column(JSONB, server_default=text("'[]'"))
     # JSON Schema of a form's answer; as text, since people see the fields in the agent's order.
     schema: Mapped[JsonObject | None] = mapped_column(JSON(none_as_null=True))
-    # What a `url` question asks to open; this service never does.
+    # The page that a `url` question asks to open; the service never opens it.
     url: Mapped[str | None] = mapped_column(Text)
     risk: Mapped[str] = mapped_column(String(16))
     urgency: Mapped[str] = mapped_column(String(16))
     # The order of urgencies, the most urgent first.
     rank: Mapped[int] = mapped_column(SmallInteger, Computed(_RANK, persisted=True))
-    # SHA-256 of what is asked: an answer is to what its giver was shown.
+    # SHA-256 of the question's content, so that an answer is valid only for the content that the person saw.
     digest: Mapped[bytes] = mapped_column(LargeBinary(32))
     opened_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
@@ -102,8 +102,8 @@ class Question(Base):
     answered_via: Mapped[str | None] = mapped_column(String(16))
     # Of an answer by an action token: its notification and device, and the address and program that sent it.
     answered_from: Mapped[JsonObject | None]
-    # The command that carries the answer to the agent; its status is how far the answer has come.
-    # Checked at the commit: the question is closed first, and the command kept only if that closed it.
+    # The command that delivers the answer to the agent; its status is the progress of the answer. The key is checked at
+    # the commit, because the question is closed before the command is inserted.
     command_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("run_commands.id", ondelete="SET NULL", deferrable=True, initially="DEFERRED")
     )
@@ -122,17 +122,17 @@ class QuestionCount(Base):
     user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"))
     project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(16))
-    # How many open questions this adds, negative for those that closed.
+    # The number of questions that opened, negative for questions that closed.
     questions: Mapped[int] = mapped_column(BigInteger)
-    # Whether this stands for several.
+    # Whether this row is the sum of several.
     folded: Mapped[bool] = mapped_column(server_default=text("false"))
 
     __table_args__ = (
-        # What every inbox sums up.
+        # For the sum of an inbox.
         Index("ix_question_counts_user", "user_id", "project_id"),
-        # Deleting a project.
+        # For deleting a project.
         Index("ix_question_counts_project", "project_id"),
-        # What is to be folded.
+        # For the rows that are to be added up.
         Index("ix_question_counts_fresh", "id", postgresql_where=text("NOT folded")),
         # Most rows live for seconds.
         {"postgresql_with": {"autovacuum_vacuum_scale_factor": 0.05}},
@@ -140,7 +140,7 @@ class QuestionCount(Base):
 
 
 class QuestionSnooze(Base):
-    """Until when a user wants no notices of a question; it stays in their inbox."""
+    """The time until which a user gets no notices of a question. The question stays in their inbox."""
 
     __tablename__ = "question_snoozes"
     __table_args__ = (Index("ix_question_snoozes_user", "user_id"),)
@@ -155,7 +155,7 @@ class QuestionSnooze(Base):
 
 
 class TaskFollow(Base):
-    """A member of the project, not the creator, who wants the questions of a task in their inbox."""
+    """A member of the project who has the questions of another person's task in their inbox."""
 
     __tablename__ = "task_follows"
     __table_args__ = (Index("ix_task_follows_task", "task_id"),)
