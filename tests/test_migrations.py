@@ -116,6 +116,28 @@ def test_previous_release_and_this_one_see_the_same_facts_of_a_run(
     assert orjson.loads(row["state"]) == {**mode, "pr_url": "u", "usage": 6}
 
 
+def test_previous_release_and_this_one_see_the_same_deliveries_of_github(
+    config: Config, empty_database: str
+) -> None:
+    """The table got another name: through a view, each release ignores what the other has processed, and sweeps it."""
+
+    def process(table: str, delivery: str) -> bool:
+        new = f"INSERT INTO {table} VALUES ('{delivery}', now()) ON CONFLICT DO NOTHING RETURNING delivery_id"  # noqa: S608 - of this test alone
+        return len(fetch(empty_database, new)) == 1
+
+    command.upgrade(config, "0016")
+    assert process("webhook_deliveries", "earlier")
+    command.upgrade(config, "head")
+    assert [process(table, "earlier") for table in ("webhook_deliveries", "github_deliveries")] == [False] * 2
+    assert process("webhook_deliveries", "by the previous release")
+    assert not process("github_deliveries", "by the previous release")
+    assert process("github_deliveries", "by this one")
+    assert not process("webhook_deliveries", "by this one")
+    swept = "DELETE FROM webhook_deliveries WHERE received_at <= now() RETURNING delivery_id"
+    assert len(fetch(empty_database, swept)) == 3
+    assert fetch(empty_database, "SELECT FROM github_deliveries") == []
+
+
 def test_second_upgrade_changes_nothing(config: Config) -> None:
     command.upgrade(config, "head")
     command.upgrade(config, "head")
