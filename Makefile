@@ -122,7 +122,7 @@ bench-strangers: $(STAMP) ## Measure what clients without a key cost a member (A
 	@$(PYTHON) -m bench.strangers $(ARGS)
 
 .PHONY: bench-setup
-bench-setup: $(STAMP) ## Measure the first demo of a fresh clone, and its set-up by uv beside pip's (minutes)
+bench-setup: $(STAMP) ## Measure the first demo and console of a fresh clone, and its set-up by uv beside pip's (minutes)
 	@$(PYTHON) -m bench.setup $(ARGS)
 
 .PHONY: fmt

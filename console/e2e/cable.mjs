@@ -17,7 +17,7 @@ export async function openCable() {
       if (isStream) {
         opened += 1;
         streams.add(answer);
-        onOpened();
+        reply.once("data", () => onOpened());
       }
       reply.on("data", (data) => isAsleep || answer.write(data));
       reply.on("end", () => answer.end());
@@ -44,7 +44,7 @@ export async function openCable() {
     sleep(on) {
       isAsleep = on;
     },
-    /** End the streams as the service does after a quarter of an hour; return when there is another one. */
+    /** End the streams as the service does after a quarter of an hour; return when another one brings something. */
     rotate() {
       const reopened = new Promise((resolve) => {
         onOpened = resolve;

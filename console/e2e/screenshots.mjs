@@ -17,21 +17,26 @@ const address = `${base}/projects/${stack.project_id}/tasks/${task.id}`;
 
 const browser = await launch();
 
-async function draw(name, size, url, waitFor, options) {
+// Code has its colours a moment after its text.
+const MARKED = '[class*="_keyword_"]';
+
+/** Draw a page once all of this is on it. */
+async function draw(name, size, url, parts, options) {
   const page = await openPage(browser, { size, ...options });
   await page.goto(url);
-  await waitFor(page).waitFor();
+  for (const part of parts) await page.locator(part).first().waitFor();
   await page.waitForFunction(() => !document.querySelector("[data-loading]"));
   await page.evaluate(() => document.fonts.ready.then(() => null));
   await page.screenshot({ path: join(folder, `${name}.png`), animations: "disabled" });
   await page.context().close();
 }
 
-await draw("console-desk", "desk", `${address}/runs/${first.id}`, (page) =>
-  page.locator("[data-file]").first(),
-);
+await draw("console-desk", "desk", `${address}/runs/${first.id}`, [
+  `[role="log"] ${MARKED}`,
+  `[data-file] ${MARKED}`,
+]);
 await call(`/tasks/${task.id}/run/`, { mode: "interactive", pending_user_message: ASKING });
-await draw("console-phone", "phone", address, (page) => page.getByRole("heading", { name: "May others" }), {
+await draw("console-phone", "phone", address, ["role=heading[name=/May others/]", `[role="log"] ${MARKED}`], {
   deviceScaleFactor: 2,
 });
 await browser.close();

@@ -23,7 +23,8 @@ SKIP = "SKIP_CONSOLE_BUILD"
 
 _PLACE = Path(app.__file__ or "").absolute().parent / "web" / "console"
 _STAMP = ".source"
-_MADE = frozenset({"node_modules", "dist"})
+# No build reads them.
+_APART = frozenset({"node_modules", "dist", "e2e"})
 
 
 def is_built() -> bool:
@@ -77,7 +78,7 @@ def _digest() -> str:
 def _sources(folder: Path) -> Iterator[Path]:
     for path in folder.iterdir():
         if path.is_dir():
-            if path.name not in _MADE:
+            if path.name not in _APART:
                 yield from _sources(path)
         elif path.is_file():
             yield path
