@@ -120,7 +120,7 @@ describe("messages on their way", () => {
     id: "mine",
     text: "Hi",
     files: [],
-    isHeld: false,
+    isKept: false,
     artifactIds: [],
     at: "",
     problem: null,
@@ -157,9 +157,9 @@ describe("messages on their way", () => {
     expect(status([receipt("dropped")])).toEqual(["dropped"]);
   });
 
-  it("are held by the page alone until they are sent", () => {
-    const held = waitingMessages([{ ...message, isHeld: true }], EMPTY);
-    expect(held.map((one) => one.receipt.status)).toEqual(["held"]);
+  it("are kept by the page alone until they are sent", () => {
+    const kept = waitingMessages([{ ...message, isKept: true }], EMPTY);
+    expect(kept.map((one) => one.receipt.status)).toEqual(["kept"]);
   });
 });
 

@@ -1,7 +1,7 @@
 /** What a transcript shows. Items are immutable: a change makes a new item with the same id. */
 import type { Json } from "./wire";
 
-export type ReceiptStatus = "held" | "sending" | "accepted" | "delivered" | "consumed" | "dropped" | "failed";
+export type ReceiptStatus = "kept" | "sending" | "accepted" | "delivered" | "consumed" | "dropped" | "failed";
 
 export interface Receipt {
   status: ReceiptStatus;

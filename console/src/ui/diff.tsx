@@ -58,6 +58,14 @@ export const Diff = memo(function Diff({ hunks, mode, label, language, actions }
       aria-label={label}
     >
       <table className={classes(styles.diff, mode === "split" && styles.split)}>
+        {mode === "split" && (
+          <colgroup>
+            <col className={styles.numbers} />
+            <col />
+            <col className={styles.numbers} />
+            <col />
+          </colgroup>
+        )}
         <tbody>
           {hunks.map((hunk, index) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: hunks have no other identity

@@ -15,7 +15,7 @@ export interface Written {
   files: string[];
   artifactIds: string[];
   /** Whether it waits for the end of the turn. */
-  isHeld: boolean;
+  isKept: boolean;
 }
 
 interface Props {
@@ -41,7 +41,7 @@ export function Composer(props: Props) {
   const files = useAttachments(uploads);
   const target = useFileTarget(files.add);
   const area = useRef<HTMLTextAreaElement>(null);
-  const [isHeld, setHeld] = useState(false);
+  const [isKept, setKept] = useState(false);
   useKeys({ i: () => area.current?.focus() });
   const isReady = (text.trim() !== "" || files.list.some(({ id }) => id)) && !files.isBusy && !isBusy;
   const send = () => {
@@ -51,7 +51,7 @@ export function Composer(props: Props) {
       text: text.trim(),
       files: sent.map(({ file }) => file.name),
       artifactIds: sent.map(({ id }) => id ?? ""),
-      isHeld: isHeld && onStop !== null,
+      isKept: isKept && onStop !== null,
     });
     onText("");
     files.clear();
@@ -114,11 +114,11 @@ export function Composer(props: Props) {
             className={styles.option}
             aria-label="When the agent gets the message"
             title="At once: in the middle of its turn, if the agent takes messages then. After the turn: this page keeps the message until then, and you can change it."
-            value={isHeld ? "held" : "now"}
-            onChange={(event) => setHeld(event.target.value === "held")}
+            value={isKept ? "kept" : "now"}
+            onChange={(event) => setKept(event.target.value === "kept")}
           >
             <option value="now">Steer: at once</option>
-            <option value="held">After this turn</option>
+            <option value="kept">After this turn</option>
           </Select>
         )}
         <span className={styles.space} />
@@ -184,10 +184,8 @@ function useSuggestions(
       setAt(0);
     },
     field: {
-      role: "combobox" as const,
       "aria-autocomplete": "list" as const,
-      "aria-expanded": isOpen,
-      "aria-controls": id,
+      "aria-controls": isOpen ? id : undefined,
       "aria-activedescendant": isOpen ? `${id}-${here}` : undefined,
     },
     list: isOpen && (

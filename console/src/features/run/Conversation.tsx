@@ -169,15 +169,15 @@ interface WaitingProps {
 }
 
 function Waiting({ message, outbox, receipt, isOver, onEdit, children }: WaitingProps) {
-  const isHeld = receipt.status === "held";
+  const isKept = receipt.status === "kept";
   const files = message.files.map((name) => ({ name, size: null }));
   return (
-    <div className={styles.waiting}>
+    <div>
       <UserMessage
         item={{ kind: "user", id: message.id, at: message.at, text: message.text, files, receipt: null }}
       />
       {children}
-      {(isHeld || receipt.status === "failed") && (
+      {(isKept || receipt.status === "failed") && (
         <p className={styles.again}>
           <Button tone="quiet" onClick={() => outbox.discard(message.id)}>
             Discard
@@ -185,7 +185,7 @@ function Waiting({ message, outbox, receipt, isOver, onEdit, children }: Waiting
           {/* Files stay with the message that they were sent with. */}
           {message.files.length === 0 && <Button onClick={onEdit}>Edit</Button>}
           {!isOver && (
-            <Button onClick={() => outbox.deliver(message)}>{isHeld ? "Send now" : "Send again"}</Button>
+            <Button onClick={() => outbox.deliver(message)}>{isKept ? "Send now" : "Send again"}</Button>
           )}
         </p>
       )}

@@ -95,7 +95,7 @@ export function UserMessage({ item }: { item: UserItem }) {
 }
 
 const RECEIPTS = {
-  held: [Clock3, "Held until the turn ends"],
+  kept: [Clock3, "Kept until the turn ends"],
   sending: [Send, "Sending"],
   accepted: [Clock3, "Queued for the agent"],
   delivered: [Check, "Given to the agent"],

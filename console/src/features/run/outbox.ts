@@ -27,7 +27,7 @@ function read(run: string): Outgoing[] {
 }
 
 /**
- * The service takes no message back that it has accepted. So one that shall come after the turn is held here, where it
+ * The service takes no message back that it has accepted. So one that shall come after the turn is kept here, where it
  * can be changed, and sent when the agent waits (`isIdle`).
  */
 export function useOutbox(ref: RunRef, isIdle: boolean) {
@@ -46,7 +46,7 @@ export function useOutbox(ref: RunRef, isIdle: boolean) {
       const set = (problem: string | null) =>
         change((before) => before.map((one) => (one.id === message.id ? { ...one, problem } : one)));
       change((before) =>
-        before.map((one) => (one.id === message.id ? { ...one, isHeld: false, problem: null } : one)),
+        before.map((one) => (one.id === message.id ? { ...one, isKept: false, problem: null } : one)),
       );
       try {
         await sendMessage(ref, message.id, message.text, message.artifactIds);
@@ -61,7 +61,7 @@ export function useOutbox(ref: RunRef, isIdle: boolean) {
       const id = crypto.randomUUID();
       const message = { ...written, id, at: new Date().toISOString(), problem: null };
       change((before) => [...before, message]);
-      if (!message.isHeld) void deliver(message);
+      if (!message.isKept) void deliver(message);
     },
     [change, deliver],
   );
@@ -71,7 +71,7 @@ export function useOutbox(ref: RunRef, isIdle: boolean) {
   );
   const isSending = useRef(false);
   useEffect(() => {
-    const next = list.find(({ isHeld }) => isHeld);
+    const next = list.find(({ isKept }) => isKept);
     if (!isIdle || !next || isSending.current) return;
     // One for each turn, in their order.
     isSending.current = true;
@@ -92,7 +92,7 @@ export function waitingMessages(
     if (command && transcript.places.has(`user:${command}`)) return [];
     const known = command ? transcript.receipts.get(command) : undefined;
     if (known?.status === "consumed") return [];
-    if (message.isHeld) return [{ message, receipt: { status: "held", reason: "" } }];
+    if (message.isKept) return [{ message, receipt: { status: "kept", reason: "" } }];
     const receipt: Receipt = message.problem
       ? { status: "failed", reason: message.problem }
       : (known ?? { status: "sending", reason: "" });
