@@ -1,0 +1,93 @@
+// @vitest-environment jsdom
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { type LedgerEvent, ProjectStream } from "./stream";
+
+class Source extends EventTarget {
+  static readonly CLOSED = 2;
+  static opened: Source[] = [];
+  readyState = 1;
+  onopen: (() => void) | null = null;
+  onerror: (() => void) | null = null;
+  onmessage: ((event: MessageEvent) => void) | null = null;
+
+  constructor(readonly url: string) {
+    super();
+    Source.opened.push(this);
+  }
+
+  close(): void {
+    this.readyState = Source.CLOSED;
+  }
+
+  say(type: string, data: object, lastEventId: string): void {
+    const event = new MessageEvent(type, { data: JSON.stringify(data), lastEventId });
+    if (type === "message") this.onmessage?.(event);
+    else this.dispatchEvent(event);
+  }
+}
+
+const latest = () => Source.opened.at(-1) as Source;
+const placeOf = ({ url }: Source) => new URL(url, "http://x").searchParams.get("last_event_id");
+
+describe("the stream of a page", () => {
+  const said: string[] = [];
+  let stream: ProjectStream;
+  beforeEach(() => {
+    vi.useFakeTimers();
+    vi.stubGlobal("EventSource", Source);
+    Source.opened = [];
+    said.length = 0;
+    stream = new ProjectStream(1, {
+      onLedgerGap: () => said.push("gap"),
+      onBegin: () => said.push("begin"),
+      onState: () => {},
+      onRefused: () => said.push("refused"),
+    });
+    vi.advanceTimersByTime(0);
+  });
+  afterEach(() => {
+    stream.close();
+    vi.useRealTimers();
+    vi.unstubAllGlobals();
+  });
+
+  it("goes on where it began, even if it breaks before its first event", () => {
+    latest().say("keepalive", {}, "7-1");
+    latest().onerror?.();
+    vi.advanceTimersByTime(1000);
+    expect(Source.opened.map(placeOf)).toEqual([null, "7-1"]);
+    latest().say("keepalive", {}, "7-1");
+    expect(said).toEqual(["begin"]);
+  });
+
+  it("goes on with the last place of each topic when the topics change or the service rotates it", () => {
+    const run: unknown[] = [];
+    const listener = { onEvent: (event: unknown) => run.push(event), onGap: () => {} };
+    const ledger: string[] = [];
+    stream.listen((event: LedgerEvent) => ledger.push(event.id));
+    stream.follow("r", null, listener);
+    vi.advanceTimersByTime(0);
+    latest().say("message", { id: "e1" }, "8-1");
+    latest().say("run:r", { n: 1 }, "8-1;r=5-0");
+    latest().say("end", { type: "rotated" }, "8-1;r=5-0");
+    vi.advanceTimersByTime(0);
+    expect(placeOf(latest())).toBe("8-1;r=5-0");
+    expect([run, ledger]).toEqual([[{ n: 1 }], ["e1"]]);
+  });
+
+  it("comes back from a sleep in which nothing broke and nothing came", () => {
+    latest().say("keepalive", {}, "7-1");
+    vi.advanceTimersByTime(3_600_000);
+    expect(placeOf(latest())).toBe("7-1");
+    expect(latest().readyState).toBe(1);
+  });
+
+  it("says that it was refused, which an outage is not", () => {
+    latest().onerror?.();
+    expect(said).toEqual([]);
+    vi.advanceTimersByTime(1000);
+    latest().readyState = Source.CLOSED;
+    latest().onerror?.();
+    expect(said).toEqual(["refused"]);
+  });
+});
