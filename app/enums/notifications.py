@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from app.enums.questions import QuestionRisk
+
 
 class Platform(StrEnum):
     """The platform of a device with a push token (contract 6.5)."""
@@ -65,11 +67,16 @@ class Urgency(StrEnum):
 
 
 class ActionTokens(StrEnum):
-    """The highest risk of questions that notifications can answer by buttons."""
+    """The highest risk of questions that tokens of notifications can answer alone."""
 
     OFF = "off"
     LOW = "low"
     NORMAL = "normal"
+
+    def covers(self, risk: QuestionRisk) -> bool:
+        """Return whether a token alone may answer a question with this risk; it never may at high risk."""
+        order = list(QuestionRisk)
+        return self is not ActionTokens.OFF and order.index(risk) <= order.index(QuestionRisk(self))
 
 
 class PushText(StrEnum):

@@ -11,7 +11,7 @@ from app.web.answers import Json
 from app.web.body import json_body
 from app.web.dependencies import process_of, session_of
 from app.web.openapi.errors import errors, settled
-from app.web.pages.actions import OpenAction, answer_by_form, client_of
+from app.web.pages.actions import OpenAction, answer_by_form, client_of, is_signed_in
 from app.web.pages.question import page_of_question
 from app.web.pages.render import render
 from app.web.pages.route import ActionRoute, PageRoute
@@ -35,16 +35,18 @@ async def act(request: Request, token: OpenAction, body: Body) -> Json:
 
     A token that names an option needs no body. The same token again returns its answer with `repeated`; another token
     of an answered question gets 409. A token that is forged, older than a day, or of a person who has lost access gets
-    404. A question with high risk refuses tokens without an API key (403).
+    404. A question with a risk beyond `TASKBEACON_ACTION_TOKENS`, or high, takes no token alone (403): its page asks for an API
+    key, or for a browser that is signed in to the console.
     """
     redis = process_of(request).redis
     return Json(await actions.act(session_of(request), token, body, client_of(request), redis=redis))
 
 
 @page_router.get("/{token}", include_in_schema=False)
-async def show_question(token: OpenAction) -> Response:
+async def show_question(request: Request, token: OpenAction) -> Response:
     """Show a question with its answers. Changes nothing, since scanners of mail and chat follow links."""
-    return render(page_of_question(token.question, token.offered))
+    asks_for_key = token.needs_key and not await is_signed_in(request, token)
+    return render(page_of_question(token.question, token.offered, asks_for_key=asks_for_key))
 
 
 @page_router.post("/{token}", include_in_schema=False)

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from app.ids import new_id
 from app.models import Project, User
 from tests.support.factories import make_task
 from tests.support.plans import custom_plan
@@ -63,3 +64,15 @@ async def test_filters_and_history_are_one_statement_too(
 ) -> None:
     for query in ("?status=all", "?kind=form", "?offset=9990", "?project_id=1"):
         assert len(await asked(client, engine, query)) == 2
+
+
+@pytest.mark.usefixtures("many_questions")
+async def test_deleted_command_is_looked_for_by_an_index(database_url: str) -> None:
+    """Its foreign key is checked for each command of a deleted run: each read all questions."""
+    check = Statement("UPDATE questions SET command_id = NULL WHERE command_id = $1", (new_id(),))
+    connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
+    try:
+        plan = await custom_plan(connection, check)
+    finally:
+        await connection.close()
+    assert (plan.scanned, plan.indexes) == (set(), {"ix_questions_command"})

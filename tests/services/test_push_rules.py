@@ -21,6 +21,7 @@ from app.services.notifications.rules.deciding import (
     LAPSE,
     WALKED_AWAY,
     Facts,
+    FromAgent,
     Recipient,
     RunEndNotice,
     Watching,
@@ -46,9 +47,10 @@ class Seen(Enum):
 
 
 class Question(Enum):
-    """What the notice asks."""
+    """What the notice asks; that of a run's end, and a message of an agent, ask nothing."""
 
     NOTHING = auto()
+    AGENT = auto()
     OPEN = auto()
     ANSWERED = auto()
     EXPIRED = auto()
@@ -59,6 +61,8 @@ class Wish(Enum):
     ALL = auto()
     MUTED = auto()
     KIND_OFF = auto()
+    # The project's wish: it lets no agent send messages.
+    PROJECT_OFF = auto()
 
 
 class Age(Enum):
@@ -85,7 +89,30 @@ class Case:
 
     @property
     def is_question(self) -> bool:
-        return self.question is not Question.NOTHING
+        return self.question not in {Question.NOTHING, Question.AGENT}
+
+    @property
+    def is_agents(self) -> bool:
+        return self.question is Question.AGENT
+
+    @property
+    def is_throttled(self) -> bool:
+        """Whether the run has reached the limit of messages of its agent, which is what it has for a cooldown."""
+        return self.is_agents and self.is_cooled
+
+    @property
+    def is_swallowed(self) -> bool:
+        return self.question is Question.NOTHING and self.is_cooled
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the recipient wants it; the project has a say in messages of agents only."""
+        return self.wish is Wish.ALL or (self.wish is Wish.PROJECT_OFF and not self.is_agents)
+
+    @property
+    def is_read_on_the_screen(self) -> bool:
+        """Whether it is an agent's message to a person who looks at the task."""
+        return self.is_agents and self.seen is Seen.FOCUSED
 
     @property
     def is_settled_by_seeing(self) -> bool:
@@ -105,7 +132,7 @@ class Case:
             yield "presence", min(until, self.created_at + WALKED_AWAY) if self.is_question else until
         if self.has_just_answered:
             yield "answer_grace", NOW - timedelta(seconds=3) + ANSWER_GRACE
-        if self.is_cooled:
+        if self.is_cooled and not self.is_agents:
             yield "cooldown", NOW + timedelta(seconds=12)
         if self.is_snoozed:
             yield "snoozed", NOW + timedelta(hours=1)
@@ -116,22 +143,25 @@ class Case:
 
     def facts(self) -> Facts:
         watching = Watching(new_id(), beat_at=EXPIRY - MINUTE, expires_at=EXPIRY)
-        status = {question: QuestionStatus[question.name] for question in Question if question.value > 1}
+        status = QuestionStatus[self.question.name] if self.is_question else None
+        limit = FromAgent("one_a_minute" if self.is_throttled else None) if self.is_agents else None
         return Facts(
             created_at=self.created_at,
             recipient=Recipient(
                 has_access=self.has_access,
                 has_device=self.has_device,
                 is_muted=self.wish is Wish.MUTED,
+                is_allowed=self.wish is not Wish.PROJECT_OFF,
                 wants_kind=self.wish is not Wish.KIND_OFF,
                 quiet_until=QUIET_END if self.is_quiet else None,
                 allowed_in_quiet=[self.urgency] if self.allows else [],
             ),
             urgency=self.urgency,
-            question=status.get(self.question),
+            question=status,
+            from_agent=limit,
             watching=watching if self.seen is Seen.FOCUSED else None,
             is_seen=self.seen is Seen.SHOWN,
-            cooldown_until=NOW + timedelta(seconds=12) if self.is_cooled else None,
+            cooldown_until=NOW + timedelta(seconds=12) if self.is_cooled and not self.is_agents else None,
             snoozed_until=NOW + timedelta(hours=1) if self.is_snoozed else None,
             answered_at=NOW - timedelta(seconds=3) if self.has_just_answered else None,
         )
@@ -146,27 +176,36 @@ CASES = [Case(*values) for values in COMBINATIONS]
 
 def is_to_send(case: Case) -> bool:
     """Return whether nothing stands against the notice itself."""
-    may = case.has_access and case.has_device and case.wish is Wish.ALL
-    needed = case.question in {Question.NOTHING, Question.OPEN} and not case.is_settled_by_seeing
-    return may and needed and not (case.is_cooled and not case.is_question)
+    may = case.has_access and case.has_device and case.is_wanted
+    is_open = not case.is_question or case.question is Question.OPEN
+    needed = is_open and not case.is_settled_by_seeing and not case.is_read_on_the_screen
+    return may and needed and not (case.is_swallowed or case.is_throttled)
 
 
 def expected(case: Case) -> set[tuple[Decision, str | None, datetime | None]]:
     """Return what each condition that holds decides; there must be one answer."""
-    swallowed = case.is_cooled and not case.is_question
-    reaches = case.has_access and not swallowed
-    wants = reaches and case.wish is Wish.ALL
+    passes = not case.is_swallowed and not case.is_throttled
+    reaches = case.has_access and passes
+    wants = reaches and case.is_wanted
     asks = wants and case.has_device
-    is_open = case.question in {Question.NOTHING, Question.OPEN}
+    is_open = not case.is_question or case.question is Question.OPEN
     held = max(case.holds(), key=lambda hold: hold[1], default=None)
     is_night = case.is_quiet and not case.allows
     table: list[tuple[bool, Decision, str | None, datetime | None]] = [
-        (swallowed, Decision.COOLED_DOWN, None, None),
-        (not case.has_access and not swallowed, Decision.NO_ACCESS, None, None),
+        (case.is_swallowed, Decision.COOLED_DOWN, None, None),
+        (case.is_throttled, Decision.THROTTLED, "one_a_minute", None),
+        (not case.has_access and passes, Decision.NO_ACCESS, None, None),
+        (
+            reaches and case.is_agents and case.wish is Wish.PROJECT_OFF,
+            Decision.MUTED,
+            "project_off",
+            None,
+        ),
         (reaches and case.wish is Wish.MUTED, Decision.MUTED, "task_muted", None),
         (reaches and case.wish is Wish.KIND_OFF, Decision.MUTED, "kind_off", None),
         (wants and not case.has_device, Decision.NO_TOKEN, None, None),
         (asks and not is_open, Decision.NOT_NEEDED, case.question.name.lower(), None),
+        (asks and case.is_read_on_the_screen, Decision.SUPPRESSED, "presence", None),
         (asks and is_open and case.is_settled_by_seeing, Decision.NOT_NEEDED, "seen", None),
     ]
     if is_to_send(case):
@@ -179,7 +218,7 @@ def expected(case: Case) -> set[tuple[Decision, str | None, datetime | None]]:
 
 
 def test_every_combination_is_decided_once_and_as_the_contract_says() -> None:
-    assert len(CASES) == 4 * 5 * 2 * 2 * 3 * 3 * 2**5 * 2
+    assert len(CASES) == 4 * 6 * 2 * 2 * 3 * 4 * 2**5 * 2
     for case in CASES:
         verdict = decide(case.facts(), NOW)
         assert {(verdict.decision, verdict.reason, verdict.due_at)} == expected(case), case
@@ -251,7 +290,7 @@ def test_notice_of_a_question_that_is_closed_is_retracted_or_replaced(
     question: QuestionStatus, end: RunEndNotice | None
 ) -> None:
     for case in CASES[::7]:
-        facts = replace(case.facts(), question=question)
+        facts = replace(case.facts(), question=question, from_agent=None)
         sequel = decide_sequel(facts, NOW, is_reminded=False, end=end)
         retracted = (Decision.RETRACTED, question, True, None)
         decided = (sequel.decision, sequel.reason, sequel.needs_push, sequel.look_again_at)
@@ -267,10 +306,10 @@ def test_notice_of_a_question_that_is_closed_is_retracted_or_replaced(
 
 def test_open_question_has_one_reminder_when_nothing_holds_it_back() -> None:
     for case in CASES:
-        facts = replace(case.facts(), question=QuestionStatus.OPEN)
+        facts = replace(case, question=Question.OPEN).facts()
         assert decide_sequel(facts, NOW, is_reminded=True, end=None).decision is None
         sequel = decide_sequel(facts, NOW, is_reminded=False, end=None)
-        may = case.has_access and case.has_device and case.wish is Wish.ALL
+        may = case.has_access and case.has_device and replace(case, question=Question.OPEN).is_wanted
         waits = bool(list(replace(case, question=Question.OPEN).holds())) or (
             case.is_quiet and not case.allows
         )

@@ -49,12 +49,8 @@ class Question(Base):
         ),
         # The same for all statuses; and for deleting a user.
         Index("ix_questions_history", *_INBOX_ORDER, postgresql_include=["kind", "project_id", "status"]),
-        # What expires.
-        Index(
-            "ix_questions_expires_at",
-            "expires_at",
-            postgresql_where=text("status = 'open' AND expires_at IS NOT NULL"),
-        ),
+        # Deleting a run, with its commands.
+        Index("ix_questions_command", "command_id", postgresql_where=text("command_id IS NOT NULL")),
         # For questions of tasks that a member follows, and for deleting a task.
         Index("ix_questions_task", "task_id", "opened_at"),
         # For the open questions of tasks that a member follows, a small part of all their questions.

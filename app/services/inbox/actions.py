@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.redis import RedisClient
-from app.enums import QuestionRisk, QuestionStatus
+from app.enums import ActionTokens, QuestionRisk, QuestionStatus
 from app.errors import InvalidInput, NotFound, PermissionDenied, QuestionChanged
 from app.models import Notification, PushToken, Question
 from app.schemas.questions import ActionIn, AnsweredOut
@@ -37,7 +37,7 @@ class TokenSender:
 
     address: str
     user_agent: str
-    # Whether the request also has an API key of the token's person.
+    # Whether the request also has an API key, or a console session, of the token's person.
     has_key: bool = False
 
 
@@ -49,6 +49,8 @@ class Action:
     person: Principal
     device_id: UUID | None
     question: Fields
+    # The risk up to which a token alone answers.
+    limit: ActionTokens
 
     @property
     def option(self) -> Mapping[str, Any] | None:
@@ -75,17 +77,22 @@ class Action:
     @property
     def needs_key(self) -> bool:
         """Whether the question also needs an API key."""
-        return bool(self.question["risk"] == QuestionRisk.HIGH)
+        return not self.limit.covers(QuestionRisk(self.question["risk"]))
 
 
-async def open_action(session: AsyncSession, token: str, secret_keys: Sequence[SecretStr]) -> Action:
+async def open_action(
+    session: AsyncSession, token: str, secret_keys: Sequence[SecretStr], limit: ActionTokens
+) -> Action:
     """Return the question and the person of a token; changes nothing.
 
+    `limit` is the operator's; it counts for tokens that were sent before it too.
+
     Raises:
-        NotFound: the token is forged or too old, or its person cannot see the question any more.
+        NotFound: the token is forged or too old, its person cannot see the question any more, tokens are switched off,
+            or it is of a button that there would be none of now.
 
     """
-    claims = read(secret_keys, token)
+    claims = None if limit is ActionTokens.OFF else read(secret_keys, token)
     if claims is None:
         raise NotFound
     values = {"notification_id": claims.notification_id, "question_id": claims.question_id}
@@ -94,7 +101,11 @@ async def open_action(session: AsyncSession, token: str, secret_keys: Sequence[S
     if sent is None or person is None:
         raise NotFound
     question = await find_question(session, person, claims.question_id)
-    return Action(claims, person, sent["device_id"], question)
+    action = Action(claims, person, sent["device_id"], question, limit)
+    if claims.option is not None and action.needs_key and question["risk"] != QuestionRisk.HIGH:
+        # High risk says for itself what it needs.
+        raise NotFound
+    return action
 
 
 _SENT = Prepared(
@@ -122,10 +133,12 @@ async def act(
         body = _of_option(action, action.option["id"], body)
     is_open = question["status"] == QuestionStatus.OPEN
     if is_open and action.needs_key and not client.has_key:
-        raise PermissionDenied("This question needs an API key: its risk is high.")
+        raise PermissionDenied(f"This question needs an API key: its risk is {question['risk']}.")
     if is_open and claims.digest != question["digest"]:
         raise QuestionChanged
-    origin = Origin(claims.notification_id, action.device_id, client.address, client.user_agent)
+    origin = Origin(
+        claims.notification_id, claims.option, action.device_id, client.address, client.user_agent
+    )
     answered = await answer_question(
         session, action.person, claims.question_id, body, redis=redis, origin=origin
     )

@@ -30,15 +30,18 @@ class Origin:
     """The origin of an answer by an action token; it is stored with the question."""
 
     notification_id: UUID
+    # The place of the option that the token names; None for a page token.
+    option: int | None
     device_id: UUID | None
     address: str
     user_agent: str
 
-    def kept(self) -> dict[str, str | None]:
+    def kept(self) -> dict[str, Any]:
         """Return the origin in its stored form."""
         device = None if self.device_id is None else str(self.device_id)
         return {
             "notification": str(self.notification_id),
+            "option": self.option,
             "device": device,
             "address": self.address,
             "user_agent": self.user_agent,
@@ -99,8 +102,10 @@ async def _require_same_answer(
     is_same = row["answer"] == given.shown
     if origin is not None:
         # Only the token that gave the answer may repeat it; any other token comes too late, even with an equal answer.
-        notification = (row["answered_from"] or {}).get("notification")
-        is_same = is_same and notification == str(origin.notification_id)
+        kept = row["answered_from"] or {}
+        # The previous release kept no option.
+        own = (str(origin.notification_id), origin.option)
+        is_same = is_same and (kept.get("notification"), kept.get("option", origin.option)) == own
     if not is_same:
         raise AlreadyAnswered(winner(row))
     status = await session.scalar(select(RunCommand.status).where(RunCommand.id == row["command_id"]))

@@ -148,7 +148,11 @@ class Composer:
         A risky question has no buttons, and no button allows or rejects permanently.
         """
         row = _open_question(delivery)
-        if row is None or row["question_kind"] != QuestionKind.PERMISSION or row["risk"] not in self._risks:
+        if (
+            row is None
+            or row["question_kind"] != QuestionKind.PERMISSION
+            or not self.action_tokens.covers(QuestionRisk(row["risk"]))
+        ):
             return []
         by_kind = {option["kind"]: place for place, option in reversed([*enumerate(row["options"])])}
         return [
@@ -156,16 +160,6 @@ class Composer:
             for kind, names in _BUTTONS.items()
             if kind in by_kind
         ]
-
-    @property
-    def _risks(self) -> Sequence[QuestionRisk]:
-        match self.action_tokens:
-            case ActionTokens.OFF:
-                return ()
-            case ActionTokens.LOW:
-                return (QuestionRisk.LOW,)
-            case ActionTokens.NORMAL:
-                return (QuestionRisk.LOW, QuestionRisk.NORMAL)
 
     def _action(
         self, delivery: Delivery, options: Sequence[Mapping[str, Any]], place: int, names: tuple[str, str]

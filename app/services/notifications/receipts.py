@@ -7,7 +7,7 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import any_, bindparam, delete, select, update
+from sqlalchemy import Delete, any_, bindparam, delete, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,7 +16,7 @@ from app.clock import utcnow
 from app.enums import NotificationDecision
 from app.models import Notification, PushToken
 from app.services.notifications.delivery import RECEIPT_AFTER
-from app.services.notifications.rules.transitions import Change, store
+from app.services.notifications.rules.transitions import Change, given_rows, store
 from app.statements import Prepared
 
 BATCH = 1000
@@ -120,15 +120,31 @@ _LOCK = Prepared(
 
 
 async def _remove_dead(session: AsyncSession, dead: Sequence[Ticket]) -> None:
+    if not dead:
+        return
     for ticket in dead:
         log.info("push.token_dead", device_id=str(ticket.device_id))
-        await session.execute(
-            delete(PushToken).where(
-                PushToken.id == ticket.device_id,
-                PushToken.user_id == ticket.user_id,
-                PushToken.last_seen_at <= ticket.sent_at,
-            )
-        )
+    values = {
+        "given_id": [ticket.device_id for ticket in dead],
+        "given_user_id": [ticket.user_id for ticket in dead],
+        "given_sent_at": [ticket.sent_at for ticket in dead],
+    }
+    await _REMOVE.perform(session, values)
+
+
+def _remove_statement() -> Delete:
+    """Return the statement that deletes devices of these users that were not seen after the given times."""
+    given = given_rows(
+        {"id": PushToken.id.type, "user_id": PushToken.user_id.type, "sent_at": PushToken.last_seen_at.type}
+    )
+    return delete(PushToken).where(
+        PushToken.id == given.c.id,
+        PushToken.user_id == given.c.user_id,
+        PushToken.last_seen_at <= given.c.sent_at,
+    )
+
+
+_REMOVE = Prepared(_remove_statement())
 
 
 async def sweep_history(session: AsyncSession) -> int:

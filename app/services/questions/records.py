@@ -32,7 +32,7 @@ from app.enums import (
     Urgency,
 )
 from app.models import Question, Run, Task
-from app.services.events.of_runs import record_of_run
+from app.services.events.of_runs import record_of_run, record_of_runs
 from app.services.notifications import questions as notifications
 from app.services.questions.risk import risk_of
 
@@ -219,9 +219,9 @@ async def _close(session: AsyncSession, *conditions: ColumnElement[bool], **valu
         .values(closed_at=utcnow(), **values)
         .returning(*_CLOSED_COLUMNS)
     )
-    rows = closed.all()
-    for row in sorted(rows, key=lambda row: row.id):
-        await record_of_run(session, row.run_id, _EVENT_OF[QuestionStatus(row.status)], [_closed_data(row)])
+    rows = sorted(closed.all(), key=lambda row: row.id)
+    events = [(row.run_id, _EVENT_OF[QuestionStatus(row.status)], _closed_data(row)) for row in rows]
+    await record_of_runs(session, events)
     ids = [row.id for row in rows]
     if ids:
         await notifications.on_closed(session, ids)

@@ -7,14 +7,15 @@ from urllib.parse import parse_qs
 from fastapi import Depends, Request, Response
 from pydantic import ValidationError
 
-from app.enums import ActionTokens, FormAction, QuestionKind, QuestionRisk, Scope
+from app.enums import FormAction, QuestionKind, Scope
 from app.errors import AuthenticationError, MalformedBody, NotFound, PermissionDenied, UnsupportedMediaType
 from app.schemas.questions import ActionIn
-from app.services.access.authenticate import authenticate
+from app.services.access.authenticate import authenticate, authenticate_session
 from app.services.access.principal import require_project, require_scope
 from app.services.inbox import actions
 from app.services.inbox.actions import Action, TokenSender
 from app.web.body import read_bytes
+from app.web.console.cookie import session_secret
 from app.web.dependencies import process_of, session_of
 from app.web.errors.validation import first_error
 from app.web.pages.fields import content_of, form_of
@@ -31,17 +32,8 @@ _PLAIN = ("option_id", "action", "text", "custom_input", "digest")
 async def _open_action(request: Request) -> Action:
     process = process_of(request)
     await throttle_address(request, process, "action")
-    if process.settings.action_tokens is ActionTokens.OFF:
-        # Tokens in notifications that were sent before are refused too.
-        raise NotFound
-    token = request.path_params["token"]
-    action = await actions.open_action(session_of(request), token, process.settings.secret_keys)
-    is_button = action.claims.option is not None
-    is_low = process.settings.action_tokens is ActionTokens.LOW
-    if is_button and is_low and action.question["risk"] == QuestionRisk.NORMAL:
-        # Sent before the operator limited them. High risk says for itself what it needs.
-        raise NotFound
-    return action
+    token, settings = request.path_params["token"], process.settings
+    return await actions.open_action(session_of(request), token, settings.secret_keys, settings.action_tokens)
 
 
 OpenAction = Annotated[Action, Depends(_open_action)]
@@ -75,10 +67,15 @@ def _body(action: Action, form: Mapping[str, Sequence[str]]) -> ActionIn:
 
 
 async def _has_key(request: Request, action: Action, form: Mapping[str, Sequence[str]]) -> bool:
-    """Return whether the form has an API key of the token's person that may answer. Raises PermissionDenied if not."""
-    key = form.get("key", [""])[0].strip()
-    if not action.needs_key or not key:
+    """Return whether the form has an API key of the token's person that may answer, or the browser their session.
+
+    Raises PermissionDenied for a key that may not.
+    """
+    if not action.needs_key:
         return False
+    key = form.get("key", [""])[0].strip()
+    if not key:
+        return await is_signed_in(request, action)
     project = action.person.project.id
     try:
         holder = await authenticate(session_of(request), key, place="form", project=project)
@@ -89,6 +86,24 @@ async def _has_key(request: Request, action: Action, form: Mapping[str, Sequence
     if holder.user_id != action.person.user_id:
         raise PermissionDenied("This API key belongs to another person than the notification.")
     return True
+
+
+async def is_signed_in(request: Request, action: Action) -> bool:
+    """Return whether the browser has a console session of the token's person that may answer.
+
+    Raises PermissionDenied if another site makes the browser answer with it.
+    """
+    secret = session_secret(request)
+    if secret is None:
+        return False
+    try:
+        holder = await authenticate_session(session_of(request), secret, project=action.person.project.id)
+        require_project(holder)
+        require_scope(holder, Scope.TASK_WRITE)
+    except (AuthenticationError, NotFound, PermissionDenied):
+        # Of no use here: the page asks for a key.
+        return False
+    return holder.user_id == action.person.user_id
 
 
 async def _read_form(request: Request) -> Mapping[str, Sequence[str]]:

@@ -102,7 +102,9 @@ class Page:
     facts: Sequence[tuple[str, str]] = field(default_factory=list)
 
 
-def page_of_question(row: Mapping[str, Any], options: Sequence[Mapping[str, Any]]) -> Page:
+def page_of_question(
+    row: Mapping[str, Any], options: Sequence[Mapping[str, Any]], *, asks_for_key: bool
+) -> Page:
     """Return the page of a question, a row with the columns `SHOWN`, with the options that can be chosen."""
     kind, is_open = QuestionKind(row["kind"]), row["status"] == QuestionStatus.OPEN
     is_risky = row["risk"] == QuestionRisk.HIGH
@@ -124,7 +126,7 @@ def page_of_question(row: Mapping[str, Any], options: Sequence[Mapping[str, Any]
         fields=() if form is None else fields_of(form),
         takes_text=kind is QuestionKind.MESSAGE,
         takes_note=kind is QuestionKind.PERMISSION,
-        needs_key=is_risky,
+        needs_key=asks_for_key,
         answers=answers,
         more=more,
         facts=_facts(row, is_open=is_open),

@@ -3,6 +3,8 @@
 import html
 import json
 import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
@@ -33,9 +35,22 @@ PRIVATE = {
 BROWSER = {"User-Agent": "A phone", "Content-Type": "application/x-www-form-urlencoded"}
 
 
-async def press(client: httpx.AsyncClient, token: str, *fields: tuple[str, str]) -> httpx.Response:
+async def press(
+    client: httpx.AsyncClient, token: str, *fields: tuple[str, str], site: str = "same-origin"
+) -> httpx.Response:
     """Send the form of a token's page."""
-    return await client.post(f"/a/{token}", content=urlencode(fields), headers=BROWSER)
+    headers = BROWSER | {"Sec-Fetch-Site": site}
+    return await client.post(f"/a/{token}", content=urlencode(fields), headers=headers)
+
+
+@asynccontextmanager
+async def signed_in(client: httpx.AsyncClient, key: str) -> AsyncGenerator[None, None]:
+    """Have the browser signed in to the console with a key."""
+    # The cookie is for https.
+    client.base_url = httpx.URL("https://tasks.example.com")
+    assert (await client.post("/api/console/session", json={"api_key": key})).status_code == 201
+    yield
+    client.cookies.clear()
 
 
 async def act(client: httpx.AsyncClient, token: str, body: JSON | None = None) -> httpx.Response:
@@ -71,6 +86,7 @@ class TestToken:
         kept = (await session.execute(select(Question.answered_from))).scalar_one()
         assert kept == {
             "notification": str(notification.id),
+            "option": 2,
             "device": str(device.id),
             "address": "127.0.0.1",
             "user_agent": "A phone",
@@ -86,6 +102,8 @@ class TestToken:
         assert (await act(anonymous, allow)).json() == {**first, "repeated": True}
         winner = {name: first[name] for name in NO_WINNER}
         assert_settled(await act(anonymous, reject), 409, "already_answered", winner)
+        page = await act(anonymous, new_token(), {"option_id": "allow"})
+        assert_settled(page, 409, "already_answered", winner)
         elsewhere = new_token("allow", notification_id=await other_notification(session))
         assert_settled(await act(anonymous, elsewhere), 409, "already_answered", winner)
         assert await state(session) == ("answered", 1)
@@ -210,6 +228,9 @@ class TestToken:
         settings = process.settings.model_copy(update={"action_tokens": ActionTokens.LOW})
         application.state.process = replace(process, settings=settings)
         assert_not_found(await act(anonymous, new_token("allow")))
+        by_page = await act(anonymous, new_token(), {"option_id": "allow"})
+        assert_permission_denied(by_page, "This question needs an API key: its risk is normal.")
+        assert 'name="key"' in (await anonymous.get(f"/a/{new_token()}")).text
         assert await state(session) == ("open", 0)
         await session.execute(update(Question).values(risk=QuestionRisk.LOW))
         assert (await act(anonymous, new_token("allow"))).status_code == 200
@@ -380,6 +401,30 @@ class TestPage:
             assert await state(session) == ("open", 0)
         good = await make_key(session, user=owner, scopes=["task:write"])
         assert (await press(anonymous, token, allow, ("key", good))).status_code == 303
+        assert await state(session) == ("answered", 1)
+
+    async def test_high_risk_takes_the_session_of_the_same_person_from_its_own_page(
+        self,
+        anonymous: httpx.AsyncClient,
+        session: AsyncSession,
+        project: Project,
+        owner: User,
+        new_token: MintToken,
+    ) -> None:
+        """B.11 8."""
+        await session.execute(update(Question).values(risk=QuestionRisk.HIGH))
+        token, allow = new_token(), ("option_id", "allow")
+        stranger = await make_user(session, projects=[project])
+        for user, scopes in ((stranger, ["task:write"]), (owner, ["task:read"])):
+            async with signed_in(anonymous, await make_key(session, user=user, scopes=scopes)):
+                assert 'name="key"' in (await anonymous.get(f"/a/{token}")).text
+                assert (await press(anonymous, token, allow)).status_code == 403
+        async with signed_in(anonymous, await make_key(session, user=owner, scopes=["task:write"])):
+            assert 'name="key"' not in (await anonymous.get(f"/a/{token}")).text
+            refused = await press(anonymous, token, allow, site="cross-site")
+            assert refused.status_code == 403
+            assert await state(session) == ("open", 0)
+            assert (await press(anonymous, token, allow)).status_code == 303
         assert await state(session) == ("answered", 1)
 
     @pytest.mark.parametrize("status", [QuestionStatus.EXPIRED, QuestionStatus.WITHDRAWN])
