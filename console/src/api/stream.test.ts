@@ -52,12 +52,15 @@ describe("the stream of a page", () => {
   });
 
   it("goes on where it began, even if it breaks before its first event", () => {
+    stream.onceBegun(() => said.push("heard"));
+    expect(stream.hasBegun).toBe(false);
     latest().say("keepalive", {}, "7-1");
+    expect(stream.hasBegun).toBe(true);
     latest().onerror?.();
     vi.advanceTimersByTime(1000);
     expect(Source.opened.map(placeOf)).toEqual([null, "7-1"]);
     latest().say("keepalive", {}, "7-1");
-    expect(said).toEqual(["begin"]);
+    expect(said).toEqual(["begin", "heard"]);
   });
 
   it("goes on with the last place of each topic when the topics change or the service rotates it", () => {

@@ -39,6 +39,7 @@ const LONGEST_PAUSE_MS = 15_000;
 export class ProjectStream {
   private source: EventSource | null = null;
   private ledgerListeners = new Set<(event: LedgerEvent) => void>();
+  private beginListeners = new Set<() => void>();
   private runs = new Map<string, RunListener>();
   private places = new Map<string, string>();
   private ledger = "";
@@ -74,6 +75,17 @@ export class ProjectStream {
   listen(listener: (event: LedgerEvent) => void): () => void {
     this.ledgerListeners.add(listener);
     return () => this.ledgerListeners.delete(listener);
+  }
+
+  /** Whether no event of the ledger from now on can be missed. */
+  get hasBegun(): boolean {
+    return this.ledger !== "";
+  }
+
+  /** Hear when `hasBegun` becomes true, until the returned function is called. */
+  onceBegun(listener: () => void): () => void {
+    this.beginListeners.add(listener);
+    return () => this.beginListeners.delete(listener);
   }
 
   placeOf(run: string): string | null {
@@ -144,7 +156,9 @@ export class ProjectStream {
     source.addEventListener("keepalive", (event) => {
       const isBegin = this.ledger === "";
       this.note(event);
-      if (isBegin && this.ledger) this.listeners.onBegin();
+      if (!isBegin || !this.ledger) return;
+      this.listeners.onBegin();
+      for (const listener of this.beginListeners) listener();
     });
     source.addEventListener("end", () => this.connectSoon(0));
     source.addEventListener("gap", (event) => this.onGap(event));

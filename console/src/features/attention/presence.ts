@@ -91,7 +91,8 @@ export function usePresence(task: string): void {
       },
     });
     const update = () => {
-      presence.update(isLooking());
+      // An event that comes before the stream has begun is not heard of, so it must not be held back for this page.
+      presence.update(isLooking() && stream?.hasBegun === true);
       if (isLooking()) void closeNotices({ task }).catch(() => {});
     };
     // The page may not live to see the end of a beat that is under way.
@@ -105,6 +106,7 @@ export function usePresence(task: string): void {
     const unlisten = stream?.listen(({ seq, data }) => {
       if (data.task_id === task) presence.show(seq);
     });
+    const stopWaiting = stream?.onceBegun(update);
     const timer = setInterval(update, BEAT_MS);
     update();
     for (const name of ["focus", "blur"]) window.addEventListener(name, update);
@@ -113,6 +115,7 @@ export function usePresence(task: string): void {
     window.addEventListener("pagehide", onPageHide);
     return () => {
       unlisten?.();
+      stopWaiting?.();
       clearInterval(timer);
       presence.leave();
       for (const name of ["focus", "blur"]) window.removeEventListener(name, update);
