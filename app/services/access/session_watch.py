@@ -5,7 +5,7 @@ One query for all sessions that follow streams through this process, so that it 
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import Context
 from uuid import UUID
 
@@ -27,6 +27,8 @@ class SessionWatch:
     def __init__(self) -> None:
         self._streams: dict[UUID, list[Callable[[], None]]] = {}
         self._looking: asyncio.Task[None] | None = None
+        # Set when the last stream has ended.
+        self._are_over = asyncio.Event()
 
     @asynccontextmanager
     async def watching(
@@ -36,7 +38,7 @@ class SessionWatch:
         streams = self._streams.setdefault(session_id, [])
         streams.append(end)
         if self._looking is None:
-            self._looking = asyncio.create_task(self._look(sessions), context=Context())
+            self._looking = asyncio.create_task(self._look(sessions, self._are_over), context=Context())
         try:
             yield
         finally:
@@ -45,12 +47,17 @@ class SessionWatch:
                 del self._streams[session_id]
             if not self._streams and (looking := self._looking) is not None:
                 self._looking = None
-                looking.cancel()
-                await asyncio.gather(looking, return_exceptions=True)
+                # Not cancelled: that would break the connection of a query that is under way.
+                self._are_over.set()
+                self._are_over = asyncio.Event()
+                await looking
 
-    async def _look(self, sessions: SessionFactory) -> None:
+    async def _look(self, sessions: SessionFactory, are_over: asyncio.Event) -> None:
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await are_over.wait()
+                    return
             watched = set(self._streams)
             try:
                 async with unit_of_work(sessions) as session:
