@@ -10,6 +10,7 @@ from app.enums.agents import (
     SandboxKind,
 )
 from app.enums.events import (
+    AttemptOutcome,
     DeliveryError,
     DeliveryStatus,
     DisabledReason,
@@ -53,6 +54,7 @@ __all__ = [
     "AgentNetwork",
     "AnswerVia",
     "ArtifactType",
+    "AttemptOutcome",
     "CommandMethod",
     "CommandStatus",
     "DeliveryError",

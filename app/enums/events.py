@@ -51,6 +51,13 @@ class RecoverOnly(StrEnum):
     ALL = "all"
 
 
+class AttemptOutcome(StrEnum):
+    """The outcome of one attempt to deliver to a webhook endpoint."""
+
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
 class DeliveryError(StrEnum):
     """The reason for which an attempt to deliver to a webhook endpoint failed."""
 

@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index, SmallInteger, String, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.enums import DeliveryStatus, DisabledReason, PayloadKind
+from app.enums import AttemptOutcome, DeliveryError, DeliveryStatus, DisabledReason, PayloadKind
 from app.models.base import Base, JsonObject, one_of
 
 
@@ -102,6 +102,7 @@ class WebhookAttempt(Base):
     """The result of one attempt."""
 
     __tablename__ = "webhook_attempts"
+    __table_args__ = (one_of("outcome", AttemptOutcome), one_of("error", DeliveryError))
 
     delivery_id: Mapped[UUID] = mapped_column(
         ForeignKey("webhook_endpoint_deliveries.id", ondelete="CASCADE"), primary_key=True

@@ -12,7 +12,7 @@ from sqlalchemy import Table, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
-from app.enums import DeliveryStatus, DisabledReason
+from app.enums import AttemptOutcome, DeliveryStatus, DisabledReason
 from app.models import Base, WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
 from app.services.retry_policies import WEBHOOK, WEBHOOK_ATTEMPTS
 from app.services.webhook_endpoints.claims import Claimed
@@ -121,7 +121,7 @@ def _log_entry(claimed: Claimed, outcome: Outcome, end: Mapping[str, Any] | None
         "is_manual": claimed.is_manual,
         "started_at": outcome.started_at,
         "duration_ms": round(outcome.duration / timedelta(milliseconds=1)),
-        "outcome": "delivered" if outcome.error is None else "failed",
+        "outcome": AttemptOutcome.DELIVERED if outcome.error is None else AttemptOutcome.FAILED,
         "status_code": outcome.status_code,
         "error": outcome.error,
         "response_excerpt": outcome.excerpt,
