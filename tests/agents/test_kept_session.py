@@ -195,10 +195,10 @@ def test_conversation_of_no_usable_id_is_not_packed(session_id: str) -> None:
     [
         b"",
         b"{}",
-        gzip.compress(b"{}"),
-        gzip.compress(b"[" * 10_000),
-        gzip.compress(b'{"adapter": "a", "session_id": "", "folder": "/", "files": {}}'),
-        gzip.compress(b'{"adapter": "a"}')[:-9],
+        gzip.compress(b"{}", mtime=0),
+        gzip.compress(b"[" * 10_000, mtime=0),
+        gzip.compress(b'{"adapter": "a", "session_id": "", "folder": "/", "files": {}}', mtime=0),
+        gzip.compress(b'{"adapter": "a"}', mtime=0)[:-9],
     ],
     ids=["nothing", "plain", "empty", "deep", "blank", "cut"],
 )

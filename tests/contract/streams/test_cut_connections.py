@@ -24,6 +24,7 @@ from tests.support.clients import socket_client
 from tests.support.outage import Interruptible, behind, interruptible
 from tests.support.serving import serving
 from tests.support.streams import following
+from tests.support.waiting import patient
 
 JSON = dict[str, Any]
 FOLLOWERS = 40
@@ -117,7 +118,7 @@ async def test_all_followers_see_everything_and_the_end(
             run_id, url = await make_run(api, tasks_url)
             devices = [Device() for _ in range(FOLLOWERS)]
             tasks = [asyncio.create_task(device.follow(cut_api, url)) for device in devices]
-            async with asyncio.timeout(WITHIN_SECONDS):
+            async with asyncio.timeout(patient(WITHIN_SECONDS)):
                 await asyncio.gather(*(device.is_live.wait() for device in devices))
             put(events, run_id, range(ENTRIES // 2))
 
@@ -129,7 +130,7 @@ async def test_all_followers_see_everything_and_the_end(
             assert (await ending).status_code == 200
             await asyncio.gather(between_redis.cut(), between_clients.cut())
 
-            async with asyncio.timeout(WITHIN_SECONDS):
+            async with asyncio.timeout(patient(WITHIN_SECONDS)):
                 await asyncio.gather(*tasks)
             for device in devices:
                 assert device.numbers == sorted(set(device.numbers))
