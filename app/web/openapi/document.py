@@ -35,7 +35,7 @@ _READ_BY: dict[Callable[..., Any], tuple[str, ...]] = {
 }
 _RETRY_AFTER = {
     "Retry-After": {
-        "description": "Seconds until the budget is renewed.",
+        "description": "Seconds until the rate limit is reset.",
         "schema": {"type": "integer", "minimum": 1},
     }
 }

@@ -1397,7 +1397,8 @@ export interface paths {
          *
          *     A token that names an option needs no body. The same token again returns its answer with `repeated`; another token
          *     of an answered question gets 409. A token that is forged, older than a day, or of a person who has lost access gets
-         *     404. A question with high risk refuses tokens without an API key (403).
+         *     404. A question with a risk beyond `TASKBEACON_ACTION_TOKENS`, or high, takes no token alone (403): its page asks for an API
+         *     key, or for a browser that is signed in to the console.
          */
         post: operations["actions_create"];
         delete?: never;
@@ -5628,7 +5629,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -5735,7 +5736,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -5828,7 +5829,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6009,7 +6010,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6194,7 +6195,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6274,7 +6275,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6403,7 +6404,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6547,7 +6548,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6722,7 +6723,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6795,7 +6796,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6970,7 +6971,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -7157,7 +7158,7 @@ export interface operations {
             /** @description The budget of requests is used up, and `Retry-After` says for how many seconds; or the project is over its usage limit. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -7282,7 +7283,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -7438,7 +7439,7 @@ export interface operations {
             /** @description The budget of requests is used up, and `Retry-After` says for how many seconds; or the project is over its usage limit. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -7553,7 +7554,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -7699,7 +7700,7 @@ export interface operations {
             /** @description The budget of requests is used up, and `Retry-After` says for how many seconds; or the project is over its usage limit. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -7845,7 +7846,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8022,7 +8023,7 @@ export interface operations {
             /** @description The budget of requests is used up, and `Retry-After` says for how many seconds; or the project is over its usage limit. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8146,7 +8147,7 @@ export interface operations {
             /** @description The budget of requests is used up, and `Retry-After` says for how many seconds; or the project is over its usage limit. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8228,7 +8229,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8374,7 +8375,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8487,7 +8488,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8567,7 +8568,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8696,7 +8697,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8796,7 +8797,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -9028,7 +9029,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -9157,7 +9158,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -9279,7 +9280,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -9403,7 +9404,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -9534,7 +9535,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -9658,7 +9659,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -9772,7 +9773,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -9877,7 +9878,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -10001,7 +10002,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -10109,7 +10110,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -10230,7 +10231,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -10370,7 +10371,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -10481,7 +10482,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -10554,7 +10555,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -10696,7 +10697,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -10807,7 +10808,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -10901,7 +10902,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -11048,7 +11049,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -11164,7 +11165,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -11300,7 +11301,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -11406,7 +11407,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -11479,7 +11480,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -11616,7 +11617,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -11728,7 +11729,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -11808,7 +11809,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -11914,7 +11915,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -12025,7 +12026,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -12145,7 +12146,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -12258,7 +12259,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -12358,7 +12359,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -12687,7 +12688,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -12805,7 +12806,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -12921,7 +12922,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -12994,7 +12995,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -13067,7 +13068,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -13156,7 +13157,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -13276,7 +13277,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -13427,7 +13428,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -13513,7 +13514,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -13663,7 +13664,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -13846,7 +13847,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -13919,7 +13920,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -13992,7 +13993,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -14134,7 +14135,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -14235,7 +14236,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -14321,7 +14322,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -14447,7 +14448,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -14512,7 +14513,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -14593,7 +14594,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -14670,7 +14671,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -14760,7 +14761,7 @@ export interface operations {
             /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -14853,7 +14854,7 @@ export interface operations {
             /** @description The budget of requests is used up, and `Retry-After` says for how many seconds; or the project is over its usage limit. */
             429: {
                 headers: {
-                    /** @description Seconds until the budget is renewed. */
+                    /** @description Seconds until the rate limit is reset. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
