@@ -159,7 +159,6 @@ export async function noticeIsClosedWhenItsQuestionIs(browser, { expect }) {
     await until("the end of the notice", async () => (await notices()).length === 0);
     expect(true, "an answer elsewhere closes the notice of a browser that is open");
     await deliver(push);
-    await page.waitForTimeout(500);
     const clear = await until("the retraction", () => pushes.find(({ data }) => data?.kind === "clear"));
     await deliver(clear);
     await deliver(push);

@@ -54,8 +54,17 @@ self.addEventListener("push", (event) => {
   } catch {
     // Shown as a push without a text: browsers want one for each.
   }
-  event.waitUntil(Promise.all([show(push), badge(push.app_badge)]));
+  event.waitUntil(Promise.all([inOrder(() => show(push)), badge(push.app_badge)]));
 });
+
+let previous: Promise<void> = Promise.resolve();
+
+/** Do something after what came before it: a push behind its retraction must find the mark of that. */
+function inOrder(work: () => Promise<void>): Promise<void> {
+  const result = previous.then(work);
+  previous = result.catch(() => {});
+  return result;
+}
 
 async function badge(count: number | undefined): Promise<void> {
   if (typeof count !== "number" || !("setAppBadge" in navigator)) return;
