@@ -161,4 +161,4 @@ def test_decisions_have_every_part_on_one_page() -> None:
 
         assert parts == ["Context", "Decision", "Consequences", "Alternatives", "References"], decision
         assert len(text.splitlines()) <= 60, decision
-        assert "`tests/" in text, decision
+        assert "`tests/" in text or ".test.ts`" in text, decision

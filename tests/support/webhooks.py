@@ -137,6 +137,9 @@ class Deliveries:
         """Deliver what is due, behind all events: those of open transactions elsewhere on the server hold them up."""
         await self.relay()
         await self.deliverer.deliver_due()
+        # Deliveries record events too, such as that of a disabled endpoint.
+        await self.relay()
+        await self.deliverer.deliver_due()
 
     async def relay(self) -> None:
         """Make the deliveries of all events, and begin none."""
