@@ -66,7 +66,7 @@ async function checkAccess(page, what, rules = null) {
   expect(page.problems.length === 0, `policy and scripts: ${what} ${page.problems.join("; ").slice(0, 300)}`);
 }
 
-// Rows are played beside each other: streams mostly wait. Pages come after what they show.
+// Rows are played beside each other: streams mostly wait.
 const ROWS = [
   ...Object.entries(streams).map(([name, scene]) => ({ [name]: scene })),
   { ...conversation, ...pages, ...sessions, ...questions, ...pushes, ...notices, ...hostile, ...flood },
