@@ -105,6 +105,15 @@ def _asks_what_a_session_is_bound_to(node: ast.AST) -> bool:
     )
 
 
+def _reads_whose_row_it_is(node: ast.AST) -> bool:
+    owners = {
+        "SandboxEnvironment.private",
+        "SandboxEnvironment.created_by_id",
+        "WebhookEndpoint.created_by_id",
+    }
+    return isinstance(node, ast.Attribute) and _dotted(node) in owners
+
+
 @dataclass(frozen=True)
 class _Rule:
     finds: Callable[[ast.AST], bool]
@@ -167,6 +176,19 @@ _RULES = {
         "from fastapi import HTTPException",
         "app",
         {"app/web/errors/handlers.py": "answers what the router itself raises"},
+    ),
+    "one door to private rows": _Rule(
+        _reads_whose_row_it_is,
+        "own = WebhookEndpoint.created_by_id == caller.user_id",
+        "app",
+        {
+            "app/services/access/visibility.py": "the door",
+            "app/services/runs/authority.py": "reads whether an environment that the door let through is private",
+            "app/services/sandbox_environments.py": "shows the creator of what the door let through",
+            "app/services/webhook_endpoints/endpoints.py": "shows the creator of what the door let through",
+            "app/services/webhook_endpoints/matching.py": "sends each creator the events that they see",
+            "app/services/webhook_endpoints/disabling.py": "disables the endpoints of those who leave",
+        },
     ),
     "no bare except": _Rule(_swallows_everything, "try: pass\nexcept: pass", "app", {}),
     "tests wait for conditions": _Rule(

@@ -19,7 +19,6 @@ from app.services.access.authenticate import authenticate, authenticate_session
 from app.services.access.principal import CURRENT_PROJECT, Principal, require_project, require_scope
 from app.services.runs import tokens as connection_tokens
 from app.services.storage_keys import RunRef
-from app.services.webhook_endpoints import endpoints as webhook_endpoints
 from app.web.body import read_json
 from app.web.console.cookie import session_secret
 from app.web.dependencies import Call, call_of, path_uuid, process_of, session_of, task_id_of
@@ -131,7 +130,7 @@ async def _visible_environment(request: Request) -> UUID:
 
 async def _own_endpoint(request: Request) -> UUID:
     call, endpoint_id = call_of(request), path_uuid(request, "endpoint_id")
-    await webhook_endpoints.require_endpoint(call.session, call.caller, endpoint_id)
+    await access.require_endpoint(call.session, call.caller, endpoint_id)
     return endpoint_id
 
 

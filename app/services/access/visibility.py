@@ -1,6 +1,6 @@
-"""The tasks, runs and environments that a caller sees. A row that is not visible is not found (contract 4).
+"""The projects, tasks, runs, sandbox environments and webhook endpoints that a caller sees.
 
-Every query for a caller uses these conditions.
+A row that is not visible is not found (contract 4). Every query for a caller uses these conditions.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
 from app.errors import NotFound
-from app.models import Membership, Project, Run, SandboxEnvironment, Task, User
+from app.models import Membership, Project, Run, SandboxEnvironment, Task, User, WebhookEndpoint
 from app.models.tasks import EVERYONE
 from app.services.access.principal import Principal
 from app.statements import Prepared
@@ -187,13 +187,26 @@ async def lock_run(
 
 def visible_environment(principal: Principal) -> ColumnElement[bool]:
     """Return the condition that selects the project's shared environments and the caller's own."""
-    return usable_environment(principal.project.id, principal.user_id)
+    return _shared_or_own(principal.project.id, SandboxEnvironment.created_by_id == principal.user_id)
 
 
-def usable_environment(project_id: int, user_id: int | None) -> ColumnElement[bool]:
-    """Return the same condition for any member of a project; `user_id` None: for a run that acts as no person."""
+def usable_environment(project_id: Any, person_id: Any) -> ColumnElement[bool]:
+    """Return the condition that selects the environments that a run may use.
+
+    They are the project's shared ones, and the private ones of the run's person while that is an active member.
+
+    Args:
+        project_id: of the run; an id or a column.
+        person_id: an id or a column; None for a run that acts as no person.
+
+    """
     # `== None` would be IS NULL, and match a private environment that outlived its creator's account.
-    is_own = false() if user_id is None else SandboxEnvironment.created_by_id == user_id
+    is_own = false() if person_id is None else SandboxEnvironment.created_by_id == person_id
+    is_members = active_member(SandboxEnvironment.created_by_id, SandboxEnvironment.project_id)
+    return _shared_or_own(project_id, and_(is_own, is_members))
+
+
+def _shared_or_own(project_id: Any, is_own: ColumnElement[bool]) -> ColumnElement[bool]:
     return and_(SandboxEnvironment.project_id == project_id, or_(~SandboxEnvironment.private, is_own))
 
 
@@ -219,4 +232,27 @@ async def require_environment(session: AsyncSession, principal: Principal, envir
         SandboxEnvironment.id == environment_id, visible_environment(principal)
     )
     if (await session.scalar(found)) is None:
+        raise NotFound
+
+
+def own_endpoints(principal: Principal) -> ColumnElement[bool]:
+    """Return the condition that selects the caller's webhook endpoints in the project (contract 14)."""
+    return and_(
+        WebhookEndpoint.project_id == principal.project.id, WebhookEndpoint.created_by_id == principal.user_id
+    )
+
+
+def own_endpoint(principal: Principal, endpoint_id: UUID) -> ColumnElement[bool]:
+    """Return the same condition for one of them."""
+    return and_(WebhookEndpoint.id == endpoint_id, own_endpoints(principal))
+
+
+async def require_endpoint(session: AsyncSession, principal: Principal, endpoint_id: UUID) -> None:
+    """Check that the webhook endpoint belongs to the caller.
+
+    Raises:
+        NotFound: the caller has no such endpoint.
+
+    """
+    if await session.scalar(select(WebhookEndpoint.id).where(own_endpoint(principal, endpoint_id))) is None:
         raise NotFound

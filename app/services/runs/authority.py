@@ -31,7 +31,6 @@ from sqlalchemy import (
     case,
     cast,
     func,
-    or_,
     select,
     update,
 )
@@ -208,9 +207,7 @@ async def _environment(session: AsyncSession, request: AuthorityRequest) -> tupl
         return None, False
     is_it = SandboxEnvironment.id == request.environment_id
     usable = select(SandboxEnvironment.private).where(
-        is_it,
-        usable_environment(request.project_id, request.asker_id),
-        or_(~SandboxEnvironment.private, active_member(request.asker_id, request.project_id)),
+        is_it, usable_environment(request.project_id, request.asker_id)
     )
     is_private = await session.scalar(usable)
     if is_private is not None:

@@ -16,9 +16,9 @@ from app.ids import new_id
 from app.models import WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
 from app.schemas.webhook_endpoints import AttemptOut, DeliveryDetailOut, DeliveryOut, DeliveryQuery
 from app.services.access.principal import Principal
+from app.services.access.visibility import own_endpoint, require_endpoint
 from app.services.events import ledger
 from app.services.events.rendering import ping_body
-from app.services.webhook_endpoints.endpoints import owned_by, require_endpoint
 from app.services.webhook_endpoints.sending import FIXED_HEADERS
 
 _PING_PAUSE = timedelta(seconds=1)
@@ -85,7 +85,7 @@ async def retrieve_delivery(
     statement = (
         select(*_SHOWN, WebhookEndpointDelivery.body, WebhookEndpointDelivery.last_attempt_at)
         .join(WebhookEndpoint, WebhookEndpoint.id == WebhookEndpointDelivery.endpoint_id)
-        .where(WebhookEndpointDelivery.id == delivery_id, owned_by(caller, endpoint_id))
+        .where(WebhookEndpointDelivery.id == delivery_id, own_endpoint(caller, endpoint_id))
     )
     row = (await session.execute(statement)).mappings().one_or_none()
     if row is None:
@@ -114,7 +114,7 @@ async def ping(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> U
     is_rested = or_(WebhookEndpoint.last_ping_at.is_(None), WebhookEndpoint.last_ping_at <= now - _PING_PAUSE)
     pinged = await session.execute(
         update(WebhookEndpoint)
-        .where(owned_by(caller, endpoint_id), is_rested)
+        .where(own_endpoint(caller, endpoint_id), is_rested)
         .values(last_ping_at=now)
         .returning(WebhookEndpoint.id)
     )
@@ -198,7 +198,9 @@ async def require_enabled(session: AsyncSession, caller: Principal, endpoint_id:
     """
     row = (
         await session.execute(
-            select(WebhookEndpoint.enabled).where(owned_by(caller, endpoint_id)).with_for_update(read=True)
+            select(WebhookEndpoint.enabled)
+            .where(own_endpoint(caller, endpoint_id))
+            .with_for_update(read=True)
         )
     ).one_or_none()
     if row is None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.addresses import AddressPolicy
@@ -24,6 +24,7 @@ from app.schemas.webhook_endpoints import (
 )
 from app.security import Cipher
 from app.services.access.principal import Principal
+from app.services.access.visibility import own_endpoint, own_endpoints
 from app.services.events.catalogue import is_selector
 from app.services.views.users import CREATOR_COLUMNS, user_basic
 from app.services.webhook_endpoints.secrets import HINT_LENGTH, new_secret, still_valid
@@ -51,26 +52,6 @@ _SHOWN = (
 _PLAIN = ("url", "description", "payload")
 # The columns of an endpoint that has never failed.
 _FORGIVEN = {"consecutive_failures": 0, "failing_since": None, "has_exhausted": False, "blocked_in_a_row": 0}
-
-
-def owned_by(caller: Principal, endpoint_id: UUID) -> Any:  # Any: a condition
-    """Return the condition that selects one of the caller's own endpoints in the project."""
-    return and_(
-        WebhookEndpoint.id == endpoint_id,
-        WebhookEndpoint.project_id == caller.project.id,
-        WebhookEndpoint.created_by_id == caller.user_id,
-    )
-
-
-async def require_endpoint(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> None:
-    """Check that the endpoint belongs to the caller.
-
-    Raises:
-        NotFound: the caller has no such endpoint.
-
-    """
-    if await session.scalar(select(WebhookEndpoint.id).where(owned_by(caller, endpoint_id))) is None:
-        raise NotFound
 
 
 async def create_endpoint(
@@ -109,9 +90,7 @@ async def list_endpoints(
     session: AsyncSession, caller: Principal, *, limit: int, offset: int
 ) -> tuple[int, list[EndpointOut]]:
     """Return the number of the caller's endpoints in the project, and a page of them, newest first."""
-    own = and_(
-        WebhookEndpoint.project_id == caller.project.id, WebhookEndpoint.created_by_id == caller.user_id
-    )
+    own = own_endpoints(caller)
     count = await session.scalar(select(func.count()).select_from(WebhookEndpoint).where(own))
     rows = await session.execute(
         _select()
@@ -130,7 +109,7 @@ async def retrieve_endpoint(session: AsyncSession, caller: Principal, endpoint_i
         NotFound: the caller has no such endpoint.
 
     """
-    row = (await session.execute(_select().where(owned_by(caller, endpoint_id)))).mappings().one_or_none()
+    row = (await session.execute(_select().where(own_endpoint(caller, endpoint_id)))).mappings().one_or_none()
     if row is None:
         raise NotFound
     return _out(row)
@@ -185,7 +164,7 @@ async def delete_endpoint(session: AsyncSession, caller: Principal, endpoint_id:
 
     """
     gone = await session.execute(
-        delete(WebhookEndpoint).where(owned_by(caller, endpoint_id)).returning(WebhookEndpoint.id)
+        delete(WebhookEndpoint).where(own_endpoint(caller, endpoint_id)).returning(WebhookEndpoint.id)
     )
     if gone.one_or_none() is None:
         raise NotFound
@@ -203,7 +182,7 @@ async def rotate_secret(
     """
     locked = (
         select(WebhookEndpoint.encrypted_secret, WebhookEndpoint.encrypted_old_secrets)
-        .where(owned_by(caller, endpoint_id))
+        .where(own_endpoint(caller, endpoint_id))
         .with_for_update(key_share=True)
     )
     row = (await session.execute(locked)).one_or_none()
@@ -246,7 +225,7 @@ async def cancel_pending(session: AsyncSession, endpoint_ids: Sequence[UUID]) ->
 async def _write(session: AsyncSession, caller: Principal, endpoint_id: UUID, values: dict[str, Any]) -> None:
     changed = await session.execute(
         update(WebhookEndpoint)
-        .where(owned_by(caller, endpoint_id))
+        .where(own_endpoint(caller, endpoint_id))
         .values({**values, "updated_at": utcnow()})
         .returning(WebhookEndpoint.id)
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from sqlalchemy import and_, or_
+from sqlalchemy import and_
 
 from app.agents.errors import EnvironmentUnavailable
 from app.agents.network.domains import TRUSTED_DOMAINS
@@ -14,7 +14,7 @@ from app.config import Settings
 from app.enums import AgentNetwork, NetworkAccessLevel
 from app.models import Run, SandboxEnvironment
 from app.security import Cipher, DecryptionError
-from app.services.access.visibility import active_member
+from app.services.access.visibility import usable_environment
 from app.services.runs.authority import person_of
 from app.services.sandbox_environments import effective_domains
 from app.statements import Fields
@@ -30,15 +30,7 @@ _LEVELS = {
 # For an outer join beside the task. It reads the column, not `state`, which clients write. A private environment that
 # the run's person may not use, or not any more, counts as gone.
 ENVIRONMENT_OF_RUN = and_(
-    SandboxEnvironment.id == Run.sandbox_environment_id,
-    SandboxEnvironment.project_id == Run.project_id,
-    or_(
-        ~SandboxEnvironment.private,
-        and_(
-            SandboxEnvironment.created_by_id == person_of(),
-            active_member(SandboxEnvironment.created_by_id, SandboxEnvironment.project_id),
-        ),
-    ),
+    SandboxEnvironment.id == Run.sandbox_environment_id, usable_environment(Run.project_id, person_of())
 )
 ENVIRONMENT_COLUMNS = (
     Run.sandbox_environment_id,
