@@ -14,9 +14,10 @@ AppError                        answered as the four-key envelope (contract 2.4)
 ├── MethodNotAllowed       405
 ├── RequestTimeout         408  the head or the body takes too long to arrive
 ├── IdempotencyConflict    409  the Idempotency-Key was used with another request
-├── AlreadyAnswered        409  another answer to the question came first; `extra` holds it
 ├── QuestionChanged        409  the question is not the one that the caller was shown
-├── QuestionClosed         410  the question has expired or was withdrawn
+├── QuestionSettled             a question no longer takes an answer; `extra` holds the one that it has
+│   ├── AlreadyAnswered    409  another answer to the question came first
+│   └── QuestionClosed     410  the question has expired or was withdrawn
 ├── BodyTooLarge           413
 ├── UnsupportedMediaType   415
 ├── Throttled              429
