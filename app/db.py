@@ -191,7 +191,7 @@ class Transaction:
         self._is_joined = False
 
     async def begin(self) -> None:
-        """Begin the transaction."""
+        """Send BEGIN; if that fails, close the connection, so that the pool does not lend it again."""
         try:
             await self._driver.execute("BEGIN")
         except BaseException:
@@ -217,11 +217,11 @@ class Transaction:
         return self._connection
 
     async def commit(self) -> None:
-        """Commit."""
+        """Commit and return the connection to the pool; if that fails, raise as `NamedErrors` and close the connection."""
         await self._end("COMMIT")
 
     async def roll_back(self) -> None:
-        """Roll back."""
+        """Roll back and return the connection to the pool; a connection that `drop` closed has nothing to roll back."""
         if self._connection.invalidated:
             self._connection.close()
         else:
@@ -291,7 +291,7 @@ class NamedErrors:
     __slots__ = ()
 
     def __enter__(self) -> None:
-        """Begin."""
+        """Set nothing up: the errors are converted at the exit."""
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         """Raise `DatabaseUnavailable` for an outage, `IntegrityError` for a refusal by a constraint."""

@@ -57,7 +57,7 @@ class ListedObject:
 
 @dataclass(frozen=True, slots=True)
 class SignedForm:
-    """A form with which its holder may upload one object; the fields precede the file, verbatim."""
+    """A form by which its holder may upload one key, also repeatedly; the fields precede the file, verbatim."""
 
     url: str
     fields: dict[str, str]
@@ -134,7 +134,10 @@ class SignedLinks(Protocol):
         ...
 
     async def signed_form(self, key: str, *, max_bytes: int, lifetime: timedelta) -> SignedForm:
-        """Return a form for one upload of this key, of at most `max_bytes`, valid for `lifetime`."""
+        """Return a form by which a client may upload this key, at most `max_bytes`, until `lifetime` is over.
+
+        A repeated upload replaces the object.
+        """
         ...
 
 

@@ -46,13 +46,13 @@ class Subscription:
         return taken
 
     def end(self) -> None:
-        """Stop collecting, and wake the follower."""
+        """Stop collecting, and wake the follower, which may take what is queued."""
         self.is_over = True
         self._channel.collecting.discard(self)
         self.wake()
 
     def offer(self, event: RunEvent) -> None:
-        """Queue an event; a follower that is too far behind is cut off."""
+        """Queue an event; a follower with too much in its queue is ended, and its queue dropped."""
         if len(self._queued) >= MAX_QUEUED_EVENTS or self._queued_bytes >= MAX_QUEUED_BYTES:
             log.info("event_hub.follower_cut_off", run_id=str(self._channel.run_id))
             self._queued, self._queued_bytes = [], 0
@@ -79,7 +79,7 @@ class Subscription:
 
 
 class Channel:
-    """A run that has followers here."""
+    """The followers of one run in this process, and the last event that was passed on to them."""
 
     def __init__(self, run_id: UUID) -> None:
         self.run_id = run_id
@@ -126,6 +126,6 @@ class Channel:
             follower.offer(event)
 
     def end(self) -> None:
-        """End all followers."""
+        """Stop collecting for all followers, and wake them; they may take what is queued."""
         for follower in list(self.followers):
             follower.end()

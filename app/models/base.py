@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase
 from typing_extensions import override
 
-JsonObject = dict[str, Any]
+JsonDict = dict[str, Any]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -39,7 +39,7 @@ class Base(DeclarativeBase):
     )
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's declared form
         datetime: UtcDateTime(),
-        JsonObject: JSONB(none_as_null=True),
+        JsonDict: JSONB(none_as_null=True),
     }
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base, JsonObject
+from app.models.base import Base, JsonDict
 
 # A 64-bit number that never wraps, in a type that every driver reads.
 CURRENT_TRANSACTION = "((pg_current_xact_id())::text)::bigint"
@@ -40,7 +40,7 @@ class Event(Base):
     subject_seq: Mapped[int | None] = mapped_column(BigInteger)
     occurred_at: Mapped[datetime]
     # Further fields of the type; never titles, texts or branches.
-    data: Mapped[JsonObject] = mapped_column(server_default=text("'{}'"))
+    data: Mapped[JsonDict] = mapped_column(server_default=text("'{}'"))
 
 
 class EventSnapshot(Base):
@@ -50,7 +50,7 @@ class EventSnapshot(Base):
 
     # Removed with the event, by the sweep.
     event_id: Mapped[UUID] = mapped_column(primary_key=True)
-    snapshot: Mapped[JsonObject]
+    snapshot: Mapped[JsonDict]
 
 
 class EventCursor(Base):

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.enums import NotificationDecision, NotificationKind, Platform, PushText, Urgency
-from app.models.base import Base, JsonObject, one_of
+from app.models.base import Base, JsonDict, one_of
 
 
 class Notification(Base):
@@ -81,7 +81,7 @@ class Notification(Base):
     # The reason of the decision for programs, such as Expo's name of an error.
     reason: Mapped[str | None] = mapped_column(String(64))
     # The decisions until now, oldest first, each with its reason and its time.
-    history: Mapped[list[JsonObject]] = mapped_column(JSONB, server_default=text("'[]'"))
+    history: Mapped[list[JsonDict]] = mapped_column(JSONB, server_default=text("'[]'"))
     # The watching device, because of which this push was deferred, and when it was last seen.
     watching_device_id: Mapped[UUID | None]
     watching_beat_at: Mapped[datetime | None]
@@ -127,7 +127,7 @@ class NotificationPreferences(Base):
     awaiting: Mapped[bool] = mapped_column(server_default=text("true"))
     notify_user: Mapped[bool] = mapped_column(server_default=text("true"))
     # `start`, `end`, `timezone`, `days`, as services/notifications/quiet_hours.py reads them.
-    quiet_hours: Mapped[JsonObject | None]
+    quiet_hours: Mapped[JsonDict | None]
     # The classes that quiet hours let through.
     allow_during_quiet: Mapped[list[str]] = mapped_column(JSONB, server_default=text("'[]'"))
     push_text: Mapped[str | None] = mapped_column(String(16))

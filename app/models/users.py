@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base, JsonObject
+from app.models.base import Base, JsonDict
 
 
 class User(Base):
@@ -23,7 +23,7 @@ class User(Base):
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
     is_staff: Mapped[bool] = mapped_column(server_default=text("false"))
     is_email_verified: Mapped[bool | None]
-    hedgehog_config: Mapped[JsonObject | None]
+    hedgehog_config: Mapped[JsonDict | None]
     role_at_organization: Mapped[str | None] = mapped_column(String(64))
     current_project_id: Mapped[int | None] = mapped_column(
         BigInteger, ForeignKey("projects.id", ondelete="SET NULL")

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.enums import AttemptOutcome, DeliveryError, DeliveryStatus, DisabledReason, PayloadKind
-from app.models.base import Base, JsonObject, one_of
+from app.models.base import Base, JsonDict, one_of
 
 
 class WebhookEndpoint(Base):
@@ -33,7 +33,7 @@ class WebhookEndpoint(Base):
     event_types: Mapped[list[str]] = mapped_column(ARRAY(Text))
     description: Mapped[str] = mapped_column(Text, server_default=text("''"))
     payload: Mapped[str] = mapped_column(String(8))
-    task_filter: Mapped[JsonObject | None]
+    task_filter: Mapped[JsonDict | None]
     enabled: Mapped[bool]
     disabled_reason: Mapped[str | None] = mapped_column(String(32))
 

@@ -126,7 +126,7 @@ class Field(ABC):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text(Field):
-    """A trimmed string; numbers are converted to strings. `check` may refuse the string or return it changed."""
+    """A field that takes a string, trimmed; numbers are converted to strings. `check` may refuse the string or return it changed."""
 
     max_length: int | None = None
     blank: bool = False
@@ -169,7 +169,7 @@ class Text(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Boolean(Field):
-    """A boolean, or a word or number that stands for one."""
+    """A field that takes a boolean, or a word or number that stands for one."""
 
     @override
     def parse(self, value: Any) -> bool:
@@ -191,7 +191,7 @@ class Boolean(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Integer(Field):
-    """An integer within bounds."""
+    """A field that takes an integer within bounds, also as a string or a float without a fraction."""
 
     minimum: int | None = None
     maximum: int | None = None
@@ -215,7 +215,7 @@ class Integer(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uuid(Field):
-    """A UUID in any of its usual written forms."""
+    """A field that takes a UUID in any of its usual written forms."""
 
     @override
     def parse(self, value: Any) -> UUID:
@@ -231,7 +231,7 @@ class Uuid(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timestamp(Field):
-    """An instant in ISO 8601."""
+    """A field that takes a time in ISO 8601; without a zone it is UTC."""
 
     @override
     def parse(self, value: Any) -> datetime:
@@ -248,7 +248,7 @@ class Timestamp(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice(Field):
-    """A member of a closed vocabulary."""
+    """A field that takes a member of a closed vocabulary."""
 
     of: type[StrEnum]
 
@@ -266,7 +266,7 @@ class Choice(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenChoice(Field):
-    """A member of a vocabulary that operators extend; a service checks that the member exists."""
+    """A field that takes a word of a vocabulary that operators extend; a service checks that the member exists."""
 
     max_length: int
 
@@ -284,7 +284,7 @@ class OpenChoice(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignKey(Field):
-    """The integer key of another row; "" is null. A service checks that the row exists."""
+    """A field that takes the integer key of another row; "" is null. A service checks that the row exists."""
 
     @override
     def parse(self, value: Any) -> int | None:
@@ -304,7 +304,7 @@ class ForeignKey(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignUuid(Field):
-    """The UUID key of another row; "" is null."""
+    """A field that takes the UUID key of another row; "" is null."""
 
     @override
     def parse(self, value: Any) -> UUID | None:
@@ -322,7 +322,7 @@ class ForeignUuid(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Json(Field):
-    """Any JSON value that the database can store."""
+    """A field that takes any JSON value that the database can store."""
 
     @override
     def parse(self, value: Any) -> Any:
@@ -337,7 +337,7 @@ class Json(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JsonObject(Json):
-    """A JSON object with any keys."""
+    """A field that takes a JSON object with any keys, of values that the database can store."""
 
     @override
     def parse(self, value: Any) -> Any:
@@ -352,7 +352,7 @@ class JsonObject(Json):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Items:
-    """A list; each item is validated by the field in the list's annotation."""
+    """A field that takes a list; each item is validated by the field in the list's annotation."""
 
     max_length: int
     empty: bool = True

@@ -7,7 +7,7 @@ from typing_extensions import TypedDict
 
 
 class LivenessOut(TypedDict):
-    """The process answers."""
+    """The answer of the liveness probe: the process responds; no server was asked."""
 
     status: Literal["ok"]
 

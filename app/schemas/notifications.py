@@ -14,7 +14,7 @@ from app.schemas.quiet_hours import QuietHours, QuietHoursField
 
 
 class WatchedBy(TypedDict):
-    """The presence that defers a push."""
+    """The device that showed the task to the recipient, because of which a push was deferred."""
 
     device: Annotated[UUID, Field(description="The device that showed the task.")]
     seconds_ago: Annotated[float, Field(description="How old its last beat was at that moment.")]

@@ -78,7 +78,7 @@ class VapidPublicKeyOut(TypedDict):
 
 
 class PresenceIn(Input):
-    """A device that shows the task."""
+    """A beat of presence: the device shows the task now."""
 
     device_id: Annotated[UUID, Uuid(), Field(description=_WHICH)]
     focused: Annotated[

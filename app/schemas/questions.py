@@ -93,7 +93,7 @@ class QuestionRun(TypedDict):
 
 
 class Winner(TypedDict):
-    """The answer of a question; null if it has no answer."""
+    """The answer of a question, with its person, way and time; all null if it has no answer."""
 
     answer: Annotated[
         dict[str, Any] | None,
@@ -251,7 +251,7 @@ class AnsweredOut(Winner):
 
 
 class SnoozeIn(Input):
-    """The time without notices of a question: exactly one of the two fields."""
+    """The time until which the caller gets no notices of a question: exactly one of the two fields."""
 
     until: Annotated[datetime | None, Timestamp(null=True), Field(description="At most 24 hours ahead.")] = (
         None

@@ -46,7 +46,7 @@ class QuietHours:
 
     @property
     def is_whole_day(self) -> bool:
-        """Whether the next ones may begin at the instant at which these end."""
+        """Whether the span lasts 24 hours, so that the span of the next day follows without a gap."""
         return self.start == self.end
 
     def end_at(self, now: datetime) -> datetime | None:
@@ -73,7 +73,7 @@ class QuietHours:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuietHoursField(Field):
-    """A span of the day in a zone, on some days of the week."""
+    """A field that takes quiet hours: a span of the day in a zone, on some days of the week."""
 
     @override
     def parse(self, value: Any) -> QuietHours:

@@ -163,6 +163,6 @@ class PreparedPage(TypedDict):
 
 
 class ArtifactsOut(TypedDict):
-    """Finished files."""
+    """The artifacts that uploaded files have become."""
 
     artifacts: list[ArtifactOut]

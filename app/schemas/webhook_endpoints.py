@@ -65,7 +65,7 @@ def _check_repository(text: str) -> str:
 
 
 class TaskFilterIn(Input):
-    """The tasks with events for an endpoint; all given fields apply together."""
+    """The tasks whose events an endpoint gets: those that match all given fields."""
 
     created_by: Annotated[
         int | str | None,
@@ -134,7 +134,7 @@ class EndpointUpdateIn(_Fields):
 
 
 class RotateIn(Input):
-    """The overlap of the old and the new secret."""
+    """How long the old secret signs beside the new one."""
 
     expire_old_after_seconds: Annotated[
         int,
@@ -144,7 +144,7 @@ class RotateIn(Input):
 
 
 class RecoverIn(Input):
-    """The messages to send again."""
+    """Which undelivered messages to send again: the span of their events, and the states of their deliveries."""
 
     since: Annotated[datetime, Timestamp(), Field(description="Events from this instant on.")]
     until: Annotated[
@@ -206,7 +206,7 @@ class EndpointOut(TypedDict):
 
 
 class NewEndpointOut(EndpointOut):
-    """A new webhook endpoint."""
+    """A webhook endpoint as its creation is answered: with its secret, which no later answer shows."""
 
     secret: Annotated[
         str,
@@ -227,7 +227,7 @@ class EndpointPage(TypedDict):
 
 
 class RotatedOut(TypedDict):
-    """A new secret."""
+    """A secret as its rotation is answered: which no later answer shows, and until when the old one signs too."""
 
     secret: Annotated[
         str,
@@ -240,7 +240,7 @@ class RotatedOut(TypedDict):
 
 
 class PingedOut(TypedDict):
-    """A ping that is being sent."""
+    """The id of the delivery of a ping, under which its result can be read."""
 
     delivery_id: Annotated[UUID, Field(description="Its entry in `deliveries`, with the result.")]
 
@@ -264,7 +264,7 @@ class _Delivery(TypedDict):
 
 
 class DeliveryOut(_Delivery):
-    """A delivery in the list."""
+    """A delivery of an event to an endpoint, with the number of its attempts."""
 
     attempts: Annotated[int, Field(description="The number of attempts.")]
 
@@ -279,7 +279,7 @@ class DeliveryPage(TypedDict):
 
 
 class AttemptOut(TypedDict):
-    """One attempt of a delivery."""
+    """One attempt of a delivery: the response, or the error."""
 
     n: int
     manual: Annotated[bool, Field(description="Whether a request caused it.")]
@@ -300,7 +300,7 @@ class AttemptOut(TypedDict):
 
 
 class RequestOut(TypedDict):
-    """The request that is sent; the signature is masked."""
+    """The HTTP request of a delivery: its headers, with the signature masked, and its body."""
 
     headers: Annotated[
         dict[str, str],

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 
 class WebhookOut(TypedDict):
-    """The result of an event."""
+    """What an event of a code host led to: a run that was started, or nothing, with the reason."""
 
     status: Annotated[
         Literal["started", "ignored"], Field(description="`started`: a run to correct a failed check.")

@@ -37,7 +37,7 @@ class PermissionRequest:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The chosen option; `meta` is sent to the agent unchanged."""
+    """The answer to a permission request: the id of the chosen option; `meta` is sent to the agent unchanged."""
 
     option_id: str
     meta: Message | None = None

@@ -68,7 +68,7 @@ class _Phase(Enum):
 
 
 class Conversation:
-    """One conversation. `listen` runs concurrently, and begins before the agent has started."""
+    """The conversation of a run: prompts, messages, commands and questions, until its end. `listen` runs concurrently, and begins before the agent has started."""
 
     def __init__(
         self,

@@ -32,7 +32,7 @@ class Elicitation:
 
 @dataclass(frozen=True, slots=True)
 class ElicitationAnswer:
-    """A person's reaction. Accepting a page means to open it; `content` holds the values of an accepted form."""
+    """The answer to an elicitation. `accept` of a page opens it; `content` holds the values of an accepted form."""
 
     action: Literal["accept", "decline", "cancel"]
     content: Message | None = None
@@ -42,7 +42,7 @@ class Elicited(Protocol):
     """Presents the elicitations of an agent to people."""
 
     async def elicit(self, elicitation: Elicitation) -> ElicitationAnswer:
-        """Return the action of a person."""
+        """Return the answer of a person; without one, `decline` or `cancel`."""
 
     async def complete(self, elicitation_id: str) -> None:
         """Close the question about a page, because the agent reports that the person is done with it."""
@@ -61,7 +61,7 @@ class ElicitationClient:
     async def create_elicitation(
         self, message: str, mode: ElicitationMode, **meta: Any
     ) -> CreateElicitationResponse:
-        """Return the action of a person."""
+        """Return the response to the protocol's `elicitation/create`, once a person has acted."""
         sent = mode.model_dump(mode="json", by_alias=True, exclude_none=True)
         # The agent's text so far comes before the question in the log.
         await self._before_question()

@@ -47,7 +47,7 @@ class _Asked:
 
 
 class Questions:
-    """The questions of one agent."""
+    """Asks people the questions of one agent, one at a time, until answer, withdrawal, time limit or end of the turn."""
 
     def __init__(
         self,
@@ -95,7 +95,12 @@ class Questions:
         return _answer(asked.answer) if asked.answer else refusal
 
     async def elicit(self, elicitation: Elicitation) -> ElicitationAnswer:
-        """Return a person's action on a form or page; `decline` without an answer in time, `cancel` with the turn."""
+        """Return a person's action on a form or a page.
+
+        - `decline`: no answer in time, or the form cannot be shown.
+        - `cancel`: the turn ended, or the agent withdrew its request.
+        - `accept` without content: the agent reported the page as done.
+        """
         try:
             form = None if elicitation.schema is None else read_form(elicitation.message, elicitation.schema)
             shown, read = self._page(elicitation) if form is None else self._form(elicitation, form)
@@ -130,7 +135,7 @@ class Questions:
         )
 
     def take_back(self, request: str) -> None:
-        """Withdraw the question of a request: the agent does not wait for the answer any more."""
+        """Withdraw the question that an agent's request asked: the agent does not wait for the answer any more."""
         for asked in self._pending:
             if asked.request == request and asked.answer is None:
                 asked.is_cancelled = True
@@ -143,7 +148,7 @@ class Questions:
             self._asked.is_over.set()
 
     def take(self, command: Command) -> bool:
-        """Accept an answer; return False if it is not for the current question."""
+        """Use a command as the answer to the current question; return False if it is for another, or too late."""
         asked = self._asked
         is_for_this = asked is not None and asked.shown.request_id == command.params["request_id"]
         if asked is None or not is_for_this or asked.answer is not None:

@@ -321,7 +321,7 @@ class AgentSession:
             await self._connection.cancel(self._session_id)
 
     async def ended(self) -> NoReturn:
-        """Wait until the process ends while no request is pending, then raise AgentCrashed."""
+        """Never return: raise AgentCrashed when the process ends while no request is pending."""
         await self._process.wait()
         await self._explain_end()
 

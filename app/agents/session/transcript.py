@@ -22,7 +22,10 @@ def notification_entry(method: str, params: Message) -> Message:
 
 
 class Transcript:
-    """Converts updates to log entries, and joins the chunks of a message to one message."""
+    """Emits each update as an entry, and after the chunks of a message the whole message.
+
+    The log keeps only the whole message; followers get both.
+    """
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
@@ -36,7 +39,7 @@ class Transcript:
         self.is_replay = False
 
     async def add(self, message: Message) -> None:
-        """Log an update."""
+        """Emit an update of the agent as an entry; before anything but a further chunk, the message so far."""
         if self.is_replay:
             return
         params = message.get("params")
@@ -57,7 +60,7 @@ class Transcript:
             self._length += len(piece[:room])
 
     async def note(self, message: str) -> None:
-        """Log a message about the agent."""
+        """Emit a progress entry of the service about the agent."""
         if not self.is_replay:
             await self._emit(
                 notification_entry("_taskbeacon/progress", {"step": "agent", "message": message})
@@ -71,7 +74,7 @@ class Transcript:
             await self.add({"params": {"sessionId": session_id, "update": update}})
 
     async def flush(self) -> None:
-        """Log the message of the chunks so far, once."""
+        """Emit the chunks since the last flush as one whole message; nothing if there are none."""
         text = "".join(self._pieces)
         self._pieces.clear()
         self._length = 0

@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 class Answer(NamedTuple):
-    """A response that is not parsed yet."""
+    """An HTTP response of Expo, with its body unparsed."""
 
     status: int
     retry_after: str | None

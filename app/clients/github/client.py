@@ -38,7 +38,7 @@ _DEFAULT_PAUSE_SECONDS = 60.0
 
 
 class GitHubClient(GitHub):
-    """Sends requests through `http`, a client that the process owns."""
+    """GitHub's REST API through `http`, a client that the process owns. Does not retry: services/retries.py."""
 
     def __init__(self, http: httpx.AsyncClient, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._http = http

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.enums import CommandMethod, CommandStatus
-from app.models.base import Base, JsonObject, one_of
+from app.models.base import Base, JsonDict, one_of
 
 
 class RunCommand(Base):
@@ -35,7 +35,7 @@ class RunCommand(Base):
     run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
     position: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
     method: Mapped[str] = mapped_column(String(32))
-    params: Mapped[JsonObject] = mapped_column(JSONB)
+    params: Mapped[JsonDict] = mapped_column(JSONB)
     # The caller's id of the request, which receipts repeat; NULL if there is none.
     rpc_id: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
     status: Mapped[str] = mapped_column(String(16))

@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.enums import AnswerVia, QuestionKind, QuestionRisk, QuestionStatus, Urgency
-from app.models.base import Base, JsonObject, one_of
+from app.models.base import Base, JsonDict, one_of
 
 # In PostgreSQL's own formatting, so that the drift check can compare the two.
 _RANK = f"CASE urgency WHEN '{Urgency.HIGH}'::text THEN 0 WHEN '{Urgency.NORMAL}'::text THEN 1 ELSE 2 END"
@@ -73,11 +73,11 @@ class Question(Base):
     # Masked and shortened; the run's log has the whole text.
     title: Mapped[str] = mapped_column(String(200))
     detail: Mapped[str] = mapped_column(Text)
-    tool_call: Mapped[JsonObject | None]
+    tool_call: Mapped[JsonDict | None]
     # Each has an id, a name and a kind.
-    options: Mapped[list[JsonObject]] = mapped_column(JSONB, server_default=text("'[]'"))
+    options: Mapped[list[JsonDict]] = mapped_column(JSONB, server_default=text("'[]'"))
     # JSON Schema of a form's answer; as text, since people see the fields in the agent's order.
-    schema: Mapped[JsonObject | None] = mapped_column(JSON(none_as_null=True))
+    schema: Mapped[JsonDict | None] = mapped_column(JSON(none_as_null=True))
     # The page that a `url` question asks to open; the service never opens it.
     url: Mapped[str | None] = mapped_column(Text)
     risk: Mapped[str] = mapped_column(String(16))
@@ -97,7 +97,7 @@ class Question(Base):
     )
     answered_via: Mapped[str | None] = mapped_column(String(16))
     # Of an answer by an action token: its notification and device, and the address and program that sent it.
-    answered_from: Mapped[JsonObject | None]
+    answered_from: Mapped[JsonDict | None]
     # The command that delivers the answer to the agent; its status is the progress of the answer. The key is checked at
     # the commit, because the question is closed before the command is inserted.
     command_id: Mapped[UUID | None] = mapped_column(

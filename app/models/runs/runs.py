@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.enums import Environment, RunStatus
-from app.models.base import Base, JsonObject, one_of
+from app.models.base import Base, JsonDict, one_of
 
 
 class Run(Base):
@@ -61,17 +61,17 @@ class Run(Base):
     branch: Mapped[str | None] = mapped_column(String(255))
     error_message: Mapped[str | None] = mapped_column(Text)
     output: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
-    state: Mapped[JsonObject] = mapped_column(JSONB, server_default=text("'{}'"))
+    state: Mapped[JsonDict] = mapped_column(JSONB, server_default=text("'{}'"))
     # Keys that only the service writes, shown in the wire's `state` (services/runs/facts.py).
-    facts: Mapped[JsonObject] = mapped_column(JSONB, server_default=text("'{}'"))
-    artifacts: Mapped[list[JsonObject]] = mapped_column(JSONB, server_default=text("'[]'"))
+    facts: Mapped[JsonDict] = mapped_column(JSONB, server_default=text("'{}'"))
+    artifacts: Mapped[list[JsonDict]] = mapped_column(JSONB, server_default=text("'[]'"))
     # Unlike the id in `state`, which clients write, this one was checked for the person who started the run. No foreign
     # key: a run with a deleted environment must not look like a run without one.
     sandbox_environment_id: Mapped[UUID | None]
     # The person who last started the run. No foreign key: a deleted account must differ from none.
     asked_by_id: Mapped[int | None] = mapped_column(BigInteger)
     # The task at that time, if the run uses a personal account or environment (services/runs/authority.py).
-    asked_task: Mapped[JsonObject | None]
+    asked_task: Mapped[JsonDict | None]
 
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

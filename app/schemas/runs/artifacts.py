@@ -22,7 +22,7 @@ class ContentEncoding(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content(InputField):
-    """A string that is not trimmed: blanks at the ends of a file belong to it."""
+    """A field that takes a string untrimmed: blanks at the ends of a file belong to it."""
 
     @override
     def parse(self, value: Any) -> str:

@@ -227,7 +227,7 @@ class RelayIn(Input):
 
 
 class RelayOut(TypedDict):
-    """The result of a relayed message."""
+    """Whether a message of the agent was passed on to a chat."""
 
     status: Annotated[
         str,

@@ -39,7 +39,7 @@ class Cursor(NamedTuple):
         return base64.urlsafe_b64encode(_FORM.pack(*self)).rstrip(b"=").decode()
 
     def values(self) -> dict[str, int]:
-        """Return the values of `AFTER`."""
+        """Return the values for the parameters of the condition `AFTER`."""
         return {"after_transaction": self.transaction_id, "after_seq": self.seq}
 
 

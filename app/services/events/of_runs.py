@@ -43,7 +43,7 @@ async def record_of_runs(
 
 
 async def record_artifacts(session: AsyncSession, run_id: UUID, added: Sequence[Mapping[str, Any]]) -> None:
-    """Record entries that were added to the manifest of a run."""
+    """Record one `run.artifact_added` for each of these new entries of a run's manifest."""
     each = [
         {"artifact_id": entry["id"], "type": entry.get("type"), "size": entry.get("size")} for entry in added
     ]

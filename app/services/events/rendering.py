@@ -34,7 +34,7 @@ def event_data(row: Mapping[Any, Any], link: str) -> dict[str, Any]:
 
 
 def event_out(row: Mapping[Any, Any], link: str) -> EventOut:
-    """Return an event as listed."""
+    """Return an event in the wire form of lists and streams."""
     return {
         "id": row["id"],
         "seq": row["seq"],
@@ -67,7 +67,7 @@ def event_body(
 
 
 def ping_body(endpoint_id: UUID, project_id: int, at: datetime) -> str:
-    """Return the body of a ping."""
+    """Return the body of a test message to an endpoint, exactly as signed and sent."""
     return _encode(EventType.PING, at, {"project_id": project_id, "endpoint_id": str(endpoint_id)})
 
 

@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TokenSender:
-    """The client that sends a token."""
+    """The origin of a request with an action token: its address and program, and whether it also has a key."""
 
     address: str
     user_agent: str

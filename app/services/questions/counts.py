@@ -11,7 +11,7 @@ FOLDED_AT_ONCE = 10_000
 
 
 def summed(*conditions: Any) -> Any:  # Any: an expression
-    """Return the sum of the questions over the rows of `QuestionCount` that meet the conditions."""
+    """Return the expression for the number of questions: the sum over the rows of `QuestionCount` that meet the conditions."""
     total = func.sum(QuestionCount.questions)
     # PostgreSQL's sum has the type `numeric`, which would be read as a Decimal.
     return cast(func.coalesce(total.filter(*conditions) if conditions else total, 0), BigInteger)

@@ -123,7 +123,7 @@ async def update_endpoint(
     *,
     policy: AddressPolicy,
 ) -> EndpointOut:
-    """Write only the given fields, for all messages from now on. Disabling cancels pending deliveries.
+    """Write the given fields only, and return the endpoint; later messages follow them. Disabling cancels pending deliveries.
 
     Raises:
         InvalidInput: a field breaks a rule.

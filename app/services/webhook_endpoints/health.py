@@ -29,7 +29,7 @@ class Health:
         return cls(**{name: row[name] for name in cls.__slots__})
 
     def behind(self, outcome: Outcome, *, now: datetime, exhausted: bool) -> "Health":
-        """Return the health after one more attempt; `exhausted`: it was the last attempt of a message."""
+        """Return the health after an attempt with this outcome; `exhausted`: it was the last attempt of a message."""
         if outcome.error is None:
             return Health(now, self.last_failure_at, 0, None, has_exhausted=False, blocked_in_a_row=0)
         is_blocked = outcome.error is DeliveryError.BLOCKED_ADDRESS

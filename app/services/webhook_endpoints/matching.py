@@ -31,12 +31,12 @@ MATCHED_COLUMNS = (
 
 
 def select_matched() -> Any:  # Any: a Select of many columns
-    """Return the statement of events with `MATCHED_COLUMNS`; add a condition and an order."""
+    """Return the SELECT of `MATCHED_COLUMNS` of events, which needs a condition and an order."""
     return select(*MATCHED_COLUMNS).outerjoin(Task, Task.id == Event.task_id)
 
 
 def select_receivers(project_ids: Collection[int]) -> Any:  # Any: a Select of many columns
-    """Return the statement of the enabled endpoints of these projects.
+    """Return the SELECT of the enabled endpoints of these projects whose creators are active members.
 
     It locks their rows until the end of the transaction: an endpoint gets no delivery after it was disabled.
     """

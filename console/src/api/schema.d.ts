@@ -2092,7 +2092,7 @@ export interface components {
         };
         /**
          * ArtifactsOut
-         * @description Finished files.
+         * @description The artifacts that uploaded files have become.
          */
         ArtifactsOut: {
             /** Artifacts */
@@ -2100,7 +2100,7 @@ export interface components {
         };
         /**
          * AttemptOut
-         * @description One attempt of a delivery.
+         * @description One attempt of a delivery: the response, or the error.
          */
         AttemptOut: {
             /** N */
@@ -2341,7 +2341,7 @@ export interface components {
         DeliveryError: "dns_failed" | "blocked_address" | "connect_failed" | "tls_failed" | "timeout" | "redirect" | "http_4xx" | "http_5xx";
         /**
          * DeliveryOut
-         * @description A delivery in the list.
+         * @description A delivery of an event to an endpoint, with the number of its attempts.
          */
         DeliveryOut: {
             /**
@@ -2772,7 +2772,7 @@ export interface components {
         };
         /**
          * LivenessOut
-         * @description The process answers.
+         * @description The answer of the liveness probe: the process responds; no server was asked.
          */
         LivenessOut: {
             /**
@@ -2789,7 +2789,7 @@ export interface components {
         NetworkAccessLevel: "none" | "model-only" | "trusted" | "custom" | "full";
         /**
          * NewEndpointOut
-         * @description A new webhook endpoint.
+         * @description A webhook endpoint as its creation is answered: with its secret, which no later answer shows.
          */
         NewEndpointOut: {
             /**
@@ -3027,7 +3027,7 @@ export interface components {
         PayloadKind: "thin" | "full";
         /**
          * PingedOut
-         * @description A ping that is being sent.
+         * @description The id of the delivery of a ping, under which its result can be read.
          */
         PingedOut: {
             /**
@@ -3556,7 +3556,7 @@ export interface components {
         };
         /**
          * RelayOut
-         * @description The result of a relayed message.
+         * @description Whether a message of the agent was passed on to a chat.
          */
         RelayOut: {
             /**
@@ -3582,7 +3582,7 @@ export interface components {
         };
         /**
          * RequestOut
-         * @description The request that is sent; the signature is masked.
+         * @description The HTTP request of a delivery: its headers, with the signature masked, and its body.
          */
         RequestOut: {
             /**
@@ -3606,7 +3606,7 @@ export interface components {
         };
         /**
          * RotatedOut
-         * @description A new secret.
+         * @description A secret as its rotation is answered: which no later answer shows, and until when the old one signs too.
          */
         RotatedOut: {
             /**
@@ -4304,7 +4304,7 @@ export interface components {
         };
         /**
          * WatchedBy
-         * @description The presence that defers a push.
+         * @description The device that showed the task to the recipient, because of which a push was deferred.
          */
         WatchedBy: {
             /**
@@ -4321,7 +4321,7 @@ export interface components {
         };
         /**
          * WebhookOut
-         * @description The result of an event.
+         * @description What an event of a code host led to: a run that was started, or nothing, with the reason.
          */
         WebhookOut: {
             /**
@@ -4404,7 +4404,7 @@ export interface components {
         };
         /**
          * Winner
-         * @description The answer of a question; null if it has no answer.
+         * @description The answer of a question, with its person, way and time; all null if it has no answer.
          */
         Winner: {
             /**
@@ -4499,7 +4499,7 @@ export interface components {
         LimitType: "burst" | "sustained";
         /**
          * PresenceIn
-         * @description A device that shows the task.
+         * @description A beat of presence: the device shows the task now.
          */
         PresenceIn: {
             /**
@@ -5231,7 +5231,7 @@ export interface components {
         };
         /**
          * TaskFilterIn
-         * @description The tasks with events for an endpoint; all given fields apply together.
+         * @description The tasks whose events an endpoint gets: those that match all given fields.
          */
         TaskFilterIn: {
             /**
@@ -5292,7 +5292,7 @@ export interface components {
         };
         /**
          * RotateIn
-         * @description The overlap of the old and the new secret.
+         * @description How long the old secret signs beside the new one.
          */
         RotateIn: {
             /**
@@ -5303,7 +5303,7 @@ export interface components {
         };
         /**
          * RecoverIn
-         * @description The messages to send again.
+         * @description Which undelivered messages to send again: the span of their events, and the states of their deliveries.
          */
         RecoverIn: {
             /**
@@ -5476,7 +5476,7 @@ export interface components {
         };
         /**
          * SnoozeIn
-         * @description The time without notices of a question: exactly one of the two fields.
+         * @description The time until which the caller gets no notices of a question: exactly one of the two fields.
          */
         SnoozeIn: {
             /**

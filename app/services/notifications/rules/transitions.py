@@ -134,7 +134,7 @@ def _may_follow(to: ColumnElement[Any]) -> ColumnElement[bool]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A change of a notice with a row that this transaction has locked."""
+    """New column values, and perhaps a new decision, for a notice whose row this transaction has locked."""
 
     id: UUID
     # None: the decision stays.
@@ -147,7 +147,7 @@ class Change:
 
 
 async def store(session: AsyncSession, changes: Sequence[Change], now: datetime) -> None:
-    """Store changes of notices, those of the same columns by one statement."""
+    """Write changes to their rows: one statement for all changes of the same columns."""
     alike: dict[tuple[str, ...], list[Change]] = defaultdict(list)
     for change in changes:
         alike[tuple(sorted(change.values))].append(change)
@@ -190,7 +190,7 @@ def _store_statement(names: tuple[str, ...]) -> Prepared:
 
 
 def given_rows(types: Mapping[str, Any]) -> Any:  # Any: a table with these columns
-    """Return the table of the list parameters `given_<name>`, one for each name."""
+    """Return a table expression with a column for each name; its rows are the items of the parameters `given_<name>`."""
     lists = [bindparam(f"given_{name}", type_=ARRAY(type_)) for name, type_ in types.items()]
     return (
         func.unnest(*lists)
