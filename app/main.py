@@ -1,4 +1,4 @@
-"""The API: the middleware of a request, from the outermost layer inwards, and the list of routers."""
+"""The API: the middleware of a request, from the outermost layer inwards, its error handlers and its description."""
 
 import re
 from collections.abc import AsyncGenerator, Iterable
@@ -11,26 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from app import __version__
 from app.config import Settings, get_settings
 from app.config.checks import ANY_PORT
-from app.routers import (
-    actions,
-    docs,
-    events,
-    health,
-    inbox,
-    notifications,
-    presence,
-    projects,
-    push_tokens,
-    questions,
-    sandbox_environments,
-    staged_artifacts,
-    tasks,
-    users,
-    webhook_endpoints,
-    webhooks,
-)
-from app.routers.console import files, sessions
-from app.routers.runs import artifacts, commands, diff, logs, runs, stream
+from app.routers import ROUTERS
 from app.runtime import ProcessContext, open_process
 from app.services.schema import require_current_schema
 from app.services.shared_clock import keep_synchronised
@@ -38,35 +19,6 @@ from app.web.errors.handlers import install_error_handlers
 from app.web.large_answers import LargeAnswers
 from app.web.middleware import HeadMiddleware, ObservabilityMiddleware, TrailingSlashMiddleware
 from app.web.openapi.document import install_openapi
-
-# Matched in this order: the most requested first.
-_ROUTERS = (
-    presence.router,
-    tasks.router,
-    runs.router,
-    logs.router,
-    stream.router,
-    commands.router,
-    staged_artifacts.router,
-    artifacts.router,
-    diff.router,
-    sandbox_environments.router,
-    events.router,
-    webhook_endpoints.router,
-    push_tokens.router,
-    notifications.router,
-    inbox.router,
-    questions.router,
-    actions.api_router,
-    actions.page_router,
-    users.router,
-    sessions.router,
-    projects.router,
-    webhooks.router,
-    health.router,
-    files.router,
-    docs.router,
-)
 
 # Response headers that pages of other origins may read, beside those that every page may.
 _EXPOSED_HEADERS = (
@@ -111,7 +63,7 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
         version=__version__,
         lifespan=None if process else lifespan,
         # The routes themselves: from an included router FastAPI would make a second route at the first request.
-        routes=[route for router in _ROUTERS for route in router.routes],
+        routes=[route for router in ROUTERS for route in router.routes],
         # Both forms of every path are routes; a redirect would lose bodies and credentials.
         redirect_slashes=False,
         # routers/docs.py serves both.

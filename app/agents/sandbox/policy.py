@@ -27,7 +27,7 @@ class SandboxPolicy:
     """The operator's settings for the sandbox of every run of this worker.
 
     Memory, files and processor time are limits of each process, enforced by the kernel. Memory, processes and disk are
-    also limits of the run, enforced by limits.py.
+    also limits of the run, enforced by monitor.py.
     """
 
     kind: SandboxKind = SandboxKind.AUTO

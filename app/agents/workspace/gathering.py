@@ -14,7 +14,7 @@ from app.agents.errors import WorkspaceBroken
 from app.agents.files.attachments import OWN_FOLDER
 from app.agents.git.command import BIG_FILE, settings_environment
 from app.agents.git.repository import COLLECTED, Author
-from app.agents.sandbox.limits import ResourceMonitor
+from app.agents.sandbox.monitor import ResourceMonitor
 from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.sandbox import Sandbox, confined_environment
 from app.enums import AgentNetwork

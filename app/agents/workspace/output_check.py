@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any  # JSON
 
 from app.agents.errors import OutputInvalid
-from app.agents.sandbox.limits import ResourceMonitor
+from app.agents.sandbox.monitor import ResourceMonitor
 from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.sandbox import Sandbox, confined_environment
 from app.agents.workspace.output import MISSING

@@ -27,7 +27,7 @@ from app.agents.git.large_files import LargeFileLimits, LargeFiles, find_git_lfs
 from app.agents.git.mirrors import BorrowedObjects, Mirrors, MirrorUnusable
 from app.agents.git.repository import Author, Changes, Repository
 from app.agents.git.submodules import Submodules, fetch_submodules
-from app.agents.sandbox.limits import ResourceMonitor
+from app.agents.sandbox.monitor import ResourceMonitor
 from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.sandbox import Sandbox
 from app.agents.workspace.folders import open_folder, remove

@@ -1,4 +1,4 @@
-"""The client of GitHub's REST API over HTTP."""
+"""The client of GitHub's REST API over HTTP. Does not retry: services/retries.py."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -38,7 +38,7 @@ _DEFAULT_PAUSE_SECONDS = 60.0
 
 
 class GitHubClient(GitHub):
-    """GitHub's REST API through `http`, a client that the process owns. Does not retry: services/retries.py."""
+    """GitHub's REST API through `http`, a client that the process owns."""
 
     def __init__(self, http: httpx.AsyncClient, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._http = http

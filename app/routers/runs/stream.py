@@ -11,7 +11,7 @@ from app.services.run_log import stream as run_stream
 from app.web.answers import Json
 from app.web.auth import RunHolder, TaskRead
 from app.web.dependencies import RunId, TaskId, process_of
-from app.web.event_lines import read_event_lines
+from app.web.event_upload import read_event_lines
 from app.web.openapi.errors import errors
 from app.web.sse import MEDIA_TYPE, EventStream
 from app.web.unit_route import UnitRoute

@@ -1,9 +1,9 @@
-"""The authenticated caller, and the access that their key grants."""
+"""The authenticated caller, and the projects that their key grants access to."""
 
 from dataclasses import dataclass
 from uuid import UUID
 
-from app.enums import AnswerVia, Scope
+from app.enums import AnswerVia
 from app.errors import NotFound, PermissionDenied
 
 # In a path: the user's current project.
@@ -68,21 +68,3 @@ def require_project(principal: Principal) -> ProjectRef:
             f"API key does not have access to the requested organization: ID {project.organization_id}."
         )
     return project
-
-
-def require_scope(principal: Principal, scope: Scope) -> None:
-    """Check that the key has `scope`; write implies read (contract 2.3).
-
-    Raises:
-        PermissionDenied: the key lacks the scope.
-
-    """
-    if not has_scope(principal, scope):
-        raise PermissionDenied(f"API key missing required scope '{scope}'")
-
-
-def has_scope(principal: Principal, scope: Scope) -> bool:
-    """Return whether a key has `scope`."""
-    granted = principal.scopes
-    subject, _, verb = scope.partition(":")
-    return Scope.ANY in granted or scope in granted or (verb == "read" and f"{subject}:write" in granted)

@@ -12,7 +12,8 @@ from app.enums import QuestionAction, QuestionStatus, Scope
 from app.errors import NotFound
 from app.models import Project, Question, QuestionSnooze, Run, Task, User
 from app.schemas.questions import QuestionOut, Winner
-from app.services.access.principal import Principal, has_scope
+from app.services.access.principal import Principal
+from app.services.access.scopes import has_scope
 from app.services.access.visibility import VISIBLE_TASK, visibility
 from app.services.events.rendering import task_link
 from app.services.views.slugs import slug, slug_prefix

@@ -1,0 +1,26 @@
+"""What a key may do, by its scopes (contract 2.3); web/auth.py names the scope of each route.
+
+`task:read` reads tasks, `task:write` also reads them, `*` is every scope. A read-only key has scopes of reading alone.
+"""
+
+from app.enums import Scope
+from app.errors import PermissionDenied
+from app.services.access.principal import Principal
+
+
+def require_scope(principal: Principal, scope: Scope) -> None:
+    """Check that the key has `scope`; write implies read (contract 2.3).
+
+    Raises:
+        PermissionDenied: the key lacks the scope.
+
+    """
+    if not has_scope(principal, scope):
+        raise PermissionDenied(f"API key missing required scope '{scope}'")
+
+
+def has_scope(principal: Principal, scope: Scope) -> bool:
+    """Return whether a key has `scope`."""
+    granted = principal.scopes
+    subject, _, verb = scope.partition(":")
+    return Scope.ANY in granted or scope in granted or (verb == "read" and f"{subject}:write" in granted)
