@@ -165,7 +165,7 @@ class TaskCount(Base):
     """A part of two sums over the tasks of an audience (ADR 30).
 
     Triggers on `tasks` and `runs` add a row for each change, in its transaction: writers never wait for each other, and
-    a rollback removes the row. Rows are never changed; `services/tasks/counts.py` replaces many by one with the same
+    a rollback removes the row. Rows are never changed; `services/count_folding.py` replaces many by one with the same
     sums.
     """
 

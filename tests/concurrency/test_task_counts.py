@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.db import SessionFactory, unit_of_work
 from app.models import Project, Task, TaskCount, User
-from app.services.tasks.counts import fold_counts
+from app.services.count_folding import TASK_COUNTS, fold_counts
 from tests.support.assertions import assert_page
 from tests.support.factories import make_task
 from tests.support.queries import recorded
@@ -31,12 +31,12 @@ async def test_sums_are_right_after_writers_and_folders_met(
     async def fold() -> None:
         for _ in range(TASKS_EACH):
             async with unit_of_work(sessions) as session:
-                await fold_counts(session)
+                await fold_counts(session, TASK_COUNTS)
 
     await asyncio.gather(*(write(number) for number in range(WRITERS)), fold(), fold())
 
     async with unit_of_work(sessions) as session:
-        await fold_counts(session)
+        await fold_counts(session, TASK_COUNTS)
         rows = await session.execute(
             select(TaskCount.archived, func.sum(TaskCount.tasks))
             .where(TaskCount.project_id == project.id, TaskCount.audience == owner.id)

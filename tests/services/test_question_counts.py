@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import SessionFactory, unit_of_work
 from app.enums import QuestionKind, QuestionStatus
 from app.models import Question, QuestionCount, User
-from app.services.questions.counts import fold_counts
+from app.services.count_folding import QUESTION_COUNTS, fold_counts
 from tests.support.factories import make_project, make_task, make_user
 from tests.support.questions import make_live_run, make_question
 
@@ -57,7 +57,7 @@ async def test_sums_follow_every_write(session: AsyncSession, sessions: SessionF
         await session.execute(choose.choice(steps))
         if number % 10 == 9:
             async with unit_of_work(sessions) as unit:
-                await fold_counts(unit)
+                await fold_counts(unit, QUESTION_COUNTS)
         assert await summed(session) == await really(session)
     assert await summed(session)
 
@@ -74,8 +74,8 @@ async def test_many_rows_become_one(session: AsyncSession, sessions: SessionFact
     for _ in range(5):
         await make_question(session, task=task, run=run)
     async with unit_of_work(sessions) as unit:
-        assert await fold_counts(unit) == 5
+        assert await fold_counts(unit, QUESTION_COUNTS) == 5
     async with unit_of_work(sessions) as unit:
-        assert await fold_counts(unit) == 0
+        assert await fold_counts(unit, QUESTION_COUNTS) == 0
     rows = (await session.execute(select(QuestionCount.questions, QuestionCount.folded))).all()
     assert [tuple(row) for row in rows] == [(5, True)]

@@ -13,7 +13,8 @@ from app.enums import RunStatus
 from app.ids import new_id
 from app.models import Project, Run, Task, TaskCount, User
 from app.models.tasks import EVERYONE
-from app.services.tasks.counts import fold_counts, tasks_counted, version
+from app.services.count_folding import TASK_COUNTS, fold_counts
+from app.services.tasks.counts import tasks_counted, version
 from tests.support.factories import make_project, make_run, make_task, make_user
 
 Counted = Callable[[User], Awaitable[dict[tuple[bool, bool], int]]]
@@ -93,7 +94,7 @@ async def test_sums_follow_any_writes(
         if step % 20 == 10:
             await session.execute(delete(Task).where(Task.id == tasks.pop().id))
         if step % 20 == 15:
-            await fold_counts(session)
+            await fold_counts(session, TASK_COUNTS)
         for user in (owner, other):
             assert await counted(user) == await really(session, project, user)
 
@@ -202,9 +203,9 @@ class TestVersion:
             await make_task(session, project=project, created_by=owner)
         before = await version_of(owner)
 
-        assert await fold_counts(session) >= 3
+        assert await fold_counts(session, TASK_COUNTS) >= 3
 
         assert await version_of(owner) == before
         rows = select(func.count()).select_from(TaskCount).where(TaskCount.project_id == project.id)
         assert await session.scalar(rows) == 1
-        assert await fold_counts(session) == 0
+        assert await fold_counts(session, TASK_COUNTS) == 0

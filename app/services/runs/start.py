@@ -1,15 +1,14 @@
-"""Create runs, with or without a request for a worker, and list them (contract 5.8, 6.4, 9)."""
+"""Create runs, with or without a request for a worker (contract 5.8, 6.4, 9)."""
 
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import BigInteger, bindparam, func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.adapters.catalog import Catalog
 from app.api_limits import RUN_STATE_BYTES
-from app.clients.object_store import ObjectStore
 from app.enums import Environment
 from app.errors import RunRefused
 from app.models import Run, Task
@@ -17,7 +16,7 @@ from app.schemas.fields import parse_uuid
 from app.schemas.runs.runs import RunCreateIn, RunIn, RunOut
 from app.schemas.tasks import TaskOut
 from app.services.access.principal import Principal
-from app.services.access.visibility import lock_task, require_task
+from app.services.access.visibility import lock_task
 from app.services.artifacts.staged import keep_artifacts, take_artifacts
 from app.services.clients import ServiceClients
 from app.services.jobs import request_run
@@ -26,8 +25,7 @@ from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs import options as run_options
 from app.services.runs.credentials import CALLER_TOKEN, CREDENTIAL_SOURCE, keep_token
 from app.services.tasks.tasks import retrieve_task
-from app.services.views.runs import RUN_COLUMNS, retrieve_run, run_out, runs_within_page
-from app.statements import Prepared
+from app.services.views.runs import retrieve_run
 
 
 async def require_allowance(
@@ -151,30 +149,3 @@ async def _state(session: AsyncSession, task: Task, body: RunIn, catalog: Catalo
         state = run_options.inherited_state(previous.state)
     state |= run_options.requested_state(body)
     return run_options.with_provider(state, catalog)
-
-
-async def list_runs(
-    session: AsyncSession, caller: Principal, task_id: UUID, *, limit: int, offset: int, store: ObjectStore
-) -> tuple[int, list[RunOut]]:
-    """Return the number of runs of a visible task, and a page of the runs, newest first.
-
-    Raises:
-        NotFound: there is no such task for this caller.
-
-    """
-    await require_task(session, caller, task_id)
-    page = {"task_id": task_id, "limit": limit, "offset": offset}
-    (counted,) = await _COUNT.all(session, page)
-    rows = await _PAGE.all(session, page) if offset < counted["count"] else []
-    return counted["count"], [await run_out(row, store) for row in rows]
-
-
-_COUNT = Prepared(select(func.count().label("count")).where(Run.task_id == bindparam("task_id")))
-_NEWEST = (
-    select(Run.id)
-    .where(Run.task_id == bindparam("task_id"))
-    .order_by(Run.created_at.desc(), Run.id.desc())
-    .limit(bindparam("limit", type_=BigInteger))
-    .offset(bindparam("offset", type_=BigInteger))
-)
-_PAGE = Prepared(runs_within_page(select(*RUN_COLUMNS).where(Run.id.in_(_NEWEST))))

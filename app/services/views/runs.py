@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.object_store import ObjectStore
@@ -12,7 +12,7 @@ from app.errors import NotFound
 from app.models import Run, Task
 from app.schemas.runs.runs import RunOut
 from app.services.access.principal import Principal
-from app.services.access.visibility import VISIBLE_RUN, visibility
+from app.services.access.visibility import VISIBLE_RUN, require_task, visibility
 from app.services.storage_keys import log_key
 from app.services.views.pages import json_bytes, text_bytes, within_page
 from app.services.views.queue import ATTEMPTS, QUEUE_POSITION, position
@@ -57,6 +57,22 @@ async def retrieve_run(
 _RUN = Prepared(select(*RUN_COLUMNS).join(Task, Task.id == Run.task_id).where(VISIBLE_RUN))
 
 
+async def list_runs(
+    session: AsyncSession, caller: Principal, task_id: UUID, *, limit: int, offset: int, store: ObjectStore
+) -> tuple[int, list[RunOut]]:
+    """Return the number of runs of a visible task, and a page of the runs, newest first.
+
+    Raises:
+        NotFound: there is no such task for this caller.
+
+    """
+    await require_task(session, caller, task_id)
+    page = {"task_id": task_id, "limit": limit, "offset": offset}
+    (counted,) = await _COUNT.all(session, page)
+    rows = await _PAGE.all(session, page) if offset < counted["count"] else []
+    return counted["count"], [await run_out(row, store) for row in rows]
+
+
 def run_bytes(run: Any) -> ColumnElement[int]:
     """Return the size of a run's variable columns, in bytes."""
     documents = json_bytes(run.output) + json_bytes(run.state) + json_bytes(run.artifacts)
@@ -66,6 +82,17 @@ def run_bytes(run: Any) -> ColumnElement[int]:
 def runs_within_page(rows: Select[Any]) -> Select[Any]:
     """Return the page of `RUN_COLUMNS` for `rows`, newest first, up to `PAGE_BYTES`."""
     return within_page(rows, Run, run_bytes(Run))
+
+
+_COUNT = Prepared(select(func.count().label("count")).where(Run.task_id == bindparam("task_id")))
+_NEWEST = (
+    select(Run.id)
+    .where(Run.task_id == bindparam("task_id"))
+    .order_by(Run.created_at.desc(), Run.id.desc())
+    .limit(bindparam("limit", type_=BigInteger))
+    .offset(bindparam("offset", type_=BigInteger))
+)
+_PAGE = Prepared(runs_within_page(select(*RUN_COLUMNS).where(Run.id.in_(_NEWEST))))
 
 
 async def run_out(values: Mapping[Any, Any], store: ObjectStore, *, prefix: str = "") -> RunOut:

@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.db import unit_of_work
-from app.services.questions import counts as question_counts
-from app.services.tasks import counts as task_counts
+from app.services import count_folding
+from app.services.count_folding import FOLDED_AT_ONCE, QUESTION_COUNTS, TASK_COUNTS
 from app.worker.context import worker_context
 
 
 async def fold_counts(ctx: Mapping[str, Any]) -> None:
     """Add up the count rows written since the last time, a bounded number in each transaction."""
-    for counts in (task_counts, question_counts):
-        rows = counts.FOLDED_AT_ONCE
+    for counts in (TASK_COUNTS, QUESTION_COUNTS):
+        rows = FOLDED_AT_ONCE
         # Rows written meanwhile are left for the next time, since writing never stops.
-        while rows >= counts.FOLDED_AT_ONCE:
+        while rows >= FOLDED_AT_ONCE:
             async with unit_of_work(worker_context(ctx).process.sessions) as session:
-                rows = await counts.fold_counts(session)
+                rows = await count_folding.fold_counts(session, counts)
