@@ -2,8 +2,8 @@
 import { describe, expect, it } from "vitest";
 import type { Run, Task } from "../api/types";
 import { append, EMPTY } from "../transcript/append";
-import { reasonOf, stateOf } from "./common/runState";
-import { initialsOf, lookingText, viewersByTask } from "./common/viewers";
+import { reasonOf, stateOf } from "./project/runState";
+import { initialsOf, lookingText, viewersByTask } from "./project/viewers";
 import { optionForKey } from "./questions/question";
 import { contentOf, fieldsOf, missingField } from "./questions/schema";
 import { waitingMessages } from "./run/outbox";

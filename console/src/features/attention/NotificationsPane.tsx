@@ -6,7 +6,7 @@ import { fetchDecisions, fetchDevices } from "../../api/attention";
 import type { Notification } from "../../api/types";
 import { Empty, Failure, Loading } from "../../ui/feedback";
 import { Age, durationText, wholeTime } from "../../ui/time";
-import { useProject } from "../common/project";
+import { useProject } from "../project/project";
 import styles from "./attention.module.css";
 import { decisionText, kindText, stepsOf, toneOf, whyText } from "./decisions";
 import { thisDevice } from "./device";

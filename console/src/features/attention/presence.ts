@@ -6,7 +6,7 @@
  */
 import { useEffect } from "react";
 import { beat, leave } from "../../api/attention";
-import { useProject } from "../common/project";
+import { useProject } from "../project/project";
 import { closeNotices } from "./notices";
 
 const BEAT_MS = 30_000;

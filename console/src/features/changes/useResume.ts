@@ -4,7 +4,7 @@ import { useLocation } from "wouter";
 import type { RunRef } from "../../api/commands";
 import { startRun } from "../../api/tasks";
 import type { Run } from "../../api/types";
-import { useProject } from "../common/project";
+import { useProject } from "../project/project";
 
 /** Returns a function that resumes a finished run with a message, and opens the new run. */
 export function useResume(ref: RunRef, run: Run): (message: string) => Promise<void> {

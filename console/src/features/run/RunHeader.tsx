@@ -7,9 +7,9 @@ import type { Usage } from "../../transcript/items";
 import { Button, IconButton, Select } from "../../ui/controls";
 import { StateBadge } from "../../ui/status";
 import { Age, durationText, wholeTime } from "../../ui/time";
-import { useProject } from "../common/project";
-import { agentOf, isOver, outputOf, reasonOf, stateOf, titleOf, usageOf } from "../common/runState";
-import { useViewers, ViewerDots } from "../common/viewers";
+import { useProject } from "../project/project";
+import { agentOf, isOver, outputOf, reasonOf, stateOf, titleOf, usageOf } from "../project/runState";
+import { useViewers, ViewerDots } from "../project/viewers";
 import styles from "./run.module.css";
 import type { RunActions } from "./useRunActions";
 

@@ -11,7 +11,7 @@ import { type ReactNode, useCallback, useLayoutEffect, useMemo, useRef, useState
 import type { Item } from "../../transcript/items";
 import { type Row, Rows } from "../../transcript/rows";
 import { Button } from "../../ui/controls";
-import { useKeys } from "../common/keys";
+import { useKeys } from "../../ui/keys";
 import { TranscriptRow } from "./TranscriptRow";
 import styles from "./transcript.module.css";
 

@@ -5,7 +5,7 @@ import { request } from "../../api/client";
 import { cancelRun, type RunRequest, startRun, updateTask } from "../../api/tasks";
 import type { Run, Task } from "../../api/types";
 import { say, sayError } from "../../ui/feedback";
-import { useProject } from "../common/project";
+import { useProject } from "../project/project";
 
 export interface RunActions {
   isBusy: boolean;

@@ -1,8 +1,8 @@
 import { useEffect, useMemo, useSyncExternalStore } from "react";
 import type { RunRef } from "../../api/commands";
 import type { Run } from "../../api/types";
-import { useProject } from "../common/project";
-import { isOver } from "../common/runState";
+import { useProject } from "../project/project";
+import { isOver } from "../project/runState";
 import { RunTranscript, type Snapshot } from "./runTranscript";
 
 /** The transcripts shown last, so that going back and forth reads nothing again. */

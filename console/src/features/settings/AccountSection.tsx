@@ -7,7 +7,7 @@ import { Button, Field, Select } from "../../ui/controls";
 import { Failure, Loading, sayError } from "../../ui/feedback";
 import { chooseTheme, readTheme, type Theme } from "../../ui/theme";
 import { Age } from "../../ui/time";
-import { useProject } from "../common/project";
+import { useProject } from "../project/project";
 import styles from "./settings.module.css";
 
 export function AccountSection() {

@@ -6,7 +6,7 @@ import { type Delivery, fetchDeliveries, fetchDelivery, redeliver } from "../../
 import { Button } from "../../ui/controls";
 import { Failure, Loading, say, sayError } from "../../ui/feedback";
 import { Age, wholeTime } from "../../ui/time";
-import { useProject } from "../common/project";
+import { useProject } from "../project/project";
 import styles from "./settings.module.css";
 
 const ICONS = { pending: Clock3, delivered: CircleCheck, failed: CircleX, cancelled: CircleSlash } as const;

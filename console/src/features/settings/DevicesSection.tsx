@@ -8,7 +8,7 @@ import { Empty, Failure, Loading, say, sayError } from "../../ui/feedback";
 import { Age } from "../../ui/time";
 import { decisionText, reasonText } from "../attention/decisions";
 import { disablePush, enablePush, type PushSupport, pushSupport, thisDevice } from "../attention/device";
-import { useProject } from "../common/project";
+import { useProject } from "../project/project";
 import styles from "./settings.module.css";
 
 const SUPPORT: Record<PushSupport, string> = {

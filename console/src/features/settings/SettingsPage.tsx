@@ -1,5 +1,5 @@
 import { Link } from "wouter";
-import { useProject } from "../common/project";
+import { useProject } from "../project/project";
 import { AccountSection } from "./AccountSection";
 import { DevicesSection } from "./DevicesSection";
 import { PreferencesSection } from "./PreferencesSection";

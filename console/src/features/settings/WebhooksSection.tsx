@@ -12,7 +12,7 @@ import {
 import { Button, Field, Input } from "../../ui/controls";
 import { Empty, Failure, Loading, say, sayError } from "../../ui/feedback";
 import { Age } from "../../ui/time";
-import { useProject } from "../common/project";
+import { useProject } from "../project/project";
 import { Deliveries } from "./Deliveries";
 import styles from "./settings.module.css";
 

@@ -5,7 +5,7 @@ import type { RefObject } from "react";
 import { fetchRepositories } from "../../api/tasks";
 import { classes } from "../../ui/classes";
 import { IconButton, Input, Select } from "../../ui/controls";
-import { useProject } from "../common/project";
+import { useProject } from "../project/project";
 import styles from "./tasks.module.css";
 
 const STATUSES = [

@@ -8,8 +8,8 @@ import { classes } from "../../ui/classes";
 import { Button, Check, Field, Input, Select, TextArea } from "../../ui/controls";
 import { Dialog } from "../../ui/dialog";
 import { Failure } from "../../ui/feedback";
-import { AttachButton, AttachmentList, useAttachments, useFileTarget } from "../common/attachments";
-import { useProject } from "../common/project";
+import { AttachButton, AttachmentList, useAttachments, useFileTarget } from "../attachments/attachments";
+import { useProject } from "../project/project";
 import styles from "./tasks.module.css";
 
 const AGENTS = [

@@ -5,8 +5,8 @@ import type { Run, Task, UserBasic } from "../../api/types";
 import { classes } from "../../ui/classes";
 import { StateIcon, stateWord } from "../../ui/status";
 import { Age } from "../../ui/time";
-import { outputOf, reasonOf, stateOf, titleOf, usageOf } from "../common/runState";
-import { ViewerDots } from "../common/viewers";
+import { outputOf, reasonOf, stateOf, titleOf, usageOf } from "../project/runState";
+import { ViewerDots } from "../project/viewers";
 import styles from "./tasks.module.css";
 
 interface Props {

@@ -1,6 +1,6 @@
 /** Tasks in the order in which a person needs them. Pure. */
 import type { Run, Task } from "../../api/types";
-import { isOver, stateOf } from "../common/runState";
+import { isOver, stateOf } from "../project/runState";
 
 export type GroupName = "needs" | "running" | "queued" | "unseen" | "rest";
 
