@@ -13,7 +13,7 @@ import asyncpg
 from app.db import SessionFactory, unit_of_work
 from app.models import Project
 from app.services.accounts import accounts, api_keys
-from app.services.tasks.counts import FOLDED_AT_ONCE, fold_counts
+from app.services.count_folding import FOLDED_AT_ONCE, TASK_COUNTS, fold_counts
 
 COMMON_WORD: Final = "walrus"
 RARE_WORD: Final = "xylophone"
@@ -148,7 +148,7 @@ async def _fold(sessions: SessionFactory) -> None:
     rows = FOLDED_AT_ONCE
     while rows >= FOLDED_AT_ONCE:
         async with unit_of_work(sessions) as session:
-            rows = await fold_counts(session)
+            rows = await fold_counts(session, TASK_COUNTS)
 
 
 async def _make_project(sessions: SessionFactory, account: Account, size: int) -> int:

@@ -9,6 +9,7 @@ from app.enums.agents import (
     RuntimeAdapter,
     SandboxKind,
 )
+from app.enums.code_hosts import CodeHostKind
 from app.enums.events import (
     AttemptOutcome,
     DeliveryError,
@@ -55,6 +56,7 @@ __all__ = [
     "AnswerVia",
     "ArtifactType",
     "AttemptOutcome",
+    "CodeHostKind",
     "CommandMethod",
     "CommandStatus",
     "DeliveryError",

@@ -15,7 +15,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.enums import SignalReportRelationship
+from app.enums import CodeHostKind, SignalReportRelationship
 from app.models.base import Base, one_of
 
 
@@ -25,6 +25,7 @@ class Integration(Base):
     __tablename__ = "integrations"
     __table_args__ = (
         Index(None, "project_id", "kind", "id"),
+        one_of("kind", CodeHostKind),
         CheckConstraint(
             "(app_id IS NULL) = (installation_id IS NULL) AND (app_id IS NULL) = (encrypted_private_key IS NULL)",
             name="installation",
@@ -51,7 +52,7 @@ class UserIntegration(Base):
     """A user's own access to a code host."""
 
     __tablename__ = "user_integrations"
-    __table_args__ = (Index(None, "user_id", "kind"),)
+    __table_args__ = (Index(None, "user_id", "kind"), one_of("kind", CodeHostKind))
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"))

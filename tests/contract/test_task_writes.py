@@ -195,7 +195,6 @@ class TestReferences:
         self, client: httpx.AsyncClient, session: AsyncSession, project: Project, tasks_url: str
     ) -> None:
         await make_integration(session, project=await make_project(session))
-        await make_integration(session, project=project, kind="slack")
         first, _ = [await make_integration(session, project=project) for _ in range(2)]
         for body in ({}, {"github_integration": None}, {"github_integration": ""}):
             assert (await client.post(tasks_url, json=body)).json()["github_integration"] == first.id

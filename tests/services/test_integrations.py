@@ -1,6 +1,7 @@
 """Code hosts and signal reports, entered by an operator (contract 11, 24)."""
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.config import Settings
@@ -12,7 +13,7 @@ from app.services.accounts.integrations import (
     create_signal_report,
     create_user_integration,
 )
-from tests.support.factories import make_project, make_user
+from tests.support.factories import make_integration, make_project, make_user, make_user_integration
 
 API_URL = "https://github.example.com/api/v3"
 
@@ -99,3 +100,17 @@ async def test_signal_report_belongs_to_its_project(session: AsyncSession) -> No
     assert (report.project_id, report.title) == (project.id, "Checkout is slow")
     with pytest.raises(NotFound, match="Project"):
         await create_signal_report(session, project_id=2**62)
+
+
+async def test_database_refuses_an_unknown_kind_of_a_projects_integration(session: AsyncSession) -> None:
+    project = await make_project(session)
+
+    with pytest.raises(IntegrityError, match="ck_integrations_kind"):
+        await make_integration(session, project=project, kind="gitlab")
+
+
+async def test_database_refuses_an_unknown_kind_of_a_users_integration(session: AsyncSession) -> None:
+    user = await make_user(session)
+
+    with pytest.raises(IntegrityError, match="ck_user_integrations_kind"):
+        await make_user_integration(session, user=user, kind="gitlab")

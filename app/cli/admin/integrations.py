@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from app.cli.admin.transaction import ROW_ID, Answer, Transaction, Upkeep, transactional, upkeep
+from app.enums import CodeHostKind
 from app.security import Cipher
 from app.services.accounts import integrations, secret_rotation
 from app.services.accounts.integrations import AppInstallation
@@ -34,7 +35,7 @@ def _read_key(context: click.Context, parameter: click.Parameter, value: str | N
 
 
 _project = click.option("--project", type=ROW_ID, required=True, help="Id of the project.")
-_kind = click.option("--kind", type=click.Choice(integrations.KINDS), required=True)
+_kind = click.option("--kind", type=click.Choice([kind.value for kind in CodeHostKind]), required=True)
 _token = click.option(
     "--token",
     envvar="TASKBEACON_TOKEN",

@@ -7,11 +7,11 @@ A separate project, because new tasks use the first integration of their project
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.enums import CodeHostKind
 from app.models import Integration
 from app.security import Cipher
 from app.services.accounts.accounts import add_member, create_project
 from app.services.accounts.integrations import NewIntegration, create_integration
-from app.services.tasks.references import GITHUB
 
 
 async def find_or_make_project(session: AsyncSession, cipher: Cipher, *, user_id: int, git_url: str) -> int:
@@ -26,7 +26,10 @@ async def find_or_make_project(session: AsyncSession, cipher: Cipher, *, user_id
         project_id = (await create_project(session, "Your repositories")).id
         # Without a token, and a folder has no API: no pull request is attempted.
         await create_integration(
-            session, cipher, project_id=project_id, new=NewIntegration(kind=GITHUB, git_url=git_url)
+            session,
+            cipher,
+            project_id=project_id,
+            new=NewIntegration(kind=CodeHostKind.GITHUB, git_url=git_url),
         )
     await add_member(session, project_id=project_id, user_id=user_id)
     return project_id

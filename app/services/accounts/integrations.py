@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.enums import CodeHostKind
 from app.errors import InvalidInput
 from app.ids import new_id
 from app.models import Integration, SignalReport, UserIntegration
@@ -17,8 +18,6 @@ from app.services.accounts.fields import (
     clean_token,
     clean_url,
 )
-
-KINDS = ("github",)
 
 _TITLE_LENGTH = 255
 _API_SCHEMES = frozenset({"http", "https"})
@@ -38,7 +37,7 @@ class AppInstallation:
 class NewIntegration:
     """A project's access to a code host, as an operator enters it."""
 
-    kind: str  # one of `KINDS`
+    kind: str  # a value of `CodeHostKind`
     # The credential: a token, or a GitHub App.
     token: str | None = None
     installation: AppInstallation | None = None
@@ -113,14 +112,15 @@ async def create_signal_report(session: AsyncSession, *, project_id: int, title:
     return report
 
 
-def _known_kind(kind: str) -> str:
-    if kind not in KINDS:
+def _known_kind(kind: str) -> CodeHostKind:
+    try:
+        return CodeHostKind(kind)
+    except ValueError as error:
         raise InvalidInput(
-            f'"{kind}" is not a valid choice; choose from {", ".join(KINDS)}.',
+            f'"{kind}" is not a valid choice; choose from {", ".join(CodeHostKind)}.',
             code="invalid_choice",
             attr="kind",
-        )
-    return kind
+        ) from error
 
 
 def _encrypt(cipher: Cipher, token: str | None, *, attr: str = "token") -> str | None:

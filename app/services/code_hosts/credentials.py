@@ -22,7 +22,7 @@ from app.agents.git.askpass import Credential
 from app.agents.git.command import TOKEN_USER
 from app.clients.github.api import GitHub, GitHubError, GitHubUnavailable
 from app.clock import utcnow
-from app.enums import PrAuthorshipMode
+from app.enums import CodeHostKind, PrAuthorshipMode
 from app.models import Integration, Run, RunCredential, Task, UserIntegration
 from app.security import Cipher, DecryptionError
 from app.services.access.visibility import active_member
@@ -30,7 +30,6 @@ from app.services.retries import RetryBudget
 from app.services.retry_policies import CODE_HOST
 from app.services.runs.authority import frozen_or_current, person_of
 from app.services.runs.credentials import CALLER_TOKEN, CREDENTIAL_SOURCE
-from app.services.tasks.references import GITHUB
 
 # A token must not expire while git uses it.
 _MARGIN = timedelta(minutes=10)
@@ -121,7 +120,7 @@ async def _linked_token(session: AsyncSession, task: Row[Any]) -> str | None:
         .where(
             UserIntegration.user_id == task.person_id,
             active_member(task.person_id, task.project_id),
-            UserIntegration.kind == GITHUB,
+            UserIntegration.kind == CodeHostKind.GITHUB,
             UserIntegration.encrypted_token.is_not(None),
         )
         .order_by(

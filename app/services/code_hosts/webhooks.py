@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.db import release
-from app.enums import TERMINAL_STATUSES, Environment, RunMode
+from app.enums import TERMINAL_STATUSES, CodeHostKind, Environment, RunMode
 from app.errors import InvalidInput, MalformedBody, PermissionDenied
 from app.ids import new_id
 from app.models import CiFailure, GithubDelivery, Integration, PushedBranch, Run, Task
@@ -45,7 +45,6 @@ from app.services.runs.authority import (
     request_for_run,
 )
 from app.services.runs.facts import CI_FOLLOW_UP, with_fact
-from app.services.tasks.references import GITHUB
 from app.services.usage_gates import UsageGate
 
 MAX_FOLLOW_UPS: Final = 3
@@ -122,7 +121,7 @@ async def _require_signature(
     if delivery.integration_id is not None:
         stored = await session.scalar(
             select(Integration.encrypted_webhook_secret).where(
-                Integration.id == delivery.integration_id, Integration.kind == GITHUB
+                Integration.id == delivery.integration_id, Integration.kind == CodeHostKind.GITHUB
             )
         )
         key = _decrypt(cipher, stored)

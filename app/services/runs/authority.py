@@ -38,7 +38,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import release
-from app.enums import PrAuthorshipMode
+from app.enums import CodeHostKind, PrAuthorshipMode
 from app.errors import InvalidInput, RunRefused, StateRefused
 from app.models import Integration, Run, RunCredential, SandboxEnvironment, Task, UserIntegration
 from app.schemas.runs.runs import RunIn
@@ -46,7 +46,6 @@ from app.services import usage_gates
 from app.services.access.principal import Principal
 from app.services.access.visibility import active_member, require_run, require_task, usable_environment
 from app.services.runs.credentials import CALLER_TOKEN, CREDENTIAL_SOURCE, LINKED_ACCOUNT
-from app.services.tasks.references import GITHUB
 from app.services.usage_gates import UsageGate
 
 _NOT_THE_CREATOR = "User-authored runs must be started by the task creator, or provide github_user_token."
@@ -188,7 +187,7 @@ async def _account(session: AsyncSession, request: AuthorityRequest) -> Mapping[
 async def _has_linked_account(session: AsyncSession, request: AuthorityRequest) -> bool:
     linked = select(UserIntegration.id).where(
         UserIntegration.user_id == request.asker_id,
-        UserIntegration.kind == GITHUB,
+        UserIntegration.kind == CodeHostKind.GITHUB,
         active_member(request.asker_id, request.project_id),
     )
     return await session.scalar(linked.limit(1)) is not None
@@ -196,7 +195,7 @@ async def _has_linked_account(session: AsyncSession, request: AuthorityRequest) 
 
 async def _has_integration(session: AsyncSession, request: AuthorityRequest) -> bool:
     team = select(Integration.id).where(
-        Integration.project_id == request.project_id, Integration.kind == GITHUB
+        Integration.project_id == request.project_id, Integration.kind == CodeHostKind.GITHUB
     )
     return await session.scalar(team.limit(1)) is not None
 

@@ -3,15 +3,13 @@
 from sqlalchemy import ColumnElement, ScalarSelect, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.enums import OriginProduct
+from app.enums import CodeHostKind, OriginProduct
 from app.errors import InvalidInput
 from app.ids import MAX_BIGINT
 from app.models import Integration, SignalReport, UserIntegration
 from app.schemas.tasks import TaskIn
 from app.services.access.principal import Principal
 from app.statements import Fields, Prepared
-
-GITHUB = "github"
 
 
 async def require_references(
@@ -100,7 +98,7 @@ def default_github_integration(project_id: ColumnElement[int]) -> ScalarSelect[i
     """Return the first GitHub integration of a project, the default of its tasks."""
     return (
         select(Integration.id)
-        .where(Integration.project_id == project_id, Integration.kind == GITHUB)
+        .where(Integration.project_id == project_id, Integration.kind == CodeHostKind.GITHUB)
         .order_by(Integration.id)
         .limit(1)
         .scalar_subquery()
