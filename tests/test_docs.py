@@ -103,6 +103,10 @@ def test_overview_is_short(document: str, lines: int) -> None:
     assert len(_text(document).splitlines()) <= lines
 
 
+def test_architecture_fills_two_pages_at_most() -> None:
+    assert len(_text("ARCHITECTURE.md").split()) <= 1000
+
+
 def test_every_page_of_the_guide_is_in_its_index() -> None:
     pages = {path.name for path in (_ROOT / "docs/guide").glob("*.md")} - {"index.md"}
 
