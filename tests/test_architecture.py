@@ -105,7 +105,7 @@ def _asks_what_a_session_is_bound_to(node: ast.AST) -> bool:
     )
 
 
-def _reads_whose_row_it_is(node: ast.AST) -> bool:
+def _reads_the_owner_of_a_row(node: ast.AST) -> bool:
     owners = {
         "SandboxEnvironment.private",
         "SandboxEnvironment.created_by_id",
@@ -178,7 +178,7 @@ _RULES = {
         {"app/web/errors/handlers.py": "answers what the router itself raises"},
     ),
     "one door to private rows": _Rule(
-        _reads_whose_row_it_is,
+        _reads_the_owner_of_a_row,
         "own = WebhookEndpoint.created_by_id == caller.user_id",
         "app",
         {

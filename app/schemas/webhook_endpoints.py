@@ -65,7 +65,7 @@ def _check_repository(text: str) -> str:
 
 
 class TaskFilterIn(Input):
-    """The tasks whose events an endpoint gets: those that match all given fields."""
+    """A selection of tasks, those that match all given fields; an endpoint gets the events of these alone."""
 
     created_by: Annotated[
         int | str | None,
@@ -134,7 +134,7 @@ class EndpointUpdateIn(_Fields):
 
 
 class RotateIn(Input):
-    """How long the old secret signs beside the new one."""
+    """The time for which the old secret signs beside the new one."""
 
     expire_old_after_seconds: Annotated[
         int,
@@ -144,7 +144,7 @@ class RotateIn(Input):
 
 
 class RecoverIn(Input):
-    """Which undelivered messages to send again: the span of their events, and the states of their deliveries."""
+    """A selection of undelivered messages to send again: by the time of the event, and the state of the delivery."""
 
     since: Annotated[datetime, Timestamp(), Field(description="Events from this instant on.")]
     until: Annotated[

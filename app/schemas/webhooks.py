@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 
 class WebhookOut(TypedDict):
-    """What an event of a code host led to: a run that was started, or nothing, with the reason."""
+    """The consequence of an event of a code host: a run that was started, or none, with the reason."""
 
     status: Annotated[
         Literal["started", "ignored"], Field(description="`started`: a run to correct a failed check.")

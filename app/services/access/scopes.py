@@ -1,4 +1,4 @@
-"""What a key may do, by its scopes (contract 2.3); web/auth.py names the scope of each route.
+"""The permissions of a key by its scopes (contract 2.3); web/auth.py names the scope of each route.
 
 `task:read` reads tasks, `task:write` also reads them, `*` is every scope. A read-only key has scopes of reading alone.
 """

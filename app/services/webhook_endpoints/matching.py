@@ -36,7 +36,7 @@ def select_matched() -> Any:  # Any: a Select of many columns
 
 
 def select_receivers(project_ids: Collection[int]) -> Any:  # Any: a Select of many columns
-    """Return the SELECT of the enabled endpoints of these projects whose creators are active members.
+    """Return the SELECT of the enabled endpoints of these projects with a creator that is an active member.
 
     It locks their rows until the end of the transaction: an endpoint gets no delivery after it was disabled.
     """

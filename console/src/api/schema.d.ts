@@ -4321,7 +4321,7 @@ export interface components {
         };
         /**
          * WebhookOut
-         * @description What an event of a code host led to: a run that was started, or nothing, with the reason.
+         * @description The consequence of an event of a code host: a run that was started, or none, with the reason.
          */
         WebhookOut: {
             /**
@@ -5231,7 +5231,7 @@ export interface components {
         };
         /**
          * TaskFilterIn
-         * @description The tasks whose events an endpoint gets: those that match all given fields.
+         * @description A selection of tasks, those that match all given fields; an endpoint gets the events of these alone.
          */
         TaskFilterIn: {
             /**
@@ -5292,7 +5292,7 @@ export interface components {
         };
         /**
          * RotateIn
-         * @description How long the old secret signs beside the new one.
+         * @description The time for which the old secret signs beside the new one.
          */
         RotateIn: {
             /**
@@ -5303,7 +5303,7 @@ export interface components {
         };
         /**
          * RecoverIn
-         * @description Which undelivered messages to send again: the span of their events, and the states of their deliveries.
+         * @description A selection of undelivered messages to send again: by the time of the event, and the state of the delivery.
          */
         RecoverIn: {
             /**

@@ -134,7 +134,7 @@ def _may_follow(to: ColumnElement[Any]) -> ColumnElement[bool]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """New column values, and perhaps a new decision, for a notice whose row this transaction has locked."""
+    """New column values, and perhaps a new decision, for a notice with a row that this transaction has locked."""
 
     id: UUID
     # None: the decision stays.
