@@ -41,7 +41,7 @@ def hash_session_secret(value: str) -> str:
 
 
 def mask_api_key(value: str) -> str:
-    """Return the mask of a key, for display."""
+    """Return the prefix and the last characters of a key, for display."""
     return f"{API_KEY_PREFIX}...{value[-_MASK_TAIL:]}"
 
 

@@ -8,7 +8,7 @@ from app.masking import Masker
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """The work of a run."""
+    """The work that a run leaves: its output, summary, patch, and the branch that was pushed."""
 
     structured: Any | None  # None if the agent left none
     summary: str

@@ -17,7 +17,10 @@ class Coalesced(Generic[Value]):
         self._kept_until = 0.0
 
     async def get(self, load: Callable[[], Awaitable[Value]]) -> Value:
-        """Return the value, or raise the error of `load` to all waiting callers; `load` outlives a cancelled caller."""
+        """Return the kept value, or the result of one call of `load` for all waiting callers, or raise its error.
+
+        The call goes on if a caller is cancelled.
+        """
         loop = asyncio.get_running_loop()
         if self._kept is not None and loop.time() < self._kept_until:
             return self._kept

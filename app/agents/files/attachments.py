@@ -46,7 +46,7 @@ class Attachment(NamedTuple):
 
 
 def attached_path(work: Path, attachment: Attachment) -> Path:
-    """Return the path at which the agent finds the file."""
+    """Return the path of an attachment in the agent's workspace."""
     return work / _ATTACHMENTS / attachment.id / attachment.name
 
 

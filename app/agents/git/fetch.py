@@ -87,7 +87,7 @@ class Base:
 
 
 async def look_up(git: Git, source: Source, push_branch: str) -> Base:
-    """Return the base of the work, as the origin is now. Raises a RepositoryError that names the cause."""
+    """Return the commit that the work starts from, as the origin is now. Raises a RepositoryError that names the cause."""
     remote, branch = source.remote, source.branch
     if branch is not None and not _is_branch_name(branch):
         raise BranchNotFound(f"The repository {remote.url} has no branch '{branch}'.")

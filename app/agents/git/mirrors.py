@@ -66,7 +66,7 @@ class BorrowedObjects:
 
 
 class Mirrors:
-    """The mirrors below a folder."""
+    """The local mirrors of remote repositories below a folder, which runs borrow objects from."""
 
     def __init__(self, root: Path, environment: Mapping[str, str], *, max_bytes: int) -> None:
         self._root = root

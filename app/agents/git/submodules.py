@@ -34,7 +34,7 @@ _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 @dataclass(slots=True)
 class Submodules:
-    """The result of fetching submodules."""
+    """The submodules of a clone: those that were fetched, and those that were left out, with the reasons."""
 
     paths: list[str] = field(default_factory=list)  # fetched submodules of the repository itself
     left_out: list[str] = field(default_factory=list)  # the other submodules, each with the reason

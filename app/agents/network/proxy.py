@@ -151,7 +151,7 @@ class _Request:
 
 
 class Egress:
-    """The proxy of one run; `accept` takes the connections of its sandbox."""
+    """The HTTP proxy through which one run reaches permitted hosts; `accept` takes the connections of its sandbox."""
 
     def __init__(self, allowance: Allowance, report: Report, *, outside: Outside | None = None) -> None:
         self._allowance = allowance

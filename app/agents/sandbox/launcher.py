@@ -146,7 +146,7 @@ def _become(command: list[str]) -> NoReturn:
 
 
 def main() -> NoReturn:
-    """Start the confined command, and end with it."""
+    """Start the confined command, end its processes when it ends, and exit with its status."""
     rules, command = json.loads(sys.argv[1]), sys.argv[2:]
     _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)

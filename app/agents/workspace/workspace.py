@@ -134,7 +134,7 @@ class Workspace:
         await self.large_files.fetch(remote)
 
     async def close(self) -> None:
-        """Return the mirror; afterwards the workspace's repositories cannot be read. Repeatable."""
+        """Release the borrowed mirror; afterwards the workspace's repositories cannot be read. Repeatable."""
         if self._mirrors is not None and self._borrowed_objects is not None:
             borrowed, self._borrowed_objects = self._borrowed_objects, None
             # A failed fetch may have added objects too.

@@ -45,7 +45,7 @@ class PostgresAccount:
 
 
 class Postgres:
-    """One server with one data folder."""
+    """A PostgreSQL server of the stack, with its data folder."""
 
     def __init__(
         self, folder: Path, port: int, *, durable: bool, account: PostgresAccount | None = None

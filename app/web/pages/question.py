@@ -66,7 +66,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Button:
-    """A button that gives an answer."""
+    """A submit button of the page: the answer that it sends, and its label."""
 
     name: str
     value: str
