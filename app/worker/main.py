@@ -246,7 +246,7 @@ async def _wait_for_redis(redis: Any) -> None:
 def run_worker(settings: Settings) -> None:
     """Perform jobs until SIGTERM or SIGINT; runs in progress may finish within the drain limit.
 
-    Uses Python's own event loop, which starts programs by `vfork` (app/processes/spawning.py). The folder of workspaces must exist.
-    Raises SandboxUnavailable.
+    Uses Python's own event loop, which starts programs by `vfork` (app/processes/spawning.py). The folder of workspaces
+    must exist. Raises SandboxUnavailable.
     """
     asyncio.run(_run(settings))
