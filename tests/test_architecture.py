@@ -67,6 +67,10 @@ def _imports_arq(node: ast.AST) -> bool:
     return any(name.partition(".")[0] == "arq" for name in _imported(node))
 
 
+def _imports_transitions(node: ast.AST) -> bool:
+    return "app.services.runs.transitions" in _imported(node)
+
+
 def _reads_the_clock(node: ast.AST) -> bool:
     return _called(node).endswith(
         ("datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time")
@@ -120,6 +124,12 @@ _RULES = {
         "await session.commit()",
         "app",
         {"app/db.py": "the unit of work"},
+    ),
+    "one writer of the status of runs": _Rule(
+        _imports_transitions,
+        "from app.services.runs import transitions",
+        "app",
+        {"app/services/runs/lifecycle.py": "the writer"},
     ),
     "tests run what is served": _Rule(
         _asks_what_a_session_is_bound_to,
