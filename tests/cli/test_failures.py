@@ -25,7 +25,8 @@ def refusal(result: Result) -> str:
     """Return the one line of a command that failed as it should."""
     assert result.exit_code in {1, 2}
     assert result.stdout == ""
-    (line,) = result.stderr.splitlines()
+    line, *more = result.stderr.splitlines()
+    assert more == [], result.stderr
     assert line.startswith("Error: ")
     return line
 
