@@ -38,6 +38,18 @@ test: $(STAMP) ## Run the test suite in parallel, then test-console (ARGS="-k na
 	@$(PYTHON) -m pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
 	@$(if $(ARGS),,$(MAKE) --no-print-directory test-console)
 
+# Held to more than the rest: who sees what, the status of runs, keys and ciphers.
+STRICTLY_COVERED := app/services/access/*,app/services/runs/lifecycle.py,app/services/runs/transitions.py,app/security.py
+
+# `coverage run` and no plugin of pytest, which would begin behind the imports of the service.
+.PHONY: coverage
+coverage: $(STAMP) ## Measure the branches that the test suite takes, processes that it starts included (ARGS as for test)
+	@$(PYTHON) -m coverage erase
+	@$(PYTHON) -m coverage run -m pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
+	@$(PYTHON) -m coverage combine --quiet
+	@$(PYTHON) -m coverage report --skip-covered --show-missing
+	@$(PYTHON) -m coverage report --include='$(STRICTLY_COVERED)' --show-missing
+
 .PHONY: test-console
 test-console: $(STAMP) ## Test the console: its units, then what a wheel of it does in Chromium (ARGS="scene" for a part)
 	@$(if $(ARGS),,$(PYTHON) -m app.devstack.building.scripts test)
@@ -140,7 +152,7 @@ openapi: $(RUN_STAMP) ## Write the API description to openapi.json
 
 .PHONY: clean
 clean: ## Remove the environment and the caches of the tools; the data in .taskbeacon stays
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
 	find app migrations tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): SET = all

@@ -23,7 +23,7 @@ from sqlalchemy.util import greenlet_spawn
 from typing_extensions import override
 
 from app.config import Settings
-from app.outages import DatabaseUnavailable, is_database_outage
+from app.outages import DatabaseUnavailable, is_database_outage, is_outage
 
 SessionFactory = async_sessionmaker[AsyncSession]
 Hook = Callable[[], Awaitable[None]]
@@ -171,9 +171,12 @@ async def _run(hooks: list[Hook]) -> None:
     for hook in hooks:
         try:
             await hook()
-        except Exception:
+        except Exception as error:
             # The transaction is committed: a failure here must not turn its response into an error.
-            log.exception("db.after_commit_failed")
+            if is_outage(error):
+                log.warning("db.after_commit_failed", error=repr(error))
+            else:
+                log.exception("db.after_commit_failed")
 
 
 class Transaction:

@@ -67,6 +67,10 @@ def _imports_arq(node: ast.AST) -> bool:
     return any(name.partition(".")[0] == "arq" for name in _imported(node))
 
 
+def _imports_transitions(node: ast.AST) -> bool:
+    return "app.services.runs.transitions" in _imported(node)
+
+
 def _reads_the_clock(node: ast.AST) -> bool:
     return _called(node).endswith(
         ("datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time")
@@ -129,6 +133,12 @@ _RULES = {
         "await session.commit()",
         "app",
         {"app/db.py": "the unit of work"},
+    ),
+    "one writer of the status of runs": _Rule(
+        _imports_transitions,
+        "from app.services.runs import transitions",
+        "app",
+        {"app/services/runs/lifecycle.py": "the writer"},
     ),
     "tests run what is served": _Rule(
         _asks_what_a_session_is_bound_to,
@@ -218,6 +228,61 @@ def test_rule_is_kept_and_finds_what_is_planted(rule: _Rule) -> None:
     assert list(_offences(rule)) == []
     assert any(rule.finds(node) for node in _looked_at(ast.parse(rule.planted)))
     assert [name for name in rule.allowed if not (_ROOT / name).exists()] == [], "exceptions of no file"
+
+
+# Files in which more than constants of the service is replaced, with the reason.
+_REPLACED = {
+    "tests/web/test_metrics.py": "begins with an empty cache, which only time would empty",
+    "tests/support/faults.py": "fails between a service's function and the commit, where no input or server can",
+}
+
+
+def test_tests_replace_constants_of_the_service_only() -> None:
+    """A fault is planted in a server, a clock is moved, a limit is lowered: the code under test stays what is served."""
+    replaced = {path: list(_replaced_code(_module(path))) for path in _sources("tests")}
+    offences = {path.relative_to(_ROOT).as_posix(): found for path, found in replaced.items() if found}
+
+    assert {name: found for name, found in offences.items() if name not in _REPLACED} == {}
+    assert [name for name in _REPLACED if name not in offences] == [], "exceptions of no file"
+
+
+@pytest.mark.parametrize(
+    ("planted", "is_found"),
+    [
+        ("from app.services import jobs\nmonkeypatch.setattr(jobs, 'enqueue_run', fail)", True),
+        ("from app.services import jobs as j\nsetattr(j.inner, 'name', fail)", True),
+        ("from app.web.answers import Json\npatch.setattr(Json, 'body', fail)", True),
+        ("import app.clock\nmonkeypatch.setattr(app.clock, 'datetime', Behind)", True),
+        ("monkeypatch.setattr('app.clock.utcnow', fail)", True),
+        ("from app.services import jobs\nmonkeypatch.setattr(jobs, '_LOOK_SECONDS', 1)", False),
+        ("monkeypatch.setattr('sys.stdout', None)", False),
+        ("import shutil\nmonkeypatch.setattr(shutil, 'which', fail)", False),
+    ],
+)
+def test_replaced_code_is_found(planted: str, *, is_found: bool) -> None:
+    assert bool(list(_replaced_code(ast.parse(planted)))) is is_found
+
+
+def _replaced_code(module: ast.Module) -> Iterator[str]:
+    """Yield the names, of those imported from `app`, that a module replaces and that are no constants by their case."""
+    ours = {
+        (alias.asname or alias.name).partition(".")[0]
+        for node in ast.walk(module)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+        if (getattr(node, "module", None) or alias.name).partition(".")[0] == "app"
+    }
+    for node in ast.walk(module):
+        if not isinstance(node, ast.Call) or _called(node).rpartition(".")[2] != "setattr":
+            continue
+        if isinstance(node.args[0], ast.Constant):
+            owner, _, name = str(node.args[0].value).rpartition(".")
+            is_ours = owner.startswith("app.")
+        else:
+            owner, name = _dotted(node.args[0]), ast.unparse(node.args[1]).strip("'")
+            is_ours = owner.partition(".")[0] in ours
+        if is_ours and not name.isupper():
+            yield f"{node.lineno}: {owner}.{name}"
 
 
 def test_imports_point_downwards() -> None:

@@ -1,6 +1,9 @@
 """What the prose names exists, and what exists is named in the prose."""
 
+import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +21,8 @@ _DOCUMENTS = sorted(
 _PREFIX = str(Settings.model_config["env_prefix"])
 # Paths of the code, as prose writes them.
 _CODE_PATH = re.compile(r"`((?:app|tests|migrations|docs|bench)(?:/[\w.]+)+/?)`")
+# Files of the code, as comments and docstrings write them; no patterns such as `*.py`.
+_FILE_NAME = re.compile(r"(?<![\w/.*-])[\w./-]*\w\.(?:py|md)\b")
 _LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)]*))?\)")
 
 
@@ -140,6 +145,40 @@ def test_files_that_documents_name_exist() -> None:
     ]
 
     assert missing == []
+
+
+def test_files_that_comments_and_docstrings_name_exist() -> None:
+    missing = [
+        f"{source.relative_to(_ROOT)}: {name}"
+        for folder in ("app", "bench", "checks", "migrations", "tests")
+        for source in (_ROOT / folder).rglob("*.py")
+        for name in _names_of_no_file(source.read_text(), beside=source.parent)
+    ]
+
+    assert missing == []
+
+
+def test_name_of_no_file_is_found_in_comments_and_docstrings_only() -> None:
+    source = '"""As services/jobs.py, gone.py."""\n# See lost.md and conftest.py.\nFILE = "elsewhere.py"\n'
+
+    assert list(_names_of_no_file(source, beside=_ROOT / "tests")) == ["lost.md", "gone.py"]
+
+
+def _names_of_no_file(source: str, *, beside: Path) -> Iterator[str]:
+    """Yield the file names in a module's prose that exist neither in the repository, in `app`, nor beside the module."""
+    comments = [
+        token.string
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.COMMENT
+    ]
+    docstrings = [
+        ast.get_docstring(node) or ""
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    for name in _FILE_NAME.findall("\n".join([*comments, *docstrings])):
+        if not any((folder / name).exists() for folder in (_ROOT, _ROOT / "app", beside)):
+            yield name
 
 
 def test_architecture_names_every_package() -> None:

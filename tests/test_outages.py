@@ -22,7 +22,7 @@ from app.clients.redis import RedisClient
 from app.clients.run_changes import RunChanges, publish_change
 from app.clients.run_events import RunEvents
 from app.config import Settings
-from app.db import SessionFactory, create_engine, create_session_factory, unit_of_work
+from app.db import SessionFactory, after_commit, create_engine, create_session_factory, unit_of_work
 from app.enums import RunStatus
 from app.models import Project, PushCooldown, Run, Task, User
 from app.outages import DatabaseUnavailable, is_outage, is_value_refused
@@ -179,6 +179,26 @@ async def test_time_limit_around_a_statement_is_its_own_error(sessions: SessionF
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1), unit_of_work(sessions) as own:
             await own.execute(select(func.pg_sleep(60)))
+
+
+async def test_defect_of_an_effect_is_logged_and_holds_back_no_other(
+    sessions: SessionFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    performed = asyncio.Event()
+
+    async def fail() -> None:
+        raise ValueError("a defect")
+
+    async def perform() -> None:
+        performed.set()
+
+    async with unit_of_work(sessions) as own:
+        after_commit(own, fail)
+        after_commit(own, perform)
+
+    assert performed.is_set()
+    [logged] = [record for record in caplog.records if "db.after_commit_failed" in record.message]
+    assert (logged.levelname, "Traceback" in logged.message) == ("ERROR", True)
 
 
 async def test_heartbeat_goes_on_when_its_session_ends(

@@ -16,13 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from app.clients.redis import RedisClient
-from app.clients.run_events import (
-    EventKind,
-    RunEvent,
-    channel_of,
-    parse_message,
-    read_events,
-)
+from app.clients.run_events import EventKind, RunEvent, channel_of, parse_message, read_events
 from app.clients.subscriptions import Channel, Subscription
 
 _CATCH_UP_EVENTS = 200

@@ -86,7 +86,7 @@ class Home:
         return launcher is not None and is_alive(launcher)
 
     def announce(self, dev: Mapping[str, Any], environment: Mapping[str, str]) -> None:
-        """Write `dev.json` (interface.md), and beside it the settings with which a process joins this stack."""
+        """Write `dev.json`, and beside it the settings with which a process joins this stack."""
         write_json(self.environment_json, environment)
         write_json(self.dev_json, dev)
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import structlog
@@ -43,6 +44,7 @@ from app.worker.jobs.recover_runs import recover_runs
 from app.worker.jobs.sweep_artifacts import sweep_artifacts
 from app.worker.jobs.sweep_events import sweep_events
 from app.worker.jobs.sweep_rows import sweep_keys_and_ids, sweep_presence_and_notifications
+from app.worker.loops import keep_running
 from app.worker.polling import ResilientWorker, RunWorker
 from app.worker.slots import RunSlots
 
@@ -197,9 +199,11 @@ async def _run(settings: Settings) -> None:
         if settings.worker_metrics_port:
             start_http_server(settings.worker_metrics_port)
         worker = create_worker(context)
-        listening = asyncio.create_task(context.changes.listen())
-        delivering = asyncio.create_task(WebhookDeliverer(process, webhook_http).run(context.changes))
-        pushing = asyncio.create_task(deliver_as_due(process, context.push_lanes))
+        deliver_webhooks = partial(WebhookDeliverer(process, webhook_http).run, context.changes)
+        push = partial(deliver_as_due, process, context.push_lanes)
+        listening = asyncio.create_task(keep_running("run changes", context.changes.listen))
+        delivering = asyncio.create_task(keep_running("webhooks", deliver_webhooks))
+        pushing = asyncio.create_task(keep_running("pushes", push))
         log.info("worker.started", concurrency=settings.worker_concurrency)
         try:
             async with _chores(context):
@@ -246,7 +250,7 @@ async def _wait_for_redis(redis: Any) -> None:
 def run_worker(settings: Settings) -> None:
     """Perform jobs until SIGTERM or SIGINT; runs in progress may finish within the drain limit.
 
-    Uses Python's own event loop, which starts programs by `vfork` (spawning.py). The folder of workspaces must exist.
-    Raises SandboxUnavailable.
+    Uses Python's own event loop, which starts programs by `vfork` (app/processes/spawning.py). The folder of workspaces
+    must exist. Raises SandboxUnavailable.
     """
     asyncio.run(_run(settings))

@@ -1,4 +1,4 @@
-"""What `taskbeacon admin` prints (interface.md), and that it was done."""
+"""What `taskbeacon admin` prints, and that it was done."""
 
 from pathlib import Path
 from typing import Any

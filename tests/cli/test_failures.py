@@ -2,23 +2,20 @@
 
 import json
 import subprocess
-from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Self
 from uuid import uuid4
 
 import click
 import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import text
-from typing_extensions import override
 
-from app import clock
 from app.cli.admin.transaction import Answer, Transaction, transactional
 from app.ids import new_hex_id
 from tests.cli.conftest import Admin, Taskbeacon
 from tests.support.command_line import run_taskbeacon
 from tests.support.processes import free_port
+from tests.support.shifted_clock import taskbeacon_ahead
 
 UNKNOWN_ID = str(2**62)
 ORGANIZATION = ("admin", "create-organization", "--name", "Acme")
@@ -28,7 +25,8 @@ def refusal(result: Result) -> str:
     """Return the one line of a command that failed as it should."""
     assert result.exit_code in {1, 2}
     assert result.stdout == ""
-    (line,) = result.stderr.splitlines()
+    line, *more = result.stderr.splitlines()
+    assert more == [], result.stderr
     assert line.startswith("Error: ")
     return line
 
@@ -120,26 +118,20 @@ def test_missing_database_or_schema_is_named(
     assert ("does not exist" if missing == "database" else "run `taskbeacon migrate`") in line
 
 
-class Behind(datetime):
-    """The clock of a machine that is late."""
-
-    @classmethod
-    @override
-    def now(cls, tz: tzinfo | None = None) -> Self:
-        return super().now(tz) - timedelta(seconds=901)
-
-
 @pytest.mark.parametrize("command", ["serve", "worker"])
-def test_clock_that_could_sign_nothing_is_named(
-    taskbeacon: Taskbeacon, monkeypatch: pytest.MonkeyPatch, command: str
-) -> None:
-    monkeypatch.setattr(clock, "datetime", Behind)
+def test_clock_that_could_sign_nothing_is_named(cli_database_url: str, command: str) -> None:
+    ended = run_taskbeacon(
+        command,
+        program=taskbeacon_ahead(-901),
+        TASKBEACON_DATABASE_URL=cli_database_url,
+        TASKBEACON_PORT="0",
+    )
 
-    line = refusal(taskbeacon(command, TASKBEACON_PORT="0"))
-
-    assert line.startswith(
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.splitlines()[-1].startswith(
         "Error: the clock of this machine is 901 s behind that of the database; at most 300 s"
     )
+    assert "Traceback" not in ended.stderr
 
 
 @pytest.mark.parametrize(

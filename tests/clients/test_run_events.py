@@ -1,6 +1,8 @@
 """The stream of a run's events in Redis: what is written to it, in which order, and what an outage costs."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -15,6 +17,7 @@ from app.clients.run_events import (
     EventId,
     EventKind,
     RunEvent,
+    RunEvents,
     channel_of,
     parse_message,
     read_ends,
@@ -22,8 +25,12 @@ from app.clients.run_events import (
     stream_keys,
 )
 from app.ids import new_id
+from tests.support.fakes import RecordingEvents
 from tests.support.outage import Interruptible
 from tests.support.waiting import eventually
+
+Events = list[tuple[EventKind, Any]]
+ReadEvents = Callable[[UUID], Awaitable[Events]]
 
 
 @pytest.fixture
@@ -54,6 +61,79 @@ async def has_event(redis: RedisClient, run_id: UUID, number: int) -> bool:
     return number in await numbers(redis, run_id)
 
 
+class TestEveryPublisher:
+    """What the recording one of the tests does as the real one, so that it cannot drift."""
+
+    @pytest.fixture(params=["recording", "redis"])
+    def publisher_and_reader(
+        self, request: pytest.FixtureRequest, redis: RedisClient
+    ) -> tuple[RunEvents, ReadEvents]:
+        """A publisher, and the kinds and contents of the events of a run, oldest first."""
+        if request.param == "recording":
+            recording = RecordingEvents()
+
+            async def recorded(run_id: UUID) -> Events:
+                return [(kind, data) for owner, kind, data in recording.published if owner == run_id]
+
+            return recording, recorded
+
+        async def in_redis(run_id: UUID) -> Events:
+            return [(event.kind, orjson.loads(event.data)) for event in await all_of(redis, run_id)]
+
+        return RedisRunEvents(redis), in_redis
+
+    @pytest.fixture
+    def publisher(self, publisher_and_reader: tuple[RunEvents, ReadEvents]) -> RunEvents:
+        return publisher_and_reader[0]
+
+    @pytest.fixture
+    def published(self, publisher_and_reader: tuple[RunEvents, ReadEvents]) -> ReadEvents:
+        return publisher_and_reader[1]
+
+    async def test_events_of_one_writer_keep_their_order(
+        self, publisher: RunEvents, published: ReadEvents, run_id: UUID
+    ) -> None:
+        other = new_id()
+        for n in range(1200):
+            publisher.put(run_id if n % 3 else other, line(n))
+
+        await publisher.settle()
+
+        assert [data["n"] for _, data in await published(run_id)] == [n for n in range(1200) if n % 3]
+        assert [data["n"] for _, data in await published(other)] == list(range(0, 1200, 3))
+
+    async def test_kind_and_content_are_kept(
+        self, publisher: RunEvents, published: ReadEvents, run_id: UUID
+    ) -> None:
+        publisher.put(run_id, b'{"status":"queued"}', kind=EventKind.OPENED)
+        publisher.put(run_id, b'{"a":"b c"}')
+
+        await publisher.settle()
+
+        assert await published(run_id) == [
+            (EventKind.OPENED, {"status": "queued"}),
+            (EventKind.ENTRY, {"a": "b c"}),
+        ]
+
+    async def test_nothing_is_lost_at_the_close(
+        self, publisher: RunEvents, published: ReadEvents, run_id: UUID
+    ) -> None:
+        for n in range(3):
+            publisher.put(run_id, line(n))
+
+        await publisher.aclose()
+
+        assert [data["n"] for _, data in await published(run_id)] == [0, 1, 2]
+
+    async def test_settles_and_closes_with_nothing_to_send(
+        self, publisher: RunEvents, published: ReadEvents, run_id: UUID
+    ) -> None:
+        await publisher.settle()
+        await publisher.aclose()
+
+        assert await published(run_id) == []
+
+
 async def test_events_are_numbered_from_one_without_holes_by_any_writer(
     redis: RedisClient, run_id: UUID
 ) -> None:
@@ -71,19 +151,6 @@ async def test_events_are_numbered_from_one_without_holes_by_any_writer(
     events = await all_of(redis, run_id)
     assert [event.id.number for event in events if event.id] == list(range(1, 151))
     assert len({event.id.epoch for event in events if event.id}) == 1
-
-
-async def test_events_of_one_writer_keep_their_order(
-    redis: RedisClient, events: RedisRunEvents, run_id: UUID
-) -> None:
-    other = new_id()
-    for n in range(1200):
-        events.put(run_id if n % 3 else other, line(n))
-
-    await events.settle()
-
-    assert await numbers(redis, run_id) == [n for n in range(1200) if n % 3]
-    assert await numbers(redis, other) == list(range(0, 1200, 3))
 
 
 async def test_what_is_published_is_what_is_kept(

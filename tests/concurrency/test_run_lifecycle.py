@@ -16,7 +16,11 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import TERMINAL_STATUSES, RunStatus
 from app.errors import StateRefused
 from app.models import Project, Run, Task, User
+from app.runtime import ProcessContext
+from app.schemas.runs.runs import RunUpdateIn, StartIn
+from app.services.jobs import EXECUTE_RUN
 from app.services.retry_policies import RUN_CLAIMS
+from app.services.runs import changes
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.facts import AGENT_STARTED, RECOVERY
 from app.services.runs.lifecycle import RunEnd
@@ -24,7 +28,8 @@ from app.services.runs.transitions import TRANSITIONS
 from tests.concurrency.races import perform, race
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run, make_task
-from tests.support.fakes import RecordingEvents
+from tests.support.fakes import RecordingEvents, RecordingQueue
+from tests.support.principals import member_of
 
 OWNER = "job-1"
 OTHER = "job-2"
@@ -267,6 +272,8 @@ STEPS: dict[str, Callable[[Run], Step]] = {
     "fail silent": lambda _: fail_silent,
     "cancel and reopen": lambda run: partial(cancel_and_reopen, run=run),
 }
+Requests = dict[str, Callable[[Run], Step]]
+STARTED_TOO_LATE = "Only queued or not_started cloud runs can be started"
 OVER = {"error": "Run is already completed"}
 FAILED = {"error": "Run is already failed"}
 DONE = {"output": {"summary": "done"}}
@@ -360,3 +367,71 @@ class TestRaces:
         assert await perform(sessions, finish(claimed)) is False
         row = await stored(sessions, claimed)
         assert (row.status, row.lease_owner, row.output) == ("in_progress", OTHER, None)
+
+
+class TestRacesOfRequests:
+    """Those of the races in which a client's request takes part."""
+
+    @pytest.fixture
+    def requests(self, project: Project, owner: User, process: ProcessContext) -> Requests:
+        caller = member_of(project, owner)
+
+        def start(run: Run) -> Step:
+            return lambda session: changes.start_run(
+                session, caller, run.task_id, run.id, StartIn(), clients=process
+            )
+
+        def patch(run: Run, status: RunStatus) -> Step:
+            body = RunUpdateIn(status=status)
+            return lambda session: changes.update_run(
+                session, caller, run.task_id, run.id, body, clients=process
+            )
+
+        return {
+            "claim": STEPS["claim"],
+            "start": start,
+            **{f"PATCH {status}": partial(patch, status=status) for status in RunStatus},
+        }
+
+    @pytest.mark.parametrize(
+        ("first", "second", "outcome", "left", "jobs"),
+        [
+            (
+                *("claim", "start"),
+                (True, {"error": f"{STARTED_TOO_LATE} (current status: in_progress)"}),
+                {"status": "in_progress", "lease_owner": OWNER, "attempts": 1},
+                0,
+            ),
+            ("start", "claim", (True, True), {"status": "in_progress", "attempts": 1}, 1),
+            ("start", "start", (True, True), {"status": "queued", "attempts": 0}, 1),
+            ("PATCH in_progress", "PATCH completed", (True, True), {"status": "completed"}, 0),
+            ("PATCH completed", "PATCH failed", (True, OVER), {"status": "completed"}, 0),
+            ("PATCH completed", "PATCH in_progress", (True, OVER), {"status": "completed"}, 0),
+        ],
+    )
+    async def test_of_two_steps_at_once(
+        self,
+        sessions: SessionFactory,
+        queued: Run,
+        requests: Requests,
+        queue: RecordingQueue,
+        first: str,
+        second: str,
+        outcome: tuple[object, object],
+        left: dict[str, object],
+        jobs: int,
+    ) -> None:
+        def outcome_of(name: str) -> Step:
+            async def step(session: AsyncSession) -> object:
+                try:
+                    return await requests[name](queued)(session) is not None
+                except StateRefused as refused:
+                    return refused.body
+
+            return step
+
+        assert await race(sessions, outcome_of(first), outcome_of(second)) == outcome
+        row = await stored(sessions, queued)
+        assert {name: getattr(row, name) for name in left} == left
+        asked = [job for job in queue.jobs if job.name == EXECUTE_RUN]
+        assert len(asked) == jobs

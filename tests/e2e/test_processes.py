@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import orjson
 
+from app.clients.redis import RedisClient
 from app.config import Settings
 from tests.e2e.conftest import Api, Service
 from tests.support.clients import socket_client
@@ -102,3 +103,16 @@ def _command_line(process: Path) -> bytes:
         return (process / "cmdline").read_bytes()
     except OSError:
         return b""
+
+
+async def test_worker_listens_again_after_a_message_that_it_cannot_read(
+    worker: ServiceProcess, redis: RedisClient
+) -> None:
+    """It listened to no further message, and logged nothing."""
+
+    async def has_failed_twice() -> bool:
+        await redis.publish("taskbeacon:run-changes", b"\xff")
+        return worker.log.read_text().count("worker.loop_failed") >= 2
+
+    await eventually(has_failed_twice, within_seconds=60)
+    assert worker.is_running

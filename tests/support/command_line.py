@@ -12,6 +12,7 @@ _TIMEOUT_SECONDS = 200
 
 def run_taskbeacon(
     *arguments: str,
+    program: str = "app.cli",
     within: Sequence[str] = (),
     cwd: Path | None = None,
     text: str | None = None,
@@ -19,10 +20,11 @@ def run_taskbeacon(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in a process of its own and wait for its end; `text` is its standard input.
 
-    `within` is the program that starts it, with its arguments.
+    `program` is the module that is `taskbeacon`, with its own arguments; `within` is the program that starts it, with
+    its arguments.
     """
     return subprocess.run(
-        [*within, sys.executable, "-m", "app.cli", *arguments],
+        [*within, sys.executable, "-m", *program.split(), *arguments],
         cwd=cwd,
         env=os.environ | {"PYTHONPATH": str(_CHECKOUT)} | environment,
         input=text,

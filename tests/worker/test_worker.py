@@ -1,5 +1,6 @@
 """The arq worker on a real Redis: from a request to the end of its run, and what an outage in between costs."""
 
+import logging
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 
@@ -96,10 +97,18 @@ async def test_job_leaves_nothing_in_redis(workshop: Workshop, arq_queue: ArqQue
 
 
 async def test_run_is_accepted_while_redis_is_down_and_performed_later(
-    workshop: Workshop, unreachable_queue: ArqQueue, arq_queue: ArqQueue, clock: MovableClock
+    workshop: Workshop,
+    unreachable_queue: ArqQueue,
+    arq_queue: ArqQueue,
+    clock: MovableClock,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """Every request in an outage logged an error with its stack."""
     response, task = await post_run(workshop, unreachable_queue)
     assert (response.status_code, response.json()["latest_run"]["status"]) == (200, "queued")
+    [warning] = [record for record in caplog.records if "db.after_commit_failed" in record.message]
+    assert (warning.levelname, "Traceback" in warning.message) == ("WARNING", False)
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
     clock.advance(seconds=30)
 
     process = workshop.context.process

@@ -2,7 +2,7 @@
 
     .taskbeacon/attachments/<id>/<name>    files that people attached; placed before the agent starts
     .taskbeacon/artifacts/                 files that the agent returns; taken after it has ended
-    .taskbeacon/output.json                the structured output of the run (output.py)
+    .taskbeacon/output.json                the structured output of the run (app/agents/workspace/output.py)
 
 The agent controls these folders: links are not followed, only regular files are taken, and number, size and depth are
 bounded. Blocking; call it in a thread.

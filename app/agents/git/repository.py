@@ -2,9 +2,9 @@
 
 The agent works in a clone and owns it, `.git` included: configuration, hooks, filters, alternates and nested
 repositories of the clone may all be malicious. So no git of the worker ever opens that clone or its work tree: the
-agent's commits come back as a bundle (see workspace.py), which is plain data to fetch from. Defensive settings would
-not be enough: `git add` and `git status` start a git *inside* a nested repository, with its configuration, and strip
-every setting that could have forbidden that.
+agent's commits come back as a bundle (see app/agents/workspace/workspace.py), which is plain data to fetch from.
+Defensive settings would not be enough: `git add` and `git status` start a git *inside* a nested repository, with its
+configuration, and strip every setting that could have forbidden that.
 """
 
 import asyncio

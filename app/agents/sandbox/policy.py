@@ -77,7 +77,7 @@ class Confinement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
-    """The only way out of a sandbox: the address of the run's proxy (proxy.py)."""
+    """The only way out of a sandbox: the address of the run's proxy (app/agents/network/proxy.py)."""
 
     port: int  # of the proxy, on the process's loopback
     socket: Path | None = None  # on which the proxy listens, if the process has a network of its own

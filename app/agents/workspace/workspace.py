@@ -1,6 +1,6 @@
 """A run's workspace: filled with a clone, emptied of results, always removed.
 
-<root>/<run>/repository     the worker's repository (repository.py); the agent never sees it
+<root>/<run>/repository     the worker's repository (app/agents/git/repository.py); the agent never sees it
 <root>/<run>/work           the agent's clone, with `.taskbeacon/` for files that are never committed
 <root>/<run>/home, tmp      the agent's home and temporary folder
 <root>/<run>/collection     scratch repository of `collect`

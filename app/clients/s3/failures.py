@@ -1,4 +1,4 @@
-"""Errors of the library as those of `object_store.py`."""
+"""Errors of the library as those of `app/clients/object_store.py`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -13,7 +13,10 @@ from app.models.base import Base, JsonDict, one_of
 
 
 class Run(Base):
-    """A run of a task. `status`, `completed_at` and the lease are written by services/runs/lifecycle.py only."""
+    """A run of a task. `status`, `completed_at` and the lease are written by services/runs/lifecycle.py only.
+
+    It does so with the statements of services/runs/transitions.py.
+    """
 
     __tablename__ = "runs"
     __table_args__ = (

@@ -47,6 +47,9 @@ class LedgerWatch:
                     end = await find_end(session)
             except DatabaseUnavailable as error:
                 log.warning("events.not_looked_at", error=repr(error))
+            except Exception:
+                # Continue, because all followers depend on this task.
+                log.exception("events.unexpected_error")
             else:
                 if end != known:
                     known = end

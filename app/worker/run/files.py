@@ -39,7 +39,7 @@ class Exchange:
 
     attachments: Path
     outbox: Path
-    # The agent's stored conversation (memory.py).
+    # The agent's stored conversation (app/agents/workspace/kept_session.py).
     session: Path
     # The local file of the log (log_recorder.py).
     log: Path

@@ -7,17 +7,19 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import delete, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.agents.tools.notify_user import AgentMessage
 from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationDecision, RunStatus, Urgency
 from app.models import Membership, NotificationPreferences, Project, PushToken, Run, Task, TaskMute, User
-from app.services.notifications import dispatch, presence
+from app.services.notifications import dispatch
 from tests.contract.pushes.conftest import Deliver
 from tests.support.clock import MovableClock
 from tests.support.devices import make_device, make_presence, notifications_of
 from tests.support.factories import make_user
+from tests.support.faults import altered
 from tests.support.push import PushService
 from tests.support.questions import make_live_run
 
@@ -247,22 +249,30 @@ async def test_generic_push_says_nothing_of_the_agents(
 
 
 @pytest.mark.usefixtures("device")
-async def test_fault_in_presence_does_not_hold_it_back(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def fail(*_: Any, **__: Any) -> None:
-        raise RuntimeError("no presence")
-
-    monkeypatch.setattr(presence, "watching", fail)
-    assert await say() == {"decision": "sent", "devices": 1}
+async def test_fault_in_presence_does_not_hold_it_back(say: Say, engine: AsyncEngine) -> None:
+    away = altered(
+        engine, "ALTER TABLE presence RENAME TO planted", undo="ALTER TABLE planted RENAME TO presence"
+    )
+    async with away:
+        assert await say() == {"decision": "sent", "devices": 1}
 
 
 @pytest.mark.usefixtures("device")
-async def test_decision_that_is_not_stored_is_not_reported(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any) -> None:
-        raise RuntimeError("no decision")
+async def test_decision_that_is_not_stored_is_not_reported(
+    say: Say, engine: AsyncEngine, sessions: SessionFactory, task: Task
+) -> None:
+    refused = altered(
+        engine,
+        "ALTER TABLE notifications ADD CONSTRAINT planted CHECK (body = '')",
+        undo="ALTER TABLE notifications DROP CONSTRAINT planted",
+    )
+    async with refused:
+        with pytest.raises(IntegrityError, match="planted"):
+            await say()
 
-    monkeypatch.setattr(dispatch, "decide", fail)
-    with pytest.raises(RuntimeError, match="no decision"):
-        await say()
+    assert await notifications_of(sessions, task) == []
+    # Its cooldown went with it.
+    assert await say() == {"decision": "sent", "devices": 1}
 
 
 async def test_another_member_is_not_notified(

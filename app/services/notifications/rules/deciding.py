@@ -1,7 +1,8 @@
 """The rules: whether and when a notice is sent, and with which reason (contract 16). Pure, so that tests cover all.
 
-A notice is decided when its event happens, and again each time that it falls due (claims.py): the same hold may apply
-again. A notice that was sent may have a sequel, a reminder or a retraction, which is decided in the same way.
+A notice is decided when its event happens, and again each time that it falls due (services/notifications/claims.py):
+the same hold may apply again. A notice that was sent may have a sequel, a reminder or a retraction, which is decided in
+the same way.
 """
 
 from collections.abc import Collection, Iterator

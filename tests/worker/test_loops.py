@@ -1,0 +1,76 @@
+"""Loops of a worker go on after a fault."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from app.clients.redis import RedisClient
+from app.clients.run_changes import RunChanges, publish_change
+from app.ids import new_id
+from app.worker import loops
+from app.worker.loops import keep_running
+from tests.support.waiting import eventually
+
+# To which app/clients/run_changes.py subscribes.
+CHANNEL = "taskbeacon:run-changes"
+
+
+@asynccontextmanager
+async def kept_running(name: str, loop: Any) -> AsyncGenerator[asyncio.Task[Any], None]:
+    running = asyncio.create_task(keep_running(name, loop))
+    try:
+        yield running
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.fixture(autouse=True)
+def without_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loops, "LOOP_SECONDS", 0.01)
+
+
+async def test_changes_are_heard_after_a_message_that_cannot_be_read(
+    redis: RedisClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    changes, run_id = RunChanges(redis), new_id()
+
+    async def is_heard(heard: asyncio.Event) -> bool:
+        await publish_change(redis, run_id)
+        return heard.is_set()
+
+    async with kept_running("run changes", changes.listen):
+        with changes.watch(run_id) as heard:
+            await eventually(lambda: is_heard(heard))
+            heard.clear()
+            await redis.publish(CHANNEL, b"\xff")
+            await eventually(lambda: "worker.loop_failed" in caplog.text)
+            # At once, since a message may have been lost.
+            await eventually(heard.is_set)
+            heard.clear()
+            await eventually(lambda: is_heard(heard))
+
+    assert '"loop": "run changes"' in caplog.text
+
+
+async def test_loop_begins_again_after_each_fault_until_it_is_cancelled(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    begun = 0
+
+    async def loop() -> None:
+        nonlocal begun
+        begun += 1
+        if begun < 3:
+            raise ValueError("a defect")
+        _ = await asyncio.Event().wait()
+
+    async with kept_running("webhooks", loop) as running:
+        await eventually(lambda: begun == 3)
+
+    assert running.cancelled()
+    logged = [record for record in caplog.records if "worker.loop_failed" in record.message]
+    assert [(record.levelname, "a defect" in record.message) for record in logged] == [("ERROR", True)] * 2
