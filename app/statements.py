@@ -4,12 +4,14 @@ Requests normally use these (CONTRIBUTING, "Queries"): building and compiling a 
 and so does a transaction around a single statement.
 
 A read joins the transaction of its session; if there is none, it runs alone: no BEGIN, no COMMIT, one round trip. A
-write begins the transaction of its session, so that a later failure rolls it back; the driver begins and ends that
-transaction itself until the session runs a statement of its own (ADR 51). Only `first_alone` and `perform_alone` commit
-a write by itself; `tests/test_statements.py` lists the permitted callers (ADR 44).
+write, or a read that locks rows, begins the transaction of its session, so that a later failure rolls it back and the
+locks last; the driver begins and ends that transaction itself until the session runs a statement of its own (ADR 51).
+Only `first_alone` and `perform_alone` commit a write by itself; `tests/test_statements.py` lists the permitted callers
+(ADR 44).
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +29,7 @@ from app.db import NamedErrors, begin, drop, transaction_of
 # A row: values by the names of its columns.
 Fields = Mapping[str, Any]
 
+_LOCKS = re.compile(r"\bFOR (NO KEY )?UPDATE\b|\bFOR (KEY )?SHARE\b")
 _DIALECT: Dialect = dialect()  # type: ignore[no-untyped-call] # SQLAlchemy's own is not annotated
 
 
@@ -46,8 +49,9 @@ class Prepared:
                 (name, compiled.params[name], _processor(compiled.binds[name]))
                 for name in compiled.positiontup or ()
             ],
-            # A SELECT may write too, by one of its CTEs.
-            writes=any(getattr(part, "is_dml", False) for part in iterate(self._statement)),  # type: ignore[arg-type] # likewise
+            # A SELECT may write too, by one of its CTEs; and locks of rows last as long as their transaction.
+            writes=any(getattr(part, "is_dml", False) for part in iterate(self._statement))  # type: ignore[arg-type] # likewise
+            or _LOCKS.search(str(compiled)) is not None,
         )
 
     async def all(self, session: AsyncSession, values: Mapping[str, Any]) -> Sequence[Fields]:
@@ -101,6 +105,7 @@ class _Sent:
     sql: str
     # In the order of the driver's arguments: the name, the default, the conversion.
     parameters: Sequence[tuple[str, Any, Callable[[Any], Any] | None]]
+    # Whether it changes or locks rows.
     writes: bool
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:

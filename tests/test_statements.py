@@ -72,6 +72,23 @@ async def test_statement_alone_is_one_round_trip(
     assert len(statements) == 1
 
 
+@pytest.mark.parametrize(
+    "lock", [{}, {"key_share": True}, {"read": True}], ids=["update", "no key update", "share"]
+)
+async def test_rows_stay_locked_until_the_unit_of_work_ends(
+    sessions: SessionFactory, project_id: int, lock: dict[str, Any]
+) -> None:
+    """Alone, the statement gave the locks of its rows up at once: two transactions then waited for each other."""
+    holding = Prepared(select(Project.id).where(Project.id == bindparam("id")).with_for_update(**lock))
+    free = select(Project.id).where(Project.id == project_id).with_for_update(skip_locked=True)
+    async with unit_of_work(sessions) as session:
+        assert await holding.first(session, {"id": project_id}) is not None
+        async with unit_of_work(sessions) as other:
+            assert (await other.scalars(free)).all() == []
+    async with unit_of_work(sessions) as other:
+        assert (await other.scalars(free)).all() == [project_id]
+
+
 async def test_write_is_taken_back_by_what_fails_after_it(sessions: SessionFactory, project_id: int) -> None:
     """Nothing stood before it in its session."""
 
