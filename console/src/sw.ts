@@ -79,7 +79,7 @@ async function isLate(tag: string, seq: number): Promise<boolean> {
   const key = `${SCOPE}marks/${encodeURIComponent(tag)}`;
   const mark = Number(await (await marks.match(key))?.text());
   if (mark > seq) return true;
-  // Put anew, so that the keys are in the order of their last use.
+  // Delete first: a replaced key would keep its place, and the oldest places are removed below.
   await marks.delete(key);
   await marks.put(key, new Response(String(seq)));
   for (const old of (await marks.keys()).slice(0, -MOST_MARKS)) await marks.delete(old);
