@@ -156,12 +156,18 @@ export async function hostileOutputDoesNothing(browser, { expect, watched }) {
   );
 
   await page.goto(`${base}/projects/1/`);
-  const more = page.getByRole("button", { name: "Show more" });
-  const last = page.locator(`[data-task="${titled[0].id}"]`);
-  while (!(await last.count())) {
-    await more.click();
-    await page.waitForFunction(() => !document.querySelector("main button[disabled]"));
-  }
+  // Looks and clicks in one step of the page: the button is disabled while a
+  // page loads and gone after the last one, so a click from here may wait for ever.
+  await page.waitForFunction(
+    (id) => {
+      if (document.querySelector(`[data-task="${id}"]`)) return true;
+      const buttons = [...document.querySelectorAll("main button:enabled")];
+      buttons.find(({ textContent }) => textContent === "Show more")?.click();
+      return false;
+    },
+    titled[0].id,
+    { polling: 50 },
+  );
   for (const intruder of await intruders(page)) found.add(intruder);
   expect((await ran()) === null && found.size === 0, `titles of it ${[...found].slice(0, 3)} ${await ran()}`);
   expect(page.problems.length === 0, `no problems ${page.problems.join("; ").slice(0, 300)}`);
