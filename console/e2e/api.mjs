@@ -52,7 +52,16 @@ export function withRuns(scene) {
 }
 
 async function endRun(id) {
-  const { latest_run: run } = await call(`/tasks/${id}/`);
-  if (["queued", "in_progress"].includes(run.status))
+  const isLive = async () => {
+    const { latest_run: run } = await call(`/tasks/${id}/`);
+    return ["queued", "in_progress"].includes(run.status) ? run : null;
+  };
+  const run = await isLive();
+  if (!run) return;
+  try {
     await call(`/tasks/${id}/runs/${run.id}/`, { status: "cancelled" }, "PATCH");
+  } catch (error) {
+    // It may have ended by itself meanwhile.
+    if (await isLive()) throw error;
+  }
 }

@@ -1,7 +1,7 @@
 // Chromium as Debian has it; no browser is downloaded.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { chromium } from "playwright-core";
+import { chromium, request } from "playwright-core";
 
 const FLAGS = [
   "--no-sandbox",
@@ -24,6 +24,18 @@ export const program =
 
 // A busy machine is slow, not wrong: scenes wait for what must come, however long it takes.
 const PATIENCE = 180_000;
+const POLL = 100;
+
+/** Return what `find` returns once that is true. */
+export async function until(what, find, patience = PATIENCE) {
+  const began = performance.now();
+  for (;;) {
+    const found = await find();
+    if (found) return found;
+    if (performance.now() - began > patience) throw new Error(`${what} did not come`);
+    await new Promise((resolve) => setTimeout(resolve, POLL));
+  }
+}
 
 export const SIZES = { desk: { width: 1440, height: 900 }, phone: { width: 390, height: 844 } };
 
@@ -37,14 +49,18 @@ export async function launch() {
 
 let signedIn;
 
-/** Return the cookie of one session, by the key of the stack. */
-async function cookies(context) {
-  if (signedIn) return signedIn;
-  const session = new URL("/api/console/session/", base).href;
-  const answer = await context.request.post(session, { data: { api_key: stack.api_key } });
-  if (!answer.ok()) throw new Error(`signing in: ${answer.status()} ${await answer.text()}`);
-  signedIn = await context.cookies();
+/** Return the cookies of one session, which all pages share: a scene that counts sessions sees none begin. */
+function cookies() {
+  signedIn ??= signIn();
   return signedIn;
+}
+
+async function signIn() {
+  const session = new URL("/api/console/session/", base).href;
+  const requests = await request.newContext({ timeout: PATIENCE });
+  const answer = await requests.post(session, { data: { api_key: stack.api_key } });
+  if (!answer.ok()) throw new Error(`signing in: ${answer.status()} ${await answer.text()}`);
+  return (await requests.storageState()).cookies;
 }
 
 /** Open a page of a browser of its own, signed in unless `isSignedOut`. */
@@ -60,7 +76,7 @@ export async function openPage(
     isMobile: isPhone,
     ...options,
   });
-  if (!isSignedOut) await context.addCookies(await cookies(context));
   context.setDefaultTimeout(PATIENCE);
+  if (!isSignedOut) await context.addCookies(await cookies());
   return context.newPage();
 }

@@ -16,6 +16,7 @@ export async function questionIsAnsweredByKeyboard(browser, { expect, watched })
   expect(true, "a question is answered by one key, and says so");
   await page.getByPlaceholder("Your turn: what next?").waitFor();
   await page.keyboard.press("i");
+  await page.locator("textarea:focus").waitFor();
   await page.keyboard.type("```say");
   await page.keyboard.press("Shift+Enter");
   await page.keyboard.type("I heard you.");
@@ -30,14 +31,16 @@ export async function questionIsAnsweredByKeyboard(browser, { expect, watched })
   await page.getByRole("button", { name: "Finish the conversation" }).click();
   await page.getByRole("button", { name: "Run again" }).waitFor();
   await page.getByRole("button", { name: "Comment on line 2" }).click();
+  await page
+    .getByRole("textbox", { name: /^Comment on/ })
+    .and(page.locator(":focus"))
+    .waitFor();
   await page.keyboard.type("Say three instead.");
   await page.keyboard.press("Control+Enter");
   await page.getByRole("button", { name: "Send to the agent" }).click();
   await page.getByText("This run continues from").waitFor();
-  expect(
-    await page.getByRole("log").getByText("Say three instead.").isVisible(),
-    "comments reach the agent in a run that continues",
-  );
+  await page.getByRole("log").getByText("Say three instead.").first().waitFor();
+  expect(true, "comments reach the agent in a run that continues");
   expect(page.problems.length === 0, `no problems ${page.problems.join("; ")}`);
   await page.context().close();
 }

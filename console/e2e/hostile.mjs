@@ -150,10 +150,11 @@ export async function hostileOutputDoesNothing(browser, { expect, watched }) {
     (await ran()) === null && found.size === 0,
     `a transcript of it ${[...found].slice(0, 3)} ${await ran()}`,
   );
-  expect(
-    (await page.locator("[data-file]").count()) === corpus.length,
-    "every name of a file is there, in the changes",
+  await page.waitForFunction(
+    (count) => document.querySelectorAll("[data-file]").length === count,
+    corpus.length,
   );
+  expect(true, "every name of a file is there, in the changes");
 
   await page.goto(`${base}/projects/1/`);
   // Looks and clicks in one step of the page: the button is disabled while a

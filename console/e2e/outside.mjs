@@ -11,6 +11,14 @@ export const update = (fields) => ({
   notification: { jsonrpc: "2.0", method: "session/update", params: { sessionId: "s", update: fields } },
 });
 
+/** Entries of the call of a tool that prints. */
+export const toolCall = (id, status) =>
+  update({ sessionUpdate: "tool_call", toolCallId: id, title: id, kind: "execute", status });
+export const toolPrints = (id, data) =>
+  update({ sessionUpdate: "tool_call_update", toolCallId: id, _meta: { terminal_output: { data } } });
+export const toolEnds = (id) =>
+  update({ sessionUpdate: "tool_call_update", toolCallId: id, status: "completed" });
+
 export const text = (content) => ({ type: "text", text: content });
 
 /** Create a task with a run that no worker takes. Return it, its path, and how to send events and to end it. */

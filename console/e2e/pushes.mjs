@@ -1,59 +1,35 @@
 // What the service worker shows, and where a click on it leads.
 import { call } from "./api.mjs";
-import { base, openPage } from "./browser.mjs";
+import { base, until } from "./browser.mjs";
+import { openBrowser } from "./worker.mjs";
 
 /** Pushes as the service composes them, handed to the worker by the browser's own tools. */
 export async function pushesAreShownAndReplaced(browser, { expect }) {
-  const page = await openPage(browser, { permissions: ["notifications"] });
-  const tools = await page.context().newCDPSession(page);
-  const registered = new Promise((resolve) => {
-    tools.on("ServiceWorker.workerRegistrationUpdated", ({ registrations }) => {
-      if (registrations.length) resolve(registrations[0].registrationId);
-    });
-  });
-  await tools.send("ServiceWorker.enable");
-  await page.goto(`${base}/projects/1/`);
-  await page.evaluate(() => navigator.serviceWorker.ready.then(() => null));
-  const registrationId = await registered;
-  const push = async (title, seq, more = {}) => {
+  const { page, deliver, notices } = await openBrowser(browser, "/projects/1/");
+  const push = (title, seq, more = {}) => {
     const notification = { title, body: "", tag: "q:1", data: { taskId: "t", seq }, ...more };
-    const data = JSON.stringify({ web_push: 8030, notification, app_badge: 1 });
-    await tools.send("ServiceWorker.deliverPushMessage", {
-      origin: new URL(base).origin,
-      registrationId,
-      data,
-    });
+    return deliver({ web_push: 8030, notification, app_badge: 1 });
   };
-  const shown = () =>
-    page.evaluate(async () => {
-      const registration = await navigator.serviceWorker.ready;
-      return (await registration.getNotifications()).map(({ title, actions }) => [title, actions.length]);
+  const titles = async () => (await notices()).map(({ title, actions }) => [title, actions.length]);
+  const shown = (title) =>
+    until(title, async () => {
+      const all = await titles();
+      return all.some(([one]) => one === title) && JSON.stringify(all);
     });
-  const until = async (title) => {
-    for (let round = 0; round < 50; round += 1) {
-      const titles = await shown();
-      if (titles.some(([one]) => one === title)) return titles;
-      await page.waitForTimeout(100);
-    }
-    return shown();
-  };
   const actions = ["reject", "allow", "third"].map((action) => ({
     action,
     title: action,
     navigate: `${base}/a/x`,
   }));
   await push("Deploy?", 5, { actions });
-  expect(JSON.stringify(await until("Deploy?")) === '[["Deploy?",2]]', "a push is shown with two actions");
+  expect((await shown("Deploy?")) === '[["Deploy?",2]]', "a push is shown with two actions");
   await push("Answered by Ana", 6, { silent: true });
-  expect(
-    JSON.stringify(await until("Answered by Ana")) === '[["Answered by Ana",0]]',
-    "an answer replaces its question",
-  );
+  expect((await shown("Answered by Ana")) === '[["Answered by Ana",0]]', "an answer replaces its question");
   await push("Deploy?", 5);
   await push("Another", 1, { tag: "q:2" });
-  await until("Another");
+  await shown("Another");
   expect(
-    !(await shown()).some(([title]) => title === "Deploy?"),
+    !(await titles()).some(([title]) => title === "Deploy?"),
     "a late push does not replace what is newer",
   );
   await page.context().close();
@@ -86,13 +62,19 @@ function click(worker, title) {
 
 export async function clickFocusesTheTabOfItsTask(browser, { expect }) {
   const task = await call("/tasks/", { title: "Acceptance: a click", description: "Nobody runs it." });
-  const page = await openPage(browser, { permissions: ["notifications"] });
+  const { page, worker } = await openBrowser(browser, "/projects/1/inbox");
   const context = page.context();
-  await page.goto(`${base}/projects/1/inbox`);
   const other = await context.newPage();
   await other.goto(`${base}/projects/1/tasks/${task.id}`);
-  await page.evaluate(() => navigator.serviceWorker.ready.then(() => null));
-  const [worker] = context.serviceWorkers();
+  /** The worker hears a moment later that a page came or went. */
+  const windows = (count) =>
+    until(`${count} windows`, () =>
+      worker.evaluate(async (wanted) => {
+        const all = await globalThis.clients.matchAll({ type: "window", includeUncontrolled: true });
+        return all.filter(({ url }) => url.includes("/console/")).length === wanted;
+      }, count),
+    );
+  await windows(2);
   const show = (title, taskId) =>
     worker.evaluate(
       ([text, id]) =>
@@ -108,6 +90,7 @@ export async function clickFocusesTheTabOfItsTask(browser, { expect }) {
   expect(page.url().endsWith("/inbox"), "and leaves the other tab alone");
 
   await other.close();
+  await windows(1);
   await show("Elsewhere", task.id);
   const elsewhere = await click(worker, "Elsewhere");
   expect(
@@ -118,6 +101,7 @@ export async function clickFocusesTheTabOfItsTask(browser, { expect }) {
   expect(true, "which then shows the task");
 
   await page.goto("about:blank");
+  await windows(0);
   await show("Nowhere", task.id);
   const nowhere = await click(worker, "Nowhere");
   expect(

@@ -1,10 +1,11 @@
 // Signing in and out, as a person does it.
-import { execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import { base, program, stack } from "./browser.mjs";
 
 /** A login link, as `taskbeacon console` prints it, for the address that is tested. */
-function newLink() {
-  const printed = execFileSync(program, ["console"], { encoding: "utf8" });
+async function newLink() {
+  const { stdout: printed } = await promisify(execFile)(program, ["console"]);
   return `${base}/login${new URL(printed.trim()).hash}`;
 }
 
@@ -26,7 +27,7 @@ export async function personSignsInAndOut(browser, { expect, watched }) {
   expect(true, "the session outlives the page");
 
   const other = await watched(browser, { isSignedOut: true });
-  const link = newLink();
+  const link = await newLink();
   await other.goto(link);
   await other.getByRole("heading", { name: "Tasks" }).waitFor();
   expect(!other.url().includes("#"), "a login link signs in, and its code leaves the address");

@@ -1,5 +1,5 @@
 /** Keys of the keyboard: single ones, and pairs such as `g t`. Off while a person types. */
-import { useEffect, useRef } from "react";
+import { useLayoutEffect, useRef } from "react";
 
 export type Keys = Record<string, (event: KeyboardEvent) => void>;
 
@@ -17,7 +17,8 @@ export const isPlainKey = (event: KeyboardEvent, key: string): boolean =>
 export function useKeys(keys: Keys): void {
   const current = useRef(keys);
   current.current = keys;
-  useEffect(() => {
+  // What is on the screen has its keys: other effects may come a moment after the paint.
+  useLayoutEffect(() => {
     let first = "";
     let firstAt = 0;
     const onKey = (event: KeyboardEvent) => {
