@@ -16,6 +16,7 @@ import * as pushes from "./pushes.mjs";
 import * as questions from "./questions.mjs";
 import * as sessions from "./sessions.mjs";
 import * as streams from "./streams.mjs";
+import * as subscriptions from "./subscriptions.mjs";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const scenes = new AsyncLocalStorage();
@@ -69,7 +70,17 @@ async function checkAccess(page, what, rules = null) {
 // Rows are played beside each other: streams mostly wait.
 const ROWS = [
   ...Object.entries(streams).map(([name, scene]) => ({ [name]: scene })),
-  { ...conversation, ...pages, ...sessions, ...questions, ...pushes, ...notices, ...hostile, ...flood },
+  {
+    ...conversation,
+    ...pages,
+    ...sessions,
+    ...questions,
+    ...pushes,
+    ...notices,
+    ...subscriptions,
+    ...hostile,
+    ...flood,
+  },
 ];
 
 /** Play a scene, and print what it has seen. */

@@ -1,66 +1,14 @@
 // Pushes from the service to the worker of a signed-in browser, and presence that holds them back.
 //
-// No push service brings anything to a browser in a test: this file stands in for one. The service encrypts a push for
-// it and sends it by HTTP, and the browser's own tools hand what it holds to the worker.
-import { createDecipheriv, createECDH, hkdfSync, randomBytes } from "node:crypto";
-import { createServer } from "node:http";
+// The service encrypts a push and sends it by HTTP to a push service of the scene (pushservice.mjs), and the browser's own
+// tools hand what that holds to the worker.
 import { call, newRun, newTask, start } from "./api.mjs";
 import { base, openPage, stack, until } from "./browser.mjs";
+import { withDevice } from "./pushservice.mjs";
 import { openBrowser } from "./worker.mjs";
 
 const { origin } = new URL(base);
 const account = { Authorization: `Bearer ${stack.api_key}`, "Content-Type": "application/json" };
-
-/** Open a push service with one subscription; `pushes` has the content of each message to it. */
-async function openPushService() {
-  const keys = createECDH("prime256v1");
-  const p256dh = keys.generateKeys();
-  const auth = randomBytes(16);
-  const pushes = [];
-  const server = createServer(async (incoming, answer) => {
-    const parts = [];
-    for await (const part of incoming) parts.push(part);
-    pushes.push(JSON.parse(decrypt(Buffer.concat(parts), keys, p256dh, auth)));
-    answer.writeHead(201).end();
-  });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const subscription = {
-    endpoint: `http://127.0.0.1:${server.address().port}/push`,
-    keys: { p256dh: p256dh.toString("base64url"), auth: auth.toString("base64url") },
-  };
-  return { pushes, token: JSON.stringify(subscription), close: () => server.close() };
-}
-
-/** Decrypt a message (RFC 8188 with the keys of RFC 8291): salt, size of records, key of the sender, one record. */
-function decrypt(message, keys, p256dh, auth) {
-  const salt = message.subarray(0, 16);
-  const sender = message.subarray(21, 21 + message[20]);
-  const derive = (secret, salted, info, length) =>
-    Buffer.from(hkdfSync("sha256", secret, salted, info, length));
-  const info = Buffer.concat([Buffer.from("WebPush: info\0"), p256dh, sender]);
-  const secret = derive(keys.computeSecret(sender), auth, info, 32);
-  const key = derive(secret, salt, "Content-Encoding: aes128gcm\0", 16);
-  const nonce = derive(secret, salt, "Content-Encoding: nonce\0", 12);
-  const record = message.subarray(21 + message[20]);
-  const decipher = createDecipheriv("aes-128-gcm", key, nonce);
-  decipher.setAuthTag(record.subarray(-16));
-  const padded = Buffer.concat([decipher.update(record.subarray(0, -16)), decipher.final()]);
-  return padded.subarray(0, padded.lastIndexOf(2)).toString();
-}
-
-async function withDevice(scene) {
-  const service = await openPushService();
-  const devices = `${stack.base_url}/api/users/@me/push_tokens/`;
-  const body = JSON.stringify({ token: service.token, platform: "web" });
-  const answer = await fetch(devices, { method: "POST", headers: account, body });
-  if (!answer.ok) throw new Error(`registering: ${answer.status} ${await answer.text()}`);
-  try {
-    await scene({ ...service, id: (await answer.json()).id });
-  } finally {
-    await fetch(`${devices}unregister/`, { method: "POST", headers: account, body });
-    service.close();
-  }
-}
 
 // A beat counts for 60 seconds, and the last one comes with the last sign of the person.
 const SOONER_THAN_IT_LAPSES = 45_000;

@@ -156,16 +156,28 @@ self.addEventListener("pushsubscriptionchange", (event) => {
   change.waitUntil(renew(change));
 });
 
-/** Subscribe again and register it. Pages that are open remember it; others find it when they start (device.ts). */
+/**
+ * Register the new subscription in the place of the old one. Pages that are open remember it; others find it when they
+ * start (device.ts), which also repeats what fails here.
+ */
 async function renew({ oldSubscription, newSubscription }: SubscriptionChange): Promise<void> {
   const subscription = newSubscription ?? (await subscribeAgain(oldSubscription));
-  await fetch("/api/users/@me/push_tokens/", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ token: JSON.stringify(subscription), platform: "web" }),
-  }).catch(() => {});
+  const isRegistered = await sendToken("", { token: JSON.stringify(subscription), platform: "web" });
+  // Only then: the service forgets a subscription that is over by itself, when it sends a push to it.
+  if (isRegistered && oldSubscription)
+    await sendToken("unregister/", { token: JSON.stringify(oldSubscription) });
   for (const page of await self.clients.matchAll({ type: "window", includeUncontrolled: true }))
     page.postMessage({ type: "subscription" });
+}
+
+/** Whether the service took it. */
+async function sendToken(path: string, body: Record<string, string>): Promise<boolean> {
+  const answer = await fetch(`/api/users/@me/push_tokens/${path}`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  }).catch(() => null);
+  return answer?.ok ?? false;
 }
 
 async function subscribeAgain(before: PushSubscription | null | undefined): Promise<PushSubscription> {
