@@ -4,6 +4,7 @@ import ast
 import io
 import re
 import tokenize
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -181,12 +182,36 @@ def _names_of_no_file(source: str, *, beside: Path) -> Iterator[str]:
             yield name
 
 
-def test_architecture_names_every_package() -> None:
-    text = _text("ARCHITECTURE.md")
-    packages = [path.parent.name for path in (_ROOT / "app").glob("*/__init__.py")]
+def test_architecture_names_every_package_and_module_of_app() -> None:
+    packages = {path.parent.name for path in (_ROOT / "app").glob("*/__init__.py")}
+    modules = {path.stem for path in (_ROOT / "app").glob("*.py")} - {"__init__"}
+    named = re.findall(r"`app/(\w+)(?:\.py)?`", "\n".join(_rows("package")))
 
-    assert [name for name in packages if f"`app/{name}`" not in text] == []
-    assert packages
+    assert sorted(named) == sorted(packages | modules)
+
+
+def test_table_of_architecture_is_the_layers_that_imports_are_checked_for() -> None:
+    contracts = tomllib.loads(_text("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    (layers,) = (
+        contract["layers"] for contract in contracts if "containers" not in contract and "layers" in contract
+    )
+    rows = [re.findall(r"`app/(\w+)(?:\.py)?`", row.split("|")[1]) for row in _rows("package")]
+
+    assert rows == [re.findall(r"app\.(\w+)", layer) for layer in layers]
+
+
+def test_table_of_architecture_names_the_folders_beside_app() -> None:
+    rows = [row.split("|")[1].strip(" `") for row in _rows("beside `app`")]
+    folders = {path.name for path in _ROOT.iterdir() if (path / "__init__.py").exists()} - {"app"}
+
+    assert folders | {"console"} == set(rows)
+    assert all((_ROOT / row).is_dir() for row in rows)
+
+
+def _rows(heading: str) -> list[str]:
+    """Return the rows of the table of ARCHITECTURE.md with the given first heading."""
+    _, table = _text("ARCHITECTURE.md").split(f"| {heading} |", maxsplit=1)
+    return table.split("\n\n", maxsplit=1)[0].splitlines()[2:]
 
 
 def test_every_decision_is_in_the_index() -> None:
