@@ -25,6 +25,13 @@ CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN RAISE EXCEPTION 'planted' USING ERRCODE = '{code}'; END $$;
 CREATE TRIGGER planted BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION planted();
 """
+# For each row that is read; `planted_rows` is the table.
+_REFUSE_READS = """
+ALTER TABLE {table} RENAME TO planted_rows;
+CREATE FUNCTION planted() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'planted' USING ERRCODE = '{code}'; END $$;
+CREATE VIEW {table} AS SELECT * FROM planted_rows WHERE planted();
+"""
 # A sequence counts on when its transaction is rolled back.
 _END_SESSION_ONCE = """
 CREATE SEQUENCE planted_once;
@@ -75,6 +82,15 @@ async def refusing(engine: AsyncEngine, table: str, *, code: str) -> AsyncGenera
     """Have rows of a table refused with this SQLSTATE."""
     plant = _REFUSE_ROWS.format(table=table, code=code)
     async with altered(engine, plant, undo="DROP FUNCTION planted() CASCADE"):
+        yield
+
+
+@asynccontextmanager
+async def refusing_reads(engine: AsyncEngine, table: str, *, code: str) -> AsyncGenerator[None, None]:
+    """Have reads of a table that has rows refused with this SQLSTATE."""
+    plant = _REFUSE_READS.format(table=table, code=code)
+    undo = f"DROP VIEW {table}; DROP FUNCTION planted(); ALTER TABLE planted_rows RENAME TO {table}"
+    async with altered(engine, plant, undo=undo):
         yield
 
 

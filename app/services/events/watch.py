@@ -21,6 +21,8 @@ class LedgerWatch:
 
     def __init__(self) -> None:
         self._followers: set[asyncio.Event] = set()
+        # Those that could not read the ledger.
+        self._behind: set[asyncio.Event] = set()
         self._looking: asyncio.Task[None] | None = None
 
     @asynccontextmanager
@@ -34,10 +36,15 @@ class LedgerWatch:
             yield grown
         finally:
             self._followers.discard(grown)
+            self._behind.discard(grown)
             if not self._followers and (looking := self._looking) is not None:
                 self._looking = None
                 looking.cancel()
                 await asyncio.gather(looking, return_exceptions=True)
+
+    def wake_again(self, grown: asyncio.Event) -> None:
+        """Set `grown` after the next successful look, whatever it finds: its follower could not read the ledger."""
+        self._behind.add(grown)
 
     async def _look(self, sessions: SessionFactory) -> None:
         known = None
@@ -51,8 +58,8 @@ class LedgerWatch:
                 # Continue, because all followers depend on this task.
                 log.exception("events.unexpected_error")
             else:
-                if end != known:
-                    known = end
-                    for follower in self._followers:
-                        follower.set()
+                for follower in self._behind if end == known else self._followers:
+                    follower.set()
+                self._behind.clear()
+                known = end
             await asyncio.sleep(_LOOK_SECONDS)

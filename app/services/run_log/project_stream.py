@@ -242,6 +242,8 @@ class ProjectFollower:
         self._stop = stop
         self._runs = runs
         self._ledger_place = project.ledger_from
+        # The place up to which the ledger was read, which is ahead of the client's.
+        self._read_to = project.ledger_from
         self._places = {run_id: place for run_id, place in project.places.items() if run_id in runs}
         # A slow client delays its own topics instead of filling this process's memory.
         self._queue: asyncio.Queue[_Item | None] = asyncio.Queue(maxsize=_MOST_QUEUED)
@@ -305,32 +307,33 @@ class ProjectFollower:
         await self._queue.put(None)
 
     async def _read_ledger(self, ledger: FollowedLedger) -> None:
-        place = self._project.ledger_from
         if self._project.is_ledger_lost:
             await self._put_gaps(ledger)
-        async with self._clients.ledger.watching(self._clients.sessions) as grown:
+        watch = self._clients.ledger
+        async with watch.watching(self._clients.sessions) as grown:
             while True:
                 grown.clear()
                 try:
-                    place = await self._read_pages(ledger, place)
+                    await self._read_pages(ledger)
                 except DatabaseUnavailable as error:
                     log.warning("events.not_read", error=repr(error))
+                    watch.wake_again(grown)
                 _ = await grown.wait()
 
-    async def _read_pages(self, ledger: FollowedLedger, place: Cursor) -> Cursor:
-        """Send the events after a position; return the position after them."""
+    async def _read_pages(self, ledger: FollowedLedger) -> None:
+        """Send the events that were not read yet."""
         rows = None
         while rows is None or len(rows) == _PAGE:
             async with unit_of_work(self._clients.sessions) as session:
-                rows = await ledger.read(session, place, _PAGE)
-                is_missing = await ledger.is_truncated(session, place)
+                rows = await ledger.read(session, self._read_to, _PAGE)
+                is_missing = await ledger.is_truncated(session, self._read_to)
             if is_missing:
                 await self._put_gaps(ledger)
             for row in rows:
                 place = place_of(row)
                 data = orjson.dumps(event_out(row, self._clients.link), default=str, option=orjson.OPT_UTC_Z)
                 await self._queue.put(_Item(_TASKS, data, place=place))
-        return place
+                self._read_to = place
 
     async def _put_gaps(self, ledger: FollowedLedger) -> None:
         for topic in ledger.topics:

@@ -1,33 +1,54 @@
-/** The stored log of a run, read in pages. */
+/** The stored log of a run, read in one pass while it arrives. */
 
 import { type RunRef, runPath } from "./commands";
 import { ApiError } from "./errors";
 
-const PAGE = 5000;
+const BATCH = 2000;
 
-async function page(
-  ref: RunRef,
-  query: Record<string, string>,
-): Promise<{ entries: unknown[]; total: number; more: boolean }> {
-  const response = await fetch(`${runPath(ref)}/session_logs/?${new URLSearchParams(query)}`);
+async function read(address: string): Promise<Response> {
+  const response = await fetch(address);
   if (!response.ok) throw new ApiError(response.status, await response.json().catch(() => null));
-  return {
-    entries: (await response.json()) as unknown[],
-    total: Number(response.headers.get("X-Total-Count")),
-    more: response.headers.get("X-Has-More") === "true",
-  };
+  return response;
 }
 
 /** How many entries the log of a run has, with those of the runs that it resumes. */
 export async function countLog(ref: RunRef): Promise<number> {
-  return (await page(ref, { limit: "1" })).total;
+  const response = await read(`${runPath(ref)}/session_logs/?limit=1`);
+  return Number(response.headers.get("X-Total-Count"));
 }
 
-/** Return the entries from an offset on, a page at a time. */
-export async function* readLog(ref: RunRef, from: number): AsyncGenerator<unknown[]> {
-  for (let offset = from, more = true; more; offset += PAGE) {
-    const read = await page(ref, { limit: String(PAGE), offset: String(offset) });
-    more = read.more;
-    yield read.entries;
+/** Ask for the log of a run; return its entries, with those of the runs that it resumes, as they arrive. */
+export async function openLog(ref: RunRef): Promise<AsyncGenerator<unknown[]>> {
+  return batches(await read(`${runPath(ref)}/logs/`));
+}
+
+/** The objects of JSON lines, as the service counts them: lines that are none are left out. */
+async function* batches({ body }: Response): AsyncGenerator<unknown[]> {
+  if (!body) return;
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let entries: unknown[] = [];
+  let rest = "";
+  for (;;) {
+    const { done, value = "" } = await reader.read();
+    const lines = (rest + value).split("\n");
+    rest = done ? "" : (lines.pop() ?? "");
+    for (const line of lines) {
+      const entry = parse(line);
+      if (entry) entries.push(entry);
+    }
+    if (done || entries.length >= BATCH) {
+      yield entries;
+      entries = [];
+    }
+    if (done) return;
+  }
+}
+
+function parse(line: string): object | null {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === "object" && !Array.isArray(value) ? value : null;
+  } catch {
+    return null;
   }
 }

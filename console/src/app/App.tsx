@@ -17,8 +17,8 @@ import { startWorker } from "./worker";
 
 const loadRunPage = () => import("../features/run/RunPage");
 const RunPage = lazy(loadRunPage);
-// Loaded beside the session rather than after it.
-if (location.pathname.includes("/tasks/")) void loadRunPage();
+
+const SHOWN_RUN = /\/projects\/(\d+)\/tasks\/([^/]+)(?:\/runs\/([^/]+))?/;
 
 const SettingsPage = lazy(() => import("../features/settings/SettingsPage"));
 
@@ -34,6 +34,14 @@ const client = new QueryClient({
     },
   },
 });
+
+// Loaded beside the session rather than after it. A failure here is that of the page, too, which says it.
+if (location.pathname.includes("/tasks/")) {
+  const [, project, taskId, runId = null] = SHOWN_RUN.exec(location.pathname) ?? [];
+  void loadRunPage()
+    .then(({ preload }) => (taskId ? preload(client, Number(project), { taskId, runId }) : undefined))
+    .catch(() => {});
+}
 
 export function App() {
   return (

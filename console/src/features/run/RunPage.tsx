@@ -1,4 +1,4 @@
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { type QueryClient, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Play } from "lucide-react";
 import { useEffect, useMemo, useRef } from "react";
 import { useSearchParams } from "wouter";
@@ -19,7 +19,7 @@ import { RunHeader } from "./RunHeader";
 import styles from "./run.module.css";
 import { TaskText } from "./TaskText";
 import { useRunActions } from "./useRunActions";
-import { useRunTranscript } from "./useRunTranscript";
+import { preloadTranscript, useRunTranscript } from "./useRunTranscript";
 
 interface Props {
   taskId: string;
@@ -27,9 +27,22 @@ interface Props {
   runId: string | null;
 }
 
+const taskQuery = (project: number, task: string) => ({
+  queryKey: ["task", task],
+  queryFn: () => fetchTask(project, task),
+});
+
+/** Ask for what the page will show, while the session is still being asked for. */
+export async function preload(queries: QueryClient, project: number, { taskId, runId }: Props) {
+  const task = await queries.fetchQuery(taskQuery(project, taskId));
+  const run = task.latest_run as Run | null;
+  if (run && (runId === null || runId === run.id))
+    preloadTranscript({ project, task: taskId, run: run.id }, run);
+}
+
 export default function RunPage({ taskId, runId }: Props) {
   const { project } = useProject();
-  const task = useQuery({ queryKey: ["task", taskId], queryFn: () => fetchTask(project.id, taskId) });
+  const task = useQuery(taskQuery(project.id, taskId));
   const runs = useQuery({ queryKey: ["task", taskId, "runs"], queryFn: () => fetchRuns(project.id, taskId) });
   const latest = (task.data?.latest_run ?? null) as Run | null;
   const isLatest = runId === null || runId === latest?.id;

@@ -30,7 +30,9 @@ describe("a transcript of a live run", () => {
         new Promise<Response>((resolve) => {
           waiting.push(() =>
             resolve(
-              log ? new Response(JSON.stringify(log)) : new Response(JSON.stringify({}), { status: 503 }),
+              log
+                ? new Response(log.map((entry) => `${JSON.stringify(entry)}\n`).join(""))
+                : new Response(JSON.stringify({}), { status: 503 }),
             ),
           );
         }),
@@ -89,5 +91,61 @@ describe("a transcript of a live run", () => {
     log = [line(1), line(2)];
     await answer();
     expect(shown()).toEqual(["1", "2", "3"]);
+  });
+});
+
+describe("a transcript of a run that is over", () => {
+  const stream = {} as ProjectStream;
+  afterEach(() => vi.unstubAllGlobals());
+
+  /** Answer with a log in pieces of some bytes, and with how many entries the earlier run has. */
+  const answerWith = (text: string, size: number, earlier: number) => {
+    const bytes = new TextEncoder().encode(text);
+    const requests: string[] = [];
+    vi.stubGlobal("fetch", async (address: string) => {
+      requests.push(address);
+      if (address.includes("session_logs"))
+        return new Response("[]", { headers: { "X-Total-Count": String(earlier) } });
+      return new Response(
+        new ReadableStream({
+          start(controller) {
+            for (let at = 0; at < bytes.length; at += size) controller.enqueue(bytes.slice(at, at + size));
+            controller.close();
+          },
+        }),
+      );
+    });
+    return requests;
+  };
+  const read = (transcript: RunTranscript) =>
+    new Promise<unknown[]>((resolve) => {
+      transcript.subscribe(() => resolve(transcript.getSnapshot().transcript.items.map(({ id }) => id)));
+      transcript.follow(stream, true);
+    });
+  const ref = { project: 1, task: "t", run: "r" };
+
+  it.each([1, 7, 1_000_000])(
+    "is read from its log, whatever the pieces that it comes in: %i bytes",
+    async (size) => {
+      const text = `${JSON.stringify(line(1))}\n\nnot JSON\n[]\n${JSON.stringify(line(2))}\n${JSON.stringify({ ...line(3), name: "ü€😀" })}`;
+      answerWith(text, size, 0);
+      expect(await read(new RunTranscript(ref, null))).toEqual(["agent:m1", "agent:m2", "agent:m3"]);
+    },
+  );
+
+  it("begins behind the entries of the run that it continues", async () => {
+    const lines = [1, 2, 3, 4].map((number) => `${JSON.stringify(line(number))}\n`).join("");
+    const requests = answerWith(`null\n${lines}`, 50, 3);
+    expect(await read(new RunTranscript(ref, "earlier"))).toEqual(["agent:m4"]);
+    expect(requests.length).toBe(2);
+  });
+
+  it("is read once, however often it is opened", async () => {
+    const requests = answerWith(JSON.stringify(line(1)), 50, 0);
+    const transcript = new RunTranscript(ref, null);
+    transcript.read();
+    await read(transcript);
+    transcript.follow(stream, true);
+    expect(requests.length).toBe(1);
   });
 });

@@ -7,7 +7,7 @@
  * log, and what the log and the stream both have is taken once.
  */
 import type { RunRef } from "../../api/commands";
-import { countLog, readLog } from "../../api/logs";
+import { countLog, openLog } from "../../api/logs";
 import type { ProjectStream } from "../../api/stream";
 import { append, EMPTY, type Transcript } from "../../transcript/append";
 import { entryKey, readEntry } from "../../transcript/wire";
@@ -21,6 +21,8 @@ export interface Snapshot {
 
 const HIDDEN_FLUSH_MS = 500;
 const RETRY_MS = 3000;
+/** A log that is longer than this under way is shown as far as it has come, again and again. */
+const PROGRESS_MS = 500;
 
 export class RunTranscript {
   private snapshot: Snapshot = { transcript: EMPTY, load: "loading" };
@@ -32,7 +34,7 @@ export class RunTranscript {
   /** What the log had when it filled a gap; the stream may bring it once more. */
   private fromLog = new Set<string>();
   private place: string | null = null;
-  private isRead = false;
+  private isBegun = false;
 
   constructor(
     readonly ref: RunRef,
@@ -49,7 +51,7 @@ export class RunTranscript {
   /** Follow the run while it is shown; return how to stop. A run that is over is read once. */
   follow(stream: ProjectStream, isOver: boolean): () => void {
     if (isOver && !this.place) {
-      if (!this.isRead) void this.rebuild();
+      this.read();
       return () => {};
     }
     const stop = stream.follow(this.ref.run, this.place, {
@@ -60,6 +62,13 @@ export class RunTranscript {
       this.place = stream.placeOf(this.ref.run);
       stop();
     };
+  }
+
+  /** Read the log of a run that is over, once. */
+  read(): void {
+    if (this.isBegun) return;
+    this.isBegun = true;
+    void this.rebuild();
   }
 
   private take(event: unknown): void {
@@ -113,16 +122,25 @@ export class RunTranscript {
   /** Build the transcript from the log; False if the log could not be read. */
   private async rebuild(): Promise<boolean> {
     try {
-      const from = this.earlierRun ? await countLog({ ...this.ref, run: this.earlierRun }) : 0;
+      const [earlier, log] = await Promise.all([
+        this.earlierRun ? countLog({ ...this.ref, run: this.earlierRun }) : 0,
+        openLog(this.ref),
+      ]);
       let transcript = EMPTY;
+      let left = earlier;
+      let shownAt = performance.now();
       const keys = new Set<string>();
-      for await (const entries of readLog(this.ref, from)) {
+      for await (const batch of log) {
+        const entries = batch.slice(left);
+        left = Math.max(0, left - batch.length);
         transcript = append(transcript, entries);
         if (this.isHealing) for (const entry of entries) keys.add(entryKey(entry));
-        if (!this.isHealing) this.publish(transcript, "ready");
+        else if (performance.now() - shownAt > PROGRESS_MS) {
+          this.publish(transcript, "ready");
+          shownAt = performance.now();
+        }
       }
       this.fromLog = keys;
-      this.isRead = true;
       this.publish(transcript, "ready");
       return true;
     } catch {
