@@ -269,12 +269,12 @@ def test_tests_replace_constants_of_the_service_only() -> None:
 @pytest.mark.parametrize(
     ("planted", "is_found"),
     [
-        ("from app.services import jobs\nmonkeypatch.setattr(jobs, 'enqueue_run', fail)", True),
-        ("from app.services import jobs as j\nsetattr(j.inner, 'name', fail)", True),
+        ("from app.services import enqueueing\nmonkeypatch.setattr(enqueueing, 'enqueue_run', fail)", True),
+        ("from app.services import enqueueing as j\nsetattr(j.inner, 'name', fail)", True),
         ("from app.web.answers import Json\npatch.setattr(Json, 'body', fail)", True),
         ("import app.clock\nmonkeypatch.setattr(app.clock, 'datetime', Behind)", True),
         ("monkeypatch.setattr('app.clock.utcnow', fail)", True),
-        ("from app.services import jobs\nmonkeypatch.setattr(jobs, '_LOOK_SECONDS', 1)", False),
+        ("from app.services import enqueueing\nmonkeypatch.setattr(enqueueing, '_LOOK_SECONDS', 1)", False),
         ("monkeypatch.setattr('sys.stdout', None)", False),
         ("import shutil\nmonkeypatch.setattr(shutil, 'which', fail)", False),
     ],

@@ -13,7 +13,7 @@ from app.models import Event, EventSnapshot, Task, WebhookEndpoint
 from app.services.access.visibility import active_member, is_audience_of
 from app.services.events.reading import EVENT_COLUMNS
 from app.services.events.rendering import event_body, event_data
-from app.services.retry_policies import WEBHOOK_ATTEMPTS
+from app.services.retrying.policies import WEBHOOK_ATTEMPTS
 
 # A row by its columns.
 Columns = Mapping[Any, Any]
