@@ -13,7 +13,7 @@ from app.config import Settings, get_settings
 from app.config.checks import ANY_PORT
 from app.routers import ROUTERS
 from app.runtime import ProcessContext, open_process
-from app.services.schema import require_current_schema
+from app.services.schema_revision import require_current_schema
 from app.services.shared_clock import keep_synchronised
 from app.web.errors.handlers import install_error_handlers
 from app.web.large_answers import LargeAnswers

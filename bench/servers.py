@@ -11,7 +11,7 @@ from app.config import Settings
 from app.devstack.home import Home
 from app.devstack.processes import Supervisor
 from app.devstack.servers.servers import EmbeddedServers
-from app.services.schema import upgrade_schema
+from app.services.schema_revision import upgrade_schema
 
 _WANTED = ("postgres", "valkey", "seaweedfs")
 _SETTINGS = {"development": True, "throttle_per_minute": 0, "throttle_per_hour": 0}

@@ -118,6 +118,14 @@ def _reads_the_owner_of_a_row(node: ast.AST) -> bool:
     return isinstance(node, ast.Attribute) and _dotted(node) in owners
 
 
+def _reads_who_a_task_is_for(node: ast.AST) -> bool:
+    reads_column = isinstance(node, ast.Attribute) and _dotted(node) in {
+        "Task.audience",
+        "TaskCount.audience",
+    }
+    return reads_column or "app.models.tasks.EVERYONE" in _imported(node)
+
+
 @dataclass(frozen=True)
 class _Rule:
     finds: Callable[[ast.AST], bool]
@@ -200,6 +208,18 @@ _RULES = {
             "app/services/webhook_endpoints/disabling.py": "disables the endpoints of those who leave",
         },
     ),
+    "one rule of who a task is for": _Rule(
+        _reads_who_a_task_is_for,
+        "found = or_(Task.audience == 0, Task.audience == user_id)",
+        "app",
+        {
+            "app/models/tasks.py": "the column and its indexes",
+            "app/services/access/visibility.py": "the rule",
+            "app/services/tasks/counts.py": "sums the counts of the audiences that the rule names",
+            "app/services/tasks/filters.py": "reads the audiences that the rule names one by one, each by its index",
+            "app/services/webhook_endpoints/matching.py": "selects the audience that it passes to the rule",
+        },
+    ),
     "no bare except": _Rule(_swallows_everything, "try: pass\nexcept: pass", "app", {}),
     "tests wait for conditions": _Rule(
         _sleeps,
@@ -249,12 +269,12 @@ def test_tests_replace_constants_of_the_service_only() -> None:
 @pytest.mark.parametrize(
     ("planted", "is_found"),
     [
-        ("from app.services import jobs\nmonkeypatch.setattr(jobs, 'enqueue_run', fail)", True),
-        ("from app.services import jobs as j\nsetattr(j.inner, 'name', fail)", True),
+        ("from app.services import enqueueing\nmonkeypatch.setattr(enqueueing, 'enqueue_run', fail)", True),
+        ("from app.services import enqueueing as j\nsetattr(j.inner, 'name', fail)", True),
         ("from app.web.answers import Json\npatch.setattr(Json, 'body', fail)", True),
         ("import app.clock\nmonkeypatch.setattr(app.clock, 'datetime', Behind)", True),
         ("monkeypatch.setattr('app.clock.utcnow', fail)", True),
-        ("from app.services import jobs\nmonkeypatch.setattr(jobs, '_LOOK_SECONDS', 1)", False),
+        ("from app.services import enqueueing\nmonkeypatch.setattr(enqueueing, '_LOOK_SECONDS', 1)", False),
         ("monkeypatch.setattr('sys.stdout', None)", False),
         ("import shutil\nmonkeypatch.setattr(shutil, 'which', fail)", False),
     ],

@@ -160,7 +160,9 @@ def test_files_that_comments_and_docstrings_name_exist() -> None:
 
 
 def test_name_of_no_file_is_found_in_comments_and_docstrings_only() -> None:
-    source = '"""As services/jobs.py, gone.py."""\n# See lost.md and conftest.py.\nFILE = "elsewhere.py"\n'
+    source = (
+        '"""As services/enqueueing.py, gone.py."""\n# See lost.md and conftest.py.\nFILE = "elsewhere.py"\n'
+    )
 
     assert list(_names_of_no_file(source, beside=_ROOT / "tests")) == ["lost.md", "gone.py"]
 

@@ -13,7 +13,7 @@ from alembic.script import Script, ScriptDirectory
 from sqlalchemy import CheckConstraint
 
 from app.models import Base
-from app.services.schema import migration_config
+from app.services.schema_revision import migration_config
 from tests.fixtures.database import Databases
 
 _REVISIONS = list(ScriptDirectory.from_config(migration_config("")).walk_revisions())

@@ -8,7 +8,7 @@ from app.cli.settings import development_settings
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.observability import configure_logging
-from app.services.schema import database_revision, revisions_between, upgrade_schema
+from app.services.schema_revision import database_revision, revisions_between, upgrade_schema
 
 
 @click.command()

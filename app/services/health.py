@@ -8,7 +8,7 @@ import structlog
 from app.clients.object_store import ObjectStore
 from app.clients.redis import RedisClient
 from app.db import SessionFactory, unit_of_work
-from app.services.schema import schema_is_current
+from app.services.schema_revision import schema_is_current
 
 _TIMEOUT_SECONDS = 3
 _OK = "ok"

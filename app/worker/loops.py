@@ -6,7 +6,7 @@ from typing import Never
 
 import structlog
 
-from app.services.retry_policies import LOOP_SECONDS
+from app.services.retrying.policies import LOOP_SECONDS
 
 log = structlog.get_logger(__name__)
 

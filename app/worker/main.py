@@ -29,10 +29,10 @@ from app.clients.run_changes import RunChanges
 from app.config import Settings
 from app.runtime import open_process
 from app.services.code_hosts.credentials import CodeHosts
-from app.services.jobs import DELIVER_NOTIFICATIONS, EXECUTE_RUN
-from app.services.retry_policies import LOOP_SECONDS
+from app.services.enqueueing import DELIVER_NOTIFICATIONS, EXECUTE_RUN
+from app.services.retrying.policies import LOOP_SECONDS
 from app.services.runs import lifecycle as run_lifecycle
-from app.services.schema import require_current_schema
+from app.services.schema_revision import require_current_schema
 from app.services.shared_clock import keep_synchronised
 from app.worker.context import WorkerContext
 from app.worker.jobs.deliver_notifications import deliver_as_due, deliver_notifications

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from typing_extensions import override
 
 from app.clients.run_changes import RunChanges
-from app.services.retry_policies import LOOP_SECONDS
+from app.services.retrying.policies import LOOP_SECONDS
 from app.worker.slots import RunSlots
 
 _POLL_SECONDS = 0.5

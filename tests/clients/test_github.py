@@ -19,8 +19,8 @@ from app.clients.github.api import (
     PullRequest,
 )
 from app.clients.github.client import GitHubClient
-from app.services.retries import RetryBudget
-from app.services.retry_policies import CODE_HOST
+from app.services.retrying.budget import RetryBudget
+from app.services.retrying.policies import CODE_HOST
 from tests.support.clock import MovableClock
 from tests.support.github import Answer, CodeHostService, github_application
 from tests.support.keys import rsa_pem

@@ -18,8 +18,8 @@ from app.errors import StateRefused
 from app.models import Project, Run, Task, User
 from app.runtime import ProcessContext
 from app.schemas.runs.runs import RunUpdateIn, StartIn
-from app.services.jobs import EXECUTE_RUN
-from app.services.retry_policies import RUN_CLAIMS
+from app.services.enqueueing import EXECUTE_RUN
+from app.services.retrying.policies import RUN_CLAIMS
 from app.services.runs import changes
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.facts import AGENT_STARTED, RECOVERY

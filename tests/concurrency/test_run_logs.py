@@ -19,7 +19,7 @@ from app.config import Settings
 from app.db import SessionFactory, create_engine, create_session_factory, unit_of_work
 from app.models import Project, Run, RunLogState, User
 from app.outages import DatabaseUnavailable
-from app.services.retry_policies import LOG_LOCK
+from app.services.retrying.policies import LOG_LOCK
 from app.services.run_log import log_lock
 from app.services.run_log.log_writer import MAX_LOG_BYTES, _within_limit, append_lines, encode_entries
 from app.services.storage_keys import RunRef

@@ -45,7 +45,7 @@ from app.services.notifications.devices import hash_token
 from app.services.notifications.presence import TIME_TO_LIVE
 from app.services.notifications.rules.facts import COOLDOWNS
 from app.services.notifications.texts import message_body
-from app.services.retry_policies import RUN_CLAIMS
+from app.services.retrying.policies import RUN_CLAIMS
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.lifecycle import RunEnd
 from tests.support.clock import MovableClock

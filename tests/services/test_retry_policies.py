@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.services.retry_policies import PUSH, WEBHOOK, RetrySchedule
+from app.services.retrying.policies import PUSH, WEBHOOK, RetrySchedule
 
 
 @pytest.mark.parametrize("schedule", [PUSH, WEBHOOK])

@@ -19,7 +19,7 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import TERMINAL_STATUSES, RunStatus
 from app.models import Project, Run, User
 from app.outages import DatabaseUnavailable
-from app.services.jobs import enqueue_run, wake_run_worker
+from app.services.enqueueing import enqueue_run, wake_run_worker_after_commit
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.storage_keys import log_key
 from tests.support.callers import bearer
@@ -133,7 +133,7 @@ class Site:
         redis = create_redis(self.settings.redis_url)
         async with unit_of_work(self.sessions) as session:
             await run_lifecycle.set_status(session, run.id, RunStatus.CANCELLED, events=RecordingEvents())
-            wake_run_worker(session, redis, run.id)
+            wake_run_worker_after_commit(session, redis, run.id)
         await redis.aclose()
 
     async def wait_until_empty(self) -> None:

@@ -13,7 +13,7 @@ from app.db import create_engine, create_session_factory, unit_of_work
 from app.enums import RunStatus
 from app.ids import new_id
 from app.models import Run
-from app.services.jobs import wake_run_worker
+from app.services.enqueueing import wake_run_worker_after_commit
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
@@ -57,7 +57,7 @@ async def cancel(workshop: Workshop, run: Run) -> None:
         await run_lifecycle.set_status(
             session, run.id, RunStatus.CANCELLED, events=workshop.context.process.events
         )
-        wake_run_worker(session, workshop.context.process.redis, run.id)
+        wake_run_worker_after_commit(session, workshop.context.process.redis, run.id)
 
 
 async def test_agent_of_a_cancelled_run_ends_within_two_seconds(workshop: Workshop) -> None:
@@ -137,7 +137,7 @@ async def test_run_that_was_taken_over_gets_nothing_of_the_old_agent(workshop: W
         await run_lifecycle.set_status(
             session, run.id, RunStatus.QUEUED, events=workshop.context.process.events
         )
-        wake_run_worker(session, workshop.context.process.redis, run.id)
+        wake_run_worker_after_commit(session, workshop.context.process.redis, run.id)
     await job
 
     left = await workshop.read(run)

@@ -16,8 +16,8 @@ from app.db import create_engine, create_session_factory, unit_of_work
 from app.enums import RunStatus
 from app.models import Run
 from app.outages import DatabaseUnavailable
-from app.services import retries
-from app.services.retry_policies import DATABASE
+from app.services.retrying import budget
+from app.services.retrying.policies import DATABASE
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.recovery import recover_runs
 from app.services.storage_keys import log_key
@@ -140,7 +140,7 @@ async def test_run_of_a_worker_that_cannot_record_the_agents_start_is_left_to_th
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(retries, "DATABASE", replace(DATABASE, delays=()))
+    monkeypatch.setattr(budget, "DATABASE", replace(DATABASE, delays=()))
     monkeypatch.setattr(store_retry, "RUN_FILES_BRIEF_SECONDS", 0)
     run = await workshop.queued_run(WORK, repository="acme/app")
     async with interruptible(settings.database_url) as between:

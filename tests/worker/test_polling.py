@@ -17,7 +17,7 @@ from app.clients.redis import RedisClient, create_pool
 from app.clients.run_changes import RunChanges
 from app.config import Settings
 from app.enums import RunStatus
-from app.services.jobs import enqueue_run
+from app.services.enqueueing import enqueue_run
 from app.shielded import shielded
 from app.worker import polling
 from app.worker.main import create_worker

@@ -15,7 +15,7 @@ from app.enums import CommandStatus, NotificationDecision, NotificationKind, Run
 from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run
-from app.services.jobs import DELIVER_NOTIFICATIONS, wake_run_worker
+from app.services.enqueueing import DELIVER_NOTIFICATIONS, wake_run_worker_after_commit
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs import received_commands
 from app.services.runs.recovery import recover_runs
@@ -312,7 +312,7 @@ class TestCancelAndClose:
         async with unit_of_work(workshop.sessions) as session:
             process = workshop.context.process
             await run_lifecycle.set_status(session, pilot.run.id, RunStatus.CANCELLED, events=process.events)
-            wake_run_worker(session, process.redis, pilot.run.id)
+            wake_run_worker_after_commit(session, process.redis, pilot.run.id)
         assert await pilot.statuses() == ["dropped"]
         await job
 

@@ -11,7 +11,7 @@ from app.clients.s3.store import S3Store
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Run
-from app.services.jobs import wake_run_worker
+from app.services.enqueueing import wake_run_worker_after_commit
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
@@ -134,7 +134,7 @@ async def test_run_that_is_cancelled_while_it_waits_ends_soon_and_says_what_is_l
         async with unit_of_work(workshop.sessions) as session:
             process = workshop.context.process
             await run_lifecycle.set_status(session, run.id, RunStatus.CANCELLED, events=process.events)
-            wake_run_worker(session, process.redis, run.id)
+            wake_run_worker_after_commit(session, process.redis, run.id)
         await job
     listening.cancel()
     await asyncio.gather(listening, return_exceptions=True)

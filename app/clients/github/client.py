@@ -1,4 +1,4 @@
-"""The client of GitHub's REST API over HTTP. Does not retry: services/retries.py."""
+"""The client of GitHub's REST API over HTTP. Does not retry: services/retrying/budget.py."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta

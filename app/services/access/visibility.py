@@ -16,7 +16,6 @@ from sqlalchemy import (
     bindparam,
     false,
     func,
-    literal,
     literal_column,
     or_,
     select,
@@ -32,26 +31,34 @@ from app.services.access.principal import Principal
 from app.statements import Prepared
 
 
-def visible_projects(principal: Principal) -> ColumnElement[bool]:
-    """Return the condition that selects the projects that the caller may use through this key."""
-    member = select(Membership.project_id).where(Membership.user_id == principal.user_id)
-    conditions: list[ColumnElement[bool]] = [Project.id.in_(member)]
-    if principal.scoped_teams:
-        conditions.append(Project.id.in_(principal.scoped_teams))
-    if principal.scoped_organizations:
-        conditions.append(Project.organization_id.in_(principal.scoped_organizations))
-    return and_(*conditions)
+def audiences_of(user_id: Any) -> tuple[ColumnElement[int], Any]:
+    """Return the audiences that a user belongs to: everyone, and the user alone (contract 4, rule 3).
+
+    Args:
+        user_id: an id, a column or a parameter.
+
+    """
+    return literal_column(str(EVERYONE), BigInteger), user_id
+
+
+def is_for_user(user_id: Any) -> ColumnElement[bool]:
+    """Return the condition that a task, also a deleted one, is for everyone or for this user."""
+    return Task.audience.in_(audiences_of(user_id))
+
+
+def is_audience_of(audience: int | None, user_id: int) -> bool:
+    """Return whether a user belongs to an audience that was read."""
+    return audience in {EVERYONE, user_id}
 
 
 def _callers_projects() -> ColumnElement[Any]:
-    """Return `visible_projects` as an array, with parameters in place of the values of a caller."""
     teams = bindparam("visible_teams", type_=ARRAY(BigInteger))
     organizations = bindparam("visible_organizations", type_=ARRAY(Uuid))
     projects = (
         select(Project.id)
         .join(Membership, Membership.project_id == Project.id)
         .where(
-            Membership.user_id == bindparam("visible_user_id", type_=BigInteger),
+            Membership.user_id == _USER,
             or_(func.cardinality(teams) == literal_column("0"), Project.id == any_(teams)),
             or_(
                 func.cardinality(organizations) == literal_column("0"),
@@ -62,31 +69,20 @@ def _callers_projects() -> ColumnElement[Any]:
     return func.array(projects.scalar_subquery(), type_=ARRAY(BigInteger))
 
 
-# The projects that the caller may use through this key, for prepared statements; `visibility_anywhere` gives the values.
-VISIBLE_PROJECTS = _callers_projects()
-
-
 def _seen(project_id: Any, user_id: Any) -> ColumnElement[bool]:
-    """Return the condition that selects a project's tasks for everyone and the user's own (contract 4, rule 3)."""
-    return and_(
-        Task.project_id == project_id,
-        Task.audience.in_([literal(EVERYONE, BigInteger), user_id]),
-        ~Task.deleted,
-    )
+    return and_(Task.project_id == project_id, is_for_user(user_id), ~Task.deleted)
 
 
-# The tasks that the caller sees in the project of the request, for prepared statements; `visibility` gives the values.
-VISIBLE_TASK = _seen(bindparam("visible_project_id"), bindparam("visible_user_id", type_=BigInteger))
+_USER = bindparam("visible_user_id", type_=BigInteger)
+# The ids of the projects that the caller may use through this key; an empty list of teams or organizations does not
+# restrict them. For prepared statements; `visibility_anywhere` gives the values.
+VISIBLE_PROJECTS = _callers_projects()
+# The tasks that the caller sees in all of these projects.
+VISIBLE_ANYWHERE = _seen(any_(VISIBLE_PROJECTS), _USER)
+# The tasks that the caller sees in the project of the request; `visibility` gives the values.
+VISIBLE_TASK = _seen(bindparam("visible_project_id"), _USER)
 # The same for one run of one task, with the further parameters `run_id` and `task_id`.
 VISIBLE_RUN = and_(Run.id == bindparam("run_id"), Run.task_id == bindparam("task_id"), VISIBLE_TASK)
-
-
-# The tasks that the caller sees in all of their projects.
-VISIBLE_ANYWHERE = and_(
-    Task.project_id == any_(VISIBLE_PROJECTS),
-    Task.audience.in_([literal_column(str(EVERYONE)), bindparam("visible_user_id", type_=BigInteger)]),
-    ~Task.deleted,
-)
 
 
 def visibility_anywhere(principal: Principal) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import any_, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
@@ -21,9 +21,10 @@ from app.schemas.users import UserBasic
 from app.security import hash_session_secret, new_session_secret
 from app.services.access.authenticate import SESSION_IDLE, authenticate, authenticate_session
 from app.services.access.principal import Principal
-from app.services.access.visibility import visible_projects
+from app.services.access.visibility import VISIBLE_PROJECTS, visibility_anywhere
 from app.services.notifications.devices import session_device
 from app.services.views.users import CREATOR_COLUMNS, user_basic
+from app.statements import Prepared
 
 SESSION_LIFETIME = timedelta(days=30)
 CODE_LIFETIME = timedelta(seconds=60)
@@ -155,12 +156,15 @@ async def _user(session: AsyncSession, caller: Principal) -> UserBasic:
 
 
 async def _projects(session: AsyncSession, caller: Principal) -> list[SessionProject]:
-    rows = await session.execute(
-        select(Project.id, Project.name, Project.organization_id)
-        .where(visible_projects(caller))
-        .order_by(Project.id)
-    )
-    return [{"id": row.id, "name": row.name, "organization": row.organization_id} for row in rows]
+    rows = await _PROJECTS.all(session, visibility_anywhere(caller))
+    return [{"id": row["id"], "name": row["name"], "organization": row["organization_id"]} for row in rows]
+
+
+_PROJECTS = Prepared(
+    select(Project.id, Project.name, Project.organization_id)
+    .where(Project.id == any_(VISIBLE_PROJECTS))
+    .order_by(Project.id)
+)
 
 
 async def list_sessions(session: AsyncSession, caller: Principal) -> ConsoleSessionList:

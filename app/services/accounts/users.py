@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import BigInteger, any_, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Organization, Project, User
 from app.schemas.users import OrganizationOut, ProjectOut, UserOut
 from app.services.access.principal import Principal
-from app.services.access.visibility import visible_projects
+from app.services.access.visibility import VISIBLE_PROJECTS, visibility_anywhere
+from app.statements import Fields, Prepared
 
 _PROJECT_COLUMNS = (
     Project.id,
@@ -23,17 +24,15 @@ _PROJECT_COLUMNS = (
 async def retrieve_caller(session: AsyncSession, caller: Principal) -> UserOut:
     """Return the caller with their current project and the organizations they belong to."""
     user = (await session.execute(select(User).where(User.id == caller.user_id))).scalar_one()
-    rows = await session.execute(
-        select(*_PROJECT_COLUMNS, Organization.name.label("organization_name"))
-        .join(Organization, Organization.id == Project.organization_id)
-        .where(visible_projects(caller))
-        .order_by(Project.id)
-    )
+    rows = await _ALL_PROJECTS.all(session, visibility_anywhere(caller))
     team: ProjectOut | None = None
     organizations: dict[Any, OrganizationOut] = {}
     for row in rows:
-        organizations[row.organization_id] = {"id": row.organization_id, "name": row.organization_name}
-        if row.id == user.current_project_id:
+        organizations[row["organization_id"]] = {
+            "id": row["organization_id"],
+            "name": row["organization_name"],
+        }
+        if row["id"] == user.current_project_id:
             team = _project_out(row)
     return {
         "id": user.id,
@@ -57,21 +56,36 @@ async def list_projects(
     session: AsyncSession, caller: Principal, *, limit: int, offset: int
 ) -> tuple[int, list[ProjectOut]]:
     """Return the number of projects that the caller may use through this key, and a page of them."""
-    usable = visible_projects(caller)
-    count = await session.scalar(select(func.count()).select_from(Project).where(usable)) or 0
-    rows = await session.execute(
-        select(*_PROJECT_COLUMNS).where(usable).order_by(Project.id).limit(limit).offset(offset)
-    )
-    return count, [_project_out(row) for row in rows]
+    values = visibility_anywhere(caller)
+    count = await _PROJECT_COUNT.first(session, values)
+    rows = await _PROJECT_PAGE.all(session, {**values, "limit": limit, "offset": offset})
+    return count["count"] if count else 0, [_project_out(row) for row in rows]
 
 
-def _project_out(row: Row[*tuple[Any, ...]]) -> ProjectOut:
+def _project_out(row: Fields) -> ProjectOut:
     return {
-        "id": row.id,
-        "uuid": row.uuid,
-        "organization": row.organization_id,
-        "project_id": row.id,
-        "api_token": row.api_token,
-        "name": row.name,
-        "timezone": row.timezone,
+        "id": row["id"],
+        "uuid": row["uuid"],
+        "organization": row["organization_id"],
+        "project_id": row["id"],
+        "api_token": row["api_token"],
+        "name": row["name"],
+        "timezone": row["timezone"],
     }
+
+
+_IS_USABLE = Project.id == any_(VISIBLE_PROJECTS)
+_ALL_PROJECTS = Prepared(
+    select(*_PROJECT_COLUMNS, Organization.name.label("organization_name"))
+    .join(Organization, Organization.id == Project.organization_id)
+    .where(_IS_USABLE)
+    .order_by(Project.id)
+)
+_PROJECT_COUNT = Prepared(select(func.count().label("count")).select_from(Project).where(_IS_USABLE))
+_PROJECT_PAGE = Prepared(
+    select(*_PROJECT_COLUMNS)
+    .where(_IS_USABLE)
+    .order_by(Project.id)
+    .limit(bindparam("limit", type_=BigInteger))
+    .offset(bindparam("offset", type_=BigInteger))
+)

@@ -26,8 +26,8 @@ from app.enums import CodeHostKind, PrAuthorshipMode
 from app.models import Integration, Run, RunCredential, Task, UserIntegration
 from app.security import Cipher, DecryptionError
 from app.services.access.visibility import active_member
-from app.services.retries import RetryBudget
-from app.services.retry_policies import CODE_HOST
+from app.services.retrying.budget import RetryBudget
+from app.services.retrying.policies import CODE_HOST
 from app.services.runs.authority import frozen_or_current, person_of
 from app.services.runs.credentials import CALLER_TOKEN, CREDENTIAL_SOURCE
 

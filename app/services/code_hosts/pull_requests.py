@@ -22,8 +22,8 @@ from app.clients.github.api import (
     PullRequest,
 )
 from app.services.code_hosts.credentials import HostAccess
-from app.services.retries import RetryBudget
-from app.services.retry_policies import CODE_HOST
+from app.services.retrying.budget import RetryBudget
+from app.services.retrying.policies import CODE_HOST
 
 _TITLE_LENGTH = 200
 _SUMMARY_LENGTH = 10_000

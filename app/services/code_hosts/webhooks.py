@@ -29,9 +29,9 @@ from app.models import CiFailure, GithubDelivery, Integration, PushedBranch, Run
 from app.schemas.webhooks import WebhookOut
 from app.security import Cipher, DecryptionError
 from app.services import usage_gates
-from app.services.clients import ServiceClients
 from app.services.code_hosts.webhook_events import FailedCheck, read_failed_check
-from app.services.jobs import request_run
+from app.services.enqueueing import enqueue_run_after_commit
+from app.services.opened_clients import ServiceClients
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs import options as run_options
 from app.services.runs.authority import (
@@ -298,7 +298,7 @@ async def _start(
         asked_task=frozen_or_new_snapshot(previous_id, task.id) if authority.is_personal else None,
     )
     run_id = await run_lifecycle.open_run(session, new, dispatch=True, events=clients.events)
-    request_run(session, clients.queue, run_id)
+    enqueue_run_after_commit(session, clients.queue, run_id)
     return run_id
 
 

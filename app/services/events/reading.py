@@ -24,13 +24,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.enums import EventType
 from app.errors import InvalidInput
 from app.models import Event, EventHorizon, Task, TaskFollow
-from app.models.tasks import EVERYONE
 from app.schemas.events import EventPage, EventQuery
 from app.services.access.principal import Principal
 from app.services.access.visibility import (
     VISIBLE_ANYWHERE,
     VISIBLE_PROJECTS,
     active_member,
+    is_for_user,
     visibility_anywhere,
 )
 from app.services.events.catalogue import is_selector
@@ -160,7 +160,7 @@ def _page_statement() -> Any:  # Any: a Select of many columns
     task_id, run_id = (bindparam(name, type_=Uuid) for name in ("task_id", "run_id"))
     user_id = bindparam("user_id", type_=BigInteger)
     visible = or_(
-        Task.audience.in_([literal_column(str(EVERYONE)), user_id]),
+        is_for_user(user_id),
         and_(Event.task_id.is_(None), Event.user_id == user_id),
     )
     return (

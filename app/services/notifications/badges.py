@@ -12,7 +12,6 @@ from sqlalchemy import (
     column,
     func,
     literal_column,
-    or_,
     select,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -20,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import QuestionKind, QuestionStatus
 from app.models import Membership, Question, QuestionCount, Task, TaskFollow
-from app.models.tasks import EVERYONE
+from app.services.access.visibility import is_for_user
 from app.statements import Prepared
 
 _MESSAGE: ColumnElement[str] = literal_column(f"'{QuestionKind.MESSAGE}'")
@@ -62,7 +61,7 @@ def _count_statement() -> Select[Any]:
             Question.task_creator_id.is_distinct_from(person.c.user_id),
             _IS_COUNTED,
             ~Task.deleted,
-            or_(Task.audience == literal_column(str(EVERYONE)), Task.audience == person.c.user_id),
+            is_for_user(person.c.user_id),
         )
     )
     counts = [each.correlate(person).scalar_subquery() for each in (own, followed)]

@@ -32,7 +32,7 @@ from app.models import Notification, PushToken
 from app.services.notifications.messages import Composer, Delivery, Purpose
 from app.services.notifications.rules.deciding import LEASE
 from app.services.notifications.rules.transitions import decided, entry, failed, given_rows
-from app.services.retry_policies import PUSH, PUSH_SECONDS
+from app.services.retrying.policies import PUSH, PUSH_SECONDS
 from app.statements import Prepared
 
 # The most messages of one request.

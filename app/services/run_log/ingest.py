@@ -23,7 +23,7 @@ from app.errors import AppError, EventsMissing, StateRefused
 from app.models import Run, RunLogState
 from app.outages import DatabaseUnavailable
 from app.schemas.runs.stream import PositionOut
-from app.services.clients import ServiceClients
+from app.services.opened_clients import ServiceClients
 from app.services.run_log.event_ids import LogEvent
 from app.services.run_log.events import publish_entries
 from app.services.run_log.log_writer import append_numbered, is_chunk

@@ -23,7 +23,7 @@ from app.schemas.runs.logs import LogQuery
 from app.schemas.runs.runs import RelayIn, RelayOut, RunOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_run
-from app.services.clients import ServiceClients
+from app.services.opened_clients import ServiceClients
 from app.services.resume_chain import resume_chain
 from app.services.run_log.event_ids import carries_ids
 from app.services.run_log.events import own_entry, publish_entries, publish_gap

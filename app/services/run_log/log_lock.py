@@ -18,8 +18,8 @@ from app.ids import new_hex_id
 from app.models import Run, RunLogState, Task
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_RUN, require_run, visibility
-from app.services.retries import RetryBudget
-from app.services.retry_policies import LOG_LOCK
+from app.services.retrying.budget import RetryBudget
+from app.services.retrying.policies import LOG_LOCK
 from app.services.run_log.event_ids import note_ids
 from app.services.storage_keys import RunRef
 from app.statements import Prepared

@@ -23,8 +23,12 @@ from app.schemas.runs.runs import RunOut, RunUpdateIn, StartIn
 from app.schemas.tasks import TaskOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import lock_run, require_run
-from app.services.clients import ServiceClients
-from app.services.jobs import enqueue_push_delivery, request_run, wake_run_worker
+from app.services.enqueueing import (
+    enqueue_push_delivery_after_commit,
+    enqueue_run_after_commit,
+    wake_run_worker_after_commit,
+)
+from app.services.opened_clients import ServiceClients
 from app.services.run_log.events import STATE_COLUMNS, announce_state
 from app.services.runs import authority as run_authority
 from app.services.runs import lifecycle as run_lifecycle
@@ -82,8 +86,8 @@ async def update_run(
     ):
         announce_state(session, clients.events, row)
     if body.status in TERMINAL_STATUSES:
-        enqueue_push_delivery(session, clients.queue, run_id)
-    wake_run_worker(session, clients.redis, run_id)
+        enqueue_push_delivery_after_commit(session, clients.queue, run_id)
+    wake_run_worker_after_commit(session, clients.redis, run_id)
     return await retrieve_run(session, caller, task_id, run_id, store=clients.store)
 
 
@@ -171,7 +175,7 @@ async def set_output(
         await require_run(session, caller, task_id, run_id)
     row = await _write(session, run_id, {"output": output, "updated_at": utcnow()})
     announce_state(session, clients.events, row)
-    wake_run_worker(session, clients.redis, run_id)
+    wake_run_worker_after_commit(session, clients.redis, run_id)
     return await retrieve_run(session, caller, task_id, run_id, store=clients.store)
 
 
@@ -209,7 +213,7 @@ async def start_run(
     if given:
         await _write(session, run_id, {"state": Run.state.op("||")(given)})
     await run_lifecycle.request_worker(session, run_id, events=clients.events)
-    request_run(session, clients.queue, run_id)
+    enqueue_run_after_commit(session, clients.queue, run_id)
     return await retrieve_task(session, caller, task_id, store=clients.store)
 
 
@@ -254,6 +258,6 @@ async def resume_in_cloud(
     authority = await authorize(session, run_authority.request_for_run(Intent.PERFORM, caller.user_id, run))
     await run_authority.record(session, run_id, task_id, authority)
     await run_lifecycle.reopen(session, run_id, events=clients.events)
-    request_run(session, clients.queue, run_id)
-    wake_run_worker(session, clients.redis, run_id)
+    enqueue_run_after_commit(session, clients.queue, run_id)
+    wake_run_worker_after_commit(session, clients.redis, run_id)
     return await retrieve_run(session, caller, task_id, run_id, store=clients.store)

@@ -31,8 +31,8 @@ from app.models import Run, RunCommand
 from app.schemas.runs.commands import CommandIn, CommandOut, RpcError
 from app.services.access.principal import Principal
 from app.services.access.visibility import lock_run
+from app.services.enqueueing import wake_run_worker_after_commit
 from app.services.events.of_runs import record_of_run, waiting_data
-from app.services.jobs import wake_run_worker
 from app.services.questions import records as questions
 from app.services.questions.answers import check_answer, shown_answer
 from app.services.questions.follows import follow
@@ -110,7 +110,7 @@ async def send_command(
     if (refusal := await _take(session, caller, run_id, body, run.waiting_for)) is not None:
         return _response(body, error=refusal)
     await follow(session, caller, task_id)
-    wake_run_worker(session, redis, run_id)
+    wake_run_worker_after_commit(session, redis, run_id)
     is_answer = body.method is CommandMethod.PERMISSION_RESPONSE
     return _response(body, result={"resolved" if is_answer else "queued": True})
 
@@ -141,7 +141,7 @@ async def answer_question(
     if not await _close(session, caller.user_id, question, given):
         return False
     await follow(session, caller, question.task_id)
-    wake_run_worker(session, redis, question.run_id)
+    wake_run_worker_after_commit(session, redis, question.run_id)
     return True
 
 

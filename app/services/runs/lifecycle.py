@@ -52,7 +52,7 @@ from app.models import Run, RunLogState, Task
 from app.services.events.ledger import recorded_columns
 from app.services.events.of_runs import record_artifacts
 from app.services.events.snapshots import finish_recorded_events
-from app.services.retry_policies import RUN_CLAIMS
+from app.services.retrying.policies import RUN_CLAIMS
 from app.services.run_log.events import STATE_COLUMNS, announce_state
 from app.services.runs import metrics as run_metrics
 from app.services.runs import queue as run_queue

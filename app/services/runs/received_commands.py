@@ -20,8 +20,8 @@ from app.clock import utcnow
 from app.enums import CommandMethod, CommandStatus, EventType, NotificationKind, QuestionStatus, RunStatus
 from app.models import Question, Run, RunCommand
 from app.schemas.staged_artifacts import ArtifactOut
+from app.services.enqueueing import enqueue_push_delivery_after_commit
 from app.services.events.of_runs import record_of_run, waiting_data
-from app.services.jobs import enqueue_push_delivery
 from app.services.notifications import dispatch as notifications
 from app.services.questions import records as questions
 from app.services.run_log.events import own_entry
@@ -110,7 +110,7 @@ async def start_waiting(
     )
     await record_of_run(session, run_id, EventType.RUN_AWAITING_INPUT, [waiting_data(asked.waiting_for)])
     await notifications.request(session, NotificationKind.AWAITING, [run_id], question_id=asked.id)
-    enqueue_push_delivery(session, queue, run_id)
+    enqueue_push_delivery_after_commit(session, queue, run_id)
     return result
 
 
@@ -121,7 +121,7 @@ async def notify_user(
     if await session.scalar(select(Run.id).where(*held_by(run_id, owner))) is None:
         return None
     outcome = await notifications.request_for_agent(session, run_id, said)
-    enqueue_push_delivery(session, queue, run_id)
+    enqueue_push_delivery_after_commit(session, queue, run_id)
     return outcome
 
 

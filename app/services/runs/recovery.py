@@ -17,8 +17,8 @@ from app.clock import utcnow
 from app.db import unit_of_work
 from app.errors import Unavailable
 from app.outages import DatabaseUnavailable
-from app.services.clients import ServiceClients
-from app.services.jobs import enqueue_push_delivery, enqueue_run
+from app.services.enqueueing import enqueue_push_delivery_after_commit, enqueue_run
+from app.services.opened_clients import ServiceClients
 from app.services.run_log.log_writer import append_lines, encode_entries
 from app.services.runs import received_commands
 from app.services.runs.lifecycle import fail_silent, recover_lapsed
@@ -45,7 +45,7 @@ async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: time
         silent = await fail_silent(session, silence=silence, events=events) if silence else []
         failed += silent
         for run_id in failed:
-            enqueue_push_delivery(session, clients.queue, run_id)
+            enqueue_push_delivery_after_commit(session, clients.queue, run_id)
         receipts = await received_commands.receipts_since(session, failed, begun) if failed else {}
         waiting: list[UUID] = list(await session.scalars(_select_forgotten(limit)))
         withdrawn = await received_commands.withdraw_forgotten(session)

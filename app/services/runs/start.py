@@ -18,8 +18,8 @@ from app.schemas.tasks import TaskOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import lock_task
 from app.services.artifacts.staged import keep_artifacts, take_artifacts
-from app.services.clients import ServiceClients
-from app.services.jobs import request_run
+from app.services.enqueueing import enqueue_run_after_commit
+from app.services.opened_clients import ServiceClients
 from app.services.runs import authority as run_authority
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs import options as run_options
@@ -73,7 +73,7 @@ async def start_cloud_run(
 
     """
     run_id = await _create(session, caller, task_id, body, clients, dispatch=True)
-    request_run(session, clients.queue, run_id)
+    enqueue_run_after_commit(session, clients.queue, run_id)
     return await retrieve_task(session, caller, task_id, store=clients.store)
 
 

@@ -7,15 +7,15 @@ in the same order, under every filter.
 
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, ScalarSelect, bindparam, cast, func, literal, select
+from sqlalchemy import BigInteger, ColumnElement, ScalarSelect, bindparam, cast, func, select
 
 from app.models import TaskCount
-from app.models.tasks import EVERYONE
+from app.services.access.visibility import audiences_of
 
 # The values are those of `access.visibility`.
 _SEEN = (
     TaskCount.project_id == bindparam("visible_project_id"),
-    TaskCount.audience.in_([literal(EVERYONE, BigInteger), bindparam("visible_user_id", type_=BigInteger)]),
+    TaskCount.audience.in_(audiences_of(bindparam("visible_user_id", type_=BigInteger))),
 )
 
 

@@ -29,10 +29,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.ids import MAX_BIGINT
 from app.models import Run, Task, TaskCount
-from app.models.tasks import EVERYONE, REPOSITORY_NAME, REPOSITORY_OWNER
+from app.models.tasks import REPOSITORY_NAME, REPOSITORY_OWNER
 from app.schemas.tasks import Archived, TaskListQuery
 from app.services.access.principal import Principal
-from app.services.access.visibility import VISIBLE_TASK, visibility
+from app.services.access.visibility import VISIBLE_TASK, audiences_of, visibility
 from app.services.tasks.counts import tasks_counted, version
 from app.services.tasks.text import escape_like, searched_number
 from app.services.views.tasks import select_tasks, tasks_within_page
@@ -206,7 +206,7 @@ def _select_newest(shape: tuple[str, ...], limit: int, *, first: bool = True) ->
         )
         .order_by(Task.created_at.desc(), Task.id.desc())
         .limit(end)
-        for audience in (_literal(EVERYONE), bindparam("visible_user_id"))
+        for audience in audiences_of(bindparam("visible_user_id"))
     ]
     merged = union_all(*branches).subquery()
     page = (

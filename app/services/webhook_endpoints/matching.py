@@ -10,11 +10,10 @@ from app.clock import utcnow
 from app.enums import DeliveryStatus, PayloadKind
 from app.ids import new_id
 from app.models import Event, EventSnapshot, Task, WebhookEndpoint
-from app.models.tasks import EVERYONE
-from app.services.access.visibility import active_member
+from app.services.access.visibility import active_member, is_audience_of
 from app.services.events.reading import EVENT_COLUMNS
 from app.services.events.rendering import event_body, event_data
-from app.services.retry_policies import WEBHOOK_ATTEMPTS
+from app.services.retrying.policies import WEBHOOK_ATTEMPTS
 
 # A row by its columns.
 Columns = Mapping[Any, Any]
@@ -78,7 +77,7 @@ def _is_selected(selectors: Collection[str], type_: str) -> bool:
 def _is_visible(user_id: int, event: Columns) -> bool:
     if event["task_id"] is None:
         return bool(event["user_id"] == user_id)
-    return event["audience"] in {EVERYONE, user_id}
+    return is_audience_of(event["audience"], user_id)
 
 
 def _passes(task_filter: dict[str, Any] | None, user_id: int, event: Columns) -> bool:

@@ -19,7 +19,7 @@ from app.services.access.principal import Principal
 from app.services.events import ledger
 from app.services.events.cursor import AFTER, IN_ORDER, START
 from app.services.events.reading import place_of
-from app.services.retry_policies import WEBHOOK_ATTEMPTS
+from app.services.retrying.policies import WEBHOOK_ATTEMPTS
 from app.services.webhook_endpoints.deliveries import require_enabled
 from app.services.webhook_endpoints.matching import (
     Columns,

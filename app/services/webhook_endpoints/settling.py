@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.enums import AttemptOutcome, DeliveryStatus, DisabledReason
 from app.models import Base, WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
-from app.services.retry_policies import WEBHOOK, WEBHOOK_ATTEMPTS
+from app.services.retrying.policies import WEBHOOK, WEBHOOK_ATTEMPTS
 from app.services.webhook_endpoints.claims import Claimed
 from app.services.webhook_endpoints.disabling import disable
 from app.services.webhook_endpoints.health import Health

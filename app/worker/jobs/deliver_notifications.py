@@ -13,8 +13,8 @@ from app.outages import DatabaseUnavailable
 from app.runtime import ProcessContext
 from app.services.notifications import claims, delivery, digests, sequels
 from app.services.notifications.messages import Composer
-from app.services.retries import in_transaction
-from app.services.retry_policies import LOOP_SECONDS
+from app.services.retrying.budget import in_transaction
+from app.services.retrying.policies import LOOP_SECONDS
 from app.shielded import shielded
 from app.worker.context import PUSH_LANES, worker_context
 

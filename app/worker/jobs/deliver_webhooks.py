@@ -19,8 +19,8 @@ from app.clock import utcnow
 from app.db import unit_of_work
 from app.outages import DatabaseUnavailable
 from app.runtime import ProcessContext
-from app.services.retries import until_database_answers
-from app.services.retry_policies import LOOP_SECONDS
+from app.services.retrying.budget import until_database_answers
+from app.services.retrying.policies import LOOP_SECONDS
 from app.services.webhook_endpoints.claims import Claimed, claim_due, next_due
 from app.services.webhook_endpoints.relay import BATCH, relay_events
 from app.services.webhook_endpoints.sending import Outcome, send

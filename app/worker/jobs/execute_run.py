@@ -12,7 +12,7 @@ from uuid import UUID
 
 import structlog
 
-from app.services.jobs import enqueue_next_run, withdraw_run
+from app.services.enqueueing import enqueue_next_run, withdraw_run
 from app.shielded import shielded
 from app.worker.context import worker_context
 from app.worker.run.claim import claim_run, hand_back

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.errors import AgentStopped
 from app.ids import new_hex_id
-from app.services.jobs import request_run
-from app.services.retries import in_transaction
+from app.services.enqueueing import enqueue_run_after_commit
+from app.services.retrying.budget import in_transaction
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.storage_keys import RunRef
 from app.worker.context import WorkerContext
@@ -72,7 +72,7 @@ async def hand_back(worker: WorkerContext, claim: Claim) -> None:
             session, claim.run_id, owner=claim.owner, events=worker.process.events
         )
         if is_returned:
-            request_run(session, worker.process.queue, claim.run_id)
+            enqueue_run_after_commit(session, worker.process.queue, claim.run_id)
         return is_returned
 
     # Retried while the database restarts together with the worker; otherwise the run would fail as lost.

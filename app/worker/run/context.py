@@ -33,7 +33,7 @@ from app.services.code_hosts.credentials import (
 from app.services.code_hosts.pull_requests import Subject
 from app.services.code_hosts.pushed_branches import branch_to_resume
 from app.services.resume_chain import resumes
-from app.services.retries import in_transaction
+from app.services.retrying.budget import in_transaction
 from app.services.runs.authority import frozen_or_current, person_of
 from app.services.runs.facts import USAGE
 from app.services.runs.options import token_budget

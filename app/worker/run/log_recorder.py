@@ -14,7 +14,7 @@ import structlog
 from app.clients.object_store import ObjectStore
 from app.clients.run_events import RunEvents
 from app.db import SessionFactory
-from app.services.retry_policies import RUN_FILES
+from app.services.retrying.policies import RUN_FILES
 from app.services.run_log.log_writer import MAX_LOG_BYTES, append_lines, is_chunk
 from app.services.storage_keys import RunRef
 from app.worker.run.store_retry import StoreRetryBudget

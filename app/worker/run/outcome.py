@@ -16,8 +16,8 @@ from app.enums import RunStatus
 from app.services.code_hosts.credentials import HostAccess
 from app.services.code_hosts.pull_requests import Outcome, Subject, open_pull_request
 from app.services.code_hosts.pushed_branches import PushRecord, record_push
-from app.services.jobs import enqueue_push_delivery
-from app.services.retries import in_transaction
+from app.services.enqueueing import enqueue_push_delivery_after_commit
+from app.services.retrying.budget import in_transaction
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.facts import LEFT_OUT, NOT_STORED
 from app.services.runs.lifecycle import RunEnd
@@ -82,7 +82,7 @@ async def end_run(worker: WorkerContext, claim: Claim, report: RunReport) -> Non
     end = _with_losses(_decide(report), report)
 
     async def finish(session: AsyncSession) -> bool:
-        enqueue_push_delivery(session, worker.process.queue, claim.run_id)
+        enqueue_push_delivery_after_commit(session, worker.process.queue, claim.run_id)
         if report.pushed is not None:
             await record_push(session, task_id=claim.task_id, run_id=claim.run_id, pushed=report.pushed)
         return await run_lifecycle.finish(

@@ -21,7 +21,7 @@ from app.agents.tools.notify_user import AgentMessage, MessageOutcome
 from app.db import unit_of_work
 from app.enums import CommandMethod, CommandStatus
 from app.outages import DatabaseUnavailable
-from app.services.retries import in_transaction
+from app.services.retrying.budget import in_transaction
 from app.services.runs import received_commands
 from app.services.runs.received_commands import StepResult
 from app.worker.context import WorkerContext

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import structlog
 
-from app.services.retry_policies import RUN_FILES, RUN_FILES_BRIEF_SECONDS
+from app.services.retrying.policies import RUN_FILES, RUN_FILES_BRIEF_SECONDS
 
 Result = TypeVar("Result")
 

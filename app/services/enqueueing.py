@@ -1,7 +1,7 @@
-"""The jobs, and how a request enqueues one: after its commit, never before.
+"""Put jobs on the queue. If Redis is down: nothing is lost, because the row of the job waits for a sweep.
 
-A job that could not be queued is not lost: a sweep (services/runs/recovery.py) or the periodic delivery
-(worker/main.py) finds its row.
+Functions that end in `_after_commit` act when the session's transaction has been committed, never before; the others act
+at once. The sweeps are `services/runs/recovery.py` for runs, and the periodic delivery (`worker/main.py`) for pushes.
 """
 
 from collections.abc import Awaitable
@@ -22,7 +22,7 @@ DELIVER_NOTIFICATIONS = "deliver_notifications"
 log = structlog.get_logger(__name__)
 
 
-def request_run(session: AsyncSession, queue: JobQueue, run_id: UUID) -> None:
+def enqueue_run_after_commit(session: AsyncSession, queue: JobQueue, run_id: UUID) -> None:
     """Enqueue the run after the commit of this transaction: before it, a worker would not see the run."""
 
     async def enqueue() -> None:
@@ -31,7 +31,7 @@ def request_run(session: AsyncSession, queue: JobQueue, run_id: UUID) -> None:
     after_commit(session, enqueue)
 
 
-def wake_run_worker(session: AsyncSession, redis: RedisClient, run_id: UUID) -> None:
+def wake_run_worker_after_commit(session: AsyncSession, redis: RedisClient, run_id: UUID) -> None:
     """Wake the worker that performs the run, if there is one, after the commit of this transaction."""
 
     async def publish() -> None:
@@ -73,7 +73,7 @@ def _job_id(run_id: UUID) -> str:
     return f"{EXECUTE_RUN}:{run_id}"
 
 
-def enqueue_push_delivery(session: AsyncSession, queue: JobQueue, run_id: UUID) -> None:
+def enqueue_push_delivery_after_commit(session: AsyncSession, queue: JobQueue, run_id: UUID) -> None:
     """Enqueue the delivery of a run's pushes after the commit; otherwise they wait for the sweep.
 
     The run is part of the job's id: a delivery that is just ending must not count as this one.

@@ -1,6 +1,6 @@
 """Every retry of the service on one page: the failure, the delays in seconds, and the end.
 
-A policy holds up its job while it waits (`retries.py`, and `worker/run/store_retry.py` for the files of a run). A
+A policy holds up its job while it waits (`budget.py`, and `worker/run/store_retry.py` for the files of a run). A
 schedule waits on a row, so it outlasts the process. Not here: the clients of Redis and S3 repeat a failed call once, and
 listeners of Redis reconnect (`app/clients`).
 """

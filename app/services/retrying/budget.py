@@ -1,4 +1,4 @@
-"""Repeat steps after transient errors, by the policies of `retry_policies.py`."""
+"""Repeat steps after transient errors, by the policies of `policies.py`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.github.api import GitHubUnavailable
 from app.db import SessionFactory, unit_of_work
-from app.services.retry_policies import CODE_HOST_LONGEST_DELAY, DATABASE, RetryPolicy
+from app.services.retrying.policies import CODE_HOST_LONGEST_DELAY, DATABASE, RetryPolicy
 
 Result = TypeVar("Result")
 
