@@ -68,12 +68,15 @@ class ActiveRun:
         Gathered work may take as much disk as the agent's own files. Raises AgentOverLimit or AgentStopped.
         """
         policy, monitor = self.context.sandbox.policy, self.workspace.monitor
-        async with _hurried(self.effects.stop), monitor.enforce(policy, disk_bytes=2 * policy.disk_bytes):
+        async with (
+            _limit_after_stop(self.effects.stop),
+            monitor.enforce(policy, disk_bytes=2 * policy.disk_bytes),
+        ):
             yield
 
 
 @asynccontextmanager
-async def _hurried(stop: asyncio.Event) -> AsyncIterator[None]:
+async def _limit_after_stop(stop: asyncio.Event) -> AsyncIterator[None]:
     """Limit the block: to two seconds after `stop` is set, or to ten seconds if `stop` was already set at its start.
 
     Raises AgentStopped after that.
@@ -81,18 +84,18 @@ async def _hurried(stop: asyncio.Event) -> AsyncIterator[None]:
     limit = asyncio.timeout(None)
     seconds = _STOP_SECONDS_FROM_THE_START if stop.is_set() else _STOP_SECONDS
 
-    async def hurry() -> None:
+    async def shorten() -> None:
         await stop.wait()
         limit.reschedule(asyncio.get_running_loop().time() + seconds)
 
     try:
         async with limit:
-            hurrying = asyncio.create_task(hurry())
+            shortening = asyncio.create_task(shorten())
             try:
                 yield
             finally:
-                hurrying.cancel()
-                await asyncio.gather(hurrying, return_exceptions=True)
+                shortening.cancel()
+                await asyncio.gather(shortening, return_exceptions=True)
     except TimeoutError:
         if not limit.expired():
             raise

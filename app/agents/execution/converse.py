@@ -96,14 +96,14 @@ async def _serve_tools(run: ActiveRun) -> AsyncIterator[ToolServer | None]:
     async def notify_and_log(message: AgentMessage) -> MessageOutcome:
         outcome = await notify(message)
         said = {"title": message.title, "message": message.message, "urgency": message.urgency.value}
-        await run.effects.emit(notification_entry("_taskbeacon/notify_user", {**said, **outcome.shown()}))
+        await run.effects.emit(notification_entry("_taskbeacon/notify_user", {**said, **outcome.answer()}))
         return outcome
 
     async with serve_tools(Tools(notify_and_log, run.masker.text), run.token) as server:
         yield server
 
 
-def _described(tools: ToolServer) -> HttpMcpServer:
+def _describe_server(tools: ToolServer) -> HttpMcpServer:
     header = HttpHeader(name="Authorization", value=f"Bearer {tools.token}")
     return HttpMcpServer(type="http", name="taskbeacon", url=tools.url, headers=[header])
 
@@ -133,7 +133,7 @@ async def _launch(run: ActiveRun, conversation: Conversation, network: Network) 
     confinement = workspace.confinement(
         readable=(*adapter.readable, *run.installed.folders), read_only=_is_read_only(run)
     )
-    await asyncio.to_thread(_furnish_home, run)
+    await asyncio.to_thread(_prepare_home, run)
     environment = {
         **confined_environment(context.environment, confinement),
         **adapter.variables(context.agent.options, run.variables),
@@ -183,8 +183,8 @@ def _is_read_only(run: ActiveRun) -> bool:
     return read_only
 
 
-def _furnish_home(run: ActiveRun) -> None:
-    run.keeper.lay()
+def _prepare_home(run: ActiveRun) -> None:
+    run.keeper.restore()
     agent = run.context.agent
     for path, content in agent.adapter.home_files(agent.options, run.variables).items():
         write_file(run.workspace.home, path, content.encode())
@@ -196,8 +196,8 @@ async def _start(run: ActiveRun, session: AgentSession, tools: ToolServer | None
     rule = agent.adapter.authenticate
     is_resumed = await session.start(
         authenticate=rule.method if rule and run.variables.get(rule.needs) else None,
-        take_up=run.keeper.earlier_id,
-        tools=_described(tools) if tools else None,
+        resume=run.keeper.earlier_id,
+        tools=_describe_server(tools) if tools else None,
     )
     if is_resumed:
         await run.progress("agent", "The agent goes on with its conversation of the earlier run.")

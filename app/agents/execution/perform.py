@@ -48,7 +48,7 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
         hider = FolderHider(work=workspace.work, home=workspace.home, folder=workspace.folder)
         run = ActiveRun(
             context=context,
-            effects=replace(effects, emit=masker.emitting(hider.emitting(effects.emit))),
+            effects=replace(effects, emit=masker.mask_emit(hider.mask_emit(effects.emit))),
             installed=installed,
             workspace=workspace,
             masker=masker,
@@ -63,9 +63,9 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
         except AgentError as error:
             error.message = hider.text(masker.text(error.message))
             if error.partial is not None:
-                error.partial = error.partial.masked(masker)
+                error.partial = error.partial.mask(masker)
             raise
-    return result.masked(masker)
+    return result.mask(masker)
 
 
 async def _perform(run: ActiveRun) -> RunResult:
@@ -132,7 +132,9 @@ def _reason_of_end(run: ActiveRun, conversation: Conversation) -> AgentError:
         return AgentCancelled()
     if conversation.fault is not None:
         raise conversation.fault
-    return AgentTimedOut(f"The run took longer than its limit of {_spoken(run.context.limits.timeout)}.")
+    return AgentTimedOut(
+        f"The run took longer than its limit of {_format_duration(run.context.limits.timeout)}."
+    )
 
 
 async def _push(run: ActiveRun, result: RunResult, head: str | None) -> RunResult:
@@ -146,6 +148,6 @@ async def _push(run: ActiveRun, result: RunResult, head: str | None) -> RunResul
     return replace(result, head_branch=branch, head_sha=head)
 
 
-def _spoken(duration: timedelta) -> str:
+def _format_duration(duration: timedelta) -> str:
     seconds = int(duration.total_seconds())
     return f"{seconds // 60} minutes" if seconds >= 120 and seconds % 60 == 0 else f"{seconds} seconds"  # noqa: PLR2004 - two minutes

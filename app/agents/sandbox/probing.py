@@ -34,15 +34,15 @@ async def probe(policy: SandboxPolicy) -> Sandbox:
         sandbox = Sandbox(kind=kind, policy=policy, program=program, private=private)
         reason = await _try(sandbox)
         if reason is None:
-            return _announced(sandbox)
+            return _warn_if_weak(sandbox)
         reasons[kind] = reason
         _LOGGER.warning("sandbox.unavailable", kind=kind, reason=reason)
     if auto:
-        return _announced(Sandbox(kind=SandboxKind.NONE, policy=policy))
+        return _warn_if_weak(Sandbox(kind=SandboxKind.NONE, policy=policy))
     raise SandboxUnavailable(f"The sandbox '{policy.kind}' does not work here: {reasons[policy.kind]}")
 
 
-def _announced(sandbox: Sandbox) -> Sandbox:
+def _warn_if_weak(sandbox: Sandbox) -> Sandbox:
     if sandbox.kind is SandboxKind.NONE:
         _LOGGER.warning(
             "sandbox.none",
@@ -72,12 +72,12 @@ async def _try(sandbox: Sandbox) -> str | None:
         )
         try:
             async with asyncio.timeout(_PROBE_SECONDS):
-                _, complaint = await process.communicate()
+                _, errors = await process.communicate()
         except TimeoutError:
-            complaint = b"it did not end in time"
+            errors = b"it did not end in time"
         finally:
             code = await process.stop()
-    return None if code == 0 else complaint.decode(errors="replace").strip()[-500:] or f"exit status {code}"
+    return None if code == 0 else errors.decode(errors="replace").strip()[-500:] or f"exit status {code}"
 
 
 def _find_bubblewrap() -> Path | None:

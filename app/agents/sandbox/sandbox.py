@@ -39,7 +39,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from app.agents.sandbox.bubblewrap import DOOR, bubblewrap_arguments
+from app.agents.sandbox.bubblewrap import PROXY_SOCKET, bubblewrap_arguments
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.sandbox.policy import (
     SYSTEM_FOLDERS,
@@ -139,37 +139,43 @@ class Sandbox:
         limit: int,
     ) -> ConfinedProcess:
         # Listed at each start, since files change: a renewed key is a new file.
-        private = await self._private_now()
-        with ExitStack() as lent, ExitStack() as kept:
-            info, info_writer = _pipe(kept, lent)
-            worker, worker_writer = _pipe(kept, lent)
-            orders = _lend(lent, marshal.dumps(self._orders(command, confinement, environment, gateway)))
-            filtered = _lend(lent, _FILTER) if self.program is not None and _FILTER else None
-            own = [info_writer, *([] if filtered is None else [filtered])] if self.program is not None else []
+        private = await self._find_private()
+        with ExitStack() as shared, ExitStack() as kept:
+            info, info_writer = _pipe(kept, shared)
+            worker, worker_writer = _pipe(kept, shared)
+            instructions = _share(
+                shared, marshal.dumps(self._instructions(command, confinement, environment, gateway))
+            )
+            filter_descriptor = _share(shared, _FILTER) if self.program is not None and _FILTER else None
+            own = (
+                [info_writer, *([] if filter_descriptor is None else [filter_descriptor])]
+                if self.program is not None
+                else []
+            )
             shown = replace(confinement, readable=(*confinement.readable, Path(sys.base_prefix), _ENTRY))
             process = await spawn(
                 *_GO_FIRST,
-                *self._walls(
+                *self._sandbox_arguments(
                     shown,
                     private,
                     network=network is AgentNetwork.FULL,
                     gateway=gateway,
                     info_descriptor=info_writer,
-                    filter_descriptor=filtered,
+                    filter_descriptor=filter_descriptor,
                 ),
-                *(_PYTHON, "-I", "-S", str(_ENTRY), str(orders), str(worker_writer)),
+                *(_PYTHON, "-I", "-S", str(_ENTRY), str(instructions), str(worker_writer)),
                 stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
                 limit=limit,
                 cwd=_NOWHERE,
                 start_new_session=True,
-                pass_fds=[orders, worker_writer, *own],
+                pass_fds=[instructions, worker_writer, *own],
             )
             kept.pop_all()
         return ConfinedProcess(process, info, worker)
 
-    def _orders(
+    def _instructions(
         self,
         command: Sequence[str],
         confinement: Confinement,
@@ -186,16 +192,16 @@ class Sandbox:
             "environment": {**environment, **(gateway.variables if gateway else {})},
             "limits": self.policy.limits(),
             "ports": ports,
-            "door": DOOR,
+            "proxy_socket": PROXY_SOCKET,
         }
 
-    async def _private_now(self) -> tuple[Path, ...]:
+    async def _find_private(self) -> tuple[Path, ...]:
         """Return the files and folders below /etc and /opt that not every user may read, but a worker that is root."""
         if self.kind is SandboxKind.NONE:
             return ()
         return (*self.private, *await asyncio.to_thread(private_parts, _ETC))
 
-    def _walls(
+    def _sandbox_arguments(
         self,
         confinement: Confinement,
         private: Sequence[Path],
@@ -242,18 +248,18 @@ class Sandbox:
         }
 
 
-def _pipe(kept: ExitStack, lent: ExitStack) -> tuple[int, int]:
+def _pipe(kept: ExitStack, shared: ExitStack) -> tuple[int, int]:
     """Return the two ends of a pipe; each stack closes one of them."""
     reader, writer = os.pipe()
     kept.callback(os.close, reader)
-    lent.callback(os.close, writer)
+    shared.callback(os.close, writer)
     return reader, writer
 
 
-def _lend(lent: ExitStack, content: bytes) -> int:
+def _share(shared: ExitStack, content: bytes) -> int:
     """Return a descriptor from which some content can be read."""
-    descriptor = os.memfd_create("orders")
-    lent.callback(os.close, descriptor)
+    descriptor = os.memfd_create("instructions")
+    shared.callback(os.close, descriptor)
     with os.fdopen(os.dup(descriptor), "wb") as file:
         file.write(content)
     os.lseek(descriptor, 0, os.SEEK_SET)

@@ -233,7 +233,7 @@ class Conversation:
                 self._phase = _Phase.BETWEEN
                 await self._take_commands()
                 return True
-            with self._channel.time.waiting(self._policy.human_timeout) as seconds:
+            with self._channel.time.pause(self._policy.human_timeout) as seconds:
                 return await self._is_woken(session, seconds)
         finally:
             self._phase = _Phase.BETWEEN
@@ -252,7 +252,7 @@ class Conversation:
         if self._messages or self._is_closed:
             return True
         self._wakeup.clear()
-        woken, ended = asyncio.create_task(self._wakeup.wait()), asyncio.create_task(session.ended())
+        woken, ended = asyncio.create_task(self._wakeup.wait()), asyncio.create_task(session.raise_at_end())
         try:
             done, _ = await asyncio.wait({woken, ended}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if ended in done:

@@ -165,7 +165,7 @@ class Questions:
         form = read_form(message, schema)
         if form.shape != asked.shape:
             raise FormRefused("without its secrets, its questions or choices are not the same")
-        questions = [question.shown() for question in form.questions]
+        questions = [question.describe() for question in form.questions]
         about = {"codeToolKind": "question", "questions": questions, "requestedSchema": schema}
         title = questions[0]["question"] if questions else message
 
@@ -283,7 +283,7 @@ class Questions:
         await self._channel.emit(notification_entry("_posthog/permission_resolved", resolved))
 
     async def _wait_for(self, asked: _Asked) -> None:
-        with self._channel.time.waiting(self._human_timeout) as seconds, suppress(TimeoutError):
+        with self._channel.time.pause(self._human_timeout) as seconds, suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await asked.is_over.wait()
         if asked.answer is None and not await self._channel.commands.withdraw(asked.shown.request_id):

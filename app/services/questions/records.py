@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.agents.session.asked import (
     TITLE_CHARACTERS,
     AskedQuestion,
-    shortened,
+    shorten,
     waiting_for,
 )
 from app.clock import utcnow
@@ -85,7 +85,7 @@ async def open_question(session: AsyncSession, run_id: UUID, asked: AskedQuestio
             kind=asked.kind,
             title=asked.title[:TITLE_CHARACTERS],
             detail=asked.shown_detail,
-            tool_call=shortened(asked.tool_call) or None,
+            tool_call=shorten(asked.tool_call) or None,
             options=[
                 {"id": option["optionId"], "name": option["name"], "kind": option["kind"]}
                 for option in asked.options

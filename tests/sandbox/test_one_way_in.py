@@ -1,6 +1,6 @@
-"""What a stranger chose takes effect inside the walls only: finding 1, by each way in and under each sandbox.
+"""What a stranger chose takes effect inside the sandbox only: finding 1, by each way in and under each sandbox.
 
-What makes the walls runs as the worker. One variable there (LD_PRELOAD) is code of the stranger's in the worker's place.
+What makes the sandbox runs as the worker. One variable there (LD_PRELOAD) is code of the stranger's in the worker's place.
 """
 
 import asyncio
@@ -127,7 +127,7 @@ async def test_variables_of_a_stranger_reach_no_program_outside(
     await way(runner, any_sandbox, trace_variables(tmp_path))
 
     traced = traces(tmp_path)
-    # Without walls the agent itself leaves a trace there; what comes before it must not.
+    # Without a sandbox the agent itself leaves a trace there; what comes before it must not.
     assert not any("launcher.py" in text or "entry.py" in text or "bwrap" in text for text in traced)
     if any_sandbox.kind is not SandboxKind.NONE:
         assert traced == []
