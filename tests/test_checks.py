@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from checks import ignores, structure
+from checks import ignores, markdown, structure
 
 
 @pytest.fixture
@@ -95,3 +95,22 @@ def test_ignore_without_a_reason_is_named(
 
     assert ignores.main([str(tmp_path)]) == is_bare
     assert capsys.readouterr().err.startswith(f"{module}:") == is_bare
+
+
+def test_long_lines_of_prose_are_found_outside_tables_and_code() -> None:
+    long = "word " * 26
+    text = (
+        f"{long}\n| {long}\n# {long}\n  <img {long}\n```\n{long}\n```\n- {long}\n{'x' * 200}\n{'x' * 128}\n"
+    )
+
+    assert list(markdown.find_long_lines(text)) == [(1, 130), (8, 132)]
+
+
+def test_long_lines_are_printed_except_those_of_the_contract(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("contract.md", "page.md"):
+        (tmp_path / name).write_text("word " * 26)
+
+    assert markdown.main([str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"{tmp_path}/page.md:1: has 130 characters; 128 are allowed\n"
