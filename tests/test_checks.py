@@ -22,6 +22,7 @@ PLANTED = {
     "services/tasks/task_pages.py": ("", "repeats the name of its folder"),
     "services/long.py": ("pass\n" * 401, "has 401 lines"),
     "services/many.py": ("def act(a, b, c, d, *, e, f, g): ...", "takes 7 parameters"),
+    "agents/many.py": ("class A:\n    def act(self, a, b, c, d, *, e, f, g, h): ...", "takes 8 parameters"),
     "routers/busy.py": ("async def act():\n" + "    pass\n" * 13, "has 13 lines"),
     "agents/spec.py": (
         "@dataclass(frozen=True)\nclass Spec:\n" + "".join(f"    f{n}: int\n" for n in range(11)),

@@ -20,7 +20,7 @@ from app.agents.errors import SandboxUnavailable
 from app.agents.sandbox import entry, sandbox
 from app.agents.sandbox.policy import SandboxPolicy, private_parts, public_parts
 from app.agents.sandbox.probing import probe
-from app.agents.sandbox.sandbox import Sandbox, confined_environment
+from app.agents.sandbox.sandbox import Sandbox, Streams, confined_environment
 from app.enums import AgentNetwork, SandboxKind
 from tests.agents.conftest import Cell, CellMaker, eventually, find_sandbox, processes_with
 
@@ -248,8 +248,7 @@ async def test_stopping_ends_what_left_group_and_session(any_cell: Cell, tmp_pat
         ["sh", "-c", f"setsid setsid sleep {marker} & setsid -f sleep {marker}; sleep {marker}"],
         any_cell.confinement,
         confined_environment(os.environ, any_cell.confinement),
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
+        streams=Streams(stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL),
     )
     await eventually(lambda: len(processes_with(f"sleep\0{marker}")) == 3)
 

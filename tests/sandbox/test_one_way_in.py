@@ -12,7 +12,7 @@ import pytest
 
 from app.agents.adapters.catalog import load_catalog
 from app.agents.errors import SandboxUnavailable
-from app.agents.sandbox.sandbox import Sandbox
+from app.agents.sandbox.sandbox import Sandbox, Streams
 from app.enums import SandboxKind
 from app.processes.spawning import PLAIN_ENVIRONMENT
 from tests.agents.conftest import Cell, CellMaker, Runner, eventually, find_sandbox, scripted_adapter
@@ -61,7 +61,7 @@ async def test_what_makes_the_walls_is_the_same_for_everybody(cell: Cell) -> Non
         ["/bin/sh", "-c", f": > begun; {MARK}=1; read never"],
         cell.confinement,
         {**HOSTILE, "PATH": os.environ["PATH"], "LD_PRELOAD": "", "IFS": " "},
-        stdin=asyncio.subprocess.PIPE,
+        streams=Streams(stdin=asyncio.subprocess.PIPE),
     )
     try:
         await eventually(begun.exists)

@@ -17,7 +17,7 @@ from app.agents.workspace.kept_session import SessionKeeper
 from app.agents.workspace.workspace import Workspace
 from app.masking import Masker
 
-_LOGGER = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 _STOP_SECONDS = 2.0
 # The work of a cancelled run is kept, and gathering it can take more than two seconds in a large repository.
 _STOP_SECONDS_FROM_THE_START = 10.0
@@ -40,7 +40,7 @@ class ActiveRun:
 
     async def progress(self, step: str, message: str) -> None:
         """Log a step of the run."""
-        _LOGGER.info("run.step", step=step, detail=message)
+        log.info("run.step", step=step, detail=message)
         await self.effects.emit(
             notification_entry("_taskbeacon/progress", {"step": step, "message": message})
         )

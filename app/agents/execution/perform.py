@@ -30,7 +30,7 @@ from app.agents.workspace.kept_session import SessionKeeper
 from app.agents.workspace.workspace import open_workspace
 from app.masking import FolderHider, Masker
 
-_LOGGER = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 
 
 async def perform(context: RunContext, effects: RunEffects) -> RunResult:
@@ -61,10 +61,9 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
         try:
             result = await _perform(run)
         except AgentError as error:
-            error.message = hider.text(masker.text(error.message))
-            if error.partial is not None:
-                error.partial = error.partial.mask(masker)
-            raise
+            partial = error.partial.mask(masker) if error.partial is not None else None
+            # Without the original, which may hold secrets.
+            raise error.with_message(hider.text(masker.text(error.message))).with_partial(partial) from None
     return result.mask(masker)
 
 
@@ -75,18 +74,16 @@ async def _perform(run: ActiveRun) -> RunResult:
     except OSError:
         if failure is None:
             raise
-        _LOGGER.exception("run.nothing_taken")
+        log.exception("run.nothing_taken")
     if failure is not None:
-        failure.partial = await salvage(run)
-        raise failure
+        raise failure.with_partial(await salvage(run))
     partial, head = await collect(run)
     try:
         async with run.within_limits():
             result = replace(partial, structured=await read_structured(run))
         return await _push(run, result, head)
     except AgentError as error:
-        error.partial = partial
-        raise
+        raise error.with_partial(partial) from error
 
 
 async def _work(run: ActiveRun) -> AgentError | None:

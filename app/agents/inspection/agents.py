@@ -16,7 +16,7 @@ from app.agents.adapters.adapter import Adapter, AgentOptions
 from app.agents.adapters.installation import Installed, find_installed
 from app.agents.errors import AgentError, AgentNotInstalled
 from app.agents.sandbox.policy import Confinement
-from app.agents.sandbox.sandbox import Sandbox, confined_environment
+from app.agents.sandbox.sandbox import Sandbox, Streams, confined_environment
 from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.session import AgentSession
 from app.agents.session.transport import LINE_LIMIT, Message
@@ -71,8 +71,7 @@ async def _initialize(
             confinement,
             confined_environment(environment, confinement) | adapter.variables(AgentOptions(), {}),
             network=AgentNetwork.NONE,
-            stdin=asyncio.subprocess.PIPE,
-            limit=LINE_LIMIT,
+            streams=Streams(stdin=asyncio.subprocess.PIPE, limit=LINE_LIMIT),
         )
         session = AgentSession(process, adapter, confinement.directory, emit=_ignore, decide=_refuse)
         try:

@@ -11,7 +11,7 @@ import structlog
 
 from app.processes.spawning import wait_for_end
 
-_LOGGER = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 _GRACE_SECONDS = 2.0
 _END_SECONDS = 30.0
 
@@ -121,7 +121,7 @@ async def _wait_for_exit(process: int) -> None:
         async with asyncio.timeout(_END_SECONDS):
             await _readable(process)
     except TimeoutError:
-        _LOGGER.error("sandbox.not_ended", seconds=_END_SECONDS)  # noqa: TRY400 - a traceback would say no more
+        log.error("sandbox.not_ended", seconds=_END_SECONDS)  # noqa: TRY400 - a traceback would say no more
 
 
 async def _readable(descriptor: int) -> None:

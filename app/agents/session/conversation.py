@@ -18,7 +18,6 @@ from typing import Any, assert_never
 from acp.helpers import ContentBlock, text_block
 
 from app.agents.errors import AgentCancelled, AgentError, AgentFailed, AgentStopped
-from app.agents.session.asked import AskedQuestion
 from app.agents.session.budget import Spender
 from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.commands import Channel, Command
@@ -26,6 +25,7 @@ from app.agents.session.messages import log_message, message_blocks
 from app.agents.session.permissions import decide, is_for_people
 from app.agents.session.questions import Questions
 from app.agents.session.session import AgentSession
+from app.agents.session.shown_question import ShownQuestion
 from app.agents.session.steering import Steering
 from app.agents.session.transcript import notification_entry
 from app.agents.session.transport import Message
@@ -238,9 +238,9 @@ class Conversation:
         finally:
             self._phase = _Phase.BETWEEN
 
-    def _awaited_message(self, session: AgentSession) -> AskedQuestion:
+    def _awaited_message(self, session: AgentSession) -> ShownQuestion:
         now = utcnow()
-        return AskedQuestion(
+        return ShownQuestion(
             kind=QuestionKind.MESSAGE,
             title="The agent is done and waits for a message.",
             detail=self._channel.masker.text(storable(session.last_message)),

@@ -58,7 +58,7 @@ _REASON_CHARACTERS = 2000
 _STEP_CHARACTERS = 20_000
 # Named one by one: an agent takes an omitted capability as unsupported.
 _ELICITATION = ElicitationCapabilities(form=ElicitationFormCapabilities(), url=ElicitationUrlCapabilities())
-_LOGGER = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class AgentSession:
@@ -182,7 +182,7 @@ class AgentSession:
                 within=_START_SECONDS,
             )
         except AgentFailed as error:
-            _LOGGER.info("agent.session_not_resumed", agent=self.name, reason=error.message)
+            log.info("agent.session_not_resumed", agent=self.name, reason=error.message)
             return False
         except AgentCrashed as error:
             raise SessionLost(error.message) from error

@@ -31,7 +31,7 @@ MAX_PACKED_BYTES = 16 * 2**20
 _MAX_UNPACKED_BYTES = 2 * MAX_BYTES
 # Characters that agents replace to turn a path into a name.
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9]")
-_LOGGER = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +145,7 @@ class SessionKeeper:
         try:
             restore_session(self._earlier, self._home, self._adapter.sessions, folder=self._folder)
         except (PathRefused, OSError) as error:
-            _LOGGER.warning("run.session_not_restored", reason=repr(error))
+            log.warning("run.session_not_restored", reason=repr(error))
             self._earlier = None
 
     def keep(self, file: Path) -> None:
@@ -162,12 +162,12 @@ class SessionKeeper:
         )
         packed = None if kept is None else pack(kept)
         if packed is None:
-            _LOGGER.info("run.session_not_kept")
+            log.info("run.session_not_kept")
             return
         try:
             file.write_bytes(packed)
         except OSError as error:
-            _LOGGER.warning("run.session_not_kept", error=repr(error))
+            log.warning("run.session_not_kept", error=repr(error))
 
 
 def _paths(home: Path, folders: Sequence[str]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import Any  # JSON
 from app.agents.errors import OutputInvalid
 from app.agents.sandbox.monitor import ResourceMonitor
 from app.agents.sandbox.policy import Confinement
-from app.agents.sandbox.sandbox import Sandbox, confined_environment
+from app.agents.sandbox.sandbox import Sandbox, Streams, confined_environment
 from app.agents.workspace.output import MISSING
 from app.enums import AgentNetwork
 from app.fair_slots import FairSlots
@@ -51,7 +51,7 @@ async def check_apart(
             confinement,
             confined_environment(environment, confinement),
             network=AgentNetwork.NONE,
-            stdin=asyncio.subprocess.PIPE,
+            streams=Streams(stdin=asyncio.subprocess.PIPE),
         )
     )
     try:

@@ -24,7 +24,7 @@ _BLANK = re.compile(r"[\s\u00ad\u115f\u1160\u200b-\u200f\u2060-\u2064\u2800\u316
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AskedQuestion:
+class ShownQuestion:
     """A question for people; its texts are masked and can be stored."""
 
     kind: QuestionKind
