@@ -60,10 +60,10 @@ screenshots: $(STAMP) ## Draw the images of the README from the demo's run
 	@mkdir -p docs/images
 	@$(PYTHON) -m tests.console.screenshots docs/images
 
-# Part of `make test` too: this is to see what holds here, and after a change of the walls.
-.PHONY: test-walls
-test-walls: $(STAMP) ## Try to get out of the sandbox, under bubblewrap and Landlock, as root and as an ordinary user
-	@$(PYTHON) -m pytest -n $(TEST_PROCESSES) --dist worksteal tests/walls tests/agents/test_escapes.py \
+# Part of `make test` too: this is to see what holds here, and after a change of the sandbox.
+.PHONY: test-sandbox
+test-sandbox: $(STAMP) ## Try to get out of the sandbox, under bubblewrap and Landlock, as root and as an ordinary user
+	@$(PYTHON) -m pytest -n $(TEST_PROCESSES) --dist worksteal tests/sandbox tests/agents/test_escapes.py \
 		tests/agents/test_sandbox.py tests/agents/test_ordinary_user.py tests/e2e/test_nothing_to_steal.py $(ARGS)
 
 .PHONY: test-chaos
@@ -111,6 +111,7 @@ check: $(STAMP) ## Check format, lint, types, import rules and words
 	@$(PYTHON) -m checks.structure
 	@$(PYTHON) -m checks.ignores app bench checks migrations tests
 	@$(PYTHON) -m checks.words $(WORDS)
+	@$(PYTHON) -m checks.markdown *.md docs migrations console/README.md
 	@$(PYTHON) -m app.devstack.building.scripts check build
 
 .PHONY: bench

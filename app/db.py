@@ -75,7 +75,7 @@ def create_engine(
             "timeout": _CONNECT_TIMEOUT_SECONDS,
             "command_timeout": statement_seconds,
             "server_settings": server_settings,
-            **({} if settings.database_prepared_statements else _pooled(application_name)),
+            **({} if settings.database_prepared_statements else _pgbouncer_options(application_name)),
         },
     )
     event.listen(engine.sync_engine, "do_connect", _connect)
@@ -84,7 +84,7 @@ def create_engine(
     return engine
 
 
-def _pooled(application_name: str) -> dict[str, Any]:
+def _pgbouncer_options(application_name: str) -> dict[str, Any]:
     """Return the arguments for connections through a pooler, where each transaction may be in another server session.
 
     There statements have no name, and no settings are sent that a pooler like pgbouncer does not know and refuses.

@@ -21,7 +21,7 @@ class FairSlots:
         self._counts: dict[Hashable, int] = {}
 
     @asynccontextmanager
-    async def taken(self, party: Hashable) -> AsyncIterator[None]:
+    async def hold(self, party: Hashable) -> AsyncIterator[None]:
         """Wait for a slot and hold it during the block.
 
         Raises:

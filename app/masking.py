@@ -26,7 +26,7 @@ class Masker:
             text = text.replace(found, shown)
         return text
 
-    def emitting(
+    def mask_emit(
         self, emit: Callable[[dict[str, Any]], Awaitable[None]]
     ) -> Callable[[dict[str, Any]], Awaitable[None]]:
         """Return a function that calls `emit` with masked entries."""

@@ -139,17 +139,17 @@ class _LateSenders(Mapping[Platform, PushSender]):
 
     @override
     def __getitem__(self, platform: Platform) -> PushSender:
-        return self._made()[platform]
+        return self._create()[platform]
 
     @override
     def __iter__(self) -> Iterator[Platform]:
-        return iter(self._made())
+        return iter(self._create())
 
     @override
     def __len__(self) -> int:
-        return len(self._made())
+        return len(self._create())
 
-    def _made(self) -> Mapping[Platform, PushSender]:
+    def _create(self) -> Mapping[Platform, PushSender]:
         if self._senders is None:
             self._senders = _create_senders(self._settings, self._redis, self._stack)
         return self._senders

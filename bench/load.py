@@ -36,14 +36,14 @@ class Cost:
     """The sums of the cost of some requests."""
 
     latencies: list[float] = field(default_factory=list)
-    wall: float = 0.0
+    seconds: float = 0.0
     server_cpu: float = 0.0
     database_cpu: float = 0.0
 
     @property
     def requests_per_second(self) -> float:
         """The number of answers in a second, over all connections."""
-        return len(self.latencies) / self.wall
+        return len(self.latencies) / self.seconds
 
     @property
     def server_ms(self) -> float:
@@ -58,7 +58,7 @@ class Cost:
     def add(self, part: "Cost") -> None:
         """Count the requests of another round."""
         self.latencies += part.latencies
-        self.wall += part.wall
+        self.seconds += part.seconds
         self.server_cpu += part.server_cpu
         self.database_cpu += part.database_cpu
 
@@ -103,7 +103,7 @@ async def send_for(
 
     began = time.perf_counter()
     await asyncio.gather(*(lane(ports[number % len(ports)]) for number in range(connections)))
-    return Cost(latencies, wall=time.perf_counter() - began)
+    return Cost(latencies, seconds=time.perf_counter() - began)
 
 
 async def read_answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:

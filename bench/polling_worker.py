@@ -22,7 +22,7 @@ from app.worker.slots import RunSlots
 QUEUES: Final = {"arq": "bench:arq", "ours": "bench:ours"}
 LATENCIES: Final = {"arq": "bench:latencies:arq", "ours": "bench:latencies:ours"}
 
-_PLACES: Final = 100
+_SLOTS: Final = 100
 
 
 async def _run(who: str) -> None:
@@ -49,7 +49,7 @@ async def _run(who: str) -> None:
         "queue_name": QUEUES[who],
         "job_serializer": encode_job,
         "job_deserializer": decode_job,
-        "max_jobs": _PLACES,
+        "max_jobs": _SLOTS,
         "keep_result": 0,
     }
     if who == "arq":

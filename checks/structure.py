@@ -16,6 +16,7 @@ APP: Final = Path(__file__).parents[1] / "app"
 MAX_MODULES: Final = 18
 MAX_FILE_LINES: Final = 400
 MAX_SERVICE_PARAMETERS: Final = 6
+MAX_AGENT_PARAMETERS: Final = 7
 MAX_ROUTER_LINES: Final = 12
 MAX_FIELDS: Final = 10
 MAX_SHARED_PREFIX: Final = 3
@@ -71,17 +72,16 @@ def files() -> Iterator[tuple[str, str]]:
 
 
 def functions() -> Iterator[tuple[str, str]]:
-    """Yield service functions with too many parameters and router functions with too many lines."""
-    for path in _modules(APP / "services"):
-        for function in _functions(path):
-            arguments = function.args
-            number = len(arguments.posonlyargs) + len(arguments.args) + len(arguments.kwonlyargs)
-            is_method = bool(arguments.args) and arguments.args[0].arg in {"self", "cls"}
-            if not function.name.startswith("_") and number - is_method > MAX_SERVICE_PARAMETERS:
-                yield (
-                    f"{_name(path)}:{function.name}",
-                    f"takes {number - is_method} parameters; {MAX_SERVICE_PARAMETERS} are allowed",
-                )
+    """Yield functions of services and agents with too many parameters, and of routers with too many lines."""
+    for folder, allowed in (("services", MAX_SERVICE_PARAMETERS), ("agents", MAX_AGENT_PARAMETERS)):
+        for path in _modules(APP / folder):
+            for function in _functions(path):
+                number = _parameters(function)
+                if not function.name.startswith("_") and number > allowed:
+                    yield (
+                        f"{_name(path)}:{function.name}",
+                        f"takes {number} parameters; {allowed} are allowed",
+                    )
     for path in _modules(APP / "routers"):
         for function in _functions(path):
             body = function.body[1:] if ast.get_docstring(function) else function.body
@@ -115,6 +115,14 @@ def _functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
+
+
+def _parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Return the number of named parameters, without `self` and `cls`."""
+    named = [
+        each.arg for each in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
+    ]
+    return len(named) - (named[:1] in (["self"], ["cls"]))
 
 
 def _name(path: Path) -> str:

@@ -1,7 +1,8 @@
 """Report words that docs/glossary.md replaces: `python -m checks.words [--count] PATH...`.
 
-Looks at names, docstrings, comments, and texts of help and documentation; in tests at names only, in Markdown at
-everything but code. Other strings are left alone: error texts belong to the contract.
+Looks at names, docstrings, comments, and texts of help and documentation; in tests at names only, and there for words
+without a capital letter only; in Markdown at everything but code. Other strings are left alone: error texts belong to
+the contract.
 
 A docstring also must not begin with a pronoun or a question word ("What ...", "Return who ..."): it names the thing.
 """
@@ -12,7 +13,7 @@ import re
 import sys
 import tokenize
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 __all__ = ["find_openings", "find_words", "read_glossary"]
@@ -49,8 +50,10 @@ def find_words(path: Path, glossary: dict[str, str]) -> Iterator[tuple[int, str]
     if path.suffix == ".md":
         yield from _match(_prose(source), _pattern(word for word in glossary if word.islower()))
         return
-    yield from _match(_names(source), _pattern(glossary))
-    if "tests" not in path.parts:
+    in_tests = "tests" in path.parts
+    names = [word for word in glossary if word.islower() or not in_tests]
+    yield from _match(_names(source), _pattern(names), normalize=_as_snake_case)
+    if not in_tests:
         texts = [*_comments(source), *_documentation(ast.parse(source))]
         yield from _match(texts, _pattern(word for word in glossary if word.islower()))
 
@@ -63,16 +66,22 @@ def find_openings(path: Path) -> Iterator[tuple[int, str]]:
                 yield number, found.group()
 
 
-def _pattern(words: Iterator[str] | dict[str, str]) -> re.Pattern[str]:
-    # Lower-case words match in any case; parts of names are words.
-    parts = (rf"(?i:{re.escape(word)})" if word.islower() else re.escape(word) for word in words)
-    return re.compile(rf"(?<![A-Za-z])(?:{'|'.join(parts)})(?![A-Za-z])")
+def _pattern(words: Iterable[str]) -> re.Pattern[str]:
+    # In any case; parts of names are words.
+    parts = (re.escape(_as_snake_case(word)) for word in words)
+    return re.compile(rf"(?<![A-Za-z])(?:{'|'.join(parts)})(?![A-Za-z])", re.IGNORECASE)
 
 
-def _match(lines: Iterator[Line] | list[Line], pattern: re.Pattern[str]) -> Iterator[tuple[int, str]]:
+def _as_snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+
+
+def _match(
+    lines: Iterator[Line] | list[Line], pattern: re.Pattern[str], *, normalize: Callable[[str], str] = str
+) -> Iterator[tuple[int, str]]:
     for number, text in lines:
         for offset, line in enumerate(text.splitlines()):
-            yield from ((number + offset, found.group()) for found in pattern.finditer(line))
+            yield from ((number + offset, found.group()) for found in pattern.finditer(normalize(line)))
 
 
 def _prose(source: str) -> Iterator[Line]:
@@ -119,13 +128,14 @@ def main(arguments: list[str]) -> int:
     """Print each hit, or with `--count` the number for each word; return 1 if hits were printed."""
     glossary = read_glossary(_GLOSSARY.read_text())
     paths = [argument for argument in arguments if argument != "--count"]
+    uses = {_as_snake_case(word).lower(): use for word, use in glossary.items()}
     hits = [(file, line, word) for file in _files(paths) for line, word in find_words(file, glossary)]
     if len(paths) < len(arguments):
         for word, count in Counter(word.lower() for _, _, word in hits).most_common():
             print(f"{count:5} {word}")
         return 0
     for file, line, word in hits:
-        use = glossary.get(word) or glossary[word.lower()]
+        use = uses[word.lower()]
         print(f"{file}:{line} {word} -> {use}")
     openings = [(file, line, opening) for file in _files(paths) for line, opening in find_openings(file)]
     for file, line, opening in openings:

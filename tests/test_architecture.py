@@ -333,6 +333,18 @@ def test_modules_are_named_for_an_idea() -> None:
     assert [path for path in _sources("app", "tests") if path.stem in homeless] == []
 
 
+def test_logger_of_a_module_is_named_log() -> None:
+    others = [
+        f"{path.relative_to(_ROOT)}: {ast.unparse(node)}"
+        for path in _sources("app", "bench")
+        for node in ast.walk(_module(path))
+        if isinstance(node, ast.Assign) and _called(node.value) == "structlog.get_logger"
+        if ast.unparse(node) != "log = structlog.get_logger(__name__)"
+    ]
+
+    assert others == []
+
+
 def test_every_module_says_what_it_is_for() -> None:
     silent = [
         path.relative_to(_ROOT).as_posix() for path in _sources("app") if not ast.get_docstring(_module(path))

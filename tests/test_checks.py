@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from checks import ignores, structure
+from checks import ignores, markdown, structure
 
 
 @pytest.fixture
@@ -22,6 +22,7 @@ PLANTED = {
     "services/tasks/task_pages.py": ("", "repeats the name of its folder"),
     "services/long.py": ("pass\n" * 401, "has 401 lines"),
     "services/many.py": ("def act(a, b, c, d, *, e, f, g): ...", "takes 7 parameters"),
+    "agents/many.py": ("class A:\n    def act(self, a, b, c, d, *, e, f, g, h): ...", "takes 8 parameters"),
     "routers/busy.py": ("async def act():\n" + "    pass\n" * 13, "has 13 lines"),
     "agents/spec.py": (
         "@dataclass(frozen=True)\nclass Spec:\n" + "".join(f"    f{n}: int\n" for n in range(11)),
@@ -95,3 +96,22 @@ def test_ignore_without_a_reason_is_named(
 
     assert ignores.main([str(tmp_path)]) == is_bare
     assert capsys.readouterr().err.startswith(f"{module}:") == is_bare
+
+
+def test_long_lines_of_prose_are_found_outside_tables_and_code() -> None:
+    long = "word " * 26
+    text = (
+        f"{long}\n| {long}\n# {long}\n  <img {long}\n```\n{long}\n```\n- {long}\n{'x' * 200}\n{'x' * 128}\n"
+    )
+
+    assert list(markdown.find_long_lines(text)) == [(1, 130), (8, 132)]
+
+
+def test_long_lines_are_printed_except_those_of_the_contract(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("contract.md", "page.md"):
+        (tmp_path / name).write_text("word " * 26)
+
+    assert markdown.main([str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"{tmp_path}/page.md:1: has 130 characters; 128 are allowed\n"

@@ -14,10 +14,10 @@ async def settle() -> None:
 
 
 async def test_one_party_leaves_places_to_others_and_waits_with_a_bound() -> None:
-    places, inside, leave = FairSlots(4, share=2, waiting=3), list[str](), asyncio.Event()
+    slots, inside, leave = FairSlots(4, share=2, waiting=3), list[str](), asyncio.Event()
 
     async def visit(party: str) -> None:
-        async with places.taken(party):
+        async with slots.hold(party):
             inside.append(party)
             await leave.wait()
 
@@ -36,11 +36,11 @@ async def test_one_party_leaves_places_to_others_and_waits_with_a_bound() -> Non
 
 
 async def test_one_that_gives_up_waiting_leaves_nothing_behind() -> None:
-    places = FairSlots(1, share=1, waiting=1)
-    async with places.taken("x"):
-        waiting = asyncio.create_task(places.taken("x").__aenter__())
+    slots = FairSlots(1, share=1, waiting=1)
+    async with slots.hold("x"):
+        waiting = asyncio.create_task(slots.hold("x").__aenter__())
         await settle()
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
-    async with asyncio.timeout(5), places.taken("x"):
+    async with asyncio.timeout(5), slots.hold("x"):
         pass

@@ -28,6 +28,8 @@ def test_glossary_gives_each_replaced_word_its_use() -> None:
         ("# tell\n", [(1, "tell")]),
         ("def _tell_all() -> None: ...\n", [(1, "tell")]),
         ("class Places: ...\n", [(1, "Places")]),
+        ("_PLACES = free_places = FreePlaces()\n", [(1, "PLACES"), (1, "Places"), (1, "places")]),
+        ("marketplaces = Marketplaces()\n", []),
         ("# Places differ; a teller, untold\n", []),
         ('raise ValueError("I tell you")\n', []),
         ('option(help="Only tell.")\n', [(1, "tell")]),
@@ -39,7 +41,7 @@ def test_words_of_code_are_found(tmp_path: Path, text: str, hits: list[tuple[int
 
 
 def test_in_tests_only_names_count(tmp_path: Path) -> None:
-    assert found(tmp_path / "tests" / "test_it.py", "# tell\ntold = 1\n") == [(2, "told")]
+    assert found(tmp_path / "tests" / "test_it.py", "# tell\ntold = 1\nplaces = Places()\n") == [(2, "told")]
 
 
 def test_prose_is_read_without_code_and_targets(tmp_path: Path) -> None:

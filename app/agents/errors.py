@@ -30,7 +30,7 @@ No message ever holds the credentials of a clone URL.
 """
 
 import errno
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from app.agents.result import RunResult
@@ -48,6 +48,20 @@ class AgentError(Exception):
         super().__init__(message)
         self.message = message
         self.partial = partial
+
+    def with_message(self, message: str) -> Self:
+        """Return a copy with another message."""
+        return self._copy(message, self.partial)
+
+    def with_partial(self, partial: "RunResult | None") -> Self:
+        """Return a copy with the work that was done before the error."""
+        return self._copy(self.message, partial)
+
+    def _copy(self, message: str, partial: "RunResult | None") -> Self:
+        copy = type(self).__new__(type(self))
+        copy.__dict__.update(self.__dict__)
+        AgentError.__init__(copy, message, partial=partial)
+        return copy
 
 
 class UnknownAdapter(AgentError):

@@ -20,7 +20,7 @@ class RunResult:
     patch_truncated: bool
     left_out: str = ""  # the parts of the work that could not be kept, or are not in the patch
 
-    def masked(self, masker: Masker) -> Self:
+    def mask(self, masker: Masker) -> Self:
         """Return the result without the agent's secrets. The patch is not masked, or it would not apply."""
         return replace(
             self,

@@ -11,7 +11,7 @@ import click
 from app.agents.adapters.catalog import DEFAULT_ADAPTER, Catalog
 from app.agents.errors import SandboxUnavailable
 from app.agents.inspection.agents import Finding, inspect_agent
-from app.agents.inspection.walls import Wall, try_walls
+from app.agents.inspection.sandbox_check import Attempt, check_sandbox
 from app.agents.sandbox.policy import SandboxPolicy
 from app.agents.sandbox.probing import probe
 from app.cli.settings import check_catalog, development_settings
@@ -62,36 +62,38 @@ def _policy(settings: Settings) -> SandboxPolicy:
 def _check(settings: Settings, *, as_json: bool) -> int:
     """Print which parts of the sandbox hold for this user on this machine; return an exit status."""
 
-    async def try_all() -> tuple[SandboxKind, list[Wall]]:
+    async def try_all() -> tuple[SandboxKind, list[Attempt]]:
         sandbox = await probe(_policy(settings))
-        return sandbox.kind, await try_walls(sandbox)
+        return sandbox.kind, await check_sandbox(sandbox)
 
     try:
-        kind, walls = asyncio.run(try_all())
+        kind, attempts = asyncio.run(try_all())
     except SandboxUnavailable as error:
         raise click.ClickException(error.message) from error
     # With AUTO the operator relies on a sandbox.
     lacks_one = kind is SandboxKind.NONE and settings.agent_sandbox is SandboxKind.AUTO
     if as_json:
-        click.echo(json.dumps({"sandbox": kind, "walls": [asdict(wall) for wall in walls]}, indent=2))
+        click.echo(
+            json.dumps({"sandbox": kind, "attempts": [asdict(attempt) for attempt in attempts]}, indent=2)
+        )
     else:
         click.echo(
             f"Sandbox: {kind} (TASKBEACON_AGENT_SANDBOX={settings.agent_sandbox}). An agent of this user cannot:"
         )
-        for wall in walls:
+        for attempt in attempts:
             click.echo(
-                f"  {_verdict(wall):<7} {wall.name}"
-                + (f": {wall.excuse}" if wall.obstacle is None and wall.excuse else "")
+                f"  {_verdict(attempt):<7} {attempt.name}"
+                + (f": {attempt.excuse}" if attempt.obstacle is None and attempt.excuse else "")
             )
         if lacks_one:
             click.echo("No sandbox works here. Install bubblewrap.")
-    return int(lacks_one or any(wall.is_breached for wall in walls))
+    return int(lacks_one or any(attempt.is_breached for attempt in attempts))
 
 
-def _verdict(wall: Wall) -> str:
-    if wall.obstacle is not None:
+def _verdict(attempt: Attempt) -> str:
+    if attempt.obstacle is not None:
         return "held"
-    return "BROKEN" if wall.is_breached else "open"
+    return "BROKEN" if attempt.is_breached else "open"
 
 
 async def _inspect(catalog: Catalog, settings: Settings) -> list[Finding]:

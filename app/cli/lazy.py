@@ -10,7 +10,7 @@ from typing import Any
 import click
 from typing_extensions import override
 
-from app.cli.serving.loading import uncollected
+from app.cli.serving.loading import defer_garbage_collection
 
 
 class _Misuse(click.ClickException):
@@ -30,20 +30,20 @@ class LazyGroup(click.Group):
         **attributes: Any,  # of any click group
     ) -> None:
         super().__init__(name, **attributes)
-        self._places = {command: place for command, (place, _) in commands.items()}
+        self._locations = {command: location for command, (location, _) in commands.items()}
         self._summaries = {command: summary for command, (_, summary) in commands.items()}
 
     @override
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self._places)
+        return list(self._locations)
 
     @override
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        place = self._places.get(cmd_name)
-        if place is None:
+        location = self._locations.get(cmd_name)
+        if location is None:
             return None
-        module, _, attribute = place.partition(":")
-        with uncollected():
+        module, _, attribute = location.partition(":")
+        with defer_garbage_collection():
             command = getattr(import_module(module), attribute)
         assert isinstance(command, click.Command)
         return command
@@ -61,5 +61,5 @@ class LazyGroup(click.Group):
             raise
         except click.UsageError as error:
             message = " ".join(error.format_message().split()).removesuffix(".")
-            place = error.ctx.command_path if error.ctx else ctx.command_path
-            raise _Misuse(f"{message} (see {place} --help)") from error
+            location = error.ctx.command_path if error.ctx else ctx.command_path
+            raise _Misuse(f"{message} (see {location} --help)") from error

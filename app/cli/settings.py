@@ -19,7 +19,7 @@ _PREFIX = "TASKBEACON_"
 
 def service_settings() -> Settings:
     """Return the settings of the environment."""
-    return _checked(Settings)
+    return _build(Settings)
 
 
 def warn_of_unknown_variables() -> None:
@@ -39,7 +39,7 @@ def check_catalog(settings: Settings) -> Catalog:
 
 def development_settings(**given: Any) -> Settings:
     """Return the settings of the environment without requiring production secrets; `given` outranks them."""
-    return _checked(lambda: Settings(development=True, **given))
+    return _build(lambda: Settings(development=True, **given))
 
 
 def admin_settings() -> Settings:
@@ -63,7 +63,7 @@ def stack_settings(home: Path) -> Settings:
     stack = running_environment(home)
     if stack is None:
         raise click.ClickException(f"no development stack runs in {home}")
-    return _checked(lambda: Settings(**_fields(stack)))
+    return _build(lambda: Settings(**_fields(stack)))
 
 
 def _fields(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def _fields(environment: Mapping[str, str]) -> dict[str, Any]:
     return {name: value for name, value in named.items() if name in Settings.model_fields}
 
 
-def _checked(build: Callable[[], Settings]) -> Settings:
+def _build(build: Callable[[], Settings]) -> Settings:
     try:
         return build()
     except ValidationError as error:

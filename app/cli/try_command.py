@@ -11,9 +11,9 @@ from app.cli.database import with_sessions
 from app.cli.settings import check_catalog, development_settings, stack_settings
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
-from app.devstack.console import Console
 from app.devstack.errors import DevstackError
 from app.devstack.home import Home, read_json
+from app.devstack.terminal import TerminalOutput
 from app.devstack.trial.project import find_or_make_project
 from app.devstack.trial.repository import TrialRepository
 from app.devstack.trial.trial import DEFAULT_PROMPT, MODELS, RunningStack, Trial, run_trial
@@ -60,12 +60,12 @@ def try_command(
     text = sys.stdin.read() if prompt == "-" else prompt or DEFAULT_PROMPT
     copies = home.root / "repositories"
     try:
-        source = TrialRepository.named(copies, repository, base_url=settings.git_base_url)
+        source = TrialRepository.find(copies, repository, base_url=settings.git_base_url)
     except DevstackError as error:
         raise click.ClickException(str(error)) from error
     stack = _join(home, settings, copies.as_uri())
     wanted = Trial(prompt=text, adapter=adapter, model=model)
-    context.exit(run_trial(stack, source, wanted, Console()))
+    context.exit(run_trial(stack, source, wanted, TerminalOutput()))
 
 
 def _running_home() -> Home | None:

@@ -16,7 +16,7 @@ import httpx
 from typing_extensions import override
 
 from app.addresses import AddressPolicy
-from app.clients.http_client import trusted
+from app.clients.http_client import tls_context
 
 # Extension of a request: a list, to which the last dialled address is added.
 DIALLED = "taskbeacon.dialled"
@@ -92,7 +92,7 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
         for address in addresses[:_ADDRESSES_TRIED]:
             dialled[:] = [address]
             try:
-                return await self._transport(host).handle_async_request(_pinned(request, address))
+                return await self._transport(host).handle_async_request(_pin(request, address))
             except httpx.ConnectError as error:
                 failure = error
         assert failure is not None
@@ -108,11 +108,13 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
         key = host if self._keepalive else ""
         if key not in self._transports:
             limits = httpx.Limits(max_keepalive_connections=self._keepalive, keepalive_expiry=60)
-            self._transports[key] = httpx.AsyncHTTPTransport(verify=trusted(), limits=limits, trust_env=False)
+            self._transports[key] = httpx.AsyncHTTPTransport(
+                verify=tls_context(), limits=limits, trust_env=False
+            )
         return self._transports[key]
 
 
-def _pinned(request: httpx.Request, address: str) -> httpx.Request:
+def _pin(request: httpx.Request, address: str) -> httpx.Request:
     """Return the request for one address; `Host` and the name in TLS are those of the URL."""
     # Not `url.host`, which httpx has decoded.
     host = request.url.raw_host.decode("ascii")

@@ -20,10 +20,10 @@ def create_http_client(
 ) -> httpx.AsyncClient:
     """Return a client that keeps connections and no cookies; the caller closes it."""
     refusing = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-    return httpx.AsyncClient(cookies=refusing, limits=limits, timeout=timeout_seconds, verify=trusted())
+    return httpx.AsyncClient(cookies=refusing, limits=limits, timeout=timeout_seconds, verify=tls_context())
 
 
 @cache
-def trusted() -> ssl.SSLContext:
+def tls_context() -> ssl.SSLContext:
     """Return the TLS settings of all clients, made once: reading the certificates of the authorities takes 20 ms."""
     return httpx.create_ssl_context()

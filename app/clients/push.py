@@ -153,7 +153,7 @@ class PushSender(Protocol):
         ...
 
 
-def shortened(
+def shorten(
     message: PushMessage,
     *,
     max_bytes: int,

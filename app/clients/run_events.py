@@ -158,7 +158,7 @@ async def read_events(
 ) -> list[RunEvent]:
     """Return up to `count` events after `after`, or from the beginning of the remaining stream."""
     start = "-" if after is None else f"({after}"
-    return _parsed(await redis.xrange(stream_keys(run_id)[0], min=start, count=count))
+    return _parse(await redis.xrange(stream_keys(run_id)[0], min=start, count=count))
 
 
 async def read_ends(redis: RedisClient, run_id: UUID) -> tuple[RunEvent, RunEvent] | None:
@@ -167,11 +167,11 @@ async def read_ends(redis: RedisClient, run_id: UUID) -> tuple[RunEvent, RunEven
     async with redis.pipeline(transaction=True) as pipeline:
         pipeline.xrange(key, count=1)
         pipeline.xrevrange(key, count=1)
-        first, last = map(_parsed, await pipeline.execute())
+        first, last = map(_parse, await pipeline.execute())
     return (first[0], last[0]) if first and last else None
 
 
-def _parsed(entries: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[RunEvent]:
+def _parse(entries: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[RunEvent]:
     return [
         RunEvent(EventId.parse(id_.decode()), EventKind(fields[b"kind"].decode()), fields[b"data"])
         for id_, fields in entries

@@ -24,7 +24,7 @@ class Account:
     api_key: str
 
 
-def kept_account(home: Home) -> Account | None:
+def read_account(home: Home) -> Account | None:
     """Return the account of earlier starts, None if there is none. Its key may be one of another database."""
     try:
         return _account(read_json(home.account_json))

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from app.config import Settings
 from app.devstack.building.npm import find_npm, install_npm, put
-from app.devstack.console import Console
 from app.devstack.errors import DevstackError
+from app.devstack.terminal import TerminalOutput
 
 USUAL_AGENTS = ("claude", "codex")
 
@@ -30,9 +30,9 @@ _SOURCE = Path(__file__).parents[2] / "agents"
 _OLDEST_NODE = (22, 0)  # the highest version that an agent requires
 
 
-def install_agents(folder: Path, names: Sequence[str], console: Console) -> bool:
+def install_agents(folder: Path, names: Sequence[str], terminal: TerminalOutput) -> bool:
     """Install agents beside those already installed; return whether anything changed. Raises DevstackError."""
-    known = _known()
+    known = _agent_names()
     if unknown := sorted(set(names) - set(known)):
         raise DevstackError(f"no agent '{unknown[0]}' can be installed; there are {', '.join(known)}")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -48,9 +48,9 @@ def install_agents(folder: Path, names: Sequence[str], console: Console) -> bool
         fresh = folder / "fresh"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir()
-        npm = find_npm(_OLDEST_NODE) or install_npm(folder, fresh, _OLDEST_NODE, console)
-        _lay_sources(fresh, known)
-        with console.step(f"Agents {', '.join(wanted)} (100 to 450 MB each)"):
+        npm = find_npm(_OLDEST_NODE) or install_npm(folder, fresh, _OLDEST_NODE, terminal)
+        _copy_sources(fresh, known)
+        with terminal.step(f"Agents {', '.join(wanted)} (100 to 450 MB each)"):
             # No installed code runs outside the sandbox.
             options = [
                 "ci",
@@ -67,12 +67,12 @@ def install_agents(folder: Path, names: Sequence[str], console: Console) -> bool
     return True
 
 
-def _known() -> list[str]:
+def _agent_names() -> list[str]:
     names: list[str] = json.loads((_SOURCE / "package.json").read_text())["workspaces"]
     return names
 
 
-def _lay_sources(folder: Path, names: Sequence[str]) -> None:
+def _copy_sources(folder: Path, names: Sequence[str]) -> None:
     """Copy the sources for npm, which needs all workspaces, whichever it installs."""
     for name in ("package.json", "package-lock.json"):
         shutil.copyfile(_SOURCE / name, folder / name)
@@ -89,18 +89,18 @@ def _digest() -> str:
 
 def main() -> int:
     """Install, and print the folder; return an exit status."""
-    console = Console()
+    terminal = TerminalOutput()
     folder = Settings(development=True).agents_path
-    console.title(f"Agents in {folder}")
+    terminal.title(f"Agents in {folder}")
     started = time.monotonic()
     try:
-        if not install_agents(folder, sys.argv[1:] or USUAL_AGENTS, console):
-            console.line("  They are installed already.")
+        if not install_agents(folder, sys.argv[1:] or USUAL_AGENTS, terminal):
+            terminal.line("  They are installed already.")
     except DevstackError as error:
-        console.line()
+        terminal.line()
         print(f"error: {error}", file=sys.stderr)
         return 1
-    console.done("Ask `taskbeacon agents` what answers", time.monotonic() - started)
+    terminal.step_done("Ask `taskbeacon agents` what answers", time.monotonic() - started)
     return 0
 
 

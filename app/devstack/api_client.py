@@ -1,4 +1,4 @@
-"""A client of a running stack, for the demo and `taskbeacon try`: requests, and a run's result on the console."""
+"""A client of a running stack, for the demo and `taskbeacon try`: requests, and a run's result on the terminal."""
 
 import json
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 
-from app.devstack.console import Console
 from app.devstack.errors import DevstackError
 from app.devstack.run_log import RunLog
+from app.devstack.terminal import TerminalOutput
 from app.enums import RunStatus
 
 REQUEST_SECONDS = 30.0
@@ -28,7 +28,7 @@ def project_client(base_url: str, project_id: int, api_key: str) -> httpx.Client
 
 def request(client: httpx.Client, method: str, path: str, /, **body: Any) -> dict[str, Any]:  # Any: JSON
     """Send a request; return the JSON object of the response. Raises DevstackError."""
-    with explained(f"{method} {path} failed"):
+    with failures_as_devstack_errors(f"{method} {path} failed"):
         answer = client.request(method, path, json=body if method != "GET" else None)
     if answer.is_error:
         raise DevstackError(f"{method} {path} was answered {answer.status_code}: {answer.text[:500]}")
@@ -37,7 +37,7 @@ def request(client: httpx.Client, method: str, path: str, /, **body: Any) -> dic
 
 
 @contextmanager
-def explained(what: str) -> Iterator[None]:
+def failures_as_devstack_errors(what: str) -> Iterator[None]:
     """Turn an HTTP failure in the block into a DevstackError."""
     try:
         yield
@@ -46,12 +46,12 @@ def explained(what: str) -> Iterator[None]:
 
 
 def create_task(
-    console: Console, client: httpx.Client, *, title: str, description: str, repository: str
+    terminal: TerminalOutput, client: httpx.Client, *, title: str, description: str, repository: str
 ) -> dict[str, Any]:
     """Create a task and print its URL. Raises DevstackError."""
     task = request(client, "POST", "tasks/", title=title, description=description, repository=repository)
-    console.title(f"Task {task['slug']}: {task['title']}")
-    console.styled(f"  {client.base_url}tasks/{task['id']}", "dim")
+    terminal.title(f"Task {task['slug']}: {task['title']}")
+    terminal.styled_line(f"  {client.base_url}tasks/{task['id']}", "dim")
     return task
 
 
@@ -63,13 +63,13 @@ def show_progress(log: RunLog, client: httpx.Client, plain: httpx.Client, path: 
     return run
 
 
-def show_result(console: Console, run: dict[str, Any]) -> None:
+def show_result(terminal: TerminalOutput, run: dict[str, Any]) -> None:
     """Print the status of a run and its output."""
     good = run["status"] == RunStatus.COMPLETED
-    console.line()
-    console.title(f"Result: {console.style(run['status'], 'green' if good else 'red')}")
+    terminal.line()
+    terminal.title(f"Result: {terminal.style(run['status'], 'green' if good else 'red')}")
     for line in json.dumps(run["output"], indent=2, ensure_ascii=False).splitlines():
-        console.line(f"  {line}")
+        terminal.line(f"  {line}")
 
 
 def read_patch(
@@ -80,18 +80,18 @@ def read_patch(
     if artifact is None:
         return None
     signed = request(client, "POST", f"{path}artifacts/presign/", storage_path=artifact["storage_path"])
-    with explained("the patch cannot be read"):
+    with failures_as_devstack_errors("the patch cannot be read"):
         answer = plain.get(signed["url"]).raise_for_status()
     return artifact, answer.text
 
 
-def show_patch(console: Console, artifact: dict[str, Any], text: str) -> None:
+def show_patch(terminal: TerminalOutput, artifact: dict[str, Any], text: str) -> None:
     """Print the first lines of a patch."""
     lines = text.splitlines()
-    console.line()
-    console.title(f"Patch ({artifact['name']}, {artifact['size']} bytes)")
+    terminal.line()
+    terminal.title(f"Patch ({artifact['name']}, {artifact['size']} bytes)")
     for line in lines[:_SHOWN_PATCH_LINES]:
         style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "dim")
-        console.styled(f"  {line[:160]}", style)
+        terminal.styled_line(f"  {line[:160]}", style)
     if len(lines) > _SHOWN_PATCH_LINES:
-        console.styled(f"  … {len(lines) - _SHOWN_PATCH_LINES} more lines", "dim")
+        terminal.styled_line(f"  … {len(lines) - _SHOWN_PATCH_LINES} more lines", "dim")

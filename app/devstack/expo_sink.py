@@ -102,12 +102,12 @@ async def _json_body(request: Request) -> Any:  # Any: whatever JSON holds; call
         if len(body) > _BODY_BYTES:
             return None
     try:
-        return json.loads(_unpacked(body) if request.headers.get("content-encoding") == "gzip" else body)
+        return json.loads(_decompress(body) if request.headers.get("content-encoding") == "gzip" else body)
     except (ValueError, zlib.error):
         return None
 
 
-def _unpacked(body: bytes | bytearray) -> bytes:
+def _decompress(body: bytes | bytearray) -> bytes:
     """Return the content of a body in gzip, without what exceeds the limit."""
     return zlib.decompressobj(wbits=_GZIP).decompress(body, _BODY_BYTES)
 

@@ -100,7 +100,7 @@ class Supervisor:
         self._watchdog: subprocess.Popen[bytes] | None = None
         self._stop_requested = False
         self._is_stopping = False
-        self._is_hurried = False
+        self._is_forced = False
         self._terminal: int | None = None
 
     def __enter__(self) -> Self:
@@ -117,7 +117,7 @@ class Supervisor:
         During `stop()` it ends all grace periods.
         """
         self._stop_requested = True
-        self._is_hurried = self._is_stopping
+        self._is_forced = self._is_stopping
 
     def stop_with_terminal(self) -> None:
         """Stop when the terminal that this process was started from closes.
@@ -259,7 +259,7 @@ class Supervisor:
         deadline = time.monotonic() + _STOP_GRACE_SECONDS
         while child.process.poll() is None:
             time.sleep(_POLL_SECONDS)
-            if self._is_hurried or time.monotonic() > deadline:
+            if self._is_forced or time.monotonic() > deadline:
                 child.process.kill()
                 child.process.wait()
         self._forward(child)

@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 
-from app.devstack.console import Console
 from app.devstack.errors import DevstackError
+from app.devstack.terminal import TerminalOutput
 
 _SHOWN_LINES = 12  # of one step's output at a time
 _REFUSED = frozenset({404, 416})  # no log yet; nothing new
@@ -18,8 +18,8 @@ Update = dict[str, Any]  # Any: an ACP update, as it stands in the log
 class RunLog:
     """The log of one run, as far as it was read. Shows the entries that it knows, and skips all others."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, terminal: TerminalOutput) -> None:
+        self._terminal = terminal
         self._offset = 0
         self._shown_output: set[str] = set()
         self._wordings: dict[str, Callable[[Update], None]] = {
@@ -52,13 +52,13 @@ class RunLog:
         notification = entry.get("notification") or {}
         params = notification.get("params") or {}
         if notification.get("method") == "_taskbeacon/progress":
-            self._marked("●", "cyan", str(params.get("message", "")))
+            self._print_marked("●", "cyan", str(params.get("message", "")))
         update = params.get("update") or {}
         if wording := self._wordings.get(update.get("sessionUpdate", "")):
             wording(update)
 
     def _step_begins(self, update: Update) -> None:
-        self._marked("▸", "bold", str(update.get("title", "")))
+        self._print_marked("▸", "bold", str(update.get("title", "")))
 
     def _step_goes_on(self, update: Update) -> None:
         step, status = str(update.get("toolCallId")), update.get("status")
@@ -69,19 +69,19 @@ class RunLog:
         if step not in self._shown_output:  # the end of a step repeats its output
             self._output(update)
         if status == "failed":
-            self._console.line(f"    {self._console.style('✗ failed', 'red')}")
+            self._terminal.line(f"    {self._terminal.style('✗ failed', 'red')}")
 
     def _output(self, update: Update) -> None:
         texts = [(part.get("content") or {}).get("text") or "" for part in update.get("content") or []]
         lines = "".join(texts).splitlines()
         for line in lines[:_SHOWN_LINES]:
-            self._console.styled(f"    {line}", "dim")
+            self._terminal.styled_line(f"    {line}", "dim")
         if len(lines) > _SHOWN_LINES:
-            self._console.styled(f"    … {len(lines) - _SHOWN_LINES} more lines", "dim")
+            self._terminal.styled_line(f"    … {len(lines) - _SHOWN_LINES} more lines", "dim")
 
     def _message(self, update: Update) -> None:
-        self._marked("»", "green", str((update.get("content") or {}).get("text") or ""))
+        self._print_marked("»", "green", str((update.get("content") or {}).get("text") or ""))
 
-    def _marked(self, mark: str, style: str, text: str) -> None:
+    def _print_marked(self, mark: str, style: str, text: str) -> None:
         for number, line in enumerate(text.strip("\n").splitlines()):
-            self._console.line(f"  {self._console.style(mark if number == 0 else ' ', style)} {line}")
+            self._terminal.line(f"  {self._terminal.style(mark if number == 0 else ' ', style)} {line}")

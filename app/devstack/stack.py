@@ -19,15 +19,15 @@ from typing import Any, NoReturn
 
 import app
 from app.config import Settings
-from app.devstack.account import Account, kept_account, renew_account
+from app.devstack.account import Account, read_account, renew_account
 from app.devstack.building import pages
-from app.devstack.console import Console
 from app.devstack.errors import DevstackError, StopRequested
 from app.devstack.home import Home, is_free, keep_private
 from app.devstack.loopback import bypass_proxies, status_of
 from app.devstack.processes import Supervisor, bind_to_parent
 from app.devstack.servers.schema import needs_migration, note_migration
 from app.devstack.servers.servers import EmbeddedServers
+from app.devstack.terminal import TerminalOutput
 
 _COMMAND_SECONDS = 300.0
 _READY_SECONDS = 180.0  # far more than needed, for machines with busy processors
@@ -52,7 +52,7 @@ class Plan:
     with_expo_sink: bool = True
     bucket: str = "taskbeacon"
     environment: Mapping[str, str]
-    show_output: bool = False  # of API and worker, on the console instead of in log files
+    show_output: bool = False  # of API and worker, on the terminal instead of in log files
     durable: bool = True
 
     @classmethod
@@ -86,12 +86,12 @@ def _new_vapid_key() -> dict[str, str]:
 class Stack:
     """A stack in its home folder. `start` once, `stop` always; `stop` may be called twice."""
 
-    def __init__(self, plan: Plan, console: Console) -> None:
+    def __init__(self, plan: Plan, terminal: TerminalOutput) -> None:
         self.home = Home(plan.home)
-        self.supervisor = Supervisor(on_output=console.child_line)
+        self.supervisor = Supervisor(on_output=terminal.child_line)
         self.environment: dict[str, str] = {}
         self._plan = plan
-        self._console = console
+        self._terminal = terminal
         self._lock: int | None = None
         self._servers: EmbeddedServers | None = None
         self._base_url = ""
@@ -119,10 +119,10 @@ class Stack:
         host = "127.0.0.1" if self._plan.host in _EVERY_ADDRESS else self._plan.host
         self._base_url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         pids = self._start_processes(port)
-        kept = kept_account(self.home)
+        kept = read_account(self.home)
         # While the API is loading.
         account = kept or self._new_account(None)
-        with self._console.step(f"API        {self._base_url}"):
+        with self._terminal.step(f"API        {self._base_url}"):
             self.supervisor.wait(self._is_ready, what="api", timeout=_READY_SECONDS)
         if kept and not self._accepts(kept.api_key):
             account = self._new_account(kept)
@@ -138,12 +138,12 @@ class Stack:
         log = self.home.logs / "console.log"
         environment = {**self._plan.environment, "TASKBEACON_HOME": str(self.home.root)}
         try:
-            with self._console.step("Console, once for these sources (about a minute)"):
+            with self._terminal.step("Console, once for these sources (about a minute)"):
                 self.supervisor.run(
                     "console", command, environment=environment, log=log, timeout=_BUILD_SECONDS
                 )
         except DevstackError as error:
-            self._console.line(f"\n  Going on without a new console: {error}")
+            self._terminal.line(f"\n  Going on without a new console: {error}")
 
     def login_link(self) -> str | None:
         """Return a link that signs a browser in, within a minute; None where no console is built."""
@@ -179,11 +179,11 @@ class Stack:
         started = time.monotonic()
 
         def report(name: str, address: str) -> None:
-            self._console.done(f"{name:<10} {address}", time.monotonic() - started)
+            self._terminal.step_done(f"{name:<10} {address}", time.monotonic() - started)
 
         plan = self._plan
         if plan.servers:
-            self._console.styled(f"  Starting {', '.join(sorted(plan.servers))} …", "dim")
+            self._terminal.styled_line(f"  Starting {', '.join(sorted(plan.servers))} …", "dim")
         servers = EmbeddedServers(self.home, wanted=plan.servers, durable=plan.durable, bucket=plan.bucket)
         self._servers = servers
         servers.start(self.supervisor)
@@ -205,7 +205,7 @@ class Stack:
     def _migrate(self) -> None:
         database_url = self.environment.get("TASKBEACON_DATABASE_URL", "")
         if needs_migration(self.home, database_url):
-            with self._console.step("Migrations"):
+            with self._terminal.step("Migrations"):
                 self._command("migrations", "app.cli", "migrate")
             note_migration(self.home, database_url)
 
@@ -262,7 +262,7 @@ class Stack:
         )
 
     def _new_account(self, kept: Account | None) -> Account:
-        with self._console.step("A new key for the account" if kept else "Account of the developer"):
+        with self._terminal.step("A new key for the account" if kept else "Account of the developer"):
             return renew_account(self.home, kept, make=self._make_account)
 
     def _make_account(self, kept: Account | None) -> dict[str, Any]:  # Any: a JSON object
@@ -315,36 +315,36 @@ def run_dev(settings: Settings) -> int:
 
     Build the settings with `Settings(development=True)`. Main thread only.
     """
-    console = Console()
-    stack = Stack(Plan.from_settings(settings, os.environ), console)
-    console.title(f"Taskbeacon development stack in {stack.home.root}")
+    terminal = TerminalOutput()
+    stack = Stack(Plan.from_settings(settings, os.environ), terminal)
+    terminal.title(f"Taskbeacon development stack in {stack.home.root}")
     with stop_on_signals(stack.supervisor):
         try:
-            _serve(stack, console)
+            _serve(stack, terminal)
         except StopRequested:
-            console.line()  # the terminal has echoed ^C
+            terminal.line()  # the terminal has echoed ^C
             return 0
         except DevstackError as error:
-            console.error(error)
+            terminal.error(error)
             return 1
         finally:
             if stack.supervisor.children:
-                console.styled("Stopping …", "dim")
+                terminal.styled_line("Stopping …", "dim")
             stack.stop()
 
 
-def _serve(stack: Stack, console: Console) -> NoReturn:
+def _serve(stack: Stack, terminal: TerminalOutput) -> NoReturn:
     stack.build_console()
     started = time.monotonic()
     account = stack.start()
-    _welcome(console, stack, account, time.monotonic() - started)
+    _welcome(terminal, stack, account, time.monotonic() - started)
     if link := stack.login_link():
-        console.line(
+        terminal.line(
             "  The console: this link signs one browser in, within a minute; the command prints another one"
         )
-        console.line(f"    {link}")
-        console.line(f"    {_command_line(stack.home)} console")
-        console.line()
+        terminal.line(f"    {link}")
+        terminal.line(f"    {_command_line(stack.home)} console")
+        terminal.line()
     stack.supervisor.run_until_stopped()
 
 
@@ -356,10 +356,10 @@ def _command_line(home: Home) -> str:
     return shlex.join([*elsewhere, *command])
 
 
-def _welcome(console: Console, stack: Stack, account: Account, seconds: float) -> None:
-    console.line()
-    console.title(f"Ready after {seconds:.1f} s")
-    console.table(
+def _welcome(terminal: TerminalOutput, stack: Stack, account: Account, seconds: float) -> None:
+    terminal.line()
+    terminal.title(f"Ready after {seconds:.1f} s")
+    terminal.table(
         {
             "Base URL": stack.base_url,
             "Swagger UI": f"{stack.base_url}/docs",
@@ -374,10 +374,10 @@ def _welcome(console: Console, stack: Stack, account: Account, seconds: float) -
             "Logs": str(stack.home.logs),
         }
     )
-    console.line()
-    console.line("  In another terminal: an agent on a repository of yours, and a request")
-    console.line(f"    {_command_line(stack.home)} try {shlex.quote(str(_CHECKOUT))}")
-    console.line(f"    curl -H 'Authorization: Bearer {account.api_key}' {stack.base_url}/api/users/@me/")
-    console.line()
-    console.styled("  Ctrl-C stops everything; the data stays.", "dim")
-    console.line()
+    terminal.line()
+    terminal.line("  In another terminal: an agent on a repository of yours, and a request")
+    terminal.line(f"    {_command_line(stack.home)} try {shlex.quote(str(_CHECKOUT))}")
+    terminal.line(f"    curl -H 'Authorization: Bearer {account.api_key}' {stack.base_url}/api/users/@me/")
+    terminal.line()
+    terminal.styled_line("  Ctrl-C stops everything; the data stays.", "dim")
+    terminal.line()

@@ -43,7 +43,7 @@ def is_alive(pid: int) -> bool:
     return _stat(pid)[:1] != ["Z"]
 
 
-def _living() -> dict[int, tuple[int, int, str]]:
+def _list_processes() -> dict[int, tuple[int, int, str]]:
     """Return parent, session and start time of each living process."""
     found = {}
     for entry in Path("/proc").glob("[0-9]*"):
@@ -55,7 +55,7 @@ def _living() -> dict[int, tuple[int, int, str]]:
 
 def snapshot(roots: Iterable[int]) -> dict[int, str]:
     """Return the living processes among the roots, their sessions and descendants: process id to start time."""
-    living = _living()
+    living = _list_processes()
     found, pending = set[int](), {*roots}
     while pending:
         found |= pending
@@ -69,7 +69,7 @@ def snapshot(roots: Iterable[int]) -> dict[int, str]:
 
 
 def _survivors(processes: dict[int, str]) -> list[int]:
-    living = _living()
+    living = _list_processes()
     # A later process may have the same id.
     return [pid for pid, started in processes.items() if pid in living and living[pid][2] == started]
 

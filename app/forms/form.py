@@ -52,7 +52,7 @@ class FormQuestion:
     # The property for free text.
     companion: str | None
 
-    def shown(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """Return the question in the format of Claude's question tool, which clients know."""
         options = [
             {"label": choice.label, **({"description": choice.description} if choice.description else {})}

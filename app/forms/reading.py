@@ -76,7 +76,7 @@ def read_form(message: str, schema: Any) -> Form:
                 companion=companions.get(name),
             )
         )
-    return Form(tuple(questions), _required(schema) & properties.keys())
+    return Form(tuple(questions), _read_required(schema) & properties.keys())
 
 
 def _properties(schema: Any) -> Mapping[str, Mapping[str, Any]]:
@@ -95,7 +95,7 @@ def _properties(schema: Any) -> Mapping[str, Mapping[str, Any]]:
     return properties
 
 
-def _required(schema: Mapping[str, Any]) -> frozenset[str]:
+def _read_required(schema: Mapping[str, Any]) -> frozenset[str]:
     required = schema.get("required") or []
     if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
         raise FormRefused("its required properties are no list of names")

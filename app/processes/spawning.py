@@ -20,7 +20,7 @@ from app.shielded import shielded
 LINE_LIMIT = 2**16
 # The default environment of a program outside the sandbox: nothing of the service's.
 PLAIN_ENVIRONMENT: Mapping[str, str] = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
-_LOGGER = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 _CHUNK = 2**16
 _READ_SECONDS = 2.0
 _END_SECONDS = 30.0
@@ -105,7 +105,7 @@ async def _end(process: Process) -> int:
             return code
     except TimeoutError:
         # A traceback would add nothing.
-        _LOGGER.error("program.not_ended", pid=process.pid, seconds=_END_SECONDS)  # noqa: TRY400
+        log.error("program.not_ended", pid=process.pid, seconds=_END_SECONDS)  # noqa: TRY400
         return -signal.SIGKILL if process.returncode is None else process.returncode
 
 

@@ -62,13 +62,13 @@ class QuietHours:
         end = self._instant(day + _DAY if self.end <= self.start else day, self.end)
         return end if self._instant(day, self.start) <= now < end else None
 
-    def _instant(self, day: date, wall: time) -> datetime:
+    def _instant(self, day: date, local: time) -> datetime:
         """Return the instant of a time of day.
 
         At a change of the clock as in RFC 5545: the first of two equal times; the offset before the change for a
         skipped time.
         """
-        return datetime.combine(day, wall, ZoneInfo(self.timezone)).astimezone(UTC)
+        return datetime.combine(day, local, ZoneInfo(self.timezone)).astimezone(UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +108,12 @@ class QuietHoursField(Field):
 def _time(value: dict[str, Any], name: str) -> time:
     text = value.get(name)
     try:
-        wall = time.fromisoformat(text) if isinstance(text, str) else None
+        local = time.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
-        wall = None
-    if wall is None or f"{wall:{_TIME}}" != text:
+        local = None
+    if local is None or f"{local:{_TIME}}" != text:
         raise fail("invalid_input", f"`{name}` must be a time of day in the form HH:MM.")
-    return wall
+    return local
 
 
 def _zone(name: Any) -> str:

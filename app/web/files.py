@@ -34,7 +34,7 @@ class StoredFile(Response):
     def __init__(self, request: Request, store: ObjectStore, file: DownloadableFile) -> None:
         self._store = store
         self._file = file
-        self._range, self._if_match = _wanted(request)
+        self._range, self._if_match = _requested_range(request)
         # Attributes that Starlette expects of a response with an unknown body.
         self.status_code = 200
         self.background = None
@@ -81,7 +81,7 @@ class StoredFile(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def _wanted(request: Request) -> tuple[str | None, str | None]:
+def _requested_range(request: Request) -> tuple[str | None, str | None]:
     """Return the requested range, and the version (ETag) that the range must belong to."""
     byte_range = request.headers.get("range", "").strip()
     if not _RANGE.fullmatch(byte_range):

@@ -24,9 +24,9 @@ class LargeAnswers:
     """Limits the concurrent large answers of one process."""
 
     def __init__(
-        self, *, places: int = LARGE_ANSWERS, wait_seconds: float = LARGE_ANSWER_WAIT_SECONDS
+        self, *, slots: int = LARGE_ANSWERS, wait_seconds: float = LARGE_ANSWER_WAIT_SECONDS
     ) -> None:
-        self._places = asyncio.Semaphore(places)
+        self._slots = asyncio.Semaphore(slots)
         self._wait_seconds = wait_seconds
 
     async def send(self, start: Message, body: bytes, send: Send, *, may_refuse: bool) -> None:
@@ -43,7 +43,7 @@ class LargeAnswers:
             Unavailable: there was no room in time; nothing was sent.
 
         """
-        async with self._place(may_refuse=may_refuse):
+        async with self._slot(may_refuse=may_refuse):
             try:
                 async with asyncio.timeout(ANSWER_SECONDS + len(body) / ANSWER_BYTES_PER_SECOND):
                     await _send_in_pieces(start, body, send)
@@ -51,10 +51,10 @@ class LargeAnswers:
                 raise ClientDisconnect from None
 
     @asynccontextmanager
-    async def _place(self, *, may_refuse: bool) -> AsyncGenerator[None, None]:
+    async def _slot(self, *, may_refuse: bool) -> AsyncGenerator[None, None]:
         try:
             async with asyncio.timeout(self._wait_seconds):
-                await self._places.acquire()
+                await self._slots.acquire()
         except TimeoutError:
             if may_refuse:
                 raise Unavailable(
@@ -65,7 +65,7 @@ class LargeAnswers:
         try:
             yield
         finally:
-            self._places.release()
+            self._slots.release()
 
 
 async def _send_in_pieces(start: Message, body: bytes, send: Send) -> None:

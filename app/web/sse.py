@@ -66,7 +66,7 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send frames until the source ends, the client disconnects, or the caller's console session ends."""
         scope[IS_ENDLESS] = True
-        async with self._source as source, self._watching_session(source):
+        async with self._source as source, self._watch_session(source):
             await send({"type": "http.response.start", "status": self.status_code, "headers": _HEADERS})
             if IS_HEAD not in scope:
                 watching = asyncio.create_task(_end_with_client(receive, source))
@@ -80,7 +80,7 @@ class EventStream(Response):
                     await asyncio.gather(watching, return_exceptions=True)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    def _watching_session(self, source: FrameSource) -> AbstractAsyncContextManager[None]:
+    def _watch_session(self, source: FrameSource) -> AbstractAsyncContextManager[None]:
         caller, process = self._call.caller, self._call.process
         if caller.session_id is None:
             return nullcontext()

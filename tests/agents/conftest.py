@@ -25,9 +25,9 @@ from app.agents.git.fetch import Source
 from app.agents.result import RunResult
 from app.agents.sandbox.policy import Confinement, SandboxPolicy
 from app.agents.sandbox.probing import probe
-from app.agents.sandbox.sandbox import Sandbox, confined_environment
-from app.agents.session.asked import AskedQuestion
+from app.agents.sandbox.sandbox import Sandbox, Streams, confined_environment
 from app.agents.session.commands import Command, CommandSource
+from app.agents.session.shown_question import ShownQuestion
 from app.agents.session.usage import UsageMeter
 from app.agents.tools.notify_user import NotifyUser
 from app.enums import AgentNetwork, CommandStatus, SandboxKind
@@ -221,11 +221,11 @@ class NoCommands(CommandSource):
         return []
 
     @override
-    async def await_message(self, asked: AskedQuestion) -> bool:
+    async def await_message(self, asked: ShownQuestion) -> bool:
         return True
 
     @override
-    async def await_answer(self, asked: AskedQuestion) -> None:
+    async def await_answer(self, asked: ShownQuestion) -> None:
         pass
 
     @override
@@ -331,7 +331,7 @@ class Cell:
             self.confinement,
             confined_environment(os.environ | {"PATH": _system_path()}, self.confinement),
             network=network,
-            stderr=asyncio.subprocess.STDOUT,
+            streams=Streams(stderr=asyncio.subprocess.STDOUT),
         )
         try:
             output, _ = await process.communicate()

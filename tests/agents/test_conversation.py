@@ -14,13 +14,13 @@ from typing_extensions import override
 from app.agents.adapters.adapter import Adapter
 from app.agents.errors import AgentCancelled, AgentCrashed
 from app.agents.files.attachments import Attachment
-from app.agents.session.asked import AskedQuestion
 from app.agents.session.budget import Budget, Spender
 from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.commands import Channel, Command, CommandSource
 from app.agents.session.conversation import Conversation, TurnPolicy
 from app.agents.session.permissions import is_for_people, refuse
 from app.agents.session.run_clock import WorkingTime
+from app.agents.session.shown_question import ShownQuestion
 from app.agents.session.usage import Observer, UsageMeter
 from app.enums import CommandMethod, CommandStatus
 from app.ids import new_id
@@ -41,7 +41,7 @@ class Letters(CommandSource):
 
     def __init__(self) -> None:
         self.waiting_for: list[JSON] = []
-        self.asked: list[AskedQuestion] = []
+        self.asked: list[ShownQuestion] = []
         self.settled: list[tuple[CommandMethod, CommandStatus, str | None]] = []
         self._new: list[Command] = []
         self._changed = asyncio.Event()
@@ -78,14 +78,14 @@ class Letters(CommandSource):
         return []
 
     @override
-    async def await_message(self, asked: AskedQuestion) -> bool:
+    async def await_message(self, asked: ShownQuestion) -> bool:
         if not self._new:
             self.asked.append(asked)
             self.waiting_for.append({"kind": "message"})
         return not self._new
 
     @override
-    async def await_answer(self, asked: AskedQuestion) -> None:
+    async def await_answer(self, asked: ShownQuestion) -> None:
         self.asked.append(asked)
         self.waiting_for.append(asked.waiting_for)
 

@@ -56,7 +56,7 @@ FOREIGN: JSON = {
 
 def test_questions_of_claude_are_shown_as_its_tool_asks_them() -> None:
     form = read_form("Please answer the following questions.", CLAUDE)
-    assert [question.shown() for question in form.questions] == [
+    assert [question.describe() for question in form.questions] == [
         {
             "question": "Which library?",
             "header": "Library",

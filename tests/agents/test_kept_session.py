@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from app.agents.workspace import kept_session
-from app.agents.workspace.kept_session import KeptSession, keep_session, lay_session, pack, unpack
+from app.agents.workspace.kept_session import KeptSession, keep_session, pack, restore_session, unpack
 from app.masking import Masker
 from tests.agents.conftest import Outcome, Runner, remembering_adapter
 
@@ -168,7 +168,7 @@ def test_only_the_folders_of_the_adapter_are_laid(tmp_path: Path) -> None:
     kept = KeptSession(adapter="a", session_id="s", folder="/old", files=files)
     (tmp_path / ".remembering").mkdir()
 
-    lay_session(kept, tmp_path, FOLDERS, folder=tmp_path)
+    restore_session(kept, tmp_path, FOLDERS, folder=tmp_path)
 
     found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert found == {f"{FOLDERS[0]}/a.jsonl"}

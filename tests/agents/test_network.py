@@ -222,7 +222,7 @@ class TestVariables:
     async def test_loader_and_interpreters_outside_do_not_see_them(
         self, runner: Runner, tmp_path: Path, kind: SandboxKind
     ) -> None:
-        """Outside the walls, each of these would have code of the user's choice run as the service."""
+        """Outside the sandbox, each of these would have code of the user's choice run as the service."""
         try:
             sandbox = await find_sandbox(kind)
         except SandboxUnavailable as error:
@@ -235,7 +235,7 @@ class TestVariables:
         )
         assert outcome.done
         traced = traces(tmp_path)
-        # Without walls the agent itself leaves a trace there; what makes the sandbox must not.
+        # Without a sandbox the agent itself leaves a trace there; what makes the sandbox must not.
         assert not any("launcher.py" in text or "bwrap" in text for text in traced)
         if kind is not SandboxKind.NONE:
             assert traced == []

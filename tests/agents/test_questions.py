@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from acp.schema import PermissionOption
 
-from app.agents.session.asked import describe
 from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.conversation import TurnPolicy
 from app.agents.session.elicitation import Elicitation, ElicitationAnswer
+from app.agents.session.shown_question import describe
 from app.enums import CommandMethod
 from tests.agents.conftest import CellMaker, eventually
 from tests.agents.test_conversation import OPTIONS, SECRET, Room

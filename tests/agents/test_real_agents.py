@@ -19,9 +19,9 @@ from app.agents.adapters.catalog import load_catalog
 from app.agents.errors import AgentCancelled, AgentFailed, BudgetSpent
 from app.agents.network.network import NetworkRules
 from app.agents.sandbox.sandbox import Sandbox
-from app.agents.session.asked import AskedQuestion
 from app.agents.session.budget import Budget
 from app.agents.session.conversation import TurnPolicy
+from app.agents.session.shown_question import ShownQuestion
 from app.agents.session.usage import UsageMeter
 from app.agents.tools.notify_user import AgentMessage
 from app.agents.workspace.kept_session import unpack
@@ -364,7 +364,7 @@ ASK: dict[str, Any] = {
 FOLLOWED = TurnPolicy(interactive=True)
 
 
-async def until_asked(letters: Letters, number: int = 1) -> AskedQuestion:
+async def until_asked(letters: Letters, number: int = 1) -> ShownQuestion:
     """Return the latest question of a person, once there are so many."""
     await eventually(lambda: len(letters.asked) >= number)
     return letters.asked[-1]

@@ -12,7 +12,7 @@ from acp.helpers import text_block
 
 from app.agents.adapters.catalog import load_catalog
 from app.agents.errors import AgentFailed, AgentStepFailed
-from app.agents.sandbox.sandbox import confined_environment
+from app.agents.sandbox.sandbox import Streams, confined_environment
 from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.session import AgentSession
 from app.agents.session.transport import LINE_LIMIT
@@ -40,8 +40,7 @@ async def conversation(make_cell: CellMaker) -> AsyncIterator[Conversation]:
         load_catalog().find("runbook").command,
         cell.confinement,
         confined_environment(os.environ, cell.confinement),
-        stdin=asyncio.subprocess.PIPE,
-        limit=LINE_LIMIT,
+        streams=Streams(stdin=asyncio.subprocess.PIPE, limit=LINE_LIMIT),
     )
     updates: list[dict[str, Any]] = []
 

@@ -20,15 +20,15 @@ from app.agents.errors import SandboxUnavailable
 from app.agents.sandbox import entry, sandbox
 from app.agents.sandbox.policy import SandboxPolicy, private_parts, public_parts
 from app.agents.sandbox.probing import probe
-from app.agents.sandbox.sandbox import Sandbox, confined_environment
+from app.agents.sandbox.sandbox import Sandbox, Streams, confined_environment
 from app.enums import AgentNetwork, SandboxKind
 from tests.agents.conftest import Cell, CellMaker, eventually, find_sandbox, processes_with
 
-WALLS = [SandboxKind.BUBBLEWRAP, SandboxKind.LANDLOCK]
-ALL = [*WALLS, SandboxKind.NONE]
+CONFINING = [SandboxKind.BUBBLEWRAP, SandboxKind.LANDLOCK]
+ALL = [*CONFINING, SandboxKind.NONE]
 
 
-@pytest.fixture(params=WALLS)
+@pytest.fixture(params=CONFINING)
 async def cell(request: pytest.FixtureRequest, make_cell: CellMaker) -> Cell:
     try:
         return make_cell(await find_sandbox(request.param))
@@ -46,7 +46,7 @@ async def any_cell(request: pytest.FixtureRequest, make_cell: CellMaker) -> Cell
 
 @pytest.fixture
 async def open_cell(make_cell: CellMaker) -> Cell:
-    """The control: places without walls."""
+    """The control: places without a sandbox."""
     return make_cell(await find_sandbox(SandboxKind.NONE), "control")
 
 
@@ -248,8 +248,7 @@ async def test_stopping_ends_what_left_group_and_session(any_cell: Cell, tmp_pat
         ["sh", "-c", f"setsid setsid sleep {marker} & setsid -f sleep {marker}; sleep {marker}"],
         any_cell.confinement,
         confined_environment(os.environ, any_cell.confinement),
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
+        streams=Streams(stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL),
     )
     await eventually(lambda: len(processes_with(f"sleep\0{marker}")) == 3)
 
@@ -306,7 +305,7 @@ async def test_agent_goes_first_when_memory_runs_out(any_cell: Cell) -> None:
 
 
 async def test_command_does_not_begin_without_its_worker(tmp_path: Path) -> None:
-    """The signal at the worker's death is asked for while the walls are made; it may have died before."""
+    """The signal at the worker's death is asked for while the sandbox is made; it may have died before."""
     begun = tmp_path / "begun"
     orders = {
         "command": ["touch", str(begun)],

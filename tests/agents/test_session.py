@@ -16,7 +16,7 @@ from acp.helpers import text_block
 from acp.schema import PermissionOption
 
 from app.agents.errors import AgentCrashed, AgentFailed
-from app.agents.sandbox.sandbox import confined_environment
+from app.agents.sandbox.sandbox import Streams, confined_environment
 from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.permissions import decide
 from app.agents.session.session import AgentSession
@@ -62,8 +62,7 @@ class Stage:
             [sys.executable, "-I", "-S", str(SCRIPT), part],
             cell.confinement,
             confined_environment(os.environ, cell.confinement),
-            stdin=asyncio.subprocess.PIPE,
-            limit=LINE_LIMIT,
+            streams=Streams(stdin=asyncio.subprocess.PIPE, limit=LINE_LIMIT),
         )
         updates: list[dict[str, Any]] = []
         notes: list[str] = []

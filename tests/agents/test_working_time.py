@@ -28,7 +28,7 @@ async def test_block_ends_on_request_even_while_it_waits_for_a_person() -> None:
 
     async def work() -> None:
         async with time:
-            with time.waiting(LONG):
+            with time.pause(LONG):
                 time.end()
                 await forever()
 
@@ -40,7 +40,7 @@ async def test_block_ends_on_request_even_while_it_waits_for_a_person() -> None:
 async def test_time_stands_still_while_a_person_is_waited_for() -> None:
     time, person = WorkingTime(SHORT), asyncio.Event()
     async with time:
-        with time.waiting(LONG):
+        with time.pause(LONG):
             asyncio.get_running_loop().call_later(3 * SHORT.total_seconds(), person.set)
             await person.wait()
         assert not time.is_over
@@ -51,7 +51,7 @@ async def test_time_goes_on_behind_the_waiting() -> None:
 
     async def work() -> None:
         async with time:
-            with time.waiting(LONG), time.waiting(LONG):
+            with time.pause(LONG), time.pause(LONG):
                 pass
             await forever()
 
@@ -61,9 +61,9 @@ async def test_time_goes_on_behind_the_waiting() -> None:
 
 async def test_waiting_is_bounded_in_all() -> None:
     async with WorkingTime(SHORT) as time:
-        with time.waiting(2 * MAX_WAITING) as seconds:
+        with time.pause(2 * MAX_WAITING) as seconds:
             assert seconds == MAX_WAITING.total_seconds()
-        with time.waiting(SHORT) as seconds:
+        with time.pause(SHORT) as seconds:
             assert seconds == SHORT.total_seconds()
 
 

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from app.agents.inspection.walls import Wall
+from app.agents.inspection.sandbox_check import Attempt
 from tests.cli.conftest import Taskbeacon
 
 GHOST = """
@@ -69,12 +69,12 @@ def test_walls_are_tried_and_named(taskbeacon: Taskbeacon, tmp_path: Path) -> No
     assert unwalled.exit_code == 0
     found = json.loads(unwalled.stdout)
     assert found["sandbox"] == "none"
-    open_walls = {wall["name"] for wall in found["walls"] if wall["obstacle"] is None}
-    assert "read files of the service" in open_walls
+    unstopped = {attempt["name"] for attempt in found["attempts"] if attempt["obstacle"] is None}
+    assert "read files of the service" in unstopped
 
 
 def test_wall_that_is_promised_and_does_not_hold_is_a_breach() -> None:
-    through = Wall(name="read files of the service", obstacle=None, excuse=None)
+    through = Attempt(name="read files of the service", obstacle=None, excuse=None)
     assert through.is_breached
     assert not replace(through, obstacle="Permission denied").is_breached
     assert not replace(through, excuse="there is no sandbox").is_breached

@@ -24,7 +24,7 @@ from app.clients.push import (
     PushStyle,
     PushUnavailable,
     TryLater,
-    shortened,
+    shorten,
 )
 from app.clients.redis import RedisClient, create_redis
 from app.clients.send_rate import RedisSendRate, UnlimitedRate
@@ -352,7 +352,7 @@ async def test_unreachable_service_decides_nothing() -> None:
 @pytest.mark.parametrize("character", ["x", "é", "😀", "\n", '"', "\u2028"])
 @pytest.mark.parametrize("limit", [200, 1000, 4096])
 def test_too_long_message_is_shortened_by_its_body(character: str, limit: int) -> None:
-    short = shortened(message(body=character * 5000), max_bytes=limit)
+    short = shorten(message(body=character * 5000), max_bytes=limit)
 
     size = len(orjson.dumps(short.content()))
     assert limit - 300 < size <= limit
@@ -376,7 +376,7 @@ async def test_message_too_large_for_its_buttons_goes_without(
 
 def test_message_that_fits_stays_as_it_is() -> None:
     sent = message()
-    assert shortened(sent, max_bytes=4096) is sent
+    assert shorten(sent, max_bytes=4096) is sent
 
 
 async def test_pace_holds_over_all_processes(redis: RedisClient) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.agents.session.asked import AskedQuestion
+from app.agents.session.shown_question import ShownQuestion
 from app.clients.redis import RedisClient
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
@@ -38,7 +38,7 @@ OPTIONS = [
 class Scene:
     """A run with a live agent, and someone who sends it commands."""
 
-    def __init__(self, run: Run, asked: AskedQuestion, caller: Principal, redis: RedisClient) -> None:
+    def __init__(self, run: Run, asked: ShownQuestion, caller: Principal, redis: RedisClient) -> None:
         self.run = run
         self.asked = asked
         self._caller = caller
@@ -84,7 +84,7 @@ async def scene(sessions: SessionFactory, redis: RedisClient) -> Scene:
             # Longer than the slowest of these tests takes on a busy machine.
             lease_expires_at=utcnow() + timedelta(hours=1),
         )
-        asked = AskedQuestion(kind=QuestionKind.PERMISSION, options=OPTIONS)
+        asked = ShownQuestion(kind=QuestionKind.PERMISSION, options=OPTIONS)
         await received_commands.start_waiting(
             session, run.id, asked, owner=OWNER, seen=None, queue=RecordingQueue()
         )
@@ -120,7 +120,7 @@ async def test_of_two_answers_the_first_counts(sessions: SessionFactory, scene: 
 
 async def test_of_answers_at_once_one_counts_each_time(sessions: SessionFactory, scene: Scene) -> None:
     for _ in range(200):
-        asked = scene.asked = AskedQuestion(kind=QuestionKind.PERMISSION, options=OPTIONS)
+        asked = scene.asked = ShownQuestion(kind=QuestionKind.PERMISSION, options=OPTIONS)
         async with unit_of_work(sessions) as session:
             await received_commands.start_waiting(
                 session, scene.run.id, asked, owner=OWNER, seen=None, queue=RecordingQueue()

@@ -17,10 +17,10 @@ from app.devstack.bootstrap import pip_configuration, uv_environment
 from app.devstack.building import packages
 from app.devstack.building.npm import Npm
 from app.devstack.building.pages import build_pages
-from app.devstack.console import Console
 from app.devstack.errors import DevstackError
 from app.devstack.home import Home, running_environment
 from app.devstack.processes import Supervisor
+from app.devstack.terminal import TerminalOutput
 from tests.support.home import developers_home
 from tests.support.waiting import patient
 
@@ -32,19 +32,19 @@ _SHOWN_LINES = 60
 
 def main(scenes: Sequence[str]) -> int:
     """Play the scenes; return an exit status."""
-    console = Console()
+    terminal = TerminalOutput()
     try:
-        chromium, npm = built_console(console)
+        chromium, npm = built_console(terminal)
     except DevstackError as error:
-        console.line(f"\n{error}\nThe acceptance scenes of the console were left out.")
+        terminal.line(f"\n{error}\nThe acceptance scenes of the console were left out.")
         return 1 if os.environ.get("CI") else 0
     with tempfile.TemporaryDirectory(prefix="taskbeacon-console-") as folder, Supervisor() as supervisor:
         supervisor.remove_if_killed(Path(folder))
         try:
-            program = _install(Path(folder), supervisor, console)
-            base_url = _start(program, Path(folder), supervisor, npm, console)
+            program = _install(Path(folder), supervisor, terminal)
+            base_url = _start(program, Path(folder), supervisor, npm, terminal)
         except DevstackError as error:
-            console.error(error)
+            terminal.error(error)
             return 1
         found = {
             "CHROMIUM": chromium,
@@ -55,11 +55,11 @@ def main(scenes: Sequence[str]) -> int:
         status = npm.call(("run", "--silent", "acceptance", "--", *scenes), packages.SOURCE, found)
         if status:
             lines = (Path(folder) / "stack.log").read_text(errors="replace").splitlines()
-            console.line("\n".join(["The end of the stack's output:", *lines[-_SHOWN_LINES:]]))
+            terminal.line("\n".join(["The end of the stack's output:", *lines[-_SHOWN_LINES:]]))
         return status
 
 
-def built_console(console: Console) -> tuple[str, Npm]:
+def built_console(terminal: TerminalOutput) -> tuple[str, Npm]:
     """Build the console; return Chromium, and npm with all packages. Raises DevstackError."""
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if chromium is None:
@@ -67,13 +67,13 @@ def built_console(console: Console) -> tuple[str, Npm]:
             "There is no Chromium (Debian: apt-get install chromium; or name one in CHROMIUM)."
         )
     home = developers_home()
-    with packages.one_at_a_time(home):
-        npm = packages.npm_with_packages(home, console, with_tools=True)
-    build_pages(home, console)
+    with packages.lock_builds(home):
+        npm = packages.npm_with_packages(home, terminal, with_tools=True)
+    build_pages(home, terminal)
     return chromium, npm
 
 
-def _install(folder: Path, supervisor: Supervisor, console: Console) -> Path:
+def _install(folder: Path, supervisor: Supervisor, terminal: TerminalOutput) -> Path:
     """Install a wheel of the checkout with the locked packages, and return its program. Raises DevstackError."""
     environment = uv_environment(pip_configuration() or {}, os.environ)
 
@@ -83,7 +83,7 @@ def _install(folder: Path, supervisor: Supervisor, console: Console) -> Path:
         )
 
     uv = (sys.executable, "-m", "uv", "--quiet")
-    with console.step("Wheel, and an environment with nothing else"):
+    with terminal.step("Wheel, and an environment with nothing else"):
         run("wheel", sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder))
         (wheel,) = folder.glob("*.whl")
         run("environment", *uv, "venv", "--python", sys.executable, str(folder / "venv"))
@@ -96,7 +96,7 @@ def _install(folder: Path, supervisor: Supervisor, console: Console) -> Path:
     return folder / "venv" / "bin" / "taskbeacon"
 
 
-def _start(program: Path, folder: Path, supervisor: Supervisor, npm: Npm, console: Console) -> str:
+def _start(program: Path, folder: Path, supervisor: Supervisor, npm: Npm, terminal: TerminalOutput) -> str:
     """Start a stack in `home`, and return the address of its API. Raises DevstackError."""
     catalog = folder / "catalog.json"
     catalog.write_text(
@@ -105,7 +105,7 @@ def _start(program: Path, folder: Path, supervisor: Supervisor, npm: Npm, consol
         )
     )
     home = Home(folder / "home")
-    with console.step("Stack"):
+    with terminal.step("Stack"):
         supervisor.start(
             "stack",
             [str(program), "dev", "--port", "0"],

@@ -7,20 +7,20 @@ import sys
 from pathlib import Path
 
 from app.devstack.building import packages
-from app.devstack.console import Console
 from app.devstack.demo.demo import run_demo
 from app.devstack.errors import DevstackError
 from app.devstack.stack import Stack
+from app.devstack.terminal import TerminalOutput
 from tests.console.acceptance import built_console
 
 
 def main(folder: Path) -> int:
     """Draw the images; return an exit status."""
-    console = Console()
+    terminal = TerminalOutput()
     try:
-        chromium, npm = built_console(console)
+        chromium, npm = built_console(terminal)
     except DevstackError as error:
-        console.error(error)
+        terminal.error(error)
         return 1
 
     def draw(stack: Stack) -> None:

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.agents.session.asked import AskedQuestion
+from app.agents.session.shown_question import ShownQuestion
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import QuestionKind, RunStatus
@@ -187,9 +187,9 @@ async def test_agent_that_waits_for_a_person(
     async with unit_of_work(sessions) as own:
         assert await lifecycle.claim(own, run.id, owner="worker", events=followers)
     options = [{"optionId": "yes", "name": _SECRET, "kind": "allow_once"}]
-    question = AskedQuestion(kind=QuestionKind.PERMISSION, title=_SECRET, options=options)
+    question = ShownQuestion(kind=QuestionKind.PERMISSION, title=_SECRET, options=options)
     asked = question.request_id
-    for waiting_for in (question, AskedQuestion(kind=QuestionKind.MESSAGE, detail=_SECRET)):
+    for waiting_for in (question, ShownQuestion(kind=QuestionKind.MESSAGE, detail=_SECRET)):
         async with unit_of_work(sessions) as own:
             await received_commands.start_waiting(
                 own, run.id, waiting_for, owner="worker", seen=None, queue=queue

@@ -332,7 +332,7 @@ class TestSetOutput:
         url = await make()
         async with AsyncExitStack() as stack:
             waiting = [
-                asyncio.create_task(stack.enter_async_context(checking.PLACES.taken(task.project_id)))
+                asyncio.create_task(stack.enter_async_context(checking.SLOTS.hold(task.project_id)))
                 for _ in range(12)
             ]
             await next_round()

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.devstack.account import Account, kept_account, renew_account
+from app.devstack.account import Account, read_account, renew_account
 from app.devstack.errors import DevstackError
 from app.devstack.home import Home
 from app.devstack.new_account import make_account
@@ -55,23 +55,23 @@ async def test_account_of_another_database_is_replaced(session: AsyncSession, go
 
 def test_account_is_kept(home: Home) -> None:
     given: list[Account | None] = []
-    assert kept_account(home) is None
+    assert read_account(home) is None
 
     def make(kept: Account | None) -> dict[str, object]:
         given.append(kept)
         return {"project_id": 1, "user_id": 2, "api_key": f"phx_{len(given)}"}
 
     first = renew_account(home, None, make=make)
-    assert kept_account(home) == first
+    assert read_account(home) == first
     second = renew_account(home, first, make=make)
 
     assert given == [None, first]
-    assert kept_account(home) == second == Account(1, 2, "phx_2")
+    assert read_account(home) == second == Account(1, 2, "phx_2")
 
 
 def test_damaged_file_is_no_account(home: Home) -> None:
     home.account_json.write_text('{"project_id": 1}')
-    assert kept_account(home) is None
+    assert read_account(home) is None
     with pytest.raises(DevstackError):
         renew_account(home, None, make=lambda _: {})
-    assert kept_account(home) is None
+    assert read_account(home) is None

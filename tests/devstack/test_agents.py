@@ -7,8 +7,8 @@ import pytest
 
 from app.agents.adapters.catalog import load_catalog
 from app.devstack.agents import USUAL_AGENTS, install_agents
-from app.devstack.console import Console
 from app.devstack.errors import DevstackError
+from app.devstack.terminal import TerminalOutput
 from tests.generated.tools import ClientTools
 from tests.support.home import note_home
 from tests.support.processes import free_port
@@ -19,7 +19,7 @@ SOURCE = Path(__file__).parents[2] / "agents"
 
 def test_agent_that_cannot_be_installed_is_named(tmp_path: Path) -> None:
     with pytest.raises(DevstackError, match="no agent 'ghost' can be installed; there are claude, codex, "):
-        install_agents(tmp_path / "agents", ["claude", "ghost"], Console())
+        install_agents(tmp_path / "agents", ["claude", "ghost"], TerminalOutput())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -51,18 +51,18 @@ def test_agents_that_are_there_outlast_an_installation_that_fails(
     # As `npm ci` does, which begins with an empty folder.
     lay_program(programs / "npm", 'rm -rf node_modules; mkdir node_modules; echo "$@" > node_modules/asked')
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
-    assert install_agents(folder, ["claude"], Console())
-    assert not install_agents(folder, ["claude"], Console())
+    assert install_agents(folder, ["claude"], TerminalOutput())
+    assert not install_agents(folder, ["claude"], TerminalOutput())
     asked = folder / "node_modules" / "asked"
     assert "--workspace=claude" in asked.read_text()
 
     lay_program(programs / "npm", "rm -rf node_modules; echo no network; exit 1")
     with pytest.raises(DevstackError, match="no network"):
-        install_agents(folder, ["codex"], Console())
+        install_agents(folder, ["codex"], TerminalOutput())
 
     assert "--workspace=codex" not in asked.read_text()
     lay_program(programs / "npm", 'mkdir node_modules; echo "$@" > node_modules/asked')
-    assert install_agents(folder, ["codex"], Console())
+    assert install_agents(folder, ["codex"], TerminalOutput())
     assert "--workspace=claude --workspace=codex" in asked.read_text()
     assert not list(folder.glob("fresh")) + list(folder.glob("old"))
 
@@ -79,7 +79,7 @@ def test_node_that_is_there_outlasts_an_installation_that_fails(
     monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
 
     with pytest.raises(DevstackError, match="pip"):
-        install_agents(tmp_path, ["claude"], Console())
+        install_agents(tmp_path, ["claude"], TerminalOutput())
 
     assert program.exists()
 

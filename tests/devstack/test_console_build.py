@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from app.devstack.building import packages, pages, scripts
-from app.devstack.console import Console
 from app.devstack.errors import DevstackError
+from app.devstack.terminal import TerminalOutput
 from tests.devstack.test_agents import lay_program
 
 ROOT = Path(__file__).parents[2]
@@ -50,18 +50,18 @@ def test_console_is_built_once_for_its_sources(source: Path, tmp_path: Path) -> 
     home, asked, dist = tmp_path / "home", tmp_path / "asked", tmp_path / "place" / "dist"
     assert not pages.is_built()
     assert pages.is_wanted()
-    assert pages.build_pages(home, Console())
+    assert pages.build_pages(home, TerminalOutput())
     assert pages.is_built()
     assert not pages.is_wanted()
     # What the build leaves beside its sources is none of them, nor are scenes.
     (source / "node_modules" / "a.js").touch()
     (source / "e2e").mkdir()
     (source / "e2e" / "scene.mjs").touch()
-    assert not pages.build_pages(home, Console())
+    assert not pages.build_pages(home, TerminalOutput())
     assert asked.read_text().splitlines() == [INSTALL, BUILD]
 
     (source / "index.html").write_text("second")
-    assert pages.build_pages(home, Console())
+    assert pages.build_pages(home, TerminalOutput())
     assert (dist / "index.html").read_text() == "second"
     assert asked.read_text().splitlines() == [INSTALL, BUILD, BUILD]
     assert not [path for path in (*dist.parent.iterdir(), *home.iterdir()) if path.is_dir() and path != dist]
@@ -72,17 +72,17 @@ def test_packages_are_installed_once_for_their_lock(
 ) -> None:
     home, asked = tmp_path / "home", tmp_path / "asked"
     monkeypatch.setenv("TASKBEACON_HOME", str(home))
-    assert pages.build_pages(home, Console())
+    assert pages.build_pages(home, TerminalOutput())
     assert scripts.main(["check"]) == 0
     (source / "index.html").write_text("second")
     # What checks need is more than a build does.
-    assert pages.build_pages(home, Console())
+    assert pages.build_pages(home, TerminalOutput())
     assert scripts.main(["check"]) == 0
     assert asked.read_text().splitlines() == [INSTALL, BUILD, TOOLS, CHECK, BUILD, CHECK]
 
     asked.unlink()
     (source / "package-lock.json").write_text('{"another": 1}')
-    assert pages.build_pages(home, Console())
+    assert pages.build_pages(home, TerminalOutput())
     assert asked.read_text().splitlines() == [INSTALL, BUILD]
 
 
@@ -115,11 +115,11 @@ def test_check_that_fails_is_a_failure(source: Path, tmp_path: Path, monkeypatch
 
 def test_console_that_is_there_outlasts_a_build_that_fails(source: Path, tmp_path: Path) -> None:
     home, dist = tmp_path / "home", tmp_path / "place" / "dist"
-    assert pages.build_pages(home, Console())
+    assert pages.build_pages(home, TerminalOutput())
     (source / "index.html").write_text("second")
     lay_program(tmp_path / "programs" / "npm", "echo no network; exit 1")
     with pytest.raises(DevstackError, match="no network"):
-        pages.build_pages(home, Console())
+        pages.build_pages(home, TerminalOutput())
     assert (dist / "index.html").read_text() == "first"
     assert pages.is_wanted()
 
@@ -142,7 +142,7 @@ def test_old_node_is_not_taken(source: Path, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("PIP_RETRIES", "0")
     monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
     with pytest.raises(DevstackError, match="pip"):
-        pages.build_pages(tmp_path / "home", Console())
+        pages.build_pages(tmp_path / "home", TerminalOutput())
     assert source.exists()
 
 

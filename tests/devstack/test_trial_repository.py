@@ -42,7 +42,7 @@ def test_repository_is_found_by_what_people_call_it(checkout: Path, tmp_path: Pa
     (checkout / "src").mkdir()
 
     def named(name: str) -> str:
-        return TrialRepository.named(tmp_path, name, base_url="https://git.example.com/").source
+        return TrialRepository.find(tmp_path, name, base_url="https://git.example.com/").source
 
     assert named(str(checkout / "src")) == named(f"{checkout}/") == str(checkout)
     assert named("acme/shop") == "https://git.example.com/acme/shop"
@@ -67,7 +67,7 @@ def test_branch_comes_back_and_nothing_else_happens(checkout: Path, tmp_path: Pa
     hook.chmod(0o700)
     before = {path: path.stat().st_mtime_ns for path in (checkout / "file", checkout / ".git" / "index")}
 
-    hint = repository.bring_back("taskbeacon/x")
+    hint = repository.fetch_branch("taskbeacon/x")
 
     assert git(checkout, *shlex.split(hint)[1:]) == ""
     assert git(checkout, "branch", "--format=%(refname:short)").split() == ["taskbeacon/x", "trunk"]
@@ -80,7 +80,7 @@ def test_repository_elsewhere_is_copied_by_its_address(checkout: Path, tmp_path:
     repository = TrialRepository(tmp_path / "copies", checkout.as_uri())
 
     assert (repository.copy(), repository.has_changes()) == ("trunk", False)
-    assert repository.bring_back("taskbeacon/x").startswith("git fetch ")
+    assert repository.fetch_branch("taskbeacon/x").startswith("git fetch ")
 
 
 @pytest.mark.parametrize("kind", ["no repository", "no commit", "no folder"])

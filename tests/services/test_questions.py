@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.agents.session.asked import DETAIL_CHARACTERS, AskedQuestion, describe
+from app.agents.session.shown_question import DETAIL_CHARACTERS, ShownQuestion, describe
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import (
@@ -53,11 +53,11 @@ async def live(session: AsyncSession, task: Task, clock: MovableClock) -> Run:
     )
 
 
-def permission(**fields: Any) -> AskedQuestion:
-    return AskedQuestion(kind=QuestionKind.PERMISSION, options=OPTIONS, **fields)
+def permission(**fields: Any) -> ShownQuestion:
+    return ShownQuestion(kind=QuestionKind.PERMISSION, options=OPTIONS, **fields)
 
 
-async def ask(sessions: SessionFactory, run: Run, asked: AskedQuestion) -> AskedQuestion:
+async def ask(sessions: SessionFactory, run: Run, asked: ShownQuestion) -> ShownQuestion:
     async with unit_of_work(sessions) as own:
         result = await received_commands.start_waiting(
             own, run.id, asked, owner=OWNER, seen=None, queue=RecordingQueue()
@@ -66,7 +66,7 @@ async def ask(sessions: SessionFactory, run: Run, asked: AskedQuestion) -> Asked
     return asked
 
 
-async def row_of(sessions: SessionFactory, asked: AskedQuestion) -> Question:
+async def row_of(sessions: SessionFactory, asked: ShownQuestion) -> Question:
     async with sessions() as own:
         return await own.get_one(Question, asked.id)
 
@@ -150,7 +150,7 @@ async def test_repeated_opening_adds_nothing(sessions: SessionFactory, live: Run
 
 
 async def test_state_shows_the_newest_question_that_is_open(sessions: SessionFactory, live: Run) -> None:
-    older = await ask(sessions, live, AskedQuestion(kind=QuestionKind.MESSAGE))
+    older = await ask(sessions, live, ShownQuestion(kind=QuestionKind.MESSAGE))
     newer = await ask(sessions, live, permission(opened_at=older.opened_at + timedelta(seconds=1)))
     assert await waiting_for(sessions, live) == newer.waiting_for
     async with unit_of_work(sessions) as own:
@@ -255,8 +255,8 @@ async def test_no_question_outlives_its_agent(
     assert [type_ for type_, _ in await events_of(sessions)][2:] == ["question.withdrawn"] * 2
 
 
-def _message() -> AskedQuestion:
-    return AskedQuestion(kind=QuestionKind.MESSAGE)
+def _message() -> ShownQuestion:
+    return ShownQuestion(kind=QuestionKind.MESSAGE)
 
 
 @pytest.mark.parametrize("left", ["answered", "ended"])
@@ -283,10 +283,10 @@ async def test_what_the_previous_release_closed_is_withdrawn(
         (permission(opened_at=utcnow(), expires_at=utcnow() + timedelta(seconds=890)), Urgency.HIGH),
         (permission(tool_call={"kind": "delete"}), Urgency.HIGH),
         (permission(tool_call={"kind": "read"}), Urgency.NORMAL),
-        (AskedQuestion(kind=QuestionKind.MESSAGE, expires_at=utcnow()), Urgency.LOW),
+        (ShownQuestion(kind=QuestionKind.MESSAGE, expires_at=utcnow()), Urgency.LOW),
     ],
 )
-async def test_urgency(sessions: SessionFactory, live: Run, asked: AskedQuestion, urgency: Urgency) -> None:
+async def test_urgency(sessions: SessionFactory, live: Run, asked: ShownQuestion, urgency: Urgency) -> None:
     await ask(sessions, live, asked)
     assert (await row_of(sessions, asked)).urgency == urgency
 

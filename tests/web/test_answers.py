@@ -62,7 +62,7 @@ async def test_large_answer_is_the_same_as_a_small_one(application: FastAPI, met
 
 
 async def test_so_many_are_sent_at_a_time() -> None:
-    answers = LargeAnswers(places=2)
+    answers = LargeAnswers(slots=2)
     clients = [Client() for _ in range(3)]
     sending = [
         asyncio.create_task(answers.send(START, BODY, client.send, may_refuse=True)) for client in clients
@@ -79,7 +79,7 @@ async def test_so_many_are_sent_at_a_time() -> None:
 
 
 async def test_who_finds_no_place_may_come_again() -> None:
-    answers = LargeAnswers(places=1, wait_seconds=0.01)
+    answers = LargeAnswers(slots=1, wait_seconds=0.01)
     slow, other, writer = Client(), Client(), Client()
     sending = asyncio.create_task(answers.send(START, BODY, slow.send, may_refuse=True))
     await next_round()
@@ -101,7 +101,7 @@ async def test_who_finds_no_place_may_come_again() -> None:
 async def test_client_that_takes_too_long_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large_answers, "ANSWER_SECONDS", 0.01)
     monkeypatch.setattr(large_answers, "ANSWER_BYTES_PER_SECOND", 2**30)
-    answers = LargeAnswers(places=1)
+    answers = LargeAnswers(slots=1)
     slow, other = Client(), Client()
     with pytest.raises(ClientDisconnect):
         await answers.send(START, BODY, slow.send, may_refuse=True)

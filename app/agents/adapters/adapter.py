@@ -213,7 +213,7 @@ class Adapter(_Data):
                 return rule
         return ModeRule(mode=self.default_mode) if self.default_mode else None
 
-    def allowed(self, environment: Mapping[str, str]) -> dict[str, str]:
+    def filter_environment(self, environment: Mapping[str, str]) -> dict[str, str]:
         """Return the part of the worker's environment that the agent may see."""
         return {name: environment[name] for name in self.environment if name in environment}
 
@@ -224,13 +224,15 @@ class Adapter(_Data):
     def secrets(self, environment: Mapping[str, str]) -> list[str]:
         """Return the values that only the agent may know: those of its variables, without public addresses."""
         public = self.model_service.variable if self.model_service else None
-        return [value for name, value in self.allowed(environment).items() if name != public]
+        return [value for name, value in self.filter_environment(environment).items() if name != public]
 
     def variables(self, options: AgentOptions, environment: Mapping[str, str]) -> dict[str, str]:
         """Return all variables of the agent: those of the worker that it may see, and its own settings."""
         values = self._values(options, environment)
         filled = {name: _fill(text, values) for name, text in self.settings.items()}
-        return self.allowed(environment) | {name: text for name, text in filled.items() if text is not None}
+        return self.filter_environment(environment) | {
+            name: text for name, text in filled.items() if text is not None
+        }
 
     def home_files(self, options: AgentOptions, environment: Mapping[str, str]) -> dict[str, str]:
         """Return the contents of the files to write into the agent's home, by path."""
@@ -247,7 +249,7 @@ class Adapter(_Data):
     def _values(self, options: AgentOptions, environment: Mapping[str, str]) -> dict[str, str]:
         rule = self.mode_rule(options)
         own = {"model": options.model, "effort": options.effort, "mode": rule.mode if rule else None}
-        return {name: value for name, value in (self.allowed(environment) | own).items() if value}
+        return {name: value for name, value in (self.filter_environment(environment) | own).items() if value}
 
 
 def _fill(text: str, values: Mapping[str, str]) -> str | None:

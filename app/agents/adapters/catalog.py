@@ -120,11 +120,11 @@ def _adapter(name: str, entry: Mapping[str, Any]) -> Adapter:
     except ValidationError as error:
         # Without the values: settings may hold keys.
         problems = error.errors(include_url=False, include_context=False, include_input=False)
-        texts = (_described(problem["loc"], problem["msg"]) for problem in problems[:3])
+        texts = (_describe(problem["loc"], problem["msg"]) for problem in problems[:3])
         raise CatalogInvalid(f"adapter '{name}': {'; '.join(texts)}") from None
 
 
-def _described(place: Iterable[int | str], message: str) -> str:
+def _describe(place: Iterable[int | str], message: str) -> str:
     where = ".".join(str(part) for part in place)
     text = message.removeprefix("Value error, ")
     return f"{where}: {text}" if where else text

@@ -35,12 +35,12 @@ def find_installed(adapter: Adapter, environment: Mapping[str, str], agents: Pat
     name, *arguments = adapter.command
     program = _find(name, environment, agents and agents / _SCRIPTS)
     if program is None:
-        raise _missing(adapter, name)
+        raise _not_installed(adapter, name)
     if adapter.interpreter is None or not _is_script_of(program, adapter.interpreter):
         return Installed(str(program), (str(program), *arguments), tuple(_folders(program)))
     interpreter = _find(adapter.interpreter, environment, agents and agents / _INTERPRETERS)
     if interpreter is None:
-        raise _missing(adapter, adapter.interpreter)
+        raise _not_installed(adapter, adapter.interpreter)
     return Installed(
         str(program),
         (str(interpreter), str(program), *arguments),
@@ -48,7 +48,7 @@ def find_installed(adapter: Adapter, environment: Mapping[str, str], agents: Pat
     )
 
 
-def _missing(adapter: Adapter, program: str) -> AgentNotInstalled:
+def _not_installed(adapter: Adapter, program: str) -> AgentNotInstalled:
     return AgentNotInstalled(
         f"The agent '{adapter.name}' is not installed on this worker: there is no program '{program}'. "
         f"{adapter.install}"

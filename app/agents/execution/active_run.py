@@ -17,7 +17,7 @@ from app.agents.workspace.kept_session import SessionKeeper
 from app.agents.workspace.workspace import Workspace
 from app.masking import Masker
 
-_LOGGER = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 _STOP_SECONDS = 2.0
 # The work of a cancelled run is kept, and gathering it can take more than two seconds in a large repository.
 _STOP_SECONDS_FROM_THE_START = 10.0
@@ -40,7 +40,7 @@ class ActiveRun:
 
     async def progress(self, step: str, message: str) -> None:
         """Log a step of the run."""
-        _LOGGER.info("run.step", step=step, detail=message)
+        log.info("run.step", step=step, detail=message)
         await self.effects.emit(
             notification_entry("_taskbeacon/progress", {"step": step, "message": message})
         )
@@ -68,12 +68,15 @@ class ActiveRun:
         Gathered work may take as much disk as the agent's own files. Raises AgentOverLimit or AgentStopped.
         """
         policy, monitor = self.context.sandbox.policy, self.workspace.monitor
-        async with _hurried(self.effects.stop), monitor.enforce(policy, disk_bytes=2 * policy.disk_bytes):
+        async with (
+            _limit_after_stop(self.effects.stop),
+            monitor.enforce(policy, disk_bytes=2 * policy.disk_bytes),
+        ):
             yield
 
 
 @asynccontextmanager
-async def _hurried(stop: asyncio.Event) -> AsyncIterator[None]:
+async def _limit_after_stop(stop: asyncio.Event) -> AsyncIterator[None]:
     """Limit the block: to two seconds after `stop` is set, or to ten seconds if `stop` was already set at its start.
 
     Raises AgentStopped after that.
@@ -81,18 +84,18 @@ async def _hurried(stop: asyncio.Event) -> AsyncIterator[None]:
     limit = asyncio.timeout(None)
     seconds = _STOP_SECONDS_FROM_THE_START if stop.is_set() else _STOP_SECONDS
 
-    async def hurry() -> None:
+    async def shorten() -> None:
         await stop.wait()
         limit.reschedule(asyncio.get_running_loop().time() + seconds)
 
     try:
         async with limit:
-            hurrying = asyncio.create_task(hurry())
+            shortening = asyncio.create_task(shorten())
             try:
                 yield
             finally:
-                hurrying.cancel()
-                await asyncio.gather(hurrying, return_exceptions=True)
+                shortening.cancel()
+                await asyncio.gather(shortening, return_exceptions=True)
     except TimeoutError:
         if not limit.expired():
             raise

@@ -17,7 +17,7 @@ from app.agents.workspace.output_check import check_apart
 from app.agents.workspace.workspace import Collected
 from app.processes.own_program import OWN_PROGRAM
 
-_LOGGER = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 _COLLECT_TIME = timedelta(minutes=5)
 
 
@@ -45,10 +45,10 @@ async def salvage(run: ActiveRun) -> RunResult | None:
     try:
         return _result(run, await _gather(run))
     except AgentError as error:
-        _LOGGER.warning("run.nothing_salvaged", reason=error.message)
+        log.warning("run.nothing_salvaged", reason=error.message)
         reason = error.message
     except OSError as error:
-        _LOGGER.exception("run.nothing_salvaged")
+        log.exception("run.nothing_salvaged")
         reason = f"The agent's work cannot be gathered: {error.strerror}"
     return _result(run, Collected(None, Changes([], b"", truncated=False), reason))
 

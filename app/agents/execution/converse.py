@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any  # standard streams
 
 import structlog
 from acp.helpers import ContentBlock, text_block
@@ -20,7 +19,7 @@ from app.agents.files.safe_paths import write_file
 from app.agents.network.network import Network, open_network
 from app.agents.network.proxy import Service
 from app.agents.sandbox.confined_process import ConfinedProcess
-from app.agents.sandbox.sandbox import confined_environment
+from app.agents.sandbox.sandbox import Streams, confined_environment
 from app.agents.session.budget import Spender
 from app.agents.session.commands import Channel
 from app.agents.session.conversation import Conversation
@@ -36,7 +35,7 @@ from app.agents.workspace.output import output_instructions
 from app.enums import SandboxKind
 from app.shielded import shielded
 
-_LOGGER = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 _SUMMARY_CHARACTERS = 10_000
 
 
@@ -76,12 +75,13 @@ async def converse(run: ActiveRun, conversation: Conversation) -> None:
         try:
             await _talk(run, conversation, network, offered)
         except SessionLost as error:
-            _LOGGER.warning("run.session_lost", reason=error.message)
+            log.warning("run.session_lost", reason=error.message)
             run.keeper.forget_earlier()
             await _talk(run, conversation, network, offered)
         except AgentFailed as error:
             if adapter.lacks_key(run.variables):
-                error.message += f"\nThe worker gives it none of {', '.join(adapter.keys)}."
+                lacks = f"The worker gives it none of {', '.join(adapter.keys)}."
+                raise error.with_message(f"{error.message}\n{lacks}") from error
             raise
 
 
@@ -96,14 +96,14 @@ async def _serve_tools(run: ActiveRun) -> AsyncIterator[ToolServer | None]:
     async def notify_and_log(message: AgentMessage) -> MessageOutcome:
         outcome = await notify(message)
         said = {"title": message.title, "message": message.message, "urgency": message.urgency.value}
-        await run.effects.emit(notification_entry("_taskbeacon/notify_user", {**said, **outcome.shown()}))
+        await run.effects.emit(notification_entry("_taskbeacon/notify_user", {**said, **outcome.answer()}))
         return outcome
 
     async with serve_tools(Tools(notify_and_log, run.masker.text), run.token) as server:
         yield server
 
 
-def _described(tools: ToolServer) -> HttpMcpServer:
+def _describe_server(tools: ToolServer) -> HttpMcpServer:
     header = HttpHeader(name="Authorization", value=f"Bearer {tools.token}")
     return HttpMcpServer(type="http", name="taskbeacon", url=tools.url, headers=[header])
 
@@ -133,7 +133,7 @@ async def _launch(run: ActiveRun, conversation: Conversation, network: Network) 
     confinement = workspace.confinement(
         readable=(*adapter.readable, *run.installed.folders), read_only=_is_read_only(run)
     )
-    await asyncio.to_thread(_furnish_home, run)
+    await asyncio.to_thread(_prepare_home, run)
     environment = {
         **confined_environment(context.environment, confinement),
         **adapter.variables(context.agent.options, run.variables),
@@ -143,22 +143,25 @@ async def _launch(run: ActiveRun, conversation: Conversation, network: Network) 
         await run.effects.before_agent()
     await run.progress("agent", f"Starting the agent '{adapter.name}' (sandbox: {context.sandbox.kind})")
 
-    async def start(command: Sequence[str], variables: Mapping[str, str], **streams: Any) -> ConfinedProcess:
+    async def start(
+        command: Sequence[str], variables: Mapping[str, str], streams: Streams
+    ) -> ConfinedProcess:
         process = await context.sandbox.start(
             command,
             confinement,
             {**environment, **variables},
             network=network.level,
             gateway=network.gateway,
-            **streams,
+            streams=streams,
         )
         return await workspace.monitor.follow(process)
 
     async def start_command(command: Sequence[str], variables: Mapping[str, str]) -> ConfinedProcess:
-        return await start(command, variables, stderr=asyncio.subprocess.STDOUT)
+        return await start(command, variables, Streams(stderr=asyncio.subprocess.STDOUT))
 
-    process = await start(run.installed.command, {}, stdin=asyncio.subprocess.PIPE, limit=LINE_LIMIT)
-    _LOGGER.info("run.agent_spawned", pid=process.pid)
+    streams = Streams(stdin=asyncio.subprocess.PIPE, limit=LINE_LIMIT)
+    process = await start(run.installed.command, {}, streams)
+    log.info("run.agent_spawned", pid=process.pid)
     return AgentSession(
         process,
         adapter,
@@ -183,8 +186,8 @@ def _is_read_only(run: ActiveRun) -> bool:
     return read_only
 
 
-def _furnish_home(run: ActiveRun) -> None:
-    run.keeper.lay()
+def _prepare_home(run: ActiveRun) -> None:
+    run.keeper.restore()
     agent = run.context.agent
     for path, content in agent.adapter.home_files(agent.options, run.variables).items():
         write_file(run.workspace.home, path, content.encode())
@@ -196,8 +199,8 @@ async def _start(run: ActiveRun, session: AgentSession, tools: ToolServer | None
     rule = agent.adapter.authenticate
     is_resumed = await session.start(
         authenticate=rule.method if rule and run.variables.get(rule.needs) else None,
-        take_up=run.keeper.earlier_id,
-        tools=_described(tools) if tools else None,
+        resume=run.keeper.earlier_id,
+        tools=_describe_server(tools) if tools else None,
     )
     if is_resumed:
         await run.progress("agent", "The agent goes on with its conversation of the earlier run.")

@@ -30,7 +30,7 @@ from app.agents.workspace.kept_session import SessionKeeper
 from app.agents.workspace.workspace import open_workspace
 from app.masking import FolderHider, Masker
 
-_LOGGER = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 
 
 async def perform(context: RunContext, effects: RunEffects) -> RunResult:
@@ -48,7 +48,7 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
         hider = FolderHider(work=workspace.work, home=workspace.home, folder=workspace.folder)
         run = ActiveRun(
             context=context,
-            effects=replace(effects, emit=masker.emitting(hider.emitting(effects.emit))),
+            effects=replace(effects, emit=masker.mask_emit(hider.mask_emit(effects.emit))),
             installed=installed,
             workspace=workspace,
             masker=masker,
@@ -61,11 +61,10 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
         try:
             result = await _perform(run)
         except AgentError as error:
-            error.message = hider.text(masker.text(error.message))
-            if error.partial is not None:
-                error.partial = error.partial.masked(masker)
-            raise
-    return result.masked(masker)
+            partial = error.partial.mask(masker) if error.partial is not None else None
+            # Without the original, which may hold secrets.
+            raise error.with_message(hider.text(masker.text(error.message))).with_partial(partial) from None
+    return result.mask(masker)
 
 
 async def _perform(run: ActiveRun) -> RunResult:
@@ -75,18 +74,16 @@ async def _perform(run: ActiveRun) -> RunResult:
     except OSError:
         if failure is None:
             raise
-        _LOGGER.exception("run.nothing_taken")
+        log.exception("run.nothing_taken")
     if failure is not None:
-        failure.partial = await salvage(run)
-        raise failure
+        raise failure.with_partial(await salvage(run))
     partial, head = await collect(run)
     try:
         async with run.within_limits():
             result = replace(partial, structured=await read_structured(run))
         return await _push(run, result, head)
     except AgentError as error:
-        error.partial = partial
-        raise
+        raise error.with_partial(partial) from error
 
 
 async def _work(run: ActiveRun) -> AgentError | None:
@@ -132,7 +129,9 @@ def _reason_of_end(run: ActiveRun, conversation: Conversation) -> AgentError:
         return AgentCancelled()
     if conversation.fault is not None:
         raise conversation.fault
-    return AgentTimedOut(f"The run took longer than its limit of {_spoken(run.context.limits.timeout)}.")
+    return AgentTimedOut(
+        f"The run took longer than its limit of {_format_duration(run.context.limits.timeout)}."
+    )
 
 
 async def _push(run: ActiveRun, result: RunResult, head: str | None) -> RunResult:
@@ -146,6 +145,6 @@ async def _push(run: ActiveRun, result: RunResult, head: str | None) -> RunResul
     return replace(result, head_branch=branch, head_sha=head)
 
 
-def _spoken(duration: timedelta) -> str:
+def _format_duration(duration: timedelta) -> str:
     seconds = int(duration.total_seconds())
     return f"{seconds // 60} minutes" if seconds >= 120 and seconds % 60 == 0 else f"{seconds} seconds"  # noqa: PLR2004 - two minutes

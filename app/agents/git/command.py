@@ -28,7 +28,7 @@ BIG_FILE = "4m"
 TOKEN_USER = "x-access-token"  # noqa: S105 - a name, not a secret
 
 _OUTPUT_LIMIT = 8 * 2**20
-_COMPLAINT_LIMIT = 16 * 2**10
+_ERROR_LIMIT = 16 * 2**10
 _KIB = 2**10
 _BLOCK = 512  # the unit of `ulimit -f`
 # For each process of git: a repository decides how much memory its objects need.
@@ -96,7 +96,7 @@ class Result:
 
     code: int
     output: bytes
-    complaint: str
+    errors: str
     truncated: bool = False
 
     def text(self) -> str:
@@ -225,7 +225,7 @@ class Git:
         """Run a local git command that must succeed and return its output. Raises RepositoryError."""
         result = await self.run(*arguments, timeout=timeout)
         if result.code != 0:
-            raise RepositoryError(f"git {arguments[0]} failed: {last_lines(result.complaint)}")
+            raise RepositoryError(f"git {arguments[0]} failed: {last_lines(result.errors)}")
         return result.text()
 
     def _environment(self) -> dict[str, str]:
@@ -238,13 +238,13 @@ async def _collect(process: Process, limit: int, text: bytes) -> Result:
         with suppress(ProcessLookupError):
             process.kill()
 
-    (output, truncated), (complaint, _), _ = await asyncio.gather(
+    (output, truncated), (errors, _), _ = await asyncio.gather(
         read_bounded(process.stdout, limit, stop),
-        read_bounded(process.stderr, _COMPLAINT_LIMIT),
+        read_bounded(process.stderr, _ERROR_LIMIT),
         _write(process.stdin, text),
     )
     code = await process.wait()
-    return Result(code, output, complaint.decode(errors="replace"), truncated=truncated)
+    return Result(code, output, errors.decode(errors="replace"), truncated=truncated)
 
 
 async def _write(stream: asyncio.StreamWriter | None, text: bytes) -> None:

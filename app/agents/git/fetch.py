@@ -28,7 +28,7 @@ _LOOK_UP = timedelta(minutes=1)
 # Git asked for a credential; hosts also do this for a repository that does not exist.
 _ASKED = re.compile(r"could not read (?:Username|Password)|terminal prompts disabled")
 # Patterns in git's English messages; the first match applies.
-_COMPLAINTS: tuple[tuple[re.Pattern[str], type[RepositoryError], str], ...] = (
+_FAILURES: tuple[tuple[re.Pattern[str], type[RepositoryError], str], ...] = (
     (
         _ASKED,
         RepositoryNotFound,
@@ -206,10 +206,10 @@ def refuse(
     result: Result, remote: Remote, what: str, otherwise: type[RepositoryError] = RepositoryError
 ) -> NoReturn:
     """Raise the RepositoryError that fits git's error message."""
-    if remote.credential is not None and _ASKED.search(result.complaint):
+    if remote.credential is not None and _ASKED.search(result.errors):
         raise RepositoryAccessDenied(f"The repository {remote.url} refused the service's credentials.")
-    for pattern, error, message in _COMPLAINTS:
-        if pattern.search(result.complaint):
+    for pattern, error, message in _FAILURES:
+        if pattern.search(result.errors):
             raise error(message.format(url=remote.url))
-    said = remote.redact(last_lines(result.complaint))
+    said = remote.redact(last_lines(result.errors))
     raise otherwise(f"The repository {remote.url} {what}: {said}")

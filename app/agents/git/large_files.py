@@ -144,15 +144,15 @@ class LargeFiles:
         entries = self._within_limits(await checked_out_pointers(git))
         if not entries:
             return
-        paths = {entry.pointer: _shown(entry.path) for entry in entries}
+        paths = {entry.pointer: _decode(entry.path) for entry in entries}
         source = self._mirror or self._scratch / "lfs"
-        lacking = await asyncio.to_thread(_lacking, source, paths)
-        self.requested = len(lacking)
-        if lacking:
+        missing = await asyncio.to_thread(_find_missing, source, paths)
+        self.requested = len(missing)
+        if missing:
             await self._renew_scratch(storage=source)
-            result = await self._transfer("fetch", remote, lacking)
+            result = await self._transfer("fetch", remote, missing)
             if result.code != 0:
-                path, reason = _explain(result, remote, {pointer: paths[pointer] for pointer in lacking})
+                path, reason = _explain(result, remote, {pointer: paths[pointer] for pointer in missing})
                 raise LargeFilesFailed(
                     f"The content of the file '{path}' (Git LFS) cannot be fetched: {reason}."
                 )
@@ -185,7 +185,7 @@ class LargeFiles:
                 missing[pointer.oid] = reason
         result = await self._transfer("push", remote, offered)
         if result.code != 0:
-            said = _said(result)
+            said = _output_of(result)
             lost = [each for each in offered if each.oid in missing and f"(missing) {each.oid}" in said]
             if lost:
                 raise _not_stored(offered[lost[0]], missing[lost[0].oid])
@@ -210,7 +210,7 @@ class LargeFiles:
 
     def _leave_out(self, entry: Entry, reason: str) -> None:
         if len(self.left_out) < _MOST_NAMED:
-            self.left_out.append(f"{_shown(entry.path)}: {reason}")
+            self.left_out.append(f"{_decode(entry.path)}: {reason}")
         elif len(self.left_out) == _MOST_NAMED:
             self.left_out.append("others, which are not named")
 
@@ -228,7 +228,7 @@ class LargeFiles:
         git = Git(self._scratch, self._environment)
         listed = await git.run("fast-import", "--quiet", timeout=TRANSFER, text=_as_commit(pointers))
         if listed.code != 0:
-            raise RepositoryError(f"Files of Git LFS cannot be listed: {last_lines(listed.complaint)}")
+            raise RepositoryError(f"Files of Git LFS cannot be listed: {last_lines(listed.errors)}")
         base = remote.url.rstrip("/").removesuffix(".git")
         url = f"{base}.git/info/lfs" if remote.is_http else remote.url
         settings = [f"remote.origin.url={remote.url}", f"lfs.url={url}", *_TRANSFER_SETTINGS]
@@ -283,7 +283,7 @@ async def _check_out(git: Git, entries: Sequence[Entry]) -> None:
     ):
         result = await git.run(*arguments, timeout=TRANSFER, text=text)
         if result.code != 0:
-            raise RepositoryError(f"Files of Git LFS cannot be checked out: {last_lines(result.complaint)}")
+            raise RepositoryError(f"Files of Git LFS cannot be checked out: {last_lines(result.errors)}")
 
 
 def _as_commit(pointers: Iterable[Pointer]) -> bytes:
@@ -295,7 +295,7 @@ def _as_commit(pointers: Iterable[Pointer]) -> bytes:
     return b"".join(parts)
 
 
-def _lacking(folder: Path, pointers: Iterable[Pointer]) -> list[Pointer]:
+def _find_missing(folder: Path, pointers: Iterable[Pointer]) -> list[Pointer]:
     def is_here(pointer: Pointer) -> bool:
         path = folder / pointer.place
         return path.is_file() and path.stat().st_size == pointer.size
@@ -311,14 +311,14 @@ def _copy_all(source: Path, target: Path, pointers: Iterable[Pointer]) -> None:
 
 def _explain(result: Result, remote: Remote, paths: Mapping[Pointer, str]) -> tuple[str, str]:
     """Return the path of a file that git-lfs reports an error about, and the error."""
-    said = remote.redact(_said(result))
+    said = remote.redact(_output_of(result))
     path = next((path for pointer, path in paths.items() if pointer.oid in said), next(iter(paths.values())))
     lines = [line for line in said.splitlines() if not line.startswith(_PROGRESS)]
     return path[:_LONGEST_PATH], last_lines("\n".join(lines), limit=500).rstrip(". ")
 
 
-def _said(result: Result) -> str:
-    return f"{result.text()}\n{result.complaint}"
+def _output_of(result: Result) -> str:
+    return f"{result.text()}\n{result.errors}"
 
 
 def _not_stored(path: str, reason: str) -> LargeFilesFailed:
@@ -328,7 +328,7 @@ def _not_stored(path: str, reason: str) -> LargeFilesFailed:
     )
 
 
-def _shown(path: bytes) -> str:
+def _decode(path: bytes) -> str:
     return path.decode(errors="replace")
 
 

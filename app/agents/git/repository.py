@@ -38,7 +38,7 @@ _LARGE = 4 * 2**20
 _NO_LARGE_FILES = "Files over 4 MiB are left out of the patch: with them it takes too much memory or time."
 # Bytes of arguments; the kernel accepts more.
 _LONGEST_LIST = 100_000
-_COMPLAINT_LIMIT = 16 * 2**10
+_ERROR_LIMIT = 16 * 2**10
 _PATCH_CUT = b"\n# The patch was cut here: it is longer than %d bytes.\n"
 
 
@@ -150,7 +150,7 @@ class Repository:
             *check, "fetch", "--quiet", "--no-tags", "--", str(bundle), refspec, timeout=_LOCAL
         )
         if result.code != 0:
-            raise WorkspaceBroken(f"The agent's commits cannot be read: {last_lines(result.complaint)}")
+            raise WorkspaceBroken(f"The agent's commits cannot be read: {last_lines(result.errors)}")
         return read_ref(self.folder, _RESULT_REF)
 
     async def changes(self, base: str | None, head: str) -> Changes:
@@ -224,7 +224,7 @@ class Repository:
         refusal = re.search(r"^!\t\S+\t(.+)$", result.output.decode(errors="replace"), re.MULTILINE)
         if refusal is None:
             refuse(result, remote, f"did not take the branch '{branch}'", PushRejected)
-        said = remote.redact(last_lines(result.complaint))
+        said = remote.redact(last_lines(result.errors))
         raise PushRejected(f"{remote.url} did not take the branch '{branch}': {refusal[1]}\n{said}")
 
 
@@ -265,14 +265,14 @@ async def _copy_objects(repository: Path, git_folder: Path) -> None:
     )
     try:
         async with asyncio.timeout(TRANSFER.total_seconds()):
-            complaint, _ = await read_bounded(process.stderr, _COMPLAINT_LIMIT)
+            errors, _ = await read_bounded(process.stderr, _ERROR_LIMIT)
             code = await process.wait()
     except TimeoutError:
         raise RepositoryError(f"Copying the clone took over {TRANSFER.total_seconds():.0f} s.") from None
     finally:
         await end_session(process)
     if code != 0:
-        raise RepositoryError(f"The clone cannot be copied: {last_lines(complaint.decode(errors='replace'))}")
+        raise RepositoryError(f"The clone cannot be copied: {last_lines(errors.decode(errors='replace'))}")
 
 
 async def _mark_partial(git: Git, url: str) -> None:

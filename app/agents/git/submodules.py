@@ -92,7 +92,7 @@ def place_below(base_url: str, url: str, parent_url: str) -> str | None:
     """Return the URL to fetch a submodule from, given its parent's URL; None if it is not below the base URL."""
     base = base_url.rstrip("/")
     if url.startswith(("./", "../")):
-        url = _resolved(parent_url, url)
+        url = _resolve(parent_url, url)
     elif (match := _SSH.fullmatch(url)) and match[1].lower() == urlsplit(base).hostname:
         url = f"{base}/{match[2]}"
     rest = url.rstrip("/").removeprefix(f"{base}/")
@@ -102,7 +102,7 @@ def place_below(base_url: str, url: str, parent_url: str) -> str | None:
     return f"{base}/{rest}"
 
 
-def _resolved(parent: str, relative: str) -> str:
+def _resolve(parent: str, relative: str) -> str:
     """Return the absolute URL for a relative one, resolved as git does: against the parent's own URL."""
     parent = parent.rstrip("/")
     while True:

@@ -16,7 +16,7 @@ from app.agents.adapters.adapter import Adapter, AgentOptions
 from app.agents.adapters.installation import Installed, find_installed
 from app.agents.errors import AgentError, AgentNotInstalled
 from app.agents.sandbox.policy import Confinement
-from app.agents.sandbox.sandbox import Sandbox, confined_environment
+from app.agents.sandbox.sandbox import Sandbox, Streams, confined_environment
 from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.session import AgentSession
 from app.agents.session.transport import LINE_LIMIT, Message
@@ -48,7 +48,7 @@ async def inspect_agent(
     found = Finding(name=adapter.name, program=installed.program)
     try:
         async with asyncio.timeout(_HANDSHAKE_SECONDS):
-            answer = await _shake_hands(adapter, installed, sandbox, environment)
+            answer = await _initialize(adapter, installed, sandbox, environment)
     except AgentError as error:
         return _with_problem(found, error.message)
     except TimeoutError:
@@ -61,28 +61,27 @@ def _with_problem(found: Finding, problem: str) -> Finding:
     return Finding(name=found.name, program=found.program, problem=problem)
 
 
-async def _shake_hands(
+async def _initialize(
     adapter: Adapter, installed: Installed, sandbox: Sandbox, environment: Mapping[str, str]
 ) -> InitializeResponse:
     with TemporaryDirectory(prefix="taskbeacon-agent-") as name:
-        confinement = _furnish(Path(name), (*adapter.readable, *installed.folders))
+        confinement = _make_folders(Path(name), (*adapter.readable, *installed.folders))
         process = await sandbox.start(
             installed.command,
             confinement,
             confined_environment(environment, confinement) | adapter.variables(AgentOptions(), {}),
             network=AgentNetwork.NONE,
-            stdin=asyncio.subprocess.PIPE,
-            limit=LINE_LIMIT,
+            streams=Streams(stdin=asyncio.subprocess.PIPE, limit=LINE_LIMIT),
         )
         session = AgentSession(process, adapter, confinement.directory, emit=_ignore, decide=_refuse)
         try:
-            return await session.shake_hands()
+            return await session.initialize()
         finally:
             with suppress(TimeoutError):
                 await shielded(session.close(at_once=True))
 
 
-def _furnish(root: Path, readable: tuple[Path, ...]) -> Confinement:
+def _make_folders(root: Path, readable: tuple[Path, ...]) -> Confinement:
     root = root.resolve()
     for place in ("work", "home", "tmp"):
         (root / place).mkdir()

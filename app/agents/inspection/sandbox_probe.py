@@ -1,6 +1,6 @@
 """Tries to break out of a sandbox, from inside: prints a JSON object with the obstacle that each attempt met, or null.
 
-Runs as a script of its own, with the standard library only. The targets outside come as the first argument (walls.py
+Runs as a script of its own, with the standard library only. The targets outside come as the first argument (sandbox_check.py
 sets them up); an attempt does no harm if it succeeds.
 """
 
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-World = dict[str, str]
+Targets = dict[str, str]
 
 CHANGE_MODES = "change modes of the service's files"
 WATCH_NAMES = "watch names in the service's folders"
@@ -43,7 +43,7 @@ def _require(code: int) -> None:
         raise OSError(error, os.strerror(error))
 
 
-def _greeting(client: socket.socket, address: tuple[str, int] | str) -> None:
+def _require_answer(client: socket.socket, address: tuple[str, int] | str) -> None:
     client.settimeout(_SECONDS)
     client.connect(address)
     client.send(b"?")
@@ -51,116 +51,116 @@ def _greeting(client: socket.socket, address: tuple[str, int] | str) -> None:
         raise OSError("there was no answer")
 
 
-def _read_file(world: World) -> None:
-    Path(world["file"]).read_text()
+def _read_file(targets: Targets) -> None:
+    Path(targets["file"]).read_text()
 
 
-def _change_mode(world: World) -> None:
-    Path(world["file"]).chmod(0o600)
+def _change_mode(targets: Targets) -> None:
+    Path(targets["file"]).chmod(0o600)
 
 
-def _watch_names(world: World) -> None:
+def _watch_names(targets: Targets) -> None:
     watch = _LIBC.inotify_init()
     _require(watch)
     try:
-        _require(_LIBC.inotify_add_watch(watch, os.path.dirname(world["file"]).encode(), _IN_CREATE))  # noqa: PTH120 - for the C library
+        _require(_LIBC.inotify_add_watch(watch, os.path.dirname(targets["file"]).encode(), _IN_CREATE))  # noqa: PTH120 - for the C library
     finally:
         os.close(watch)
 
 
-def _write_outside(world: World) -> None:
-    Path(world["file"]).write_text("changed")
+def _write_outside(targets: Targets) -> None:
+    Path(targets["file"]).write_text("changed")
 
 
-def _read_private_file(world: World) -> None:
-    Path(world["private"]).read_bytes()
+def _read_private_file(targets: Targets) -> None:
+    Path(targets["private"]).read_bytes()
 
 
-def _read_environment(world: World) -> None:
-    if world["secret"].encode() not in Path(f"/proc/{world['pid']}/environ").read_bytes():
+def _read_environment(targets: Targets) -> None:
+    if targets["secret"].encode() not in Path(f"/proc/{targets['pid']}/environ").read_bytes():
         raise OSError("it is of another process")
 
 
-def _open_memory(world: World) -> None:
-    os.close(os.open(f"/proc/{world['pid']}/mem", os.O_RDWR))
+def _open_memory(targets: Targets) -> None:
+    os.close(os.open(f"/proc/{targets['pid']}/mem", os.O_RDWR))
 
 
-def _signal(world: World) -> None:
-    os.kill(int(world["pid"]), 0)
+def _signal(targets: Targets) -> None:
+    os.kill(int(targets["pid"]), 0)
 
 
-def _limit(world: World) -> None:
-    resource.prlimit(int(world["pid"]), resource.RLIMIT_CORE, (0, 0))
+def _limit(targets: Targets) -> None:
+    resource.prlimit(int(targets["pid"]), resource.RLIMIT_CORE, (0, 0))
 
 
-def _reschedule(world: World) -> None:
-    os.setpriority(os.PRIO_PROCESS, int(world["pid"]), 19)
+def _reschedule(targets: Targets) -> None:
+    os.setpriority(os.PRIO_PROCESS, int(targets["pid"]), 19)
 
 
-def _trace(world: World) -> None:
-    _require(_LIBC.ptrace(_PTRACE_SEIZE, int(world["pid"]), None, None))
-    _LIBC.ptrace(_PTRACE_DETACH, int(world["pid"]), None, None)
+def _trace(targets: Targets) -> None:
+    _require(_LIBC.ptrace(_PTRACE_SEIZE, int(targets["pid"]), None, None))
+    _LIBC.ptrace(_PTRACE_DETACH, int(targets["pid"]), None, None)
 
 
-def _connect_by_path(world: World) -> None:
+def _connect_by_path(targets: Targets) -> None:
     with socket.socket(socket.AF_UNIX) as client:
-        _greeting(client, world["socket"])
+        _require_answer(client, targets["socket"])
 
 
-def _connect_by_name(world: World) -> None:
+def _connect_by_name(targets: Targets) -> None:
     with socket.socket(socket.AF_UNIX) as client:
-        _greeting(client, "\0" + world["abstract"])
+        _require_answer(client, "\0" + targets["abstract"])
 
 
-def _connect_by_port(world: World) -> None:
+def _connect_by_port(targets: Targets) -> None:
     with socket.socket() as client:
-        _greeting(client, ("127.0.0.1", int(world["port"])))
+        _require_answer(client, ("127.0.0.1", int(targets["port"])))
 
 
-def _send_datagram(world: World) -> None:
+def _send_datagram(targets: Targets) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        _greeting(client, ("127.0.0.1", int(world["datagrams"])))
+        _require_answer(client, ("127.0.0.1", int(targets["datagrams"])))
 
 
-def _connect_by_another_protocol(world: World) -> None:
+def _connect_by_another_protocol(targets: Targets) -> None:
     with socket.socket(proto=_IPPROTO_MPTCP) as client:
-        _greeting(client, ("127.0.0.1", int(world["port"])))
+        _require_answer(client, ("127.0.0.1", int(targets["port"])))
 
 
-def _open_vsock(_world: World) -> None:
+def _open_vsock(_targets: Targets) -> None:
     socket.socket(_AF_VSOCK, socket.SOCK_STREAM).close()
 
 
-def _open_shared_memory(world: World) -> None:
-    Path(world["shm"]).read_bytes()
+def _open_shared_memory(targets: Targets) -> None:
+    Path(targets["shm"]).read_bytes()
 
 
-def _attach_segment(world: World) -> None:
-    _require(_LIBC.shmget(int(world["segment"]), 0, 0))
+def _attach_segment(targets: Targets) -> None:
+    _require(_LIBC.shmget(int(targets["segment"]), 0, 0))
 
 
-def _make_large_segment(_world: World) -> None:
+def _make_large_segment(_targets: Targets) -> None:
     segment = _LIBC.shmget(_IPC_PRIVATE, _LARGE, _IPC_CREAT | 0o600)
     _require(segment)
     _LIBC.shmctl(segment, _IPC_RMID, None)
 
 
-def _find_keyring(_world: World) -> None:
+def _find_keyring(_targets: Targets) -> None:
     _require(_LIBC.syscall(_KEYCTL.get(platform.machine(), -1), _KEYCTL_GET_KEYRING_ID, _SESSION_KEYRING, 1))
 
 
-def _make_ring(_world: World) -> None:
+def _make_ring(_targets: Targets) -> None:
     ring = _LIBC.syscall(_IO_URING_SETUP, 1, ctypes.create_string_buffer(256))
     _require(ring)
     os.close(ring)
 
 
-def _become_root(_world: World) -> None:
+def _become_root(_targets: Targets) -> None:
     _require(_LIBC.unshare(_CLONE_NEWUSER))
 
 
 # The last attempt changes this process.
-ATTEMPTS: dict[str, Callable[[World], None]] = {
+ATTEMPTS: dict[str, Callable[[Targets], None]] = {
     "read files of the service": _read_file,
     "write files of the service": _write_outside,
     CHANGE_MODES: _change_mode,
@@ -189,11 +189,11 @@ ATTEMPTS: dict[str, Callable[[World], None]] = {
 
 def main() -> None:
     """Run all attempts."""
-    world: World = json.loads(sys.argv[1])
+    targets: Targets = json.loads(sys.argv[1])
     results: dict[str, str | None] = {}
     for name, attempt in ATTEMPTS.items():
         try:
-            attempt(world)
+            attempt(targets)
         except OSError as error:
             results[name] = error.strerror or str(error)
         else:

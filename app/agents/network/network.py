@@ -71,9 +71,9 @@ async def open_network(
     allowance = _allowance(rules, model_url)
     if allowance is None:
         level = AgentNetwork.FULL if rules.level is AgentNetwork.FULL else AgentNetwork.NONE
-        await report(_described(level, kind))
+        await report(_describe(level, kind))
         if tools is not None and level is AgentNetwork.NONE and kind is SandboxKind.BUBBLEWRAP:
-            async with _door(Allowance(services=[tools]), kind, folder, report) as gateway:
+            async with _serve_proxy(Allowance(services=[tools]), kind, folder, report) as gateway:
                 yield Network(level, gateway, has_tools=True)
             return
         is_open = level is AgentNetwork.FULL or kind is SandboxKind.NONE
@@ -89,17 +89,17 @@ async def open_network(
     )
     if tools is not None:
         allowance = replace(allowance, services=(*allowance.services, tools))
-    async with _door(allowance, kind, folder, report) as gateway:
+    async with _serve_proxy(allowance, kind, folder, report) as gateway:
         yield Network(rules.level, gateway, has_tools=tools is not None)
 
 
 @asynccontextmanager
-async def _door(
+async def _serve_proxy(
     allowance: Allowance, kind: SandboxKind, folder: Path, report: Report
 ) -> AsyncIterator[Gateway]:
     """Serve the proxy of one agent, and report how much it refused."""
     egress = Egress(allowance, report)
-    listener, gateway = _open_door(kind, folder, allowance.services)
+    listener, gateway = _listen(kind, folder, allowance.services)
     server = await _start_server(egress, listener)
     try:
         yield gateway
@@ -122,7 +122,7 @@ def _allowance(rules: NetworkRules, model_url: str | None) -> Allowance | None:
             return None
 
 
-def _described(level: AgentNetwork, kind: SandboxKind) -> str:
+def _describe(level: AgentNetwork, kind: SandboxKind) -> str:
     if level is AgentNetwork.FULL:
         return "Network: full, everything that the worker reaches"
     match kind:
@@ -146,7 +146,7 @@ async def _require_consent(rules: NetworkRules, kind: SandboxKind, report: Repor
     await report(f"The network level '{rules.level}' is not enforced: {lack}.")
 
 
-def _open_door(kind: SandboxKind, folder: Path, services: Sequence[Service]) -> tuple[socket.socket, Gateway]:
+def _listen(kind: SandboxKind, folder: Path, services: Sequence[Service]) -> tuple[socket.socket, Gateway]:
     """Listen where only this agent can connect, if its sandbox has such a place."""
     local = {service.port: service.authority for service in services if service.is_loopback}
     if kind is not SandboxKind.BUBBLEWRAP:

@@ -28,7 +28,7 @@ class ToolCall:
     def show(self, output: str) -> None:
         """Send the output since the last call; `end` repeats all of it."""
         self._client.update(
-            "tool_call_update", toolCallId=self._id, status="in_progress", content=[_printed(output)]
+            "tool_call_update", toolCallId=self._id, status="in_progress", content=[_output_block(output)]
         )
 
     def end(
@@ -39,7 +39,7 @@ class ToolCall:
             "tool_call_update",
             toolCallId=self._id,
             status="failed" if failed else "completed",
-            content=[*([_printed(output)] if output else []), *([edit] if edit else [])],
+            content=[*([_output_block(output)] if output else []), *([edit] if edit else [])],
             **({} if result is None else {"rawOutput": result}),
         )
 
@@ -53,5 +53,5 @@ def text_block(text: str) -> Message:
     return {"type": "text", "text": text}
 
 
-def _printed(output: str) -> Message:
+def _output_block(output: str) -> Message:
     return {"type": "content", "content": text_block(output)}

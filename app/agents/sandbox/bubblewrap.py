@@ -13,7 +13,7 @@ from app.agents.sandbox.policy import SYSTEM_FOLDERS, Confinement, Gateway
 # Some agents refuse to work as root, so no process inside is root.
 INSIDE_UID = 1000
 # The path of the proxy's socket inside the sandbox.
-DOOR = "/run/taskbeacon-egress"
+PROXY_SOCKET = "/run/taskbeacon-egress"
 _SCRATCH_BYTES = str(2**20)
 _SHARED_MEMORY_BYTES = str(256 * 2**20)
 
@@ -26,7 +26,7 @@ _NAMESPACES = (
     "--gid",
     str(INSIDE_UID),
 )
-_MANNERS = ("--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "agent")
+_PROCESS_OPTIONS = ("--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "agent")
 _KERNEL_FILES = ("--proc", "/proc", "--dev", "/dev", "--size", _SHARED_MEMORY_BYTES, "--tmpfs", "/dev/shm")  # noqa: S108 - inside
 # /proc too: files below /proc/sys belong to root, and an owner can write a file without any capability.
 _SEAL = ("--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/")
@@ -48,7 +48,7 @@ def bubblewrap_arguments(
     The descriptors: one receives bubblewrap's description of the sandbox, one holds a filter of system calls
     (seccomp.py).
     """
-    arguments = [str(program), *_NAMESPACES, *_MANNERS, "--info-fd", str(info_descriptor)]
+    arguments = [str(program), *_NAMESPACES, *_PROCESS_OPTIONS, "--info-fd", str(info_descriptor)]
     if filter_descriptor is not None:
         arguments += ["--seccomp", str(filter_descriptor)]
     if network:
@@ -58,7 +58,7 @@ def bubblewrap_arguments(
         arguments += mount
     arguments += ["--symlink", str(_TEMPORARY), "/var/tmp"]  # noqa: S108 - likewise
     if gateway is not None and gateway.socket is not None:
-        arguments += ["--ro-bind", str(gateway.socket), DOOR]
+        arguments += ["--ro-bind", str(gateway.socket), PROXY_SOCKET]
     return [*arguments, *_SEAL, "--"]
 
 

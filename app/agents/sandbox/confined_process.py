@@ -11,7 +11,7 @@ import structlog
 
 from app.processes.spawning import wait_for_end
 
-_LOGGER = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 _GRACE_SECONDS = 2.0
 _END_SECONDS = 30.0
 
@@ -69,7 +69,7 @@ class ConfinedProcess:
         """
         if self._code is not None:
             return self._code
-        world = self._open_world()
+        first_process = self._open_first_process()
         try:
             if self.returncode is None:
                 self._signal_group(signal.SIGTERM)
@@ -78,20 +78,20 @@ class ConfinedProcess:
                         await self._process.wait()
         finally:
             self._signal_group(signal.SIGKILL)
-            if world is not None:
+            if first_process is not None:
                 with suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(world, signal.SIGKILL)
+                    signal.pidfd_send_signal(first_process, signal.SIGKILL)
         try:
             code = await wait_for_end(self._process)
-            if world is not None:
-                await _ended(world)
+            if first_process is not None:
+                await _wait_for_exit(first_process)
         finally:
-            if world is not None:
-                os.close(world)
+            if first_process is not None:
+                os.close(first_process)
         self._code = code  # the process id may be reused from now on
         return code
 
-    def _open_world(self) -> int | None:
+    def _open_first_process(self) -> int | None:
         """Return a handle on the sandbox's first process, which ends after all others in it.
 
         bubblewrap itself ends a moment earlier, while the kernel is still killing the others. Code that reads or
@@ -115,13 +115,13 @@ class ConfinedProcess:
             os.killpg(self.pid, number)
 
 
-async def _ended(process: int) -> None:
+async def _wait_for_exit(process: int) -> None:
     """Wait for the end of a process after SIGKILL, with a time limit."""
     try:
         async with asyncio.timeout(_END_SECONDS):
             await _readable(process)
     except TimeoutError:
-        _LOGGER.error("sandbox.not_ended", seconds=_END_SECONDS)  # noqa: TRY400 - a traceback would say no more
+        log.error("sandbox.not_ended", seconds=_END_SECONDS)  # noqa: TRY400 - a traceback would say no more
 
 
 async def _readable(descriptor: int) -> None:

@@ -57,12 +57,12 @@ async def _pump(reader: "asyncio.StreamReader", writer: "asyncio.StreamWriter") 
 
 
 async def _forward(
-    door: str, tunnel: str | None, reader: "asyncio.StreamReader", writer: "asyncio.StreamWriter"
+    proxy: str, tunnel: str | None, reader: "asyncio.StreamReader", writer: "asyncio.StreamWriter"
 ) -> None:
     import asyncio  # noqa: PLC0415 - see above
 
     try:
-        out_reader, out_writer = await asyncio.open_unix_connection(door)
+        out_reader, out_writer = await asyncio.open_unix_connection(proxy)
     except OSError:
         writer.close()
         return
@@ -80,18 +80,18 @@ async def _forward(
         writer.close()
 
 
-async def _serve(door: str, listeners: "list[tuple[socket.socket, str | None]]") -> None:
+async def _serve(proxy: str, listeners: "list[tuple[socket.socket, str | None]]") -> None:
     import asyncio  # noqa: PLC0415 - see above
     import functools  # noqa: PLC0415 - see above
 
     servers = [
-        await asyncio.start_server(functools.partial(_forward, door, tunnel), sock=listener)
+        await asyncio.start_server(functools.partial(_forward, proxy, tunnel), sock=listener)
         for listener, tunnel in listeners
     ]
     await asyncio.gather(*(server.serve_forever() for server in servers))
 
 
-def _fork_forwarder(door: str, ports: dict[int, str | None]) -> None:
+def _fork_forwarder(proxy: str, ports: dict[int, str | None]) -> None:
     """Leave a process behind that serves the ports; it is no child of the agent, and ends with the sandbox."""
     # Listen before the agent starts, so that its first connection succeeds.
     listeners = [(listener, tunnel) for port, tunnel in ports.items() for listener in _listen(port)]
@@ -109,7 +109,7 @@ def _fork_forwarder(door: str, ports: dict[int, str | None]) -> None:
     try:
         import asyncio  # noqa: PLC0415 - see above
 
-        asyncio.run(_serve(door, listeners))
+        asyncio.run(_serve(proxy, listeners))
     finally:
         os._exit(0)
 
@@ -141,22 +141,22 @@ def _fail(name: str, error: OSError | ValueError) -> "NoReturn":
 def main() -> "NoReturn":
     """Open the ports, set the limits, then become the command."""
     with open(int(sys.argv[1]), "rb") as file:  # noqa: PTH123 - a descriptor
-        orders = marshal.load(file)  # noqa: S302 - the worker wrote it, with this very interpreter
+        instructions = marshal.load(file)  # noqa: S302 - the worker wrote it, with this very interpreter
     worker = int(sys.argv[2])
     if _is_alone(worker):
         os._exit(_CANNOT_RUN)
     os.write(worker, b"\n")  # the sandbox is built (ConfinedProcess.has_entered)
     os.close(worker)
-    if orders["ports"]:
-        _fork_forwarder(orders["door"], orders["ports"])
-    command, directory = orders["command"], orders["directory"]
+    if instructions["ports"]:
+        _fork_forwarder(instructions["proxy_socket"], instructions["ports"])
+    command, directory = instructions["command"], instructions["directory"]
     try:
         os.chdir(directory)
     except OSError as error:
         _fail(directory, error)
-    _limit(orders["limits"])
+    _limit(instructions["limits"])
     try:
-        os.execvpe(command[0], command, orders["environment"])  # noqa: S606 - without a shell
+        os.execvpe(command[0], command, instructions["environment"])  # noqa: S606 - without a shell
     except (OSError, ValueError) as error:  # of a name or a value that no program can be given
         _fail(command[0], error)
 

@@ -22,7 +22,7 @@ from app.agents.sandbox.measuring import MAX_DESCRIPTORS, ProcessTable, Resource
 from app.agents.sandbox.policy import SandboxPolicy
 from app.processes.spawning import spawn, wait_for_end
 
-_LOGGER = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 _PAUSE_SECONDS = 0.4
 # Read for all runs of the worker together: for each by itself, ten waiting runs took a fifth of a core.
 _PROCESSES = ProcessTable(seconds=0.2)
@@ -97,7 +97,7 @@ class ResourceMonitor:
                     look_at_disk_at = loop.time() + max(_DISK_PAUSE_SECONDS, 10 * (loop.time() - started))
             except Exception:
                 # Go on: this matters most when the machine is out of processes or memory.
-                _LOGGER.exception("resource_monitor.unexpected_error")
+                log.exception("resource_monitor.unexpected_error")
                 continue
             sent.append(usage.sent_files)
             usage.memory_bytes += min(sent) * policy.file_bytes

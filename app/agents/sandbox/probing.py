@@ -14,7 +14,7 @@ from app.agents.sandbox.policy import Confinement, SandboxPolicy, private_parts
 from app.agents.sandbox.sandbox import HAS_FILTER, Sandbox, confined_environment
 from app.enums import SandboxKind
 
-_LOGGER = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 TEMPORARY = os.path.realpath(gettempdir())  # bubblewrap cannot bind onto a link
 _PROBE_SECONDS = 15
 _OPT = Path("/opt")
@@ -34,29 +34,29 @@ async def probe(policy: SandboxPolicy) -> Sandbox:
         sandbox = Sandbox(kind=kind, policy=policy, program=program, private=private)
         reason = await _try(sandbox)
         if reason is None:
-            return _announced(sandbox)
+            return _warn_if_weak(sandbox)
         reasons[kind] = reason
-        _LOGGER.warning("sandbox.unavailable", kind=kind, reason=reason)
+        log.warning("sandbox.unavailable", kind=kind, reason=reason)
     if auto:
-        return _announced(Sandbox(kind=SandboxKind.NONE, policy=policy))
+        return _warn_if_weak(Sandbox(kind=SandboxKind.NONE, policy=policy))
     raise SandboxUnavailable(f"The sandbox '{policy.kind}' does not work here: {reasons[policy.kind]}")
 
 
-def _announced(sandbox: Sandbox) -> Sandbox:
+def _warn_if_weak(sandbox: Sandbox) -> Sandbox:
     if sandbox.kind is SandboxKind.NONE:
-        _LOGGER.warning(
+        log.warning(
             "sandbox.none",
             detail="AGENTS RUN UNCONFINED: they can read what the worker can read. Install bubblewrap.",
         )
     elif sandbox.kind is SandboxKind.LANDLOCK:
-        _LOGGER.warning(
+        log.warning(
             "sandbox.landlock",
             detail=f"AGENTS ARE {'ROOT' if os.geteuid() == 0 else 'THE USER OF THE WORKER'}: they can change modes and "
             "times of all files that it owns, and see names and sizes of files that they cannot read. Install "
             "bubblewrap, or give the worker a user that owns nothing but its home.",
         )
     if sandbox.kind is not SandboxKind.NONE:
-        _LOGGER.info("sandbox.ready", kind=sandbox.kind, filter=HAS_FILTER)
+        log.info("sandbox.ready", kind=sandbox.kind, filter=HAS_FILTER)
     return sandbox
 
 
@@ -72,12 +72,12 @@ async def _try(sandbox: Sandbox) -> str | None:
         )
         try:
             async with asyncio.timeout(_PROBE_SECONDS):
-                _, complaint = await process.communicate()
+                _, errors = await process.communicate()
         except TimeoutError:
-            complaint = b"it did not end in time"
+            errors = b"it did not end in time"
         finally:
             code = await process.stop()
-    return None if code == 0 else complaint.decode(errors="replace").strip()[-500:] or f"exit status {code}"
+    return None if code == 0 else errors.decode(errors="replace").strip()[-500:] or f"exit status {code}"
 
 
 def _find_bubblewrap() -> Path | None:

@@ -35,11 +35,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import IO
 
-from app.agents.sandbox.bubblewrap import DOOR, bubblewrap_arguments
+from app.agents.sandbox.bubblewrap import PROXY_SOCKET, bubblewrap_arguments
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.sandbox.policy import (
     SYSTEM_FOLDERS,
@@ -78,6 +77,28 @@ HAS_FILTER = _FILTER is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Streams:
+    """The standard streams of a command; `limit` bounds a line of its output."""
+
+    stdin: int | IO[bytes] = asyncio.subprocess.DEVNULL
+    stdout: int | IO[bytes] = asyncio.subprocess.PIPE
+    stderr: int | IO[bytes] = asyncio.subprocess.PIPE
+    limit: int = LINE_LIMIT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Launch:
+    """A command, and the part of the machine that its sandbox shows it."""
+
+    command: Sequence[str]
+    confinement: Confinement
+    environment: Mapping[str, str]
+    network: AgentNetwork
+    gateway: Gateway | None
+    streams: Streams
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sandbox:
     """A kind of sandbox that was tested on this machine; made by `probe`, shared by all runs."""
 
@@ -95,107 +116,88 @@ class Sandbox:
         *,
         network: AgentNetwork = AgentNetwork.NONE,
         gateway: Gateway | None = None,
-        stdin: int | IO[bytes] = asyncio.subprocess.DEVNULL,
-        stdout: int | IO[bytes] = asyncio.subprocess.PIPE,
-        stderr: int | IO[bytes] = asyncio.subprocess.PIPE,
-        limit: int = LINE_LIMIT,
+        streams: Streams = Streams(),
     ) -> ConfinedProcess:
         """Start a command: with the machine's network if `network` is FULL, else with a `gateway` or no network at all.
 
         Command and environment are untrusted: they take effect only inside. The program that confines always has the
-        same environment and folder, and its arguments are the worker's own. `limit` bounds a line of the output.
+        same environment and folder, and its arguments are the worker's own.
         """
-        launch = partial(
-            self._launch,
-            command,
-            confinement,
-            environment,
+        launch = _Launch(
+            command=command,
+            confinement=confinement,
+            environment=environment,
             network=network,
             gateway=gateway,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            limit=limit,
+            streams=streams,
         )
         for _ in range(_BUILDS - 1 if self.program is not None else 0):
-            process = await launch()
+            process = await self._launch(launch)
             if await process.has_entered():
                 return process
             # bubblewrap cannot cover a private file that vanished since it was listed, such as /etc/passwd.lock.
             await process.stop()
-        return await launch()
+        return await self._launch(launch)
 
-    async def _launch(
-        self,
-        command: Sequence[str],
-        confinement: Confinement,
-        environment: Mapping[str, str],
-        *,
-        network: AgentNetwork,
-        gateway: Gateway | None,
-        stdin: int | IO[bytes],
-        stdout: int | IO[bytes],
-        stderr: int | IO[bytes],
-        limit: int,
-    ) -> ConfinedProcess:
+    async def _launch(self, launch: _Launch) -> ConfinedProcess:
         # Listed at each start, since files change: a renewed key is a new file.
-        private = await self._private_now()
-        with ExitStack() as lent, ExitStack() as kept:
-            info, info_writer = _pipe(kept, lent)
-            worker, worker_writer = _pipe(kept, lent)
-            orders = _lend(lent, marshal.dumps(self._orders(command, confinement, environment, gateway)))
-            filtered = _lend(lent, _FILTER) if self.program is not None and _FILTER else None
-            own = [info_writer, *([] if filtered is None else [filtered])] if self.program is not None else []
+        private = await self._find_private()
+        with ExitStack() as shared, ExitStack() as kept:
+            info, info_writer = _pipe(kept, shared)
+            worker, worker_writer = _pipe(kept, shared)
+            instructions = _share(shared, marshal.dumps(self._instructions(launch)))
+            filter_descriptor = _share(shared, _FILTER) if self.program is not None and _FILTER else None
+            own = (
+                [info_writer, *([] if filter_descriptor is None else [filter_descriptor])]
+                if self.program is not None
+                else []
+            )
+            confinement = launch.confinement
             shown = replace(confinement, readable=(*confinement.readable, Path(sys.base_prefix), _ENTRY))
             process = await spawn(
                 *_GO_FIRST,
-                *self._walls(
+                *self._sandbox_arguments(
                     shown,
                     private,
-                    network=network is AgentNetwork.FULL,
-                    gateway=gateway,
+                    network=launch.network is AgentNetwork.FULL,
+                    gateway=launch.gateway,
                     info_descriptor=info_writer,
-                    filter_descriptor=filtered,
+                    filter_descriptor=filter_descriptor,
                 ),
-                *(_PYTHON, "-I", "-S", str(_ENTRY), str(orders), str(worker_writer)),
-                stdin=stdin,
-                stdout=stdout,
-                stderr=stderr,
-                limit=limit,
+                *(_PYTHON, "-I", "-S", str(_ENTRY), str(instructions), str(worker_writer)),
+                stdin=launch.streams.stdin,
+                stdout=launch.streams.stdout,
+                stderr=launch.streams.stderr,
+                limit=launch.streams.limit,
                 cwd=_NOWHERE,
                 start_new_session=True,
-                pass_fds=[orders, worker_writer, *own],
+                pass_fds=[instructions, worker_writer, *own],
             )
             kept.pop_all()
         return ConfinedProcess(process, info, worker)
 
-    def _orders(
-        self,
-        command: Sequence[str],
-        confinement: Confinement,
-        environment: Mapping[str, str],
-        gateway: Gateway | None,
-    ) -> dict[str, object]:
+    def _instructions(self, launch: _Launch) -> dict[str, object]:
         """Return the instructions for `entry.py`."""
         ports: dict[int, str | None] = {}
+        gateway = launch.gateway
         if gateway is not None and gateway.socket is not None:
             ports = {gateway.port: None, **gateway.tunnels}
         return {
-            "command": list(command),
-            "directory": str(confinement.directory),
-            "environment": {**environment, **(gateway.variables if gateway else {})},
+            "command": list(launch.command),
+            "directory": str(launch.confinement.directory),
+            "environment": {**launch.environment, **(gateway.variables if gateway else {})},
             "limits": self.policy.limits(),
             "ports": ports,
-            "door": DOOR,
+            "proxy_socket": PROXY_SOCKET,
         }
 
-    async def _private_now(self) -> tuple[Path, ...]:
+    async def _find_private(self) -> tuple[Path, ...]:
         """Return the files and folders below /etc and /opt that not every user may read, but a worker that is root."""
         if self.kind is SandboxKind.NONE:
             return ()
         return (*self.private, *await asyncio.to_thread(private_parts, _ETC))
 
-    def _walls(
+    def _sandbox_arguments(
         self,
         confinement: Confinement,
         private: Sequence[Path],
@@ -242,18 +244,18 @@ class Sandbox:
         }
 
 
-def _pipe(kept: ExitStack, lent: ExitStack) -> tuple[int, int]:
+def _pipe(kept: ExitStack, shared: ExitStack) -> tuple[int, int]:
     """Return the two ends of a pipe; each stack closes one of them."""
     reader, writer = os.pipe()
     kept.callback(os.close, reader)
-    lent.callback(os.close, writer)
+    shared.callback(os.close, writer)
     return reader, writer
 
 
-def _lend(lent: ExitStack, content: bytes) -> int:
+def _share(shared: ExitStack, content: bytes) -> int:
     """Return a descriptor from which some content can be read."""
-    descriptor = os.memfd_create("orders")
-    lent.callback(os.close, descriptor)
+    descriptor = os.memfd_create("instructions")
+    shared.callback(os.close, descriptor)
     with os.fdopen(os.dup(descriptor), "wb") as file:
         file.write(content)
     os.lseek(descriptor, 0, os.SEEK_SET)

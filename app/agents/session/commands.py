@@ -9,8 +9,8 @@ from typing import Any, Protocol  # Any: JSON
 from uuid import UUID
 
 from app.agents.files.attachments import Attachment
-from app.agents.session.asked import AskedQuestion
 from app.agents.session.run_clock import WorkingTime
+from app.agents.session.shown_question import ShownQuestion
 from app.agents.session.transcript import Emit
 from app.enums import CommandMethod, CommandStatus
 from app.masking import Masker
@@ -40,13 +40,13 @@ class CommandSource(Protocol):
     async def files(self, ids: Sequence[str]) -> list[Attachment]:
         """Return local copies of the files of a message. Raises AgentError."""
 
-    async def await_message(self, asked: AskedQuestion) -> bool:
+    async def await_message(self, asked: ShownQuestion) -> bool:
         """Publish that the agent waits for a message; return False if a command has not been fetched.
 
         Raises AgentStopped if the worker has lost the run, as do the methods below.
         """
 
-    async def await_answer(self, asked: AskedQuestion) -> None:
+    async def await_answer(self, asked: ShownQuestion) -> None:
         """Publish the agent's question."""
 
     async def withdraw(self, request_id: str) -> bool:

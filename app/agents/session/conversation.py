@@ -18,7 +18,6 @@ from typing import Any, assert_never
 from acp.helpers import ContentBlock, text_block
 
 from app.agents.errors import AgentCancelled, AgentError, AgentFailed, AgentStopped
-from app.agents.session.asked import AskedQuestion
 from app.agents.session.budget import Spender
 from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.commands import Channel, Command
@@ -26,6 +25,7 @@ from app.agents.session.messages import log_message, message_blocks
 from app.agents.session.permissions import decide, is_for_people
 from app.agents.session.questions import Questions
 from app.agents.session.session import AgentSession
+from app.agents.session.shown_question import ShownQuestion
 from app.agents.session.steering import Steering
 from app.agents.session.transcript import notification_entry
 from app.agents.session.transport import Message
@@ -233,14 +233,14 @@ class Conversation:
                 self._phase = _Phase.BETWEEN
                 await self._take_commands()
                 return True
-            with self._channel.time.waiting(self._policy.human_timeout) as seconds:
+            with self._channel.time.pause(self._policy.human_timeout) as seconds:
                 return await self._is_woken(session, seconds)
         finally:
             self._phase = _Phase.BETWEEN
 
-    def _awaited_message(self, session: AgentSession) -> AskedQuestion:
+    def _awaited_message(self, session: AgentSession) -> ShownQuestion:
         now = utcnow()
-        return AskedQuestion(
+        return ShownQuestion(
             kind=QuestionKind.MESSAGE,
             title="The agent is done and waits for a message.",
             detail=self._channel.masker.text(storable(session.last_message)),
@@ -252,7 +252,7 @@ class Conversation:
         if self._messages or self._is_closed:
             return True
         self._wakeup.clear()
-        woken, ended = asyncio.create_task(self._wakeup.wait()), asyncio.create_task(session.ended())
+        woken, ended = asyncio.create_task(self._wakeup.wait()), asyncio.create_task(session.raise_at_end())
         try:
             done, _ = await asyncio.wait({woken, ended}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if ended in done:

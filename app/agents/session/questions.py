@@ -9,11 +9,11 @@ from typing import Any  # JSON
 from urllib.parse import urlsplit
 
 from app.agents.errors import AgentStopped
-from app.agents.session.asked import AskedQuestion, describe
 from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.commands import Channel, Command
 from app.agents.session.elicitation import Elicitation, ElicitationAnswer
 from app.agents.session.permissions import refuse
+from app.agents.session.shown_question import ShownQuestion, describe
 from app.agents.session.transcript import notification_entry
 from app.clock import utcnow
 from app.enums import QuestionKind
@@ -33,10 +33,10 @@ _MAX_WAITING = 20
 _OPEN = "open"
 
 
-class _Asked:
+class _PendingQuestion:
     """A question that a person may answer."""
 
-    def __init__(self, shown: AskedQuestion, request: str, elicitation_id: str | None) -> None:
+    def __init__(self, shown: ShownQuestion, request: str, elicitation_id: str | None) -> None:
         self.shown = shown
         self.request = request
         self.elicitation_id = elicitation_id
@@ -64,14 +64,14 @@ class Questions:
         self._on_close = on_close
         self._turn = 0
         # The queued questions and the current one.
-        self._pending: list[_Asked] = []
+        self._pending: list[_PendingQuestion] = []
         self._one_at_a_time = asyncio.Lock()
-        self._asked: _Asked | None = None
+        self._current: _PendingQuestion | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether a question waits for a person now."""
-        return self._asked is not None
+        return self._current is not None
 
     async def ask(self, question: PermissionRequest) -> Answer | None:
         """Return a person's answer; a refusal if no answer comes in time, None if the turn was cancelled."""
@@ -87,12 +87,12 @@ class Questions:
             tool_call=tool_call,
             options=options,
         )
-        asked = await self._put(
+        pending = await self._put(
             shown, request=question.request, refusal=refusal.option_id if refusal else None
         )
-        if asked is None or asked.is_cancelled:
-            return None if asked else refusal
-        return _answer(asked.answer) if asked.answer else refusal
+        if pending is None or pending.is_cancelled:
+            return None if pending else refusal
+        return _answer(pending.answer) if pending.answer else refusal
 
     async def elicit(self, elicitation: Elicitation) -> ElicitationAnswer:
         """Return a person's action on a form or a page.
@@ -111,23 +111,23 @@ class Questions:
             )
             return ElicitationAnswer("decline")
         try:
-            asked = await self._put(
+            pending = await self._put(
                 shown, request=elicitation.request, refusal=REJECT, elicitation_id=elicitation.id
             )
         except AgentStopped:
             return ElicitationAnswer("cancel")
-        if asked is not None and asked.is_cancelled:
+        if pending is not None and pending.is_cancelled:
             return ElicitationAnswer("cancel")
-        if asked is not None and asked.answer is not None:
-            return read(asked.answer.params)
-        return ElicitationAnswer("accept" if asked is not None and asked.is_complete else "decline")
+        if pending is not None and pending.answer is not None:
+            return read(pending.answer.params)
+        return ElicitationAnswer("accept" if pending is not None and pending.is_complete else "decline")
 
     async def complete(self, elicitation_id: str) -> None:
         """Close the question about a page, because the agent reports that the person is done with it."""
-        asked = self._asked
-        if asked is not None and asked.elicitation_id == elicitation_id and asked.answer is None:
-            asked.is_complete = True
-            asked.is_over.set()
+        pending = self._current
+        if pending is not None and pending.elicitation_id == elicitation_id and pending.answer is None:
+            pending.is_complete = True
+            pending.is_over.set()
         await self._channel.emit(
             notification_entry(
                 "_taskbeacon/elicitation_complete", {"elicitationId": elicitation_id[:_TEXT_CHARACTERS]}
@@ -136,36 +136,36 @@ class Questions:
 
     def take_back(self, request: str) -> None:
         """Withdraw the question that an agent's request asked: the agent does not wait for the answer any more."""
-        for asked in self._pending:
-            if asked.request == request and asked.answer is None:
-                asked.is_cancelled = True
-                asked.is_over.set()
+        for pending in self._pending:
+            if pending.request == request and pending.answer is None:
+                pending.is_cancelled = True
+                pending.is_over.set()
 
     def give_up(self) -> None:
         """Cancel all open questions: their turn is over."""
         self._turn += 1
-        if self._asked is not None:
-            self._asked.is_over.set()
+        if self._current is not None:
+            self._current.is_over.set()
 
     def take(self, command: Command) -> bool:
         """Use a command as the answer to the current question; return False if it is for another, or too late."""
-        asked = self._asked
-        is_for_this = asked is not None and asked.shown.request_id == command.params["request_id"]
-        if asked is None or not is_for_this or asked.answer is not None:
+        pending = self._current
+        is_for_this = pending is not None and pending.shown.request_id == command.params["request_id"]
+        if pending is None or not is_for_this or pending.answer is not None:
             return False
-        asked.answer = command
-        asked.is_over.set()
+        pending.answer = command
+        pending.is_over.set()
         return True
 
     def _form(
         self, elicitation: Elicitation, asked: Form
-    ) -> tuple[AskedQuestion, Callable[[dict[str, Any]], ElicitationAnswer]]:
+    ) -> tuple[ShownQuestion, Callable[[dict[str, Any]], ElicitationAnswer]]:
         message = self._channel.masker.text(storable(elicitation.message))
         schema = self._channel.masker.value(storable(elicitation.schema))
         form = read_form(message, schema)
         if form.shape != asked.shape:
             raise FormRefused("without its secrets, its questions or choices are not the same")
-        questions = [question.shown() for question in form.questions]
+        questions = [question.describe() for question in form.questions]
         about = {"codeToolKind": "question", "questions": questions, "requestedSchema": schema}
         title = questions[0]["question"] if questions else message
 
@@ -191,7 +191,7 @@ class Questions:
 
     def _page(
         self, elicitation: Elicitation
-    ) -> tuple[AskedQuestion, Callable[[dict[str, Any]], ElicitationAnswer]]:
+    ) -> tuple[ShownQuestion, Callable[[dict[str, Any]], ElicitationAnswer]]:
         message = self._channel.masker.text(storable(elicitation.message))
         url = self._channel.masker.text(storable(str(elicitation.url)))
         host = _host(url)
@@ -231,9 +231,9 @@ class Questions:
 
     def _make_question(
         self, kind: QuestionKind, *, tool_call: dict[str, Any], **fields: Any
-    ) -> AskedQuestion:
+    ) -> ShownQuestion:
         id_ = new_id()
-        return AskedQuestion(
+        return ShownQuestion(
             kind=kind,
             id=id_,
             # Clients distinguish questions by this id.
@@ -242,51 +242,51 @@ class Questions:
         )
 
     async def _put(
-        self, shown: AskedQuestion, *, request: str, refusal: str | None, elicitation_id: str | None = None
-    ) -> _Asked | None:
+        self, shown: ShownQuestion, *, request: str, refusal: str | None, elicitation_id: str | None = None
+    ) -> _PendingQuestion | None:
         """Ask a question and return it once it is over; None if too many are pending."""
         if len(self._pending) >= _MAX_WAITING:
             return None
-        asked, turn = _Asked(shown, request, elicitation_id), self._turn
-        self._pending.append(asked)
+        pending, turn = _PendingQuestion(shown, request, elicitation_id), self._turn
+        self._pending.append(pending)
         try:
             async with self._one_at_a_time:
-                asked.is_cancelled |= turn != self._turn
-                if not asked.is_cancelled:
-                    await self._publish(asked, refusal)
-                    asked.is_cancelled |= turn != self._turn
+                pending.is_cancelled |= turn != self._turn
+                if not pending.is_cancelled:
+                    await self._publish(pending, refusal)
+                    pending.is_cancelled |= turn != self._turn
         finally:
-            self._pending.remove(asked)
-        return asked
+            self._pending.remove(pending)
+        return pending
 
-    async def _publish(self, asked: _Asked, refusal: str | None) -> None:
+    async def _publish(self, pending: _PendingQuestion, refusal: str | None) -> None:
         """Publish a question, wait until it is over, and publish its result."""
         # The question may be over by now: it waited until earlier questions were closed.
         now, turn = utcnow(), self._turn
-        shown = asked.shown = replace(asked.shown, opened_at=now, expires_at=now + self._human_timeout)
+        shown = pending.shown = replace(pending.shown, opened_at=now, expires_at=now + self._human_timeout)
         # Set before it is published: the answer may be fetched before the next line runs.
-        self._asked = asked
+        self._current = pending
         try:
             await self._channel.commands.await_answer(shown)
             about = {"requestId": shown.request_id, "toolCallId": shown.tool_call.get("toolCallId")}
             request = {**about, "toolCall": shown.tool_call, "options": list(shown.options)}
             await self._channel.emit(notification_entry("_posthog/permission_request", request))
-            await self._wait_for(asked)
+            await self._wait_for(pending)
         finally:
-            self._asked = None
+            self._current = None
             self._on_close()
-        chosen = refusal if asked.answer is None else _option_of(shown.kind, asked.answer)
-        if asked.answer is None and asked.is_complete:
+        chosen = refusal if pending.answer is None else _option_of(shown.kind, pending.answer)
+        if pending.answer is None and pending.is_complete:
             chosen = _OPEN
-        is_settled = turn == self._turn and not asked.is_cancelled and chosen is not None
+        is_settled = turn == self._turn and not pending.is_cancelled and chosen is not None
         resolved = {**about, "optionId": chosen} if is_settled else about
         await self._channel.emit(notification_entry("_posthog/permission_resolved", resolved))
 
-    async def _wait_for(self, asked: _Asked) -> None:
-        with self._channel.time.waiting(self._human_timeout) as seconds, suppress(TimeoutError):
+    async def _wait_for(self, pending: _PendingQuestion) -> None:
+        with self._channel.time.pause(self._human_timeout) as seconds, suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await asked.is_over.wait()
-        if asked.answer is None and not await self._channel.commands.withdraw(asked.shown.request_id):
+                await pending.is_over.wait()
+        if pending.answer is None and not await self._channel.commands.withdraw(pending.shown.request_id):
             # The first answer counts, even one that comes at this very moment.
             await self._catch_up()
 

@@ -51,7 +51,7 @@ class WorkingTime:
         self._reschedule(_now())
 
     @contextmanager
-    def waiting(self, at_most: timedelta) -> Iterator[float]:
+    def pause(self, at_most: timedelta) -> Iterator[float]:
         """Stop the clock for a block that waits for a person; yield the seconds that it may wait."""
         if self._pauses == 0:
             self._paused_at = _now()

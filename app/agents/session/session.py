@@ -51,14 +51,14 @@ ConfigOption = SessionConfigOptionSelect | SessionConfigOptionBoolean
 _START_SECONDS = 120
 _CLOSE_SECONDS = 2.0
 # The grace for processes of the agent when the run must stop at once.
-_HURRIED_SECONDS = 0.4
-_COMPLAINT_BYTES = 8 * 2**10
+_SHORT_CLOSE_SECONDS = 0.4
+_STDERR_BYTES = 8 * 2**10
 _INVALID_PARAMS = -32602
 _REASON_CHARACTERS = 2000
 _STEP_CHARACTERS = 20_000
 # Named one by one: an agent takes an omitted capability as unsupported.
 _ELICITATION = ElicitationCapabilities(form=ElicitationFormCapabilities(), url=ElicitationUrlCapabilities())
-_LOGGER = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class AgentSession:
@@ -110,8 +110,8 @@ class AgentSession:
         self._connection = ClientSideConnection(
             cast("Client", client), self._wire, use_unstable_protocol=True
         )
-        self._complaints = Tail(_COMPLAINT_BYTES)
-        self._listener = asyncio.create_task(self._complaints.follow(process.stderr))
+        self._stderr = Tail(_STDERR_BYTES)
+        self._listener = asyncio.create_task(self._stderr.follow(process.stderr))
         self._session_id = ""
         self._modes: frozenset[str] = frozenset()
         self._options: Sequence[ConfigOption] = ()
@@ -150,21 +150,21 @@ class AgentSession:
         self,
         *,
         authenticate: str | None = None,
-        take_up: str | None = None,
+        resume: str | None = None,
         tools: HttpMcpServer | None = None,
     ) -> bool:
         """Initialize the connection, authenticate by the given method, if any, and open a session.
 
-        `take_up` is the id of a conversation in the agent's home, resumed if the agent can; updates that it repeats are
+        `resume` is the id of a conversation in the agent's home, resumed if the agent can; updates that it repeats are
         not logged. Returns whether it was resumed. The agent gets `tools` if it accepts such a server.
 
         Raises SessionLost, AgentCrashed or AgentFailed.
         """
-        can = (await self.shake_hands()).agent_capabilities
+        can = (await self.initialize()).agent_capabilities
         if authenticate is not None:
             await self._ask(self._connection.authenticate(authenticate), within=_START_SECONDS)
         servers = [tools] if tools and can and can.mcp_capabilities and can.mcp_capabilities.http else []
-        if take_up is not None and self.can_resume and await self._take_up(take_up, servers):
+        if resume is not None and self.can_resume and await self._resume(resume, servers):
             return True
         opened: NewSessionResponse = await self._ask(
             self._connection.new_session(str(self._work), mcp_servers=[*servers]), within=_START_SECONDS
@@ -172,17 +172,17 @@ class AgentSession:
         self._note_session(opened.session_id, opened)
         return False
 
-    async def _take_up(self, session_id: str, servers: Sequence[HttpMcpServer]) -> bool:
+    async def _resume(self, session_id: str, servers: Sequence[HttpMcpServer]) -> bool:
         """Resume a conversation; return False if the agent refuses."""
-        take_up = self._connection.resume_session if self._can_resume else self._connection.load_session
+        resume = self._connection.resume_session if self._can_resume else self._connection.load_session
         self._transcript.is_replay = True
         try:
             opened: LoadSessionResponse | ResumeSessionResponse = await self._ask(
-                take_up(cwd=str(self._work), session_id=session_id, mcp_servers=[*servers]),
+                resume(cwd=str(self._work), session_id=session_id, mcp_servers=[*servers]),
                 within=_START_SECONDS,
             )
         except AgentFailed as error:
-            _LOGGER.info("agent.session_not_taken_up", agent=self.name, reason=error.message)
+            log.info("agent.session_not_resumed", agent=self.name, reason=error.message)
             return False
         except AgentCrashed as error:
             raise SessionLost(error.message) from error
@@ -199,7 +199,7 @@ class AgentSession:
             self._modes = frozenset(mode.id for mode in opened.modes.available_modes)
         self._options = opened.config_options or ()
 
-    async def shake_hands(self) -> InitializeResponse:
+    async def initialize(self) -> InitializeResponse:
         """Initialize the connection; return the agent's info and capabilities. Raises AgentCrashed or AgentFailed."""
         may_ask = self._adapter.file_requests
         files = FileSystemCapabilities(read_text_file=may_ask, write_text_file=may_ask)
@@ -320,14 +320,14 @@ class AgentSession:
         with suppress(ConnectionError):
             await self._connection.cancel(self._session_id)
 
-    async def ended(self) -> NoReturn:
+    async def raise_at_end(self) -> NoReturn:
         """Never return: raise AgentCrashed when the process ends while no request is pending."""
         await self._process.wait()
         await self._explain_end()
 
     async def close(self, *, at_once: bool = False) -> None:
         """End the conversation and every process of the agent, `at_once` within a second. Repeatable."""
-        grace = _HURRIED_SECONDS if at_once else _CLOSE_SECONDS
+        grace = _SHORT_CLOSE_SECONDS if at_once else _CLOSE_SECONDS
         try:
             with suppress(ConnectionError):
                 await self._connection.close()
@@ -365,7 +365,7 @@ class AgentSession:
         except ConnectionError:
             await self._explain_end()
         except TimeoutError:
-            said = last_lines(self._complaints.text())
+            said = last_lines(self._stderr.text())
             raise AgentCrashed(
                 f"The agent '{self.name}' did not start in time. It said last:\n{said}"
             ) from None
@@ -384,7 +384,7 @@ class AgentSession:
         await self._listener
         raise AgentCrashed(
             f"The agent '{self.name}' ended unexpectedly (exit status {code}). "
-            f"It said last:\n{last_lines(self._complaints.text())}"
+            f"It said last:\n{last_lines(self._stderr.text())}"
         )
 
 

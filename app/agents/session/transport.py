@@ -40,7 +40,7 @@ _LONG_NUMBER = re.compile(rb"\d{19}")
 _NOISY_LINES = 20
 _MOST_PROBLEMS = 5
 _INVALID_PARAMS = -32602
-_LOGGER = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 
 Message = dict[str, Any]  # Any: JSON
 
@@ -106,7 +106,7 @@ class Wire:
     async def close(self) -> None:
         """Close the agent's standard input, which requests it to end."""
         if self._noisy_lines > _NOISY_LINES:
-            _LOGGER.info("agent.more_noise", lines=self._noisy_lines - _NOISY_LINES)
+            log.info("agent.more_noise", lines=self._noisy_lines - _NOISY_LINES)
         self._writer.close()
 
     async def _line(self) -> bytes | None:
@@ -201,7 +201,7 @@ class Wire:
             return
         self._noisy_lines += 1
         if self._noisy_lines <= _NOISY_LINES:
-            _LOGGER.info("agent.noise", line=line[:200].decode(errors="replace"))
+            log.info("agent.noise", line=line[:200].decode(errors="replace"))
 
 
 def _encode(message: Message) -> bytes:

@@ -47,7 +47,7 @@ class MessageOutcome:
     reason: str | None = None
     devices: int = 0
 
-    def shown(self) -> dict[str, Any]:
+    def answer(self) -> dict[str, Any]:
         """Return the answer to the agent; a push that is still being sent counts as sent."""
         if self.decision is NotificationDecision.PENDING:
             return {"decision": NotificationDecision.SENT.value, "devices": self.devices}

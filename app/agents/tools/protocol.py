@@ -81,7 +81,7 @@ class Tools:
     async def _result(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         match method:
             case "initialize":
-                return _initialized(params)
+                return _initialize(params)
             case "ping":
                 return {}
             case "tools/list" if params.get("cursor") is None:
@@ -110,7 +110,7 @@ class Tools:
         except Exception as error:
             log.exception("tools.call_failed")
             raise _Refused(_INTERNAL, "the message could not be decided on; try again later") from error
-        shown = outcome.shown()
+        shown = outcome.answer()
         return {
             "content": [_text(orjson.dumps(shown).decode())],
             "structuredContent": shown,
@@ -145,7 +145,7 @@ def _params_of(message: dict[str, Any]) -> dict[str, Any]:
     return params
 
 
-def _initialized(params: dict[str, Any]) -> dict[str, Any]:
+def _initialize(params: dict[str, Any]) -> dict[str, Any]:
     asked = params.get("protocolVersion")
     if not isinstance(asked, str):
         raise _Refused(_INVALID_PARAMS, "protocolVersion must be a string")

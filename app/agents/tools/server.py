@@ -52,13 +52,13 @@ def new_token() -> str:
 @asynccontextmanager
 async def serve_tools(tools: Tools, token: str) -> AsyncIterator[ToolServer]:
     """Serve the tools of one agent while the block runs; afterwards the port is closed and the token is invalid."""
-    door = _Door(tools, token)
-    server = await asyncio.start_server(door.accept, "127.0.0.1", 0)
+    served = _Server(tools, token)
+    server = await asyncio.start_server(served.accept, "127.0.0.1", 0)
     try:
         yield ToolServer(server.sockets[0].getsockname()[1], token)
     finally:
         server.close()
-        await shielded(door.aclose())
+        await shielded(served.aclose())
 
 
 class _Refused(Exception):
@@ -69,7 +69,7 @@ class _Refused(Exception):
         self.answer = refusal(status, message)
 
 
-class _Door:
+class _Server:
     def __init__(self, tools: Tools, token: str) -> None:
         self._tools = tools
         self._expected = f"Bearer {token}".encode()
@@ -96,7 +96,7 @@ class _Door:
         try:
             async with asyncio.timeout(_SECONDS):
                 answer = await self._answer(connection, reader)
-                writer.write(_encoded(connection, answer))
+                writer.write(_encode(connection, answer))
                 await writer.drain()
         except OSError as error:  # TimeoutError is one
             log.debug("tools.connection_failed", error=type(error).__name__)
@@ -173,7 +173,7 @@ class _Door:
         return next((refused for is_met, refused in checks if not is_met), None)
 
 
-def _encoded(connection: h11.Connection, answer: Answer) -> bytes:
+def _encode(connection: h11.Connection, answer: Answer) -> bytes:
     body = b"" if answer.body is None else orjson.dumps(answer.body)
     headers = [("Content-Length", str(len(body))), ("Connection", "close"), ("Cache-Control", "no-store")]
     if body:

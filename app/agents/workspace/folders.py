@@ -19,7 +19,7 @@ import structlog
 from app.processes.spawning import spawn
 from app.shielded import shielded
 
-_LOGGER = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 _LOCK_NAME = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-[0-9a-f]{8}\.lock")
 
 
@@ -89,4 +89,4 @@ async def remove(folder: Path) -> None:
         )
         await process.wait()
     if folder.is_dir():  # noqa: ASYNC240 - likewise
-        _LOGGER.error("workspace.not_removed", folder=str(folder))
+        log.error("workspace.not_removed", folder=str(folder))

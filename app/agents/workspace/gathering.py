@@ -138,10 +138,10 @@ class Gathering:
         finally:
             await shielded(process.stop(_GRACE_SECONDS))
         head = _HEAD.fullmatch(output.decode(errors="replace").strip())
-        complaint = said.decode(errors="replace")
+        errors = said.decode(errors="replace")
         if code not in (0, _NOT_ALL_TAKEN) or head is None:
-            raise WorkspaceBroken(f"The agent's work cannot be gathered: {last_lines(complaint)}")
-        return head[0], last_lines(complaint) if code == _NOT_ALL_TAKEN else ""
+            raise WorkspaceBroken(f"The agent's work cannot be gathered: {last_lines(errors)}")
+        return head[0], last_lines(errors) if code == _NOT_ALL_TAKEN else ""
 
     def _environment(self, confinement: Confinement, environment: Mapping[str, str]) -> dict[str, str]:
         """Return the environment of git in the sandbox: the scratch repository, and no settings but ours."""

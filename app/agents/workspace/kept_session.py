@@ -31,7 +31,7 @@ MAX_PACKED_BYTES = 16 * 2**20
 _MAX_UNPACKED_BYTES = 2 * MAX_BYTES
 # Characters that agents replace to turn a path into a name.
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9]")
-_LOGGER = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,7 @@ def keep_session(
     return KeptSession(adapter=adapter, session_id=session_id, folder=str(folder), files=files)
 
 
-def lay_session(kept: KeptSession, home: Path, folders: Sequence[str], *, folder: Path) -> None:
+def restore_session(kept: KeptSession, home: Path, folders: Sequence[str], *, folder: Path) -> None:
     """Write a conversation into a new home; paths in it become paths below this run's folder.
 
     Raises:
@@ -138,14 +138,14 @@ class SessionKeeper:
         """Start a new conversation instead of the earlier one."""
         self._earlier = None
 
-    def lay(self) -> None:
+    def restore(self) -> None:
         """Write the earlier conversation into the home; if that fails, the agent starts a new one."""
         if self._earlier is None:
             return
         try:
-            lay_session(self._earlier, self._home, self._adapter.sessions, folder=self._folder)
+            restore_session(self._earlier, self._home, self._adapter.sessions, folder=self._folder)
         except (PathRefused, OSError) as error:
-            _LOGGER.warning("run.session_not_laid", reason=repr(error))
+            log.warning("run.session_not_restored", reason=repr(error))
             self._earlier = None
 
     def keep(self, file: Path) -> None:
@@ -162,12 +162,12 @@ class SessionKeeper:
         )
         packed = None if kept is None else pack(kept)
         if packed is None:
-            _LOGGER.info("run.session_not_kept")
+            log.info("run.session_not_kept")
             return
         try:
             file.write_bytes(packed)
         except OSError as error:
-            _LOGGER.warning("run.session_not_kept", error=repr(error))
+            log.warning("run.session_not_kept", error=repr(error))
 
 
 def _paths(home: Path, folders: Sequence[str]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import Any  # JSON
 from app.agents.errors import OutputInvalid
 from app.agents.sandbox.monitor import ResourceMonitor
 from app.agents.sandbox.policy import Confinement
-from app.agents.sandbox.sandbox import Sandbox, confined_environment
+from app.agents.sandbox.sandbox import Sandbox, Streams, confined_environment
 from app.agents.workspace.output import MISSING
 from app.enums import AgentNetwork
 from app.fair_slots import FairSlots
@@ -27,7 +27,7 @@ _GRACE_SECONDS = 0.2
 _PROGRAM = "app.agents.workspace.schema_check"
 # Concurrent checks of outputs from clients; each is a process that may use all of its time limit. No project can take
 # all slots.
-PLACES = FairSlots(4, share=2, waiting=10)
+SLOTS = FairSlots(4, share=2, waiting=10)
 
 
 async def check_apart(
@@ -51,12 +51,12 @@ async def check_apart(
             confinement,
             confined_environment(environment, confinement),
             network=AgentNetwork.NONE,
-            stdin=asyncio.subprocess.PIPE,
+            streams=Streams(stdin=asyncio.subprocess.PIPE),
         )
     )
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            said, complaint = await process.communicate(json.dumps([output, schema]).encode())
+            said, errors = await process.communicate(json.dumps([output, schema]).encode())
     except TimeoutError:
         raise OutputInvalid(
             f"Checking the structured output against the task's JSON schema took over {CHECK_SECONDS:g} s."
@@ -64,7 +64,7 @@ async def check_apart(
     finally:
         await shielded(process.stop(_GRACE_SECONDS))
     if process.returncode != 0:
-        reason = last_lines(complaint.decode(errors="replace"))
+        reason = last_lines(errors.decode(errors="replace"))
         raise OutputInvalid(f"The structured output could not be checked: {reason}")
     if said:
         raise OutputInvalid(said.decode())
@@ -76,7 +76,7 @@ async def check_given(output: Any, schema: Any, *, project_id: int, seconds: flo
     Raises OutputInvalid, also if the check takes longer than `seconds`, and QueueFull if too many of the project's
     wait.
     """
-    async with PLACES.taken(project_id):
+    async with SLOTS.hold(project_id):
         try:
             question = json.dumps([output, schema]).encode()
             # The slot stays taken while the process lives, also if the caller was cancelled.

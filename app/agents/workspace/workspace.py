@@ -34,7 +34,7 @@ from app.agents.workspace.folders import open_folder, remove
 from app.agents.workspace.gathering import RESULT, Gathering
 from app.shielded import shielded
 
-_LOGGER = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class Workspace:
             base = await self._repository.borrow(borrowed, source, self.base)
             await self._repository.check_out(self.work, base, push_branch, source, self.author)
         except RepositoryError as error:
-            _LOGGER.warning("mirror.damaged", reason=error.message)
+            log.warning("mirror.damaged", reason=error.message)
             self._borrowed_objects = None
             await mirrors.discard(borrowed)
             for folder in (self.work, self._repository.folder):

@@ -33,7 +33,7 @@ async def create_organization(transaction: Transaction, name: str) -> Answer:
 @transactional
 async def create_project(transaction: Transaction, name: str, organization: UUID | None) -> Answer:
     """Add a project."""
-    return _shown(await accounts.create_project(transaction.session, name, organization_id=organization))
+    return _describe(await accounts.create_project(transaction.session, name, organization_id=organization))
 
 
 @click.command("rename-project")
@@ -42,7 +42,7 @@ async def create_project(transaction: Transaction, name: str, organization: UUID
 @transactional
 async def rename_project(transaction: Transaction, project: int, name: str) -> Answer:
     """Rename a project; this changes the slugs of its tasks."""
-    return _shown(await accounts.rename_project(transaction.session, project, name))
+    return _describe(await accounts.rename_project(transaction.session, project, name))
 
 
 @click.command("limit-push-text")
@@ -141,5 +141,5 @@ async def delete_user(transaction: Transaction, user: int) -> Answer:
     return {"id": user}
 
 
-def _shown(project: Project) -> Answer:
+def _describe(project: Project) -> Answer:
     return {"id": project.id, "organization": project.organization_id, "name": project.name}

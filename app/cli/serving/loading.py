@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def defer_garbage_collection() -> Iterator[None]:
     """Disable collection in the block, and exempt all objects that exist at its end for good.
 
     Loaded modules stay until the process ends. Each full collection would examine them again, and delay requests for
@@ -33,7 +33,7 @@ def uncollected() -> Iterator[None]:
 
 def load_api() -> "ASGIApp":
     """Return the API for uvicorn; a process of `--workers` starts from nothing."""
-    with uncollected():
+    with defer_garbage_collection():
         # Here and not above, where it would be loaded with garbage collection.
         from app.cli.privacy import hide_environment  # noqa: PLC0415
 

@@ -13,7 +13,7 @@ from typing_extensions import override
 from app.clients.deadline import Deadline
 from app.clients.expo.answers import Answer, RequestRefused, outcome_of, outcomes_of, read
 from app.clients.expo.messages import Content, encode, wire_message
-from app.clients.http_client import trusted
+from app.clients.http_client import tls_context
 from app.clients.push import (
     NOT_REACHED,
     BadMessage,
@@ -57,7 +57,7 @@ def open_http(base_url: str) -> aiohttp.ClientSession:
         connector=aiohttp.TCPConnector(
             limit=_MAX_CONNECTIONS,
             keepalive_timeout=_CONNECTIONS_KEPT_SECONDS,
-            ssl=trusted(),
+            ssl=tls_context(),
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         proxy=proxy,

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from app.clients.push import PushMessage, shortened
+from app.clients.push import PushMessage, shorten
 from app.enums import Urgency
 
 _MAX_PAYLOAD_BYTES = 4096
@@ -36,7 +36,7 @@ def wire_message(message: PushMessage) -> dict[str, Any]:
     """Return a message in Expo's format, shortened to its limit."""
     content = wire_content(message)
     if len(orjson.dumps(content)) > _MAX_PAYLOAD_BYTES:
-        content = wire_content(shortened(message, max_bytes=_MAX_PAYLOAD_BYTES, content=wire_content))
+        content = wire_content(shorten(message, max_bytes=_MAX_PAYLOAD_BYTES, content=wire_content))
     return {"to": message.token, **content}
 
 

@@ -29,7 +29,7 @@ from app.clients.push import (
     PushUnavailable,
     TryLater,
     retry_after_seconds,
-    shortened,
+    shorten,
 )
 from app.clients.web_push.messages import browser_content, handling_headers
 from app.clients.web_push.vapid import VapidKey
@@ -92,7 +92,7 @@ class WebPushClient(PushSender):
                 return NOT_REACHED
             try:
                 # In a thread: elliptic curves take a millisecond, too long for the event loop.
-                request = await asyncio.to_thread(self._encrypted, message)
+                request = await asyncio.to_thread(self._encrypt, message)
             except _NotASubscription:
                 return DeadToken("NotASubscription")
             except Exception as error:  # noqa: BLE001 - one bad subscription must not block the others
@@ -116,8 +116,8 @@ class WebPushClient(PushSender):
                 return TryLater(type(error).__name__, may_have_arrived=is_sent)
         return _outcome(response)
 
-    def _encrypted(self, message: PushMessage) -> _Request:
-        fitting = shortened(message, max_bytes=_MAX_PLAIN_BYTES, content=browser_content)
+    def _encrypt(self, message: PushMessage) -> _Request:
+        fitting = shorten(message, max_bytes=_MAX_PLAIN_BYTES, content=browser_content)
         content = orjson.dumps(browser_content(fitting))
         subscription = self._subscription(message.token)
         endpoint = subscription["endpoint"]

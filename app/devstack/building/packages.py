@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import app
-from app.devstack.building.npm import Npm, find_npm, install_npm, installed_npm
-from app.devstack.console import Console
+from app.devstack.building.npm import Npm, find_installed_npm, find_npm, install_npm
 from app.devstack.errors import DevstackError
+from app.devstack.terminal import TerminalOutput
 
 SOURCE = Path(app.__file__ or "").absolute().parents[1] / "console"
 
@@ -28,7 +28,7 @@ def is_checkout() -> bool:
 
 
 @contextmanager
-def one_at_a_time(home: Path) -> Iterator[None]:
+def lock_builds(home: Path) -> Iterator[None]:
     """Wait until no other process installs or builds for this home folder."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (home / ".console.lock").open("w") as lock:
@@ -36,31 +36,31 @@ def one_at_a_time(home: Path) -> Iterator[None]:
         yield
 
 
-def npm_with_packages(home: Path, console: Console, *, with_tools: bool) -> Npm:
+def npm_with_packages(home: Path, terminal: TerminalOutput, *, with_tools: bool) -> Npm:
     """Return npm, with the packages of the lock installed: those for a build, or also those for checks and tests.
 
-    Call it within `one_at_a_time`. Raises DevstackError.
+    Call it within `lock_builds`. Raises DevstackError.
     """
     if not is_checkout():
         raise DevstackError(f"there are no sources of the console in {SOURCE}")
-    npm = find_npm(_OLDEST_NODE) or installed_npm(home) or _install_node(home, console)
+    npm = find_npm(_OLDEST_NODE) or find_installed_npm(home) or _install_node(home, terminal)
     digest = hashlib.sha256((SOURCE / "package-lock.json").read_bytes()).hexdigest()
     stamp = SOURCE / _STAMP
     there = stamp.read_text() if stamp.is_file() else ""
     wanted = _ALL if with_tools else _TO_BUILD
     if there not in {f"{digest} {wanted}", f"{digest} {_ALL}"}:
-        with console.step("Packages of the console"):
+        with terminal.step("Packages of the console"):
             npm.run(_INSTALL if with_tools else (*_INSTALL, "--omit=dev"), SOURCE)
         stamp.parent.mkdir(exist_ok=True)  # there may be no packages
         stamp.write_text(f"{digest} {wanted}")
     return npm
 
 
-def _install_node(home: Path, console: Console) -> Npm:
+def _install_node(home: Path, terminal: TerminalOutput) -> Npm:
     scratch = home / "console-build"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
     try:
-        return install_npm(home, scratch, _OLDEST_NODE, console)
+        return install_npm(home, scratch, _OLDEST_NODE, terminal)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -16,8 +16,8 @@ import app
 from app.config import Settings
 from app.devstack.building import packages
 from app.devstack.building.npm import put
-from app.devstack.console import Console
 from app.devstack.errors import DevstackError
+from app.devstack.terminal import TerminalOutput
 
 SKIP = "SKIP_CONSOLE_BUILD"
 
@@ -38,14 +38,14 @@ def is_wanted() -> bool:
     return not is_skipped and packages.is_checkout() and not _is_current(_PLACE / "dist")
 
 
-def build_pages(home: Path, console: Console) -> bool:
+def build_pages(home: Path, terminal: TerminalOutput) -> bool:
     """Build the console unless it is current; return whether it was built. Raises DevstackError."""
-    with packages.one_at_a_time(home):
+    with packages.lock_builds(home):
         if packages.is_checkout() and _is_current(_PLACE / "dist"):
             return False
-        npm = packages.npm_with_packages(home, console, with_tools=False)
+        npm = packages.npm_with_packages(home, terminal, with_tools=False)
         digest = _digest()
-        with console.step("Console"):
+        with terminal.step("Console"):
             npm.run(("run", "build"), packages.SOURCE)
             _copy(packages.SOURCE / "dist", _PLACE, digest)
     return True
@@ -86,17 +86,17 @@ def _sources(folder: Path) -> Iterator[Path]:
 
 def main() -> int:
     """Build, and say where the result is; return an exit status."""
-    console = Console()
-    console.title("Console")
+    terminal = TerminalOutput()
+    terminal.title("Console")
     started = time.monotonic()
     try:
-        if not build_pages(Settings(development=True).home.absolute(), console):
-            console.line("  It is built already.")
+        if not build_pages(Settings(development=True).home.absolute(), terminal):
+            terminal.line("  It is built already.")
     except DevstackError as error:
-        console.line()
+        terminal.line()
         print(f"error: {error}", file=sys.stderr)
         return 1
-    console.done("`make run` serves it at /console", time.monotonic() - started)
+    terminal.step_done("`make run` serves it at /console", time.monotonic() - started)
     return 0
 
 

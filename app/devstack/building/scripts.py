@@ -9,16 +9,16 @@ from collections.abc import Sequence
 
 from app.config import Settings
 from app.devstack.building import packages
-from app.devstack.console import Console
 from app.devstack.errors import DevstackError
+from app.devstack.terminal import TerminalOutput
 
 
 def main(names: Sequence[str]) -> int:
     """Run the scripts one after the other; return the exit status of the first that fails."""
     home = Settings(development=True).home.absolute()
     try:
-        with packages.one_at_a_time(home):
-            npm = packages.npm_with_packages(home, Console(), with_tools=True)
+        with packages.lock_builds(home):
+            npm = packages.npm_with_packages(home, TerminalOutput(), with_tools=True)
     except DevstackError as error:
         print(f"\n{error}\nThe console was left out ({', '.join(names)}): its packages need a network once.")
         return 1 if os.environ.get("CI") else 0

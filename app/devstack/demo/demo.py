@@ -16,7 +16,7 @@ import httpx
 from app.devstack.api_client import (
     REQUEST_SECONDS,
     create_task,
-    explained,
+    failures_as_devstack_errors,
     project_client,
     read_patch,
     request,
@@ -24,7 +24,6 @@ from app.devstack.api_client import (
     show_progress,
     show_result,
 )
-from app.devstack.console import Console
 from app.devstack.demo.push import Phone, show_notification
 from app.devstack.demo.question import ASKING, PushedQuestion, find_pushed
 from app.devstack.demo.repository import DemoRepository
@@ -32,6 +31,7 @@ from app.devstack.demo.webhook import HookedSink
 from app.devstack.errors import DevstackError, StopRequested
 from app.devstack.run_log import RunLog
 from app.devstack.stack import Plan, Stack, stop_on_signals
+from app.devstack.terminal import TerminalOutput
 from app.enums import TERMINAL_STATUSES, NotificationKind, QuestionKind, RunMode, RunStatus
 
 _INTERRUPTED = 130
@@ -99,26 +99,26 @@ The module map is written, and its check passes.
 
 def run_demo(then: Callable[[Stack], None] | None = None) -> int:
     """Run the demo and return an exit status; `then` is called while its stack still runs. Main thread only."""
-    console = Console()
+    terminal = TerminalOutput()
     folder = Path(tempfile.mkdtemp(prefix="taskbeacon-demo-"))
     repository = DemoRepository(folder / "git")
-    stack = Stack(_plan(folder / "home", repository.base_url), console)
+    stack = Stack(_plan(folder / "home", repository.base_url), terminal)
     stack.supervisor.remove_if_killed(folder)
-    console.title("Taskbeacon demo: a task on a real git repository, done by an agent")
+    terminal.title("Taskbeacon demo: a task on a real git repository, done by an agent")
     with stop_on_signals(stack.supervisor):
         try:
-            _demonstrate(console, stack, repository)
+            _demonstrate(terminal, stack, repository)
             if then is not None:
                 then(stack)
         except StopRequested:
-            console.line()  # the terminal has echoed ^C
-            console.line("Stopped before the end.")
+            terminal.line()  # the terminal has echoed ^C
+            terminal.line("Stopped before the end.")
             return _INTERRUPTED
         except DevstackError as error:
-            console.error(error)
+            terminal.error(error)
             return 1
         finally:
-            with console.step("Stopping everything"):
+            with terminal.step("Stopping everything"):
                 stack.stop()
                 shutil.rmtree(folder, ignore_errors=True)
     return 0
@@ -139,64 +139,64 @@ def _plan(home: Path, git_base_url: str) -> Plan:
     return Plan(home=home, environment=environment, durable=False)
 
 
-def _demonstrate(console: Console, stack: Stack, repository: DemoRepository) -> None:
+def _demonstrate(terminal: TerminalOutput, stack: Stack, repository: DemoRepository) -> None:
     started = time.monotonic()
-    with console.step(f"Making {repository.base_url}/{repository.name}"):
+    with terminal.step(f"Making {repository.base_url}/{repository.name}"):
         source = repository.create()
-    console.styled(f"    a bare repository with {source}", "dim")
+    terminal.styled_line(f"    a bare repository with {source}", "dim")
     account = stack.start()
     with (
         project_client(stack.base_url, account.project_id, account.api_key) as client,
         httpx.Client(timeout=REQUEST_SECONDS, trust_env=False) as plain,
     ):
-        console.line()
+        terminal.line()
         task = create_task(
-            console, client, title="Add a module map", description=_RUNBOOK, repository=repository.name
+            terminal, client, title="Add a module map", description=_RUNBOOK, repository=repository.name
         )
-        attached = _attach(console, client, plain, f"tasks/{task['id']}/staged_artifacts/")
+        attached = _attach(terminal, client, plain, f"tasks/{task['id']}/staged_artifacts/")
         hook = HookedSink(client, plain, stack.environment["TASKBEACON_EXPO_BASE_URL"])
         phone = Phone(client, stack.base_url, task["id"])
         phone.show_task()
-        console.styled("  a phone shows the task", "dim")
+        terminal.styled_line("  a phone shows the task", "dim")
         run = request(client, "POST", f"tasks/{task['id']}/run/", pending_user_artifact_ids=[attached])[
             "latest_run"
         ]
-        console.title(f"Run {run['id']}")
-        run = _follow(console, stack, client, plain, phone, f"tasks/{task['id']}/runs/{run['id']}/")
-        show_result(console, run)
+        terminal.title(f"Run {run['id']}")
+        run = _follow(terminal, stack, client, plain, phone, f"tasks/{task['id']}/runs/{run['id']}/")
+        show_result(terminal, run)
         if run["status"] != RunStatus.COMPLETED:
             raise DevstackError(f"the run ended as {run['status']}: {run['error_message']}")
         patch = read_patch(client, plain, run, f"tasks/{task['id']}/runs/{run['id']}/")
         if patch is None:
             raise DevstackError("the run left no patch")
-        show_patch(console, *patch)
-        _show_branch(console, repository, run["output"]["head_branch"])
-        _show_pushes(console, stack, client, plain, phone, run)
-        _show_webhook(console, stack, hook, run["id"])
-    console.line()
-    console.title(f"Done in {time.monotonic() - started:.0f} s. `make run` starts a stack to stay.")
+        show_patch(terminal, *patch)
+        _show_branch(terminal, repository, run["output"]["head_branch"])
+        _show_pushes(terminal, stack, client, plain, phone, run)
+        _show_webhook(terminal, stack, hook, run["id"])
+    terminal.line()
+    terminal.title(f"Done in {time.monotonic() - started:.0f} s. `make run` starts a stack to stay.")
 
 
-def _attach(console: Console, client: httpx.Client, plain: httpx.Client, path: str) -> str:
+def _attach(terminal: TerminalOutput, client: httpx.Client, plain: httpx.Client, path: str) -> str:
     """Upload a file for the run, directly to the object store; return its id."""
     item = {"name": "heading.md", "type": "user_attachment", "content_type": "text/markdown"}
     wanted = [item | {"size": len(_ATTACHMENT)}]
     prepared = request(client, "POST", f"{path}prepare_upload/", artifacts=wanted)["artifacts"][0]
     form = prepared["presigned_post"]
-    with explained("the file cannot be uploaded"):
+    with failures_as_devstack_errors("the file cannot be uploaded"):
         sent = plain.post(form["url"], data=form["fields"], files={"file": _ATTACHMENT})
         sent.raise_for_status()
     uploaded = [item | {"id": prepared["id"], "storage_path": prepared["storage_path"]}]
     finished = request(client, "POST", f"{path}finalize_upload/", artifacts=uploaded)["artifacts"][0]
-    console.styled(f"  attached {finished['name']} ({finished['size']} bytes)", "dim")
+    terminal.styled_line(f"  attached {finished['name']} ({finished['size']} bytes)", "dim")
     return str(finished["id"])
 
 
 def _follow(
-    console: Console, stack: Stack, client: httpx.Client, plain: httpx.Client, phone: Phone, path: str
+    terminal: TerminalOutput, stack: Stack, client: httpx.Client, plain: httpx.Client, phone: Phone, path: str
 ) -> dict[str, Any]:
     """Print the run's log as it grows; return the ended run. Raises DevstackError if it does not end."""
-    log = RunLog(console)
+    log = RunLog(terminal)
     run: dict[str, Any] = {}
 
     def has_ended() -> bool:
@@ -208,15 +208,15 @@ def _follow(
     return run
 
 
-def _show_branch(console: Console, repository: DemoRepository, branch: str) -> None:
-    console.line()
-    console.title(f"Pushed branch {branch}")
+def _show_branch(terminal: TerminalOutput, repository: DemoRepository, branch: str) -> None:
+    terminal.line()
+    terminal.title(f"Pushed branch {branch}")
     for line in repository.show_branch(branch).splitlines():
-        console.line(f"  {line}")
+        terminal.line(f"  {line}")
 
 
 def _show_pushes(
-    console: Console,
+    terminal: TerminalOutput,
     stack: Stack,
     client: httpx.Client,
     plain: httpx.Client,
@@ -224,20 +224,22 @@ def _show_pushes(
     watched_run: dict[str, Any],
 ) -> None:
     """Show that the phone got no push for the run it watched, and those for the next run, of which one is a question."""
-    console.line()
-    console.title("Pushes")
-    show_notification(console, _notification(stack, phone, watched_run["id"]))
+    terminal.line()
+    terminal.title("Pushes")
+    show_notification(terminal, _notification(stack, phone, watched_run["id"]))
     phone.leave_task()
-    console.styled("  the phone shows the task no longer; one more run, which asks a question", "dim")
+    terminal.styled_line("  the phone shows the task no longer; one more run, which asks a question", "dim")
     task = f"tasks/{watched_run['task']}/"
     started = request(client, "POST", f"{task}run/", mode=RunMode.INTERACTIVE, pending_user_message=ASKING)
     run = started["latest_run"]
-    _answer(console, stack, client, plain, run["id"])
+    _answer(terminal, stack, client, plain, run["id"])
     _close(stack, client, f"{task}runs/{run['id']}/")
-    show_notification(console, _notification(stack, phone, run["id"]))
+    show_notification(terminal, _notification(stack, phone, run["id"]))
 
 
-def _answer(console: Console, stack: Stack, client: httpx.Client, plain: httpx.Client, run_id: str) -> None:
+def _answer(
+    terminal: TerminalOutput, stack: Stack, client: httpx.Client, plain: httpx.Client, run_id: str
+) -> None:
     """Answer the question of a run from its push, without the key."""
     pushed: list[PushedQuestion] = []
 
@@ -250,9 +252,9 @@ def _answer(console: Console, stack: Stack, client: httpx.Client, plain: httpx.C
     )
     inbox = request(client, "GET", f"{stack.base_url}/api/users/@me/inbox/")["results"]
     title = next(question["title"] for question in inbox if question["id"] == pushed[0].id)
-    console.line(f'  the agent asks, and a push arrives: "{title}"')
+    terminal.line(f'  the agent asks, and a push arrives: "{title}"')
     answer = pushed[0].allow(plain, stack.base_url)
-    console.line(f'  answered "{answer}" through the link of the push, without a key')
+    terminal.line(f'  answered "{answer}" through the link of the push, without a key')
 
 
 def _close(stack: Stack, client: httpx.Client, path: str) -> None:
@@ -274,18 +276,18 @@ def _close(stack: Stack, client: httpx.Client, path: str) -> None:
         raise DevstackError(f"the run that asked ended as {run['status']}: {run['error_message']}")
 
 
-def _show_webhook(console: Console, stack: Stack, hook: HookedSink, run_id: str) -> None:
+def _show_webhook(terminal: TerminalOutput, stack: Stack, hook: HookedSink, run_id: str) -> None:
     """Show the webhook about the end of the run, after the official library has verified it."""
     message: dict[str, Any] = {}
 
     def has_come() -> bool:
-        message.update(hook.verified(run_id))
+        message.update(hook.fetch_verified(run_id))
         return bool(message)
 
     stack.supervisor.wait(has_come, what="the webhook", timeout=_RUN_SECONDS, every=_POLL_SECONDS)
-    console.line()
-    console.title("Webhook")
-    console.line(f"  {message['type']}, {message['id']}: delivered, signature verified")
+    terminal.line()
+    terminal.title("Webhook")
+    terminal.line(f"  {message['type']}, {message['id']}: delivered, signature verified")
 
 
 def _notification(stack: Stack, phone: Phone, run_id: str) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 
-from app.devstack.console import Console
 from app.devstack.errors import DevstackError
+from app.devstack.terminal import TerminalOutput
 from app.enums import NotificationDecision, NotificationKind
 from app.ids import new_hex_id
 
@@ -55,11 +55,11 @@ class Phone:
         return value
 
 
-def show_notification(console: Console, row: dict[str, Any]) -> None:  # Any: JSON
+def show_notification(terminal: TerminalOutput, row: dict[str, Any]) -> None:  # Any: JSON
     """Print a decision in words."""
     watched = row.get("watched_by")
     if row.get("decision") in _WAITED and watched:
         age = watched["seconds_ago"]
-        console.line(f"  {row['body']}: not pushed yet, the phone showed the task {age:.0f} s before")
+        terminal.line(f"  {row['body']}: not pushed yet, the phone showed the task {age:.0f} s before")
     else:
-        console.line(f"  {row['body']}: {row['decision']}" + (f", {row['reason']}" if row["reason"] else ""))
+        terminal.line(f"  {row['body']}: {row['decision']}" + (f", {row['reason']}" if row["reason"] else ""))

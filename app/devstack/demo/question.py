@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from app.devstack.api_client import explained, request
+from app.devstack.api_client import failures_as_devstack_errors, request
 from app.devstack.errors import DevstackError
 from app.enums import AnswerVia
 
@@ -42,7 +42,7 @@ class PushedQuestion:
 
 def find_pushed(plain: httpx.Client, sink_url: str, run_id: str) -> list[PushedQuestion]:
     """Return the questions of a run from the pushes that the sink took. Raises DevstackError."""
-    with explained("the sink cannot be read"):
+    with failures_as_devstack_errors("the sink cannot be read"):
         pushes = plain.get(f"{sink_url}/pushes").raise_for_status().json()
     return [
         PushedQuestion(push)

@@ -6,7 +6,7 @@ import httpx
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from app.devstack.api_client import explained, request
+from app.devstack.api_client import failures_as_devstack_errors, request
 from app.devstack.errors import DevstackError
 
 
@@ -26,12 +26,12 @@ class HookedSink:
         )
         self._secret = made["secret"]
 
-    def verified(self, run_id: str) -> dict[str, Any]:  # Any: JSON
+    def fetch_verified(self, run_id: str) -> dict[str, Any]:  # Any: JSON
         """Return the verified message about the end of a run; empty until it has arrived.
 
         Raises DevstackError if its signature is wrong.
         """
-        with explained("the sink cannot be read"):
+        with failures_as_devstack_errors("the sink cannot be read"):
             messages = self._plain.get(self._url).raise_for_status().json()
         for message in messages:
             try:

@@ -35,7 +35,7 @@ class TrialRepository:
         self._path = folder / self.name
 
     @classmethod
-    def named(cls, folder: Path, name: str, *, base_url: str) -> "TrialRepository":
+    def find(cls, folder: Path, name: str, *, base_url: str) -> "TrialRepository":
         """Return the copy of a repository named by a person: a folder in a checkout, a URL, or organization/repository.
 
         Raises DevstackError.
@@ -72,7 +72,7 @@ class TrialRepository:
         status = ("--no-optional-locks", "-C", self.source, "status", "--porcelain", "--ignore-submodules")
         return bool(_git(self.source, *status).strip())
 
-    def bring_back(self, branch: str) -> str:
+    def fetch_branch(self, branch: str) -> str:
         """Add the agent's branch to the checkout, if there is one; return the command to view it. Raises DevstackError."""
         if self.checkout is None:
             return shlex.join(["git", "fetch", str(self._path), branch])

@@ -19,9 +19,9 @@ from app.devstack.api_client import (
     show_progress,
     show_result,
 )
-from app.devstack.console import Console
 from app.devstack.errors import DevstackError
 from app.devstack.run_log import RunLog
+from app.devstack.terminal import TerminalOutput
 from app.devstack.trial.repository import TrialRepository
 from app.enums import TERMINAL_STATUSES, RunStatus
 
@@ -72,26 +72,28 @@ class Trial:
     model: str | None = None
 
 
-def run_trial(stack: RunningStack, repository: TrialRepository, trial: Trial, console: Console) -> int:
+def run_trial(
+    stack: RunningStack, repository: TrialRepository, trial: Trial, terminal: TerminalOutput
+) -> int:
     """Let an agent do the work, show its progress, and bring back its branch; return an exit status."""
     try:
-        return _perform(stack, repository, trial, console)
+        return _perform(stack, repository, trial, terminal)
     except DevstackError as error:
-        console.error(error)
+        terminal.error(error)
         return 1
 
 
-def _perform(stack: RunningStack, repository: TrialRepository, trial: Trial, console: Console) -> int:
-    with console.step(f"Copying {repository.source}"):
+def _perform(stack: RunningStack, repository: TrialRepository, trial: Trial, terminal: TerminalOutput) -> int:
+    with terminal.step(f"Copying {repository.source}"):
         branch = repository.copy()
     if repository.has_changes():
-        console.styled("    Changes that are not committed stay out of it.", "dim")
+        terminal.styled_line("    Changes that are not committed stay out of it.", "dim")
     with (
         project_client(stack.base_url, stack.project_id, stack.api_key) as client,
         httpx.Client(timeout=REQUEST_SECONDS, trust_env=False) as plain,
     ):
         task = create_task(
-            console,
+            terminal,
             client,
             title=_title(trial.prompt),
             description=trial.prompt,
@@ -102,24 +104,24 @@ def _perform(stack: RunningStack, repository: TrialRepository, trial: Trial, con
         run = request(client, "POST", f"tasks/{task['id']}/run/", **given)["latest_run"]
         path = f"tasks/{task['id']}/runs/{run['id']}/"
         try:
-            run = _follow(console, client, plain, path)
+            run = _follow(terminal, client, plain, path)
         except KeyboardInterrupt:
             request(client, "PATCH", path, status=RunStatus.CANCELLED)
-            console.line("Stopped; the run is cancelled.")
+            terminal.line("Stopped; the run is cancelled.")
             return _INTERRUPTED
         patch = read_patch(client, plain, run, path)
         if patch is not None and patch[1]:
-            show_patch(console, *patch)
-    return _show_end(console, repository, run)
+            show_patch(terminal, *patch)
+    return _show_end(terminal, repository, run)
 
 
 def _title(prompt: str) -> str:
     return next((line.strip()[:_TITLE_LENGTH] for line in prompt.splitlines() if line.strip()), "")
 
 
-def _follow(console: Console, client: httpx.Client, plain: httpx.Client, path: str) -> dict[str, Any]:
+def _follow(terminal: TerminalOutput, client: httpx.Client, plain: httpx.Client, path: str) -> dict[str, Any]:
     """Print the run's log as it grows; return the ended run. The service ends every run."""
-    log = RunLog(console)
+    log = RunLog(terminal)
     while True:
         run = show_progress(log, client, plain, path)
         if run["status"] in TERMINAL_STATUSES:
@@ -127,16 +129,16 @@ def _follow(console: Console, client: httpx.Client, plain: httpx.Client, path: s
         time.sleep(_POLL_SECONDS)
 
 
-def _show_end(console: Console, repository: TrialRepository, run: dict[str, Any]) -> int:
-    show_result(console, run)
+def _show_end(terminal: TerminalOutput, repository: TrialRepository, run: dict[str, Any]) -> int:
+    show_result(terminal, run)
     if run["error_message"]:
-        console.line(f"  {run['error_message']}")
+        terminal.line(f"  {run['error_message']}")
     branch = (run["output"] or {}).get("head_branch")
     if branch is not None:
-        hint = repository.bring_back(branch)
-        console.line()
-        console.title(f"Branch {branch}" + (f" is in {repository.source}" if repository.checkout else ""))
-        console.line(f"  {hint}")
+        hint = repository.fetch_branch(branch)
+        terminal.line()
+        terminal.title(f"Branch {branch}" + (f" is in {repository.source}" if repository.checkout else ""))
+        terminal.line(f"  {hint}")
     elif run["status"] == RunStatus.COMPLETED:
-        console.line("  No file was changed.")
+        terminal.line("  No file was changed.")
     return 0 if run["status"] == RunStatus.COMPLETED else 1

@@ -15,10 +15,10 @@ from sqlalchemy import ColumnElement, Row, case, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.agents.session.asked import (
+from app.agents.session.shown_question import (
     TITLE_CHARACTERS,
-    AskedQuestion,
-    shortened,
+    ShownQuestion,
+    shorten,
     waiting_for,
 )
 from app.clock import utcnow
@@ -58,7 +58,7 @@ _CLOSED_COLUMNS = (
 )
 
 
-async def open_question(session: AsyncSession, run_id: UUID, asked: AskedQuestion) -> bool:
+async def open_question(session: AsyncSession, run_id: UUID, asked: ShownQuestion) -> bool:
     """Store a question of a run with its risk, urgency and digest; return False if it was stored before.
 
     The caller holds the lock on the run's row.
@@ -85,7 +85,7 @@ async def open_question(session: AsyncSession, run_id: UUID, asked: AskedQuestio
             kind=asked.kind,
             title=asked.title[:TITLE_CHARACTERS],
             detail=asked.shown_detail,
-            tool_call=shortened(asked.tool_call) or None,
+            tool_call=shorten(asked.tool_call) or None,
             options=[
                 {"id": option["optionId"], "name": option["name"], "kind": option["kind"]}
                 for option in asked.options
@@ -239,14 +239,14 @@ def _closed_data(row: Row[Any]) -> dict[str, Any]:
     return data
 
 
-def _urgency(asked: AskedQuestion, risk: QuestionRisk) -> Urgency:
+def _urgency(asked: ShownQuestion, risk: QuestionRisk) -> Urgency:
     if asked.kind is QuestionKind.MESSAGE:
         return Urgency.LOW
     is_short = asked.expires_at is not None and asked.expires_at - asked.opened_at < _SHORT
     return Urgency.HIGH if risk is QuestionRisk.HIGH or is_short else Urgency.NORMAL
 
 
-def _digest(asked: AskedQuestion) -> bytes:
+def _digest(asked: ShownQuestion) -> bytes:
     shown: Sequence[Any] = (
         asked.request_id,
         asked.tool_call,

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, func, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.agents.session.asked import AskedQuestion
+from app.agents.session.shown_question import ShownQuestion
 from app.agents.tools.notify_user import AgentMessage, MessageOutcome
 from app.clients.queue import JobQueue
 from app.clock import utcnow
@@ -88,7 +88,7 @@ async def settle(
 async def start_waiting(
     session: AsyncSession,
     run_id: UUID,
-    asked: AskedQuestion,
+    asked: ShownQuestion,
     *,
     owner: str,
     seen: int | None,

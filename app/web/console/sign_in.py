@@ -13,11 +13,11 @@ _USER_AGENT_CHARACTERS = 200
 _ADDRESS_CHARACTERS = 64
 
 
-async def _signing_in(request: Request) -> Browser:
+async def _identify_browser(request: Request) -> Browser:
     refuse_other_sites(request)
     await throttle_address(request, process_of(request), "console")
     user_agent = request.headers.get("user-agent", "")[:_USER_AGENT_CHARACTERS]
     return Browser(address_of(request)[:_ADDRESS_CHARACTERS], user_agent)
 
 
-SigningIn = Annotated[Browser, Depends(_signing_in)]
+SigningIn = Annotated[Browser, Depends(_identify_browser)]

@@ -55,7 +55,7 @@ def headers_of(error: AppError) -> dict[str, str]:
     return headers
 
 
-def refused(error: RequestRefused) -> Response:
+def render_refusal(error: RequestRefused) -> Response:
     """Return the answer of an expected failure that has a body other than the envelope."""
     return Json(error.body, status_code=error.status)
 
@@ -69,7 +69,7 @@ async def _app_error(request: Request, error: Exception) -> Response:
 
 async def _request_refused(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestRefused)
-    return refused(error)
+    return render_refusal(error)
 
 
 async def _validation_error(_request: Request, error: Exception) -> Response:

@@ -191,7 +191,7 @@ def _complete_answers(operation: dict[str, Any], route: APIRoute, schemas: dict[
                 answer = ANSWERS.get(operation["operationId"])
                 content["example"] = _sample(content["schema"], schemas) if answer is None else answer
             if shown:
-                content["examples"] = _named(shown)
+                content["examples"] = _name_examples(shown)
             if "anyOf" in content["schema"]:
                 # FastAPI's own words, by which generated clients name the type.
                 words = operation["operationId"].replace("_", " ").title()
@@ -224,7 +224,10 @@ def _request_body(model: type[BaseModel], schemas: dict[str, Any]) -> dict[str, 
     schema = model.model_json_schema(ref_template=REFERENCE)
     is_required = bool(schema.get("required"))
     _add_schema(model.__name__, schema, schemas, has_defaults=False)
-    content = {"schema": {"$ref": REFERENCE.format(model=model.__name__)}, "examples": _named(BODIES[model])}
+    content = {
+        "schema": {"$ref": REFERENCE.format(model=model.__name__)},
+        "examples": _name_examples(BODIES[model]),
+    }
     # An empty body is `{}` (contract 2.5), which is enough where no field is required.
     return {"required": is_required, "content": {Json.media_type: content}}
 
@@ -260,7 +263,7 @@ def _sample(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
             return _SAMPLES.get(schema.get("format", ""), _SAMPLES.get(schema.get("type", "null")))
 
 
-def _named(examples: Any) -> dict[str, Any]:
+def _name_examples(examples: Any) -> dict[str, Any]:
     """Return examples in OpenAPI's form: by identifier, each with a summary to show."""
     return {
         f"example{number}": {"summary": summary, "value": value}

@@ -23,14 +23,14 @@ PRIVATE_HEADERS: Mapping[str, str] = {
 
 def render(page: Any, *, status: int = 200) -> Response:
     """Return the answer with page.html filled by `page`."""
-    template, css, policy = _loaded()
+    template, css, policy = _load_template()
     return HTMLResponse(
         template.render(page=page, css=css), status, headers={"Content-Security-Policy": policy}
     )
 
 
 @cache
-def _loaded() -> tuple[Any, str, str]:
+def _load_template() -> tuple[Any, str, str]:
     """Return the template, its style, and the content security policy that allows this style and no script."""
     # The import is expensive, and most processes render no page.
     from mako.template import Template  # noqa: PLC0415

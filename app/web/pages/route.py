@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse
 from typing_extensions import override
 
 from app.errors import AppError, QuestionSettled, RequestRefused
-from app.web.errors.handlers import envelope, headers_of, refused
+from app.web.errors.handlers import envelope, headers_of, render_refusal
 from app.web.pages.question import page_of_failure
 from app.web.pages.render import PRIVATE_HEADERS, render
 from app.web.unit_route import UnitRoute
@@ -46,7 +46,7 @@ class ActionRoute(UnitRoute):
 
     def refuse(self, request: Request, error: AppError | RequestRefused) -> Response:  # noqa: ARG002 - for pages
         """Return the answer to a request that failed."""
-        return envelope(error) if isinstance(error, AppError) else refused(error)
+        return envelope(error) if isinstance(error, AppError) else render_refusal(error)
 
 
 class PageRoute(ActionRoute):

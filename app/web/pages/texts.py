@@ -11,10 +11,10 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 def visible(value: Any) -> str:
     """Return a value as text, with each invisible character replaced by its code."""
-    return "".join(map(_shown, "" if value is None else str(value)))
+    return "".join(map(_escape, "" if value is None else str(value)))
 
 
-def _shown(character: str) -> str:
+def _escape(character: str) -> str:
     if character in _SPACES or character in _JOINERS or unicodedata.category(character) not in _HIDDEN:
         return character
     return f"⟨U+{ord(character):04X}⟩"

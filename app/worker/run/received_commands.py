@@ -14,8 +14,8 @@ from typing_extensions import override
 
 from app.agents.errors import AgentStopped
 from app.agents.files.attachments import Attachment
-from app.agents.session.asked import AskedQuestion
 from app.agents.session.commands import Command, CommandSource
+from app.agents.session.shown_question import ShownQuestion
 from app.agents.session.transcript import Emit, notification_entry
 from app.agents.tools.notify_user import AgentMessage, MessageOutcome
 from app.db import unit_of_work
@@ -120,14 +120,14 @@ class ReceivedCommands(CommandSource):
         return await fetch_attachments(process.store, artifacts, self._folder, project_id=claim.project_id)
 
     @override
-    async def await_message(self, asked: AskedQuestion) -> bool:
+    async def await_message(self, asked: ShownQuestion) -> bool:
         return await self._start_waiting(asked, seen=self._seen)
 
     @override
-    async def await_answer(self, asked: AskedQuestion) -> None:
+    async def await_answer(self, asked: ShownQuestion) -> None:
         await self._start_waiting(asked, seen=None)
 
-    async def _start_waiting(self, asked: AskedQuestion, *, seen: int | None) -> bool:
+    async def _start_waiting(self, asked: ShownQuestion, *, seen: int | None) -> bool:
         # Set first: an immediate answer must find that the agent waits.
         self._worker.slots.leave(self._claim.run_id)
         queue = self._worker.process.queue

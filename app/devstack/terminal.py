@@ -1,4 +1,4 @@
-"""Output for the person at the terminal: steps with their time, lines of the children behind a prefix, a result.
+"""Terminal output of the developer commands: headlines, steps in progress, errors.
 
 Colour and rewriting of lines happen on a terminal only; a file gets plain text.
 """
@@ -15,8 +15,8 @@ _STYLES = {"bold": "\x1b[1m", "dim": "\x1b[2m", "green": "\x1b[32m", "red": "\x1
 _NAME_WIDTH = 12
 
 
-class Console:
-    """A terminal or a file, written line by line."""
+class TerminalOutput:
+    """Lines for standard output or a given stream; plain text if the stream is a file."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         # None, despite its type, if the descriptor was closed before the start.
@@ -35,7 +35,7 @@ class Console:
         """Write a headline."""
         self.line(self.style(text, "bold"))
 
-    def styled(self, text: str, style: str) -> None:
+    def styled_line(self, text: str, style: str) -> None:
         """Write a line in a style."""
         self.line(self.style(text, style))
 
@@ -71,8 +71,8 @@ class Console:
             self._write(f" {took}\n")
         self._unfinished = None
 
-    def done(self, text: str, seconds: float) -> None:
-        """Print that a step which ran beside others has ended."""
+    def step_done(self, text: str, seconds: float) -> None:
+        """Print the end of a step that ran beside others."""
         self.line(f"  {self.style('✓', 'green')} {text} {self.style(f'{seconds:.1f} s', 'dim')}")
 
     def style(self, text: str, style: str) -> str:

@@ -1,4 +1,4 @@
-"""Each wall, tried from inside by what `taskbeacon agents --check` tries: findings 3, 12, 14 and 18."""
+"""Each attempt, tried from inside by what `taskbeacon agents --check` tries: findings 3, 12, 14 and 18."""
 
 import os
 import secrets
@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from app.agents.errors import SandboxUnavailable
+from app.agents.inspection.sandbox_check import check_sandbox
 from app.agents.inspection.sandbox_probe import ATTEMPTS, CHANGE_MODES, WATCH_NAMES
-from app.agents.inspection.walls import try_walls
 from app.agents.sandbox.sandbox import Sandbox
 from app.agents.sandbox.seccomp import system_call_filter
 from app.enums import AgentNetwork, SandboxKind
 from tests.agents.conftest import CellMaker, find_sandbox
 
-WALLED = [SandboxKind.BUBBLEWRAP, SandboxKind.LANDLOCK]
+CONFINING = [SandboxKind.BUBBLEWRAP, SandboxKind.LANDLOCK]
 # What an ordinary process may do to another of its user. The rest depends on the machine.
 SOUND = {
     "read files of the service",
@@ -35,29 +35,29 @@ SOUND = {
 }
 
 
-@pytest.fixture(params=WALLED)
-async def walled(request: pytest.FixtureRequest) -> Sandbox:
+@pytest.fixture(params=CONFINING)
+async def confined(request: pytest.FixtureRequest) -> Sandbox:
     try:
         return await find_sandbox(request.param)
     except SandboxUnavailable as error:
         pytest.skip(error.message)
 
 
-async def test_every_wall_holds_that_is_promised(walled: Sandbox) -> None:
-    walls = await try_walls(walled)
+async def test_sandbox_stops_every_attempt_that_it_promises_to_stop(confined: Sandbox) -> None:
+    attempts = await check_sandbox(confined)
 
-    assert [wall for wall in walls if wall.is_breached] == []
-    assert {wall.name for wall in walls if wall.obstacle is None} == (
-        {CHANGE_MODES, WATCH_NAMES} if walled.kind is SandboxKind.LANDLOCK else set()
+    assert [attempt for attempt in attempts if attempt.is_breached] == []
+    assert {attempt.name for attempt in attempts if attempt.obstacle is None} == (
+        {CHANGE_MODES, WATCH_NAMES} if confined.kind is SandboxKind.LANDLOCK else set()
     )
-    assert len(walls) >= len(ATTEMPTS) - 2
+    assert len(attempts) >= len(ATTEMPTS) - 2
 
 
-async def test_attempts_are_sound_where_nothing_is_in_the_way() -> None:
-    walls = await try_walls(await find_sandbox(SandboxKind.NONE))
+async def test_attempts_succeed_without_a_sandbox() -> None:
+    attempts = await check_sandbox(await find_sandbox(SandboxKind.NONE))
 
-    assert {wall.name for wall in walls if wall.obstacle is None} >= SOUND
-    assert not any(wall.is_breached for wall in walls)
+    assert {attempt.name for attempt in attempts if attempt.obstacle is None} >= SOUND
+    assert not any(attempt.is_breached for attempt in attempts)
 
 
 @pytest.fixture(scope="session")
@@ -84,9 +84,9 @@ def private_file(file_below_etc: Path) -> Iterator[Path]:
     os.geteuid() != 0 or not os.access("/etc", os.W_OK), reason="only root makes files in /etc"
 )
 async def test_file_below_etc_that_was_made_private_since_is_not_readable(
-    walled: Sandbox, make_cell: CellMaker, private_file: Path
+    confined: Sandbox, make_cell: CellMaker, private_file: Path
 ) -> None:
-    code, output = await make_cell(walled).run("cat", str(private_file))
+    code, output = await make_cell(confined).run("cat", str(private_file))
 
     assert code != 0 or output == ""
     assert "s3cret" not in output
@@ -107,11 +107,11 @@ async def test_file_below_etc_that_was_made_private_since_is_not_readable(
         "import asyncio; asyncio.run(asyncio.create_subprocess_exec('true'))",
     ],
 )
-async def test_what_agents_need_still_works(walled: Sandbox, make_cell: CellMaker, program: str) -> None:
-    assert await make_cell(walled).run("python3", "-c", program) == (0, "\n" if "print" in program else "")
+async def test_what_agents_need_still_works(confined: Sandbox, make_cell: CellMaker, program: str) -> None:
+    assert await make_cell(confined).run("python3", "-c", program) == (0, "\n" if "print" in program else "")
 
 
-async def test_debugger_of_ones_own_program_works(walled: Sandbox, make_cell: CellMaker) -> None:
+async def test_debugger_of_ones_own_program_works(confined: Sandbox, make_cell: CellMaker) -> None:
     program = (
         "import ctypes, os, time\n"
         "libc = ctypes.CDLL(None)\n"
@@ -122,10 +122,10 @@ async def test_debugger_of_ones_own_program_works(walled: Sandbox, make_cell: Ce
         "assert libc.ptrace(7, child, None, None) == 0\n"
         "os.waitpid(child, 0)\n"
     )
-    assert await make_cell(walled).run("python3", "-c", program) == (0, "")
+    assert await make_cell(confined).run("python3", "-c", program) == (0, "")
 
 
-@pytest.mark.parametrize("kind", WALLED)
+@pytest.mark.parametrize("kind", CONFINING)
 async def test_datagrams_pass_where_the_run_has_the_network(kind: SandboxKind, make_cell: CellMaker) -> None:
     try:
         cell = make_cell(await find_sandbox(kind))

@@ -24,7 +24,7 @@ from app.processes.reading import last_lines
 from app.processes.spawning import PLAIN_ENVIRONMENT, spawn, wait_for_end
 from app.shielded import shielded
 
-_TRIAL = Path(__file__).with_name("sandbox_probe.py")
+_PROBE = Path(__file__).with_name("sandbox_probe.py")
 _PYTHON = os.path.realpath(sys.executable)
 _SECONDS = 60
 _PRIVATE = Path("/etc/shadow")
@@ -41,7 +41,7 @@ _NOT_PROMISED = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wall:
+class Attempt:
     """An action that an agent must not be able to take, and the result of trying it."""
 
     name: str
@@ -54,48 +54,48 @@ class Wall:
         return self.obstacle is None and self.excuse is None
 
 
-async def try_walls(sandbox: Sandbox) -> list[Wall]:
+async def check_sandbox(sandbox: Sandbox) -> list[Attempt]:
     """Run all attempts in a sandbox. Raises SandboxUnavailable if the trial itself fails."""
-    with TemporaryDirectory(prefix="taskbeacon-walls-", dir=TEMPORARY) as name:
+    with TemporaryDirectory(prefix="taskbeacon-check-", dir=TEMPORARY) as name:
         root = Path(name)
         for place in ("work", "home", "tmp", "service"):
             (root / place).mkdir(mode=0o700)
-        async with _service(root / "service") as world:
-            results = await _try(sandbox, root, world)
+        async with _service(root / "service") as targets:
+            results = await _try(sandbox, root, targets)
     excuses = _NOT_PROMISED.get(sandbox.kind, {})
     return [
-        Wall(name=name, obstacle=results.get(name), excuse=excuses.get(name))
+        Attempt(name=name, obstacle=results.get(name), excuse=excuses.get(name))
         for name in ATTEMPTS
         if name in results
     ]
 
 
-async def _try(sandbox: Sandbox, root: Path, world: dict[str, str]) -> dict[str, str | None]:
+async def _try(sandbox: Sandbox, root: Path, targets: dict[str, str]) -> dict[str, str | None]:
     confinement = Confinement(
         directory=root / "work",
         home=root / "home",
         temporary=root / "tmp",
-        readable=(Path(sys.base_prefix), _TRIAL),
+        readable=(Path(sys.base_prefix), _PROBE),
     )
     process = await sandbox.start(
-        [_PYTHON, "-I", "-S", str(_TRIAL), json.dumps(world)],
+        [_PYTHON, "-I", "-S", str(_PROBE), json.dumps(targets)],
         confinement,
         confined_environment({}, confinement),
     )
     try:
         async with asyncio.timeout(_SECONDS):
-            said, complaint = await process.communicate()
+            output, errors = await process.communicate()
     except TimeoutError:
-        raise SandboxUnavailable(f"Trying the walls took over {_SECONDS} s.") from None
+        raise SandboxUnavailable(f"Trying the sandbox took over {_SECONDS} s.") from None
     finally:
         await shielded(process.stop())
     try:
-        results: dict[str, str | None] = json.loads(said)
+        results: dict[str, str | None] = json.loads(output)
     except ValueError:
-        reason = last_lines(complaint.decode(errors="replace"))
-        raise SandboxUnavailable(f"The walls cannot be tried: {reason}") from None
+        reason = last_lines(errors.decode(errors="replace"))
+        raise SandboxUnavailable(f"The sandbox cannot be tried: {reason}") from None
     for needed, name in (("private", READ_PRIVATE), ("shm", READ_SHARED)):
-        if not world[needed]:
+        if not targets[needed]:
             del results[name]  # this machine has no such target, or the worker itself cannot read it
     return results
 
@@ -134,7 +134,7 @@ def _shared_file(content: str) -> Iterator[str]:
     if not os.access(_SHARED_MEMORY, os.W_OK):
         yield ""
         return
-    with NamedTemporaryFile("w", dir=_SHARED_MEMORY, prefix="taskbeacon-walls-") as file:
+    with NamedTemporaryFile("w", dir=_SHARED_MEMORY, prefix="taskbeacon-check-") as file:
         file.write(content)
         file.flush()
         yield file.name

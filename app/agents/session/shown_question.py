@@ -24,7 +24,7 @@ _BLANK = re.compile(r"[\s\u00ad\u115f\u1160\u200b-\u200f\u2060-\u2064\u2800\u316
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AskedQuestion:
+class ShownQuestion:
     """A question for people; its texts are masked and can be stored."""
 
     kind: QuestionKind
@@ -66,7 +66,7 @@ class AskedQuestion:
         return waiting_for(
             self.kind,
             self.request_id,
-            tool_call=shortened(self.tool_call),
+            tool_call=shorten(self.tool_call),
             options=self.options,
             since=self.opened_at,
         )
@@ -92,7 +92,7 @@ def waiting_for(
     }
 
 
-def shortened(tool_call: dict[str, Any]) -> dict[str, Any]:
+def shorten(tool_call: dict[str, Any]) -> dict[str, Any]:
     """Return a tool call; if it is too long to be shown, only the fields that identify it."""
     if len(orjson.dumps(tool_call)) <= _TOOL_CALL_BYTES:
         return tool_call
@@ -111,8 +111,8 @@ def describe(tool_call: dict[str, Any]) -> str:
     shown = [text for part in tool_call.get("content") or () for text in _texts_of(part)]
     given = tool_call.get("rawInput")
     lines = _lines_of(given, known=frozenset(text for _, text in shown)) if given else []
-    lines += [_marked(mark, text) for mark, text in shown if mark or text not in lines]
-    return _BLANK.sub(_counted, "\n".join(lines))
+    lines += [_prefix_lines(mark, text) for mark, text in shown if mark or text not in lines]
+    return _BLANK.sub(_describe_blank, "\n".join(lines))
 
 
 def _lines_of(given: Any, *, known: frozenset[str]) -> list[str]:
@@ -156,10 +156,10 @@ def _texts_of(part: Any) -> Iterator[tuple[str, str]]:
         yield "", text
 
 
-def _marked(mark: str, text: str) -> str:
+def _prefix_lines(mark: str, text: str) -> str:
     return "\n".join(f"{mark} {line}" for line in text.splitlines()) if mark else text
 
 
-def _counted(blank: re.Match[str]) -> str:
+def _describe_blank(blank: re.Match[str]) -> str:
     is_spaces = not blank[0].strip(" ")
     return f"⟨{len(blank[0])} {'spaces' if is_spaces else 'blank characters'}⟩"

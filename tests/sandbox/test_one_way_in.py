@@ -1,6 +1,6 @@
-"""What a stranger chose takes effect inside the walls only: finding 1, by each way in and under each sandbox.
+"""What a stranger chose takes effect inside the sandbox only: finding 1, by each way in and under each sandbox.
 
-What makes the walls runs as the worker. One variable there (LD_PRELOAD) is code of the stranger's in the worker's place.
+What makes the sandbox runs as the worker. One variable there (LD_PRELOAD) is code of the stranger's in the worker's place.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import pytest
 
 from app.agents.adapters.catalog import load_catalog
 from app.agents.errors import SandboxUnavailable
-from app.agents.sandbox.sandbox import Sandbox
+from app.agents.sandbox.sandbox import Sandbox, Streams
 from app.enums import SandboxKind
 from app.processes.spawning import PLAIN_ENVIRONMENT
 from tests.agents.conftest import Cell, CellMaker, Runner, eventually, find_sandbox, scripted_adapter
@@ -61,7 +61,7 @@ async def test_what_makes_the_walls_is_the_same_for_everybody(cell: Cell) -> Non
         ["/bin/sh", "-c", f": > begun; {MARK}=1; read never"],
         cell.confinement,
         {**HOSTILE, "PATH": os.environ["PATH"], "LD_PRELOAD": "", "IFS": " "},
-        stdin=asyncio.subprocess.PIPE,
+        streams=Streams(stdin=asyncio.subprocess.PIPE),
     )
     try:
         await eventually(begun.exists)
@@ -127,7 +127,7 @@ async def test_variables_of_a_stranger_reach_no_program_outside(
     await way(runner, any_sandbox, trace_variables(tmp_path))
 
     traced = traces(tmp_path)
-    # Without walls the agent itself leaves a trace there; what comes before it must not.
+    # Without a sandbox the agent itself leaves a trace there; what comes before it must not.
     assert not any("launcher.py" in text or "entry.py" in text or "bwrap" in text for text in traced)
     if any_sandbox.kind is not SandboxKind.NONE:
         assert traced == []

@@ -1,4 +1,4 @@
-"""The walls are tried with what the tests of agents use."""
+"""The sandbox is tried with what the tests of agents use."""
 
 from tests.agents.conftest import make_cell, origin, runner, sandbox
 

@@ -6,7 +6,7 @@ import re
 import pytest
 from typing_extensions import override
 
-from app.devstack.console import Console
+from app.devstack.terminal import TerminalOutput
 
 
 def plain(text: str) -> str:
@@ -16,7 +16,7 @@ def plain(text: str) -> str:
 def test_step_ends_with_its_time() -> None:
     stream = io.StringIO()
 
-    with Console(stream).step("Migrations"):
+    with TerminalOutput(stream).step("Migrations"):
         pass
 
     assert plain(stream.getvalue()) == "  Migrations … N s\n"
@@ -24,10 +24,10 @@ def test_step_ends_with_its_time() -> None:
 
 def test_lines_between_do_not_break_a_step() -> None:
     stream = io.StringIO()
-    console = Console(stream)
+    terminal = TerminalOutput(stream)
 
-    with console.step("API"):
-        console.child_line("api", "listening")
+    with terminal.step("API"):
+        terminal.child_line("api", "listening")
 
     assert plain(stream.getvalue()) == "  API …\napi    │ listening\n  ✓ API N s\n"
 
@@ -35,15 +35,15 @@ def test_lines_between_do_not_break_a_step() -> None:
 def test_nothing_is_written_without_an_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout", None)  # as Python has it where the descriptor was closed before
 
-    Console().title("Ready")
+    TerminalOutput().title("Ready")
 
 
 def test_file_gets_no_escape_sequences() -> None:
     stream = io.StringIO()
-    console = Console(stream)
+    terminal = TerminalOutput(stream)
 
-    console.title("Ready")
-    console.table({"Base URL": "http://127.0.0.1:8000"})
+    terminal.title("Ready")
+    terminal.table({"Base URL": "http://127.0.0.1:8000"})
 
     assert "\x1b" not in stream.getvalue()
 
@@ -54,7 +54,7 @@ def test_closed_terminal_does_not_stop_the_launcher() -> None:
         def write(self, _text: str) -> int:
             raise BrokenPipeError
 
-    console = Console(Closed())
+    terminal = TerminalOutput(Closed())
 
-    console.line("this is not read")
-    console.line("nor this")
+    terminal.line("this is not read")
+    terminal.line("nor this")
