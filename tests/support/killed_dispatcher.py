@@ -1,12 +1,16 @@
-"""A dispatcher of pushes that kills itself at a step: `python -m tests.support.killed_dispatcher STEP TIME`."""
+"""A dispatcher of pushes that kills itself at a step, in a process of its own.
+
+Each is forked from one process that has loaded the service and done nothing else: loading takes longer than the test.
+"""
 
 import asyncio
+import multiprocessing
 import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from enum import Enum
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -16,6 +20,7 @@ from app.runtime import open_process
 from app.services.notifications import claims, delivery, digests, receipts, sequels
 from app.worker.context import PUSH_LANES
 from app.worker.jobs import deliver_notifications, fetch_receipts
+from tests.support.waiting import eventually
 
 APPLICATION_NAME = "dispatcher"
 
@@ -53,20 +58,36 @@ def _deadly(function: Callable[..., Awaitable[Any]], *, is_before: bool) -> Call
     return deadly
 
 
-async def _dispatch() -> None:
-    async with open_process(Settings(), name=APPLICATION_NAME) as process:
+async def _dispatch(settings: Settings) -> None:
+    async with open_process(settings, name=APPLICATION_NAME) as process:
         await deliver_notifications.deliver_due(process, asyncio.Semaphore(PUSH_LANES))
         await fetch_receipts.fetch_due(process)
 
 
-def main(step: Step, now: datetime) -> None:
-    """Deliver what is due at `now`, and fetch receipts, until the process dies at `step`."""
+def _main(step: str, now: datetime, settings: Settings, log: Path) -> None:
+    """Deliver what is due at `now`, and fetch receipts, until the process dies at a step; output goes to `log`."""
+    with log.open("wb") as output:
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
     set_clock(lambda: now)
-    place: _Place = step.value
+    place: _Place = Step[step].value
     deadly = _deadly(getattr(place.module, place.function), is_before=place.is_before)
     setattr(place.module, place.function, deadly)
-    asyncio.run(_dispatch())
+    asyncio.run(_dispatch(settings))
 
 
-if __name__ == "__main__":
-    main(Step[sys.argv[1]], datetime.fromisoformat(sys.argv[2]))
+_FORKING = multiprocessing.get_context("forkserver")
+_FORKING.set_forkserver_preload([__name__])
+
+
+async def kill_at(step: Step, now: datetime, *, settings: Settings, log: Path) -> None:
+    """Start a dispatcher, and return when it has died at `step`."""
+    process = _FORKING.Process(target=_main, args=(step.name, now, settings, log))
+    process.start()
+    try:
+        await eventually(lambda: process.exitcode is not None, within_seconds=120)
+        assert process.exitcode == -signal.SIGKILL, await asyncio.to_thread(log.read_text)
+    finally:
+        process.kill()
+        process.join()
+        process.close()

@@ -4,7 +4,6 @@ Between the request to the push service and the commit of its result, one repeat
 take no key that makes a request idempotent. The repeat has the tag of the first message and replaces it.
 """
 
-import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -22,11 +21,11 @@ from app.services.notifications.rules.deciding import LEASE
 from app.worker.jobs.fetch_receipts import fetch_due
 from tests.contract.pushes.conftest import Asks, Deliver
 from tests.contract.pushes.rows import answer, end_run, history, only_row, prefer
+from tests.support import killed_dispatcher
 from tests.support.clock import MovableClock
 from tests.support.devices import make_presence, notifications_of
 from tests.support.factories import make_task
 from tests.support.killed_dispatcher import APPLICATION_NAME, Step
-from tests.support.processes import service_process
 from tests.support.push import PushService, expo_application
 from tests.support.questions import make_live_run
 from tests.support.serving import serving
@@ -74,18 +73,12 @@ async def dispatchers(
             return bool(count == 0)
 
     async with serving(expo_application(push_service)) as expo_url:
-        variables = {"TASKBEACON_EXPO_BASE_URL": expo_url, "TASKBEACON_EXPO_MESSAGES_PER_SECOND": "0"}
+        own = {"expo_base_url": expo_url, "expo_messages_per_second": 0}
+        dispatching = settings.model_copy(update=own)
 
         async def kill_at(step: Step) -> None:
-            with service_process(
-                f"{step.name} {clock.now.isoformat()}",
-                settings=settings,
-                log=tmp_path / "dispatcher.log",
-                program="tests.support.killed_dispatcher",
-                **variables,
-            ) as dispatcher:
-                await eventually(lambda: not dispatcher.is_running, within_seconds=120)
-                assert dispatcher.stop() == -signal.SIGKILL, dispatcher.log.read_text()
+            log = tmp_path / "dispatcher.log"
+            await killed_dispatcher.kill_at(step, clock.now, settings=dispatching, log=log)
             await eventually(is_forgotten, within_seconds=30)
 
         yield Dispatchers(kill_at, clock, deliver)
