@@ -3,6 +3,7 @@ import { useSyncExternalStore } from "react";
 
 const MINUTE = 60_000;
 const whole = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const second = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const day = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
 const dayAndYear = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", year: "numeric" });
@@ -36,6 +37,12 @@ export function clockTime(iso: string): string {
   return isToday ? clock.format(date) : whole.format(date);
 }
 
+/** The time to the second, for what happens within a minute; with its day unless that is today. */
+export function preciseTime(iso: string): string {
+  const date = new Date(iso);
+  return (date.toDateString() === new Date().toDateString() ? second : whole).format(date);
+}
+
 export const wholeTime = (iso: string) => whole.format(new Date(iso));
 
 export function durationText(ms: number): string {
@@ -45,11 +52,15 @@ export function durationText(ms: number): string {
   return minutes < 60 ? `${minutes}m ${seconds % 60}s` : `${Math.floor(minutes / 60)}h ${minutes % 60}m`;
 }
 
-export function Age({ at }: { at: string }) {
+const SPAN = /^\d+[mhd]$/;
+
+/** How long ago something was; in a sentence, a span of time says that it is one. */
+export function Age({ at, inSentence = false }: { at: string; inSentence?: boolean }) {
   const current = useSyncExternalStore(subscribe, () => now);
+  const age = ageOf(at, Math.max(current, Date.parse(at)));
   return (
     <time dateTime={at} title={wholeTime(at)}>
-      {ageOf(at, Math.max(current, Date.parse(at)))}
+      {inSentence && SPAN.test(age) ? `${age} ago` : age}
     </time>
   );
 }

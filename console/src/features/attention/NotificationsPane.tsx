@@ -5,7 +5,7 @@ import { Link } from "wouter";
 import { fetchDecisions, fetchDevices } from "../../api/attention";
 import type { Notification } from "../../api/types";
 import { Empty, Failure, Loading } from "../../ui/feedback";
-import { Age, durationText, wholeTime } from "../../ui/time";
+import { Age, durationText, preciseTime, wholeTime } from "../../ui/time";
 import { useProject } from "../project/project";
 import styles from "./attention.module.css";
 import { decisionText, kindText, stepsOf, toneOf, whyText } from "./decisions";
@@ -77,18 +77,25 @@ function DecisionRow({ row }: { row: Notification }) {
           {row.attempts > 1 && ` · tried ${row.attempts} times`}
         </p>
         <ul className={styles.steps}>
+          {stepsOf(row).map((step) => (
+            <li key={`${step.text}${step.at}`}>
+              <time dateTime={step.at} title={wholeTime(step.at)}>
+                {preciseTime(step.at)}
+              </time>{" "}
+              {step.text}
+            </li>
+          ))}
           {row.due_at && (
             <li>
-              <time dateTime={row.due_at}>{wholeTime(row.due_at)}</time>{" "}
-              {row.decision === "retrying" || row.decision === "pending" ? "is sent" : "is decided again"}
+              <time dateTime={row.due_at} title={wholeTime(row.due_at)}>
+                {preciseTime(row.due_at)}
+              </time>{" "}
+              {row.decision === "retrying" || row.decision === "pending"
+                ? "the next attempt"
+                : "it is decided again"}
             </li>
           )}
           {row.deferred_for !== null && <li>waited {durationText(row.deferred_for * 1000)} in all</li>}
-          {stepsOf(row).map((step) => (
-            <li key={`${step.text}${step.at}`}>
-              <time dateTime={step.at}>{wholeTime(step.at)}</time> {step.text}
-            </li>
-          ))}
         </ul>
       </div>
     </li>

@@ -14,7 +14,7 @@ const KINDS: Record<Notification["kind"], string> = {
 
 const DECISIONS: Record<Notification["decision"], string> = {
   pending: "Is being sent",
-  retrying: "Not sent yet: it is tried again",
+  retrying: "Not sent yet, and tried again",
   sent: "Sent: the push service has it",
   delivered: "Delivered to the device's push service",
   rejected: "Rejected by the push service",
@@ -51,6 +51,11 @@ const REASONS: Record<string, string> = {
   one_a_minute: "at most one a minute",
   five_a_run: "at most five for each run",
   DeviceNotRegistered: "the device is not registered any more",
+  NotReached: "there was no time left for it",
+  ConnectError: "the push service could not be reached",
+  ConnectTimeout: "the push service could not be reached",
+  ReadTimeout: "the push service did not answer in time",
+  WebPushNotConfigured: "the service has no key for web push",
 };
 
 // A newer service may say more.

@@ -6,8 +6,8 @@
  */
 import { useEffect } from "react";
 import { beat, leave } from "../../api/attention";
+import { closeNotices } from "../project/notices";
 import { useProject } from "../project/project";
-import { closeNotices } from "./notices";
 
 const BEAT_MS = 30_000;
 const SIGNS = ["pointermove", "pointerdown", "keydown", "wheel", "touchstart"] as const;

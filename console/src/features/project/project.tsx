@@ -3,7 +3,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from "react";
 import { ProjectStream, type StreamState } from "../../api/stream";
 import type { Project, Session, UserBasic } from "../../api/types";
-import { closeNotices } from "../attention/notices";
+import { closeNotices } from "./notices";
 
 export const nameOf = (user: UserBasic): string =>
   [user.first_name, user.last_name].filter(Boolean).join(" ") || user.email;

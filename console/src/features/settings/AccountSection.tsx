@@ -109,7 +109,7 @@ function OneSession({ row }: { row: SessionRow }) {
         <p className={styles.about}>
           <span>{row.address}</span>
           <span>
-            last used <Age at={row.last_used_at} />
+            last used <Age at={row.last_used_at} inSentence />
           </span>
         </p>
       </div>

@@ -97,10 +97,10 @@ function DeviceRow({ device }: { device: Device }) {
         </p>
         <p className={styles.about}>
           <span>
-            registered <Age at={device.created_at} />
+            registered <Age at={device.created_at} inSentence />
           </span>
           <span>
-            last seen <Age at={device.last_seen_at} />
+            last seen <Age at={device.last_seen_at} inSentence />
           </span>
         </p>
       </div>

@@ -67,7 +67,7 @@ export function PreferencesSection() {
           </Check>
         ))}
       </fieldset>
-      <div className={styles.narrow}>
+      <div className={styles.columns}>
         <Field label="A push shows" hint="Apple, Google and Expo can read what a push to a phone shows.">
           {(ids) => (
             <Select
@@ -85,8 +85,6 @@ export function PreferencesSection() {
             </Select>
           )}
         </Field>
-      </div>
-      <div className={styles.narrow}>
         <Field label="Remind me of a question that is still open">
           {(ids) => (
             <Select
@@ -131,7 +129,19 @@ function QuietHoursForm({
   const [hours, setHours] = useState<QuietHours>(
     now.quiet_hours ?? { start: "22:00", end: "07:00", timezone: own, days: ALL_DAYS },
   );
+  const [isSet, setSet] = useState(now.quiet_hours !== null);
   const [allowsHigh, setAllowsHigh] = useState(now.allow_during_quiet.includes("high"));
+  if (!isSet) {
+    return (
+      <div className={styles.panel}>
+        <div className={styles.grow}>
+          <h3>Quiet hours</h3>
+          <p className={styles.about}>None: pushes come at any time.</p>
+        </div>
+        <Button onClick={() => setSet(true)}>Set quiet hours</Button>
+      </div>
+    );
+  }
   return (
     <form
       className={styles.box}
@@ -145,7 +155,7 @@ function QuietHoursForm({
       <p className={styles.lead}>
         {now.quiet_hours
           ? `From ${now.quiet_hours.start} to ${now.quiet_hours.end} (${now.quiet_hours.timezone}) pushes wait, and come as one message afterwards.`
-          : "None. Pushes come at any time."}
+          : "Pushes will wait while you rest, and come as one message afterwards."}
       </p>
       <div className={styles.columns}>
         <Field label="From">
@@ -202,7 +212,9 @@ function QuietHoursForm({
         Urgent questions come all the same
       </Check>
       <div className={styles.actions}>
-        {now.quiet_hours && <Button onClick={() => onSave({ quiet_hours: null })}>Switch off</Button>}
+        <Button onClick={() => (now.quiet_hours ? onSave({ quiet_hours: null }) : setSet(false))}>
+          {now.quiet_hours ? "Switch off" : "Cancel"}
+        </Button>
         <Button tone="primary" type="submit" disabled={hours.days.length === 0}>
           Save
         </Button>

@@ -46,7 +46,7 @@ export function WebhooksSection() {
       {endpoints.isError && <Failure error={endpoints.error} onRetry={() => endpoints.refetch()} />}
       {endpoints.data?.length === 0 && !isNew && (
         <Empty icon={Webhook} title="No endpoints">
-          <p>Add the address of a program that shall hear of events.</p>
+          <p>Add the address of a program, and it gets an event for each thing that happens to your tasks.</p>
         </Empty>
       )}
       <ul className={styles.list}>
@@ -118,6 +118,10 @@ function NewEndpoint({ onDone }: { onDone: () => void }) {
   );
 }
 
+const eventsText = (types: string[]) => (types.includes("*") ? "all events" : types.join(", "));
+const failureText = (count: number) =>
+  count === 1 ? "the last attempt failed" : `the last ${count} attempts failed`;
+
 function EndpointRow({ endpoint }: { endpoint: WebhookEndpoint }) {
   const { project } = useProject();
   const queries = useQueryClient();
@@ -144,14 +148,14 @@ function EndpointRow({ endpoint }: { endpoint: WebhookEndpoint }) {
         <div className={styles.grow}>
           <p className={styles.name}>{endpoint.url}</p>
           <p className={styles.about}>
-            <span>{endpoint.event_types.join(", ")}</span>
+            <span>{eventsText(endpoint.event_types)}</span>
             {endpoint.last_success_at && (
               <span>
-                last success <Age at={endpoint.last_success_at} />
+                last success <Age at={endpoint.last_success_at} inSentence />
               </span>
             )}
             {endpoint.consecutive_failures > 0 && (
-              <span className={styles.bad}>{endpoint.consecutive_failures} failures in a row</span>
+              <span className={styles.bad}>{failureText(endpoint.consecutive_failures)}</span>
             )}
             {!endpoint.enabled && (
               <span className={styles.bad}>
