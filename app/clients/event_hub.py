@@ -192,4 +192,4 @@ class EventHub:
                 if final_state is not None:
                     channel.pass_on(RunEvent(None, EventKind.ENDED, final_state))
                 else:
-                    channel.end()
+                    channel.end(is_run_deleted=True)

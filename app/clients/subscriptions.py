@@ -20,10 +20,11 @@ log = structlog.get_logger(__name__)
 class Subscription:
     """One follower of a run. It reads earlier events first, and collects new ones once it asks for that."""
 
-    __slots__ = ("_channel", "_queued", "_queued_bytes", "_waiter", "is_over")
+    __slots__ = ("_channel", "_queued", "_queued_bytes", "_waiter", "is_over", "is_run_deleted")
 
     def __init__(self, channel: "Channel") -> None:
         self.is_over = False
+        self.is_run_deleted = False
         self._channel = channel
         self._queued: list[RunEvent] = []
         self._queued_bytes = 0
@@ -125,7 +126,8 @@ class Channel:
         for follower in list(self.collecting):
             follower.offer(event)
 
-    def end(self) -> None:
+    def end(self, *, is_run_deleted: bool = False) -> None:
         """Stop collecting for all followers, and wake them; they may take what is queued."""
         for follower in list(self.followers):
+            follower.is_run_deleted = is_run_deleted
             follower.end()

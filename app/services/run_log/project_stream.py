@@ -5,9 +5,11 @@ misses nothing; if events are gone, it gets an `event: gap`. Visibility is check
 """
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -211,6 +213,8 @@ async def follow_project(
     project: FollowedProject, clients: StreamClients
 ) -> AsyncGenerator["ProjectFollower", None]:
     """Yield the follower of a project; it ends with the block, or when the process stops."""
+    # This stream ends first.
+    intervals = replace(clients.intervals, life=math.inf)
     async with AsyncExitStack() as stack:
         stop = await stack.enter_async_context(clients.hub.follow(_STOP))
         followers = {}
@@ -221,7 +225,7 @@ async def follow_project(
                 hub=clients.hub,
                 redis=clients.redis,
                 watchers=clients.watchers,
-                intervals=clients.intervals,
+                intervals=intervals,
             )
             followers[run_id] = await stack.enter_async_context(following)
         yield ProjectFollower(project, clients, stop, followers)
@@ -255,11 +259,16 @@ class ProjectFollower:
             follower.end()
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
-        """Yield bytes to send; ends after 15 minutes, so that the client reconnects with its key, or after `end`."""
-        topics = [asyncio.create_task(self._read_run(*run)) for run in self._runs.items()]
+        """Yield bytes to send.
+
+        Ends after 15 minutes, so that the client reconnects with its key; after `end`; and if a topic cannot go on, so
+        that the client reconnects and continues after its last event.
+        """
+        readings: list[Callable[[], Awaitable[bool]]] = [self._await_stop]
+        readings += [partial(self._read_run, *run) for run in self._runs.items()]
         if self._project.ledger is not None:
-            topics.append(asyncio.create_task(self._read_ledger(self._project.ledger)))
-        topics.append(asyncio.create_task(self._await_stop()))
+            readings.append(partial(self._read_ledger, self._project.ledger))
+        topics = [asyncio.create_task(self._supervise(reading)) for reading in readings]
         try:
             yield _RETRY
             # The place to go on from, should the connection break before the first event.
@@ -301,12 +310,22 @@ class ProjectFollower:
             [_NO_PLACE if self._project.ledger is None else str(self._ledger_place), *places]
         ).encode()
 
-    async def _await_stop(self) -> None:
+    async def _supervise(self, reading: Callable[[], Awaitable[bool]]) -> None:
+        """Read a topic; end the stream if more events may follow in it."""
+        is_complete = False
+        try:
+            is_complete = await reading()
+        except Exception:
+            log.exception("project_stream.unexpected_error")
+        if not is_complete:
+            await self._queue.put(None)
+
+    async def _await_stop(self) -> bool:
         while not self._stop.is_over:
             await self._stop.take(within=self._clients.intervals.keepalive)
-        await self._queue.put(None)
+        return False
 
-    async def _read_ledger(self, ledger: FollowedLedger) -> None:
+    async def _read_ledger(self, ledger: FollowedLedger) -> bool:
         if self._project.is_ledger_lost:
             await self._put_gaps(ledger)
         watch = self._clients.ledger
@@ -339,13 +358,14 @@ class ProjectFollower:
         for topic in ledger.topics:
             await self._queue.put(_gap(topic))
 
-    async def _read_run(self, run_id: UUID, follower: RunFrames) -> None:
+    async def _read_run(self, run_id: UUID, follower: RunFrames) -> bool:
         topic = f"{_RUN}{run_id}"
         async with aclosing(follower.frames()) as frames:
             async for several in frames:
                 for frame in several.split(b"\n\n"):
                     if (item := _run_item(topic, frame)) is not None:
                         await self._queue.put(item)
+        return follower.is_complete
 
 
 def _run_item(topic: str, frame: bytes) -> _Item | None:

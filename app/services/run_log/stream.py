@@ -147,7 +147,7 @@ async def follow(
 class RunFrames:
     """One client that follows a run."""
 
-    __slots__ = ("_intervals", "_last", "_redis", "_run", "_said", "_start", "_subscription")
+    __slots__ = ("_has_ended", "_intervals", "_last", "_redis", "_run", "_said", "_start", "_subscription")
 
     def __init__(
         self,
@@ -165,6 +165,12 @@ class RunFrames:
         # The last event that the client has, and the last state event.
         self._last: EventId | None = None
         self._said: EventKind | None = None
+        self._has_ended = False
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no event follows those that `frames` has yielded: the run has ended, or its task was deleted."""
+        return self._has_ended or self._subscription.is_run_deleted
 
     def end(self) -> None:
         """Make `frames` end."""
@@ -184,9 +190,11 @@ class RunFrames:
                 async for frames in history:
                     yield frames
             if self._said is EventKind.ENDED:
+                self._has_ended = True
                 return
             if self._run.is_over:
                 yield b"data: %b\n\n" % self._run.state
+                self._has_ended = True
                 return
             async with aclosing(self._live(opened)) as live:
                 async for frames in live:
@@ -248,7 +256,10 @@ class RunFrames:
             events = await self._subscription.take(within=self._intervals.keepalive)
             if frames := self._encode(events):
                 yield frames
-            if self._said is EventKind.ENDED or self._subscription.is_over:
+            if self._said is EventKind.ENDED:
+                self._has_ended = True
+                return
+            if self._subscription.is_over:
                 return
             if not events:
                 yield KEEPALIVE
