@@ -17,10 +17,10 @@ from app.agents.git.fetch import Source
 from app.agents.git.repository import Author
 from app.agents.session.budget import Budget
 from app.agents.session.conversation import TurnPolicy
-from app.agents.session.spending import Spent
 from app.clients.object_store import ObjectStoreUnavailable
 from app.enums import PrAuthorshipMode, RunMode
 from app.models import Project, Run, SandboxEnvironment, Task, User
+from app.run_values import Spent
 from app.schemas.staged_artifacts import ArtifactOut
 from app.security import Cipher
 from app.services.code_hosts.credentials import (
