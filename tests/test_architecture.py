@@ -250,6 +250,18 @@ def test_rule_is_kept_and_finds_what_is_planted(rule: _Rule) -> None:
     assert [name for name in rule.allowed if not (_ROOT / name).exists()] == [], "exceptions of no file"
 
 
+def test_events_that_a_module_records_by_statement_are_published_by_it() -> None:
+    """Else readers would wait for their poll, and receivers of full bodies get none."""
+    called = {
+        path.relative_to(_ROOT).as_posix(): {_called(node) for node in _nodes(path)}
+        for path in _sources("app")
+    }
+    recording = {name for name, names in called.items() if "insert_event_cte" in names}
+
+    assert {name for name, names in called.items() if "publish_recorded" in names} >= recording
+    assert len(recording) > 1
+
+
 # Files in which more than constants of the service is replaced, with the reason.
 _REPLACED = {
     "tests/web/test_metrics.py": "begins with an empty cache, which only time would empty",

@@ -41,7 +41,7 @@ class Integration(Base):
     app_id: Mapped[str | None] = mapped_column(String(64))
     installation_id: Mapped[str | None] = mapped_column(String(64))
     encrypted_private_key: Mapped[str | None] = mapped_column(Text)
-    # Signs the host's webhooks (services/code_hosts/webhooks.py).
+    # Signs the host's webhooks (services/code_hosts/github_webhook.py).
     encrypted_webhook_secret: Mapped[str | None] = mapped_column(Text)
     api_url: Mapped[str | None] = mapped_column(String(500))
     git_url: Mapped[str | None] = mapped_column(String(500))

@@ -7,6 +7,7 @@ from app.routers import (
     actions,
     docs,
     events,
+    github_webhook,
     health,
     inbox,
     notifications,
@@ -19,7 +20,6 @@ from app.routers import (
     tasks,
     users,
     webhook_endpoints,
-    webhooks,
 )
 from app.routers.console import files, sessions
 from app.routers.runs import artifacts, commands, diff, logs, stream
@@ -50,7 +50,7 @@ ROUTERS = (
     users.router,
     sessions.router,
     projects.router,
-    webhooks.router,
+    github_webhook.router,
     health.router,
     files.router,
     docs.router,

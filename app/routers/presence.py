@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 
+from app.errors import InvalidInput
 from app.schemas.push_tokens import PresenceIn, PresenceLeaveIn, PresenceLeaveQuery
 from app.schemas.viewers import ViewersOut
 from app.services.notifications import presence
@@ -24,11 +25,15 @@ PresenceBody = Annotated[PresenceIn, Depends(json_body(PresenceIn))]
 LeaveBody = Annotated[PresenceLeaveIn, Depends(json_body(PresenceLeaveIn))]
 
 
-async def _leaving(body: LeaveBody, query: Annotated[PresenceLeaveQuery, Query()]) -> UUID:
-    return presence.leaving_device(body, query)
+async def _read_leaving_device(body: LeaveBody, query: Annotated[PresenceLeaveQuery, Query()]) -> UUID:
+    """Return the device that the body names, or else the query (contract 5.7)."""
+    device_id = body.device_id or query.device_id
+    if device_id is None:
+        raise InvalidInput("This field is required.", code="required", attr="device_id")
+    return device_id
 
 
-LeavingDevice = Annotated[UUID, Depends(_leaving)]
+LeavingDevice = Annotated[UUID, Depends(_read_leaving_device)]
 
 
 @router.post(

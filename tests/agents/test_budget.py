@@ -6,8 +6,8 @@ from app.agents.errors import BudgetSpent
 from app.agents.execution.context import RunEffects
 from app.agents.execution.perform import perform
 from app.agents.session.budget import Budget
-from app.agents.session.spending import Spent
 from app.agents.session.usage import UsageMeter
+from app.run_values import Spent
 from tests.agents.conftest import NoCommands, Outcome, Runner, scripted_adapter
 
 SPEND = scripted_adapter("spend")

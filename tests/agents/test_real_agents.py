@@ -23,11 +23,11 @@ from app.agents.session.budget import Budget
 from app.agents.session.conversation import TurnPolicy
 from app.agents.session.shown_question import ShownQuestion
 from app.agents.session.usage import UsageMeter
-from app.agents.tools.notify_user import AgentMessage
 from app.agents.workspace.kept_session import unpack
 from app.devstack.agents import USUAL_AGENTS
 from app.enums import AgentNetwork, CommandMethod, CommandStatus, QuestionKind, Urgency
 from app.ids import new_hex_id
+from app.run_values import AgentMessage
 from tests.agents.conftest import PUSH_BRANCH, GitFolder, Outcome, Runner, eventually, processes_with
 from tests.agents.test_conversation import Letters
 from tests.agents.test_tools import Person

@@ -9,10 +9,10 @@ import pytest
 
 from app.agents.errors import AgentStopped, SandboxUnavailable
 from app.agents.network.network import NetworkRules
-from app.agents.tools.notify_user import AgentMessage, MessageOutcome
 from app.agents.tools.protocol import Tools
 from app.agents.tools.server import BODY_BYTES, serve_tools
 from app.enums import AgentNetwork, NotificationDecision, SandboxKind, Urgency
+from app.run_values import AgentMessage, MessageOutcome
 from tests.agents.conftest import Outcome, Runner, find_sandbox, scripted_adapter
 
 JSON = dict[str, Any]

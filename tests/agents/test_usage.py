@@ -4,8 +4,8 @@ import pytest
 from acp.schema import Usage
 
 from app.agents.session.budget import Budget
-from app.agents.session.spending import Spent
 from app.agents.session.usage import UsageMeter, usage_in_meta
+from app.run_values import Spent
 
 TOOL_ENDED = {"sessionUpdate": "tool_call_update", "status": "completed"}
 

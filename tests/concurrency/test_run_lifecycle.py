@@ -24,6 +24,7 @@ from app.services.runs import changes
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.facts import AGENT_STARTED, RECOVERY
 from app.services.runs.lifecycle import RunEnd
+from app.services.runs.start import start_run
 from app.services.runs.transitions import TRANSITIONS
 from tests.concurrency.races import perform, race
 from tests.support.clock import MovableClock
@@ -377,9 +378,7 @@ class TestRacesOfRequests:
         caller = member_of(project, owner)
 
         def start(run: Run) -> Step:
-            return lambda session: changes.start_run(
-                session, caller, run.task_id, run.id, StartIn(), clients=process
-            )
+            return lambda session: start_run(session, caller, run.task_id, run.id, StartIn(), clients=process)
 
         def patch(run: Run, status: RunStatus) -> Step:
             body = RunUpdateIn(status=status)

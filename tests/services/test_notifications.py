@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from app.agents.tools.notify_user import AgentMessage
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import (
@@ -39,6 +38,7 @@ from app.models import (
     TaskMute,
     User,
 )
+from app.run_values import AgentMessage
 from app.services.notifications import claims
 from app.services.notifications import dispatch as notifications
 from app.services.notifications.devices import hash_token

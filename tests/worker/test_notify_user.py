@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlalchemy import update
 
-from app.agents.tools.notify_user import AgentMessage
 from app.db import unit_of_work
 from app.enums import RunStatus, Urgency
 from app.models import Project, Run
+from app.run_values import AgentMessage
 from app.services.runs import received_commands
 from app.worker.context import PUSH_LANES
 from app.worker.jobs import deliver_notifications

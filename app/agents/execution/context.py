@@ -22,11 +22,11 @@ from app.agents.sandbox.sandbox import Sandbox
 from app.agents.session.budget import Budget
 from app.agents.session.commands import CommandSource
 from app.agents.session.conversation import TurnPolicy
-from app.agents.session.spending import Spent
 from app.agents.session.transcript import Emit
 from app.agents.session.usage import UsageMeter
 from app.agents.tools.notify_user import NotifyUser
 from app.agents.workspace.kept_session import KeptSession
+from app.run_values import Spent
 
 CredentialSource = Callable[[], Awaitable[Credential | None]]  # raises a RepositoryError
 

@@ -28,11 +28,11 @@ from app.agents.session.session import AgentSession
 from app.agents.session.transcript import notification_entry
 from app.agents.session.transport import LINE_LIMIT
 from app.agents.session.usage import Observer
-from app.agents.tools.notify_user import AgentMessage, MessageOutcome
 from app.agents.tools.protocol import Tools
 from app.agents.tools.server import ToolServer, serve_tools
 from app.agents.workspace.output import output_instructions
 from app.enums import SandboxKind
+from app.run_values import AgentMessage, MessageOutcome
 from app.shielded import shielded
 
 log = structlog.get_logger(__name__)

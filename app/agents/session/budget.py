@@ -12,8 +12,8 @@ from acp.helpers import ContentBlock, text_block
 
 from app.agents.errors import AgentError, BudgetSpent
 from app.agents.session.session import AgentSession
-from app.agents.session.spending import Spent
 from app.agents.session.usage import UsageMeter
+from app.run_values import Spent
 
 _WRAP_UP_AT = 0.9
 # The time that an agent has to end a cancelled turn.

@@ -12,8 +12,8 @@ from typing import Any  # JSON
 from acp.schema import Usage
 
 from app.agents.adapters.adapter import Adapter
-from app.agents.session.spending import Spent
 from app.agents.session.transport import Message
+from app.run_values import Spent
 
 _KINDS = ("input_tokens", "output_tokens", "cached_read_tokens", "cached_write_tokens", "thought_tokens")
 _CURRENCY = "USD"

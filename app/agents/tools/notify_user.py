@@ -1,12 +1,12 @@
 """The tool `notify_user`: its description, its arguments, and the answer that the agent gets (contract 16.13)."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal  # Any: JSON
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from app.enums import NotificationDecision, Urgency
+from app.enums import Urgency
+from app.run_values import AgentMessage, MessageOutcome
 
 NAME = "notify_user"
 TITLE_CHARACTERS = 80
@@ -28,30 +28,6 @@ class _Arguments(BaseModel):
         str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MESSAGE_CHARACTERS)
     ] = Field(description="What you want to say. Plain text, no secrets.")
     urgency: Literal["low", "normal"] = Field("low", description="`normal` makes a sound.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentMessage:
-    """A message of an agent to the person of its task, without secrets."""
-
-    title: str
-    message: str
-    urgency: Urgency
-
-
-@dataclass(frozen=True, slots=True)
-class MessageOutcome:
-    """The decision about a message: the devices that it is sent to, or why it is not."""
-
-    decision: NotificationDecision
-    reason: str | None = None
-    devices: int = 0
-
-    def answer(self) -> dict[str, Any]:
-        """Return the answer to the agent; a push that is still being sent counts as sent."""
-        if self.decision is NotificationDecision.PENDING:
-            return {"decision": NotificationDecision.SENT.value, "devices": self.devices}
-        return {"decision": self.decision.value, "reason": self.reason}
 
 
 NotifyUser = Callable[[AgentMessage], Awaitable[MessageOutcome]]  # raises AgentStopped once the run is lost

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, text
+from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, String, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -90,6 +90,12 @@ class Run(Base):
     started_at: Mapped[datetime | None]
     # The number of events about the run in the ledger; counted by the statement that changes the run.
     event_count: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+
+
+def is_waiting(run: Any = Run) -> ColumnElement[bool]:
+    """Return whether a run waits for a worker; a run without a dispatch request is its client's own (contract 13.1)."""
+    waits: ColumnElement[bool] = (run.status == RunStatus.QUEUED) & run.dispatch_requested_at.is_not(None)
+    return waits
 
 
 class RunCredential(Base):

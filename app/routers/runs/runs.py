@@ -55,7 +55,7 @@ async def run_task(call: TaskWrite, body: RunBody, task_id: TaskId, once: OnceDe
     """
     return await once(
         lambda: start.start_cloud_run(call.session, call.caller, task_id, body, call.process),
-        first=lambda: start.require_allowance(call.session, call.caller, task_id, body, call.process),
+        first=lambda: start.require_new_run_allowance(call.session, call.caller, task_id, body, call.process),
     )
 
 
@@ -73,7 +73,7 @@ async def create_run(call: TaskWrite, body: RunCreateBody, task_id: TaskId, once
     return await once(
         lambda: start.create_run(call.session, call.caller, task_id, body, call.process),
         status_code=201,
-        first=lambda: start.require_allowance(call.session, call.caller, task_id, body, call.process),
+        first=lambda: start.require_new_run_allowance(call.session, call.caller, task_id, body, call.process),
     )
 
 
@@ -156,7 +156,7 @@ async def start_run(call: TaskWrite, body: StartBody, task_id: TaskId, run_id: R
 
     A run that acts with a member's GitHub account or private environment can be started only by that member.
     """
-    return Json(await changes.start_run(call.session, call.caller, task_id, run_id, body, call.process))
+    return Json(await start.start_run(call.session, call.caller, task_id, run_id, body, call.process))
 
 
 @router.post(
@@ -172,7 +172,7 @@ async def resume_in_cloud(call: TaskWrite, task_id: TaskId, run_id: RunId) -> Js
 
     A run that acts with a member's GitHub account or private environment can be resumed only by that member.
     """
-    return Json(await changes.resume_in_cloud(call.session, call.caller, task_id, run_id, call.process))
+    return Json(await start.resume_in_cloud(call.session, call.caller, task_id, run_id, call.process))
 
 
 @router.get(

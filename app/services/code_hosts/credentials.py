@@ -29,7 +29,7 @@ from app.services.access.visibility import active_member
 from app.services.retrying.budget import RetryBudget
 from app.services.retrying.policies import CODE_HOST
 from app.services.runs.authority import frozen_or_current, person_of
-from app.services.runs.credentials import CALLER_TOKEN, CREDENTIAL_SOURCE
+from app.services.runs.state_keys import AUTHORSHIP, CALLER_TOKEN, CREDENTIAL_SOURCE
 
 # A token must not expire while git uses it.
 _MARGIN = timedelta(minutes=10)
@@ -65,11 +65,6 @@ class CodeHost:
         """Whether the credential belongs to one person."""
         return self.project_id is not None
 
-    @property
-    def has_credential(self) -> bool:
-        """Whether there is a credential for the host."""
-        return self.encrypted_token is not None or self.app is not None
-
 
 async def read_code_host(
     session: AsyncSession, *, git_base_url: str, run_id: UUID, state: Mapping[str, Any]
@@ -96,7 +91,7 @@ async def read_code_host(
         "api_url": row.api_url or _api_url(git_url),
         "integration_id": row.integration_id,
     }
-    if state.get("pr_authorship_mode") != PrAuthorshipMode.USER:
+    if state.get(AUTHORSHIP) != PrAuthorshipMode.USER:
         return CodeHost(**place, encrypted_token=row.encrypted_token, app=_app(row))
     place["person_id"], place["project_id"] = row.person_id, row.project_id
     if state.get(CREDENTIAL_SOURCE) == CALLER_TOKEN:

@@ -2,10 +2,10 @@
 
 An event is written by the statement that makes the change, or in its transaction: both are kept or neither. A statement
 that changes tasks or runs contains a CTE that inserts events (`insert_event_cte`); the rows that it returns are passed to
-`finish_recorded_events`. Readers are woken after the commit; a lost message costs a moment, because they also poll.
+`publish_recorded`. Readers are woken after the commit; a lost message costs a moment, because they also poll.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import after_commit
 from app.enums import EventType, PayloadKind
 from app.models import Event, WebhookEndpoint
+from app.services.events.snapshots import store_snapshots
 from app.statements import Prepared
 
 # The key in a session's `info` of the function that wakes readers (`runtime.py`).
@@ -56,7 +57,7 @@ def insert_event_cte(
 
 
 def recorded_columns(recorded: CTE) -> list[ColumnElement[Any]]:
-    """Return the columns that `finish_recorded_events` reads, for a statement that is joined with its recorded events."""
+    """Return the columns that `publish_recorded` reads, for a statement that is joined with its recorded events."""
     return [
         recorded.c.id.label("event_id"),
         recorded.c.task_id.label("event_task_id"),
@@ -79,6 +80,20 @@ def as_data(**fields: ColumnElement[Any]) -> ColumnElement[Any]:
     return func.jsonb_strip_nulls(func.jsonb_build_object(*pairs))
 
 
+async def publish_recorded(session: AsyncSession, rows: Iterable[Mapping[Any, Any]]) -> None:
+    """Finish the recording of events by statements: wake readers, and store the snapshots for full bodies.
+
+    Args:
+        session: the unit of work that has recorded them; the change is already written.
+        rows: the rows returned by the statements, with `recorded_columns`; null columns mean no event.
+
+    """
+    recorded = [row for row in rows if row["event_id"] is not None]
+    if recorded:
+        wake_readers(session)
+        await store_snapshots(session, recorded)
+
+
 async def record(session: AsyncSession, type_: EventType, **columns: Any) -> UUID:
     """Record an event that is not about a task, in the session's transaction; return its id.
 
@@ -90,7 +105,7 @@ async def record(session: AsyncSession, type_: EventType, **columns: Any) -> UUI
     """
     row = await _RECORD.first(session, {"type": type_, "data": {}, **columns})
     assert row is not None
-    announce(session)
+    wake_readers(session)
     event_id: UUID = row["id"]
     return event_id
 
@@ -105,7 +120,7 @@ def _record_statement() -> Any:  # Any: an insert of many columns
 _RECORD = Prepared(_record_statement())
 
 
-def announce(session: AsyncSession) -> None:
+def wake_readers(session: AsyncSession) -> None:
     """Wake readers after the commit of this transaction."""
     if (wake := session.info.get(WAKE)) is not None:
         after_commit(session, wake)

@@ -12,8 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.enums import EventType
 from app.models import Event, Run
-from app.services.events.ledger import insert_event_cte, recorded_columns
-from app.services.events.snapshots import finish_recorded_events
+from app.services.events.ledger import insert_event_cte, publish_recorded, recorded_columns
 from app.statements import Prepared
 
 
@@ -39,7 +38,7 @@ async def record_of_runs(
             "each": [orjson.dumps(data).decode() for _, _, data in events],
             "now": utcnow(),
         }
-        await finish_recorded_events(session, await _RECORD.all(session, values))
+        await publish_recorded(session, await _RECORD.all(session, values))
 
 
 async def record_artifacts(session: AsyncSession, run_id: UUID, added: Sequence[Mapping[str, Any]]) -> None:

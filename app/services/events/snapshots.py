@@ -10,30 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import EventSnapshot, Project, Run, Task
 from app.services.access.principal import ProjectRef
-from app.services.events.ledger import announce
 from app.services.views.runs import RUN_COLUMNS, run_out
 from app.services.views.tasks import select_tasks, task_out
 
 
-class _NoLinks:
-    """Signs nothing: stored and sent snapshots must not contain links that work without a key."""
-
-    async def signed_url(self, _key: str) -> None:
-        return None
-
-
-async def finish_recorded_events(session: AsyncSession, rows: Iterable[Mapping[Any, Any]]) -> None:
-    """Finish the recording of events by statements: wake readers, and store the snapshots for full bodies.
-
-    Args:
-        session: the unit of work that has recorded them; the change is already written.
-        rows: the rows returned by the statements, with `recorded_columns`; null columns mean no event.
-
-    """
-    recorded = [row for row in rows if row["event_id"] is not None]
-    if not recorded:
-        return
-    announce(session)
+async def store_snapshots(session: AsyncSession, recorded: Iterable[Mapping[Any, Any]]) -> None:
+    """Store a snapshot for each of these recorded events that an endpoint wants in full."""
     snapshots = [
         {
             "event_id": row["event_id"],
@@ -47,7 +29,6 @@ async def finish_recorded_events(session: AsyncSession, rows: Iterable[Mapping[A
 
 
 async def _snapshot(session: AsyncSession, task_id: UUID, run_id: UUID | None) -> dict[str, Any]:
-    store: Any = _NoLinks()
     found = await session.execute(
         select_tasks()
         .add_columns(
@@ -58,10 +39,11 @@ async def _snapshot(session: AsyncSession, task_id: UUID, run_id: UUID | None) -
     )
     row: Any = found.mappings().one()
     project = ProjectRef(row["of_project"], row["organization_id"], row["project_name"])
-    snapshot: dict[str, Any] = {"task": await task_out(row, project, store)}
+    # Without links: a snapshot is stored and sent, and links work without a key.
+    snapshot: dict[str, Any] = {"task": await task_out(row, project, None)}
     if run_id is not None:
         run = (await session.execute(select(*RUN_COLUMNS).where(Run.id == run_id))).mappings().one()
-        snapshot["run"] = await run_out(run, store)
+        snapshot["run"] = await run_out(run, None)
     # Encoded as for sending, so that times and ids have the form of the wire.
     encoded = orjson.dumps(snapshot, default=str, option=orjson.OPT_UTC_Z)
     plain: dict[str, Any] = orjson.loads(encoded)

@@ -17,13 +17,13 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.agents.tools.notify_user import AgentMessage, MessageOutcome
 from app.clock import utcnow
 from app.enums import NotificationDecision, NotificationKind, Platform, PushText
 from app.ids import new_id
 from app.models import Notification, PushCooldown, PushToken
 from app.models.push_tokens import HAS_ADDRESS
 from app.outages import is_outage
+from app.run_values import AgentMessage, MessageOutcome
 from app.services.notifications import presence
 from app.services.notifications.rules.deciding import Facts, FromAgent, Verdict, decide
 from app.services.notifications.rules.facts import COOLDOWNS, Notice, new_notices

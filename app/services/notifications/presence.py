@@ -27,9 +27,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
-from app.errors import InvalidInput, NotFound
+from app.errors import NotFound
 from app.models import Presence, PushToken, Task
-from app.schemas.push_tokens import PresenceLeaveIn, PresenceLeaveQuery
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility, visible_task
 from app.services.notifications.rules.deciding import Watching
@@ -150,19 +149,6 @@ def _beat_statement(said: Mapping[str, Any] = MappingProxyType({}), *, reports: 
 _BEAT = Prepared(_beat_statement({"focused": literal_column("true", Boolean)}))
 _BEAT_OF_STREAM = Prepared(_beat_statement())
 _REPORT = Prepared(_beat_statement(reports=True))
-
-
-def leaving_device(body: PresenceLeaveIn, query: PresenceLeaveQuery) -> UUID:
-    """Return the device that leaves, from the body or else from the query (contract 5.7).
-
-    Raises:
-        InvalidInput: neither names a device.
-
-    """
-    device_id = body.device_id or query.device_id
-    if device_id is None:
-        raise InvalidInput("This field is required.", code="required", attr="device_id")
-    return device_id
 
 
 async def leave(

@@ -18,7 +18,7 @@ member when it takes a token (services/code_hosts/credentials.py) or an environm
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -45,7 +45,13 @@ from app.schemas.runs.runs import RunIn
 from app.services import usage_gates
 from app.services.access.principal import Principal
 from app.services.access.visibility import active_member, require_run, require_task, usable_environment
-from app.services.runs.credentials import CALLER_TOKEN, CREDENTIAL_SOURCE, LINKED_ACCOUNT
+from app.services.runs.state_keys import (
+    AUTHORSHIP,
+    CALLER_TOKEN,
+    CREDENTIAL_SOURCE,
+    LINKED_ACCOUNT,
+    SANDBOX_ENVIRONMENT,
+)
 from app.services.usage_gates import UsageGate
 
 _NOT_THE_CREATOR = "User-authored runs must be started by the task creator, or provide github_user_token."
@@ -56,7 +62,6 @@ _ENVIRONMENT_OF_ANOTHER = (
 )
 _INVALID_ENVIRONMENT = "Invalid sandbox_environment_id"
 
-_AUTHORSHIP: Final = "pr_authorship_mode"
 # The columns of a task that reach the agent, the commit or the code host.
 _WORDS = (
     Task.title,
@@ -110,13 +115,11 @@ class Authority:
     @property
     def state(self) -> dict[str, str]:
         """The keys that the state of a new run gets for its account and sandbox environment."""
-        environment = (
-            {} if self.environment_id is None else {"sandbox_environment_id": str(self.environment_id)}
-        )
+        environment = {} if self.environment_id is None else {SANDBOX_ENVIRONMENT: str(self.environment_id)}
         return {**self.account, **environment}
 
 
-async def require_allowance(
+async def require_task_allowance(
     session: AsyncSession,
     caller: Principal,
     task_id: UUID,
@@ -155,7 +158,7 @@ async def authorize(session: AsyncSession, request: AuthorityRequest) -> Authori
     """
     account = await _account(session, request)
     environment_id, is_private = await _environment(session, request)
-    is_user = account.get(_AUTHORSHIP, request.authorship) == PrAuthorshipMode.USER
+    is_user = account.get(AUTHORSHIP, request.authorship) == PrAuthorshipMode.USER
     return Authority(
         asker_id=request.asker_id,
         account=account,
@@ -180,7 +183,7 @@ async def _account(session: AsyncSession, request: AuthorityRequest) -> Mapping[
     if is_creator and await _has_linked_account(session, request):
         return {CREDENTIAL_SOURCE: LINKED_ACCOUNT}
     if request.intent is Intent.FOLLOW or await _has_integration(session, request):
-        return {_AUTHORSHIP: PrAuthorshipMode.BOT}
+        return {AUTHORSHIP: PrAuthorshipMode.BOT}
     raise _unauthorized(_NO_ACCOUNT)
 
 
@@ -227,7 +230,7 @@ async def _environment(session: AsyncSession, request: AuthorityRequest) -> tupl
 
 
 def _unauthorized(detail: str) -> InvalidInput:
-    return InvalidInput(detail, code="github_authorization_required", attr=_AUTHORSHIP)
+    return InvalidInput(detail, code="github_authorization_required", attr=AUTHORSHIP)
 
 
 def request_for_new_run(
@@ -239,7 +242,7 @@ def request_for_new_run(
         project_id=task.project_id,
         asker_id=caller.user_id,
         task_creator_id=task.created_by_id,
-        authorship=state.get(_AUTHORSHIP),
+        authorship=state.get(AUTHORSHIP),
         brings_token=body.github_user_token is not None,
         names_environment=body.sandbox_environment_id is not None,
         environment_id=environment_id,
@@ -252,7 +255,7 @@ HOLDINGS: tuple[Any, ...] = (
     Task.created_by_id,
     Run.asked_by_id,
     Run.sandbox_environment_id,
-    Run.state[_AUTHORSHIP].astext.label("authorship"),
+    Run.state[AUTHORSHIP].astext.label("authorship"),
     select(RunCredential.run_id).where(RunCredential.run_id == Run.id).exists().label("has_token"),
 )
 

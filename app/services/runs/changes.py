@@ -1,6 +1,7 @@
-"""Changes of clients to an existing run (contract 6.4, 13.1, 13.2): its fields, its output, who performs it.
+"""Changes of clients to an existing run (contract 6.4, 13.2): its fields and its output.
 
-Each change locks the run's row and writes with expressions over the row, so that no concurrent change is lost.
+A change of fields locks the run's row and writes with expressions over it, so that no concurrent change is lost; the
+output is replaced as a whole, and the last writer wins.
 """
 
 from typing import Any
@@ -15,17 +16,15 @@ from app.agents.workspace.output_check import check_given
 from app.api_limits import RUN_OUTPUT_BYTES, RUN_STATE_BYTES
 from app.clock import utcnow
 from app.db import release
-from app.enums import TERMINAL_STATUSES, Environment, RunStatus
-from app.errors import RunRefused, StateRefused, Throttled
+from app.enums import TERMINAL_STATUSES, RunStatus
+from app.errors import StateRefused, Throttled
 from app.fair_slots import QueueFull
 from app.models import Run, Task
-from app.schemas.runs.runs import RunOut, RunUpdateIn, StartIn
-from app.schemas.tasks import TaskOut
+from app.schemas.runs.runs import RunOut, RunUpdateIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import lock_run, require_run
 from app.services.enqueueing import (
     enqueue_push_delivery_after_commit,
-    enqueue_run_after_commit,
     wake_run_worker_after_commit,
 )
 from app.services.opened_clients import ServiceClients
@@ -34,16 +33,16 @@ from app.services.runs import authority as run_authority
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.authority import Intent, authorize
 from app.services.runs.facts import FACTS
+from app.services.runs.state_keys import AUTHORSHIP, CREDENTIAL_SOURCE, SANDBOX_ENVIRONMENT
 from app.services.runs.usage import reported_usage
-from app.services.tasks.tasks import retrieve_task
 from app.services.views.queue import ATTEMPTS, QUEUE_POSITION
 from app.services.views.runs import retrieve_run
 
 # Keys that clients can neither set nor remove (contract 6.4): the run's authority, and facts that its worker needs.
 PROTECTED_STATE = FACTS | {
-    "github_credential_source",
-    "pr_authorship_mode",
-    "sandbox_environment_id",
+    AUTHORSHIP,
+    CREDENTIAL_SOURCE,
+    SANDBOX_ENVIRONMENT,
     "sandbox_id",
     ATTEMPTS,
     QUEUE_POSITION,
@@ -53,7 +52,6 @@ _PLAIN_FIELDS = ("branch", "stage", "error_message")
 # The size in bytes after the UPDATE; concurrent writers wait for its transaction.
 _STATE_BYTES = func.octet_length(cast(Run.state, Text)).label("state_bytes")
 _OUTPUT_BYTES = func.octet_length(cast(Run.output, Text)).label("output_bytes")
-_STARTABLE = frozenset({RunStatus.QUEUED, RunStatus.NOT_STARTED})
 
 
 async def update_run(
@@ -75,11 +73,13 @@ async def update_run(
 
     """
     if body.status is RunStatus.QUEUED and clients.gates and await _is_workers(session, run_id):
-        await run_authority.require_allowance(session, caller, task_id, gates=clients.gates, run_id=run_id)
+        await run_authority.require_task_allowance(
+            session, caller, task_id, gates=clients.gates, run_id=run_id
+        )
     run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)
     if _steers(body):
         await authorize(session, run_authority.request_for_run(Intent.STEER, caller.user_id, run))
-    row = await _write(session, run_id, _read_changes(body))
+    row = await write_columns(session, run_id, _read_changes(body))
     # Last, so that followers read all of the change.
     if body.status is None or not await run_lifecycle.set_status(
         session, run_id, body.status, events=clients.events
@@ -104,8 +104,13 @@ def _steers(body: RunUpdateIn) -> bool:
     return begins or body.given("branch") or not keys <= PROTECTED_STATE
 
 
-async def _write(session: AsyncSession, run_id: UUID, values: dict[str, Any]) -> RowMapping:
-    """Write these columns and return the row; raise StateRefused if the state or the output has become too large."""
+async def write_columns(session: AsyncSession, run_id: UUID, values: dict[str, Any]) -> RowMapping:
+    """Write these columns of a run and return the row.
+
+    Raises:
+        StateRefused: the state or the output has become too large.
+
+    """
     sizes: list[ColumnElement[int]] = []
     if "state" in values:
         sizes.append(_STATE_BYTES)
@@ -173,91 +178,7 @@ async def set_output(
         except OutputInvalid as error:
             raise StateRefused(f"Output validation error: {error.message}") from error
         await require_run(session, caller, task_id, run_id)
-    row = await _write(session, run_id, {"output": output, "updated_at": utcnow()})
+    row = await write_columns(session, run_id, {"output": output, "updated_at": utcnow()})
     announce_state(session, clients.events, row)
-    wake_run_worker_after_commit(session, clients.redis, run_id)
-    return await retrieve_run(session, caller, task_id, run_id, store=clients.store)
-
-
-async def start_run(
-    session: AsyncSession,
-    caller: Principal,
-    task_id: UUID,
-    run_id: UUID,
-    body: StartIn,
-    clients: ServiceClients,
-) -> TaskOut:
-    """Request a worker for an existing cloud run, and return the task with its latest run.
-
-    Safe to repeat until a worker has begun. The run uses the current task, and the caller's account and environment.
-
-    Raises:
-        InvalidInput: the run would act with another member's GitHub account.
-        NotFound: there is no such run for this caller.
-        RunRefused: a file does not belong to the run, or the caller may not use the run's environment.
-        StateRefused: the run is not a cloud run, has begun already, or its state would be too large.
-        UsageLimitExceeded: the project is over its usage limit.
-
-    """
-    await run_authority.require_allowance(session, caller, task_id, gates=clients.gates, run_id=run_id)
-    run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)
-    if run.environment != Environment.CLOUD:
-        raise StateRefused("Only cloud runs can be started via this endpoint")
-    if run.status not in _STARTABLE:
-        raise StateRefused(
-            f"Only queued or not_started cloud runs can be started (current status: {run.status})"
-        )
-    authority = await authorize(session, run_authority.request_for_run(Intent.PERFORM, caller.user_id, run))
-    given = _start_state(body, {artifact["id"] for artifact in run.artifacts})
-    await run_authority.record(session, run_id, task_id, authority)
-    if given:
-        await _write(session, run_id, {"state": Run.state.op("||")(given)})
-    await run_lifecycle.request_worker(session, run_id, events=clients.events)
-    enqueue_run_after_commit(session, clients.queue, run_id)
-    return await retrieve_task(session, caller, task_id, store=clients.store)
-
-
-def _start_state(body: StartIn, known: set[str]) -> dict[str, Any]:
-    wanted = list(dict.fromkeys(body.pending_user_artifact_ids))
-    missing = [artifact_id for artifact_id in wanted if artifact_id not in known]
-    if missing:
-        raise RunRefused(
-            "Some pending_user_artifact_ids are invalid for this run", missing_artifact_ids=missing
-        )
-    state: dict[str, Any] = {}
-    if body.pending_user_message is not None:
-        state["pending_user_message"] = body.pending_user_message
-    if wanted:
-        state["pending_user_artifact_ids"] = wanted
-    return state
-
-
-async def resume_in_cloud(
-    session: AsyncSession,
-    caller: Principal,
-    task_id: UUID,
-    run_id: UUID,
-    clients: ServiceClients,
-) -> RunOut:
-    """Request a worker for a run that is over, or that a client performed until now.
-
-    The run uses the current task, and the caller's account and environment.
-
-    Raises:
-        InvalidInput: the run would act with another member's GitHub account.
-        NotFound: there is no such run for this caller.
-        RunRefused: the caller may not use the run's environment.
-        StateRefused: the run is a cloud run that is not over.
-        UsageLimitExceeded: the project is over its usage limit.
-
-    """
-    await run_authority.require_allowance(session, caller, task_id, gates=clients.gates, run_id=run_id)
-    run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)
-    if run.environment == Environment.CLOUD and run.status not in TERMINAL_STATUSES:
-        raise StateRefused("Run is already active in cloud")
-    authority = await authorize(session, run_authority.request_for_run(Intent.PERFORM, caller.user_id, run))
-    await run_authority.record(session, run_id, task_id, authority)
-    await run_lifecycle.reopen(session, run_id, events=clients.events)
-    enqueue_run_after_commit(session, clients.queue, run_id)
     wake_run_worker_after_commit(session, clients.redis, run_id)
     return await retrieve_run(session, caller, task_id, run_id, store=clients.store)

@@ -5,7 +5,6 @@ It has a table of its own, so that code that reads or shows runs cannot expose i
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Final
 from uuid import UUID
 
 from sqlalchemy import delete
@@ -14,11 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.models import RunCredential
 from app.security import Cipher
-
-# A key of a run's state and its values: the token from the run's request, or the linked account of its person.
-CREDENTIAL_SOURCE: Final = "github_credential_source"
-CALLER_TOKEN: Final = "caller_token"  # noqa: S105 - no token, the name of a kind
-LINKED_ACCOUNT: Final = "server_integration"
 
 # A run that has not been performed within this time needs a new token anyway.
 _KEPT = timedelta(hours=24)

@@ -49,9 +49,9 @@ from app.enums import TERMINAL_STATUSES, Environment, EventType, RunStatus
 from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run, RunLogState, Task
-from app.services.events.ledger import recorded_columns
+from app.models.runs.runs import is_waiting
+from app.services.events.ledger import publish_recorded, recorded_columns
 from app.services.events.of_runs import record_artifacts
-from app.services.events.snapshots import finish_recorded_events
 from app.services.retrying.policies import RUN_CLAIMS
 from app.services.run_log.events import STATE_COLUMNS, announce_state
 from app.services.runs import metrics as run_metrics
@@ -76,7 +76,6 @@ from app.services.runs.transitions import (
     record_status,
     transition,
 )
-from app.services.views.queue import is_waiting
 from app.statements import Fields, Prepared
 from app.unicode import storable
 
@@ -162,7 +161,7 @@ async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events
         .where(Task.id == new.task_id)
         .values(latest_run_id=run_id, latest_run_status=RunStatus.QUEUED)
     )
-    await finish_recorded_events(session, [row])
+    await publish_recorded(session, [row])
     return run_id
 
 
@@ -234,7 +233,7 @@ async def claim(
         claimed = await _CLAIM.first(session, values)
     if claimed is not None:
         publish_status(session, events, [claimed])
-        await finish_recorded_events(session, [claimed])
+        await publish_recorded(session, [claimed])
         run_metrics.count_started(session, claimed)
     return claimed
 

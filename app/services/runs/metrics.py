@@ -15,9 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.db import SessionFactory, after_commit, unit_of_work
 from app.models import Run
+from app.models.runs.runs import is_waiting
 from app.outages import DatabaseUnavailable
 from app.services.runs.facts import USAGE
-from app.services.views.queue import is_waiting
 from app.statements import Fields
 
 # Buckets from an immediate start to a queue of hours, and from a step of a runbook to a day of work.

@@ -7,13 +7,14 @@ from app.agents.adapters.catalog import Catalog
 from app.enums import PrAuthorshipMode, RunSource
 from app.errors import InvalidInput
 from app.schemas.runs.runs import LONGEST_BRANCH, MAX_TOKEN_BUDGET, RunIn
+from app.services.runs.state_keys import AUTHORSHIP, SANDBOX_ENVIRONMENT
 
 _NEEDED = "This field is required when selecting a cloud runtime."
 
 # Keys that a run inherits from the run that it resumes, if the request omits them (contract 9.2). The sandbox
 # environment is inherited only if the caller may still use it (authority.py).
 _INHERITED = (
-    "pr_authorship_mode",
+    AUTHORSHIP,
     "run_source",
     "signal_report_id",
     "runtime_adapter",
@@ -21,7 +22,7 @@ _INHERITED = (
     "reasoning_effort",
     "pr_base_branch",
     "snapshot_external_id",
-    "sandbox_environment_id",
+    SANDBOX_ENVIRONMENT,
 )
 
 
@@ -82,8 +83,8 @@ def requested_state(body: RunIn) -> dict[str, Any]:
         "pending_user_message": body.pending_user_message,
         "initial_permission_mode": body.initial_permission_mode,
         "resume_from_run_id": str(body.resume_from_run_id) if body.resume_from_run_id else None,
-        "sandbox_environment_id": str(body.sandbox_environment_id) if body.sandbox_environment_id else None,
-        "pr_authorship_mode": body.pr_authorship_mode,
+        SANDBOX_ENVIRONMENT: str(body.sandbox_environment_id) if body.sandbox_environment_id else None,
+        AUTHORSHIP: body.pr_authorship_mode,
         "run_source": body.run_source,
         "signal_report_id": body.signal_report_id,
         "runtime_adapter": body.runtime_adapter,
@@ -92,7 +93,7 @@ def requested_state(body: RunIn) -> dict[str, Any]:
         "token_budget": body.token_budget,
     }
     if body.run_source is RunSource.SIGNAL_REPORT:
-        values["pr_authorship_mode"] = PrAuthorshipMode.BOT
+        values[AUTHORSHIP] = PrAuthorshipMode.BOT
     return {"mode": body.mode} | {key: value for key, value in values.items() if value is not None}
 
 

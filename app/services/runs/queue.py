@@ -14,7 +14,7 @@ from sqlalchemy.orm import aliased
 
 from app.enums import RunStatus
 from app.models import Run
-from app.services.views.queue import is_waiting
+from app.models.runs.runs import is_waiting
 
 _LOCK_NAME = "taskbeacon:project-runs:"
 

@@ -14,11 +14,11 @@ from sqlalchemy import ColumnElement, Row, func, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.session.shown_question import ShownQuestion
-from app.agents.tools.notify_user import AgentMessage, MessageOutcome
 from app.clients.queue import JobQueue
 from app.clock import utcnow
 from app.enums import CommandMethod, CommandStatus, EventType, NotificationKind, QuestionStatus, RunStatus
 from app.models import Question, Run, RunCommand
+from app.run_values import AgentMessage, MessageOutcome
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.enqueueing import enqueue_push_delivery_after_commit
 from app.services.events.of_runs import record_of_run, waiting_data

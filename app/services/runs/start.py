@@ -1,4 +1,4 @@
-"""Create runs, with or without a request for a worker (contract 5.8, 6.4, 9)."""
+"""Create runs, and request a worker for new and existing ones (contract 5.8, 6.4, 9, 13.1)."""
 
 from typing import Any
 from uuid import UUID
@@ -9,26 +9,31 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.adapters.catalog import Catalog
 from app.api_limits import RUN_STATE_BYTES
-from app.enums import Environment
-from app.errors import RunRefused
+from app.enums import TERMINAL_STATUSES, Environment, RunStatus
+from app.errors import RunRefused, StateRefused
 from app.models import Run, Task
 from app.schemas.fields import parse_uuid
-from app.schemas.runs.runs import RunCreateIn, RunIn, RunOut
+from app.schemas.runs.runs import RunCreateIn, RunIn, RunOut, StartIn
 from app.schemas.tasks import TaskOut
 from app.services.access.principal import Principal
-from app.services.access.visibility import lock_task
+from app.services.access.visibility import lock_run, lock_task
 from app.services.artifacts.staged import keep_artifacts, take_artifacts
-from app.services.enqueueing import enqueue_run_after_commit
+from app.services.enqueueing import enqueue_run_after_commit, wake_run_worker_after_commit
 from app.services.opened_clients import ServiceClients
 from app.services.runs import authority as run_authority
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs import options as run_options
-from app.services.runs.credentials import CALLER_TOKEN, CREDENTIAL_SOURCE, keep_token
+from app.services.runs.authority import Intent, authorize
+from app.services.runs.changes import write_columns
+from app.services.runs.credentials import keep_token
+from app.services.runs.state_keys import CALLER_TOKEN, CREDENTIAL_SOURCE, SANDBOX_ENVIRONMENT
 from app.services.tasks.tasks import retrieve_task
 from app.services.views.runs import retrieve_run
 
+_STARTABLE = frozenset({RunStatus.QUEUED, RunStatus.NOT_STARTED})
 
-async def require_allowance(
+
+async def require_new_run_allowance(
     session: AsyncSession,
     caller: Principal,
     task_id: UUID,
@@ -48,7 +53,7 @@ async def require_allowance(
     if _environment_of(body) is not Environment.CLOUD or not clients.gates:
         return
     run_options.require_consistent(body, clients.catalog)
-    await run_authority.require_allowance(session, caller, task_id, gates=clients.gates)
+    await run_authority.require_task_allowance(session, caller, task_id, gates=clients.gates)
 
 
 def _environment_of(body: RunIn) -> Environment:
@@ -108,7 +113,7 @@ async def _create(
     task = await lock_task(session, caller, task_id)
     state = await _state(session, task, body, catalog)
     run_options.require_effort(state, catalog)
-    wanted = parse_uuid(state.pop("sandbox_environment_id", None))
+    wanted = parse_uuid(state.pop(SANDBOX_ENVIRONMENT, None))
     request = run_authority.request_for_new_run(caller, task, body, state, wanted)
     authority = await run_authority.authorize(session, request)
     state |= authority.state
@@ -149,3 +154,87 @@ async def _state(session: AsyncSession, task: Task, body: RunIn, catalog: Catalo
         state = run_options.inherited_state(previous.state)
     state |= run_options.requested_state(body)
     return run_options.with_provider(state, catalog)
+
+
+async def start_run(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    run_id: UUID,
+    body: StartIn,
+    clients: ServiceClients,
+) -> TaskOut:
+    """Request a worker for an existing cloud run, and return the task with its latest run.
+
+    Safe to repeat until a worker has begun. The run uses the current task, and the caller's account and environment.
+
+    Raises:
+        InvalidInput: the run would act with another member's GitHub account.
+        NotFound: there is no such run for this caller.
+        RunRefused: a file does not belong to the run, or the caller may not use the run's environment.
+        StateRefused: the run is not a cloud run, has begun already, or its state would be too large.
+        UsageLimitExceeded: the project is over its usage limit.
+
+    """
+    await run_authority.require_task_allowance(session, caller, task_id, gates=clients.gates, run_id=run_id)
+    run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)
+    if run.environment != Environment.CLOUD:
+        raise StateRefused("Only cloud runs can be started via this endpoint")
+    if run.status not in _STARTABLE:
+        raise StateRefused(
+            f"Only queued or not_started cloud runs can be started (current status: {run.status})"
+        )
+    authority = await authorize(session, run_authority.request_for_run(Intent.PERFORM, caller.user_id, run))
+    given = _start_state(body, {artifact["id"] for artifact in run.artifacts})
+    await run_authority.record(session, run_id, task_id, authority)
+    if given:
+        await write_columns(session, run_id, {"state": Run.state.op("||")(given)})
+    await run_lifecycle.request_worker(session, run_id, events=clients.events)
+    enqueue_run_after_commit(session, clients.queue, run_id)
+    return await retrieve_task(session, caller, task_id, store=clients.store)
+
+
+def _start_state(body: StartIn, known: set[str]) -> dict[str, Any]:
+    wanted = list(dict.fromkeys(body.pending_user_artifact_ids))
+    missing = [artifact_id for artifact_id in wanted if artifact_id not in known]
+    if missing:
+        raise RunRefused(
+            "Some pending_user_artifact_ids are invalid for this run", missing_artifact_ids=missing
+        )
+    state: dict[str, Any] = {}
+    if body.pending_user_message is not None:
+        state["pending_user_message"] = body.pending_user_message
+    if wanted:
+        state["pending_user_artifact_ids"] = wanted
+    return state
+
+
+async def resume_in_cloud(
+    session: AsyncSession,
+    caller: Principal,
+    task_id: UUID,
+    run_id: UUID,
+    clients: ServiceClients,
+) -> RunOut:
+    """Request a worker for a run that is over, or that a client performed until now.
+
+    The run uses the current task, and the caller's account and environment.
+
+    Raises:
+        InvalidInput: the run would act with another member's GitHub account.
+        NotFound: there is no such run for this caller.
+        RunRefused: the caller may not use the run's environment.
+        StateRefused: the run is a cloud run that is not over.
+        UsageLimitExceeded: the project is over its usage limit.
+
+    """
+    await run_authority.require_task_allowance(session, caller, task_id, gates=clients.gates, run_id=run_id)
+    run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)
+    if run.environment == Environment.CLOUD and run.status not in TERMINAL_STATUSES:
+        raise StateRefused("Run is already active in cloud")
+    authority = await authorize(session, run_authority.request_for_run(Intent.PERFORM, caller.user_id, run))
+    await run_authority.record(session, run_id, task_id, authority)
+    await run_lifecycle.reopen(session, run_id, events=clients.events)
+    enqueue_run_after_commit(session, clients.queue, run_id)
+    wake_run_worker_after_commit(session, clients.redis, run_id)
+    return await retrieve_run(session, caller, task_id, run_id, store=clients.store)

@@ -27,8 +27,7 @@ from app.clients.run_events import RunEvents
 from app.clock import utcnow
 from app.enums import TERMINAL_STATUSES, EventType, NotificationKind, RunStatus
 from app.models import Run, Task
-from app.services.events.ledger import NO_EVENT, as_data, insert_event_cte, recorded_columns
-from app.services.events.snapshots import finish_recorded_events
+from app.services.events.ledger import NO_EVENT, as_data, insert_event_cte, publish_recorded, recorded_columns
 from app.services.notifications import dispatch as notifications
 from app.services.questions import records as questions
 from app.services.run_log.events import STATE_COLUMNS, announce_entries, announce_state
@@ -108,7 +107,7 @@ async def move(
         run_metrics.count_ended(session, rows, reason)
         await run_credentials.forget_tokens(session, ids)
         await notifications.request(session, NotificationKind(to.value), ids)
-    await finish_recorded_events(session, rows)
+    await publish_recorded(session, rows)
     return rows
 
 

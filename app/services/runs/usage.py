@@ -7,9 +7,9 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Numeric, and_, bindparam, case, cast, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.agents.session.spending import Spent
 from app.enums import RunStatus
 from app.models import Run
+from app.run_values import Spent
 from app.services.runs.facts import USAGE, with_fact
 from app.services.runs.queue import held_by
 from app.statements import Prepared

@@ -38,8 +38,7 @@ from app.models import Run, SignalReportTask, Task, TaskCounter
 from app.schemas.tasks import SummaryOut, TaskIn, TaskListQuery, TaskOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, require_task, visibility
-from app.services.events.ledger import as_data, insert_event_cte, recorded_columns
-from app.services.events.snapshots import finish_recorded_events
+from app.services.events.ledger import as_data, insert_event_cte, publish_recorded, recorded_columns
 from app.services.questions.records import leave_inboxes
 from app.services.tasks.filters import first_page_statement, is_dense, task_filter
 from app.services.tasks.pages import KnownLists, find_page
@@ -158,7 +157,7 @@ async def create_task(
             "relationship": relationship,
         },
     )
-    await finish_recorded_events(session, [row])
+    await publish_recorded(session, [row])
     return await task_out(row, caller.project, store)
 
 
@@ -265,7 +264,7 @@ async def update_task(
     if row is None:
         raise NotFound
     require_team_integration(body, row["origin_product"])
-    await finish_recorded_events(session, [row])
+    await publish_recorded(session, [row])
     return await task_out(row, caller.project, store)
 
 
@@ -326,7 +325,7 @@ async def delete_task(session: AsyncSession, caller: Principal, task_id: UUID) -
     row = await _DELETE.first(session, {"task_id": task_id, "deleted_at": utcnow(), **visibility(caller)})
     if row is None:
         raise NotFound
-    await finish_recorded_events(session, [row])
+    await publish_recorded(session, [row])
 
 
 def _delete_statement() -> Select[Any]:

@@ -5,20 +5,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, case, func, select, tuple_
 from sqlalchemy.orm import aliased
 
-from app.enums import RunStatus
 from app.models import Run
+from app.models.runs.runs import is_waiting
 
-# A key of a run's state that is computed at each reading.
+# Keys that a run's `state` has on the wire only: computed at each reading, and read from a column.
 QUEUE_POSITION = "queue_position"
 ATTEMPTS = "attempts"
 # The largest position that is counted: a page of runs must not count a long queue a hundred times.
 LAST_POSITION = 1000
-
-
-def is_waiting(run: Any = Run) -> ColumnElement[bool]:
-    """Return whether a run waits for a worker; a run without a dispatch request is its client's own (contract 13.1)."""
-    waits: ColumnElement[bool] = (run.status == RunStatus.QUEUED) & run.dispatch_requested_at.is_not(None)
-    return waits
 
 
 def position(run: Any = Run) -> ColumnElement[int | None]:

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import ObjectStore
+from app.clients.object_store import ObjectStore, SignedLinks
 from app.errors import NotFound
 from app.models import Run, Task
 from app.schemas.runs.runs import RunOut
@@ -95,8 +95,15 @@ _NEWEST = (
 _PAGE = Prepared(runs_within_page(select(*RUN_COLUMNS).where(Run.id.in_(_NEWEST))))
 
 
-async def run_out(values: Mapping[Any, Any], store: ObjectStore, *, prefix: str = "") -> RunOut:
-    """Return a run as shown (contract 3.3), from the mapping of a row with `RUN_COLUMNS`."""
+async def run_out(values: Mapping[Any, Any], links: SignedLinks | None, *, prefix: str = "") -> RunOut:
+    """Return a run as shown (contract 3.3), from the mapping of a row with `RUN_COLUMNS`.
+
+    Args:
+        values: the row.
+        links: signs the link to the log; None leaves it out.
+        prefix: of the names of the columns.
+
+    """
     state = values[prefix + "state"]
     run_id, task_id = values[prefix + "id"], values[prefix + "task_id"]
     key = log_key(values[prefix + "project_id"], task_id, run_id)
@@ -111,7 +118,7 @@ async def run_out(values: Mapping[Any, Any], store: ObjectStore, *, prefix: str 
         "provider": _text(state, "provider"),
         "model": _text(state, "model"),
         "reasoning_effort": _text(state, "reasoning_effort"),
-        "log_url": await store.signed_url(key),
+        "log_url": None if links is None else await links.signed_url(key),
         "error_message": values[prefix + "error_message"],
         "output": values[prefix + "output"],
         "state": state | values[prefix + "facts"] | _dispatch_state(values, prefix),

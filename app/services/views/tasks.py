@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy.orm import aliased
 
-from app.clients.object_store import ObjectStore
+from app.clients.object_store import SignedLinks
 from app.models import Run, Task, User
 from app.schemas.tasks import TaskOut
 from app.services.access.principal import ProjectRef
@@ -75,13 +75,13 @@ def tasks_within_page(rows: Select[Any]) -> Select[Any]:
     return within_page(rows, Task, _TASK_BYTES + run_bytes(_LatestRun))
 
 
-async def tasks_out(rows: Sequence[Fields], project: ProjectRef, store: ObjectStore) -> list[TaskOut]:
+async def tasks_out(rows: Sequence[Fields], project: ProjectRef, links: SignedLinks) -> list[TaskOut]:
     """Return a page of tasks as shown."""
-    return [await task_out(row, project, store) for row in rows]
+    return [await task_out(row, project, links) for row in rows]
 
 
-async def task_out(row: Fields, project: ProjectRef, store: ObjectStore) -> TaskOut:
-    """Return a row of `select_tasks` as shown (contract 3.1)."""
+async def task_out(row: Fields, project: ProjectRef, links: SignedLinks | None) -> TaskOut:
+    """Return a row of `select_tasks` as shown (contract 3.1), with a link to the log if `links` can sign it."""
     return {
         "id": row["id"],
         "task_number": row["task_number"],
@@ -98,7 +98,7 @@ async def task_out(row: Fields, project: ProjectRef, store: ObjectStore) -> Task
         "internal": row["internal"],
         "archived": row["archived"],
         "archived_at": row["archived_at"],
-        "latest_run": None if row["run_id"] is None else await run_out(row, store, prefix="run_"),
+        "latest_run": None if row["run_id"] is None else await run_out(row, links, prefix="run_"),
         "created_at": row["created_at"],
         "updated_at": row["updated_at"],
         "created_by": user_basic(row),

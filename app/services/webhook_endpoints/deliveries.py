@@ -142,7 +142,7 @@ async def add_ping(session: AsyncSession, endpoint_id: UUID, project_id: int) ->
             created_at=now,
         )
     )
-    ledger.announce(session)
+    ledger.wake_readers(session)
     return delivery_id
 
 
@@ -183,7 +183,7 @@ async def schedule_redelivery(
         )
         .returning(*_SHOWN)
     )
-    ledger.announce(session)
+    ledger.wake_readers(session)
     row: Mapping[Any, Any] | None = asked.mappings().one_or_none()
     return row
 

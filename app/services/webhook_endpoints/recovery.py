@@ -56,7 +56,7 @@ async def recover(
         count += await _send_missing(
             session, caller.project.id, endpoint_id, body.since, until, link=settings.task_url
         )
-    ledger.announce(session)
+    ledger.wake_readers(session)
     return count
 
 

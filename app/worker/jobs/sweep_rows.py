@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import unit_of_work
 from app.services.accounts.console_sessions import sweep_sessions
-from app.services.code_hosts.webhooks import sweep_deliveries
+from app.services.code_hosts.github_webhook import sweep_deliveries
 from app.services.idempotency import sweep_keys
 from app.services.notifications.presence import sweep_expired
 from app.services.notifications.receipts import sweep_history

@@ -17,10 +17,10 @@ from app.agents.git.fetch import Source
 from app.agents.git.repository import Author
 from app.agents.session.budget import Budget
 from app.agents.session.conversation import TurnPolicy
-from app.agents.session.spending import Spent
 from app.clients.object_store import ObjectStoreUnavailable
 from app.enums import PrAuthorshipMode, RunMode
 from app.models import Project, Run, SandboxEnvironment, Task, User
+from app.run_values import Spent
 from app.schemas.staged_artifacts import ArtifactOut
 from app.security import Cipher
 from app.services.code_hosts.credentials import (
@@ -37,6 +37,7 @@ from app.services.retrying.budget import in_transaction
 from app.services.runs.authority import frozen_or_current, person_of
 from app.services.runs.facts import USAGE
 from app.services.runs.options import token_budget
+from app.services.runs.state_keys import AUTHORSHIP
 from app.services.runs.usage import spent_by_others
 from app.services.views.slugs import slug, slug_prefix
 from app.statements import Fields, Prepared
@@ -248,7 +249,7 @@ def _subject(worker: WorkerContext, claim: Claim, rows: _Rows) -> Subject:
 def _author(rows: _Rows) -> Author:
     """Return the author of commits: the person that the run acts for (contract 5.8)."""
     run = rows.run
-    if rows.state.get("pr_authorship_mode") != PrAuthorshipMode.USER or run["email"] is None:
+    if rows.state.get(AUTHORSHIP) != PrAuthorshipMode.USER or run["email"] is None:
         return Author()
     name = " ".join(f"{run['first_name']} {run['last_name']}".split())
     return Author(name=name or run["email"], email=run["email"])

@@ -17,10 +17,10 @@ from app.agents.files.attachments import Attachment
 from app.agents.session.commands import Command, CommandSource
 from app.agents.session.shown_question import ShownQuestion
 from app.agents.session.transcript import Emit, notification_entry
-from app.agents.tools.notify_user import AgentMessage, MessageOutcome
 from app.db import unit_of_work
 from app.enums import CommandMethod, CommandStatus
 from app.outages import DatabaseUnavailable
+from app.run_values import AgentMessage, MessageOutcome
 from app.services.retrying.budget import in_transaction
 from app.services.runs import received_commands
 from app.services.runs.received_commands import StepResult

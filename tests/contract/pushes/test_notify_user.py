@@ -10,10 +10,10 @@ from sqlalchemy import delete, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from app.agents.tools.notify_user import AgentMessage
 from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationDecision, RunStatus, Urgency
 from app.models import Membership, NotificationPreferences, Project, PushToken, Run, Task, TaskMute, User
+from app.run_values import AgentMessage
 from app.services.notifications import dispatch
 from tests.contract.pushes.conftest import Deliver
 from tests.support.clock import MovableClock

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 
 from app.api_limits import WEBHOOK_BYTES
 from app.ids import MAX_BIGINT
-from app.schemas.webhooks import WebhookOut
-from app.services.code_hosts import webhooks
-from app.services.code_hosts.webhooks import UnverifiedDelivery
+from app.schemas.github_webhook import WebhookOut
+from app.services.code_hosts import github_webhook
+from app.services.code_hosts.github_webhook import UnverifiedDelivery
 from app.web.answers import Json
 from app.web.body import read_bytes
 from app.web.dependencies import process_of, session_of
@@ -64,4 +64,4 @@ async def receive_github(
     """
     process = process_of(request)
     secret = process.settings.github_webhook_secret
-    return Json(await webhooks.receive_github(session_of(request), sent, process, secret=secret))
+    return Json(await github_webhook.receive_github(session_of(request), sent, process, secret=secret))

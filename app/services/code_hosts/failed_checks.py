@@ -1,7 +1,8 @@
 """Pure: reads GitHub's events about failed checks. Payloads are untrusted: every field may be anything."""
 
-from dataclasses import dataclass
 from typing import Any
+
+from app.services.runs.follow_ups import FailedCheck
 
 BRANCH_PREFIX = "taskbeacon/"
 _EVENTS = ("check_suite", "workflow_run")
@@ -10,18 +11,15 @@ _LONGEST = 255
 _NAME_LENGTH = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailedCheck:
-    """A failed check of one of our branches."""
+def read_failed_check(event: str, payload: Any, integration_id: int | None = None) -> FailedCheck | None:
+    """Return the failure that an event reports; None for any other event, also for a branch of a fork.
 
-    repository: str  # lower case
-    branch: str
-    head_sha: str
-    name: str
+    Args:
+        event: the kind of event.
+        payload: the parsed body.
+        integration_id: the integration with the secret that signed it; None: the service's own secret.
 
-
-def read_failed_check(event: str, payload: Any) -> FailedCheck | None:
-    """Return the failure that an event reports; None for any other event, also for a branch of a fork."""
+    """
     if event not in _EVENTS or not isinstance(payload, dict) or payload.get("action") != "completed":
         return None
     check, repository = _object(payload, event), _object(payload, "repository")
@@ -37,7 +35,11 @@ def read_failed_check(event: str, payload: Any) -> FailedCheck | None:
         return None
     label = _text(check, "name") or _text(_object(check, "app"), "name") or event
     return FailedCheck(
-        repository=name, branch=branch, head_sha=head_sha, name=" ".join(label.split())[:_NAME_LENGTH]
+        repository=name,
+        branch=branch,
+        head_sha=head_sha,
+        name=" ".join(label.split())[:_NAME_LENGTH],
+        integration_id=integration_id,
     )
 
 

@@ -1,0 +1,124 @@
+"""GitHub's webhook: verify the signature of a delivery, ignore a repeated one, act on a failed check.
+
+The rules of follow-up runs are in `services/runs/follow_ups.py`.
+"""
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import orjson
+import structlog
+from pydantic import SecretStr
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.enums import CodeHostKind
+from app.errors import InvalidInput, MalformedBody, PermissionDenied
+from app.ids import new_id
+from app.models import GithubDelivery, Integration
+from app.schemas.github_webhook import WebhookOut
+from app.security import Cipher, DecryptionError
+from app.services.code_hosts.failed_checks import read_failed_check
+from app.services.opened_clients import ServiceClients
+from app.services.runs.follow_ups import follow_up, ignore, require_follow_up_allowance
+
+# GitHub can repeat a delivery for three days.
+_REMEMBERED = timedelta(days=7)
+_LONGEST_ID = 100
+_SIGNATURE = "sha256="
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnverifiedDelivery:
+    """A delivery as it was sent, not verified yet."""
+
+    delivery_id: str
+    event: str
+    signature: str = field(repr=False)
+    body: bytes = field(repr=False)
+    # The integration with the secret that signed it; None: the service's own secret.
+    integration_id: int | None = None
+
+
+async def receive_github(
+    session: AsyncSession,
+    delivery: UnverifiedDelivery,
+    clients: ServiceClients,
+    *,
+    secret: SecretStr | None,
+) -> WebhookOut:
+    """Process a delivery and return the result; a repeated delivery, also a concurrent one, is ignored.
+
+    Raises:
+        PermissionDenied: the signature is wrong, or no secret is configured.
+        InvalidInput: the delivery has no id.
+        MalformedBody: the signed body is not JSON.
+        UsageLimitExceeded: the project is over its limit; the delivery is not recorded and may be repeated.
+
+    """
+    await _require_signature(session, delivery, clients.cipher, secret)
+    if not 0 < len(delivery.delivery_id) <= _LONGEST_ID:
+        raise InvalidInput("This header is required.", code="required", attr="X-GitHub-Delivery")
+    try:
+        payload = orjson.loads(delivery.body)
+    except orjson.JSONDecodeError as error:
+        raise MalformedBody(f"JSON parse error - {error}") from None
+    check = read_failed_check(delivery.event, payload, delivery.integration_id)
+    if check is None:
+        return ignore("The event does not tell of a failed check on a branch of ours.")
+    await require_follow_up_allowance(session, check, clients.gates)
+    if not await _is_new(session, delivery.delivery_id):
+        return ignore("This delivery was received before.")
+    return await follow_up(session, check, clients)
+
+
+async def sweep_deliveries(session: AsyncSession) -> int:
+    """Remove deliveries that can no longer be repeated; return their number."""
+    swept = await session.execute(
+        delete(GithubDelivery)
+        .where(GithubDelivery.received_at <= utcnow() - _REMEMBERED)
+        .returning(GithubDelivery.delivery_id)
+    )
+    return len(swept.all())
+
+
+async def _require_signature(
+    session: AsyncSession, delivery: UnverifiedDelivery, cipher: Cipher, secret: SecretStr | None
+) -> None:
+    key = secret.get_secret_value() if secret else None
+    if delivery.integration_id is not None:
+        stored = await session.scalar(
+            select(Integration.encrypted_webhook_secret).where(
+                Integration.id == delivery.integration_id, Integration.kind == CodeHostKind.GITHUB
+            )
+        )
+        key = _decrypt(cipher, stored)
+    # The same answer for every error. Without a key, compare with a random one, which no signature matches.
+    expected = hmac.new((key or new_id().hex).encode(), delivery.body, hashlib.sha256).hexdigest()
+    given = delivery.signature.removeprefix(_SIGNATURE).encode()
+    if not hmac.compare_digest(expected.encode(), given) or not key:
+        raise PermissionDenied("The signature does not fit.")
+
+
+def _decrypt(cipher: Cipher, stored: str | None) -> str | None:
+    try:
+        return None if stored is None else cipher.decrypt(stored)
+    except DecryptionError:
+        log.warning("webhook.secret_unreadable")
+        return None
+
+
+async def _is_new(session: AsyncSession, delivery_id: str) -> bool:
+    kept = await session.execute(
+        upsert(GithubDelivery)
+        .values(delivery_id=delivery_id, received_at=utcnow())
+        .on_conflict_do_nothing()
+        .returning(GithubDelivery.delivery_id)
+    )
+    return kept.one_or_none() is not None
