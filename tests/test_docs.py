@@ -49,7 +49,7 @@ def test_settings_that_documents_name_exist() -> None:
     assert named
 
 
-def test_scopes_are_explained() -> None:
+def test_guide_explains_every_scope() -> None:
     text = _text("docs/guide/administration.md")
 
     assert [scope for scope in Scope if f"`{scope}`" not in text] == []
@@ -105,7 +105,7 @@ def test_make_targets_that_documents_name_exist() -> None:
 
 
 @pytest.mark.parametrize(("document", "lines"), [("README.md", 150), ("ARCHITECTURE.md", 110)])
-def test_overview_is_short(document: str, lines: int) -> None:
+def test_overview_has_few_lines(document: str, lines: int) -> None:
     assert len(_text(document).splitlines()) <= lines
 
 
@@ -119,7 +119,7 @@ def test_every_page_of_the_guide_is_in_its_index() -> None:
     assert pages == set(re.findall(r"\]\(([\w-]+\.md)\)", _text("docs/guide/index.md")))
 
 
-def test_links_resolve() -> None:
+def test_links_of_documents_resolve() -> None:
     broken = [
         f"{document}: {target}#{anchor}"
         for document in _DOCUMENTS

@@ -80,7 +80,9 @@ def test_docstrings_begin_with_a_noun_or_a_verb(tmp_path: Path, docstring: str, 
     assert [opening for _, opening in find_openings(module)] == openings
 
 
-def test_openings_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_openings_are_printed_with_their_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     module = tmp_path / "module.py"
     module.write_text('"""Who asks."""\n')
 
