@@ -5,6 +5,7 @@ import io
 import re
 import tokenize
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -216,12 +217,27 @@ def _rows(heading: str) -> list[str]:
     return table.split("\n\n", maxsplit=1)[0].splitlines()[2:]
 
 
-def test_every_decision_is_in_the_index() -> None:
+def test_glossary_defines_each_word_once() -> None:
+    defined, _ = _text("docs/glossary.md").split("## Words to qualify")
+    words = re.findall(r"^\| ([^|`]+) \|", defined, re.MULTILINE)
+    heading = {"word"}
+
+    assert [word for word, times in Counter(words).items() if times > 1 and word not in heading] == []
+    assert "run" in words
+
+
+def test_every_decision_is_in_the_index_under_its_title() -> None:
     index = _text("docs/adr/index.md")
     decisions = sorted((_ROOT / "docs/adr").glob("[0-9]*.md"))
 
-    assert len(decisions) >= 8
-    assert [path.name for path in decisions if f"({path.name})" not in index] == []
+    rows = {
+        f"| {int(number)} | [{title}]({path.name}) |"
+        for path in decisions
+        for number, title in re.findall(r"\A# (\d+)\. (.+)$", path.read_text(), re.MULTILINE)
+        if path.name.startswith(f"{number:0>4}-")
+    }
+    assert len(rows) == len(decisions) >= 8
+    assert rows - set(index.splitlines()) == set()
 
 
 def test_decisions_have_every_part_on_one_page() -> None:
