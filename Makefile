@@ -111,6 +111,7 @@ check: $(STAMP) ## Check format, lint, types, import rules and words
 	@$(PYTHON) -m checks.structure
 	@$(PYTHON) -m checks.ignores app bench checks migrations tests
 	@$(PYTHON) -m checks.words $(WORDS)
+	@$(PYTHON) -m checks.naming tests
 	@$(PYTHON) -m checks.markdown *.md docs migrations console/README.md
 	@$(PYTHON) -m app.devstack.building.scripts check build
 

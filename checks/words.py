@@ -1,8 +1,8 @@
 """Report words that docs/glossary.md replaces: `python -m checks.words [--count] PATH...`.
 
-Looks at names, docstrings, comments, and texts of help and documentation; in tests at names only, and there for words
-without a capital letter only; in Markdown at everything but code. Other strings are left alone: error texts belong to
-the contract.
+Looks at names of files and of code, docstrings, comments, and texts of help and documentation; in tests at names only,
+and there for words without a capital letter only; in Markdown at everything but code. Other strings are left alone:
+error texts belong to the contract.
 
 A docstring also must not begin with a pronoun or a question word ("What ...", "Return who ..."): it names the thing.
 """
@@ -47,6 +47,7 @@ def read_glossary(text: str) -> dict[str, str]:
 def find_words(path: Path, glossary: dict[str, str]) -> Iterator[tuple[int, str]]:
     """Yield line and replaced word for each hit in a file."""
     source = path.read_text()
+    yield from _match([(1, path.stem)], _pattern(word for word in glossary if word.islower()))
     if path.suffix == ".md":
         yield from _match(_prose(source), _pattern(word for word in glossary if word.islower()))
         return

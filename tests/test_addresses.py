@@ -82,7 +82,7 @@ def test_address_is_not_public(address: str) -> None:
         "3fff:1000::1",
     ],
 )
-def test_address_is_public(address: str) -> None:
+def test_address_on_the_internet_is_public(address: str) -> None:
     assert is_public(address)
 
 

@@ -317,7 +317,7 @@ def _replaced_code(module: ast.Module) -> Iterator[str]:
             yield f"{node.lineno}: {owner}.{name}"
 
 
-def test_imports_point_downwards() -> None:
+def test_imports_of_app_point_downwards() -> None:
     program = "from importlinter.cli import lint_imports_command; lint_imports_command()"
 
     checked = subprocess.run(
@@ -333,7 +333,7 @@ def test_imports_point_downwards() -> None:
     assert "0 broken" in checked.stdout
 
 
-def test_tests_stay_readable() -> None:
+def test_files_of_tests_stay_readable() -> None:
     lengths = {path: len(path.read_text().splitlines()) for path in _sources("tests")}
 
     assert [f"{path.relative_to(_ROOT)}: {length}" for path, length in lengths.items() if length > 600] == []

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from checks import ignores, markdown, structure
+from checks import ignores, markdown, naming, structure
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_what_exceeds_a_limit_is_named(file: str, app: Path, capsys: pytest.Capt
     assert finding in line
 
 
-def test_folders_are_bounded(app: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_folder_with_too_many_modules_is_named(app: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for number in range(structure.MAX_MODULES + 1):
         (app / "services" / f"m{number}.py").touch()
     for name in ("log", "log_a", "log_b", "log_c"):
@@ -115,3 +115,16 @@ def test_long_lines_are_printed_except_those_of_the_contract(
 
     assert markdown.main([str(tmp_path)]) == 1
     assert capsys.readouterr().err == f"{tmp_path}/page.md:1: has 130 characters; 128 are allowed\n"
+
+
+def test_names_of_tests_with_too_few_words_are_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("test_it", "test_filters_are_applied", "test_filters_are_applied_together", "make_it")
+    (tmp_path / "test_filters.py").write_text("".join(f"def {name}(): ...\n" for name in names))
+    (tmp_path / "filters.py").write_text("def test_it(): ...\n")
+
+    assert naming.main([str(tmp_path)]) == 1
+    assert [line.split()[:2] for line in capsys.readouterr().err.splitlines()] == [
+        [f"{tmp_path}/test_filters.py:{number}:", name] for number, name in enumerate(names[:2], start=1)
+    ]

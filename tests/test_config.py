@@ -82,7 +82,7 @@ def test_database_is_reached_by_the_driver_of_the_service(
     assert settings.database_url == "postgresql+asyncpg://me@db/taskbeacon"
 
 
-def test_origins_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_origins_are_read_from_a_comma_list(monkeypatch: pytest.MonkeyPatch) -> None:
     origins = (
         "*",
         "http://localhost:3000",

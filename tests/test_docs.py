@@ -5,6 +5,7 @@ import io
 import re
 import tokenize
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def test_settings_that_documents_name_exist() -> None:
     assert named
 
 
-def test_scopes_are_explained() -> None:
+def test_guide_explains_every_scope() -> None:
     text = _text("docs/guide/administration.md")
 
     assert [scope for scope in Scope if f"`{scope}`" not in text] == []
@@ -105,7 +106,7 @@ def test_make_targets_that_documents_name_exist() -> None:
 
 
 @pytest.mark.parametrize(("document", "lines"), [("README.md", 150), ("ARCHITECTURE.md", 110)])
-def test_overview_is_short(document: str, lines: int) -> None:
+def test_overview_has_few_lines(document: str, lines: int) -> None:
     assert len(_text(document).splitlines()) <= lines
 
 
@@ -119,7 +120,7 @@ def test_every_page_of_the_guide_is_in_its_index() -> None:
     assert pages == set(re.findall(r"\]\(([\w-]+\.md)\)", _text("docs/guide/index.md")))
 
 
-def test_links_resolve() -> None:
+def test_links_of_documents_resolve() -> None:
     broken = [
         f"{document}: {target}#{anchor}"
         for document in _DOCUMENTS
@@ -216,12 +217,27 @@ def _rows(heading: str) -> list[str]:
     return table.split("\n\n", maxsplit=1)[0].splitlines()[2:]
 
 
-def test_every_decision_is_in_the_index() -> None:
+def test_glossary_defines_each_word_once() -> None:
+    defined, _ = _text("docs/glossary.md").split("## Words to qualify")
+    words = re.findall(r"^\| ([^|`]+) \|", defined, re.MULTILINE)
+    heading = {"word"}
+
+    assert [word for word, times in Counter(words).items() if times > 1 and word not in heading] == []
+    assert "run" in words
+
+
+def test_every_decision_is_in_the_index_under_its_title() -> None:
     index = _text("docs/adr/index.md")
     decisions = sorted((_ROOT / "docs/adr").glob("[0-9]*.md"))
 
-    assert len(decisions) >= 8
-    assert [path.name for path in decisions if f"({path.name})" not in index] == []
+    rows = {
+        f"| {int(number)} | [{title}]({path.name}) |"
+        for path in decisions
+        for number, title in re.findall(r"\A# (\d+)\. (.+)$", path.read_text(), re.MULTILINE)
+        if path.name.startswith(f"{number:0>4}-")
+    }
+    assert len(rows) == len(decisions) >= 8
+    assert rows - set(index.splitlines()) == set()
 
 
 def test_decisions_have_every_part_on_one_page() -> None:

@@ -138,9 +138,19 @@ def test_previous_release_and_this_one_see_the_same_deliveries_of_github(
     assert fetch(empty_database, "SELECT FROM github_deliveries") == []
 
 
-def test_second_upgrade_changes_nothing(config: Config) -> None:
+def test_second_upgrade_keeps_revision_and_schema(config: Config, empty_database: str) -> None:
     command.upgrade(config, "head")
+    # xmin: the transaction that wrote a row.
+    queries = (
+        "SELECT xmin::text, version_num FROM alembic_version",
+        "SELECT attrelid, attname, xmin::text FROM pg_attribute WHERE attnum > 0 ORDER BY 1, attnum",
+    )
+    before = [fetch(empty_database, query) for query in queries]
+
     command.upgrade(config, "head")
+
+    assert [fetch(empty_database, query) for query in queries] == before
+    assert before[0][0]["version_num"] == _REVISIONS[0].revision
     command.check(config)
 
 

@@ -226,7 +226,7 @@ def test_errors_of_the_gates_are_declared(routes: Mapping[str, Any], operations:
         assert "422" not in declared, name
 
 
-def test_scopes_are_published(routes: Mapping[str, Any], operations: dict[str, Any]) -> None:
+def test_operations_name_their_scope(routes: Mapping[str, Any], operations: dict[str, Any]) -> None:
     for name, route in routes.items():
         gate = gate_of(route)
         expected: list[dict[str, list[str]]] = []

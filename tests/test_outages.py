@@ -72,7 +72,7 @@ def wrapped(kind: str, error: Exception, *, is_lost: bool = False) -> DBAPIError
     ],
     ids=repr,
 )
-def test_outage_is_one(error: Exception) -> None:
+def test_error_of_a_lost_server_is_an_outage(error: Exception) -> None:
     assert is_outage(error)
     assert not is_value_refused(error)
 

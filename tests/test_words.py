@@ -50,6 +50,10 @@ def test_prose_is_read_without_code_and_targets(tmp_path: Path) -> None:
     assert found(tmp_path / "page.md", text) == [(5, "told")]
 
 
+def test_words_of_a_file_name_are_found(tmp_path: Path) -> None:
+    assert found(tmp_path / "0007-told-by-rows.md", "") == [(1, "told")]
+
+
 def test_hits_are_printed_with_the_word_to_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = tmp_path / "page.md"
     page.write_text("Fine.\nSomebody came.\n")
@@ -80,7 +84,9 @@ def test_docstrings_begin_with_a_noun_or_a_verb(tmp_path: Path, docstring: str, 
     assert [opening for _, opening in find_openings(module)] == openings
 
 
-def test_openings_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_openings_are_printed_with_their_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     module = tmp_path / "module.py"
     module.write_text('"""Who asks."""\n')
 

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import subprocess
-import time
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -374,7 +373,7 @@ async def test_gathering_takes_no_longer_than_the_run_may(
     assert outcome.failed.message.startswith("Gathering the agent's work took over 4 s")
 
 
-async def test_stop_ends_what_gathers_within_two_seconds(
+async def test_stop_ends_a_gathering_that_ignores_the_polite_signal(
     limited: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     marker = f"gathering-{os.getpid()}-{tmp_path.name}"
@@ -391,12 +390,11 @@ async def test_stop_ends_what_gathers_within_two_seconds(
         )
     )
     await eventually(lambda: processes_with(marker) != [])
-    started = time.monotonic()
     stop.set()
+    # It would never end by itself.
     with pytest.raises(AgentStopped):
-        await performing
+        await asyncio.wait_for(performing, timeout=30)
 
-    assert time.monotonic() - started < 3.5, "two seconds, and what is left to be removed"
     assert processes_with(marker) == []
 
 

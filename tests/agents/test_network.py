@@ -211,7 +211,7 @@ def traces(folder: Path) -> list[str]:
 class TestVariables:
     """Variables of a sandbox environment are a stranger's: they are the agent's alone."""
 
-    async def test_agent_gets_them(self, runner: Runner) -> None:
+    async def test_agent_gets_the_variables_of_its_environment(self, runner: Runner) -> None:
         outcome = await runner.run(
             sh('test "$GREETING" = "hello, world"', 'test "$HOME" = /elsewhere'),
             variables={"GREETING": "hello, world", "HOME": "/elsewhere"},

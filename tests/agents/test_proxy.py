@@ -328,7 +328,7 @@ async def test_each_refusal_is_reported_once_up_to_a_limit(proxy: Proxy) -> None
     assert proxy.reported[-1] == "Further refusals are not reported."
 
 
-async def test_connections_are_counted(internet: Internet, server: Server) -> None:
+async def test_connection_beyond_the_limit_is_refused(internet: Internet, server: Server) -> None:
     async with proxy_for(Allowance(domains=["api.example.com"]), internet) as proxy:
         waiting = [await asyncio.open_unix_connection(proxy.path) for _ in range(128)]
         for _, writer in waiting:

@@ -53,7 +53,7 @@ def test_what_is_no_step_is_prose(prompt: str) -> None:
 
 
 @pytest.mark.parametrize("language", ["sh", "bash", "python", "SH", "Bash"])
-def test_scripts(language: str) -> None:
+def test_block_of_a_shell_or_python_is_a_script(language: str) -> None:
     assert parse(f"```{language}\nx\n```") == of_their_kinds(
         Script(line=1, language=language.lower(), text="x\n")
     )
@@ -68,7 +68,7 @@ def test_scripts(language: str) -> None:
         ("sh   timeout=30s  ", False, 30.0),
     ],
 )
-def test_attributes_of_scripts(info: str, allow_failure: bool, timeout: float | None) -> None:
+def test_attributes_of_a_script_are_read(info: str, allow_failure: bool, timeout: float | None) -> None:
     assert parse(f"```{info}\nx\n```") == of_their_kinds(
         Script(line=1, language="sh", text="x\n", allow_failure=allow_failure, timeout=timeout)
     )

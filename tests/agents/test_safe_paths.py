@@ -40,7 +40,7 @@ def test_files_inside_are_read_also_through_links(root: Path, path: str) -> None
     assert safe_paths.read_file(root, str(root / path), 100) == b"content"
 
 
-def test_reading_is_bounded(root: Path) -> None:
+def test_reading_ends_at_the_given_size(root: Path) -> None:
     assert safe_paths.read_file(root, "folder/file.txt", 3) == b"con"
 
 

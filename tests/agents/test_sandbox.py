@@ -221,7 +221,9 @@ async def test_abstract_sockets_of_the_service_are_out_of_reach(
         (SandboxPolicy(open_files=32), "[open('/dev/null') for _ in range(64)]", "Too many open files"),
     ],
 )
-async def test_limits_hold(any_cell: Cell, policy: SandboxPolicy, attempt: str, reason: str) -> None:
+async def test_process_over_a_limit_fails(
+    any_cell: Cell, policy: SandboxPolicy, attempt: str, reason: str
+) -> None:
     limited = replace(any_cell, sandbox=replace(any_cell.sandbox, policy=policy))
     attempt = f"import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); {attempt}"
 

@@ -44,7 +44,7 @@ def test_input_arrives_and_all_output_comes_back(runner: asyncio.Runner) -> None
         runner.run(talk())
 
 
-def test_nothing_stays_open(runner: asyncio.Runner) -> None:
+def test_ended_processes_leave_no_descriptor_open(runner: asyncio.Runner) -> None:
     async def talk() -> None:
         for _ in range(3):
             process = await spawn("cat", stdin=PIPE, stdout=PIPE, stderr=PIPE)

@@ -29,7 +29,7 @@ def test_organization_and_its_project(admin: Admin) -> None:
     assert isinstance(project["id"], int)
 
 
-def test_renamed_project(admin: Admin, project: int) -> None:
+def test_rename_shows_the_project_with_its_new_name(admin: Admin, project: int) -> None:
     renamed = admin("rename-project", "--project", str(project), "--name", "Other Team")
 
     assert (renamed["id"], renamed["name"]) == (project, "Other Team")

@@ -29,7 +29,7 @@ def test_users_are_listed_and_shown(admin: Admin, project: int, user: int, addre
     assert admin("show-user", "--user", str(user)) == {**found, "projects": [project]}
 
 
-def test_lists_are_pages(admin: Admin, project: int, user: int) -> None:
+def test_list_shows_one_page_and_the_count_of_all(admin: Admin, project: int, user: int) -> None:
     admin("create-user", "--email", f"{new_hex_id()}@example.com", "--project", str(project))
     second = admin("list-users", "--project", str(project), "--limit", "1", "--offset", "1")
     assert second["count"] == 2

@@ -266,7 +266,7 @@ async def test_message_of_any_length_fits(
         (503, TryLater("HTTP 503", 30.0)),
     ],
 )
-async def test_answers_are_sorted(
+async def test_answer_of_a_push_service_decides_the_outcome(
     sender: WebPushClient, service: BrowserService, browser: Browser, status: int, outcome: PushOutcome
 ) -> None:
     service.status = status

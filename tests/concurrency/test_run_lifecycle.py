@@ -101,7 +101,7 @@ def mark_agent_started(run: Run) -> Step:
 class TestStatuses:
     @pytest.mark.parametrize("to", list(RunStatus))
     @pytest.mark.parametrize("source", list(RunStatus))
-    async def test_every_pair(
+    async def test_every_pair_of_statuses_changes_or_is_refused(
         self, sessions: SessionFactory, make: MakeRun, clock: MovableClock, source: RunStatus, to: RunStatus
     ) -> None:
         """Contract 13.2: any status while the run is not over; a run that is over keeps its status."""
@@ -163,7 +163,9 @@ class TestStatuses:
         assert (row.output, row.error_message) == ({"summary": "done"}, "why")
         assert (row.lease_owner, row.lease_expires_at) == (None, None)
 
-    async def test_finish_appends_artifacts(self, sessions: SessionFactory, make: MakeRun) -> None:
+    async def test_finish_adds_artifacts_to_those_of_the_run(
+        self, sessions: SessionFactory, make: MakeRun
+    ) -> None:
         run = await make(artifacts=[{"id": "given"}])
         async with unit_of_work(sessions) as session:
             await claim(session, run.id, owner=OWNER)

@@ -152,7 +152,9 @@ class TestUserMessage:
         assert (await say("user_message", {"content": "yes"})).json() == QUEUED
         assert (await state_of(session, live))["waiting_for"] == ASKED
 
-    async def test_they_are_bounded(self, say: Say, session: AsyncSession) -> None:
+    async def test_message_beyond_the_open_ones_allowed_is_refused(
+        self, say: Say, session: AsyncSession
+    ) -> None:
         assert "result" in (await say("user_message", {"content": "first"})).json()
         columns = [column for column in RunCommand.__table__.columns if column.name not in {"id", "position"}]
         [row] = (await session.execute(select(*columns))).mappings().all()
@@ -184,7 +186,9 @@ class TestCancelAndClose:
 
 
 class TestPermissionResponse:
-    async def test_first_answer_counts(self, say: Say, live: Run, session: AsyncSession) -> None:
+    async def test_second_answer_changes_nothing_of_the_first(
+        self, say: Say, live: Run, session: AsyncSession
+    ) -> None:
         await ask(session, live)
         answer = {**ANSWER, "customInput": "only this once", "answers": {"why": "because"}}
         first = await say("permission_response", answer, id=1)
@@ -229,7 +233,7 @@ class TestPermissionResponse:
 
 
 @pytest.mark.parametrize("value", ["plan", True])
-async def test_option_is_queued(say: Say, value: Any, live: Run, session: AsyncSession) -> None:
+async def test_change_of_an_option_is_queued(say: Say, value: Any, live: Run, session: AsyncSession) -> None:
     assert (await say("set_config_option", {"configId": "mode", "value": value})).json() == QUEUED
     assert (await kept(session, live))[0][1] == {"config_id": "mode", "value": value}
 

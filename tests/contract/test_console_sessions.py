@@ -256,7 +256,7 @@ async def test_what_does_not_sign_in(page: httpx.AsyncClient, key: str) -> None:
 class TestLoginLink:
     """`taskbeacon console` prints a link with a code."""
 
-    async def test_opens_one_session(
+    async def test_link_used_twice_opens_one_session(
         self, browser: Browser, session: AsyncSession, key: str, owner: User
     ) -> None:
         code = await create_login_code(session, await key_id(session, key))
@@ -297,7 +297,7 @@ class TestEnd:
     """A session ends with its key, its user's account, its time, or when it is asked to."""
 
     @pytest.mark.parametrize("what", ["revoked", "expired", "inactive", "deleted"])
-    async def test_with_its_key(
+    async def test_session_ends_with_its_key(
         self,
         page: httpx.AsyncClient,
         session: AsyncSession,
@@ -370,7 +370,7 @@ class TestEnd:
         assert_ended(await page.get(SESSION))
         assert await sweep_sessions(session) == 1
 
-    async def test_by_signing_out(self, page: httpx.AsyncClient, key: str) -> None:
+    async def test_signing_out_ends_the_session(self, page: httpx.AsyncClient, key: str) -> None:
         await sign_in(page, key)
         cookie = {"Cookie": f"__Host-taskbeacon={page.cookies['__Host-taskbeacon']}"}
         response = await page.delete(SESSION)
@@ -380,7 +380,9 @@ class TestEnd:
         assert_not_authenticated(await page.get(SESSION), 401)
         assert_ended(await page.get(SESSION, headers=cookie))
 
-    async def test_one_by_one(self, browser: Browser, session: AsyncSession, key: str, owner: User) -> None:
+    async def test_user_lists_and_ends_own_sessions_one_by_one(
+        self, browser: Browser, session: AsyncSession, key: str, owner: User
+    ) -> None:
         """The user's sessions are listed over all their keys, and only theirs can be ended."""
         here, there = browser("https://tasks.example.com"), browser("https://tasks.example.com")
         first, second = await sign_in(here, key), await sign_in(there, await make_key(session, user=owner))

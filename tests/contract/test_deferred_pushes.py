@@ -149,7 +149,7 @@ async def test_person_who_stays_is_waited_for_again_and_again_and_history_says_s
     assert (await only_row(sessions, task)).deferred_for == 6 * 30 + 65
 
 
-async def test_leaving_is_seeing(
+async def test_device_that_leaves_has_seen_the_task(
     sessions: SessionFactory,
     task: Task,
     trigger: Trigger,

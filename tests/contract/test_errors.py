@@ -183,7 +183,9 @@ class TestBodyLimit:
         assert response.status_code == 201
         assert len(response.json()["description"]) == 19 * MEGABYTE
 
-    async def test_gates_come_first(self, anonymous: httpx.AsyncClient, tasks_url: str) -> None:
+    async def test_gates_refuse_before_the_body_limit(
+        self, anonymous: httpx.AsyncClient, tasks_url: str
+    ) -> None:
         response = await anonymous.post(tasks_url, content=in_chunks(21 * MEGABYTE), headers=JSON_TYPE)
         assert response.json()["code"] == "not_authenticated"
 

@@ -42,7 +42,7 @@ class TestSummaries:
         response = await client.post(f"{tasks_url}/summaries", json={"ids": [str(value) for value in ids]})
         return assert_page(response, count=count)
 
-    async def test_have_six_keys(
+    async def test_summaries_have_six_keys_of_the_task(
         self, client: httpx.AsyncClient, session: AsyncSession, new_task: NewTask, tasks_url: str
     ) -> None:
         task = await new_task(title="In short", repository="org/repo")
@@ -105,7 +105,7 @@ class TestMe:
         assert [entry["id"] for entry in body["organizations"]] == [str(organization.id)]
 
     @pytest.mark.caller(CallerKind.STAFF)
-    async def test_names_staff(self, client: httpx.AsyncClient) -> None:
+    async def test_me_says_that_a_user_is_staff(self, client: httpx.AsyncClient) -> None:
         assert (await client.get("/api/users/@me")).json()["is_staff"] is True
 
     async def test_of_a_user_without_projects(

@@ -73,7 +73,7 @@ async def test_row_that_is_larger_than_a_page_is_a_page(
     assert [len(page) for page in pages] == [1] * 3
 
 
-async def test_runs_weigh_too(
+async def test_page_of_huge_runs_ends_early(
     client: httpx.AsyncClient, session: AsyncSession, task: Task, task_url: str, new_run: NewRun
 ) -> None:
     """What compresses well is as large as anything once it is here."""

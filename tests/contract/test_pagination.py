@@ -113,7 +113,7 @@ class TestLinks:
             url = response.json()["next"]
         assert seen == [6, 5, 4, 3, 2, 1, 0]
 
-    async def test_links_lead_back(self, client: httpx.AsyncClient, tasks_url: str) -> None:
+    async def test_links_lead_back_to_the_first_page(self, client: httpx.AsyncClient, tasks_url: str) -> None:
         response = await client.get(f"{tasks_url}?limit=3&offset=5")
         while (url := response.json()["previous"]) is not None:
             response = await client.get(url)
@@ -181,7 +181,7 @@ async def test_own_and_shared_tasks_are_merged_newest_first_and_ties_broken_by_i
 class TestEveryList:
     """The other paginated routes page alike."""
 
-    async def test_runs(
+    async def test_list_of_runs_is_in_pages(
         self, client: httpx.AsyncClient, session: AsyncSession, tasks: list[Task], tasks_url: str
     ) -> None:
         start = utcnow()
@@ -194,7 +194,9 @@ class TestEveryList:
         assert [row["id"] for row in rows] == [str(runs[2].id), str(runs[1].id)]
         assert response.json()["next"] == f"http://testserver{url}/?limit=2&offset=2"
 
-    async def test_summaries(self, client: httpx.AsyncClient, tasks: list[Task], tasks_url: str) -> None:
+    async def test_summaries_of_tasks_are_in_pages(
+        self, client: httpx.AsyncClient, tasks: list[Task], tasks_url: str
+    ) -> None:
         """Limit and offset stand in the query, the ids in the body (contract 6.3)."""
         url = f"{tasks_url}/summaries"
         body = {"ids": [str(task.id) for task in tasks]}
@@ -204,7 +206,7 @@ class TestEveryList:
         assert response.json()["next"] == f"http://testserver{url}?limit=2&offset=4"
         assert response.json()["previous"] == f"http://testserver{url}?limit=2"
 
-    async def test_projects(
+    async def test_list_of_projects_is_in_pages(
         self, client: httpx.AsyncClient, session: AsyncSession, project: Project, owner: User
     ) -> None:
         other = await make_project(session, name="Second")

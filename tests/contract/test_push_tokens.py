@@ -99,7 +99,7 @@ async def test_unregistering_is_204_and_only_for_the_callers_own(
         ({"token": "x", "platform": "fridge"}, "platform", "invalid_choice"),
     ],
 )
-async def test_registration_refuses(
+async def test_bad_registration_names_the_wrong_field(
     client: httpx.AsyncClient, body: dict[str, str], attr: str, code: str
 ) -> None:
     assert_invalid(await client.post(URL, json=body), attr, code)

@@ -86,7 +86,7 @@ class TestInline:
         run = await client.get(url.removesuffix("/artifacts"))
         assert run.json()["artifacts"] == [entry]
 
-    async def test_base64_is_decoded(self, client: httpx.AsyncClient, url: str) -> None:
+    async def test_content_in_base64_is_stored_decoded(self, client: httpx.AsyncClient, url: str) -> None:
         content = bytes(range(256))
         entry = await add(client, url, content=base64.b64encode(content).decode(), content_encoding="base64")
         assert entry["size"] == 256
@@ -253,7 +253,7 @@ class TestDownload:
             with concerning(resumed):
                 assert_no_artifact(await download(client, url_of(run), "nothing"))
 
-    async def test_path_is_required(self, client: httpx.AsyncClient, url: str) -> None:
+    async def test_download_without_a_path_is_refused(self, client: httpx.AsyncClient, url: str) -> None:
         assert_invalid(await client.get(f"{url}/download"), "storage_path", "required")
         assert_invalid(await client.post(f"{url}/download", json={}), "storage_path", "required")
 

@@ -186,7 +186,7 @@ class TestUpdate:
             key: value for key, value in (before | expected).items() if key != "log_url"
         }
 
-    async def test_null_clears(self, client: httpx.AsyncClient, make: MakeRun) -> None:
+    async def test_null_clears_a_field(self, client: httpx.AsyncClient, make: MakeRun) -> None:
         url = await make(branch="main", stage="plan", output={"a": 1}, error_message="old")
         body = {"branch": None, "stage": None, "output": None, "error_message": None}
         run = await changed(client, url, body)
@@ -287,7 +287,9 @@ class TestUpdate:
 
 
 class TestSetOutput:
-    async def test_output_is_replaced(self, client: httpx.AsyncClient, make: MakeRun) -> None:
+    async def test_set_output_replaces_the_whole_output(
+        self, client: httpx.AsyncClient, make: MakeRun
+    ) -> None:
         bodies: list[tuple[JSON, Any]] = [
             ({"output": {"a": 1}}, {"a": 1}),
             ({"a": 1}, {"a": 1}),

@@ -210,7 +210,7 @@ class TestLogs:
         entries = await entries_of(client, f"{task_url}/runs/{chain[-1].id}")
         assert entries == [{"n": n} for n in range(2, 12)]
 
-    async def test_malformed_chain_ends(
+    async def test_log_ends_at_a_malformed_earlier_run(
         self, client: httpx.AsyncClient, url: str, run: Run, session: AsyncSession
     ) -> None:
         await append(client, url, {"n": 1})
@@ -243,10 +243,10 @@ class TestSessionLogs:
         )
         return response.json(), counts
 
-    async def test_empty_log(self, client: httpx.AsyncClient, url: str) -> None:
+    async def test_page_of_an_empty_log_is_empty(self, client: httpx.AsyncClient, url: str) -> None:
         assert await self.page(client, url) == ([], (0, 0, 0, "false"))
 
-    async def test_pages(self, client: httpx.AsyncClient, url: str) -> None:
+    async def test_limit_and_offset_choose_the_page(self, client: httpx.AsyncClient, url: str) -> None:
         await append(client, url, *[event("a", second) for second in range(5)])
         pages: list[tuple[JSON, range, str]] = [
             ({}, range(5), "false"),
@@ -263,7 +263,7 @@ class TestSessionLogs:
                 assert entries == [event("a", second) for second in seconds]
                 assert counts == (5, 5, 5, more)
 
-    async def test_filters(self, client: httpx.AsyncClient, url: str) -> None:
+    async def test_filters_choose_entries_by_type_and_time(self, client: httpx.AsyncClient, url: str) -> None:
         """Contract 13.4: types are methods of notifications, or types where there is none."""
         named = {
             "a0": event("a", 0),
@@ -313,7 +313,7 @@ class TestSessionLogs:
             read += [entry["n"] for entry in entries]
         assert read == list(range(8))
 
-    async def test_bad_query(self, client: httpx.AsyncClient, url: str) -> None:
+    async def test_bad_query_names_the_wrong_parameter(self, client: httpx.AsyncClient, url: str) -> None:
         for name, value, code in (
             ("limit", 0, "min_value"),
             ("limit", 5001, "max_value"),
@@ -341,5 +341,7 @@ class TestRelay:
     @pytest.mark.parametrize(
         ("body", "code"), [({}, "required"), ({"text": " "}, "blank"), ({"text": "x" * 10_001}, "max_length")]
     )
-    async def test_bad_text(self, client: httpx.AsyncClient, url: str, body: JSON, code: str) -> None:
+    async def test_relay_of_a_bad_text_is_refused(
+        self, client: httpx.AsyncClient, url: str, body: JSON, code: str
+    ) -> None:
         assert_invalid(await client.post(f"{url}/relay_message", json=body), "text", code)

@@ -46,7 +46,7 @@ def described(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 class TestCreate:
-    async def test_name_is_enough(
+    async def test_name_is_enough_for_an_environment(
         self, client: httpx.AsyncClient, environments_url: str, owner: User
     ) -> None:
         response = await client.post(environments_url, json={"name": " Web app "})

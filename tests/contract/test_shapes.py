@@ -73,7 +73,7 @@ async def test_every_answer_with_a_run_has_exactly_its_keys(
     assert set(retrieved) == RUN_KEYS
 
 
-async def test_task_in_full(
+async def test_task_is_shown_with_every_field(
     client: httpx.AsyncClient, new_task: NewTask, owner: User, tasks_url: str
 ) -> None:
     schema = {"type": "object"}
@@ -132,7 +132,9 @@ async def test_task_without_creator_and_number(
     assert (body["task_number"], body["slug"], body["created_by"]) == (None, "", None)
 
 
-async def test_run_in_full(client: httpx.AsyncClient, new_run: NewRun, task: Task, task_url: str) -> None:
+async def test_run_is_shown_with_every_field(
+    client: httpx.AsyncClient, new_run: NewRun, task: Task, task_url: str
+) -> None:
     artifact = {
         "id": "0" * 32,
         "name": "changes.patch",

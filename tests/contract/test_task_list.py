@@ -54,7 +54,7 @@ def titles(client: httpx.AsyncClient, tasks_url: str) -> Titles:
 
 
 class TestArchived:
-    async def test_words(self, make: MakeTask, titles: Titles) -> None:
+    async def test_archived_takes_three_words(self, make: MakeTask, titles: Titles) -> None:
         await make("active")
         await make("put away", archived=True, archived_at=utcnow())
         assert await titles() == ["active"]
@@ -126,7 +126,7 @@ class TestRepository:
 
 
 class TestOrigin:
-    async def test_is_exact(self, make: MakeTask, titles: Titles) -> None:
+    async def test_origin_is_compared_exactly(self, make: MakeTask, titles: Titles) -> None:
         await make("chat", origin_product="slack")
         await make("plain")
         assert await titles(origin_product="slack") == ["chat"]
@@ -200,7 +200,7 @@ class TestSearch:
         assert await titles(search="TES-77") == []
 
 
-async def test_filters_apply_together(make: MakeTask, titles: Titles) -> None:
+async def test_task_must_pass_all_filters(make: MakeTask, titles: Titles) -> None:
     await make("both", repository="org/repo", origin_product="slack")
     await make("only repository", repository="org/repo")
     await make("only origin", origin_product="slack")

@@ -62,7 +62,7 @@ class TestCreate:
         created = (await client.post(tasks_url, json=body)).json()
         assert (await client.get(f"{tasks_url}/{created['id']}")).json() == created
 
-    async def test_starts_no_run(
+    async def test_create_starts_no_run(
         self, client: httpx.AsyncClient, session: AsyncSession, tasks_url: str
     ) -> None:
         await client.post(tasks_url, json={"title": "x"})

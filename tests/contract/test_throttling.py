@@ -116,7 +116,7 @@ async def test_every_route_of_a_project_is_throttled_before_body_and_look_up(
             assert_throttled(response)
 
 
-async def test_devices_never_wait(client: httpx.AsyncClient, limit: Limit) -> None:
+async def test_requests_for_devices_are_not_throttled(client: httpx.AsyncClient, limit: Limit) -> None:
     """Contract 2.7."""
     limit(minute=1)
     url = "/api/users/@me/push_tokens"

@@ -67,7 +67,7 @@ class TestDeliveries:
         assert made["secret"] not in text
         assert message.headers["webhook-signature"] not in text
 
-    async def test_filters(
+    async def test_filters_choose_deliveries_by_type_status_and_time(
         self,
         client: httpx.AsyncClient,
         session: AsyncSession,

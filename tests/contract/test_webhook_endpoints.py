@@ -50,7 +50,9 @@ class TestCreate:
         assert (await client.get(f"{endpoints_url}/{endpoint['id']}/")).json() == endpoint
         assert assert_page(await client.get(endpoints_url), count=1) == [endpoint]
 
-    async def test_everything(self, client: httpx.AsyncClient, endpoints_url: str) -> None:
+    async def test_create_stores_and_shows_every_field(
+        self, client: httpx.AsyncClient, endpoints_url: str
+    ) -> None:
         body = {
             "url": "https://hooks.example.com:443/a?b=c",
             "event_types": ["*", "*", "question.*"],
@@ -368,7 +370,7 @@ class TestRotation:
     @pytest.mark.parametrize(
         ("seconds", "code"), [(-1, "min_value"), (604_801, "max_value"), ("x", "invalid_input")]
     )
-    async def test_overlap_has_bounds(
+    async def test_overlap_of_secrets_outside_of_its_bounds_is_refused(
         self, client: httpx.AsyncClient, endpoints_url: str, endpoint: dict[str, Any], seconds: Any, code: str
     ) -> None:
         url = f"{endpoints_url}/{endpoint['id']}/rotate_secret"

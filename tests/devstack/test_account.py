@@ -53,7 +53,7 @@ async def test_account_of_another_database_is_replaced(session: AsyncSession, go
     await authenticate(session, second.api_key, place="header")
 
 
-def test_account_is_kept(home: Home) -> None:
+def test_account_is_reused_at_the_next_start(home: Home) -> None:
     given: list[Account | None] = []
     assert read_account(home) is None
 

@@ -80,7 +80,7 @@ NAMES = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=300), st.text("./\\
         pytest.param("é" * 200 + ".pdf", "é" * 125 + ".pdf", id="long-keeps-suffix"),
     ],
 )
-def test_safe_name(name: str, safe: str) -> None:
+def test_name_of_an_artifact_is_made_safe(name: str, safe: str) -> None:
     assert safe_name(name) == safe
 
 
@@ -150,5 +150,7 @@ PDF_TEXT = "exceeds the 10MB attachment limit for PDFs in cloud runs"
         ("a.pdf", OTHER, "application/pdf", 30 * MEBIBYTE + 1, "a.pdf exceeds the 30MB attachment limit"),
     ],
 )
-def test_size_limits(name: str, type_: ArtifactType, content_type: str, size: int, error: str | None) -> None:
+def test_size_is_limited_by_type_of_artifact(
+    name: str, type_: ArtifactType, content_type: str, size: int, error: str | None
+) -> None:
     assert size_error(name, size, type_=type_, content_type=content_type) == error

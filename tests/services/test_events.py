@@ -210,18 +210,18 @@ def test_every_type_is_catalogued_with_an_example_that_its_schema_takes() -> Non
 
 
 @pytest.mark.parametrize("text", ["*", "run.*", "question.*", "task.created"])
-def test_selector(text: str) -> None:
+def test_types_and_patterns_are_selectors(text: str) -> None:
     assert is_selector(text)
 
 
 @pytest.mark.parametrize(
     "text", ["", "run", "run*", "r*", "run.*.x", "*.completed", "run.done", "**", "ping", "Run.*", "run."]
 )
-def test_no_selector(text: str) -> None:
+def test_any_other_text_is_no_selector(text: str) -> None:
     assert not is_selector(text)
 
 
-def test_list_of_types() -> None:
+def test_unknown_type_of_a_list_is_refused() -> None:
     assert parse_types(None) is None
     assert parse_types("run.*, task.created") == ["run.*", "task.created"]
     with pytest.raises(InvalidInput) as refused:

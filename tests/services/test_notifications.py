@@ -390,7 +390,7 @@ async def test_deferral_names_the_device_that_watches_and_the_age_of_its_beat(
         (NotificationKind.COMPLETED, "", '"Untitled task" finished'),
     ],
 )
-def test_texts(kind: NotificationKind, title: str, body: str) -> None:
+def test_body_of_a_message_names_task_and_kind(kind: NotificationKind, title: str, body: str) -> None:
     assert message_body(kind, title) == body
 
 

@@ -286,7 +286,9 @@ async def test_what_the_previous_release_closed_is_withdrawn(
         (ShownQuestion(kind=QuestionKind.MESSAGE, expires_at=utcnow()), Urgency.LOW),
     ],
 )
-async def test_urgency(sessions: SessionFactory, live: Run, asked: ShownQuestion, urgency: Urgency) -> None:
+async def test_urgency_follows_risk_and_time_left(
+    sessions: SessionFactory, live: Run, asked: ShownQuestion, urgency: Urgency
+) -> None:
     await ask(sessions, live, asked)
     assert (await row_of(sessions, asked)).urgency == urgency
 
@@ -334,7 +336,7 @@ NORMAL = [
 
 
 @pytest.mark.parametrize(("commands", "risk"), [(HIGH, QuestionRisk.HIGH), (NORMAL, QuestionRisk.NORMAL)])
-def test_risk_of_commands(commands: list[str], risk: QuestionRisk) -> None:
+def test_risk_of_a_command_follows_the_rules(commands: list[str], risk: QuestionRisk) -> None:
     wrong = [
         command
         for command in commands
@@ -376,7 +378,7 @@ def test_risk_of_commands(commands: list[str], risk: QuestionRisk) -> None:
         ({"kind": ["odd"], "rawInput": [None, 5, {"a": ["x", 1]}], "locations": "odd"}, QuestionRisk.NORMAL),
     ],
 )
-def test_risk_of_calls(call: JSON, risk: QuestionRisk) -> None:
+def test_risk_of_a_tool_call_follows_the_rules(call: JSON, risk: QuestionRisk) -> None:
     assert risk_of(QuestionKind.PERMISSION, call) is risk
 
 

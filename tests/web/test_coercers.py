@@ -82,7 +82,7 @@ def test_text_is_trimmed_bounded_and_free_of_nul(value: str) -> None:
 
 
 @given(st.integers() | st.floats(allow_nan=False, allow_infinity=False))
-def test_numbers_become_text(value: float) -> None:
+def test_numbers_become_text_as_python_writes_them(value: float) -> None:
     assert Text().parse(value) == str(value)
 
 

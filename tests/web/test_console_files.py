@@ -63,7 +63,7 @@ class TestBuilt:
             assert response.headers["Vary"] == "Accept-Encoding"
         assert (await anonymous.get("/console/assets/index-0ld.js")).status_code == 404
 
-    async def test_brotli_comes_first(self, anonymous: httpx.AsyncClient, dist: Path) -> None:
+    async def test_brotli_is_preferred_to_gzip(self, anonymous: httpx.AsyncClient, dist: Path) -> None:
         (dist / "assets" / "index-h4sh.js.br").write_bytes(b"brotli")
         headers = {"Accept-Encoding": "gzip, br"}
         async with anonymous.stream("GET", "/console/assets/index-h4sh.js", headers=headers) as response:

@@ -348,7 +348,7 @@ class TestSnooze:
         ids=str,
     )
     @pytest.mark.usefixtures("clock")
-    async def test_bounds(
+    async def test_time_outside_of_the_bounds_is_refused(
         self, client: httpx.AsyncClient, url: str, body: JSON, attr: str | None, code: str
     ) -> None:
         """It is 10:00."""

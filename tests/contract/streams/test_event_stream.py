@@ -212,7 +212,7 @@ class TestWrongLines:
 
 
 class TestToken:
-    async def test_token_is_needed(self, api: httpx.AsyncClient, url: str) -> None:
+    async def test_upload_without_a_token_is_refused(self, api: httpx.AsyncClient, url: str) -> None:
         del api.headers["Authorization"]
         assert_not_authenticated(await api.post(f"{url}/event_stream"), 403)
 
@@ -233,7 +233,7 @@ class TestToken:
             assert_refused(await agent.post())
         assert claims["aud"] == AUDIENCE
 
-    async def test_token_expires(self, clock: MovableClock, agent: Agent) -> None:
+    async def test_token_is_refused_after_a_day(self, clock: MovableClock, agent: Agent) -> None:
         clock.now += timedelta(hours=24) - timedelta(seconds=1)
         assert await agent.send() == 0
         clock.advance(seconds=1)

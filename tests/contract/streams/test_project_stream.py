@@ -143,7 +143,9 @@ async def test_removed_events_are_admitted(
         assert (gap.name, gap.data) == ("gap", {"type": "gap", "lost": None, "topic": "tasks"})
 
 
-async def test_stream_is_rotated(api: httpx.AsyncClient, events_url: str, application: FastAPI) -> None:
+async def test_stream_ends_when_its_life_is_over(
+    api: httpx.AsyncClient, events_url: str, application: FastAPI
+) -> None:
     configure(application, stream_life_seconds=1)
     async with following(api, events_url) as stream:
         (end,) = await stream.rest()

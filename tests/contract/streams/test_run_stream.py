@@ -104,7 +104,7 @@ class TestStates:
             key: ended[key] for key in STATE_KEYS[3:]
         }
 
-    async def test_changes_come_live(self, api: httpx.AsyncClient, url: str) -> None:
+    async def test_follower_gets_each_change_of_the_run(self, api: httpx.AsyncClient, url: str) -> None:
         async with following(api, url) as stream:
             [opened] = await stream.take(1)
             assert opened.data["status"] == "queued"

@@ -32,7 +32,9 @@ async def test_streams_hold_no_connection_to_the_database(
     await eventually(all_gone)
 
 
-async def test_who_may_follow(api: httpx.AsyncClient, url: str, cast: Cast) -> None:
+async def test_only_callers_that_see_the_run_may_follow_it(
+    api: httpx.AsyncClient, url: str, cast: Cast
+) -> None:
     """Reading is enough; what is not visible is not found."""
     del api.headers["Authorization"]
     for kind, caller in cast.callers.items():
