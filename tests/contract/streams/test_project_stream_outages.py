@@ -233,7 +233,7 @@ class TestRun:
             received += await take_numbers(again, 250 - len(received))
         assert received == list(range(250))
 
-    async def test_run_whose_task_is_deleted_leaves_the_stream_to_the_others(
+    async def test_run_of_a_deleted_task_leaves_the_stream_to_the_others(
         self,
         api: httpx.AsyncClient,
         events_url: str,
