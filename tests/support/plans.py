@@ -23,6 +23,11 @@ class Plan:
         return {node["Relation Name"] for node in _nodes(self.root) if node["Node Type"] == "Seq Scan"}
 
     @property
+    def readers(self) -> list[str]:
+        """The kinds of nodes that read rows, the outer one of each join first."""
+        return [node["Node Type"] for node in _nodes(self.root) if node["Node Type"].endswith("Scan")]
+
+    @property
     def indexes(self) -> set[str]:
         return {node["Index Name"] for node in _nodes(self.root) if "Index Name" in node}
 

@@ -44,7 +44,9 @@ async def claim_sequels(session: AsyncSession) -> Claim:
     The results of the others are stored here. Concurrent calls claim different notices.
     """
     now = utcnow()
-    rows = await _CLAIM.all(session, {"now": now, "until": now + LEASE})
+    # Usually none is due, and planning the claim takes longer than looking.
+    is_due = await _IS_DUE.first(session, {"now": now}) is not None
+    rows = await _CLAIM.all(session, {"now": now, "until": now + LEASE}) if is_due else ()
     if not rows:
         return Claim((), is_full=False)
     deliveries = [delivery_of(row, now + LEASE) for row in rows]
@@ -126,15 +128,24 @@ _ENDS = Prepared(
 )
 
 
+_DUE: Sequence[Any] = (
+    Notification.follow_up_at <= bindparam("now"),
+    # A notice has no sequel until a worker has recorded that it was sent.
+    Notification.sent_at.is_not(None),
+)
+_IS_DUE = Prepared(
+    # Ordered, so that the index is read, also by a plan for a table without statistics.
+    select(Notification.id)
+    .where(*_DUE)
+    .order_by(Notification.follow_up_at)
+    .limit(literal_column("1", BigInteger))
+)
+
+
 def _claim_statement() -> Any:  # Any: an update of many columns
-    due: Sequence[Any] = (
-        Notification.follow_up_at <= bindparam("now"),
-        # A notice has no sequel until a worker has recorded that it was sent.
-        Notification.sent_at.is_not(None),
-    )
     taken = (
         select(Notification.id)
-        .where(*due)
+        .where(*_DUE)
         .order_by(Notification.follow_up_at)
         .limit(literal_column(str(BATCH), BigInteger))
         .with_for_update(skip_locked=True)

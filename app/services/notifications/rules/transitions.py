@@ -24,6 +24,7 @@ from sqlalchemy import (
     func,
     literal_column,
     or_,
+    select,
     true,
     update,
 )
@@ -190,8 +191,16 @@ def _store_statement(names: tuple[str, ...]) -> Prepared:
 
 
 def given_rows(types: Mapping[str, Any]) -> Any:  # Any: a table with these columns
-    """Return a table expression with a column for each name; its rows are the items of the parameters `given_<name>`."""
-    lists = [bindparam(f"given_{name}", type_=ARRAY(type_)) for name, type_ in types.items()]
+    """Return a table expression with a column for each name; its rows are the items of the parameters `given_<name>`.
+
+    A parameter that is None is a column of NULLs.
+    """
+    # Subqueries, so that the planner does not count the rows and looks each up by its key: for hundreds it would read
+    # a small table whole, or compare each with every other.
+    lists = [
+        select(bindparam(f"given_{name}", type_=ARRAY(type_))).scalar_subquery()
+        for name, type_ in types.items()
+    ]
     return (
         func.unnest(*lists)
         .table_valued(*(column(name, type_) for name, type_ in types.items()), name="given")
