@@ -71,6 +71,12 @@ class WebhookEndpointDelivery(Base):
             "due_at",
             postgresql_where=text("status = 'pending'"),
         ),
+        # For claims, which count the deliveries under way: a few among all that are pending.
+        Index(
+            "ix_webhook_endpoint_deliveries_claimed",
+            "endpoint_id",
+            postgresql_where=text("status = 'pending' AND leased_until IS NOT NULL"),
+        ),
         Index("ix_webhook_endpoint_deliveries_created_at", "created_at"),
     )
 

@@ -121,19 +121,23 @@ async def test_killed_workers_lose_no_event_and_deliver_none_under_two_ids(site:
         wrong = refuse_unsigned(receiver, secrets)
         workers = [site.start_worker(**NETWORKS) for _ in range(2)]
         written = 0
+
+        async def wait_until_received(count: int) -> None:
+            await eventually(
+                lambda: len({message.id for message in receiver.messages}) >= count, within_seconds=600
+            )
+
         for kill in range(1, KILLS + 1):
             until = EVENTS * kill // (KILLS + 1)
             await write_events(site, task, written + 1, until, TYPES)
             written = until
-
-            def is_under_way(count: int = until - BATCH) -> bool:
-                return len({message.id for message in receiver.messages}) >= count
-
-            await eventually(is_under_way, within_seconds=600)
+            await wait_until_received(until - BATCH)
             workers.pop(0).kill()
             workers.append(site.start_worker(**NETWORKS))
         receiver.answers.extend([Answer(503)] * 20)
         await write_events(site, task, written + 1, EVENTS, TYPES)
+        # First without the database, which has enough to do.
+        await wait_until_received(EVENTS)
         await wait_until_delivered(site, EVENTS)
 
     ids: dict[int, set[str]] = {}

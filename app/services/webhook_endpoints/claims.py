@@ -11,11 +11,14 @@ from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
+    Integer,
+    Text,
     and_,
     bindparam,
     case,
     func,
     literal_column,
+    not_,
     or_,
     select,
     text,
@@ -32,13 +35,17 @@ from app.services.webhook_endpoints.secrets import live_secrets
 from app.services.webhook_endpoints.sending import Message
 from app.statements import Fields, Prepared
 
-# Longer than an attempt and the recording of its outcome.
-LEASE = timedelta(seconds=60)
-# Parallel attempts per endpoint, so that a slow receiver does not delay other endpoints.
+# Longer than an attempt and the recording of its outcome. What a killed worker held takes turns of its endpoints so long.
+LEASE = timedelta(seconds=30)
+# Parallel attempts per endpoint, so that a slow receiver does not delay other endpoints: of one that answers, in which case
+# they share the cost of a claim and of a settlement; of any other; and after so many failures in a row. All endpoints of a project
+# may hang, and must not take the turns of others.
+PER_ANSWERING_ENDPOINT = 16
 PER_ENDPOINT = 4
-# After so many failures in a row an endpoint gets one attempt at a time: all endpoints of a project may hang, and must
-# not take the turns of others.
-FAILING_AFTER = PER_ENDPOINT
+PER_FAILING_ENDPOINT = 1
+FAILING_AFTER = 4
+# The last turns of a process, for endpoints with fewer than `PER_ENDPOINT` under way.
+RESERVED = 128
 
 # Serialises claims, so that each counts the deliveries that others have claimed.
 _CLAIM_LOCK = 0x7765_6268
@@ -57,7 +64,10 @@ class Claimed:
 
 
 async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> list[Claimed]:
-    """Claim at most `limit` deliveries that are due, a few of each endpoint, for the length of the lease."""
+    """Claim at most `limit` deliveries that are due, a few of each endpoint, for the length of the lease.
+
+    A limit above `RESERVED` gives the turns beyond it to endpoints that answer, as many as each may have.
+    """
     now = utcnow()
     await session.execute(text(f"SELECT pg_advisory_xact_lock({_CLAIM_LOCK})"))
     # After the lock, so that the statement sees the claims made while this one waited.
@@ -88,56 +98,76 @@ def _secrets(row: Fields, cipher: Cipher, *, now: datetime) -> tuple[str, ...]:
         return ()
 
 
+# Not a parameter: a plan for any value of it could not use the indexes of pending deliveries.
+_PENDING = literal_column(f"'{DeliveryStatus.PENDING}'", Text)
+# Claimed and not settled: under way, or lost with its worker.
+_CLAIMED = and_(WebhookEndpointDelivery.status == _PENDING, WebhookEndpointDelivery.leased_until.is_not(None))
+
+
+def _number(number: int) -> ColumnElement[int]:
+    """Return a constant of a statement, which does not become a parameter."""
+    return literal_column(str(number), Integer)
+
+
 def _claim_statement() -> Any:  # Any: a Select of many columns
     now = bindparam("now", type_=WebhookEndpointDelivery.due_at.type)
+    limit = bindparam("limit", type_=Integer)
     delivery, endpoint = WebhookEndpointDelivery, WebhookEndpoint
-    is_held = and_(delivery.leased_until.is_not(None), delivery.leased_until > now)
     under_way = (
         select(delivery.endpoint_id, func.count().label("count"))
-        .where(delivery.status == DeliveryStatus.PENDING, is_held)
+        .where(_CLAIMED, delivery.leased_until > now)
         .group_by(delivery.endpoint_id)
         .cte("under_way")
     )
+    answers = and_(endpoint.consecutive_failures == 0, endpoint.last_success_at.is_not(None))
     most = case(
-        (
-            endpoint.consecutive_failures < literal_column(str(FAILING_AFTER)),
-            literal_column(str(PER_ENDPOINT)),
-        ),
-        else_=literal_column("1"),
+        (answers, _number(PER_ANSWERING_ENDPOINT)),
+        (endpoint.consecutive_failures < _number(FAILING_AFTER), _number(PER_ENDPOINT)),
+        else_=_number(PER_FAILING_ENDPOINT),
     )
-    room: ColumnElement[int] = most - func.coalesce(under_way.c.count, 0)
+    is_due = and_(
+        delivery.status == _PENDING,
+        delivery.due_at <= now,
+        or_(delivery.leased_until.is_(None), delivery.leased_until <= now),
+    )
+    # The limit is a constant: the planner takes any other for a large one, and sorts all that are due.
     due = (
         select(delivery.id, delivery.due_at)
-        .where(
-            delivery.endpoint_id == endpoint.id,
-            delivery.status == DeliveryStatus.PENDING,
-            delivery.due_at <= now,
-            or_(delivery.leased_until.is_(None), delivery.leased_until <= now),
-        )
+        .where(delivery.endpoint_id == endpoint.id, is_due)
         .correlate(endpoint)
         .order_by(delivery.due_at, delivery.id)
-        .limit(PER_ENDPOINT)
-        .with_for_update(skip_locked=True)
+        .limit(_number(PER_ANSWERING_ENDPOINT))
         .lateral("due")
     )
-    place = func.row_number().over(partition_by=endpoint.id, order_by=(due.c.due_at, due.c.id))
+    # Which attempt under way of its endpoint it would be.
+    place = func.coalesce(under_way.c.count, 0) + func.row_number().over(
+        partition_by=endpoint.id, order_by=(due.c.due_at, due.c.id)
+    )
     candidates = (
-        select(due.c.id, due.c.due_at, place.label("place"), room.label("room"))
+        select(due.c.id, due.c.due_at, place.label("place"), most.label("most"))
         .select_from(endpoint)
         .outerjoin(under_way, under_way.c.endpoint_id == endpoint.id)
         .join(due, true())
         .cte("candidates")
     )
+    # The first delivery of each endpoint, then the second: no endpoint waits for the many deliveries of another.
+    turn = func.row_number().over(order_by=(candidates.c.place, candidates.c.due_at))
+    in_turn = (
+        select(candidates.c.id, candidates.c.place, turn.label("turn"))
+        .where(candidates.c.place <= candidates.c.most)
+        .cte("in_turn")
+    )
+    is_reserved = and_(in_turn.c.place > _number(PER_ENDPOINT), in_turn.c.turn > limit - _number(RESERVED))
     chosen = (
-        select(candidates.c.id)
-        .where(candidates.c.place <= candidates.c.room)
-        # The first delivery of each endpoint, then the second: no endpoint waits for the many deliveries of another.
-        .order_by(candidates.c.place, candidates.c.due_at)
-        .limit(bindparam("limit"))
+        select(delivery.id)
+        .join(in_turn, in_turn.c.id == delivery.id)
+        # As it is now: one that is being settled, cancelled or redelivered is left for the next claim.
+        .where(in_turn.c.turn <= limit, not_(is_reserved), is_due)
+        .with_for_update(skip_locked=True, of=delivery)
     )
     taken = (
         update(delivery)
-        .where(delivery.id.in_(chosen), delivery.status == DeliveryStatus.PENDING)
+        .where(delivery.id.in_(chosen))
         .values(
             attempts=delivery.attempts + 1,
             leased_until=bindparam("until", type_=delivery.leased_until.type),
@@ -167,10 +197,25 @@ async def next_due(session: AsyncSession) -> datetime | None:
     return None if row is None else row["due_at"]
 
 
-_NEXT = Prepared(
-    select(
-        func.min(func.greatest(WebhookEndpointDelivery.due_at, WebhookEndpointDelivery.leased_until)).label(
-            "due_at"
+def _next_statement() -> Any:  # Any: a Select of one column
+    delivery, endpoint = WebhookEndpointDelivery, WebhookEndpoint
+    # By the index of each endpoint: there may be a million that are due.
+    free = (
+        select(delivery.due_at)
+        .where(
+            delivery.endpoint_id == endpoint.id,
+            delivery.status == _PENDING,
+            delivery.leased_until.is_(None),
         )
-    ).where(WebhookEndpointDelivery.status == DeliveryStatus.PENDING)
-)
+        .correlate(endpoint)
+        .order_by(delivery.due_at)
+        .limit(1)
+        .lateral("free")
+    )
+    first_free = select(func.min(free.c.due_at)).select_from(endpoint).join(free, true()).scalar_subquery()
+    held_until = func.greatest(delivery.due_at, delivery.leased_until)
+    first_held = select(func.min(held_until)).where(_CLAIMED).scalar_subquery()
+    return select(func.least(first_free, first_held).label("due_at"))
+
+
+_NEXT = Prepared(_next_statement())

@@ -21,13 +21,14 @@ from app.outages import DatabaseUnavailable
 from app.runtime import ProcessContext
 from app.services.retrying.budget import until_database_answers
 from app.services.retrying.policies import LOOP_SECONDS
-from app.services.webhook_endpoints.claims import Claimed, claim_due, next_due
+from app.services.webhook_endpoints.claims import RESERVED, Claimed, claim_due, next_due
 from app.services.webhook_endpoints.relay import BATCH, relay_events
 from app.services.webhook_endpoints.sending import Outcome, send
 from app.services.webhook_endpoints.settling import settle
 
-# The most concurrent attempts of one process: more than the endpoints of one project can have under way.
-_AT_A_TIME = 128
+# The most concurrent attempts of one process: those that endpoints which answer may fill, and more than one project can have
+# under way with four for each endpoint.
+_AT_A_TIME = RESERVED + 64
 # The interval of polling, in case a wake-up is lost.
 _LOOK_SECONDS = 2.0
 
@@ -75,8 +76,8 @@ class WebhookDeliverer:
         try:
             while await self._relay():
                 pass
-            while await self._begin_attempts(woken):
-                pass
+            # Once: it takes as many as there may be.
+            await self._begin_attempts(woken)
             return await self._pause()
         except DatabaseUnavailable as error:
             log.warning("webhook.database_unavailable", error=repr(error))

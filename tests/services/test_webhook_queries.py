@@ -1,0 +1,55 @@
+"""What a claim of webhook deliveries reads: as much, whether few or many are pending."""
+
+import asyncpg
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from app.config import Settings
+from app.db import SessionFactory, unit_of_work
+from app.models import Project, User
+from app.security import Cipher
+from app.services.webhook_endpoints.claims import claim_due, next_due
+from tests.support.plans import generic_plan
+from tests.support.queries import recorded
+from tests.support.webhooks import make_delivery, make_endpoint
+
+_MANY = """
+INSERT INTO webhook_endpoint_deliveries (id, endpoint_id, event_id, event_type, event_at, body, status, attempts_allowed,
+    due_at, created_at)
+SELECT gen_random_uuid(), endpoint_id, gen_random_uuid(), event_type, event_at, body, status, attempts_allowed,
+    due_at, created_at
+FROM webhook_endpoint_deliveries, generate_series(2, 10000)
+"""
+_TABLE = "webhook_endpoint_deliveries"
+
+
+async def test_claim_reads_few_of_many_pending_deliveries(
+    session: AsyncSession,
+    sessions: SessionFactory,
+    engine: AsyncEngine,
+    settings: Settings,
+    database_url: str,
+    project: Project,
+    owner: User,
+) -> None:
+    """Each claim counted what is under way among all that were pending, and each pause looked for the first of all."""
+    endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url="http://127.0.0.1/")
+    await make_delivery(session, endpoint)
+    await session.execute(text(_MANY))
+    await session.execute(text("ANALYZE"))
+    async with recorded(engine) as statements, unit_of_work(sessions) as own:
+        assert await claim_due(own, limit=10, cipher=Cipher(settings.secret_keys))
+        assert await next_due(own)
+    claim, first = (each for each in statements if _TABLE in each.sql)
+    connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
+    try:
+        plans = [await generic_plan(connection, statement) for statement in (claim, first)]
+    finally:
+        await connection.close()
+
+    for plan in plans:
+        assert _TABLE not in plan.scanned, plan
+        assert {
+            "ix_webhook_endpoint_deliveries_claimed",
+            "ix_webhook_endpoint_deliveries_due",
+        } <= plan.indexes
