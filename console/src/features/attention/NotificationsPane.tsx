@@ -13,6 +13,9 @@ import { thisDevice } from "./device";
 
 const ICONS = { good: CircleCheck, waiting: Clock3, bad: CircleAlert, neutral: CircleSlash } as const;
 
+/** Decisions that a device which shows the task still explains. */
+const HELD_BACK = new Set<Notification["decision"]>(["deferred", "suppressed"]);
+
 export default function NotificationsPane({ taskId }: { taskId: string }) {
   const { project, href } = useProject();
   const decisions = useQuery({
@@ -64,7 +67,7 @@ function DecisionRow({ row }: { row: Notification }) {
         <p>
           <strong>{decisionText(row.decision)}</strong>
           {why && <>: {why}</>}
-          {row.watched_by && (
+          {row.watched_by && HELD_BACK.has(row.decision) && (
             <>
               {" "}
               ({deviceName(row.watched_by.device, null)}, {Math.round(row.watched_by.seconds_ago)} s before)

@@ -108,7 +108,7 @@ function Duration({ run }: { run: Run }) {
   if (!run.completed_at) {
     return (
       <span>
-        started <Age at={begin} />
+        started <Age at={begin} inSentence />
       </span>
     );
   }

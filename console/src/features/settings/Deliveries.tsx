@@ -5,7 +5,7 @@ import { useState } from "react";
 import { type Delivery, fetchDeliveries, fetchDelivery, redeliver } from "../../api/webhooks";
 import { Button } from "../../ui/controls";
 import { Failure, Loading, say, sayError } from "../../ui/feedback";
-import { Age, wholeTime } from "../../ui/time";
+import { Age, clockTime, wholeTime } from "../../ui/time";
 import { useProject } from "../project/project";
 import styles from "./settings.module.css";
 
@@ -30,6 +30,15 @@ export function Deliveries({ endpoint }: { endpoint: string }) {
   );
 }
 
+function deliveryText({ status, attempts, next_attempt_at }: Delivery): string {
+  const times = attempts === 1 ? "1 attempt" : `${attempts} attempts`;
+  if (status === "pending" && attempts > 0)
+    return `${times} failed${next_attempt_at ? `, next at ${clockTime(next_attempt_at)}` : ""}`;
+  if (status === "pending") return "waits to be sent";
+  if (status === "failed") return `failed after ${times}`;
+  return attempts > 1 ? `${status}, ${times}` : status;
+}
+
 function DeliveryRow({ endpoint, delivery }: { endpoint: string; delivery: Delivery }) {
   const { project } = useProject();
   const queries = useQueryClient();
@@ -45,16 +54,18 @@ function DeliveryRow({ endpoint, delivery }: { endpoint: string; delivery: Deliv
   const Icon = ICONS[delivery.status];
   return (
     <li>
-      <div className={styles.delivery} data-status={delivery.status}>
+      <div
+        className={styles.delivery}
+        data-status={delivery.status}
+        data-is-late={delivery.status === "pending" && delivery.attempts > 0}
+      >
         <Icon size={15} aria-hidden="true" />
         <button type="button" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
           <span>{delivery.event_type}</span>
-          <span>
-            {delivery.status}, {delivery.attempts === 1 ? "1 attempt" : `${delivery.attempts} attempts`}
-          </span>
-          <Age at={delivery.created_at} />
+          <span>{deliveryText(delivery)}</span>
+          <Age at={delivery.created_at} inSentence />
         </button>
-        <Button disabled={again.isPending} onClick={() => again.mutate()}>
+        <Button tone="quiet" disabled={again.isPending} onClick={() => again.mutate()}>
           Send again
         </Button>
       </div>
