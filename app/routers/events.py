@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response
 
 from app.schemas.events import EventPage, EventQuery, EventStreamQuery
 from app.services.events import reading
-from app.services.run_log.project_stream import follow_project, open_project_stream
+from app.services.streams.projects import follow_project, open_project_stream
 from app.web.answers import Json
 from app.web.auth import TaskRead
 from app.web.openapi.errors import errors

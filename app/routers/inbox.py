@@ -6,8 +6,7 @@ from fastapi import APIRouter, Query, Response
 
 from app.schemas.questions import InboxPage, InboxQuery, InboxStreamQuery
 from app.services.inbox import listing
-from app.services.inbox.live import open_inbox_stream
-from app.services.run_log.project_stream import follow_project
+from app.services.streams.projects import follow_project, open_inbox_stream
 from app.services.views.pages import Page
 from app.web.answers import Json
 from app.web.auth import InboxRead

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.stream import PositionOut, StreamQuery
 from app.services.run_log import ingest as run_ingest
-from app.services.run_log import stream as run_stream
+from app.services.streams import runs as run_stream
 from app.web.answers import Json
 from app.web.auth import RunHolder, TaskRead
 from app.web.dependencies import RunId, TaskId, process_of

@@ -1,4 +1,4 @@
-"""Follow a project live: its ledger and the streams of named runs, as one resumable stream (contract 14).
+"""Follow a project or an inbox live: a ledger and the streams of named runs, as one resumable stream (contract 14, 15).
 
 The id of a frame holds the position in the ledger and in each of the runs, so a client that reconnects with the last id
 misses nothing; if events are gone, it gets an `event: gap`. Visibility is checked at each reading.
@@ -39,9 +39,9 @@ from app.services.events.reading import (
     read_question_events,
 )
 from app.services.events.rendering import event_out
-from app.services.events.watch import LedgerWatch
 from app.services.notifications.stream_presence import StreamPresence
-from app.services.run_log.stream import FollowedRun, RunFrames, Start, StreamIntervals, follow, open_stream
+from app.services.streams.ledger_watch import LedgerWatch
+from app.services.streams.runs import FollowedRun, RunFrames, Start, StreamIntervals, follow, open_stream
 from app.statements import Fields
 
 _LIFE_SECONDS = 900.0
@@ -130,8 +130,12 @@ async def open_project_stream(
     return await follow_ledger(session, ledger, last_id, runs)
 
 
-def inbox_ledger(caller: Principal) -> FollowedLedger:
-    """Return the events of the caller's inbox, over all their projects."""
+async def open_inbox_stream(session: AsyncSession, caller: Principal, last_id: str | None) -> FollowedProject:
+    """Return the ledger to follow for the caller's inbox (contract 15)."""
+    return await follow_ledger(session, _inbox_ledger(caller), last_id)
+
+
+def _inbox_ledger(caller: Principal) -> FollowedLedger:
     return FollowedLedger(
         (_INBOX,),
         lambda session, after, limit: read_question_events(session, caller, after, limit=limit),
@@ -147,7 +151,7 @@ def _tasks_ledger(caller: Principal) -> FollowedLedger:
     )
 
 
-_LEDGERS = {_TASKS: _tasks_ledger, _INBOX: inbox_ledger}
+_LEDGERS = {_TASKS: _tasks_ledger, _INBOX: _inbox_ledger}
 
 
 def _merged_ledger(caller: Principal, topics: Sequence[str]) -> FollowedLedger | None:
