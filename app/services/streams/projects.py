@@ -16,7 +16,6 @@ from uuid import UUID
 
 import orjson
 import structlog
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.event_hub import EventHub
@@ -25,10 +24,10 @@ from app.clients.run_events import EventId
 from app.clients.subscriptions import Subscription
 from app.db import SessionFactory, unit_of_work
 from app.errors import InvalidInput, NotFound
-from app.models import Run
 from app.outages import DatabaseUnavailable
 from app.schemas.fields import parse_uuid
 from app.services.access.principal import Principal
+from app.services.access.visibility import find_visible_run
 from app.services.events.cursor import Cursor
 from app.services.events.reading import (
     find_end,
@@ -189,11 +188,9 @@ async def follow_ledger(
 
 async def _open_run(session: AsyncSession, caller: Principal, text: str) -> FollowedRun:
     run_id = parse_uuid(text)
-    task_id = None
-    if run_id is not None:
-        task_id = await session.scalar(select(Run.task_id).where(Run.id == run_id))
-    if run_id is None or task_id is None:
+    if run_id is None:
         raise NotFound
+    task_id = await find_visible_run(session, caller, run_id)
     return await open_stream(session, caller, task_id, run_id, device_id=None)
 
 
