@@ -78,13 +78,7 @@ async def follow_run(
     """
     run = await run_stream.open_stream(call.session, call.caller, task_id, run_id, device_id=query.device_id)
     start = run_stream.start_of(last_event_id or query.last_event_id, query.start)
-    process, intervals = call.process, run_stream.StreamIntervals.of(call.process.settings)
-    return EventStream(
-        call,
-        run_stream.follow(
-            run, start, hub=process.hub, redis=process.redis, watchers=process.watchers, intervals=intervals
-        ),
-    )
+    return EventStream(call, run_stream.follow(run, start, call.process.stream_clients()))
 
 
 @router.post(
