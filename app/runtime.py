@@ -26,12 +26,12 @@ from app.services.access.cache import CallerCache
 from app.services.access.principal import Principal
 from app.services.access.session_watch import SessionWatch
 from app.services.events import ledger
-from app.services.events.watch import LedgerWatch
 from app.services.notifications.stream_presence import StreamPresence
 from app.services.opened_clients import ServiceClients
 from app.services.rate_limits import RateLimiter
-from app.services.run_log.project_stream import StreamClients
-from app.services.run_log.stream import StreamIntervals, final_states
+from app.services.streams.clients import StreamClients, StreamIntervals
+from app.services.streams.ledger_watch import LedgerWatch
+from app.services.streams.runs import final_states
 from app.services.tasks.pages import KnownLists
 from app.services.usage_gates import open_gates
 
@@ -60,7 +60,7 @@ class ProcessContext(ServiceClients):
     ledger: LedgerWatch = field(default_factory=LedgerWatch)
 
     def stream_clients(self) -> StreamClients:
-        """Return the clients of this process that a project stream uses."""
+        """Return the clients of this process that live streams use."""
         return StreamClients(
             sessions=self.sessions,
             hub=self.hub,

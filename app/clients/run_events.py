@@ -78,7 +78,8 @@ class RunEvent:
     def frame(self) -> bytes:
         """The event as sent to browsers; encoded once for all followers."""
         id_ = b"" if self.id is None else b"id: %b\n" % str(self.id).encode()
-        return b"%bdata: %b\n\n" % (id_, self.data)
+        name = b"event: gap\n" if self.kind is EventKind.GAP else b""
+        return b"%b%bdata: %b\n\n" % (id_, name, self.data)
 
 
 class RunEvents(Protocol):

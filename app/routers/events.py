@@ -6,12 +6,12 @@ from fastapi import APIRouter, Query, Response
 
 from app.schemas.events import EventPage, EventQuery, EventStreamQuery
 from app.services.events import reading
-from app.services.run_log.project_stream import follow_project, open_project_stream
+from app.services.streams.projects import follow_project, open_project_stream
 from app.web.answers import Json
 from app.web.auth import TaskRead
 from app.web.openapi.errors import errors
 from app.web.pagination import LimitDep
-from app.web.sse import STREAM, EventStream, LastEventId
+from app.web.sse import EventStream, LastEventId, streamed
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix="/api/projects/{project_id}/events", tags=["events"], route_class=UnitRoute)
@@ -44,7 +44,7 @@ async def list_events(
     operation_id="events_stream_retrieve",
     summary="Follow a project live",
     response_class=Response,
-    responses=STREAM | errors(400, 403, 404, 429),
+    responses=streamed("for 15 minutes") | errors(400, 403, 404, 429),
 )
 async def follow_events(
     call: TaskRead,

@@ -6,14 +6,13 @@ from fastapi import APIRouter, Query, Response
 
 from app.schemas.questions import InboxPage, InboxQuery, InboxStreamQuery
 from app.services.inbox import listing
-from app.services.inbox.live import open_inbox_stream
-from app.services.run_log.project_stream import follow_project
+from app.services.streams.projects import follow_project, open_inbox_stream
 from app.services.views.pages import Page
 from app.web.answers import Json
 from app.web.auth import InboxRead
 from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
-from app.web.sse import STREAM, EventStream, LastEventId
+from app.web.sse import EventStream, LastEventId, streamed
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix="/api/users/@me/inbox", tags=["inbox"], route_class=UnitRoute)
@@ -47,7 +46,7 @@ async def list_inbox(call: InboxRead, query: Annotated[InboxQuery, Query()], pag
     operation_id="users_inbox_stream_retrieve",
     summary="Follow the caller's inbox live",
     response_class=Response,
-    responses=STREAM | errors(400, 401, 403, 429),
+    responses=streamed("for 15 minutes") | errors(400, 401, 403, 429),
 )
 async def follow_inbox(
     call: InboxRead, query: Annotated[InboxStreamQuery, Query()], last_event_id: LastEventId = None

@@ -26,13 +26,6 @@ LastEventId = Annotated[
         description="The id of the last frame that the client has; it gets the later frames. Browsers send it.",
     ),
 ]
-# The published answer of a stream over the ledger.
-STREAM: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "Server-sent events, for 15 minutes.",
-        "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
-    }
-}
 _HEADERS = [
     (b"content-type", MEDIA_TYPE.encode()),
     (b"cache-control", b"no-cache"),
@@ -40,6 +33,16 @@ _HEADERS = [
     (b"x-accel-buffering", b"no"),
 ]
 _OPEN = Gauge("taskbeacon_open_streams", "Clients that follow a run through this process.")
+
+
+def streamed(duration: str) -> dict[int | str, dict[str, Any]]:
+    """Return the published answer of a stream."""
+    return {
+        200: {
+            "description": f"Server-sent events, {duration}.",
+            "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
+        }
+    }
 
 
 class FrameSource(Protocol):

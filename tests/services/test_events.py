@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
@@ -23,10 +23,8 @@ from app.services.events.catalogue import CATALOGUE, PING, is_selector
 from app.services.events.cursor import START, Cursor
 from app.services.events.reading import find_end, list_events, parse_types, place_of, read_events
 from app.services.events.sweep import adopt_events, prune_events
-from app.services.events.watch import LedgerWatch
 from tests.support.clock import MovableClock
 from tests.support.factories import make_task
-from tests.support.faults import altered
 from tests.support.principals import member_of
 from tests.support.waiting import eventually
 from tests.support.webhooks import add_event
@@ -258,24 +256,3 @@ async def test_events_of_another_cluster_are_adopted_and_places_in_it_hold(
     resumed = await page(sessions, principal, after=behind_the_first)
     assert [event["data"]["seq"] for event in resumed["results"]] == [2, 3]
     assert resumed["truncated"] is False
-
-
-async def test_watch_of_the_ledger_goes_on_after_a_fault(
-    sessions: SessionFactory,
-    engine: AsyncEngine,
-    project: Project,
-    task_id: UUID,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """Every follower of the process waited for ever, and nothing was logged."""
-    away = altered(
-        engine, "ALTER TABLE events RENAME TO planted", undo="ALTER TABLE planted RENAME TO events"
-    )
-    async with LedgerWatch().watching(sessions) as grown:
-        async with away:
-            await eventually(lambda: "events.unexpected_error" in caplog.text)
-        await eventually(grown.is_set)
-        grown.clear()
-        async with unit_of_work(sessions) as own:
-            await note(own, project, task_id, 1)
-        await eventually(grown.is_set)

@@ -1,19 +1,20 @@
 """The live stream of a run, and the input of events from an agent outside our workers (contract 6.4)."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.stream import PositionOut, StreamQuery
 from app.services.run_log import ingest as run_ingest
-from app.services.run_log import stream as run_stream
+from app.services.streams import runs as run_stream
 from app.web.answers import Json
 from app.web.auth import RunHolder, TaskRead
 from app.web.dependencies import RunId, TaskId, process_of
 from app.web.event_upload import read_event_lines
+from app.web.openapi.bodies import EVENT_LINES
 from app.web.openapi.errors import errors
-from app.web.sse import MEDIA_TYPE, EventStream
+from app.web.sse import EventStream, LastEventId, streamed
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(
@@ -21,42 +22,6 @@ router = APIRouter(
 )
 
 Where = Annotated[StreamQuery, Query()]
-LastEventId = Annotated[
-    str | None,
-    Header(
-        alias="Last-Event-ID",
-        description="The id of the last event that the client has; it gets the later events. Browsers send it.",
-    ),
-]
-_STREAM: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "Server-sent events, until the run is over.",
-        "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
-    }
-}
-_LINES: dict[str, Any] = {
-    "requestBody": {
-        "description": 'Lines of JSON, each `{"seq": n, "event": {…}}`, numbered from 1. Nothing: asks for the position. '
-        'A last line `{"type": "_posthog/stream_complete", "final_seq": n}` says that there are no more.',
-        "content": {
-            "application/x-ndjson": {
-                "schema": {"type": "string"},
-                "examples": {
-                    "example1": {
-                        "summary": "The first two events",
-                        "value": '{"seq": 1, "event": {"type": "step"}}\n{"seq": 2, "event": {"type": "step"}}\n',
-                    },
-                    "example3": {
-                        "summary": "The third and last event",
-                        "value": '{"seq": 3, "event": {"type": "step"}}\n'
-                        '{"type": "_posthog/stream_complete", "final_seq": 3}\n',
-                    },
-                    "example2": {"summary": "How far am I?", "value": ""},
-                },
-            }
-        },
-    }
-}
 
 
 @router.get(
@@ -64,7 +29,7 @@ _LINES: dict[str, Any] = {
     operation_id="tasks_runs_stream_retrieve",
     summary="Follow a run live",
     response_class=Response,
-    responses=_STREAM | errors(400, 403, 404, 429),
+    responses=streamed("until the run is over") | errors(400, 403, 404, 429),
 )
 async def follow_run(
     call: TaskRead, query: Where, task_id: TaskId, run_id: RunId, last_event_id: LastEventId = None
@@ -78,13 +43,7 @@ async def follow_run(
     """
     run = await run_stream.open_stream(call.session, call.caller, task_id, run_id, device_id=query.device_id)
     start = run_stream.start_of(last_event_id or query.last_event_id, query.start)
-    process, intervals = call.process, run_stream.StreamIntervals.of(call.process.settings)
-    return EventStream(
-        call,
-        run_stream.follow(
-            run, start, hub=process.hub, redis=process.redis, watchers=process.watchers, intervals=intervals
-        ),
-    )
+    return EventStream(call, run_stream.follow(run, start, call.process.stream_clients()))
 
 
 @router.post(
@@ -100,7 +59,7 @@ async def follow_run(
             "description": "An event before these was not taken: go on behind this number.",
         }
     },
-    openapi_extra=_LINES,
+    openapi_extra=EVENT_LINES,
 )
 async def take_events(run: RunHolder, request: Request) -> Json:
     """Accept numbered events of an agent outside our workers; a repeated event counts once.

@@ -159,6 +159,25 @@ async def require_run(session: AsyncSession, principal: Principal, task_id: UUID
 _SEEN_RUN = Prepared(select(Run.id).join(Task, Task.id == Run.task_id).where(VISIBLE_RUN))
 
 
+async def find_visible_run(session: AsyncSession, principal: Principal, run_id: UUID) -> UUID:
+    """Return the task of a run that the caller sees.
+
+    Raises:
+        NotFound: there is no such run, or not for this caller.
+
+    """
+    row = await _TASK_OF_RUN.first(session, {"run_id": run_id, **visibility(principal)})
+    if row is None:
+        raise NotFound
+    task_id: UUID = row["task_id"]
+    return task_id
+
+
+_TASK_OF_RUN = Prepared(
+    select(Run.task_id).join(Task, Task.id == Run.task_id).where(Run.id == bindparam("run_id"), VISIBLE_TASK)
+)
+
+
 async def lock_run(
     session: AsyncSession, principal: Principal, task_id: UUID, run_id: UUID, *columns: Any
 ) -> Row[Any]:

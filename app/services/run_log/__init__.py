@@ -1,1 +1,1 @@
-"""The log and the live stream of a run."""
+"""The log of a run, and the events that its followers get."""

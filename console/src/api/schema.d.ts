@@ -8736,7 +8736,7 @@ export interface operations {
                 device_id?: string;
             };
             header?: {
-                /** @description The id of the last event that the client has; it gets the later events. Browsers send it. */
+                /** @description The id of the last frame that the client has; it gets the later frames. Browsers send it. */
                 "Last-Event-ID"?: string | null;
             };
             path: {

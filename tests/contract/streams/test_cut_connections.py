@@ -18,7 +18,7 @@ from app.clients.run_event_publisher import RedisRunEvents
 from app.clients.run_events import RunEvents
 from app.config import Settings
 from app.db import SessionFactory
-from app.services.run_log.stream import final_states
+from app.services.streams.runs import final_states
 from tests.support.callers import Caller
 from tests.support.clients import socket_client
 from tests.support.outage import Interruptible, behind, interruptible

@@ -21,7 +21,7 @@ from app.models import Project, Run, Task
 from app.runtime import ProcessContext
 from app.services.events.cursor import START
 from app.services.events.reading import find_end
-from app.services.run_log.stream import final_states
+from app.services.streams.runs import final_states
 from tests.support.factories import make_run
 from tests.support.faults import altered, refusing_reads
 from tests.support.outage import Interruptible, behind, interruptible

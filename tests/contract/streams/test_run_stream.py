@@ -27,7 +27,7 @@ from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.models import Run
 from app.runtime import ProcessContext
-from app.services.run_log.stream import final_states
+from app.services.streams.runs import final_states
 from tests.support.outage import Interruptible, interruptible
 from tests.support.serving import serving
 from tests.support.streams import StreamEvent, StreamReader, following

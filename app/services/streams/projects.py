@@ -1,4 +1,4 @@
-"""Follow a project live: its ledger and the streams of named runs, as one resumable stream (contract 14).
+"""Follow a project or an inbox live: a ledger and the streams of named runs, as one resumable stream (contract 14, 15).
 
 The id of a frame holds the position in the ledger and in each of the runs, so a client that reconnects with the last id
 misses nothing; if events are gone, it gets an `event: gap`. Visibility is checked at each reading.
@@ -11,24 +11,21 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import orjson
 import structlog
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.event_hub import EventHub
-from app.clients.redis import RedisClient
-from app.clients.run_events import EventId
+from app.clients.run_events import EventId, EventKind, RunEvent
 from app.clients.subscriptions import Subscription
-from app.db import SessionFactory, unit_of_work
+from app.db import unit_of_work
 from app.errors import InvalidInput, NotFound
-from app.models import Run
 from app.outages import DatabaseUnavailable
 from app.schemas.fields import parse_uuid
 from app.services.access.principal import Principal
+from app.services.access.visibility import find_visible_run
 from app.services.events.cursor import Cursor
 from app.services.events.reading import (
     find_end,
@@ -39,9 +36,9 @@ from app.services.events.reading import (
     read_question_events,
 )
 from app.services.events.rendering import event_out
-from app.services.events.watch import LedgerWatch
-from app.services.notifications.stream_presence import StreamPresence
-from app.services.run_log.stream import FollowedRun, RunFrames, Start, StreamIntervals, follow, open_stream
+from app.services.streams.clients import StreamClients
+from app.services.streams.frames import KEEPALIVE, RETRY, encode, keepalive
+from app.services.streams.runs import FollowedRun, RunFollower, Start, follow, open_stream
 from app.statements import Fields
 
 _LIFE_SECONDS = 900.0
@@ -52,9 +49,7 @@ _TASKS = "tasks"
 _INBOX = "inbox"
 _RUN = "run:"
 _NO_PLACE = "-"
-_RETRY = b"retry: 2000\n\n"
-_KEEPALIVE = b'event: keepalive\ndata: {"type":"keepalive"}\n\n'
-_ROTATED = b'event: end\ndata: {"type":"rotated"}\n\n'
+_ROTATED = encode(b'{"type":"rotated"}', name=b"end")
 # An id that no run has; the hub ends the followers of this id too when the process stops.
 _STOP = UUID(int=0)
 
@@ -82,27 +77,24 @@ class FollowedProject:
     places: Mapping[UUID, EventId]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamClients:
-    """The clients of a process that a project stream uses."""
+class _LedgerEvent(NamedTuple):
+    """An event of the ledger, and the place after it."""
 
-    sessions: SessionFactory
-    hub: EventHub
-    redis: RedisClient
-    watchers: StreamPresence
-    ledger: LedgerWatch
-    intervals: StreamIntervals
-    # The setting `task_url`.
-    link: str
+    data: bytes
+    place: Cursor
 
 
-class _Item(NamedTuple):
-    """An event of one topic."""
+class _EventOfRun(NamedTuple):
+    """An event of a run's own stream."""
+
+    run_id: UUID
+    event: RunEvent
+
+
+class _Gap(NamedTuple):
+    """Missing events of a topic of the ledger."""
 
     topic: str
-    data: bytes
-    name: bytes = b""
-    place: Cursor | EventId | None = None
 
 
 async def open_project_stream(
@@ -130,8 +122,12 @@ async def open_project_stream(
     return await follow_ledger(session, ledger, last_id, runs)
 
 
-def inbox_ledger(caller: Principal) -> FollowedLedger:
-    """Return the events of the caller's inbox, over all their projects."""
+async def open_inbox_stream(session: AsyncSession, caller: Principal, last_id: str | None) -> FollowedProject:
+    """Return the ledger to follow for the caller's inbox (contract 15)."""
+    return await follow_ledger(session, _inbox_ledger(caller), last_id)
+
+
+def _inbox_ledger(caller: Principal) -> FollowedLedger:
     return FollowedLedger(
         (_INBOX,),
         lambda session, after, limit: read_question_events(session, caller, after, limit=limit),
@@ -147,7 +143,7 @@ def _tasks_ledger(caller: Principal) -> FollowedLedger:
     )
 
 
-_LEDGERS = {_TASKS: _tasks_ledger, _INBOX: inbox_ledger}
+_LEDGERS = {_TASKS: _tasks_ledger, _INBOX: _inbox_ledger}
 
 
 def _merged_ledger(caller: Principal, topics: Sequence[str]) -> FollowedLedger | None:
@@ -185,11 +181,9 @@ async def follow_ledger(
 
 async def _open_run(session: AsyncSession, caller: Principal, text: str) -> FollowedRun:
     run_id = parse_uuid(text)
-    task_id = None
-    if run_id is not None:
-        task_id = await session.scalar(select(Run.task_id).where(Run.id == run_id))
-    if run_id is None or task_id is None:
+    if run_id is None:
         raise NotFound
+    task_id = await find_visible_run(session, caller, run_id)
     return await open_stream(session, caller, task_id, run_id, device_id=None)
 
 
@@ -213,20 +207,14 @@ async def follow_project(
     project: FollowedProject, clients: StreamClients
 ) -> AsyncGenerator["ProjectFollower", None]:
     """Yield the follower of a project; it ends with the block, or when the process stops."""
-    # This stream ends first.
-    intervals = replace(clients.intervals, life=math.inf)
+    # This stream ends before those of its runs.
+    lasting = replace(clients, intervals=replace(clients.intervals, life=math.inf))
     async with AsyncExitStack() as stack:
         stop = await stack.enter_async_context(clients.hub.follow(_STOP))
         followers = {}
         for run_id, run in project.runs.items():
-            following = follow(
-                run,
-                project.places.get(run_id, Start.BEGINNING),
-                hub=clients.hub,
-                redis=clients.redis,
-                watchers=clients.watchers,
-                intervals=intervals,
-            )
+            place = project.places.get(run_id, Start.BEGINNING)
+            following = follow(run, place, lasting, topic=f"{_RUN}{run_id}")
             followers[run_id] = await stack.enter_async_context(following)
         yield ProjectFollower(project, clients, stop, followers)
 
@@ -239,18 +227,22 @@ class ProjectFollower:
         project: FollowedProject,
         clients: StreamClients,
         stop: Subscription,
-        runs: Mapping[UUID, RunFrames],
+        runs: Mapping[UUID, RunFollower],
     ) -> None:
         self._project = project
         self._clients = clients
         self._stop = stop
         self._runs = runs
-        self._ledger_place = project.ledger_from
         # The place up to which the ledger was read, which is ahead of the client's.
         self._read_to = project.ledger_from
-        self._places = {run_id: place for run_id, place in project.places.items() if run_id in runs}
+        # The client's place in each topic, as in the id of a frame; the ledger's is first.
+        ledger_place = _NO_PLACE if project.ledger is None else str(project.ledger_from)
+        self._places: dict[UUID | None, str] = {None: ledger_place}
+        self._places |= {run: f"{run}={place}" for run, place in project.places.items() if run in runs}
         # A slow client delays its own topics instead of filling this process's memory.
-        self._queue: asyncio.Queue[_Item | None] = asyncio.Queue(maxsize=_MOST_QUEUED)
+        self._queue: asyncio.Queue[_LedgerEvent | _EventOfRun | _Gap | None] = asyncio.Queue(
+            maxsize=_MOST_QUEUED
+        )
 
     def end(self) -> None:
         """Make `frames` end."""
@@ -270,9 +262,9 @@ class ProjectFollower:
             readings.append(partial(self._read_ledger, self._project.ledger))
         topics = [asyncio.create_task(self._supervise(reading)) for reading in readings]
         try:
-            yield _RETRY
-            # The place to go on from, should the connection break before the first event.
-            yield b"id: %b\n%b" % (self._id(), _KEEPALIVE)
+            yield RETRY
+            # The connection may break before the first event.
+            yield keepalive(self._id())
             async with aclosing(self._merged()) as merged:
                 async for frame in merged:
                     yield frame
@@ -289,26 +281,29 @@ class ProjectFollower:
                 async with asyncio.timeout(min(left, self._clients.intervals.keepalive)):
                     item = await self._queue.get()
             except TimeoutError:
-                yield _KEEPALIVE
+                yield KEEPALIVE
                 continue
             if item is None:
                 return
             yield self._frame(item)
         yield _ROTATED
 
-    def _frame(self, item: _Item) -> bytes:
-        if isinstance(item.place, Cursor):
-            self._ledger_place = item.place
-        elif item.place is not None:
-            self._places[parse_uuid(item.topic.removeprefix(_RUN)) or _STOP] = item.place
-        name = b"event: %b\n" % item.name if item.name else b""
-        return b"id: %b\n%bdata: %b\n\n" % (self._id(), name, item.data)
+    def _frame(self, item: _LedgerEvent | _EventOfRun | _Gap) -> bytes:
+        match item:
+            case _LedgerEvent(data, place):
+                self._places[None] = str(place)
+                return encode(data, id_=self._id())
+            case _EventOfRun(run_id, event):
+                if event.id is not None:
+                    self._places[run_id] = f"{run_id}={event.id}"
+                name = b"gap" if event.kind is EventKind.GAP else f"{_RUN}{run_id}".encode()
+                return encode(event.data, name=name, id_=self._id())
+            case _Gap(topic):
+                gap = orjson.dumps({"type": "gap", "lost": None, "topic": topic})
+                return encode(gap, name=b"gap", id_=self._id())
 
     def _id(self) -> bytes:
-        places = [f"{run_id}={place}" for run_id, place in self._places.items()]
-        return ";".join(
-            [_NO_PLACE if self._project.ledger is None else str(self._ledger_place), *places]
-        ).encode()
+        return ";".join(self._places.values()).encode()
 
     async def _supervise(self, reading: Callable[[], Awaitable[bool]]) -> None:
         """Read a topic; end the stream if more events may follow in it."""
@@ -351,34 +346,16 @@ class ProjectFollower:
             for row in rows:
                 place = place_of(row)
                 data = orjson.dumps(event_out(row, self._clients.link), default=str, option=orjson.OPT_UTC_Z)
-                await self._queue.put(_Item(_TASKS, data, place=place))
+                await self._queue.put(_LedgerEvent(data, place))
                 self._read_to = place
 
     async def _put_gaps(self, ledger: FollowedLedger) -> None:
         for topic in ledger.topics:
-            await self._queue.put(_gap(topic))
+            await self._queue.put(_Gap(topic))
 
-    async def _read_run(self, run_id: UUID, follower: RunFrames) -> bool:
-        topic = f"{_RUN}{run_id}"
-        async with aclosing(follower.frames()) as frames:
-            async for several in frames:
-                for frame in several.split(b"\n\n"):
-                    if (item := _run_item(topic, frame)) is not None:
-                        await self._queue.put(item)
+    async def _read_run(self, run_id: UUID, follower: RunFollower) -> bool:
+        async with aclosing(follower.events()) as batches:
+            async for events in batches:
+                for event in events:
+                    await self._queue.put(_EventOfRun(run_id, event))
         return follower.is_complete
-
-
-def _run_item(topic: str, frame: bytes) -> _Item | None:
-    """Return the content of a frame of a run's own stream; None for frames that this stream sends by itself."""
-    fields = dict(line.split(b": ", 1) for line in frame.split(b"\n") if b": " in line)
-    name, data = fields.get(b"event", b""), fields.get(b"data")
-    if data is None or name in {b"keepalive", b"error"}:
-        return None
-    place = EventId.parse(fields[b"id"].decode()) if b"id" in fields else None
-    if name == b"gap":
-        return _gap(topic, orjson.loads(data), place)
-    return _Item(topic, data, topic.encode(), place)
-
-
-def _gap(topic: str, gap: Mapping[str, Any] = MappingProxyType({}), place: EventId | None = None) -> _Item:
-    return _Item(topic, orjson.dumps({"type": "gap", "lost": None, **gap, "topic": topic}), b"gap", place)

@@ -14,7 +14,7 @@ from app.models import Project, Task, User
 from app.runtime import ProcessContext
 from app.services.events.cursor import Cursor
 from app.services.events.reading import is_truncated, read_events
-from app.services.run_log.project_stream import FollowedLedger, FollowedProject, follow_ledger, follow_project
+from app.services.streams.projects import FollowedLedger, FollowedProject, follow_ledger, follow_project
 from app.statements import Fields
 from tests.support.principals import member_of
 from tests.support.waiting import patient

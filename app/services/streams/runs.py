@@ -6,7 +6,7 @@ open.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -19,11 +19,8 @@ from redis.exceptions import RedisError
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.event_hub import EventHub
-from app.clients.redis import RedisClient
 from app.clients.run_events import EventId, EventKind, RunEvent, read_ends, read_events
 from app.clients.subscriptions import Subscription
-from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.enums import TERMINAL_STATUSES
 from app.errors import NotFound
@@ -32,13 +29,12 @@ from app.outages import DatabaseUnavailable
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_run
 from app.services.notifications import presence
-from app.services.notifications.stream_presence import StreamPresence, Watcher
+from app.services.notifications.stream_presence import Watcher
 from app.services.run_log.events import STATE_COLUMNS, state_event
+from app.services.streams.clients import StreamClients
+from app.services.streams.frames import KEEPALIVE, RETRY, encode
 
-KEEPALIVE = b'event: keepalive\ndata: {"type":"keepalive"}\n\n'
-_NOT_AVAILABLE = b'event: error\ndata: {"error":"Stream not available"}\n\n'
-# The delay of a client before it reconnects, in milliseconds.
-_RETRY = b"retry: 2000\n\n"
+_NOT_AVAILABLE = encode(b'{"error":"Stream not available"}', name=b"error")
 _PAGE_EVENTS = 100
 _STATES = frozenset({EventKind.OPENED, EventKind.STATE, EventKind.ENDED})
 _LATEST = "latest"
@@ -46,27 +42,6 @@ _LATEST = "latest"
 _NOTHING_SEEN = frozenset({"", "0", "0-0"})
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class StreamIntervals:
-    """The intervals of a stream, in seconds."""
-
-    # Between keepalives.
-    keepalive: float
-    # Until waiting for a stream that does not appear ends.
-    patience: float
-    # Until the stream ends, so that the client reconnects and is authenticated again.
-    life: float
-
-    @classmethod
-    def of(cls, settings: Settings) -> "StreamIntervals":
-        """Return the configured intervals."""
-        return cls(
-            keepalive=settings.stream_keepalive_seconds,
-            patience=settings.stream_patience_seconds,
-            life=settings.stream_life_seconds,
-        )
 
 
 class Start(Enum):
@@ -129,97 +104,124 @@ async def open_stream(
 
 @asynccontextmanager
 async def follow(
-    run: FollowedRun,
-    start: EventId | Start,
-    *,
-    hub: EventHub,
-    redis: RedisClient,
-    watchers: StreamPresence,
-    intervals: StreamIntervals,
-) -> AsyncGenerator["RunFrames", None]:
-    """Yield the follower of a run; its device counts as watching until the block ends."""
+    run: FollowedRun, start: EventId | Start, clients: StreamClients, *, topic: str | None = None
+) -> AsyncGenerator["RunFollower", None]:
+    """Yield the follower of a run; its device counts as watching until the block ends.
+
+    Args:
+        run: the run.
+        start: the client's place in its stream.
+        clients: the clients of this process.
+        topic: the `topic` of gaps, in a stream with several topics.
+
+    """
     async with AsyncExitStack() as stack:
         if run.watcher is not None:
-            await stack.enter_async_context(watchers.watching(run.watcher))
-        yield RunFrames(run, start, await stack.enter_async_context(hub.follow(run.id)), redis, intervals)
+            await stack.enter_async_context(clients.watchers.watching(run.watcher))
+        subscription = await stack.enter_async_context(clients.hub.follow(run.id))
+        yield RunFollower(run, start, subscription, clients, topic)
 
 
-class RunFrames:
+class RunFollower:
     """One client that follows a run."""
 
-    __slots__ = ("_has_ended", "_intervals", "_last", "_redis", "_run", "_said", "_start", "_subscription")
+    __slots__ = (
+        "_has_ended",
+        "_intervals",
+        "_is_unavailable",
+        "_last",
+        "_redis",
+        "_run",
+        "_said",
+        "_start",
+        "_subscription",
+        "_topic",
+    )
 
     def __init__(
         self,
         run: FollowedRun,
         start: EventId | Start,
         subscription: Subscription,
-        redis: RedisClient,
-        intervals: StreamIntervals,
+        clients: StreamClients,
+        topic: str | None,
     ) -> None:
         self._run = run
         self._start = start
         self._subscription = subscription
-        self._redis = redis
-        self._intervals = intervals
+        self._redis = clients.redis
+        self._intervals = clients.intervals
+        self._topic = topic
         # The last event that the client has, and the last state event.
         self._last: EventId | None = None
         self._said: EventKind | None = None
         self._has_ended = False
+        self._is_unavailable = False
 
     @property
     def is_complete(self) -> bool:
-        """Whether no event follows those that `frames` has yielded: the run has ended, or its task was deleted."""
+        """Whether no event follows those that were yielded: the run has ended, or its task was deleted."""
         return self._has_ended or self._subscription.is_run_deleted
 
     def end(self) -> None:
-        """Make `frames` end."""
+        """Make `frames` and `events` end."""
         self._subscription.end()
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
         """Yield bytes to send, one or more frames at a time; ends after the run, or when the client must reconnect."""
+        yield RETRY
+        async with aclosing(self.events()) as batches:
+            async for events in batches:
+                yield b"".join([event.frame for event in events]) or KEEPALIVE
+        if self._is_unavailable:
+            yield _NOT_AVAILABLE
+
+    async def events(self) -> AsyncGenerator[Sequence[RunEvent], None]:
+        """Yield the events that the client does not have, and gaps: some at a time, none after a quiet interval.
+
+        Ends after the run (`is_complete`), or when the client must reconnect.
+        """
         opened = _now()
-        yield _RETRY
         try:
             async with aclosing(self._connecting(opened)) as waiting:
-                async for frame in waiting:
-                    yield frame
+                async for nothing in waiting:
+                    yield nothing
             if self._subscription.is_over:
                 return
             async with aclosing(self._history()) as history:
-                async for frames in history:
-                    yield frames
+                async for events in history:
+                    yield events
             if self._said is EventKind.ENDED:
                 self._has_ended = True
                 return
             if self._run.is_over:
-                yield b"data: %b\n\n" % self._run.state
+                yield [RunEvent(None, EventKind.ENDED, self._run.state)]
                 self._has_ended = True
                 return
             async with aclosing(self._live(opened)) as live:
-                async for frames in live:
-                    yield frames
+                async for events in live:
+                    yield events
         except (RedisError, OSError) as error:
             # The client reconnects and continues after its last event.
             log.warning("run_stream.broken_off", error=repr(error))
 
-    async def _connecting(self, opened: float) -> AsyncGenerator[bytes, None]:
+    async def _connecting(self, opened: float) -> AsyncGenerator[Sequence[RunEvent], None]:
         while not await self._subscription.is_connected(within=self._intervals.keepalive):
             if self._subscription.is_over:
                 return
-            yield KEEPALIVE
+            yield ()
             if _now() - opened >= self._intervals.patience:
-                yield _NOT_AVAILABLE
+                self._is_unavailable = True
                 self.end()
 
-    async def _history(self) -> AsyncGenerator[bytes, None]:
+    async def _history(self) -> AsyncGenerator[Sequence[RunEvent], None]:
         if (gap := await self._begin()) is not None:
-            yield gap
+            yield [gap]
         is_collecting = False
         while True:
             events = await read_events(self._redis, self._run.id, after=self._last, count=_PAGE_EVENTS)
             if events:
-                yield self._encode(events)
+                yield self._advance(events)
             if len(events) == _PAGE_EVENTS:
                 continue
             if is_collecting:
@@ -228,8 +230,8 @@ class RunFrames:
             self._subscription.collect(after=self._last)
             is_collecting = True
 
-    async def _begin(self) -> bytes | None:
-        """Find the start; return a gap frame if events before it are missing."""
+    async def _begin(self) -> RunEvent | None:
+        """Find the start; return a gap if events before it are missing."""
         ends = await read_ends(self._redis, self._run.id)
         if self._start is Start.LATEST:
             self._last = ends and ends[1].id
@@ -251,68 +253,69 @@ class RunFrames:
         self._last = resumed
         return None
 
-    async def _live(self, opened: float) -> AsyncGenerator[bytes, None]:
+    async def _live(self, opened: float) -> AsyncGenerator[Sequence[RunEvent], None]:
         while _now() - opened < self._intervals.life:
             events = await self._subscription.take(within=self._intervals.keepalive)
-            if frames := self._encode(events):
-                yield frames
+            if new := self._advance(events):
+                yield new
             if self._said is EventKind.ENDED:
                 self._has_ended = True
                 return
             if self._subscription.is_over:
                 return
             if not events:
-                yield KEEPALIVE
+                yield ()
                 if self._last is None and _now() - opened >= self._intervals.patience:
-                    yield _NOT_AVAILABLE
+                    self._is_unavailable = True
                     return
 
-    def _encode(self, events: Iterable[RunEvent]) -> bytes:
-        """Return the frames of those events that the client does not have yet."""
-        frames: list[bytes] = []
+    def _advance(self, events: Iterable[RunEvent]) -> Sequence[RunEvent]:
+        """Return those events that the client does not have yet, and a gap before each hole."""
+        new: list[RunEvent] = []
         for event in events:
             if event.id is not None:
                 if self._has(event.id):
                     continue
                 if (gap := self._hole_before(event.id)) is not None:
-                    frames.append(gap)
+                    new.append(gap)
                 self._last = event.id
-            frames.append(self._frame(event))
-            if event.kind in _STATES:
+            # Nearly all events are entries, of which there is nothing more to decide.
+            is_entry = event.kind is EventKind.ENTRY
+            new.append(event if is_entry else self._with_link(event))
+            if not is_entry and event.kind in _STATES:
                 self._said = event.kind
-        return b"".join(frames)
+        return new
 
     def _has(self, id_: EventId) -> bool:
         last = self._last
         return last is not None and id_.epoch == last.epoch and id_.number <= last.number
 
-    def _hole_before(self, id_: EventId) -> bytes | None:
+    def _hole_before(self, id_: EventId) -> RunEvent | None:
         last = self._last
         if last is None or id_ == (last.epoch, last.number + 1):
             return None
         return self._gap(id_.number - last.number - 1 if id_.epoch == last.epoch else None, id_)
 
-    def _frame(self, event: RunEvent) -> bytes:
+    def _with_link(self, event: RunEvent) -> RunEvent:
+        """Return the event as this client gets it: with the URL of the log where data is missing."""
         match event.kind:
             case EventKind.GAP:
-                return b"id: %b\n%b" % (
-                    str(event.id).encode(),
-                    self._gap(orjson.loads(event.data)["lost"], None),
-                )
+                return self._gap(orjson.loads(event.data)["lost"], None, id_=event.id)
             case EventKind.OMITTED:
                 omitted: dict[str, Any] = orjson.loads(event.data) | {"reload": self._run.reload}
-                return RunEvent(event.id, event.kind, orjson.dumps(omitted)).frame
+                return RunEvent(event.id, event.kind, orjson.dumps(omitted))
             case _:
-                return event.frame
+                return event
 
-    def _gap(self, lost: int | None, first: EventId | None) -> bytes:
+    def _gap(self, lost: int | None, first: EventId | None, *, id_: EventId | None = None) -> RunEvent:
         gap = {
             "type": "gap",
             "lost": lost,
             "first_available_id": None if first is None else str(first),
             "reload": self._run.reload,
         }
-        return b"event: gap\ndata: %b\n\n" % orjson.dumps(gap)
+        topic = {} if self._topic is None else {"topic": self._topic}
+        return RunEvent(id_, EventKind.GAP, orjson.dumps(gap | topic))
 
 
 def _now() -> float:

@@ -1,0 +1,1 @@
+"""Follow a run, a project or an inbox live."""

@@ -1,0 +1,45 @@
+"""The clients and settings of a process that its live streams use."""
+
+from dataclasses import dataclass
+
+from app.clients.event_hub import EventHub
+from app.clients.redis import RedisClient
+from app.config import Settings
+from app.db import SessionFactory
+from app.services.notifications.stream_presence import StreamPresence
+from app.services.streams.ledger_watch import LedgerWatch
+
+
+@dataclass(frozen=True, slots=True)
+class StreamIntervals:
+    """The intervals of a stream, in seconds."""
+
+    # Between keepalives.
+    keepalive: float
+    # Until waiting for a stream that does not appear ends.
+    patience: float
+    # Until the stream ends, so that the client reconnects and is authenticated again.
+    life: float
+
+    @classmethod
+    def of(cls, settings: Settings) -> "StreamIntervals":
+        """Return the configured intervals."""
+        return cls(
+            keepalive=settings.stream_keepalive_seconds,
+            patience=settings.stream_patience_seconds,
+            life=settings.stream_life_seconds,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamClients:
+    """The clients of a process that live streams use."""
+
+    sessions: SessionFactory
+    hub: EventHub
+    redis: RedisClient
+    watchers: StreamPresence
+    ledger: LedgerWatch
+    intervals: StreamIntervals
+    # The setting `task_url`.
+    link: str
