@@ -103,7 +103,7 @@ def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals
     )
     # How long arq keeps other workers from a started job. From the claim on, the lease on the row does that. If a
     # worker dies before the claim, its job must not be blocked for the length of a run.
-    worker.in_progress_timeout_s = run_lifecycle.LEASE.total_seconds()
+    worker.in_progress_timeout_s = run_lifecycle.RUN_LEASE.total_seconds()
     return worker
 
 

@@ -16,7 +16,7 @@ from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import DeliveryStatus, EventType
 from app.models import Project, Task, User, WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
-from app.services.webhook_endpoints.claims import FAILING_AFTER, LEASE, PER_ENDPOINT, claim_due
+from app.services.webhook_endpoints.claims import FAILING_AFTER, PER_ENDPOINT, WEBHOOK_LEASE, claim_due
 from app.services.webhook_endpoints.relay import relay_events
 from app.worker.jobs import deliver_webhooks
 from tests.support.clock import MovableClock
@@ -40,7 +40,7 @@ async def test_attempt_that_ends_after_its_lease_lapsed_decides_nothing(
     receiver.answers += [Answer(500, hangs=True), Answer(503)]
     late = asyncio.create_task(deliveries.deliver())
     await eventually(lambda: receiver.under_way == 1)
-    clock.now += LEASE
+    clock.now += WEBHOOK_LEASE
     await Deliveries(deliveries.process, deliveries.http).deliver()
     (decided,) = await deliveries.rows()
 

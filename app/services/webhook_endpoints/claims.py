@@ -33,7 +33,7 @@ from app.services.webhook_endpoints.sending import Message
 from app.statements import Fields, Prepared
 
 # Longer than an attempt and the recording of its outcome.
-LEASE = timedelta(seconds=60)
+WEBHOOK_LEASE = timedelta(seconds=60)
 # Parallel attempts per endpoint, so that a slow receiver does not delay other endpoints.
 PER_ENDPOINT = 4
 # After so many failures in a row an endpoint gets one attempt at a time: all endpoints of a project may hang, and must
@@ -61,7 +61,7 @@ async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> lis
     now = utcnow()
     await session.execute(text(f"SELECT pg_advisory_xact_lock({_CLAIM_LOCK})"))
     # After the lock, so that the statement sees the claims made while this one waited.
-    rows = await _CLAIM.all(session, {"now": now, "until": now + LEASE, "limit": limit})
+    rows = await _CLAIM.all(session, {"now": now, "until": now + WEBHOOK_LEASE, "limit": limit})
     return [
         Claimed(
             id=row["id"],
