@@ -147,7 +147,7 @@ async def show_waiting(session: AsyncSession, run_id: UUID) -> None:
 async def withdraw_forgotten(session: AsyncSession) -> int:
     """Close open questions of runs that wait for nothing; return their number.
 
-    Needed until the next release: processes of the previous one answer and end runs without these rows (ADR 62).
+    COMPATIBILITY: processes of the previous release answer and end runs without these rows (ADR 62).
     """
     has_open = select(Question.id).where(Question.run_id == Run.id, Question.status == QuestionStatus.OPEN)
     waits_for_nothing = (Run.status != RunStatus.IN_PROGRESS) | ~Run.facts.has_key(WAITING_FOR)
