@@ -218,7 +218,7 @@ async def _delays(process: ProcessContext, *, open_questions: int) -> dict[str, 
             await session.execute(delete(PushCooldown))
         started = time.perf_counter()
         async with unit_of_work(process.sessions) as session:
-            await dispatch.request(session, NotificationKind.AWAITING, [run], question_id=question_id)
+            await dispatch.notify_people(session, NotificationKind.AWAITING, [run], question_id=question_id)
         assert await deliver_due(process, asyncio.Semaphore(PUSH_LANES)) == 1
         seconds.append(time.perf_counter() - started)
     of_hundred = quantiles(seconds, n=100)

@@ -100,7 +100,7 @@ def test_defect_is_no_outage(error: Exception) -> None:
 async def run(session: AsyncSession, project: Project, owner: User) -> Run:
     """A run that a worker performs."""
     task = await make_task(session, project=project, created_by=owner)
-    until = task.created_at + run_lifecycle.LEASE
+    until = task.created_at + run_lifecycle.RUN_LEASE
     return await make_run(
         session, task=task, status=RunStatus.IN_PROGRESS, lease_owner="w", lease_expires_at=until
     )

@@ -13,6 +13,8 @@ import httpx
 
 _LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
 _TIMEOUT_SECONDS = 10.0  # of each step of a request without a time limit of its own
+# A longer wait is of no use to any caller.
+_LONGEST_RETRY_AFTER_SECONDS = 3600.0
 
 
 def create_http_client(
@@ -27,3 +29,10 @@ def create_http_client(
 def tls_context() -> ssl.SSLContext:
     """Return the TLS settings of all clients, made once: reading the certificates of the authorities takes 20 ms."""
     return httpx.create_ssl_context()
+
+
+def retry_after_seconds(header: str | None) -> float | None:
+    """Return the delay that a Retry-After header asks for; None if it is not a number of seconds."""
+    if header is None or not header.strip().isdecimal():
+        return None
+    return min(float(header), _LONGEST_RETRY_AFTER_SECONDS)

@@ -19,8 +19,6 @@ from app.clients.deadline import Deadline
 from app.enums import Urgency
 
 _ELLIPSIS = "…"
-# A push that is sent later than this is useless.
-_LONGEST_RETRY_AFTER_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +167,3 @@ def shorten(
         body = body[: -max(1, excess // 6)]
         message = replace(message, body=body + _ELLIPSIS if body else "")
     return message
-
-
-def retry_after_seconds(header: str | None) -> float | None:
-    """Return the delay that a Retry-After header asks for; None if it is not a number of seconds."""
-    if header is None or not header.strip().isdecimal():
-        return None
-    return min(float(header), _LONGEST_RETRY_AFTER_SECONDS)

@@ -112,7 +112,7 @@ def _alive(
     )
 
 
-# Each serves one query of services/tasks/tasks.py, in the order of its page.
+# Each serves one query of services/tasks/reading.py, in the order of its page.
 _alive(
     "ix_tasks_inbox",
     Task.project_id,

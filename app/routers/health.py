@@ -17,7 +17,7 @@ from app.web.openapi.errors import WRONG_METHOD
 router = APIRouter(tags=["operations"])
 
 # Public and unlimited: concurrent requests share one reading, so their number does not change the cost.
-_readiness = Coalesced[dict[str, str]]()
+_readiness = Coalesced[tuple[ReadinessOut, bool]]()
 _metrics = Coalesced[bytes](seconds=METRICS_SECONDS)
 
 
@@ -46,11 +46,10 @@ async def live() -> Json:
 async def ready(request: Request) -> Json:
     """Report whether the database, its schema, Redis and the object store are ready, each by name."""
     process = process_of(request)
-    parts = await _readiness.get(lambda: check_readiness(process.sessions, process.redis, process.store))
-    is_ready = all(state == "ok" for state in parts.values())
-    return Json(
-        {"status": "ok" if is_ready else "unavailable", **parts}, status_code=200 if is_ready else 503
+    answer, is_ready = await _readiness.get(
+        lambda: check_readiness(process.sessions, process.redis, process.store)
     )
+    return Json(answer, status_code=200 if is_ready else 503)
 
 
 @router.get(

@@ -11,9 +11,8 @@ from app.schemas.notifications import (
     PushTestIn,
     PushTestOut,
 )
-from app.services.notifications import history
+from app.services.notifications import history, test_push
 from app.services.notifications import preferences as notification_preferences
-from app.services.notifications import trial as push_tests
 from app.services.notifications.messages import Composer
 from app.web.answers import Json, no_content
 from app.web.auth import ProjectUserWrite, TaskRead, TaskWrite, UserRead, UserWrite
@@ -65,7 +64,7 @@ async def push_test(call: ProjectUserWrite, body: TestBody, task_id: TaskId) -> 
     """
     senders, composer = call.process.push, Composer.of(call.process.settings)
     return Json(
-        await push_tests.send_test(
+        await test_push.send_test(
             call.session, call.caller, task_id, body, senders=senders, composer=composer
         )
     )

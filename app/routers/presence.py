@@ -39,7 +39,7 @@ LeavingDevice = Annotated[UUID, Depends(_read_leaving_device)]
 @router.post(
     _TASK + "/presence",
     operation_id="tasks_presence_create",
-    summary="Say that a device shows a task",
+    summary="Report that a device shows a task",
     response_description="The device counts as watching.",
     status_code=204,
     response_class=Response,
@@ -65,7 +65,7 @@ async def beat(call: TaskWrite, body: PresenceBody, task_id: TaskId) -> Response
 @router.delete(
     _TASK + "/presence",
     operation_id="tasks_presence_destroy",
-    summary="Say that a device shows a task no longer",
+    summary="End the presence of a device",
     response_description="The device does not count as watching.",
     status_code=204,
     response_class=Response,

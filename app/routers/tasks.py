@@ -12,7 +12,7 @@ from app.schemas.tasks import (
     TaskOut,
     TaskPage,
 )
-from app.services.tasks import tasks
+from app.services.tasks import reading, writing
 from app.services.views.pages import Page
 from app.web.answers import Json, no_content
 from app.web.auth import TaskRead, TaskWrite
@@ -44,7 +44,7 @@ async def list_tasks(call: TaskRead, page: PageDep, query: Annotated[TaskListQue
     default.
     """
     wanted = Page(page.limit, page.offset)
-    count, results = await tasks.list_tasks(
+    count, results = await reading.list_tasks(
         call.session, call.caller, query, wanted, store=call.process.store, lists=call.process.lists
     )
     return Json(page.page(count, results))
@@ -62,7 +62,8 @@ async def list_tasks(call: TaskRead, page: PageDep, query: Annotated[TaskListQue
 async def create_task(call: TaskWrite, body: TaskBody, once: OnceDep) -> Response:
     """Create a task. Every field is optional. This starts no run: use `POST …/tasks/{task_id}/run`."""
     return await once(
-        lambda: tasks.create_task(call.session, call.caller, body, store=call.process.store), status_code=201
+        lambda: writing.create_task(call.session, call.caller, body, store=call.process.store),
+        status_code=201,
     )
 
 
@@ -76,7 +77,7 @@ async def create_task(call: TaskWrite, body: TaskBody, once: OnceDep) -> Respons
 )
 async def list_repositories(call: TaskRead) -> Json:
     """Return the distinct repositories of the tasks that the caller can see, sorted, without internal tasks."""
-    return Json({"repositories": await tasks.list_repositories(call.session, call.caller)})
+    return Json({"repositories": await reading.list_repositories(call.session, call.caller)})
 
 
 @router.post(
@@ -89,7 +90,7 @@ async def list_repositories(call: TaskRead) -> Json:
 )
 async def summarize_tasks(call: TaskRead, page: PageDep, body: SummariesBody) -> Json:
     """Return title, repository and status of up to 5000 tasks by id; tasks the caller cannot see are omitted."""
-    count, results = await tasks.summarize_tasks(
+    count, results = await reading.summarize_tasks(
         call.session, call.caller, body.ids, limit=page.limit, offset=page.offset
     )
     return Json(page.page(count, results))
@@ -105,7 +106,7 @@ async def summarize_tasks(call: TaskRead, page: PageDep, body: SummariesBody) ->
 )
 async def retrieve_task(call: TaskRead, task_id: TaskId) -> Json:
     """Return a task with its latest run."""
-    return Json(await tasks.retrieve_task(call.session, call.caller, task_id, store=call.process.store))
+    return Json(await reading.retrieve_task(call.session, call.caller, task_id, store=call.process.store))
 
 
 @router.patch(
@@ -118,7 +119,7 @@ async def retrieve_task(call: TaskRead, task_id: TaskId) -> Json:
 )
 async def update_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Json:
     """Change only the given fields. Origin, signal report and relationship are fixed at creation."""
-    return Json(await tasks.update_task(call.session, call.caller, task_id, body, store=call.process.store))
+    return Json(await writing.update_task(call.session, call.caller, task_id, body, store=call.process.store))
 
 
 @router.put(
@@ -131,7 +132,7 @@ async def update_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Jso
 )
 async def replace_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Json:
     """Change only the given fields: every field is optional, so this is the same as PATCH."""
-    return Json(await tasks.update_task(call.session, call.caller, task_id, body, store=call.process.store))
+    return Json(await writing.update_task(call.session, call.caller, task_id, body, store=call.process.store))
 
 
 @router.delete(
@@ -145,5 +146,5 @@ async def replace_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Js
 )
 async def delete_task(call: TaskWrite, task_id: TaskId) -> Response:
     """Delete a task permanently. Its number is not used again, and a run in progress continues to its end."""
-    await tasks.delete_task(call.session, call.caller, task_id)
+    await writing.delete_task(call.session, call.caller, task_id)
     return no_content()

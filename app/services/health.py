@@ -8,6 +8,7 @@ import structlog
 from app.clients.object_store import ObjectStore
 from app.clients.redis import RedisClient
 from app.db import SessionFactory, unit_of_work
+from app.schemas.health import ReadinessOut
 from app.services.schema_revision import schema_is_current
 
 _TIMEOUT_SECONDS = 3
@@ -16,11 +17,25 @@ _OK = "ok"
 log = structlog.get_logger(__name__)
 
 
-async def check_readiness(sessions: SessionFactory, redis: RedisClient, store: ObjectStore) -> dict[str, str]:
-    """Return "ok" or the error for each server; all are checked at once, with a limit of three seconds."""
-    checks = {"database": _database(sessions), "redis": _redis(redis), "object_store": _object_store(store)}
-    states = await asyncio.gather(*(_state(name, check) for name, check in checks.items()))
-    return dict(zip(checks, states, strict=True))
+async def check_readiness(
+    sessions: SessionFactory, redis: RedisClient, store: ObjectStore
+) -> tuple[ReadinessOut, bool]:
+    """Return "ok" or the error for each server, and whether all are ready.
+
+    All are checked at once, with a limit of three seconds.
+    """
+    database, redis_state, object_store = await asyncio.gather(
+        _state("database", _database(sessions)),
+        _state("redis", _redis(redis)),
+        _state("object_store", _object_store(store)),
+    )
+    is_ready = database == redis_state == object_store == _OK
+    return {
+        "status": "ok" if is_ready else "unavailable",
+        "database": database,
+        "redis": redis_state,
+        "object_store": object_store,
+    }, is_ready
 
 
 async def _state(name: str, check: Awaitable[str]) -> str:

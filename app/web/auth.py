@@ -5,6 +5,8 @@ cost grows with the number of dependencies (ADR 53).
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 from uuid import UUID
 
@@ -57,13 +59,20 @@ class ScopeGate:
         return call
 
     async def _authenticate(self, request: Request) -> Principal:
-        project = _project_of(request) if self.in_project else None
-        try:
-            return await _caller_of(request, project)
-        except AuthenticationError as error:
-            if self.in_project:
-                error.status = UNAUTHENTICATED_STATUS_IN_PROJECT
-            raise
+        if not self.in_project:
+            return await _caller_of(request, None)
+        with _status_in_project():
+            return await _caller_of(request, _project_of(request))
+
+
+@contextmanager
+def _status_in_project() -> Iterator[None]:
+    """Give errors of authentication within the block the status of the routes of a project."""
+    try:
+        yield
+    except AuthenticationError as error:
+        error.status = UNAUTHENTICATED_STATUS_IN_PROJECT
+        raise
 
 
 def _project_of(request: Request) -> int | str:
@@ -166,7 +175,7 @@ class RunTokenGate:
         task_id, run_id = task_id_of(request), path_uuid(request, "run_id")
         session = session_of(request)
         scheme, _, token = request.headers.get("authorization", "").strip().partition(" ")
-        try:
+        with _status_in_project():
             if scheme.lower() != "bearer" or not token.strip():
                 raise NotAuthenticated
             run = await connection_tokens.authenticate_run(
@@ -177,9 +186,6 @@ class RunTokenGate:
                 run_id=run_id,
                 secrets=process_of(request).settings.secret_keys,
             )
-        except AuthenticationError as error:
-            error.status = UNAUTHENTICATED_STATUS_IN_PROJECT
-            raise
         await release(session)
         return run
 

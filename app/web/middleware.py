@@ -15,12 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.errors import MethodNotAllowed
 from app.ids import new_hex_id
 from app.web.answers import Json
-
-ORIGINAL_PATH = "taskbeacon.original_path"
-# Key in the scope of a HEAD request, for answers without an end.
-IS_HEAD = "taskbeacon.is_head"
-# Key in the scope of a request with an endless answer: its duration is not counted in the metrics.
-IS_ENDLESS = "taskbeacon.is_endless"
+from app.web.scope_keys import IS_ENDLESS, IS_HEAD, ORIGINAL_PATH
 
 # The only error answer without a class in `app.errors`, since it is not an expected failure.
 SERVER_ERROR = {

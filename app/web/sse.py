@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
 from app.web.dependencies import Call
-from app.web.middleware import IS_ENDLESS, IS_HEAD
+from app.web.scope_keys import IS_ENDLESS, IS_HEAD
 
 MEDIA_TYPE = "text/event-stream"
 LastEventId = Annotated[

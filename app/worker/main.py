@@ -35,8 +35,7 @@ from app.services.runs import lifecycle as run_lifecycle
 from app.services.schema_revision import require_current_schema
 from app.services.shared_clock import keep_synchronised
 from app.worker.context import WorkerContext
-from app.worker.jobs.deliver_notifications import deliver_as_due, deliver_notifications
-from app.worker.jobs.deliver_webhooks import WebhookDeliverer
+from app.worker.jobs.deliver_notifications import deliver_notifications
 from app.worker.jobs.execute_run import execute_run
 from app.worker.jobs.fetch_receipts import fetch_receipts
 from app.worker.jobs.fold_counts import fold_counts
@@ -44,7 +43,9 @@ from app.worker.jobs.recover_runs import recover_runs
 from app.worker.jobs.sweep_artifacts import sweep_artifacts
 from app.worker.jobs.sweep_events import sweep_events
 from app.worker.jobs.sweep_rows import sweep_keys_and_ids, sweep_presence_and_notifications
-from app.worker.loops import keep_running
+from app.worker.loops.pushes import deliver_as_due
+from app.worker.loops.supervision import keep_running
+from app.worker.loops.webhooks import WebhookDeliverer
 from app.worker.polling import ResilientWorker, RunWorker
 from app.worker.slots import RunSlots
 
@@ -103,7 +104,7 @@ def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals
     )
     # How long arq keeps other workers from a started job. From the claim on, the lease on the row does that. If a
     # worker dies before the claim, its job must not be blocked for the length of a run.
-    worker.in_progress_timeout_s = run_lifecycle.LEASE.total_seconds()
+    worker.in_progress_timeout_s = run_lifecycle.RUN_LEASE.total_seconds()
     return worker
 
 

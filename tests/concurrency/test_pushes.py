@@ -15,7 +15,7 @@ from app.models import Notification, Project, Question, Run, Task, User
 from app.services.access.principal import Principal
 from app.services.notifications import claims, delivery, dispatch
 from app.services.notifications import questions as notifications
-from app.services.tasks.tasks import delete_task
+from app.services.tasks.writing import delete_task
 from tests.concurrency.races import race
 from tests.support.devices import make_device
 from tests.support.factories import make_project, make_user
@@ -70,7 +70,9 @@ async def test_pushes_are_settled_while_their_question_closes(
         await make_device(session, user=owner)
     question = await make_question(session, task=task)
     async with unit_of_work(sessions) as own:
-        await dispatch.request(own, NotificationKind.AWAITING, [question.run_id], question_id=question.id)
+        await dispatch.notify_people(
+            own, NotificationKind.AWAITING, [question.run_id], question_id=question.id
+        )
     async with unit_of_work(sessions) as own:
         claimed = (await claims.claim_due(own)).deliveries
     late, early = sorted(claimed, key=lambda each: each.id, reverse=True)

@@ -150,7 +150,7 @@ class TestStatuses:
         row = await stored(sessions, claimed)
         assert (row.status, row.latest_run_status) == ("in_progress", "in_progress")
         assert (row.lease_owner, row.attempts) == (OWNER, 1)
-        assert row.lease_expires_at == clock.now + run_lifecycle.LEASE
+        assert row.lease_expires_at == clock.now + run_lifecycle.RUN_LEASE
 
     @pytest.mark.parametrize("status", sorted(TERMINAL_STATUSES))
     async def test_finish_ends_the_run_and_its_lease(
@@ -218,14 +218,14 @@ class TestLapsedLease:
     async def test_live_lease_is_left_alone(
         self, sessions: SessionFactory, claimed: Run, clock: MovableClock
     ) -> None:
-        clock.now += run_lifecycle.LEASE / 2
+        clock.now += run_lifecycle.RUN_LEASE / 2
         assert await perform(sessions, recover_lapsed) == ([], [])
         assert (await stored(sessions, claimed)).lease_owner == OWNER
 
     async def test_run_with_no_agent_started_is_repeated(
         self, sessions: SessionFactory, claimed: Run, clock: MovableClock
     ) -> None:
-        clock.now += run_lifecycle.LEASE
+        clock.now += run_lifecycle.RUN_LEASE
         assert await perform(sessions, recover_lapsed) == ([claimed.id], [])
         row = await stored(sessions, claimed)
         assert (row.status, row.latest_run_status, row.lease_owner) == ("queued", "queued", None)
@@ -238,7 +238,7 @@ class TestLapsedLease:
     ) -> None:
         """The agent may have acted already."""
         assert await perform(sessions, mark_agent_started(claimed))
-        clock.now += run_lifecycle.LEASE
+        clock.now += run_lifecycle.RUN_LEASE
         assert await perform(sessions, recover_lapsed) == ([], [claimed.id])
         row = await stored(sessions, claimed)
         assert (row.status, row.completed_at) == ("failed", clock.now)
@@ -253,7 +253,7 @@ class TestLapsedLease:
         for attempt in range(RUN_CLAIMS):
             claiming = partial(claim, run_id=queued.id, owner=f"job-{attempt}")
             assert await perform(sessions, claiming) is not None
-            clock.now += run_lifecycle.LEASE
+            clock.now += run_lifecycle.RUN_LEASE
             decisions.append(await perform(sessions, recover_lapsed))
         assert decisions[:-1] == [([queued.id], [])] * (RUN_CLAIMS - 1)
         assert decisions[-1] == ([], [queued.id])
@@ -350,7 +350,7 @@ class TestRaces:
         if request.param != "queued":
             await perform(request.getfixturevalue("sessions"), STEPS["claim"](run))
         if request.param == "lapsed":
-            clock.now += run_lifecycle.LEASE
+            clock.now += run_lifecycle.RUN_LEASE
         return run
 
     async def test_end_that_is_repeated_since_it_was_not_heard_brings_nothing_twice(
@@ -364,7 +364,7 @@ class TestRaces:
     async def test_finish_after_another_job_took_the_run_over(
         self, sessions: SessionFactory, claimed: Run, clock: MovableClock
     ) -> None:
-        clock.now += run_lifecycle.LEASE
+        clock.now += run_lifecycle.RUN_LEASE
         await perform(sessions, recover_lapsed)
         assert await perform(sessions, STEPS["claim by another"](claimed)) is not None
         assert await perform(sessions, finish(claimed)) is False

@@ -51,7 +51,7 @@ async def device_of(page: httpx.AsyncClient) -> str:
 
 async def end(sessions: SessionFactory, run: Run) -> None:
     async with unit_of_work(sessions) as session:
-        await notifications.request(session, NotificationKind.COMPLETED, [run.id])
+        await notifications.notify_people(session, NotificationKind.COMPLETED, [run.id])
 
 
 async def test_session_defers_the_pushes_of_its_person(

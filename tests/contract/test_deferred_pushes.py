@@ -51,7 +51,7 @@ def trigger(sessions: SessionFactory, run: Run) -> Trigger:
         async with unit_of_work(sessions) as session:
             type_ = EventType.RUN_AWAITING_INPUT if question else EventType.RUN_COMPLETED
             await record_of_run(session, run.id, type_, [{}])
-            await notifications.request(
+            await notifications.notify_people(
                 session, kind, [run.id], question_id=question.id if question else None
             )
             return await session.scalar(select(Event.seq).order_by(Event.seq.desc()).limit(1)) or 0

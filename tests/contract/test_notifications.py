@@ -40,7 +40,7 @@ def trigger(sessions: SessionFactory, run: Run) -> Trigger:
 
     async def trigger(kind: NotificationKind) -> None:
         async with unit_of_work(sessions) as session:
-            await notifications.request(session, kind, [run.id])
+            await notifications.notify_people(session, kind, [run.id])
 
     return trigger
 

@@ -63,7 +63,9 @@ async def trigger(
     sessions: SessionFactory, run: Run, kind: NotificationKind, question: Question | None = None
 ) -> None:
     async with unit_of_work(sessions) as session:
-        await notifications.request(session, kind, [run.id], question_id=question.id if question else None)
+        await notifications.notify_people(
+            session, kind, [run.id], question_id=question.id if question else None
+        )
 
 
 async def decided(sessions: SessionFactory, task: Task) -> list[tuple[str, str | None]]:

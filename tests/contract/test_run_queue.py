@@ -71,7 +71,7 @@ async def test_run_of_a_lost_worker_shows_what_was_decided(
         assert await claim(session, run.id, owner=f"job-{number}") is not None
     assert await run_lifecycle.mark_agent_started(session, waiting[1].id, owner="job-1")
     started_at = clock.now.isoformat()
-    clock.now += run_lifecycle.LEASE
+    clock.now += run_lifecycle.RUN_LEASE
     await recover_lapsed(session)
     lost = {"reason": "worker lost", "at": clock.now.isoformat()}
     assert await states(client, task_url) == [

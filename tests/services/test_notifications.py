@@ -249,10 +249,10 @@ class Stage:
 async def notify(session: AsyncSession, kind: NotificationKind, run_ids: list[UUID]) -> None:
     """Request a kind for runs, as what leads to it does."""
     if kind is not NotificationKind.NOTIFY_USER:
-        await notifications.request(session, kind, run_ids)
+        await notifications.notify_people(session, kind, run_ids)
         return
     for run_id in run_ids:
-        await notifications.request_for_agent(
+        await notifications.notify_for_agent(
             session, run_id, AgentMessage(title="t", message="m", urgency=Urgency.LOW)
         )
 
@@ -324,7 +324,7 @@ async def device(session: AsyncSession, owner: User) -> PushToken:
 
 async def trigger(sessions: SessionFactory, run: Run, kind: NotificationKind) -> None:
     async with unit_of_work(sessions) as session:
-        await notifications.request(session, kind, [run.id])
+        await notifications.notify_people(session, kind, [run.id])
 
 
 async def decisions(sessions: SessionFactory, task: Task) -> list[str]:
@@ -463,7 +463,7 @@ async def test_number_of_statements_does_not_grow_with_runs(
     runs = [(await make_run(session, task=task)).id for _ in range(20)]
 
     async with unit_of_work(sessions) as own, recorded(engine) as statements:
-        await notifications.request(own, NotificationKind.COMPLETED, runs)
+        await notifications.notify_people(own, NotificationKind.COMPLETED, runs)
 
     assert len(statements) == 5
 
@@ -476,7 +476,7 @@ async def test_of_two_triggers_at_once_one_is_pushed(sessions: SessionFactory, t
         async with unit_of_work(sessions) as session:
             await session.execute(text("SELECT 1"))
             await barrier.wait()
-            await notifications.request(session, NotificationKind.AWAITING, [run.id])
+            await notifications.notify_people(session, NotificationKind.AWAITING, [run.id])
 
     await asyncio.gather(*(trigger_at_once() for _ in range(4)))
 
@@ -494,7 +494,7 @@ async def test_claim_that_decides_again_costs_a_fixed_number_of_statements(
     await make_presence(session, task=task, device=await make_device(session, user=owner))
     runs = [(await make_run(session, task=task)).id for _ in range(20)]
     async with unit_of_work(sessions) as own:
-        await notifications.request(own, NotificationKind.COMPLETED, runs)
+        await notifications.notify_people(own, NotificationKind.COMPLETED, runs)
     clock.advance(seconds=65)
     async with unit_of_work(sessions) as own, recorded(engine) as statements:
         assert len((await claims.claim_due(own)).deliveries) == 20

@@ -12,7 +12,7 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import RunStatus
 from app.models import Run, Task
 from app.runtime import ProcessContext
-from app.services.runs.lifecycle import LEASE, claim
+from app.services.runs.lifecycle import RUN_LEASE, claim
 from app.services.runs.recovery import recover_runs
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run
@@ -97,7 +97,7 @@ async def test_lapsed_run_with_no_agent_started_is_queued_again(
     run = await asked_for(sessions, task, clock)
     async with unit_of_work(sessions) as session:
         assert await claim(session, run.id, owner="lost", events=events)
-    clock.advance(seconds=LEASE.total_seconds())
+    clock.advance(seconds=RUN_LEASE.total_seconds())
 
     assert await recover() == 1
 

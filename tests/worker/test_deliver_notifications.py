@@ -22,6 +22,7 @@ from app.services.notifications.rules.deciding import LEASE
 from app.worker.context import PUSH_LANES
 from app.worker.jobs import deliver_notifications
 from app.worker.jobs.fetch_receipts import fetch_due
+from app.worker.loops.pushes import deliver_as_due
 from tests.support.clock import MovableClock
 from tests.support.devices import make_device, make_many_pending, make_pending, notifications_of
 from tests.support.factories import make_project, make_run, make_task, make_user
@@ -120,7 +121,7 @@ async def test_what_falls_due_by_itself_is_delivered_without_a_job(
         await session.execute(update(Notification).values(run_id=run.id))
         member = {"user_id": owner.id, "project_id": task.project_id, "created_at": clock.now}
         await session.execute(insert(Membership).values(member))
-    looking = asyncio.create_task(deliver_notifications.deliver_as_due(worker, asyncio.Semaphore(PUSH_LANES)))
+    looking = asyncio.create_task(deliver_as_due(worker, asyncio.Semaphore(PUSH_LANES)))
     clock.advance(seconds=5)
     try:
         await eventually(lambda: bool(push_service.received))

@@ -22,7 +22,7 @@ from app.models import (
     WebhookEndpoint,
     WebhookEndpointDelivery,
 )
-from app.services.webhook_endpoints.claims import LEASE, PER_ENDPOINT, claim_due
+from app.services.webhook_endpoints.claims import PER_ENDPOINT, WEBHOOK_LEASE, claim_due
 from tests.support.clock import MovableClock
 from tests.support.devices import make_device
 from tests.support.factories import make_task, make_user
@@ -386,7 +386,7 @@ async def test_what_a_killed_worker_held_is_sent_by_another(
     await deliveries.deliver()
     assert len(receiver.messages) == 1
 
-    clock.now += LEASE
+    clock.now += WEBHOOK_LEASE
     await deliveries.deliver()
 
     assert len(receiver.messages) == 2

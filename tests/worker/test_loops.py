@@ -10,8 +10,8 @@ import pytest
 from app.clients.redis import RedisClient
 from app.clients.run_changes import RunChanges, publish_change
 from app.ids import new_id
-from app.worker import loops
-from app.worker.loops import keep_running
+from app.worker.loops import supervision
+from app.worker.loops.supervision import keep_running
 from tests.support.waiting import eventually
 
 # To which app/clients/run_changes.py subscribes.
@@ -30,7 +30,7 @@ async def kept_running(name: str, loop: Any) -> AsyncGenerator[asyncio.Task[Any]
 
 @pytest.fixture(autouse=True)
 def without_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loops, "LOOP_SECONDS", 0.01)
+    monkeypatch.setattr(supervision, "LOOP_SECONDS", 0.01)
 
 
 async def test_changes_are_heard_after_a_message_that_cannot_be_read(

@@ -19,14 +19,14 @@ from app.enums import DeliveryStatus, EventType
 from app.models import Project, Task, User, WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
 from app.services.webhook_endpoints.claims import (
     FAILING_AFTER,
-    LEASE,
     PER_ANSWERING_ENDPOINT,
     PER_ENDPOINT,
     RESERVED,
+    WEBHOOK_LEASE,
     claim_due,
 )
 from app.services.webhook_endpoints.relay import relay_events
-from app.worker.jobs import deliver_webhooks
+from app.worker.loops import webhooks
 from tests.support.clock import MovableClock
 from tests.support.receiver import Answer, Receiver, receiving
 from tests.support.waiting import eventually, next_round
@@ -48,7 +48,7 @@ async def test_attempt_that_ends_after_its_lease_lapsed_decides_nothing(
     receiver.answers += [Answer(500, hangs=True), Answer(503)]
     late = asyncio.create_task(deliveries.deliver())
     await eventually(lambda: receiver.under_way == 1)
-    clock.now += LEASE
+    clock.now += WEBHOOK_LEASE
     await Deliveries(deliveries.process, deliveries.http).deliver()
     (decided,) = await deliveries.rows()
 
@@ -271,7 +271,7 @@ async def test_worker_delivers_beside_receivers_that_hang_and_stops_when_what_is
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One worker, which is woken: it does not poll here."""
-    monkeypatch.setattr(deliver_webhooks, "_LOOK_SECONDS", 3600.0)
+    monkeypatch.setattr(webhooks, "_LOOK_SECONDS", 3600.0)
     slow, _ = await make_endpoint(
         session, project=project, created_by=owner, url=receiver.url(), event_types=["task.updated"]
     )
@@ -325,7 +325,7 @@ async def test_end_of_an_attempt_makes_room_for_the_next_at_once(
     redis: RedisClient,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(deliver_webhooks, "_LOOK_SECONDS", 3600.0)
+    monkeypatch.setattr(webhooks, "_LOOK_SECONDS", 3600.0)
     await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
     for _ in range(3 * PER_ENDPOINT):
         await record_event(sessions, task)

@@ -37,7 +37,7 @@ class Budget:
         return self.tokens is not None or self.cost is not None
 
     def share(self, spent: Spent) -> float:
-        """Return the used share of the budget; 1 = all of it."""
+        """Return spent / budget, the larger of tokens and money; >= 1 means used up."""
         tokens = spent.tokens / self.tokens if self.tokens is not None else 0.0
         return max(tokens, spent.cost / self.cost if self.cost is not None else 0.0)
 

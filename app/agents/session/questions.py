@@ -173,7 +173,7 @@ class Questions:
             try:
                 action, content = form.answer(params)
             except AnswerInvalid:
-                # Taken by a process of the previous release, which checks less.
+                # COMPATIBILITY: taken by a process of the previous release, which checks less.
                 return ElicitationAnswer("decline")
             if action == "accept":
                 return ElicitationAnswer("accept", form.as_asked(content, asked))

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, TypeGuard
 import orjson
 import structlog
 
+from app.clients.http_client import retry_after_seconds
 from app.clients.push import (
     Accepted,
     BadMessage,
@@ -13,7 +14,6 @@ from app.clients.push import (
     PushOutcome,
     PushUnavailable,
     TryLater,
-    retry_after_seconds,
 )
 
 _MAX_TICKET_LENGTH = 128

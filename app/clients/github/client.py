@@ -21,7 +21,7 @@ from app.clients.github.api import (
     NewPullRequest,
     PullRequest,
 )
-from app.clients.push import retry_after_seconds
+from app.clients.http_client import retry_after_seconds
 from app.clock import utcnow
 
 TIMEOUT_SECONDS = 20.0

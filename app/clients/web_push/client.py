@@ -18,6 +18,7 @@ from pywebpush import WebPusher, WebPushException
 from typing_extensions import override
 
 from app.clients.deadline import Deadline
+from app.clients.http_client import retry_after_seconds
 from app.clients.push import (
     NOT_REACHED,
     Accepted,
@@ -28,7 +29,6 @@ from app.clients.push import (
     PushSender,
     PushUnavailable,
     TryLater,
-    retry_after_seconds,
     shorten,
 )
 from app.clients.web_push.messages import browser_content, handling_headers

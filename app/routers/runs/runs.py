@@ -162,7 +162,7 @@ async def start_run(call: TaskWrite, body: StartBody, task_id: TaskId, run_id: R
 @router.post(
     "/runs/{run_id}/resume_in_cloud",
     operation_id="tasks_runs_resume_in_cloud_create",
-    summary="Go on with a run in the cloud",
+    summary="Resume a run in the cloud",
     response_description="The run, queued.",
     response_model=RunOut,
     responses=errors(400, 403, 404, 429, refusals=(StateRefusedOut, RunRefusedOut), usage_gate=True),

@@ -213,7 +213,13 @@ async def require_projects(session: AsyncSession, project_ids: Sequence[int]) ->
 
 
 async def require_organizations(session: AsyncSession, organization_ids: Sequence[UUID]) -> None:
-    """Check and lock organizations as `require_projects` does projects."""
+    """Check that all organizations exist, and lock them against deletion until this transaction ends.
+
+    Raises:
+        InvalidInput: there are too many of them.
+        NotFound: one does not exist.
+
+    """
     await _require_all(session, Organization.id, organization_ids, name="organization")
 
 

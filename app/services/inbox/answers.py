@@ -103,7 +103,7 @@ async def _require_same_answer(
     if origin is not None:
         # Only the token that gave the answer may repeat it; any other token comes too late, even with an equal answer.
         kept = row["answered_from"] or {}
-        # The previous release kept no option.
+        # COMPATIBILITY: the previous release kept no option.
         own = (str(origin.notification_id), origin.option)
         is_same = is_same and (kept.get("notification"), kept.get("option", origin.option)) == own
     if not is_same:

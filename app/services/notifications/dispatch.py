@@ -47,7 +47,7 @@ class Device:
     platform: Platform
 
 
-async def request(
+async def notify_people(
     session: AsyncSession,
     kind: NotificationKind,
     run_ids: Collection[UUID],
@@ -71,7 +71,7 @@ async def request(
         log.exception("push.not_requested", kind=kind.value, runs=[str(run_id) for run_id in run_ids])
 
 
-async def request_for_agent(session: AsyncSession, run_id: UUID, said: AgentMessage) -> MessageOutcome:
+async def notify_for_agent(session: AsyncSession, run_id: UUID, said: AgentMessage) -> MessageOutcome:
     """Decide about a message of the agent of a run, and return the outcome (contract 16.13).
 
     Concurrent messages of a run are decided one after the other. Errors are raised, so that the agent never gets a

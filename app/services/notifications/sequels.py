@@ -1,6 +1,6 @@
 """Sequels of sent notices: a reminder of the question, or a retraction once the question is closed.
 
-Sequels are claimed like notices (claims.py), by a separate due time that the previous release does not know.
+Sequels are claimed like notices (claims.py), but by a due time of their own.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -80,7 +80,7 @@ def _is_reminded(notice: Notice, history: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _failing_since(history: Sequence[Mapping[str, Any]]) -> datetime | None:
-    """Return when the first of the failures was that nothing has come after."""
+    """Return the start of the current unbroken series of failures."""
     failures = takewhile(lambda past: past["decision"] == NotificationDecision.RETRYING, reversed(history))
     first = min((past["at"] for past in failures), default=None)
     return None if first is None else datetime.fromisoformat(first)

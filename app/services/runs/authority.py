@@ -276,7 +276,7 @@ def request_for_run(intent: Intent, asker_id: int | None, run: Row[Any]) -> Auth
 
 
 async def record(session: AsyncSession, run_id: UUID, task_id: UUID, authority: Authority) -> None:
-    """Write the person and the authority with which it is performed to an existing run; its row is locked."""
+    """Store on an existing run who it acts for, and with which account; its row is locked."""
     values: dict[str, Any] = {
         "asked_by_id": authority.asker_id,
         "asked_task": task_snapshot(task_id) if authority.is_personal else None,

@@ -230,7 +230,10 @@ async def _take_unkept(
     body: CommandIn,
     waiting_for: Mapping[str, Any] | None,
 ) -> RpcError | None:
-    """Accept an answer to a question without a row, which a worker of the previous release has asked (ADR 62)."""
+    """Accept an answer to a question without a row, which a worker of the previous release has asked (ADR 62).
+
+    COMPATIBILITY: every question of this release has a row.
+    """
     if waiting_for is None or waiting_for.get("request_id") != body.params["request_id"]:
         return _NO_QUESTION
     offered = [option["optionId"] for option in waiting_for["options"]]

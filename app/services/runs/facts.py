@@ -1,7 +1,7 @@
 """The names of the facts of a run (`Run.facts`), which only the service writes; the wire shows them in `state`.
 
-Clients write `Run.state`. Until the next release the database keeps a copy of the facts in `Run.state`, for processes
-of the previous release (ADR 56).
+Clients write `Run.state`. COMPATIBILITY: the database keeps a copy of the facts in `Run.state`, for processes of the
+previous release (ADR 56).
 """
 
 from typing import Any, Final

@@ -80,7 +80,7 @@ from app.statements import Fields, Prepared
 from app.unicode import storable
 
 # Without a heartbeat for this long, a run's worker counts as lost.
-LEASE = timedelta(seconds=60)
+RUN_LEASE = timedelta(seconds=60)
 
 _WORKER_LOST = "The worker that performed this run was lost. Start the run again."
 
@@ -225,7 +225,7 @@ async def claim(
     when no run waits, or when workers perform `limit` runs of the project already (0: no limit).
     """
     now = utcnow()
-    values = {"asked_for": run_id, "owner": owner, "now": now, "until": now + LEASE}
+    values = {"asked_for": run_id, "owner": owner, "now": now, "until": now + RUN_LEASE}
     if limit:
         await run_queue.lock_room(session, run_id)
         claimed = await _CLAIM_WITHIN.first(session, values | {"limit": limit})
@@ -240,14 +240,14 @@ async def claim(
 
 async def extend_lease(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
     """Extend the lease of the job `owner`; return False if the job has lost the run and must stop the agent."""
-    values = {"run": run_id, "owner": owner, "until": utcnow() + LEASE}
+    values = {"run": run_id, "owner": owner, "until": utcnow() + RUN_LEASE}
     return await _EXTEND.first_alone(session, values) is not None
 
 
 async def mark_agent_started(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
     """Record that the agent may act: from now on a lost worker fails the run instead of repeating it.
 
-    Returns False if the job `owner` has lost the run and must not start an agent. The first recorded time stays.
+    Returns False if another job now holds the run; then no agent may be started. A later call keeps the first time.
     """
     values = {"run": run_id, "owner": owner, "started": {AGENT_STARTED: utcnow().isoformat()}}
     return await _MARK_STARTED.first_alone(session, values) is not None

@@ -109,7 +109,7 @@ async def start_waiting(
         .values(facts=with_fact(WAITING_FOR, asked.waiting_for), updated_at=utcnow())
     )
     await record_of_run(session, run_id, EventType.RUN_AWAITING_INPUT, [waiting_data(asked.waiting_for)])
-    await notifications.request(session, NotificationKind.AWAITING, [run_id], question_id=asked.id)
+    await notifications.notify_people(session, NotificationKind.AWAITING, [run_id], question_id=asked.id)
     enqueue_push_delivery_after_commit(session, queue, run_id)
     return result
 
@@ -120,7 +120,7 @@ async def notify_user(
     """Decide about a message of the agent to the person of its task; None if the run is not the owner's any more."""
     if await session.scalar(select(Run.id).where(*held_by(run_id, owner))) is None:
         return None
-    outcome = await notifications.request_for_agent(session, run_id, said)
+    outcome = await notifications.notify_for_agent(session, run_id, said)
     enqueue_push_delivery_after_commit(session, queue, run_id)
     return outcome
 
@@ -147,7 +147,7 @@ async def show_waiting(session: AsyncSession, run_id: UUID) -> None:
 async def withdraw_forgotten(session: AsyncSession) -> int:
     """Close open questions of runs that wait for nothing; return their number.
 
-    Needed until the next release: processes of the previous one answer and end runs without these rows (ADR 62).
+    COMPATIBILITY: processes of the previous release answer and end runs without these rows (ADR 62).
     """
     has_open = select(Question.id).where(Question.run_id == Run.id, Question.status == QuestionStatus.OPEN)
     waits_for_nothing = (Run.status != RunStatus.IN_PROGRESS) | ~Run.facts.has_key(WAITING_FOR)

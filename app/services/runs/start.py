@@ -27,7 +27,7 @@ from app.services.runs.authority import Intent, authorize
 from app.services.runs.changes import write_columns
 from app.services.runs.credentials import keep_token
 from app.services.runs.state_keys import CALLER_TOKEN, CREDENTIAL_SOURCE, SANDBOX_ENVIRONMENT
-from app.services.tasks.tasks import retrieve_task
+from app.services.tasks.reading import retrieve_task
 from app.services.views.runs import retrieve_run
 
 _STARTABLE = frozenset({RunStatus.QUEUED, RunStatus.NOT_STARTED})

@@ -41,12 +41,8 @@ from app.statements import Fields
 # The statuses that may follow each status. Clients that run agents themselves may set any status while the run is not
 # over (contract 13.2). No status follows a terminal status, unless the run is reopened (`lifecycle.reopen`).
 TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
-    RunStatus.NOT_STARTED: frozenset(RunStatus) - {RunStatus.NOT_STARTED},
-    RunStatus.QUEUED: frozenset(RunStatus) - {RunStatus.QUEUED},
-    RunStatus.IN_PROGRESS: frozenset(RunStatus) - {RunStatus.IN_PROGRESS},
-    RunStatus.COMPLETED: frozenset(),
-    RunStatus.FAILED: frozenset(),
-    RunStatus.CANCELLED: frozenset(),
+    status: frozenset() if status in TERMINAL_STATUSES else frozenset(RunStatus) - {status}
+    for status in RunStatus
 }
 
 # The event that reports each new status; a recovered run has RUN_RECOVERED instead of RUN_QUEUED.
@@ -106,7 +102,7 @@ async def move(
     if is_end:
         run_metrics.count_ended(session, rows, reason)
         await run_credentials.forget_tokens(session, ids)
-        await notifications.request(session, NotificationKind(to.value), ids)
+        await notifications.notify_people(session, NotificationKind(to.value), ids)
     await publish_recorded(session, rows)
     return rows
 

@@ -1,8 +1,10 @@
 """Pages of filtered lists and the number of their tasks, looked up once for each version of a caller's view (ADR 30).
 
-A list takes at most three statements. The first reads the version, and the rows of the cached page. If the cache is out
-of date, then either the rows of a page that another request has just cached are read, or two more statements set a plan
-for these values and look up count, page and rows.
+A list takes at most three statements:
+
+1. Read the version, and the rows of the cached page. If the version is that of the cache, this is all.
+2. Otherwise, if another request has just cached the page, read its rows.
+3. Otherwise, set a plan for these values, and look up count, page and rows.
 """
 
 import asyncio

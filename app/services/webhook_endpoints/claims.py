@@ -36,7 +36,7 @@ from app.services.webhook_endpoints.sending import Message
 from app.statements import Fields, Prepared
 
 # Longer than an attempt and the recording of its outcome. What a killed worker held takes turns of its endpoints so long.
-LEASE = timedelta(seconds=30)
+WEBHOOK_LEASE = timedelta(seconds=30)
 # Parallel attempts per endpoint, so that a slow receiver does not delay other endpoints: of one that answers, in which case
 # they share the cost of a claim and of a settlement; of any other; and after so many failures in a row. All endpoints of a project
 # may hang, and must not take the turns of others.
@@ -71,7 +71,7 @@ async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> lis
     now = utcnow()
     await session.execute(text(f"SELECT pg_advisory_xact_lock({_CLAIM_LOCK})"))
     # After the lock, so that the statement sees the claims made while this one waited.
-    rows = await _CLAIM.all(session, {"now": now, "until": now + LEASE, "limit": limit})
+    rows = await _CLAIM.all(session, {"now": now, "until": now + WEBHOOK_LEASE, "limit": limit})
     return [
         Claimed(
             id=row["id"],

@@ -7,27 +7,6 @@ from typing import Any
 
 from app.api_limits import BODY_BYTES, PAGE_DEFAULT, PAGE_MAXIMUM
 
-# Paths that answer without a key. All other endpoints must have a scope in their signature.
-PUBLIC_PATHS = frozenset(
-    {
-        "/",
-        "/livez",
-        "/readyz",
-        "/metrics",
-        "/docs",
-        "/docs/static",
-        "/openapi.json",
-        "/console",
-        "/console/{path:path}",
-        "/api/webhooks/github",
-        # An action token in the path is the credential.
-        "/a/{token}",
-        "/api/actions/{token}",
-        # Its body is the credential.
-        "/api/console/session",
-    }
-)
-
 SUMMARY = "Tasks done by coding agents: create, run, follow, collect the result."
 
 DESCRIPTION = f"""\

@@ -2,24 +2,19 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Never
+from typing import Any
 
 import structlog
 
 from app.clients.deadline import Deadline
 from app.clients.push import TryLater
 from app.db import unit_of_work
-from app.outages import DatabaseUnavailable
 from app.runtime import ProcessContext
 from app.services.notifications import claims, delivery, digests, sequels
 from app.services.notifications.messages import Composer
 from app.services.retrying.budget import in_transaction
-from app.services.retrying.policies import LOOP_SECONDS
 from app.shielded import shielded
 from app.worker.context import PUSH_LANES, worker_context
-
-# The longest delay of a deferred push after it falls due.
-_LOOK_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -28,24 +23,6 @@ async def deliver_notifications(ctx: Mapping[str, Any]) -> None:
     """Deliver due pushes. Any number of copies may run: each claims different pushes."""
     worker = worker_context(ctx)
     await deliver_due(worker.process, worker.push_lanes)
-
-
-async def deliver_as_due(process: ProcessContext, lanes: asyncio.Semaphore) -> Never:
-    """Deliver pushes that fall due without a job, such as deferred ones, until cancelled."""
-    while True:
-        await asyncio.sleep(_LOOK_SECONDS)
-        try:
-            async with unit_of_work(process.sessions) as session:
-                is_due = await claims.is_due(session)
-            if is_due:
-                await deliver_due(process, lanes)
-        except DatabaseUnavailable as error:
-            log.warning("push.database_unavailable", error=repr(error))
-            await asyncio.sleep(LOOP_SECONDS)
-        except Exception:
-            # One defect must not end these deliveries for the whole process.
-            log.exception("push.not_delivered")
-            await asyncio.sleep(LOOP_SECONDS)
 
 
 async def deliver_due(process: ProcessContext, lanes: asyncio.Semaphore) -> int:

@@ -45,7 +45,7 @@ from app.worker.context import WorkerContext
 from app.worker.run.claim import Claim
 from app.worker.run.earlier_runs import EarlierRun, earlier_runs, fetch_session, recall
 from app.worker.run.files import Exchange, fetch_attachments
-from app.worker.run.outcome import Publication
+from app.worker.run.publication import Publication
 from app.worker.run.sandbox import ENVIRONMENT_COLUMNS, ENVIRONMENT_OF_RUN, run_sandbox
 
 _SHORT_ID_LENGTH = 8

@@ -13,7 +13,7 @@ from app.db import SessionFactory, unit_of_work
 from app.outages import DatabaseUnavailable
 from app.services.runs import lifecycle as run_lifecycle
 
-_BEAT_SECONDS = run_lifecycle.LEASE.total_seconds() / 6
+_BEAT_SECONDS = run_lifecycle.RUN_LEASE.total_seconds() / 6
 # The time for the steps after the agent: collecting and storing its results.
 _GRACE_SECONDS = 60.0
 
@@ -66,7 +66,7 @@ async def hold_lease(
 async def _extend_until_lost(
     sessions: SessionFactory, run_id: UUID, owner: str, changed: asyncio.Event
 ) -> None:
-    expires_at = utcnow() + run_lifecycle.LEASE
+    expires_at = utcnow() + run_lifecycle.RUN_LEASE
     while True:
         with suppress(TimeoutError):
             async with asyncio.timeout(_BEAT_SECONDS):
@@ -75,7 +75,7 @@ async def _extend_until_lost(
         try:
             async with unit_of_work(sessions) as session:
                 kept = await run_lifecycle.extend_lease(session, run_id, owner=owner)
-            expires_at = utcnow() + run_lifecycle.LEASE
+            expires_at = utcnow() + run_lifecycle.RUN_LEASE
         except DatabaseUnavailable as error:
             log.warning("lease.not_extended", error=repr(error))
             kept = utcnow() < expires_at

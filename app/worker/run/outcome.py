@@ -10,11 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.errors import AgentCancelled, AgentError, is_disk_full
 from app.agents.result import RunResult
-from app.agents.session.transcript import Emit
-from app.clients.github.api import GitHub
 from app.enums import RunStatus
-from app.services.code_hosts.credentials import HostAccess
-from app.services.code_hosts.pull_requests import Outcome, Subject, open_pull_request
 from app.services.code_hosts.pushed_branches import PushRecord, record_push
 from app.services.enqueueing import enqueue_push_delivery_after_commit
 from app.services.retrying.budget import in_transaction
@@ -31,30 +27,6 @@ _UNEXPECTED = "The worker met an unexpected error while performing this run. Its
 _NO_ROOM = "The disk of the worker is full. Start the run again when there is room."
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """The code host of one run, and the subject of its pull request."""
-
-    access: HostAccess
-    subject: Subject
-
-    async def publish(
-        self, github: GitHub, result: RunResult, emit: Emit
-    ) -> tuple[Outcome, PushRecord | None]:
-        """Open or update the pull request; return it, and the keys to record of the push, if any."""
-        outcome = await open_pull_request(github, self.access, self.subject, result, emit)
-        if not self.subject.repository or result.head_branch is None or result.head_sha is None:
-            return outcome, None
-        return outcome, PushRecord(
-            repository=self.subject.repository,
-            integration_id=self.access.host.integration_id,
-            branch=result.head_branch,
-            base_branch=result.base_branch,
-            head_sha=result.head_sha,
-            pull_request=outcome.pull_request,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Say that a device shows a task
+         * Report that a device shows a task
          * @description Count one of the caller's devices as watching the task for the next 60 seconds.
          *
          *     While a watching device is focused, pushes to the caller about the task are deferred. They are sent 5 seconds after
@@ -19,7 +19,7 @@ export interface paths {
          */
         post: operations["tasks_presence_create"];
         /**
-         * Say that a device shows a task no longer
+         * End the presence of a device
          * @description End the presence of a device at once. Answers 204 also if it was not watching, or belongs to another user.
          *
          *     Leaving counts as seeing: deferred pushes are dropped, unless the device reported its shown events by `seen_seq`.
@@ -312,7 +312,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Go on with a run in the cloud
+         * Resume a run in the cloud
          * @description Request a worker to perform a finished run again, or to take over a run that a client performs.
          *
          *     A run that acts with a member's GitHub account or private environment can be resumed only by that member.

@@ -58,7 +58,7 @@ def ask(sessions: SessionFactory, session: AsyncSession, task: Task, run: Run, d
     async def ask(**question: Any) -> Question:
         asked = await make_question(session, task=task, run=run, **question)
         async with unit_of_work(sessions) as own:
-            await notifications.request(own, NotificationKind.AWAITING, [run.id], question_id=asked.id)
+            await notifications.notify_people(own, NotificationKind.AWAITING, [run.id], question_id=asked.id)
         return asked
 
     return ask

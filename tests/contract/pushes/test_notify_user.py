@@ -36,7 +36,7 @@ def say(sessions: SessionFactory, run: Run) -> Say:
     async def say(message: str = "Tests pass.", urgency: Urgency = Urgency.LOW) -> JSON:
         said = AgentMessage(title="Half way", message=message, urgency=urgency)
         async with unit_of_work(sessions) as session:
-            return (await dispatch.request_for_agent(session, run.id, said)).answer()
+            return (await dispatch.notify_for_agent(session, run.id, said)).answer()
 
     return say
 
@@ -118,7 +118,7 @@ async def test_limits_are_of_each_run(
     assert (await say())["decision"] == "sent"
     said = AgentMessage(title="t", message="m", urgency=Urgency.LOW)
     async with unit_of_work(sessions) as own:
-        assert (await dispatch.request_for_agent(own, other.id, said)).answer()["decision"] == "sent"
+        assert (await dispatch.notify_for_agent(own, other.id, said)).answer()["decision"] == "sent"
 
 
 async def test_person_who_looks_at_the_task_gets_no_push(

@@ -1,18 +1,15 @@
-"""Tasks: list, create, read, change, delete and summarize them (contract 5.1 to 5.5, 6.2, 6.3)."""
+"""Write tasks: create, change and delete them, each in one statement that records its event (contract 5.2, 5.4, 5.5)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     CTE,
-    BigInteger,
     ColumnElement,
     Select,
     Text,
-    Uuid,
-    any_,
     bindparam,
     case,
     cast,
@@ -31,25 +28,22 @@ from sqlalchemy.orm import aliased
 
 from app.clients.object_store import ObjectStore
 from app.clock import utcnow
-from app.enums import Environment, EventType, OriginProduct, RunStatus, SignalReportRelationship
+from app.enums import EventType, OriginProduct, SignalReportRelationship
 from app.errors import InvalidInput, NotFound
 from app.ids import new_id
-from app.models import Run, SignalReportTask, Task, TaskCounter
-from app.schemas.tasks import SummaryOut, TaskIn, TaskListQuery, TaskOut
+from app.models import SignalReportTask, Task, TaskCounter
+from app.schemas.tasks import TaskIn, TaskOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, require_task, visibility
 from app.services.events.ledger import as_data, insert_event_cte, publish_recorded, recorded_columns
 from app.services.questions.records import leave_inboxes
-from app.services.tasks.filters import first_page_statement, is_dense, task_filter
-from app.services.tasks.pages import KnownLists, find_page
 from app.services.tasks.references import (
     default_github_integration,
     require_references,
     require_team_integration,
 )
 from app.services.tasks.text import title_from_description
-from app.services.views.pages import Page
-from app.services.views.tasks import select_tasks, task_out, tasks_out
+from app.services.views.tasks import select_tasks, task_out
 from app.statements import Prepared
 
 # The columns of an update; origin and report decide who sees a task and are fixed at creation (contract 11 #31).
@@ -75,46 +69,6 @@ _WRITTEN_AT_CREATION = (
     *_COLUMN_OF_FIELD.values(),
 )
 _ONE, _NONE = (literal_column(count, Task.event_count.type) for count in ("1", "0"))
-
-
-async def list_tasks(
-    session: AsyncSession,
-    caller: Principal,
-    query: TaskListQuery,
-    page: Page,
-    *,
-    store: ObjectStore,
-    lists: KnownLists,
-) -> tuple[int, list[TaskOut]]:
-    """Return the number of visible tasks that match the filters, and a page of them, newest first (contract 2.6, 5.1).
-
-    The count is exact. Polls, for the newest tasks and their number, take one statement; its cost does not depend on
-    the number of tasks. Other pages are looked up once, and again after a change.
-    """
-    wanted = task_filter(caller, query)
-    if page.offset == 0 and is_dense(wanted.shape):
-        rows = await first_page_statement(wanted.shape, page.limit).all(session, wanted.values)
-        return rows[0]["count"] if rows else 0, await tasks_out(rows, caller.project, store)
-    count, rows = await find_page(session, wanted, page, lists)
-    return count, await tasks_out(rows, caller.project, store)
-
-
-async def retrieve_task(
-    session: AsyncSession, caller: Principal, task_id: UUID, *, store: ObjectStore
-) -> TaskOut:
-    """Return a task that the caller sees.
-
-    Raises:
-        NotFound: there is no such task, or not for this caller.
-
-    """
-    row = await _TASK.first(session, {"task_id": task_id, **visibility(caller)})
-    if row is None:
-        raise NotFound
-    return await task_out(row, caller.project, store)
-
-
-_TASK = Prepared(select_tasks().where(Task.id == bindparam("task_id"), VISIBLE_TASK))
 
 
 async def create_task(
@@ -344,56 +298,3 @@ def _delete_statement() -> Select[Any]:
 
 
 _DELETE = Prepared(_delete_statement())
-
-
-async def list_repositories(session: AsyncSession, caller: Principal) -> list[str]:
-    """Return the distinct repositories of visible tasks, sorted (contract 6.2)."""
-    return [row["repository"] for row in await _REPOSITORIES.all(session, visibility(caller))]
-
-
-_REPOSITORIES = Prepared(
-    select(Task.repository)
-    .distinct()
-    .where(VISIBLE_TASK, ~Task.internal, Task.repository.is_not(None), Task.repository != "")
-    .order_by(Task.repository)
-)
-
-
-async def summarize_tasks(
-    session: AsyncSession, caller: Principal, ids: Sequence[UUID], *, limit: int, offset: int
-) -> tuple[int, list[SummaryOut]]:
-    """Return the number of these tasks that the caller sees, and a page of their summaries (contract 6.3)."""
-    values = {"ids": list(ids), "limit": limit, "offset": offset, **visibility(caller)}
-    counted = await _SUMMARIES_COUNT.first(session, values)
-    count: int = counted["count"] if counted else 0
-    if offset >= count:
-        return count, []
-    summaries: list[SummaryOut] = [
-        {
-            "id": row["id"],
-            "title": row["title"],
-            "repository": row["repository"],
-            "created_at": row["created_at"],
-            "updated_at": row["updated_at"],
-            "latest_run": None
-            if row["status"] is None
-            else {"status": RunStatus(row["status"]), "environment": Environment(row["environment"])},
-        }
-        for row in await _SUMMARIES.all(session, values)
-    ]
-    return count, summaries
-
-
-# One array parameter: a list of parameters would need a statement for each length.
-_ASKED_FOR = (Task.id == any_(bindparam("ids", type_=ARRAY(Uuid))), VISIBLE_TASK)
-_SUMMARIES_COUNT = Prepared(select(func.count().label("count")).select_from(Task).where(*_ASKED_FOR))
-_SUMMARIES = Prepared(
-    select(
-        Task.id, Task.title, Task.repository, Task.created_at, Task.updated_at, Run.status, Run.environment
-    )
-    .outerjoin(Run, Run.id == Task.latest_run_id)
-    .where(*_ASKED_FOR)
-    .order_by(Task.created_at.desc(), Task.id.desc())
-    .limit(bindparam("limit", type_=BigInteger))
-    .offset(bindparam("offset", type_=BigInteger))
-)

@@ -1,0 +1,121 @@
+"""Read tasks: list, retrieve and summarize them (contract 5.1, 5.3, 6.2, 6.3)."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Uuid,
+    any_,
+    bindparam,
+    func,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clients.object_store import ObjectStore
+from app.enums import Environment, RunStatus
+from app.errors import NotFound
+from app.models import Run, Task
+from app.schemas.tasks import SummaryOut, TaskListQuery, TaskOut
+from app.services.access.principal import Principal
+from app.services.access.visibility import VISIBLE_TASK, visibility
+from app.services.tasks.filters import first_page_statement, is_dense, task_filter
+from app.services.tasks.pages import KnownLists, find_page
+from app.services.views.pages import Page
+from app.services.views.tasks import select_tasks, task_out, tasks_out
+from app.statements import Prepared
+
+
+async def list_tasks(
+    session: AsyncSession,
+    caller: Principal,
+    query: TaskListQuery,
+    page: Page,
+    *,
+    store: ObjectStore,
+    lists: KnownLists,
+) -> tuple[int, list[TaskOut]]:
+    """Return the number of visible tasks that match the filters, and a page of them, newest first (contract 2.6, 5.1).
+
+    The count is exact. Polls, for the newest tasks and their number, take one statement; its cost does not depend on
+    the number of tasks. Other pages are looked up once, and again after a change.
+    """
+    wanted = task_filter(caller, query)
+    if page.offset == 0 and is_dense(wanted.shape):
+        rows = await first_page_statement(wanted.shape, page.limit).all(session, wanted.values)
+        return rows[0]["count"] if rows else 0, await tasks_out(rows, caller.project, store)
+    count, rows = await find_page(session, wanted, page, lists)
+    return count, await tasks_out(rows, caller.project, store)
+
+
+async def retrieve_task(
+    session: AsyncSession, caller: Principal, task_id: UUID, *, store: ObjectStore
+) -> TaskOut:
+    """Return a task that the caller sees.
+
+    Raises:
+        NotFound: there is no such task, or not for this caller.
+
+    """
+    row = await _TASK.first(session, {"task_id": task_id, **visibility(caller)})
+    if row is None:
+        raise NotFound
+    return await task_out(row, caller.project, store)
+
+
+_TASK = Prepared(select_tasks().where(Task.id == bindparam("task_id"), VISIBLE_TASK))
+
+
+async def list_repositories(session: AsyncSession, caller: Principal) -> list[str]:
+    """Return the distinct repositories of visible tasks, sorted (contract 6.2)."""
+    return [row["repository"] for row in await _REPOSITORIES.all(session, visibility(caller))]
+
+
+_REPOSITORIES = Prepared(
+    select(Task.repository)
+    .distinct()
+    .where(VISIBLE_TASK, ~Task.internal, Task.repository.is_not(None), Task.repository != "")
+    .order_by(Task.repository)
+)
+
+
+async def summarize_tasks(
+    session: AsyncSession, caller: Principal, ids: Sequence[UUID], *, limit: int, offset: int
+) -> tuple[int, list[SummaryOut]]:
+    """Return the number of these tasks that the caller sees, and a page of their summaries (contract 6.3)."""
+    values = {"ids": list(ids), "limit": limit, "offset": offset, **visibility(caller)}
+    counted = await _SUMMARIES_COUNT.first(session, values)
+    count: int = counted["count"] if counted else 0
+    if offset >= count:
+        return count, []
+    summaries: list[SummaryOut] = [
+        {
+            "id": row["id"],
+            "title": row["title"],
+            "repository": row["repository"],
+            "created_at": row["created_at"],
+            "updated_at": row["updated_at"],
+            "latest_run": None
+            if row["status"] is None
+            else {"status": RunStatus(row["status"]), "environment": Environment(row["environment"])},
+        }
+        for row in await _SUMMARIES.all(session, values)
+    ]
+    return count, summaries
+
+
+# One array parameter: a list of parameters would need a statement for each length.
+_ASKED_FOR = (Task.id == any_(bindparam("ids", type_=ARRAY(Uuid))), VISIBLE_TASK)
+_SUMMARIES_COUNT = Prepared(select(func.count().label("count")).select_from(Task).where(*_ASKED_FOR))
+_SUMMARIES = Prepared(
+    select(
+        Task.id, Task.title, Task.repository, Task.created_at, Task.updated_at, Run.status, Run.environment
+    )
+    .outerjoin(Run, Run.id == Task.latest_run_id)
+    .where(*_ASKED_FOR)
+    .order_by(Task.created_at.desc(), Task.id.desc())
+    .limit(bindparam("limit", type_=BigInteger))
+    .offset(bindparam("offset", type_=BigInteger))
+)

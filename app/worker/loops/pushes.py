@@ -1,0 +1,36 @@
+"""Deliver pushes that fall due without a job while the worker runs."""
+
+import asyncio
+from typing import Never
+
+import structlog
+
+from app.db import unit_of_work
+from app.outages import DatabaseUnavailable
+from app.runtime import ProcessContext
+from app.services.notifications import claims
+from app.services.retrying.policies import LOOP_SECONDS
+from app.worker.jobs.deliver_notifications import deliver_due
+
+# The longest delay of a deferred push after it falls due.
+_LOOK_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+async def deliver_as_due(process: ProcessContext, lanes: asyncio.Semaphore) -> Never:
+    """Deliver pushes that fall due without a job, such as deferred ones, until cancelled."""
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
+        try:
+            async with unit_of_work(process.sessions) as session:
+                is_due = await claims.is_due(session)
+            if is_due:
+                await deliver_due(process, lanes)
+        except DatabaseUnavailable as error:
+            log.warning("push.database_unavailable", error=repr(error))
+            await asyncio.sleep(LOOP_SECONDS)
+        except Exception:
+            # One defect must not end these deliveries for the whole process.
+            log.exception("push.not_delivered")
+            await asyncio.sleep(LOOP_SECONDS)
