@@ -339,6 +339,14 @@ def test_files_of_tests_stay_readable() -> None:
     assert [f"{path.relative_to(_ROOT)}: {length}" for path, length in lengths.items() if length > 600] == []
 
 
+def test_tests_of_services_mirror_their_modules() -> None:
+    services, tests = _ROOT / "app/services", _ROOT / "tests/services"
+    modules = [path.relative_to(tests) for path in tests.rglob("test_*.py")]
+
+    assert [path for path in modules if not (services / path.with_name(path.name[5:])).exists()] == []
+    assert modules
+
+
 def test_modules_are_named_for_an_idea() -> None:
     homeless = {"utils", "util", "helpers", "helper", "common", "misc"}
 

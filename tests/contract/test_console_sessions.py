@@ -307,7 +307,7 @@ class TestEnd:
         clock: MovableClock,
         what: str,
     ) -> None:
-        """At once here, where no caller is cached; within a second elsewhere (tests/services/test_caller_cache.py)."""
+        """At once here, where no caller is cached; within a second elsewhere (tests/services/access/test_cache.py)."""
         await sign_in(page, key)
         which = ApiKey.secret_hash == hash_api_key(key)
         match what:
