@@ -235,6 +235,8 @@ class ProjectFollower:
         self._runs = runs
         # The place up to which the ledger was read, which is ahead of the client's.
         self._read_to = project.ledger_from
+        # The place of the last gap: each is reported once.
+        self._gap_at: Cursor | None = None
         # The client's place in each topic, as in the id of a frame; the ledger's is first.
         ledger_place = _NO_PLACE if project.ledger is None else str(project.ledger_from)
         self._places: dict[UUID | None, str] = {None: ledger_place}
@@ -341,7 +343,8 @@ class ProjectFollower:
             async with unit_of_work(self._clients.sessions) as session:
                 rows = await ledger.read(session, self._read_to, _PAGE)
                 is_missing = await ledger.is_truncated(session, self._read_to)
-            if is_missing:
+            if is_missing and self._gap_at != self._read_to:
+                self._gap_at = self._read_to
                 await self._put_gaps(ledger)
             for row in rows:
                 place = place_of(row)

@@ -143,6 +143,23 @@ async def test_removed_events_are_admitted(
         assert (gap.name, gap.data) == ("gap", {"type": "gap", "lost": None, "topic": "tasks"})
 
 
+@pytest.mark.usefixtures("quick")
+async def test_removed_events_are_reported_once(
+    api: httpx.AsyncClient, events_url: str, sessions: SessionFactory, task: Task
+) -> None:
+    """Each growth of the ledger repeated the gap until the caller saw an event."""
+    async with following(api, events_url) as stream:
+        await stream.until_silent()
+    await record_event(sessions, task, occurred_at=utcnow() - timedelta(days=31))
+    assert await prune_events(sessions, timedelta(days=30)) == 1
+
+    async with following(api, events_url, after=stream.last_id) as stream:
+        (gap,) = await stream.take(1)
+        await record_event(sessions, task, subject_seq=1)
+        (event,) = await stream.take(1)
+    assert (gap.name, event.name) == ("gap", "message")
+
+
 async def test_stream_ends_when_its_life_is_over(
     api: httpx.AsyncClient, events_url: str, application: FastAPI
 ) -> None:
