@@ -6,12 +6,15 @@ from contextlib import asynccontextmanager
 from contextvars import Context
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import SessionFactory, unit_of_work
 from app.outages import DatabaseUnavailable
 from app.services.events.reading import find_end
 
 _LOOK_SECONDS = 0.5
+# The most followers that read at once. All are woken at once: requests, which share their connections, would wait for all.
+_MOST_READING = 2
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +27,7 @@ class LedgerWatch:
         # Those that could not read the ledger.
         self._behind: set[asyncio.Event] = set()
         self._looking: asyncio.Task[None] | None = None
+        self._turns = asyncio.Semaphore(_MOST_READING)
 
     @asynccontextmanager
     async def watching(self, sessions: SessionFactory) -> AsyncGenerator[asyncio.Event, None]:
@@ -45,6 +49,12 @@ class LedgerWatch:
     def wake_again(self, grown: asyncio.Event) -> None:
         """Set `grown` after the next successful look, whatever it finds: its follower could not read the ledger."""
         self._behind.add(grown)
+
+    @asynccontextmanager
+    async def reading(self, sessions: SessionFactory) -> AsyncGenerator[AsyncSession, None]:
+        """Yield a session in which a follower reads the ledger, once it is its turn."""
+        async with self._turns, unit_of_work(sessions) as session:
+            yield session
 
     async def _look(self, sessions: SessionFactory) -> None:
         known = None

@@ -20,7 +20,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.run_events import EventId, EventKind, RunEvent
 from app.clients.subscriptions import Subscription
-from app.db import unit_of_work
 from app.errors import InvalidInput, NotFound
 from app.outages import DatabaseUnavailable
 from app.schemas.fields import parse_uuid
@@ -285,9 +284,17 @@ class ProjectFollower:
             except TimeoutError:
                 yield KEEPALIVE
                 continue
+            frames = []
+            while item is not None:
+                frames.append(self._frame(item))
+                if self._queue.empty():
+                    break
+                item = self._queue.get_nowait()
+            if frames:
+                # Together: sending each takes longer than making it.
+                yield b"".join(frames)
             if item is None:
                 return
-            yield self._frame(item)
         yield _ROTATED
 
     def _frame(self, item: _LedgerEvent | _EventOfRun | _Gap) -> bytes:
@@ -340,7 +347,7 @@ class ProjectFollower:
         """Send the events that were not read yet."""
         rows = None
         while rows is None or len(rows) == _PAGE:
-            async with unit_of_work(self._clients.sessions) as session:
+            async with self._clients.ledger.reading(self._clients.sessions) as session:
                 rows = await ledger.read(session, self._read_to, _PAGE)
                 is_missing = await ledger.is_truncated(session, self._read_to)
             if is_missing and self._gap_at != self._read_to:

@@ -1,5 +1,6 @@
 """The live stream of a project (contract 14), over real HTTP: its ledger and runs, resumed by one id."""
 
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -10,7 +11,8 @@ import orjson
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import delete
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.event import listen, remove
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.clients.event_hub import EventHub
 from app.clients.run_events import RunEvents
@@ -89,6 +91,39 @@ async def test_ledger_is_followed_from_now_on_and_resumed_without_a_gap(
 
     async with following(api, events_url, after=received.id) as stream:
         assert seqs(await stream.take(2)) == [3, 4]
+
+
+@pytest.mark.usefixtures("quick")
+async def test_few_streams_of_many_read_at_once(
+    api: httpx.AsyncClient, events_url: str, sessions: SessionFactory, engine: AsyncEngine, task: Task
+) -> None:
+    """All are woken at once: fifty took every connection of the process, and writes waited for all of them."""
+    open_now: set[Any] = set()
+    most = 0
+
+    def take(_connection: Any, record: Any, _proxy: Any) -> None:
+        nonlocal most
+        open_now.add(record)
+        most = max(most, len(open_now))
+
+    def give_back(_connection: Any, record: Any) -> None:
+        open_now.discard(record)
+
+    async with AsyncExitStack() as stack:
+        streams = [await stack.enter_async_context(following(api, events_url)) for _ in range(12)]
+        for stream in streams:
+            await began(stream)
+        listen(engine.sync_engine, "checkout", take)
+        listen(engine.sync_engine, "checkin", give_back)
+        try:
+            event_id = await record_event(sessions, task, subject_seq=1)
+            received = [(await stream.take(1))[0].data["id"] for stream in streams]
+        finally:
+            remove(engine.sync_engine, "checkout", take)
+            remove(engine.sync_engine, "checkin", give_back)
+    assert received == [str(event_id)] * len(streams)
+    # Two streams, and the one look at the ledger for all.
+    assert 0 < most <= 3
 
 
 @pytest.mark.usefixtures("quick")
