@@ -187,6 +187,18 @@ describe("questions", () => {
     expect(closed.items).toMatchObject([{ state: "closed", answer: "" }]);
   });
 
+  it("that allow a call say that it runs, of agents that do not", () => {
+    const call = update({ sessionUpdate: "tool_call", toolCallId: "t", title: "Deploy", status: "pending" });
+    const status = (...values: unknown[]) =>
+      read([call, asked, ...values]).items.find(({ kind }) => kind === "tool");
+    const answer = (optionId: string) => said("_posthog/permission_resolved", { requestId: "q", optionId });
+    expect(status()).toMatchObject({ status: "pending" });
+    expect(status(answer("y"))).toMatchObject({ status: "in_progress" });
+    expect(status(answer("n"))).toMatchObject({ status: "pending" });
+    const done = update({ sessionUpdate: "tool_call_update", toolCallId: "t", status: "completed" });
+    expect(status(done, answer("y"))).toMatchObject({ status: "completed" });
+  });
+
   it("are shown once, however often they are read", () => {
     expect(read([asked, asked]).items).toHaveLength(1);
   });

@@ -107,7 +107,12 @@ function resolved(draft: Draft, params: Json): void {
   const item = draft.find(`question:${asText(params.requestId)}`, "question");
   if (!item) return;
   const chosen = asText(params.optionId);
-  const answer = item.options.find(({ id }) => id === chosen)?.name ?? chosen;
+  const picked = item.options.find(({ id }) => id === chosen);
+  const answer = picked?.name ?? chosen;
   const state: QuestionItem["state"] = chosen ? "answered" : "closed";
   draft.put({ ...item, state, answer });
+  // Not all agents say that a call which was allowed runs now.
+  const call = draft.find(`tool:${item.toolCallId}`, "tool");
+  if (call?.status === "pending" && picked?.kind.startsWith("allow"))
+    draft.put({ ...call, status: "in_progress" });
 }

@@ -77,6 +77,7 @@ export function Composer(props: Props) {
         {...suggestions.field}
         placeholder={placeholder}
         rows={1}
+        enterKeyHint="send"
         value={text}
         onChange={(event) => {
           onText(event.target.value);
@@ -93,35 +94,36 @@ export function Composer(props: Props) {
       />
       <div className={styles.bar}>
         <AttachButton onAdd={files.add} />
-        {onOption &&
-          standing.config.map((option) => (
+        <div className={styles.options}>
+          {onOption &&
+            standing.config.map((option) => (
+              <Select
+                key={option.id}
+                className={styles.option}
+                aria-label={option.name}
+                value={option.value}
+                onChange={(event) => onOption(option.id, event.target.value)}
+              >
+                {option.choices.map(({ id, name }) => (
+                  <option key={id} value={id}>
+                    {name}
+                  </option>
+                ))}
+              </Select>
+            ))}
+          {onStop && (
             <Select
-              key={option.id}
               className={styles.option}
-              aria-label={option.name}
-              value={option.value}
-              onChange={(event) => onOption(option.id, event.target.value)}
+              aria-label="When the agent gets the message"
+              title="At once: in the middle of its turn, if the agent takes messages then. After the turn: this page keeps the message until then, and you can change it."
+              value={isKept ? "kept" : "now"}
+              onChange={(event) => setKept(event.target.value === "kept")}
             >
-              {option.choices.map(({ id, name }) => (
-                <option key={id} value={id}>
-                  {name}
-                </option>
-              ))}
+              <option value="now">Steer: at once</option>
+              <option value="kept">After this turn</option>
             </Select>
-          ))}
-        {onStop && (
-          <Select
-            className={styles.option}
-            aria-label="When the agent gets the message"
-            title="At once: in the middle of its turn, if the agent takes messages then. After the turn: this page keeps the message until then, and you can change it."
-            value={isKept ? "kept" : "now"}
-            onChange={(event) => setKept(event.target.value === "kept")}
-          >
-            <option value="now">Steer: at once</option>
-            <option value="kept">After this turn</option>
-          </Select>
-        )}
-        <span className={styles.space} />
+          )}
+        </div>
         {onStop && (
           <Button onClick={onStop}>
             <Square size={13} aria-hidden="true" /> Stop
