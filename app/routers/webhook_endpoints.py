@@ -28,7 +28,7 @@ from app.services.webhook_endpoints import deliveries, endpoints, recovery
 from app.web.answers import Json, no_content
 from app.web.auth import OwnEndpoint, WebhookRead, WebhookWrite
 from app.web.body import json_body
-from app.web.dependencies import DeliveryId, EndpointId
+from app.web.dependencies import Call, DeliveryId, EndpointId
 from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
 from app.web.unit_route import UnitRoute
@@ -89,11 +89,9 @@ async def create_endpoint(call: WebhookWrite, body: CreateBody) -> Json:
     The endpoint gets the events that the caller can see when they happen. A project has at most 20 endpoints. No
     request is sent to the URL now: use `ping` to check that it can be reached.
     """
-    policy, cipher = (
-        AddressPolicy.parse(call.process.settings.webhook_allow_private_networks),
-        call.process.cipher,
+    made = await endpoints.create_endpoint(
+        call.session, call.caller, body, policy=_policy(call), cipher=call.process.cipher
     )
-    made = await endpoints.create_endpoint(call.session, call.caller, body, policy=policy, cipher=cipher)
     return Json(made, status_code=201)
 
 
@@ -120,8 +118,14 @@ async def retrieve_endpoint(call: WebhookRead, endpoint_id: EndpointId) -> Json:
 )
 async def update_endpoint(call: WebhookWrite, endpoint_id: OwnEndpoint, body: UpdateBody) -> Json:
     """Change only the given fields. Disabling an endpoint cancels its pending deliveries."""
-    policy = AddressPolicy.parse(call.process.settings.webhook_allow_private_networks)
-    return Json(await endpoints.update_endpoint(call.session, call.caller, endpoint_id, body, policy=policy))
+    return Json(
+        await endpoints.update_endpoint(call.session, call.caller, endpoint_id, body, policy=_policy(call))
+    )
+
+
+def _policy(call: Call) -> AddressPolicy:
+    """Return the addresses that endpoints may have."""
+    return AddressPolicy.parse(call.process.settings.webhook_allow_private_networks)
 
 
 @router.delete(

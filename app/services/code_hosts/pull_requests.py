@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class PullRequestSubject:
     """The task that the pull request is about."""
 
     repository: str
@@ -47,7 +47,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class PullRequestResult:
     """The pull request, or the reason why there is none."""
 
     pull_request: PullRequest | None = None
@@ -63,29 +63,29 @@ class Outcome:
 async def open_pull_request(
     github: GitHub,
     access: HostAccess,
-    subject: Subject,
+    subject: PullRequestSubject,
     result: RunResult,
     emit: Emit,
-) -> Outcome:
+) -> PullRequestResult:
     """Open the pull request of a run that pushed, or update the open one; log the result in the run's log.
 
     Does nothing if nothing was pushed, or if the host has no API or no credential.
     """
     api_url = access.host.api_url
     if result.head_branch is None or result.base_branch is None or api_url is None:
-        return Outcome()
+        return PullRequestResult()
     try:
         token = await access.token()
         if token is None:
-            return Outcome()
+            return PullRequestResult()
         pull_request = await _publish(_RetryingHost(github, GitHubAccess(api_url, token)), subject, result)
     except (AgentError, GitHubError) as error:
         log.warning("pull_request.failed", reason=type(error).__name__)
         message = f"The branch {result.head_branch} is pushed, but has no pull request: {error.message}"
         await _report(emit, message)
-        return Outcome(error=message)
+        return PullRequestResult(error=message)
     await _report(emit, f"Pull request: {pull_request.url}")
-    return Outcome(pull_request)
+    return PullRequestResult(pull_request)
 
 
 async def _report(emit: Emit, message: str) -> None:
@@ -119,7 +119,7 @@ class _RetryingHost:
         )
 
 
-async def _publish(host: _RetryingHost, subject: Subject, result: RunResult) -> PullRequest:
+async def _publish(host: _RetryingHost, subject: PullRequestSubject, result: RunResult) -> PullRequest:
     assert result.head_branch is not None
     assert result.base_branch is not None
     section = _section(subject, result)
@@ -146,7 +146,7 @@ async def _publish(host: _RetryingHost, subject: Subject, result: RunResult) -> 
     return await host.create(subject.repository, ready)
 
 
-def _section(subject: Subject, result: RunResult) -> str:
+def _section(subject: PullRequestSubject, result: RunResult) -> str:
     """Return our section of the text: summary, files and origin, all bounded."""
     summary = result.summary[:_SUMMARY_LENGTH].replace("<!--", "&lt;!--").strip()
     files = [f"- `{_one_line(path, _PATH_LENGTH)}`" for path in result.files_changed[:_MOST_FILES]]

@@ -31,19 +31,27 @@ class RetryBudget:
                 that the policy does not name, at once.
 
         """
+        failures = 0
         while True:
             try:
                 return await step()
             except self._policy.errors as error:
-                if not self._delays:
+                failures += 1
+                delay = self._delay(failures, error)
+                if delay is None:
                     raise
-                delay = self._delays.pop(0)
-                if isinstance(error, GitHubUnavailable) and error.retry_after is not None:
-                    delay = error.retry_after
-                    if delay > CODE_HOST_LONGEST_DELAY:
-                        raise
                 log.warning(self._policy.event, retry_in_seconds=delay, error=repr(error))
-                await asyncio.sleep(delay)
+            await self._wait(delay)
+
+    def _delay(self, _failures: int, error: Exception) -> float | None:
+        """Return the delay after this failure of the step, counted from 1; None if the step is not repeated."""
+        delay = self._delays.pop(0) if self._delays else None
+        if delay is None or not isinstance(error, GitHubUnavailable) or error.retry_after is None:
+            return delay
+        return error.retry_after if error.retry_after <= CODE_HOST_LONGEST_DELAY else None
+
+    async def _wait(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
 
 async def until_database_answers(step: Callable[[], Awaitable[Result]]) -> Result:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.enums import DeliveryError, DisabledReason
-from app.services.webhook_endpoints.sending import GONE, Outcome
+from app.services.webhook_endpoints.sending import GONE, AttemptResult
 
 _NO_SUCCESS_FOR = timedelta(days=5)
 _BLOCKED_IN_A_ROW = 20
@@ -28,11 +28,11 @@ class Health:
         """Return the health in a row of an endpoint."""
         return cls(**{name: row[name] for name in cls.__slots__})
 
-    def behind(self, outcome: Outcome, *, now: datetime, exhausted: bool) -> "Health":
-        """Return the health after an attempt with this outcome; `exhausted`: it was the last attempt of a message."""
-        if outcome.error is None:
+    def behind(self, result: AttemptResult, *, now: datetime, exhausted: bool) -> "Health":
+        """Return the health after an attempt with this result; `exhausted`: it was the last attempt of a message."""
+        if result.error is None:
             return Health(now, self.last_failure_at, 0, None, has_exhausted=False, blocked_in_a_row=0)
-        is_blocked = outcome.error is DeliveryError.BLOCKED_ADDRESS
+        is_blocked = result.error is DeliveryError.BLOCKED_ADDRESS
         return replace(
             self,
             last_failure_at=now,
@@ -42,9 +42,9 @@ class Health:
             blocked_in_a_row=self.blocked_in_a_row + 1 if is_blocked else 0,
         )
 
-    def reason_to_disable(self, outcome: Outcome, *, now: datetime) -> DisabledReason | None:
+    def reason_to_disable(self, result: AttemptResult, *, now: datetime) -> DisabledReason | None:
         """Return the reason to disable the endpoint after this attempt; None to keep it enabled."""
-        if outcome.status_code == GONE:
+        if result.status_code == GONE:
             return DisabledReason.GONE
         if self.blocked_in_a_row >= _BLOCKED_IN_A_ROW:
             return DisabledReason.BLOCKED_ADDRESS

@@ -1,4 +1,4 @@
-"""One attempt: sign, send, and return the outcome. Does not use the database."""
+"""One attempt: sign, send, and return the result. Does not use the database."""
 
 import asyncio
 import re
@@ -58,8 +58,8 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """The outcome of an attempt; the receiver took the message if `error` is None."""
+class AttemptResult:
+    """The result of an attempt; the receiver took the message if `error` is None."""
 
     started_at: datetime
     duration: timedelta
@@ -70,8 +70,8 @@ class Outcome:
     address: str | None = None
 
 
-async def send(http: httpx.AsyncClient, message: Message) -> Outcome:
-    """Send a message once, signed now with all of its secrets; return the outcome, never raise for a failure.
+async def send(http: httpx.AsyncClient, message: Message) -> AttemptResult:
+    """Send a message once, signed now with all of its secrets; return the result, never raise for a failure.
 
     Args:
         http: a client of `create_guarded_client`.
@@ -102,7 +102,7 @@ async def send(http: httpx.AsyncClient, message: Message) -> Outcome:
         excerpt = await _read_excerpt(response)
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as failure:
         error = _classify(failure)
-    return Outcome(
+    return AttemptResult(
         started_at=started_at,
         duration=timedelta(seconds=asyncio.get_running_loop().time() - began),
         error=error,

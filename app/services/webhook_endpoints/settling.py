@@ -1,4 +1,4 @@
-"""Record the outcomes of attempts: the log, the delivery, and the health of its endpoint."""
+"""Record the results of attempts: the log, the delivery, and the health of its endpoint."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -18,7 +18,7 @@ from app.services.retrying.policies import WEBHOOK, WEBHOOK_ATTEMPTS
 from app.services.webhook_endpoints.claims import Claimed
 from app.services.webhook_endpoints.disabling import disable
 from app.services.webhook_endpoints.health import Health
-from app.services.webhook_endpoints.sending import GONE, Outcome
+from app.services.webhook_endpoints.sending import GONE, AttemptResult
 
 _ATTEMPTS = Counter(
     "taskbeacon_webhook_deliveries_total", "Attempts to deliver webhooks, by outcome.", ["outcome"]
@@ -39,8 +39,8 @@ _ENDPOINT = Base.metadata.tables[WebhookEndpoint.__tablename__]
 log = structlog.get_logger(__name__)
 
 
-async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Outcome]]) -> None:
-    """Record the outcomes of attempts, and disable endpoints that are gone or have failed for too long.
+async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, AttemptResult]]) -> None:
+    """Record the results of attempts, and disable endpoints that are gone or have failed for too long.
 
     An attempt after its lease lapsed, when another worker has begun the next one, is only logged. An attempt of a
     deleted endpoint is dropped.
@@ -51,21 +51,21 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Outcom
     logged, ends = [], []
     reasons: dict[UUID, DisabledReason] = {}
     health = {endpoint_id: Health.of(row) for endpoint_id, row in endpoints.items()}
-    for claimed, outcome in attempts:
+    for claimed, result in attempts:
         row = deliveries.get(claimed.id)
         if row is None:
             continue
-        end = _end_of(row, claimed, outcome, now=now)
+        end = _end_of(row, claimed, result, now=now)
         if end is not None:
             ends.append({"key": claimed.id, **end})
-        logged.append(_log_entry(claimed, outcome, end))
+        logged.append(_log_entry(claimed, result, end))
         exhausted = end is not None and end["status"] is DeliveryStatus.FAILED and not claimed.is_ping
-        after = health[claimed.endpoint_id].behind(outcome, now=now, exhausted=exhausted)
+        after = health[claimed.endpoint_id].behind(result, now=now, exhausted=exhausted)
         health[claimed.endpoint_id] = after
-        reason = after.reason_to_disable(outcome, now=now)
+        reason = after.reason_to_disable(result, now=now)
         if reason is not None and endpoints[claimed.endpoint_id]["enabled"]:
             reasons.setdefault(claimed.endpoint_id, reason)
-        _measure(claimed, outcome, end)
+        _measure(claimed, result, end)
     if not logged:
         return
     await session.execute(insert(WebhookAttempt), logged)
@@ -83,7 +83,7 @@ async def _lock(session: AsyncSession, table: Table, ids: set[UUID]) -> dict[UUI
 
 
 def _end_of(
-    row: Mapping[Any, Any], claimed: Claimed, outcome: Outcome, *, now: datetime
+    row: Mapping[Any, Any], claimed: Claimed, result: AttemptResult, *, now: datetime
 ) -> dict[str, Any] | None:
     """Return the columns that an attempt changes in its delivery; None if a later attempt decides."""
     if row["attempts"] != claimed.n:
@@ -92,11 +92,11 @@ def _end_of(
         "status": DeliveryStatus(row["status"]),
         "due_at": row["due_at"],
         "delivered_at": row["delivered_at"],
-        "last_attempt_at": outcome.started_at,
+        "last_attempt_at": result.started_at,
         "leased_until": None,
         "is_manual": False,
     }
-    if outcome.error is None:
+    if result.error is None:
         # Also if the delivery was cancelled meanwhile: it arrived.
         return end | {"status": DeliveryStatus.DELIVERED, "delivered_at": row["delivered_at"] or now}
     if row["delivered_at"] is not None:
@@ -105,44 +105,44 @@ def _end_of(
     if end["status"] is DeliveryStatus.CANCELLED:
         return end
     attempts_left = row["attempts_allowed"] - row["attempts"]
-    if outcome.status_code == GONE or attempts_left <= 0:
+    if result.status_code == GONE or attempts_left <= 0:
         return end | {"status": DeliveryStatus.FAILED}
     # Counted from the end of the schedule: a redelivery begins in its middle.
     failures = max(1, WEBHOOK_ATTEMPTS - attempts_left)
-    delay = WEBHOOK.delay(failures, outcome.retry_after.total_seconds() if outcome.retry_after else None)
+    delay = WEBHOOK.delay(failures, result.retry_after.total_seconds() if result.retry_after else None)
     return end | {"status": DeliveryStatus.PENDING, "due_at": now + timedelta(seconds=delay)}
 
 
-def _log_entry(claimed: Claimed, outcome: Outcome, end: Mapping[str, Any] | None) -> dict[str, Any]:
+def _log_entry(claimed: Claimed, result: AttemptResult, end: Mapping[str, Any] | None) -> dict[str, Any]:
     is_pending = end is not None and end["status"] is DeliveryStatus.PENDING
     return {
         "delivery_id": claimed.id,
         "n": claimed.n,
         "is_manual": claimed.is_manual,
-        "started_at": outcome.started_at,
-        "duration_ms": round(outcome.duration / timedelta(milliseconds=1)),
-        "outcome": AttemptOutcome.DELIVERED if outcome.error is None else AttemptOutcome.FAILED,
-        "status_code": outcome.status_code,
-        "error": outcome.error,
-        "response_excerpt": outcome.excerpt,
-        "resolved_ip": outcome.address,
+        "started_at": result.started_at,
+        "duration_ms": round(result.duration / timedelta(milliseconds=1)),
+        "outcome": AttemptOutcome.DELIVERED if result.error is None else AttemptOutcome.FAILED,
+        "status_code": result.status_code,
+        "error": result.error,
+        "response_excerpt": result.excerpt,
+        "resolved_ip": result.address,
         "next_attempt_at": end["due_at"] if end is not None and is_pending else None,
     }
 
 
-def _measure(claimed: Claimed, outcome: Outcome, end: Mapping[str, Any] | None) -> None:
-    _ATTEMPTS.labels(outcome.error or "delivered").inc()
-    _DURATION.observe(outcome.duration.total_seconds())
+def _measure(claimed: Claimed, result: AttemptResult, end: Mapping[str, Any] | None) -> None:
+    _ATTEMPTS.labels(result.error or "delivered").inc()
+    _DURATION.observe(result.duration.total_seconds())
     if end is not None and end["status"] is not DeliveryStatus.PENDING:
         _NEEDED.observe(claimed.n)
-    if outcome.error is not None:
+    if result.error is not None:
         log.info(
             "webhook.not_taken",
             endpoint_id=str(claimed.endpoint_id),
             delivery_id=str(claimed.id),
             attempt=claimed.n,
-            error=outcome.error,
-            status_code=outcome.status_code,
+            error=result.error,
+            status_code=result.status_code,
         )
 
 

@@ -23,7 +23,7 @@ from app.services.retrying.budget import until_database_answers
 from app.services.retrying.policies import LOOP_SECONDS
 from app.services.webhook_endpoints.claims import RESERVED, Claimed, claim_due, next_due
 from app.services.webhook_endpoints.relay import BATCH, relay_events
-from app.services.webhook_endpoints.sending import Outcome, send
+from app.services.webhook_endpoints.sending import AttemptResult, send
 from app.services.webhook_endpoints.settling import settle
 
 # The most concurrent attempts of one process: those that endpoints which answer may fill, and more than one project can have
@@ -44,7 +44,7 @@ class WebhookDeliverer:
         self._process = process
         self._http = http
         self._attempts: set[asyncio.Task[None]] = set()
-        self._done: list[tuple[Claimed, Outcome]] = []
+        self._done: list[tuple[Claimed, AttemptResult]] = []
         self._settling = asyncio.Lock()
 
     async def run(self, changes: RunChanges) -> Never:
@@ -123,18 +123,18 @@ class WebhookDeliverer:
             log.error("webhook.secret_unreadable", endpoint_id=str(claimed.endpoint_id))
             return
         try:
-            outcome = await send(self._http, claimed.message)
+            result = await send(self._http, claimed.message)
         except Exception:
             # The lease expires, and the delivery is tried again.
             log.exception("webhook.attempt_failed", delivery_id=str(claimed.id))
             return
-        self._done.append((claimed, outcome))
+        self._done.append((claimed, result))
         async with self._settling:
             done, self._done = self._done, []
             if done:
                 await self._settle(done)
 
-    async def _settle(self, done: list[tuple[Claimed, Outcome]]) -> None:
+    async def _settle(self, done: list[tuple[Claimed, AttemptResult]]) -> None:
         async def step() -> None:
             async with unit_of_work(self._process.sessions) as session:
                 await settle(session, done)

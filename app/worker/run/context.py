@@ -30,7 +30,7 @@ from app.services.code_hosts.credentials import (
     is_member_still,
     read_code_host,
 )
-from app.services.code_hosts.pull_requests import Subject
+from app.services.code_hosts.pull_requests import PullRequestSubject
 from app.services.code_hosts.pushed_branches import branch_to_resume
 from app.services.resume_chain import resumes
 from app.services.retrying.budget import in_transaction
@@ -236,9 +236,9 @@ async def _agent(worker: WorkerContext, claim: Claim, rows: _Rows, variables: Ma
     )
 
 
-def _subject(worker: WorkerContext, claim: Claim, rows: _Rows) -> Subject:
+def _subject(worker: WorkerContext, claim: Claim, rows: _Rows) -> PullRequestSubject:
     url = worker.process.settings.task_url.replace("{project_id}", str(claim.project_id))
-    return Subject(
+    return PullRequestSubject(
         repository=rows.run["repository"] or "",
         title=rows.run["title"],
         slug=rows.slug,

@@ -6,7 +6,7 @@ from app.agents.result import RunResult
 from app.agents.session.transcript import Emit
 from app.clients.github.api import GitHub
 from app.services.code_hosts.credentials import HostAccess
-from app.services.code_hosts.pull_requests import Outcome, Subject, open_pull_request
+from app.services.code_hosts.pull_requests import PullRequestResult, PullRequestSubject, open_pull_request
 from app.services.code_hosts.pushed_branches import PushRecord
 
 
@@ -15,20 +15,20 @@ class Publication:
     """The code host of one run, and the subject of its pull request."""
 
     access: HostAccess
-    subject: Subject
+    subject: PullRequestSubject
 
     async def publish(
         self, github: GitHub, result: RunResult, emit: Emit
-    ) -> tuple[Outcome, PushRecord | None]:
+    ) -> tuple[PullRequestResult, PushRecord | None]:
         """Open or update the pull request; return it, and the keys to record of the push, if any."""
-        outcome = await open_pull_request(github, self.access, self.subject, result, emit)
+        opened = await open_pull_request(github, self.access, self.subject, result, emit)
         if not self.subject.repository or result.head_branch is None or result.head_sha is None:
-            return outcome, None
-        return outcome, PushRecord(
+            return opened, None
+        return opened, PushRecord(
             repository=self.subject.repository,
             integration_id=self.access.host.integration_id,
             branch=result.head_branch,
             base_branch=result.base_branch,
             head_sha=result.head_sha,
-            pull_request=outcome.pull_request,
+            pull_request=opened.pull_request,
         )

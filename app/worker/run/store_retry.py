@@ -1,44 +1,25 @@
 """Retry to store the files of a run, for a limited time in which the worker keeps its claim of the run."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from itertools import chain, repeat
-from typing import TypeVar
 
-import structlog
+from typing_extensions import override
 
+from app.services.retrying.budget import RetryBudget
 from app.services.retrying.policies import RUN_FILES, RUN_FILES_BRIEF_SECONDS
 
-Result = TypeVar("Result")
 
-log = structlog.get_logger(__name__)
-
-
-class StoreRetryBudget:
+class StoreRetryBudget(RetryBudget):
     """One retry budget, in seconds, for everything that a run stores; it starts with the first failure."""
 
     def __init__(self, seconds: float, *, cut_short: asyncio.Event) -> None:
         """Allow `seconds` in total; once `cut_short` is set, only the time of a short outage."""
+        super().__init__(RUN_FILES)
         self._seconds = seconds
         self._cut_short = cut_short
         self._until: float | None = None
         self._is_hurried = False
         self._is_short = False
-
-    async def call(self, step: Callable[[], Awaitable[Result]]) -> Result:
-        """Perform a repeatable step, and retry it after outages within the budget. Raises the last failure."""
-        pauses = chain(RUN_FILES.delays, repeat(RUN_FILES.delays[-1]))
-        while True:
-            try:
-                return await step()
-            except RUN_FILES.errors as error:
-                left = self._left()
-                if left <= 0:
-                    raise
-                pause = min(next(pauses), left)
-                log.warning(RUN_FILES.event, retry_in_seconds=pause, error=repr(error))
-            await self._pause(pause)
 
     def shorten(self) -> None:
         """Wait only briefly from now on."""
@@ -49,6 +30,11 @@ class StoreRetryBudget:
         if self._until is not None and not self._is_short:
             self._until = max(self._until, asyncio.get_running_loop().time() + RUN_FILES_BRIEF_SECONDS)
 
+    @override
+    def _delay(self, failures: int, error: Exception) -> float | None:
+        delays, left = RUN_FILES.delays, self._left()
+        return min(delays[min(failures, len(delays)) - 1], left) if left > 0 else None
+
     def _left(self) -> float:
         now = asyncio.get_running_loop().time()
         if self._until is None:
@@ -58,9 +44,10 @@ class StoreRetryBudget:
             self._until = min(self._until, now + RUN_FILES_BRIEF_SECONDS)
         return self._until - now
 
-    async def _pause(self, seconds: float) -> None:
+    @override
+    async def _wait(self, seconds: float) -> None:
         if self._is_short:
-            await asyncio.sleep(seconds)
+            await super()._wait(seconds)
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):

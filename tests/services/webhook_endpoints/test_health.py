@@ -5,17 +5,17 @@ from datetime import datetime, timedelta
 from app.clock import utcnow
 from app.enums import DeliveryError, DisabledReason
 from app.services.webhook_endpoints.health import Health
-from app.services.webhook_endpoints.sending import Outcome
+from app.services.webhook_endpoints.sending import AttemptResult
 
 BEGAN = utcnow()
 FRESH = Health(None, None, 0, None, has_exhausted=False, blocked_in_a_row=0)
 
 
-def outcome(error: DeliveryError | None) -> Outcome:
-    return Outcome(started_at=BEGAN, duration=timedelta(0), error=error)
+def result(error: DeliveryError | None) -> AttemptResult:
+    return AttemptResult(started_at=BEGAN, duration=timedelta(0), error=error)
 
 
-FAILED, TAKEN = outcome(DeliveryError.HTTP_5XX), outcome(None)
+FAILED, TAKEN = result(DeliveryError.HTTP_5XX), result(None)
 
 
 def reason(health: Health, at: datetime) -> DisabledReason | None:
@@ -45,7 +45,7 @@ def test_success_makes_all_failures_before_it_count_no_more() -> None:
 
 
 def test_blocked_addresses_count_in_a_row() -> None:
-    blocked = outcome(DeliveryError.BLOCKED_ADDRESS)
+    blocked = result(DeliveryError.BLOCKED_ADDRESS)
     health = FRESH
     for _ in range(19):
         health = health.behind(blocked, now=BEGAN, exhausted=False)
