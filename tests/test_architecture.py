@@ -195,15 +195,15 @@ _RULES = {
         "app",
         {"app/web/errors/handlers.py": "answers what the router itself raises"},
     ),
-    "one door to private rows": _Rule(
+    "one way to private rows": _Rule(
         _reads_the_owner_of_a_row,
         "own = WebhookEndpoint.created_by_id == caller.user_id",
         "app",
         {
-            "app/services/access/visibility.py": "the door",
-            "app/services/runs/authority.py": "reads whether an environment that the door let through is private",
-            "app/services/sandbox_environments.py": "shows the creator of what the door let through",
-            "app/services/webhook_endpoints/endpoints.py": "shows the creator of what the door let through",
+            "app/services/access/visibility.py": "decides who sees them",
+            "app/services/runs/authority.py": "reads whether a visible environment is private",
+            "app/services/sandbox_environments.py": "shows the creator of what the caller can see",
+            "app/services/webhook_endpoints/endpoints.py": "shows the creator of what the caller can see",
             "app/services/webhook_endpoints/matching.py": "sends each creator the events that they see",
             "app/services/webhook_endpoints/disabling.py": "disables the endpoints of those who leave",
         },

@@ -309,21 +309,21 @@ async def test_agent_goes_first_when_memory_runs_out(any_cell: Cell) -> None:
 async def test_command_does_not_begin_without_its_worker(tmp_path: Path) -> None:
     """The signal at the worker's death is asked for while the sandbox is made; it may have died before."""
     begun = tmp_path / "begun"
-    orders = {
+    instructions = {
         "command": ["touch", str(begun)],
         "directory": str(tmp_path),
         "environment": dict(os.environ),
         "limits": {},
         "ports": {},
-        "door": "",
+        "proxy_socket": "",
     }
     for is_alive, code in ((True, 0), (False, 126)):
         begun.unlink(missing_ok=True)
-        (tmp_path / "orders").write_bytes(marshal.dumps(orders))
+        (tmp_path / "instructions").write_bytes(marshal.dumps(instructions))
         worker, shown = os.pipe()
         if not is_alive:
             os.close(worker)
-        with (tmp_path / "orders").open("rb") as file:
+        with (tmp_path / "instructions").open("rb") as file:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-S", entry.__file__, str(file.fileno()), str(shown)),
                 pass_fds=[file.fileno(), shown],

@@ -166,11 +166,11 @@ def _path(name: bytes, *, prefix: bytes = b"") -> str:
     """Return the path that a name stands for; git quotes those with odd characters, and ends some with a tab."""
     name = name.removesuffix(b"\t")
     if name.startswith(b'"') and name.endswith(b'"') and len(name) > 1:
-        name = _ESCAPE.sub(_unescaped, name[1:-1])
+        name = _ESCAPE.sub(_unescape, name[1:-1])
     return name.removeprefix(prefix)[:_LONGEST_PATH].decode(errors="replace")
 
 
-def _unescaped(escape: re.Match[bytes]) -> bytes:
+def _unescape(escape: re.Match[bytes]) -> bytes:
     code = escape[1]
     if code[:1].isdigit():
         return bytes([int(code, 8) & 0xFF])

@@ -19,7 +19,7 @@ from app.models import Question, RunCommand
 from app.schemas.questions import ActionIn, AnsweredOut
 from app.services.access.principal import Principal
 from app.services.inbox.questions import find_question, winner
-from app.services.questions.answers import answer_form, shown_answer
+from app.services.questions.answers import answer_form, describe_answer
 from app.services.runs.commands import GivenAnswer, OpenQuestion
 from app.services.runs.commands import answer_question as send_answer
 from app.statements import Fields
@@ -129,7 +129,7 @@ def _answer_out(row: Fields, delivery: CommandStatus) -> AnsweredOut:
 def _read_answer(row: Mapping[str, Any], body: ActionIn, via: AnswerVia) -> GivenAnswer:
     """Return the answer to send and to store. Raises InvalidInput if it does not fit the question."""
     method, params = _command(row, body)
-    return GivenAnswer(method=method, params=params, shown=shown_answer(params), via=via)
+    return GivenAnswer(method=method, params=params, shown=describe_answer(params), via=via)
 
 
 def _command(row: Mapping[str, Any], body: ActionIn) -> tuple[CommandMethod, dict[str, Any]]:

@@ -29,7 +29,7 @@ from app.schemas.questions import InboxQuery, QuestionOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_ANYWHERE, VISIBLE_PROJECTS, visibility_anywhere
 from app.services.inbox.questions import SHOWN, question_out
-from app.services.questions.counts import summed
+from app.services.questions.counts import sum_questions
 from app.services.views.pages import Page
 from app.statements import Prepared
 
@@ -91,7 +91,7 @@ async def list_inbox(
     return rows[0]["count"], rows[0]["open_count"], shown
 
 
-def _counted() -> tuple[Any, Any]:
+def _count_columns() -> tuple[Any, Any]:
     """Return the columns `count` and `open_count` for a statement over questions."""
     return (
         func.count().filter(_WANTED).label("count"),
@@ -103,13 +103,13 @@ def _open_counts_of_own() -> Select[Any]:
     """Return the statement of both numbers for the caller's own tasks, from the stored sums."""
     kind, project_id = QuestionCount.kind, QuestionCount.project_id
     wanted = (or_(_KIND.is_(None), kind == _KIND), or_(_PROJECT.is_(None), project_id == _PROJECT))
-    return select(summed(*wanted).label("count"), summed(kind != _MESSAGE).label("open_count")).where(
-        QuestionCount.user_id == _USER, project_id == any_(VISIBLE_PROJECTS)
-    )
+    return select(
+        sum_questions(*wanted).label("count"), sum_questions(kind != _MESSAGE).label("open_count")
+    ).where(QuestionCount.user_id == _USER, project_id == any_(VISIBLE_PROJECTS))
 
 
 def _counts(of_own: Select[Any], *conditions: ColumnElement[bool]) -> Any:  # Any: a subquery of two numbers
-    ours, others = of_own.subquery("ours"), followed(*_counted()).where(*conditions).subquery("others")
+    ours, others = of_own.subquery("ours"), followed(*_count_columns()).where(*conditions).subquery("others")
     return (
         select(*((ours.c[name] + others.c[name]).label(name) for name in ("count", "open_count")))
         .join_from(ours, others, true())
@@ -141,5 +141,5 @@ def _page_statement(of_own: Select[Any], *conditions: ColumnElement[bool]) -> Se
 
 _PAGES = {
     InboxStatus.OPEN: Prepared(_page_statement(_open_counts_of_own(), _OPEN)),
-    InboxStatus.ALL: Prepared(_page_statement(own(*_counted()))),
+    InboxStatus.ALL: Prepared(_page_statement(own(*_count_columns()))),
 }

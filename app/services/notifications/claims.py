@@ -122,7 +122,7 @@ async def _notices(
             user_ids={notice.row["user_id"] for notice in notices},
             now=now,
         )
-        notices = [notice.seen_by(watching) for notice in notices]
+        notices = [notice.with_watching(watching) for notice in notices]
     return {notice.row["key"]: notice for notice in notices}
 
 
@@ -141,12 +141,12 @@ async def _decide_again(session: AsyncSession, asked: Sequence[Delivery], now: d
                 each.handling.deferred_for = waited = (now - each.created_at).total_seconds()
                 changes.append(release(each.id, waited, due_at=each.handling.lease_until))
         else:
-            changes.append(unclaimed(each, postponed(notice, verdict, now)))
+            changes.append(uncount_attempt(each, hold_or_drop(notice, verdict, now)))
     await store(session, changes, now)
     return kept
 
 
-def unclaimed(delivery: Delivery, change: Change) -> Change:
+def uncount_attempt(delivery: Delivery, change: Change) -> Change:
     """Return a change that takes the claim back: a claim that sends no push does not count as an attempt."""
     return replace(change, values={**change.values, "attempts": delivery.attempts - 1})
 
@@ -161,7 +161,7 @@ def release(notification_id: UUID, deferred_for: float, *, due_at: datetime | No
     )
 
 
-def postponed(notice: Notice, verdict: Verdict, now: datetime) -> Change:
+def hold_or_drop(notice: Notice, verdict: Verdict, now: datetime) -> Change:
     """Return the change of a notice that waits, perhaps again, or will not be sent."""
     values: dict[str, Any] = {"due_at": verdict.due_at, "settled_at": None if verdict.due_at else now}
     if verdict.reason == "presence" and notice.facts.watching:

@@ -42,7 +42,7 @@ from app.enums import NotificationDecision, Platform
 from app.models import Notification, PushToken
 from app.services.notifications.messages import Composer, Delivery, Purpose
 from app.services.notifications.rules.deciding import LEASE
-from app.services.notifications.rules.transitions import decided, entry, failed, given_rows
+from app.services.notifications.rules.transitions import decision_update, entry, failure_update, given_rows
 from app.services.retrying.policies import PUSH, PUSH_SECONDS
 from app.statements import Prepared
 
@@ -232,7 +232,7 @@ def _settle_statement(*, is_sequel: bool) -> Update:
     }
     entries = bindparam("entry", type_=JSONB)
     is_taken = common["sent_at"].is_not(None)
-    move = decided(common["decision"], common["reason"], entries)
+    move = decision_update(common["decision"], common["reason"], entries)
     statement = update(Notification).where(
         Notification.id == given.c.id, Notification.attempts == given.c.attempts
     )
@@ -250,7 +250,7 @@ def _settle_statement(*, is_sequel: bool) -> Update:
                 Notification.follow_up_at: func.coalesce(Notification.follow_up_at, given.c.follow_up_at),
             }
         )
-    unless_taken = failed(common["reason"], entries)
+    unless_taken = failure_update(common["reason"], entries)
     return statement.values(
         {column: case((is_taken, move[column]), else_=value) for column, value in unless_taken.items()}
         | {

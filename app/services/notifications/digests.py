@@ -13,7 +13,7 @@ from app.clock import utcnow
 from app.enums import NotificationDecision, NotificationKind, Urgency
 from app.ids import new_id
 from app.models import Notification, User
-from app.services.notifications.claims import notices_of, postponed, release
+from app.services.notifications.claims import hold_or_drop, notices_of, release
 from app.services.notifications.rules.deciding import decide
 from app.services.notifications.rules.facts import Notice
 from app.services.notifications.rules.settling import IS_HELD
@@ -80,7 +80,7 @@ async def _decide(session: AsyncSession, held: Sequence[Any], now: datetime) -> 
         if verdict.decision is NotificationDecision.PENDING:
             needed[row.user_id, row.device_id, row.platform].append(notice)
         else:
-            changes.append(postponed(notice, verdict, now))
+            changes.append(hold_or_drop(notice, verdict, now))
     digests = []
     for (user_id, device_id, platform), own in needed.items():
         waits = [(now - notice.row["created_at"]).total_seconds() for notice in own]

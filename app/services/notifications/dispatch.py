@@ -137,7 +137,7 @@ async def _decide_all(session: AsyncSession, trigger: Trigger, *, fails_open: bo
     if not fails_open:
         task_ids = {event.row["task_id"] for event in events}
         watching = await presence.watching(session, task_ids=task_ids, user_ids=user_ids, now=now)
-        events = [event.seen_by(watching) for event in events]
+        events = [event.with_watching(watching) for event in events]
     rows: list[dict[str, Any]] = []
     for event in events:
         own = devices.get(event.row["user_id"], [])

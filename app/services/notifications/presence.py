@@ -32,7 +32,7 @@ from app.models import Presence, PushToken, Task
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility, visible_task
 from app.services.notifications.rules.deciding import Watching
-from app.services.notifications.rules.settling import newest_seq, settling, settling_values
+from app.services.notifications.rules.settling import newest_seq, settlement_cte, settlement_values
 from app.statements import Prepared
 
 TIME_TO_LIVE = timedelta(seconds=60)
@@ -78,7 +78,7 @@ async def beat(
     statement = _BEAT if focused else _BEAT_OF_STREAM
     if focused is False or seen_seq is not None:
         statement = _REPORT
-        values |= {"focused": focused, "seen_seq": seen_seq, **settling_values(utcnow())}
+        values |= {"focused": focused, "seen_seq": seen_seq, **settlement_values(utcnow())}
     try:
         seen = await statement.first_alone(session, values)
     except IntegrityError as error:
@@ -136,7 +136,7 @@ def _beat_statement(said: Mapping[str, Any] = MappingProxyType({}), *, reports: 
         .returning(*_SHOWN)
         .cte("written")
     )
-    settled = [settling(written, is_leaving=False)] if reports else []
+    settled = [settlement_cte(written, is_leaving=False)] if reports else []
     return select(
         select(task.c.id).exists().label("task"),
         select(device.c.id).exists().label("device"),
@@ -180,8 +180,8 @@ async def leave(
         .returning(*_SHOWN)
         .cte("gone")
     )
-    found = select(select(task.c.id).exists()).add_cte(gone, settling(gone, is_leaving=True))
-    if not await session.scalar(found, settling_values(utcnow())):
+    found = select(select(task.c.id).exists()).add_cte(gone, settlement_cte(gone, is_leaving=True))
+    if not await session.scalar(found, settlement_values(utcnow())):
         raise NotFound
 
 

@@ -32,10 +32,10 @@ async def on_closed(session: AsyncSession, question_ids: Collection[UUID]) -> No
     """
     now = utcnow()
     rows = await _CLOSED.all(session, {"question_ids": list(question_ids)})
-    await store(session, [_closed(row, now) for row in rows], now)
+    await store(session, [_retract(row, now) for row in rows], now)
 
 
-def _closed(row: Fields, now: datetime) -> Change:
+def _retract(row: Fields, now: datetime) -> Change:
     may_be_shown = row["sent_at"] is not None or not row["is_unsent"]
     # A greater number, so that an app prefers the retraction to the notice in any order of arrival.
     seq = max(filter(None, (row["event_seq"], row["closing_seq"])), default=None)
@@ -75,7 +75,7 @@ async def on_snoozed(session: AsyncSession, question_id: UUID, user_id: int, unt
     )
 
 
-def _closed_statement() -> Select[Any]:
+def _select_closed() -> Select[Any]:
     is_untouched = and_(
         Notification.decision == literal_decision(NotificationDecision.PENDING),
         Notification.attempts == literal_column("0"),
@@ -107,4 +107,4 @@ def _closed_statement() -> Select[Any]:
     )
 
 
-_CLOSED = Prepared(_closed_statement())
+_CLOSED = Prepared(_select_closed())

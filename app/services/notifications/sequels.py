@@ -22,7 +22,7 @@ from app.services.notifications.claims import (
     delivery_of,
     notices_of,
     set_badges,
-    unclaimed,
+    uncount_attempt,
 )
 from app.services.notifications.delivery import BATCH
 from app.services.notifications.messages import Delivery, Purpose
@@ -104,7 +104,7 @@ def _without_push(each: Delivery, sequel: Sequel) -> Change:
         reason=sequel.reason,
         values={"follow_up_at": sequel.look_again_at},
     )
-    return unclaimed(each, change)
+    return uncount_attempt(each, change)
 
 
 async def _read_ends(session: AsyncSession, run_ids: Collection[UUID | None]) -> _Ends:

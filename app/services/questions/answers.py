@@ -57,7 +57,7 @@ def answer_form(
     return form.answer(params)
 
 
-def shown_answer(params: Mapping[str, Any]) -> dict[str, Any]:
+def describe_answer(params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the answer in the params of a command, in the form that is stored with the question."""
     if "artifact_ids" in params:
         return {"text": _text_of(params.get("content"))[:_SHOWN_CHARACTERS]}

@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, cast, func
 from app.models import QuestionCount
 
 
-def summed(*conditions: Any) -> Any:  # Any: an expression
+def sum_questions(*conditions: Any) -> Any:  # Any: an expression
     """Return the expression for the number of questions: the sum over the rows of `QuestionCount` that meet the conditions."""
     total = func.sum(QuestionCount.questions)
     # PostgreSQL's sum has the type `numeric`, which would be read as a Decimal.

@@ -121,7 +121,7 @@ def _occur(patterns: Sequence[re.Pattern[str]], texts: Iterable[str]) -> bool:
     return bool(patterns) and any(all(pattern.search(text) for pattern in patterns) for text in texts)
 
 
-def _compiled(rule: Mapping[str, Any]) -> _Rule:
+def _compile(rule: Mapping[str, Any]) -> _Rule:
     patterns = {
         name: [given] if isinstance(given, str) else given for name, given in rule.items() if name != "name"
     }
@@ -130,4 +130,4 @@ def _compiled(rule: Mapping[str, Any]) -> _Rule:
 
 _FILE = tomllib.loads(Path(__file__).with_name("risk.toml").read_text())
 _KINDS: Mapping[str, frozenset[str]] = {name: frozenset(kinds) for name, kinds in _FILE["kinds"].items()}
-_RULES = [_compiled(rule) for rule in _FILE["rules"]]
+_RULES = [_compile(rule) for rule in _FILE["rules"]]

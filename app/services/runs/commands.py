@@ -34,7 +34,7 @@ from app.services.access.visibility import lock_run
 from app.services.enqueueing import wake_run_worker_after_commit
 from app.services.events.of_runs import record_of_run, waiting_data
 from app.services.questions import records as questions
-from app.services.questions.answers import check_answer, shown_answer
+from app.services.questions.answers import check_answer, describe_answer
 from app.services.questions.follows import follow
 from app.services.runs import authority as run_authority
 from app.services.runs.authority import Intent, request_for_run
@@ -252,7 +252,7 @@ async def _has_too_many(session: AsyncSession, run_id: UUID) -> bool:
 def _as_answer(caller: Principal, body: CommandIn, params: dict[str, Any] | None = None) -> GivenAnswer:
     given = params or body.params
     return GivenAnswer(
-        method=body.method, params=given, shown=shown_answer(given), via=caller.answers_via, rpc_id=body.id
+        method=body.method, params=given, shown=describe_answer(given), via=caller.answers_via, rpc_id=body.id
     )
 
 

@@ -138,7 +138,7 @@ async def update_endpoint(
     if body.given("task_filter"):
         values["task_filter"] = _task_filter(body.task_filter)
     if body.given("enabled"):
-        values |= _enabling() if body.enabled else _disabling(DisabledReason.USER)
+        values |= _enabled_values() if body.enabled else _disabled_values(DisabledReason.USER)
     await _write(session, caller, endpoint_id, values)
     if body.given("enabled") and not body.enabled:
         await cancel_pending(session, [endpoint_id])
@@ -152,7 +152,7 @@ async def enable_endpoint(session: AsyncSession, caller: Principal, endpoint_id:
         NotFound: the caller has no such endpoint.
 
     """
-    await _write(session, caller, endpoint_id, _enabling())
+    await _write(session, caller, endpoint_id, _enabled_values())
     return await retrieve_endpoint(session, caller, endpoint_id)
 
 
@@ -233,11 +233,11 @@ async def _write(session: AsyncSession, caller: Principal, endpoint_id: UUID, va
         raise NotFound
 
 
-def _enabling() -> dict[str, Any]:
+def _enabled_values() -> dict[str, Any]:
     return {"enabled": True, "disabled_reason": None, **_FORGIVEN}
 
 
-def _disabling(reason: DisabledReason) -> dict[str, Any]:
+def _disabled_values(reason: DisabledReason) -> dict[str, Any]:
     # The first reason stays.
     return {"enabled": False, "disabled_reason": func.coalesce(WebhookEndpoint.disabled_reason, reason)}
 

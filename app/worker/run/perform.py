@@ -22,7 +22,7 @@ from app.worker.run.log_recorder import RunLog, open_log
 from app.worker.run.outcome import RunReport
 from app.worker.run.received_commands import ReceivedCommands
 from app.worker.run.store_retry import StoreRetryBudget
-from app.worker.run.usage import noting_usage
+from app.worker.run.usage import record_usage
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +84,7 @@ async def _work(
         )
         try:
             is_shared = context.limits.budget.is_limited
-            async with noting_usage(worker.process.sessions, claim, effects.meter, is_shared=is_shared):
+            async with record_usage(worker.process.sessions, claim, effects.meter, is_shared=is_shared):
                 result = await perform(context, effects)
         except DatabaseUnavailable:
             raise

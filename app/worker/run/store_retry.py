@@ -18,12 +18,12 @@ class StoreRetryBudget(RetryBudget):
         self._seconds = seconds
         self._cut_short = cut_short
         self._until: float | None = None
-        self._is_hurried = False
+        self._is_shortened = False
         self._is_short = False
 
     def shorten(self) -> None:
         """Wait only briefly from now on."""
-        self._is_hurried = True
+        self._is_shortened = True
 
     def allow_final_entries(self) -> None:
         """Allow a short time even if the budget is used up, so that the log can still report the losses."""
@@ -39,7 +39,7 @@ class StoreRetryBudget(RetryBudget):
         now = asyncio.get_running_loop().time()
         if self._until is None:
             self._until = now + self._seconds
-        if (self._is_hurried or self._cut_short.is_set()) and not self._is_short:
+        if (self._is_shortened or self._cut_short.is_set()) and not self._is_short:
             self._is_short = True
             self._until = min(self._until, now + RUN_FILES_BRIEF_SECONDS)
         return self._until - now

@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def noting_usage(
+async def record_usage(
     sessions: SessionFactory, claim: Claim, meter: UsageMeter, *, is_shared: bool
 ) -> AsyncGenerator[None, None]:
     """Record the usage of a meter every few seconds during the block, and at its end. An outage only delays this.

@@ -16,7 +16,7 @@ from tests.support.questions import make_live_run, make_question
 _GROUP = ("user_id", "project_id", "kind")
 
 
-async def summed(session: AsyncSession) -> dict[Any, int]:
+async def sum_questions(session: AsyncSession) -> dict[Any, int]:
     columns = [getattr(QuestionCount, name) for name in _GROUP]
     rows = await session.execute(select(*columns, func.sum(QuestionCount.questions)).group_by(*columns))
     return {tuple(row[:3]): int(row[3]) for row in rows if row[3]}
@@ -58,12 +58,12 @@ async def test_sums_follow_every_write(session: AsyncSession, sessions: SessionF
         if number % 10 == 9:
             async with unit_of_work(sessions) as unit:
                 await fold_counts(unit, QUESTION_COUNTS)
-        assert await summed(session) == await really(session)
-    assert await summed(session)
+        assert await sum_questions(session) == await really(session)
+    assert await sum_questions(session)
 
     await session.execute(text("DELETE FROM users WHERE id = :id"), {"id": people[0].id if people[0] else 0})
     await session.execute(text("DELETE FROM projects WHERE id = :id"), {"id": projects[0].id})
-    assert await summed(session) == await really(session)
+    assert await sum_questions(session) == await really(session)
 
 
 async def test_many_rows_become_one(session: AsyncSession, sessions: SessionFactory) -> None:

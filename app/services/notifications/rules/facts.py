@@ -77,7 +77,7 @@ class Notice(NamedTuple):
     urgency: Urgency | None
     push_text: PushText
 
-    def seen_by(self, watching: Mapping[tuple[UUID, int], Watching]) -> "Notice":
+    def with_watching(self, watching: Mapping[tuple[UUID, int], Watching]) -> "Notice":
         """Return the notice with the recipient's device that shows its task, from devices by task and user."""
         device = watching.get((self.row["task_id"], self.row["user_id"]))
         return self._replace(facts=replace(self.facts, watching=device))

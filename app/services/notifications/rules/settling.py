@@ -28,7 +28,7 @@ from app.enums import NotificationDecision
 from app.models import Event, Notification, Presence, QuestionSnooze
 from app.models.base import UtcDateTime
 from app.services.notifications.rules.deciding import LAPSE
-from app.services.notifications.rules.transitions import decided, entry, literal_decision
+from app.services.notifications.rules.transitions import decision_update, entry, literal_decision
 
 # Literal, as in the partial index: PostgreSQL does not use that index with a parameter.
 IS_HELD: ColumnElement[bool] = literal_column(
@@ -53,8 +53,8 @@ def newest_seq(project_id: ColumnElement[int]) -> ColumnElement[int]:
     return func.coalesce(select(func.max(last.c.seq)).scalar_subquery(), literal_column("0"))
 
 
-def settling_values(now: datetime) -> dict[str, Any]:
-    """Return the values of the parameters of `settling`."""
+def settlement_values(now: datetime) -> dict[str, Any]:
+    """Return the values of the parameters of `settlement_cte`."""
     return {
         "settle_now": now,
         "settle_lapse": now + LAPSE,
@@ -62,7 +62,7 @@ def settling_values(now: datetime) -> dict[str, Any]:
     }
 
 
-def settling(source: CTE, *, is_leaving: bool) -> CTE:
+def settlement_cte(source: CTE, *, is_leaving: bool) -> CTE:
     """Return a CTE that settles deferred notices by the presence that the statement writes.
 
     A client that reports `seen_seq` is believed. For other clients, leaving counts as seeing: the person looked until
@@ -112,7 +112,7 @@ def settling(source: CTE, *, is_leaving: bool) -> CTE:
         Notification.due_at: (null(), func.least(Notification.due_at, lapse)),
         Notification.settled_at: (now, Notification.settled_at),
     }
-    values = decided(
+    values = decision_update(
         literal_decision(NotificationDecision.NOT_NEEDED),
         literal_column(f"'{SEEN}'"),
         bindparam("settle_entry", type_=JSONB),

@@ -1,6 +1,6 @@
 """The decisions of a notice, those that may follow each, and their storage (contract 16.12).
 
-A row has its latest decision, and the history of all. Every statement that changes them takes their values from `decided`.
+A row has its latest decision, and the history of all. Every statement that changes them takes their values from `decision_update`.
 """
 
 from collections import defaultdict
@@ -74,7 +74,7 @@ def entry(decision: Decision, reason: str | None, at: datetime) -> dict[str, Any
     return {"decision": decision.value, "reason": reason, "at": at.isoformat()}
 
 
-def decided(
+def decision_update(
     to: ColumnElement[Any],
     reason: ColumnElement[Any],
     entries: ColumnElement[Any],
@@ -106,7 +106,7 @@ def decided(
     }
 
 
-def failed(reason: ColumnElement[Any], entries: ColumnElement[Any]) -> dict[Any, Any]:
+def failure_update(reason: ColumnElement[Any], entries: ColumnElement[Any]) -> dict[Any, Any]:
     """Return the values of an UPDATE that shows a failed attempt at a sequel; the decision about the notice stays."""
     return {
         Notification.decision: Notification.decision,
@@ -179,7 +179,7 @@ def _store_statement(names: tuple[str, ...]) -> Prepared:
         update(Notification)
         .where(Notification.id == given.c.id)
         .values(
-            decided(
+            decision_update(
                 func.coalesce(given.c.decision, Notification.decision),
                 case((given.c.decision.is_(None), Notification.reason), else_=given.c.reason),
                 cast(given.c.entries, JSONB),

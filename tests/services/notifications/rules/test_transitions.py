@@ -90,7 +90,7 @@ async def test_decision_with_the_same_reason_is_shown_once_but_each_reminder_is(
 
 
 def test_no_other_module_writes_a_decision() -> None:
-    """A row is born with a decision (INSERT); every UPDATE takes the next one from `decided`."""
+    """A row is born with a decision (INSERT); every UPDATE takes the next one from `decision_update`."""
     folder = Path(transitions.__file__).parents[1]
     writers = {
         path.name
