@@ -69,6 +69,8 @@ def create_engine(
         pool_size=settings.database_pool_size,
         max_overflow=0,
         pool_timeout=_POOL_TIMEOUT_SECONDS,
+        # The connection that was used last has most statements prepared; in turns, each one would prepare all.
+        pool_use_lifo=True,
         json_serializer=_dump_json,
         json_deserializer=orjson.loads,
         connect_args={
