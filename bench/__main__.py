@@ -20,7 +20,7 @@ import uvloop
 from app.config import Settings
 from app.devstack.home import Home
 from app.runtime import open_process
-from bench import endpoints, process, push, runs
+from bench import endpoints, inbox, process, push, runs
 from bench.cases import CASES, Case
 from bench.consoles import rows as consoles
 from bench.data import Account, ProjectOfSize, fill, make_account
@@ -41,6 +41,7 @@ _APART: Final = {
 }
 _ENDPOINTS: Final = "endpoints"
 _CONSOLES: Final = "consoles"
+_INBOX: Final = "inbox"
 _BACKENDS: Final = "SELECT pid FROM pg_stat_activity WHERE application_name = $1"
 
 
@@ -111,6 +112,10 @@ class Bench:
         send, rounds = self._sender(target), self._options.rounds
         return await consoles.rows(target.running.port, self._account, project, send, rounds=rounds)
 
+    async def inbox(self, project: ProjectOfSize, target: Target) -> list[tuple[str, ...]]:
+        """Measure what open questions cost the inbox."""
+        return await inbox.rows(self._connection, project, self._sender(target), rounds=self._options.rounds)
+
     def _sender(self, target: Target) -> Callable[[Iterator[Wire]], Awaitable[Cost]]:
         """Return a function that sends requests for one round."""
 
@@ -167,6 +172,8 @@ async def _measure(options: Options, settings: Settings, folder: Path) -> list[t
             rows += await bench.endpoints(middle, Target("service", service, "taskbeacon-api"))
         if not options.only or _CONSOLES in options.only:
             rows += await bench.consoles(middle, Target("service", service, "taskbeacon-api"))
+        if not options.only or _INBOX in options.only:
+            rows += await bench.inbox(middle, Target("service", service, "taskbeacon-api"))
         click.echo(f"{resident_megabytes(service.pid):.0f} MB afterwards\n")
     await connection.close()
     return rows
@@ -200,7 +207,7 @@ def _start(stack: ExitStack, settings: Settings, folder: Path) -> tuple[Running,
 @click.option(
     "--only",
     default="",
-    help="Comma list: retrieve, list, filters, search, create, update, presence, endpoints, consoles, dispatch, push, process.",
+    help="Comma list: retrieve, list, filters, search, create, update, presence, endpoints, consoles, inbox, dispatch, push, process.",
 )
 @click.option(
     "--tasks", default="1000,100000,1000000", show_default=True, help="Comma list of sizes of projects."
@@ -221,7 +228,7 @@ def main(only: str, tasks: str, connections: int, seconds: float, rounds: int) -
     logging.disable(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     rows: list[tuple[str, ...]] = []
-    if not options.only or options.only & {_ENDPOINTS, _CONSOLES, *(case.group for case in CASES)}:
+    if not options.only or options.only & {_ENDPOINTS, _CONSOLES, _INBOX, *(case.group for case in CASES)}:
         with servers() as settings, tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
             rows += uvloop.run(_measure(options, settings, Path(folder)))
     for group, measure in _APART.items():

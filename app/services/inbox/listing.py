@@ -41,6 +41,7 @@ _OPEN = Question.status == literal_column(f"'{QuestionStatus.OPEN}'")
 # The badge does not count this kind: a question for a message is not urgent.
 _MESSAGE: ColumnElement[str] = literal_column(f"'{QuestionKind.MESSAGE}'")
 _IS_COUNTED = Question.kind != _MESSAGE
+_ONE: ColumnElement[int] = literal_column("1")
 _WANTED = and_(
     or_(_KIND.is_(None), Question.kind == _KIND), or_(_PROJECT.is_(None), Question.project_id == _PROJECT)
 )
@@ -128,8 +129,10 @@ def _page_statement(of_own: Select[Any], *conditions: ColumnElement[bool]) -> Se
     merged = union_all(*branches).subquery("merged")
     order = (merged.c.rank, merged.c.opened_at, merged.c.id)
     page = select(merged.c.id).order_by(*order).limit(_LIMIT).offset(_OFFSET).subquery("page")
-    shown = SHOWN.join(page, page.c.id == Question.id).where(VISIBLE_ANYWHERE).add_columns(Question.rank)
-    rows = shown.subquery("rows")
+    # One by one, by the limit: joined, the planner takes a page of any length for a long one, and reads all questions.
+    shown = SHOWN.where(Question.id == page.c.id, VISIBLE_ANYWHERE).add_columns(Question.rank).limit(_ONE)
+    row = shown.correlate(page).lateral("row")
+    rows = select(row).select_from(page).join(row, true()).subquery("rows")
     counts = _counts(of_own, *conditions)
     return (
         select(counts, rows)

@@ -67,7 +67,7 @@ class Subject:
 
 @dataclass(slots=True)
 class Handling:
-    """The state of a push: its attempts so far, its purpose, and the facts of its latest decision."""
+    """The handling of a delivery: its purpose, its latest decision, and what that depends on."""
 
     decision: str = NotificationDecision.PENDING
     deferred_for: float | None = None
@@ -88,7 +88,7 @@ class Handling:
 # Not frozen: a frozen one with so many fields takes twice as long to make, a tenth of a worker's time for a push.
 @dataclass(slots=True)
 class Delivery:
-    """A claimed push; `token` is None when the device does not belong to the recipient any more."""
+    """The delivery of a claimed push; `token` is None when the device does not belong to the recipient any more."""
 
     id: UUID
     attempts: int
