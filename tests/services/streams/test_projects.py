@@ -49,11 +49,12 @@ async def first_seqs(project: FollowedProject, process: ProcessContext, count: i
         follow_project(project, process.stream_clients()) as follower,
         aclosing(follower.frames()) as frames,
     ):
-        async for frame in frames:
-            name, has_data, data = frame.rpartition(b"data: ")
-            if has_data and b"event: " not in name:
-                seqs.append(orjson.loads(data)["data"]["seq"])
-            if len(seqs) == count:
+        async for several in frames:
+            for frame in several.split(b"\n\n"):
+                name, has_data, data = frame.rpartition(b"data: ")
+                if has_data and b"event: " not in name:
+                    seqs.append(orjson.loads(data)["data"]["seq"])
+            if len(seqs) >= count:
                 break
     return seqs
 

@@ -18,6 +18,9 @@ export interface Written {
   isKept: boolean;
 }
 
+/** Choices that say nothing without the name of what is chosen. */
+const VAGUE = /^(on|off|default)$/i;
+
 interface Props {
   /** Where files go to. */
   uploads: string;
@@ -101,29 +104,30 @@ export function Composer(props: Props) {
                 key={option.id}
                 className={styles.option}
                 aria-label={option.name}
+                title={option.name}
                 value={option.value}
                 onChange={(event) => onOption(option.id, event.target.value)}
               >
                 {option.choices.map(({ id, name }) => (
                   <option key={id} value={id}>
-                    {name}
+                    {VAGUE.test(name) ? `${option.name}: ${name}` : name}
                   </option>
                 ))}
               </Select>
             ))}
-          {onStop && (
-            <Select
-              className={styles.option}
-              aria-label="When the agent gets the message"
-              title="At once: in the middle of its turn, if the agent takes messages then. After the turn: this page keeps the message until then, and you can change it."
-              value={isKept ? "kept" : "now"}
-              onChange={(event) => setKept(event.target.value === "kept")}
-            >
-              <option value="now">Steer: at once</option>
-              <option value="kept">After this turn</option>
-            </Select>
-          )}
         </div>
+        {onStop && (
+          <Select
+            className={styles.option}
+            aria-label="When the agent gets the message"
+            title="At once: in the middle of its turn, if the agent takes messages then. After the turn: this page keeps the message until then, and you can change it."
+            value={isKept ? "kept" : "now"}
+            onChange={(event) => setKept(event.target.value === "kept")}
+          >
+            <option value="now">Steer now</option>
+            <option value="kept">After this turn</option>
+          </Select>
+        )}
         {onStop && (
           <Button onClick={onStop}>
             <Square size={13} aria-hidden="true" /> Stop
