@@ -22,7 +22,7 @@ async def test_each_settled_push_is_looked_up_once_by_its_key(
         await make_many_pending(session, task=task, user=owner, count=5_000)
     async with unit_of_work(sessions) as session:
         claimed = (await claims.claim_due(session)).deliveries
-    assert len(claimed) == delivery.CLAIM
+    assert len(claimed) == delivery.PUSHES_PER_CLAIM
 
     async with recorded(engine) as statements, unit_of_work(sessions) as session:
         await delivery.settle(session, claimed, {each.id: Accepted("ticket") for each in claimed})
