@@ -41,7 +41,7 @@ from app.statements import Fields, Prepared
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class ClaimedPushes:
     """The claimed deliveries, and whether more may be due."""
 
     deliveries: Sequence[Delivery]
@@ -53,7 +53,7 @@ async def is_due(session: AsyncSession) -> bool:
     return await _IS_DUE.first(session, {"now": utcnow()}) is not None
 
 
-async def claim_due(session: AsyncSession) -> Claim:
+async def claim_due(session: AsyncSession) -> ClaimedPushes:
     """Claim at most `PUSHES_PER_CLAIM` pushes that are due, the oldest first, for the length of the lease.
 
     Concurrent calls claim different pushes. Pushes that must wait, or are not needed any more, are settled here and not
@@ -68,7 +68,7 @@ async def claim_due(session: AsyncSession) -> Claim:
         kept = {id(each) for each in await _decide_again(session, asked, now)}
         deliveries = [each for each in deliveries if id(each) in kept or each.handling.notice is None]
     await set_badges(session, deliveries)
-    return Claim(deliveries, len(rows) == PUSHES_PER_CLAIM)
+    return ClaimedPushes(deliveries, len(rows) == PUSHES_PER_CLAIM)
 
 
 def delivery_of(row: Fields, lease_until: datetime) -> Delivery:

@@ -17,7 +17,7 @@ from app.clock import utcnow
 from app.enums import NotificationDecision, NotificationKind, PushText
 from app.models import Notification, Run
 from app.services.notifications.claims import (
-    Claim,
+    ClaimedPushes,
     claimed_columns,
     delivery_of,
     notices_of,
@@ -38,7 +38,7 @@ _ENDING = (NotificationKind.COMPLETED, NotificationKind.FAILED, NotificationKind
 _Ends = Mapping[tuple[UUID, UUID], RunEndNotice]
 
 
-async def claim_sequels(session: AsyncSession) -> Claim:
+async def claim_sequels(session: AsyncSession) -> ClaimedPushes:
     """Claim at most `MESSAGES_PER_REQUEST` notices with a due sequel, and return the deliveries that need a push.
 
     The results of the others are stored here. Concurrent calls claim different notices.
@@ -48,7 +48,7 @@ async def claim_sequels(session: AsyncSession) -> Claim:
     is_due = await _IS_DUE.first(session, {"now": now}) is not None
     rows = await _CLAIM.all(session, {"now": now, "until": now + PUSH_LEASE}) if is_due else ()
     if not rows:
-        return Claim((), is_full=False)
+        return ClaimedPushes((), is_full=False)
     deliveries = [delivery_of(row, now + PUSH_LEASE) for row in rows]
     notices = await notices_of(session, [each.id for each in deliveries], now)
     ends = await _read_ends(session, {each.subject.run_id for each in deliveries})
@@ -66,7 +66,7 @@ async def claim_sequels(session: AsyncSession) -> Claim:
             changes.append(_without_push(each, sequel))
     await store(session, changes, now)
     await set_badges(session, pushed)
-    return Claim(pushed, len(rows) == MESSAGES_PER_REQUEST)
+    return ClaimedPushes(pushed, len(rows) == MESSAGES_PER_REQUEST)
 
 
 def _is_reminded(notice: Notice, history: Sequence[Mapping[str, Any]]) -> bool:
