@@ -12,7 +12,7 @@ from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.models import Notification
-from app.services.notifications.delivery import BATCH, CLAIM
+from app.services.notifications.delivery import MESSAGES_PER_REQUEST, PUSHES_PER_CLAIM
 from app.worker.context import PUSH_LANES
 from tests.support.devices import make_many_pending
 from tests.support.factories import make_project, make_task, make_user
@@ -23,7 +23,7 @@ from tests.support.waiting import eventually
 
 COUNT = 10_000
 # What a worker has claimed at once, and so may have sent without having written it down.
-IN_FLIGHT = PUSH_LANES * CLAIM
+IN_FLIGHT = PUSH_LANES * PUSHES_PER_CLAIM
 
 pytestmark = pytest.mark.chaos
 
@@ -107,10 +107,10 @@ async def test_stopped_worker_waits_for_what_is_on_the_wire_and_gives_back_the_r
 
         await eventually(lambda: not worker.is_running)
 
-    assert push_service.batches == [BATCH] * MAX_PARALLEL_SENDS
+    assert push_service.batches == [MESSAGES_PER_REQUEST] * MAX_PARALLEL_SENDS
     async with sessions() as session:
         due = select(func.count()).select_from(Notification).where(Notification.due_at <= utcnow())
-        assert await session.scalar(due) == IN_FLIGHT - MAX_PARALLEL_SENDS * BATCH
+        assert await session.scalar(due) == IN_FLIGHT - MAX_PARALLEL_SENDS * MESSAGES_PER_REQUEST
 
 
 async def _settled(sessions: SessionFactory) -> bool:

@@ -17,8 +17,8 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationDecision, Platform
 from app.models import Membership, Notification, PushToken, Task, User
 from app.runtime import ProcessContext
-from app.services.notifications.delivery import BATCH, CLAIM
-from app.services.notifications.rules.deciding import LEASE
+from app.services.notifications.delivery import MESSAGES_PER_REQUEST, PUSHES_PER_CLAIM
+from app.services.notifications.rules.deciding import PUSH_LEASE
 from app.worker.context import PUSH_LANES
 from app.worker.jobs import deliver_notifications
 from app.worker.jobs.fetch_receipts import fetch_due
@@ -280,18 +280,21 @@ async def test_pushes_of_one_claim_end_each_in_its_own_way(
 ) -> None:
     """Dead, refused and accepted ones in several requests, one of which is answered by a failure."""
     async with unit_of_work(worker.sessions) as session:
-        await make_many_pending(session, task=task, user=owner, count=CLAIM + 1)
+        await make_many_pending(session, task=task, user=owner, count=PUSHES_PER_CLAIM + 1)
     known = sorted(await tokens(worker.sessions))
     push_service.dead |= set(known[:3])
     push_service.refused.add(known[3])
     push_service.faults.append(Fault(503))
 
-    assert await deliver_due(worker) == CLAIM + 1
+    assert await deliver_due(worker) == PUSHES_PER_CLAIM + 1
 
-    assert sorted(push_service.batches) == [1, *[BATCH] * (CLAIM // BATCH)]
+    assert sorted(push_service.batches) == [
+        1,
+        *[MESSAGES_PER_REQUEST] * (PUSHES_PER_CLAIM // MESSAGES_PER_REQUEST),
+    ]
     rows = await notifications_of(worker.sessions, task)
     undecided = [row for row in rows if row.decision == "retrying"]
-    assert len(undecided) in {1, BATCH}
+    assert len(undecided) in {1, MESSAGES_PER_REQUEST}
     assert all(row.reason == "HTTP 503" and row.due_at and row.due_at > clock.now for row in undecided)
     clock.advance(minutes=1)
     await deliver_due(worker)
@@ -299,11 +302,11 @@ async def test_pushes_of_one_claim_end_each_in_its_own_way(
     rows = await notifications_of(worker.sessions, task)
     ends = Counter((row.decision, row.reason) for row in rows)
     assert ends == {
-        ("sent", None): CLAIM + 1 - 4,
+        ("sent", None): PUSHES_PER_CLAIM + 1 - 4,
         ("rejected", "DeviceNotRegistered"): 3,
         ("rejected", "MessageTooBig"): 1,
     }
-    assert len({row.ticket_id for row in rows if row.ticket_id}) == CLAIM + 1 - 4
+    assert len({row.ticket_id for row in rows if row.ticket_id}) == PUSHES_PER_CLAIM + 1 - 4
     assert await tokens(worker.sessions) == set(known[3:])
     assert set(Counter(push_service.tokens).values()) == {1}
 
@@ -347,7 +350,7 @@ async def test_nothing_is_begun_when_its_claim_may_soon_be_anothers(
     await deliver_due(replace(worker, push=push_senders))
 
     [patience] = push_service.patience
-    assert 0 < patience < (LEASE - timedelta(seconds=10)).total_seconds()
+    assert 0 < patience < (PUSH_LEASE - timedelta(seconds=10)).total_seconds()
 
 
 async def test_claim_of_a_lost_worker_comes_up_again(
@@ -355,10 +358,10 @@ async def test_claim_of_a_lost_worker_comes_up_again(
 ) -> None:
     await pending(worker.sessions, task, owner)
     async with unit_of_work(worker.sessions) as session:
-        await session.execute(update(Notification).values(due_at=clock.now + LEASE, attempts=1))
+        await session.execute(update(Notification).values(due_at=clock.now + PUSH_LEASE, attempts=1))
 
     assert await deliver_due(worker) == 0
-    clock.advance(seconds=LEASE.total_seconds())
+    clock.advance(seconds=PUSH_LEASE.total_seconds())
 
     assert await deliver_due(worker) == 1
     assert len(push_service.received) == 1
@@ -440,7 +443,7 @@ async def test_stopped_worker_begins_nothing_more_and_gives_the_rest_back_at_onc
     worker: ProcessContext, task: Task, owner: User, push_service: PushService
 ) -> None:
     """What is on the wire is waited for and written down; another worker need not wait for the lease of the rest."""
-    count = PUSH_LANES * CLAIM
+    count = PUSH_LANES * PUSHES_PER_CLAIM
     async with unit_of_work(worker.sessions) as session:
         await make_many_pending(session, task=task, user=owner, count=count)
     push_service.may_answer.clear()
@@ -458,9 +461,9 @@ async def test_stopped_worker_begins_nothing_more_and_gives_the_rest_back_at_onc
     await asyncio.wait({job})
 
     assert job.cancelled()
-    assert push_service.batches == [BATCH] * MAX_PARALLEL_SENDS
+    assert push_service.batches == [MESSAGES_PER_REQUEST] * MAX_PARALLEL_SENDS
     ends = Counter((row.decision, row.reason) for row in await notifications_of(worker.sessions, task))
-    sent = MAX_PARALLEL_SENDS * BATCH
+    sent = MAX_PARALLEL_SENDS * MESSAGES_PER_REQUEST
     assert ends["sent", None] == sent
     assert ends["retrying", "NotReached"] + ends["pending", None] == count - sent
     assert await deliver_due(worker) == count - sent

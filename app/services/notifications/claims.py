@@ -7,11 +7,11 @@ at that moment may have reached the push service and is repeated, since a push s
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from functools import partial
 from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-import structlog
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -30,21 +30,18 @@ from sqlalchemy.orm import aliased
 from app.clock import utcnow
 from app.enums import NotificationDecision, Platform
 from app.models import Notification, PushToken, Task
-from app.outages import is_outage
 from app.services.notifications import presence
 from app.services.notifications.badges import count_open
-from app.services.notifications.delivery import CLAIM
+from app.services.notifications.delivery import PUSHES_PER_CLAIM
 from app.services.notifications.messages import Delivery, Handling, Purpose, Subject
-from app.services.notifications.rules.deciding import LEASE, Verdict, decide
+from app.services.notifications.rules.deciding import PUSH_LEASE, Verdict, decide
 from app.services.notifications.rules.facts import Notice, old_notices
 from app.services.notifications.rules.transitions import Change, store
 from app.statements import Fields, Prepared
 
-log = structlog.get_logger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class ClaimedPushes:
     """The claimed deliveries, and whether more may be due."""
 
     deliveries: Sequence[Delivery]
@@ -56,22 +53,22 @@ async def is_due(session: AsyncSession) -> bool:
     return await _IS_DUE.first(session, {"now": utcnow()}) is not None
 
 
-async def claim_due(session: AsyncSession) -> Claim:
-    """Claim at most `CLAIM` pushes that are due, the oldest first, for the length of the lease.
+async def claim_due(session: AsyncSession) -> ClaimedPushes:
+    """Claim at most `PUSHES_PER_CLAIM` pushes that are due, the oldest first, for the length of the lease.
 
     Concurrent calls claim different pushes. Pushes that must wait, or are not needed any more, are settled here and not
     returned.
     """
     now = utcnow()
-    rows = await _CLAIM.all(session, {"now": now, "until": now + LEASE})
-    deliveries = [delivery_of(row, now + LEASE) for row in rows]
+    rows = await _CLAIM.all(session, {"now": now, "until": now + PUSH_LEASE})
+    deliveries = [delivery_of(row, now + PUSH_LEASE) for row in rows]
     # A push that has not waited and is about no question is sent as it was decided.
     asked = [each for each in deliveries if each.subject.question_id or _has_waited(each)]
     if asked:
         kept = {id(each) for each in await _decide_again(session, asked, now)}
         deliveries = [each for each in deliveries if id(each) in kept or each.handling.notice is None]
     await set_badges(session, deliveries)
-    return Claim(deliveries, len(rows) == CLAIM)
+    return ClaimedPushes(deliveries, len(rows) == PUSHES_PER_CLAIM)
 
 
 def delivery_of(row: Fields, lease_until: datetime) -> Delivery:
@@ -101,21 +98,15 @@ async def notices_of(session: AsyncSession, ids: Collection[UUID], now: datetime
 
     If reading presence fails, the notices are read as if no device showed their tasks, so that none is held back.
     """
-    try:
-        async with session.begin_nested():
-            return await _notices(session, ids, now, is_blind=False)
-    except Exception as error:
-        if is_outage(error):
-            raise
-        log.exception("push.decided_without_presence", notifications=len(ids))
-    return await _notices(session, ids, now, is_blind=True)
+    read = partial(_notices, session, ids, now)
+    return await presence.without_if_failing(session, read, notifications=len(ids))
 
 
 async def _notices(
-    session: AsyncSession, ids: Collection[UUID], now: datetime, *, is_blind: bool
+    session: AsyncSession, ids: Collection[UUID], now: datetime, *, with_presence: bool
 ) -> dict[UUID, Notice]:
-    notices = await old_notices(session, ids, now, is_blind=is_blind)
-    if not is_blind:
+    notices = await old_notices(session, ids, now, with_presence=with_presence)
+    if with_presence:
         watching = await presence.watching(
             session,
             task_ids={notice.row["task_id"] for notice in notices},
@@ -232,7 +223,7 @@ _DUE = (
     # Pushes held by quiet hours become due at another time (digests.py).
     .where(Notification.decision != literal_column(f"'{NotificationDecision.HELD_QUIET_HOURS}'"))
     .order_by(Notification.due_at)
-    .limit(literal_column(str(CLAIM), BigInteger))
+    .limit(literal_column(str(PUSHES_PER_CLAIM), BigInteger))
     .with_for_update(skip_locked=True)
     .cte("due")
 )

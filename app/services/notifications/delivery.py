@@ -41,18 +41,17 @@ from app.clock import utcnow
 from app.enums import NotificationDecision, Platform
 from app.models import Notification, PushToken
 from app.services.notifications.messages import Composer, Delivery, Purpose
-from app.services.notifications.rules.deciding import LEASE
+from app.services.notifications.rules.deciding import PUSH_LEASE
 from app.services.notifications.rules.transitions import decision_update, entry, failure_update, given_rows
 from app.services.retrying.policies import PUSH, PUSH_SECONDS
 from app.statements import Prepared
 
-# The most messages of one request.
-BATCH = 100
-# The most pushes of one claim: its requests share one statement before and one after them (ADR 37).
-CLAIM = 3 * BATCH
+MESSAGES_PER_REQUEST = 100
+# The requests of a claim share one statement before and one after them (ADR 37).
+PUSHES_PER_CLAIM = 3 * MESSAGES_PER_REQUEST
 # No request starts later than this after its claim. The remaining twenty seconds are enough to finish and settle any
 # request, so that no push is sent twice at the same time.
-SEND_WITHIN = LEASE - timedelta(seconds=20)
+SEND_WITHIN = PUSH_LEASE - timedelta(seconds=20)
 # After this time Expo has the results from Apple and Google.
 RECEIPT_AFTER = timedelta(minutes=15)
 _MAX_REASON_LENGTH = 64
@@ -106,8 +105,10 @@ async def send(
             by_sender[sender] += own
     async with asyncio.TaskGroup() as group:
         for sender, own in by_sender.items():
-            for first in range(0, len(own), BATCH):
-                group.create_task(_send(sender, own[first : first + BATCH], deadline, outcomes))
+            for first in range(0, len(own), MESSAGES_PER_REQUEST):
+                group.create_task(
+                    _send(sender, own[first : first + MESSAGES_PER_REQUEST], deadline, outcomes)
+                )
     return outcomes
 
 

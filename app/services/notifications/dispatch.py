@@ -96,19 +96,15 @@ class Trigger:
 
 
 async def _notify(session: AsyncSession, trigger: Trigger) -> list[dict[str, Any]]:
-    """Store the decisions about a trigger, and return their rows. A failed check that could only hold a push back is ignored."""
-    rows: list[dict[str, Any]] = []
-    for fails_open in (False, True):
-        try:
-            async with session.begin_nested():
-                rows = await _decide_all(session, trigger, fails_open=fails_open)
-                if rows:
-                    await session.execute(insert(Notification), rows)
-            break
-        except Exception as error:
-            if fails_open or is_outage(error):
-                raise
-            log.exception("push.decided_without_presence", kind=trigger.kind.value)
+    """Store the decisions about a trigger, and return their rows."""
+
+    async def decide_and_store(*, with_presence: bool) -> list[dict[str, Any]]:
+        rows = await _decide_all(session, trigger, with_presence=with_presence)
+        if rows:
+            await session.execute(insert(Notification), rows)
+        return rows
+
+    rows = await presence.without_if_failing(session, decide_and_store, kind=trigger.kind.value)
     for row in rows:
         _DECISIONS.labels(trigger.kind.value, row["decision"].value).inc()
         log.info(
@@ -121,7 +117,9 @@ async def _notify(session: AsyncSession, trigger: Trigger) -> list[dict[str, Any
     return rows
 
 
-async def _decide_all(session: AsyncSession, trigger: Trigger, *, fails_open: bool) -> list[dict[str, Any]]:
+async def _decide_all(
+    session: AsyncSession, trigger: Trigger, *, with_presence: bool
+) -> list[dict[str, Any]]:
     now, kind = utcnow(), trigger.kind
     free = await _take_cooldowns(session, kind, trigger.run_ids, now)
     events = await new_notices(
@@ -134,7 +132,7 @@ async def _decide_all(session: AsyncSession, trigger: Trigger, *, fails_open: bo
     )
     user_ids = {event.row["user_id"] for event in events}
     devices = await _devices(session, user_ids)
-    if not fails_open:
+    if with_presence:
         task_ids = {event.row["task_id"] for event in events}
         watching = await presence.watching(session, task_ids=task_ids, user_ids=user_ids, now=now)
         events = [event.with_watching(watching) for event in events]

@@ -3,12 +3,13 @@
 Other code that finds that a device is watching, such as an open stream, calls `beat` too.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
+import structlog
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -29,11 +30,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.errors import NotFound
 from app.models import Presence, PushToken, Task
+from app.outages import is_outage
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility, visible_task
 from app.services.notifications.rules.deciding import Watching
 from app.services.notifications.rules.settling import newest_seq, settlement_cte, settlement_values
 from app.statements import Prepared
+
+Result = TypeVar("Result")
 
 TIME_TO_LIVE = timedelta(seconds=60)
 
@@ -41,6 +45,8 @@ _NOT_THE_CALLERS = "device_id does not match a push token registered by the call
 _SWEEP_BATCH = 10_000
 # The columns of a presence that settling notices needs.
 _SHOWN = (Presence.task_id, Presence.push_token_id, Presence.user_id, Presence.focused, Presence.seen_seq)
+
+log = structlog.get_logger(__name__)
 
 
 async def beat(
@@ -211,6 +217,33 @@ _WATCHING = Prepared(
     )
     .order_by(Presence.expires_at)
 )
+
+
+async def without_if_failing(
+    session: AsyncSession, decide: Callable[..., Awaitable[Result]], **logged: object
+) -> Result:
+    """Return the result of `decide(with_presence=True)`; if that fails, of `decide(with_presence=False)`.
+
+    Presence can only hold a push back, so a fault in reading it must not lose the push. Each call is a savepoint.
+
+    Args:
+        session: the unit of work of the change.
+        decide: may be called twice.
+        logged: what to log about a failure.
+
+    Raises:
+        Exception: an outage of the database, or the error without presence.
+
+    """
+    try:
+        async with session.begin_nested():
+            return await decide(with_presence=True)
+    except Exception as error:
+        if is_outage(error):
+            raise
+        log.exception("push.decided_without_presence", **logged)
+    async with session.begin_nested():
+        return await decide(with_presence=False)
 
 
 async def sweep_expired(session: AsyncSession) -> int:

@@ -17,16 +17,16 @@ from app.clock import utcnow
 from app.enums import NotificationDecision, NotificationKind, PushText
 from app.models import Notification, Run
 from app.services.notifications.claims import (
-    Claim,
+    ClaimedPushes,
     claimed_columns,
     delivery_of,
     notices_of,
     set_badges,
     uncount_attempt,
 )
-from app.services.notifications.delivery import BATCH
+from app.services.notifications.delivery import MESSAGES_PER_REQUEST
 from app.services.notifications.messages import Delivery, Purpose
-from app.services.notifications.rules.deciding import LEASE, RunEndNotice, Sequel, decide_sequel
+from app.services.notifications.rules.deciding import PUSH_LEASE, RunEndNotice, Sequel, decide_sequel
 from app.services.notifications.rules.facts import Notice
 from app.services.notifications.rules.transitions import Change, store
 from app.services.notifications.texts import closed_body
@@ -38,18 +38,18 @@ _ENDING = (NotificationKind.COMPLETED, NotificationKind.FAILED, NotificationKind
 _Ends = Mapping[tuple[UUID, UUID], RunEndNotice]
 
 
-async def claim_sequels(session: AsyncSession) -> Claim:
-    """Claim at most `BATCH` notices with a due sequel, and return the deliveries that need a push.
+async def claim_sequels(session: AsyncSession) -> ClaimedPushes:
+    """Claim at most `MESSAGES_PER_REQUEST` notices with a due sequel, and return the deliveries that need a push.
 
     The results of the others are stored here. Concurrent calls claim different notices.
     """
     now = utcnow()
     # Usually none is due, and planning the claim takes longer than looking.
     is_due = await _IS_DUE.first(session, {"now": now}) is not None
-    rows = await _CLAIM.all(session, {"now": now, "until": now + LEASE}) if is_due else ()
+    rows = await _CLAIM.all(session, {"now": now, "until": now + PUSH_LEASE}) if is_due else ()
     if not rows:
-        return Claim((), is_full=False)
-    deliveries = [delivery_of(row, now + LEASE) for row in rows]
+        return ClaimedPushes((), is_full=False)
+    deliveries = [delivery_of(row, now + PUSH_LEASE) for row in rows]
     notices = await notices_of(session, [each.id for each in deliveries], now)
     ends = await _read_ends(session, {each.subject.run_id for each in deliveries})
     pushed, changes = [], []
@@ -66,7 +66,7 @@ async def claim_sequels(session: AsyncSession) -> Claim:
             changes.append(_without_push(each, sequel))
     await store(session, changes, now)
     await set_badges(session, pushed)
-    return Claim(pushed, len(rows) == BATCH)
+    return ClaimedPushes(pushed, len(rows) == MESSAGES_PER_REQUEST)
 
 
 def _is_reminded(notice: Notice, history: Sequence[Mapping[str, Any]]) -> bool:
@@ -147,7 +147,7 @@ def _claim_statement() -> Any:  # Any: an update of many columns
         select(Notification.id)
         .where(*_DUE)
         .order_by(Notification.follow_up_at)
-        .limit(literal_column(str(BATCH), BigInteger))
+        .limit(literal_column(str(MESSAGES_PER_REQUEST), BigInteger))
         .with_for_update(skip_locked=True)
         .cte("taken")
     )

@@ -20,7 +20,7 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import visible_task
 from app.services.notifications.delivery import SEND_WITHIN, end_of, send, settle
 from app.services.notifications.messages import Composer, Delivery, Handling, Subject
-from app.services.notifications.rules.deciding import LEASE
+from app.services.notifications.rules.deciding import PUSH_LEASE
 from app.services.notifications.texts import message_body
 
 
@@ -99,7 +99,7 @@ async def _open_test(
             decision=NotificationDecision.PENDING,
             created_at=now,
             # Claimed from the start: a worker sends it only if this process dies first.
-            due_at=now + LEASE,
+            due_at=now + PUSH_LEASE,
             attempts=delivery.attempts,
         )
     )

@@ -17,7 +17,7 @@ from app.config import Settings
 from app.db import SessionFactory
 from app.models import Project, PushToken, Run, Task, User
 from app.runtime import ProcessContext
-from app.services.notifications.rules.deciding import LEASE
+from app.services.notifications.rules.deciding import PUSH_LEASE
 from app.worker.jobs.fetch_receipts import fetch_due
 from tests.contract.pushes.conftest import Asks, Deliver
 from tests.contract.pushes.rows import answer, end_run, history, only_row, prefer
@@ -52,7 +52,7 @@ class Dispatchers:
     async def follow(self) -> None:
         """Deliver what the killed one left, now and when its lease has ended."""
         await self._deliver()
-        self._clock.advance(seconds=LEASE.total_seconds() + 1)
+        self._clock.advance(seconds=PUSH_LEASE.total_seconds() + 1)
         await self._deliver()
 
 

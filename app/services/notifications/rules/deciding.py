@@ -22,7 +22,7 @@ WALKED_AWAY = timedelta(minutes=10)
 _END_OF_RUN = timedelta(seconds=1)
 _LOOK_AGAIN = timedelta(seconds=10)
 # How long a push that was claimed is its worker's.
-LEASE = timedelta(seconds=60)
+PUSH_LEASE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +223,7 @@ def _retraction(question: QuestionStatus, end: RunEndNotice | None, now: datetim
     if end is not None and end.is_sent:
         return Sequel(NotificationDecision.RETRACTED, "replaced")
     # A notice that is due after the lease waits for something else than its push: retract the old buttons at once.
-    if end is not None and end.due_at is not None and end.due_at <= now + LEASE:
+    if end is not None and end.due_at is not None and end.due_at <= now + PUSH_LEASE:
         # The notice may be claimed and under way; its due time is then the end of its lease.
         return Sequel(look_again_at=min(max(now, end.due_at), now + _LOOK_AGAIN) + _END_OF_RUN)
     return Sequel(NotificationDecision.RETRACTED, question.value, needs_push=True)

@@ -102,10 +102,10 @@ async def new_notices(
 
 
 async def old_notices(
-    session: AsyncSession, ids: Collection[UUID], now: datetime, *, is_blind: bool = False
+    session: AsyncSession, ids: Collection[UUID], now: datetime, *, with_presence: bool = True
 ) -> list[Notice]:
-    """Return stored notices, without presence; with `is_blind`, none counts as seen by a client."""
-    rows = await (_OLD_BLIND if is_blind else _OLD).all(session, {"ids": list(ids)})
+    """Return stored notices, not yet with watching devices; unless `with_presence`, none counts as seen by a client."""
+    rows = await (_OLD if with_presence else _OLD_WITHOUT_PRESENCE).all(session, {"ids": list(ids)})
     return [_notice(row, now) for row in rows]
 
 
@@ -309,4 +309,4 @@ def _quiet_until(stored: dict[str, Any] | None, now: datetime, *, was_quiet: boo
 _NEW = Prepared(_notices(_new_subjects(), is_seen=false()))
 _STORED = _old_subjects()
 _OLD = Prepared(_notices(_STORED, is_seen=_is_seen(_STORED)))
-_OLD_BLIND = Prepared(_notices(_STORED, is_seen=false()))
+_OLD_WITHOUT_PRESENCE = Prepared(_notices(_STORED, is_seen=false()))
