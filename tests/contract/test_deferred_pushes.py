@@ -352,6 +352,7 @@ async def test_question_in_the_cooldown_is_sent_at_its_end(
     push_service: PushService,
     clock: MovableClock,
     trigger: Trigger,
+    beat: Any,
     deliver: Any,
 ) -> None:
     first = await make_question(session, task=task, run=run)
@@ -360,6 +361,8 @@ async def test_question_in_the_cooldown_is_sent_at_its_end(
     clock.advance(seconds=10)
     second = await make_question(session, task=task, run=run)
     await trigger(NotificationKind.AWAITING, second)
+    # Presence did not defer it, so that looking away does not release it.
+    await beat(focused=False)
     [_, row] = await notifications_of(sessions, task)
     assert (row.decision, row.reason, row.due_at) == (
         "deferred",

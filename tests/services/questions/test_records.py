@@ -275,12 +275,15 @@ async def test_what_the_previous_release_closed_is_withdrawn(
     assert (await row_of(sessions, asked)).status == QuestionStatus.WITHDRAWN
 
 
+OPENED = utcnow()
+
+
 @pytest.mark.parametrize(
     ("asked", "urgency"),
     [
         (permission(), Urgency.NORMAL),
-        (permission(opened_at=utcnow(), expires_at=utcnow() + timedelta(seconds=901)), Urgency.NORMAL),
-        (permission(opened_at=utcnow(), expires_at=utcnow() + timedelta(seconds=890)), Urgency.HIGH),
+        (permission(opened_at=OPENED, expires_at=OPENED + timedelta(seconds=900)), Urgency.NORMAL),
+        (permission(opened_at=OPENED, expires_at=OPENED + timedelta(seconds=899)), Urgency.HIGH),
         (permission(tool_call={"kind": "delete"}), Urgency.HIGH),
         (permission(tool_call={"kind": "read"}), Urgency.NORMAL),
         (ShownQuestion(kind=QuestionKind.MESSAGE, expires_at=utcnow()), Urgency.LOW),
