@@ -22,7 +22,7 @@ MODULES = (
 SAMPLE = (
     "test_work_arrives_on_a_new_branch or test_own_places_are_writable or test_loopback_is_reached_only "
     "or test_leftovers_end_with_the_command or test_files_that_cannot_be_read_are_reported or test_no_program_regains "
-    "or test_attempts_are_sound or test_escapes_are_refused or test_links_out_of_the_workspace "
+    "or test_attempts_are_sound or test_attempts_succeed or test_escapes_are_refused or test_links_out_of_the_workspace "
     "or test_what_is_left or test_endless_output or test_process_bomb or test_memory_that_many "
     "or test_terminals_count or test_files_that_are_sent or test_what_waits_in or test_buffers_of_sockets "
     "or test_filter_of_a_nested or test_sandbox_stops_every or test_variables_of_a_stranger or test_agent_itself_has "
