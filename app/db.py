@@ -34,6 +34,7 @@ _TRANSACTION = "driver_transaction"
 _STATEMENT_TIMEOUT_SECONDS = 30
 _CONNECT_TIMEOUT_SECONDS = 5
 _POOL_TIMEOUT_SECONDS = 10
+_CONNECTION_LIFE_SECONDS = 1800
 
 # Errors that a session raises; a socket may also break while a new connection is prepared.
 _DRIVER_ERRORS = (
@@ -71,6 +72,8 @@ def create_engine(
         pool_timeout=_POOL_TIMEOUT_SECONDS,
         # The connection that was used last has most statements prepared; in turns, each one would prepare all.
         pool_use_lifo=True,
+        # A firewall may drop a connection that is idle for long without telling either end.
+        pool_recycle=_CONNECTION_LIFE_SECONDS,
         json_serializer=_dump_json,
         json_deserializer=orjson.loads,
         connect_args={

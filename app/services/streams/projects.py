@@ -206,8 +206,8 @@ async def follow_project(
     project: FollowedProject, clients: StreamClients
 ) -> AsyncGenerator["ProjectFollower", None]:
     """Yield the follower of a project; it ends with the block, or when the process stops."""
-    # This stream ends before those of its runs.
-    lasting = replace(clients, intervals=replace(clients.intervals, life=math.inf))
+    # This stream ends before those of its runs, and follows its other topics while a run has no stream yet.
+    lasting = replace(clients, intervals=replace(clients.intervals, life=math.inf, patience=math.inf))
     async with AsyncExitStack() as stack:
         stop = await stack.enter_async_context(clients.hub.follow(_STOP))
         followers = {}
@@ -264,6 +264,10 @@ class ProjectFollower:
         topics = [asyncio.create_task(self._supervise(reading)) for reading in readings]
         try:
             yield RETRY
+            if self._project.ledger is not None and self._project.is_ledger_lost:
+                # Before any id of ours: a client that reconnects with one is not told of the gap.
+                for topic in self._project.ledger.topics:
+                    yield self._frame(_Gap(topic))
             # The connection may break before the first event.
             yield keepalive(self._id())
             async with aclosing(self._merged()) as merged:
@@ -330,8 +334,6 @@ class ProjectFollower:
         return False
 
     async def _read_ledger(self, ledger: FollowedLedger) -> bool:
-        if self._project.is_ledger_lost:
-            await self._put_gaps(ledger)
         watch = self._clients.ledger
         async with watch.watching(self._clients.sessions) as grown:
             while True:

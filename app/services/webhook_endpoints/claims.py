@@ -35,8 +35,9 @@ from app.services.webhook_endpoints.secrets import live_secrets
 from app.services.webhook_endpoints.sending import Message
 from app.statements import Fields, Prepared
 
-# Longer than an attempt and the recording of its outcome. What a killed worker held takes turns of its endpoints so long.
-WEBHOOK_LEASE = timedelta(seconds=30)
+# Longer than an attempt (17 s) and all tries to record its result (`until_database_answers`): a shorter lease would send
+# again what was delivered. For as long, what a killed worker held takes turns of its endpoints.
+WEBHOOK_LEASE = timedelta(seconds=60)
 # Parallel attempts per endpoint, so that a slow receiver does not delay other endpoints: of one that answers, in which case
 # they share the cost of a claim and of a settlement; of any other; and after so many failures in a row. All endpoints of a project
 # may hang, and must not take the turns of others.
@@ -68,9 +69,9 @@ async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> lis
 
     A limit above `RESERVED` gives the turns beyond it to endpoints that answer, as many as each may have.
     """
-    now = utcnow()
     await session.execute(text(f"SELECT pg_advisory_xact_lock({_CLAIM_LOCK})"))
-    # After the lock, so that the statement sees the claims made while this one waited.
+    # After the lock, so that the lease is whole, and the statement sees the claims made while this one waited.
+    now = utcnow()
     rows = await _CLAIM.all(session, {"now": now, "until": now + WEBHOOK_LEASE, "limit": limit})
     return [
         Claimed(
