@@ -57,6 +57,12 @@ export async function renewedSubscriptionIsRegistered(browser, { expect }) {
       await until("the push", () => services[0].pushes.some(({ data }) => data?.taskId === task.id));
       expect(!former.some(({ data }) => data?.taskId === task.id), "and pushes go to the new one only");
 
+      await renew(worker, services[0].token, services[0].token);
+      expect(
+        (await devices()).length === before.length,
+        "a browser that gives the same subscription again stays registered",
+      );
+
       const found = await page.request.get(`${origin}/api/push/vapid_public_key`);
       const { public_key: wanted } = await found.json();
       const key = await renew(worker, null, services[1].token);

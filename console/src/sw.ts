@@ -163,8 +163,9 @@ self.addEventListener("pushsubscriptionchange", (event) => {
 async function renew({ oldSubscription, newSubscription }: SubscriptionChange): Promise<void> {
   const subscription = newSubscription ?? (await subscribeAgain(oldSubscription));
   const isRegistered = await sendToken("", { token: JSON.stringify(subscription), platform: "web" });
-  // Only then: the service forgets a subscription that is over by itself, when it sends a push to it.
-  if (isRegistered && oldSubscription)
+  // Only then: the service forgets a subscription that is over by itself, when it sends a push to it. A browser may also
+  // say that one has changed and give the same again.
+  if (isRegistered && oldSubscription && oldSubscription.endpoint !== subscription.endpoint)
     await sendToken("unregister/", { token: JSON.stringify(oldSubscription) });
   for (const page of await self.clients.matchAll({ type: "window", includeUncontrolled: true }))
     page.postMessage({ type: "subscription" });

@@ -17,30 +17,34 @@ export async function countLog(ref: RunRef): Promise<number> {
   return Number(response.headers.get("X-Total-Count"));
 }
 
-/** Ask for the log of a run; return its entries, with those of the runs that it resumes, as they arrive. */
-export async function openLog(ref: RunRef): Promise<AsyncGenerator<unknown[]>> {
-  return batches(await read(`${runPath(ref)}/logs/`));
-}
-
-/** The objects of JSON lines, as the service counts them: lines that are none are left out. */
-async function* batches({ body }: Response): AsyncGenerator<unknown[]> {
+/**
+ * The entries of a run's log, with those of the runs that it resumes, as they arrive: the objects of JSON lines, as the
+ * service counts them. Lines that are none are left out.
+ */
+export async function* readLog(ref: RunRef): AsyncGenerator<unknown[]> {
+  const { body } = await read(`${runPath(ref)}/logs/`);
   if (!body) return;
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
-  let entries: unknown[] = [];
-  let rest = "";
-  for (;;) {
-    const { done, value = "" } = await reader.read();
-    const lines = (rest + value).split("\n");
-    rest = done ? "" : (lines.pop() ?? "");
-    for (const line of lines) {
-      const entry = parse(line);
-      if (entry) entries.push(entry);
+  try {
+    let entries: unknown[] = [];
+    let rest = "";
+    for (;;) {
+      const { done, value = "" } = await reader.read();
+      const lines = (rest + value).split("\n");
+      rest = done ? "" : (lines.pop() ?? "");
+      for (const line of lines) {
+        const entry = parse(line);
+        if (entry) entries.push(entry);
+      }
+      if (done || entries.length >= BATCH) {
+        yield entries;
+        entries = [];
+      }
+      if (done) return;
     }
-    if (done || entries.length >= BATCH) {
-      yield entries;
-      entries = [];
-    }
-    if (done) return;
+  } finally {
+    // What is not read to its end keeps its connection, of which a browser has six.
+    reader.cancel().catch(() => {});
   }
 }
 

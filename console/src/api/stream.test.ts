@@ -85,6 +85,26 @@ describe("the stream of a page", () => {
     expect(latest().readyState).toBe(1);
   });
 
+  it("waits longer each time where the service ends each stream at once, and not after a useful one", () => {
+    const isBackWithin = (ms: number) => {
+      const opened = Source.opened.length;
+      latest().onopen?.();
+      latest().onerror?.();
+      vi.advanceTimersByTime(ms);
+      return Source.opened.length > opened;
+    };
+    expect(isBackWithin(700)).toBe(true);
+    for (const ms of [1400, 2800, 5600]) expect(isBackWithin(ms)).toBe(true);
+    expect(isBackWithin(700)).toBe(false);
+    vi.advanceTimersByTime(15_000);
+    latest().onopen?.();
+    vi.advanceTimersByTime(20_000);
+    latest().onerror?.();
+    const opened = Source.opened.length;
+    vi.advanceTimersByTime(700);
+    expect(Source.opened.length).toBe(opened + 1);
+  });
+
   it("says that it was refused, which an outage is not", () => {
     latest().onerror?.();
     expect(said).toEqual([]);

@@ -35,6 +35,8 @@ const SILENCE_MS = 50_000;
 const HIDDEN_MS = 300_000;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15_000;
+// A stream that ends sooner was of no use: pauses grow, though each one was opened.
+const USEFUL_MS = 10_000;
 
 export class ProjectStream {
   private source: EventSource | null = null;
@@ -44,6 +46,7 @@ export class ProjectStream {
   private places = new Map<string, string>();
   private ledger = "";
   private pause = FIRST_PAUSE_MS;
+  private openedAt = Number.POSITIVE_INFINITY;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private watchdog: ReturnType<typeof setTimeout> | undefined;
   private hiding: ReturnType<typeof setTimeout> | undefined;
@@ -140,7 +143,7 @@ export class ProjectStream {
     const source = new EventSource(`/api/projects/${this.project}/events/stream/?${query}`);
     this.source = source;
     source.onopen = () => {
-      this.pause = FIRST_PAUSE_MS;
+      this.openedAt = Date.now();
       this.listeners.onState("live");
       this.watch();
     };
@@ -180,6 +183,8 @@ export class ProjectStream {
 
   private retry(): void {
     this.listeners.onState("offline");
+    if (Date.now() - this.openedAt >= USEFUL_MS) this.pause = FIRST_PAUSE_MS;
+    this.openedAt = Number.POSITIVE_INFINITY;
     // Many consoles must not come back at the same moment.
     const pause = this.pause * (0.75 + Math.random() / 2);
     this.pause = Math.min(this.pause * 2, LONGEST_PAUSE_MS);

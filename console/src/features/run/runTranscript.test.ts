@@ -133,6 +133,21 @@ describe("a transcript of a run that is over", () => {
     },
   );
 
+  it("lets its log go if the entries of the earlier run cannot be counted", async () => {
+    const isLetGo = new Promise((resolve) => {
+      vi.stubGlobal("fetch", async (address: string) => {
+        if (address.includes("session_logs")) return new Response("", { status: 503 });
+        const start = (controller: ReadableStreamDefaultController) => {
+          for (let number = 0; number < 3000; number += 1)
+            controller.enqueue(new TextEncoder().encode(`${JSON.stringify(line(number))}\n`));
+        };
+        return new Response(new ReadableStream({ start, cancel: resolve }));
+      });
+    });
+    new RunTranscript(ref, "earlier").read();
+    await isLetGo;
+  });
+
   it("begins behind the entries of the run that it continues", async () => {
     const lines = [1, 2, 3, 4].map((number) => `${JSON.stringify(line(number))}\n`).join("");
     const requests = answerWith(`null\n${lines}`, 50, 3);

@@ -7,7 +7,7 @@
  * log, and what the log and the stream both have is taken once.
  */
 import type { RunRef } from "../../api/commands";
-import { countLog, openLog } from "../../api/logs";
+import { countLog, readLog } from "../../api/logs";
 import type { ProjectStream } from "../../api/stream";
 import { append, EMPTY, type Transcript } from "../../transcript/append";
 import { entryKey, readEntry } from "../../transcript/wire";
@@ -122,15 +122,15 @@ export class RunTranscript {
   /** Build the transcript from the log; False if the log could not be read. */
   private async rebuild(): Promise<boolean> {
     try {
-      const [earlier, log] = await Promise.all([
-        this.earlierRun ? countLog({ ...this.ref, run: this.earlierRun }) : 0,
-        openLog(this.ref),
-      ]);
+      const earlier = this.earlierRun ? countLog({ ...this.ref, run: this.earlierRun }) : Promise.resolve(0);
+      // Awaited below, unless the log itself cannot be read.
+      earlier.catch(() => {});
       let transcript = EMPTY;
-      let left = earlier;
+      let left: number | undefined;
       let shownAt = performance.now();
       const keys = new Set<string>();
-      for await (const batch of log) {
+      for await (const batch of readLog(this.ref)) {
+        left ??= await earlier;
         const entries = batch.slice(left);
         left = Math.max(0, left - batch.length);
         transcript = append(transcript, entries);
