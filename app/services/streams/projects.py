@@ -24,7 +24,7 @@ from app.errors import InvalidInput, NotFound
 from app.outages import DatabaseUnavailable
 from app.schemas.fields import parse_uuid
 from app.services.access.principal import Principal
-from app.services.access.visibility import find_visible_run
+from app.services.access.visibility import task_id_of_visible_run
 from app.services.events.cursor import Cursor
 from app.services.events.reading import (
     find_end,
@@ -182,7 +182,7 @@ async def _open_run(session: AsyncSession, caller: Principal, text: str) -> Foll
     run_id = parse_uuid(text)
     if run_id is None:
         raise NotFound
-    task_id = await find_visible_run(session, caller, run_id)
+    task_id = await task_id_of_visible_run(session, caller, run_id)
     return await open_stream(session, caller, task_id, run_id, device_id=None)
 
 
