@@ -33,7 +33,7 @@ from app.enums import (
 )
 from app.models import Question, Run, Task
 from app.services.events.run_events import record_events_of_runs, record_run_events
-from app.services.notifications import questions as notifications
+from app.services.notifications import closed_questions
 from app.services.questions.risk import risk_of
 
 # A question with less time than this to answer is urgent.
@@ -224,7 +224,7 @@ async def _close(session: AsyncSession, *conditions: ColumnElement[bool], **valu
     await record_events_of_runs(session, events)
     ids = [row.id for row in rows]
     if ids:
-        await notifications.on_closed(session, ids)
+        await closed_questions.on_closed(session, ids)
     return ids
 
 
