@@ -121,14 +121,12 @@ def literal_decision(decision: Decision) -> ColumnElement[str]:
 
 
 def _may_follow(to: ColumnElement[Any]) -> ColumnElement[bool]:
-    sources: dict[Decision, list[Decision]] = defaultdict(list)
-    for source, targets in TRANSITIONS.items():
-        for target in targets:
-            sources[target].append(source)
+    # In the order of the enum, so that every process sends the same text: the order of a set differs between processes.
     return or_(
         *(
-            and_(to == literal_decision(target), Notification.decision.in_(map(literal_decision, those)))
-            for target, those in sources.items()
+            and_(to == literal_decision(target), Notification.decision.in_(map(literal_decision, sources)))
+            for target in Decision
+            if (sources := [source for source in Decision if target in TRANSITIONS.get(source, ())])
         )
     )
 
