@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response
 
 from app.schemas.events import EventPage, EventQuery, EventStreamQuery
 from app.services.events import reading
-from app.services.streams.projects import follow_project, open_project_stream
+from app.services.streams.topics import follow_topics, open_project_stream
 from app.web.answers import Json
 from app.web.auth import TaskRead
 from app.web.openapi.errors import errors
@@ -59,5 +59,5 @@ async def follow_events(
     seconds. After 15 minutes `event: end` closes the stream: reconnect with the last id.
     """
     last_id = last_event_id or query.last_event_id
-    project = await open_project_stream(call.session, call.caller, query.topics, last_id)
-    return EventStream(call, follow_project(project, call.process.stream_clients()))
+    topics = await open_project_stream(call.session, call.caller, query.topics, last_id)
+    return EventStream(call, follow_topics(topics, call.process.stream_clients()))

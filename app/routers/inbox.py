@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response
 
 from app.schemas.questions import InboxPage, InboxQuery, InboxStreamQuery
 from app.services.inbox import listing
-from app.services.streams.projects import follow_project, open_inbox_stream
+from app.services.streams.topics import follow_topics, open_inbox_stream
 from app.services.views.pages import Page
 from app.web.answers import Json
 from app.web.auth import InboxRead
@@ -58,4 +58,4 @@ async def follow_inbox(
     `event: end` closes the stream: reconnect with the last id.
     """
     inbox = await open_inbox_stream(call.session, call.caller, last_event_id or query.last_event_id)
-    return EventStream(call, follow_project(inbox, call.process.stream_clients()))
+    return EventStream(call, follow_topics(inbox, call.process.stream_clients()))

@@ -11,7 +11,7 @@ from app.schemas.notifications import (
     PushTestIn,
     PushTestOut,
 )
-from app.services.notifications import history, test_push
+from app.services.notifications import history, trial_push
 from app.services.notifications import preferences as notification_preferences
 from app.services.notifications.messages import Composer
 from app.web.answers import Json, no_content
@@ -64,7 +64,7 @@ async def push_test(call: ProjectUserWrite, body: TestBody, task_id: TaskId) -> 
     """
     senders, composer = call.process.push, Composer.of(call.process.settings)
     return Json(
-        await test_push.send_test(
+        await trial_push.send_trial(
             call.session, call.caller, task_id, body, senders=senders, composer=composer
         )
     )

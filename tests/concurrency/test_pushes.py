@@ -13,8 +13,7 @@ from app.enums import NotificationKind, QuestionStatus
 from app.errors import NotFound
 from app.models import Notification, Project, Question, Run, Task, User
 from app.services.access.principal import Principal
-from app.services.notifications import claims, delivery, dispatch
-from app.services.notifications import questions as notifications
+from app.services.notifications import claims, closed_questions, delivery, dispatch
 from app.services.tasks.writing import delete_task
 from tests.concurrency.races import race
 from tests.support.devices import make_device
@@ -79,7 +78,7 @@ async def test_pushes_are_settled_while_their_question_closes(
 
     async def close() -> None:
         async with unit_of_work(sessions) as own:
-            await notifications.on_closed(own, [question.id])
+            await closed_questions.on_closed(own, [question.id])
 
     async def settle() -> None:
         async with unit_of_work(sessions) as own:

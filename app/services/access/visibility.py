@@ -159,7 +159,7 @@ async def require_run(session: AsyncSession, principal: Principal, task_id: UUID
 _SEEN_RUN = Prepared(select(Run.id).join(Task, Task.id == Run.task_id).where(VISIBLE_RUN))
 
 
-async def find_visible_run(session: AsyncSession, principal: Principal, run_id: UUID) -> UUID:
+async def task_id_of_visible_run(session: AsyncSession, principal: Principal, run_id: UUID) -> UUID:
     """Return the task of a run that the caller sees.
 
     Raises:

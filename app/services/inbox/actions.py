@@ -22,7 +22,7 @@ from app.services.access.authenticate import find_member
 from app.services.access.principal import Principal
 from app.services.action_tokens import ActionClaims, read
 from app.services.inbox.answers import Origin, answer_question
-from app.services.inbox.questions import find_question
+from app.services.inbox.question_details import find_question
 from app.statements import Fields, Prepared
 
 # Any token may refuse, since that is safe.

@@ -18,7 +18,7 @@ from app.forms.errors import AnswerInvalid
 from app.models import Question, RunCommand
 from app.schemas.questions import ActionIn, AnsweredOut
 from app.services.access.principal import Principal
-from app.services.inbox.questions import find_question, winner
+from app.services.inbox.question_details import find_question, winner
 from app.services.questions.answers import answer_form, describe_answer
 from app.services.runs.commands import GivenAnswer, OpenQuestion
 from app.services.runs.commands import answer_question as send_answer

@@ -14,8 +14,8 @@ from app.models import Question, QuestionSnooze, TaskFollow
 from app.schemas.questions import MAX_SNOOZE_SECONDS, QuestionOut, SnoozeIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_task
-from app.services.inbox.questions import find_question, question_out, winner
-from app.services.notifications import questions as notifications
+from app.services.inbox.question_details import find_question, question_out, winner
+from app.services.notifications import closed_questions
 from app.services.questions.follows import follow
 
 
@@ -69,7 +69,7 @@ async def snooze_question(
             set_={"until": snooze.excluded.until},
         )
     )
-    await notifications.on_snoozed(session, question_id, caller.user_id, until)
+    await closed_questions.on_snoozed(session, question_id, caller.user_id, until)
     return question_out(await find_question(session, caller, question_id), caller, link)
 
 

@@ -28,7 +28,7 @@ from app.models import Question, QuestionCount, Task, TaskFollow
 from app.schemas.questions import InboxQuery, QuestionOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_ANYWHERE, VISIBLE_PROJECTS, visibility_anywhere
-from app.services.inbox.questions import SHOWN, question_out
+from app.services.inbox.question_details import SHOWN, question_out
 from app.services.questions.counts import sum_questions
 from app.services.views.pages import Page
 from app.statements import Prepared

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import (
+    CTE,
     BigInteger,
     Boolean,
     Select,
@@ -43,6 +44,7 @@ TIME_TO_LIVE = timedelta(seconds=60)
 
 _NOT_THE_CALLERS = "device_id does not match a push token registered by the caller"
 _SWEEP_BATCH = 10_000
+_USER = bindparam("visible_user_id", type_=Presence.user_id.type)
 # The columns of a presence that settling notices needs.
 _SHOWN = (Presence.task_id, Presence.push_token_id, Presence.user_id, Presence.focused, Presence.seen_seq)
 
@@ -98,63 +100,86 @@ async def beat(
     return expires_at
 
 
-def _beat_statement(said: Mapping[str, Any] = MappingProxyType({}), *, reports: bool = False) -> Select[Any]:
-    """Return the statement of a beat that sets `said`; with `reports`, it settles deferred notices that were seen."""
-    user_id = bindparam("visible_user_id", type_=Presence.user_id.type)
+def _beat_statement(updates: Mapping[str, Any] = MappingProxyType({})) -> Select[Any]:
+    """Return the statement of a beat without a report; it writes `updates` if the presence exists already."""
+    task, device = _beat_sources()
+    written = _write_presence(task, device, inserts={}, updates=updates)
+    return _beat_result(task, device, written)
+
+
+def _report_statement() -> Select[Any]:
+    """Return the statement of a beat that reports `focused` or `seen_seq`; it settles the notices that were seen."""
+    task, device = _beat_sources()
+    focused, seen_seq = bindparam("focused", type_=Boolean), bindparam("seen_seq", type_=BigInteger)
+    inserts = {
+        "focused": func.coalesce(focused, literal_column("true")),
+        "seen_seq": case(
+            # A number beyond the newest event must not cover future events.
+            (seen_seq.is_not(None), func.least(seen_seq, newest_seq(task.c.project_id)))
+        ),
+    }
+    updates = {
+        "focused": func.coalesce(focused, Presence.focused),
+        "seen_seq": case(
+            (seen_seq.is_not(None), literal_column("excluded.seen_seq")), else_=Presence.seen_seq
+        ),
+    }
+    written = _write_presence(task, device, inserts=inserts, updates=updates)
+    return _beat_result(task, device, written, settlement_cte(written, is_leaving=False))
+
+
+def _beat_sources() -> tuple[CTE, CTE]:
+    """Return the task of a beat, if the caller sees it, and the device, if it is the caller's."""
     task = select(Task.id, Task.project_id).where(Task.id == bindparam("task"), VISIBLE_TASK).cte("task")
     device = (
         select(PushToken.id)
-        .where(PushToken.id == bindparam("device"), PushToken.user_id == user_id)
+        .where(PushToken.id == bindparam("device"), PushToken.user_id == _USER)
         .cte("device")
     )
+    return task, device
+
+
+def _write_presence(task: CTE, device: CTE, *, inserts: Mapping[str, Any], updates: Mapping[str, Any]) -> CTE:
+    """Return a CTE that inserts the presence, or updates it; it returns the columns `_SHOWN` of the row."""
     values: dict[str, Any] = {
         "task_id": task.c.id,
         "push_token_id": device.c.id,
         "project_id": task.c.project_id,
-        "user_id": user_id,
+        "user_id": _USER,
         "expires_at": bindparam("expires", type_=Presence.expires_at.type),
+        **inserts,
     }
-    if reports:
-        focused, seen_seq = bindparam("focused", type_=Boolean), bindparam("seen_seq", type_=BigInteger)
-        values["focused"] = func.coalesce(focused, literal_column("true"))
-        values["seen_seq"] = case(
-            # A number beyond the newest event must not cover future events.
-            (seen_seq.is_not(None), func.least(seen_seq, newest_seq(task.c.project_id)))
-        )
-        said = {
-            "focused": func.coalesce(focused, Presence.focused),
-            "seen_seq": case(
-                (seen_seq.is_not(None), literal_column("excluded.seen_seq")), else_=Presence.seen_seq
-            ),
-        }
     row = select(*values.values()).join_from(task, device, literal(value=True))
     upsert = insert(Presence).from_select(list(values), row)
-    written = (
+    return (
         upsert.on_conflict_do_update(
             index_elements=[Presence.task_id, Presence.push_token_id],
             set_={
                 "user_id": upsert.excluded.user_id,
                 # Concurrent beats on replicas with different clocks must not shorten the expiry.
                 "expires_at": func.greatest(Presence.expires_at, upsert.excluded.expires_at),
-                **said,
+                **updates,
             },
         )
         .returning(*_SHOWN)
         .cte("written")
     )
-    settled = [settlement_cte(written, is_leaving=False)] if reports else []
+
+
+def _beat_result(task: CTE, device: CTE, *writes: CTE) -> Select[Any]:
+    """Return the statement that performs `writes` and returns whether the task and the device were found."""
     return select(
         select(task.c.id).exists().label("task"),
         select(device.c.id).exists().label("device"),
         # A beat has no value after a crash, so its commit need not wait for the disk.
         func.set_config("synchronous_commit", "off", True),  # noqa: FBT003 - SQL's third argument: this transaction
-    ).add_cte(written, *settled)
+    ).add_cte(*writes)
 
 
 # The beat of clients that send no other field, the most frequent write of the service: it reads and writes the minimum.
 _BEAT = Prepared(_beat_statement({"focused": literal_column("true", Boolean)}))
 _BEAT_OF_STREAM = Prepared(_beat_statement())
-_REPORT = Prepared(_beat_statement(reports=True))
+_REPORT = Prepared(_report_statement())
 
 
 async def leave(

@@ -32,8 +32,8 @@ from app.enums import (
     Urgency,
 )
 from app.models import Question, Run, Task
-from app.services.events.of_runs import record_of_run, record_of_runs
-from app.services.notifications import questions as notifications
+from app.services.events.run_events import record_events_of_runs, record_run_events
+from app.services.notifications import closed_questions
 from app.services.questions.risk import risk_of
 
 # A question with less time than this to answer is urgent.
@@ -106,7 +106,7 @@ async def open_question(session: AsyncSession, run_id: UUID, asked: ShownQuestio
     if kept.one_or_none() is None:
         return False
     data = {"question_id": asked.request_id, "kind": asked.kind, "urgency": urgency}
-    await record_of_run(session, run_id, EventType.QUESTION_OPENED, [data])
+    await record_run_events(session, run_id, EventType.QUESTION_OPENED, [data])
     return True
 
 
@@ -221,10 +221,10 @@ async def _close(session: AsyncSession, *conditions: ColumnElement[bool], **valu
     )
     rows = sorted(closed.all(), key=lambda row: row.id)
     events = [(row.run_id, _EVENT_OF[QuestionStatus(row.status)], _closed_data(row)) for row in rows]
-    await record_of_runs(session, events)
+    await record_events_of_runs(session, events)
     ids = [row.id for row in rows]
     if ids:
-        await notifications.on_closed(session, ids)
+        await closed_questions.on_closed(session, ids)
     return ids
 
 

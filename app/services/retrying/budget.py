@@ -1,4 +1,4 @@
-"""Repeat steps after transient errors, by the policies of `policies.py`."""
+"""Repeat a step after a transient error, such as an outage of the database, by a policy of `policies.py`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,9 +7,8 @@ from typing import TypeVar
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.github.api import GitHubUnavailable
 from app.db import SessionFactory, unit_of_work
-from app.services.retrying.policies import CODE_HOST_LONGEST_DELAY, DATABASE, RetryPolicy
+from app.services.retrying.policies import DATABASE, RetryPolicy
 
 Result = TypeVar("Result")
 
@@ -17,18 +16,18 @@ log = structlog.get_logger(__name__)
 
 
 class RetryBudget:
-    """The delays of a policy, shared by all steps of a piece of work."""
+    """The tries that a retry policy allows, shared by all steps of a piece of work: a delay is used up once."""
 
     def __init__(self, policy: RetryPolicy) -> None:
         self._policy = policy
         self._delays = list(policy.delays)
 
     async def call(self, step: Callable[[], Awaitable[Result]]) -> Result:
-        """Run a step that may be repeated and return its result, honouring the host's Retry-After.
+        """Run a step and return its result; repeat it after a transient error while delays are left.
 
         Raises:
-            Exception: the step's last error, once the budget is spent or the host asks for too long a delay; any error
-                that the policy does not name, at once.
+            Exception: the step's last error, once all delays are used or the server asks for too long a delay; any
+                error that the policy does not name, at once.
 
         """
         failures = 0
@@ -44,25 +43,32 @@ class RetryBudget:
             await self._wait(delay)
 
     def _delay(self, _failures: int, error: Exception) -> float | None:
-        """Return the delay after this failure of the step, counted from 1; None if the step is not repeated."""
+        """Return the delay in seconds after this failure of the step, counted from 1; None if it is not repeated."""
         delay = self._delays.pop(0) if self._delays else None
-        if delay is None or not isinstance(error, GitHubUnavailable) or error.retry_after is None:
+        longest = self._policy.longest_retry_after
+        requested: float | None = None if longest is None else getattr(error, "retry_after", None)
+        if delay is None or longest is None or requested is None:
             return delay
-        return error.retry_after if error.retry_after <= CODE_HOST_LONGEST_DELAY else None
+        return requested if requested <= longest else None
 
     async def _wait(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
 
 async def until_database_answers(step: Callable[[], Awaitable[Result]]) -> Result:
-    """Run a step that may be repeated and return its result; raise its last error if the database stays away."""
+    """Run a step and return its result; repeat it while the database is unavailable, then raise the last error."""
     return await RetryBudget(DATABASE).call(step)
 
 
 async def in_transaction(
     sessions: SessionFactory, step: Callable[[AsyncSession], Awaitable[Result]]
 ) -> Result:
-    """Run a step that may be repeated in a transaction, again while the database is away; raise its last error."""
+    """Run a step in a new transaction and return its result; repeat both while the database is unavailable.
+
+    Raises:
+        DatabaseUnavailable: the database was still unavailable at the last try.
+
+    """
 
     async def attempt() -> Result:
         async with unit_of_work(sessions) as session:

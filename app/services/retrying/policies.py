@@ -17,11 +17,14 @@ from app.outages import DatabaseUnavailable
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """The transient errors, the delays between tries, and the event to log."""
+    """The errors after which a step is repeated, the delays between its tries in seconds, and the event to log."""
 
     errors: tuple[type[Exception], ...]
     delays: tuple[float, ...]
     event: str
+    # An error's `retry_after` replaces the delay if it is at most this many seconds; a longer one ends the tries.
+    # None: errors ask for no delay.
+    longest_retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +46,10 @@ DATABASE: Final = RetryPolicy((DatabaseUnavailable,), (0.5, 1, 2, 4, 8, 16), "da
 # In total less than the lifetime of a log's lock, so that no other writer can have taken it.
 LOG_LOCK: Final = RetryPolicy((DatabaseUnavailable,), (0.1, 0.3, 1, 2, 4), "run_log.lock_not_released")
 ATTACHMENT: Final = RetryPolicy((ObjectStoreUnavailable,), (1, 2, 4, 8), "attachment.not_fetched")
-# GitHub's Retry-After replaces a delay, unless it is longer than people who wait for the run would accept.
-CODE_HOST: Final = RetryPolicy((GitHubUnavailable,), (1, 4, 15), "code_host.unavailable")
-CODE_HOST_LONGEST_DELAY: Final = 60.0
+# GitHub's Retry-After counts, unless it is longer than people who wait for the run would accept.
+CODE_HOST: Final = RetryPolicy(
+    (GitHubUnavailable,), (1, 4, 15), "code_host.unavailable", longest_retry_after=60.0
+)
 # The files of a run: the last delay repeats for `TASKBEACON_WORKER_STORE_WAIT_SECONDS` in total. A cancelled run and a
 # stopping worker wait briefly. Files need the database and the lock of the log too.
 RUN_FILES: Final = RetryPolicy(

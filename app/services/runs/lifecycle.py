@@ -51,7 +51,7 @@ from app.ids import new_id
 from app.models import Run, RunLogState, Task
 from app.models.runs.runs import is_waiting
 from app.services.events.ledger import publish_recorded, recorded_columns
-from app.services.events.of_runs import record_artifacts
+from app.services.events.run_events import record_artifacts
 from app.services.retrying.policies import RUN_CLAIMS
 from app.services.run_log.events import STATE_COLUMNS, announce_state
 from app.services.runs import metrics as run_metrics

@@ -50,22 +50,22 @@ _ATTEMPTED = {
     Decision.REJECTED,
     Decision.GIVEN_UP,
 }
-# The device shows the notice, or may show it, because an attempt had no response.
-_FOLLOWED = {Decision.REMINDER, Decision.RETRACTED}
+# The decisions of sequels: they follow a notice that the device shows, or may show because an attempt had no response.
+_SEQUELS = {Decision.REMINDER, Decision.RETRACTED}
 
 # The decisions that may follow each decision. None follows one that is not named.
 TRANSITIONS: Mapping[Decision, Collection[Decision]] = {
     Decision.PENDING: _HELD_BACK | _NOT_SENT | _ATTEMPTED,
-    Decision.RETRYING: _HELD_BACK | _NOT_SENT | _ATTEMPTED | _FOLLOWED,
+    Decision.RETRYING: _HELD_BACK | _NOT_SENT | _ATTEMPTED | _SEQUELS,
     Decision.DEFERRED: _HELD_BACK | _NOT_SENT | {Decision.PENDING},
     Decision.HELD_QUIET_HOURS: _HELD_BACK | _NOT_SENT | {Decision.PENDING, Decision.DIGESTED},
-    Decision.SENT: _FOLLOWED | {Decision.DELIVERED, Decision.REJECTED},
-    Decision.DELIVERED: _FOLLOWED,
-    Decision.REMINDER: _FOLLOWED,
-    Decision.GIVEN_UP: _FOLLOWED,
-    Decision.NOT_NEEDED: _FOLLOWED,
-    Decision.MUTED: _FOLLOWED,
-    Decision.NO_ACCESS: _FOLLOWED,
+    Decision.SENT: _SEQUELS | {Decision.DELIVERED, Decision.REJECTED},
+    Decision.DELIVERED: _SEQUELS,
+    Decision.REMINDER: _SEQUELS,
+    Decision.GIVEN_UP: _SEQUELS,
+    Decision.NOT_NEEDED: _SEQUELS,
+    Decision.MUTED: _SEQUELS,
+    Decision.NO_ACCESS: _SEQUELS,
 }
 
 
@@ -121,14 +121,12 @@ def literal_decision(decision: Decision) -> ColumnElement[str]:
 
 
 def _may_follow(to: ColumnElement[Any]) -> ColumnElement[bool]:
-    sources: dict[Decision, list[Decision]] = defaultdict(list)
-    for source, targets in TRANSITIONS.items():
-        for target in targets:
-            sources[target].append(source)
+    # In the order of the enum, so that every process sends the same text: the order of a set differs between processes.
     return or_(
         *(
-            and_(to == literal_decision(target), Notification.decision.in_(map(literal_decision, those)))
-            for target, those in sources.items()
+            and_(to == literal_decision(target), Notification.decision.in_(map(literal_decision, sources)))
+            for target in Decision
+            if (sources := [source for source in Decision if target in TRANSITIONS.get(source, ())])
         )
     )
 

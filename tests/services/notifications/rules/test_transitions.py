@@ -1,11 +1,13 @@
 """The decisions of a notice: what may follow each of them, for every pair (contract 16.12)."""
 
 import ast
+import re
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
 import pytest
+from sqlalchemy import bindparam
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
@@ -14,7 +16,7 @@ from app.enums import NotificationDecision as Decision
 from app.ids import new_id
 from app.models import Notification, PushToken, Task, User
 from app.services.notifications.rules import transitions
-from app.services.notifications.rules.transitions import Change, store
+from app.services.notifications.rules.transitions import Change, decision_update, store
 from tests.support.devices import make_device, make_pending, notifications_of, push_values
 
 # For each decision, what may follow, in the words of the contract: a row that waits is decided again; an attempt ends
@@ -52,6 +54,14 @@ async def device(session: AsyncSession, owner: User) -> PushToken:
 
 def test_table_names_every_decision() -> None:
     assert set(FOLLOWS) == set(Decision)
+
+
+def test_statement_has_the_decisions_in_the_order_of_the_enum() -> None:
+    """The order of a set of texts differs between processes, so each prepared a different text for one statement."""
+    values = decision_update(bindparam("to"), bindparam("reason"), bindparam("entries"))
+    following = re.findall(r":to = '(\w+)' AND", str(values[Notification.decision]))
+    assert len(following) > 1
+    assert following == [decision for decision in Decision if decision in following]
 
 
 async def test_pair_is_stored_if_the_table_has_it_and_changes_nothing_else(

@@ -1,4 +1,4 @@
-"""A follower of a project (contract 14.2) whose reading of the ledger is broken off."""
+"""A follower of topics (contract 14.2) whose reading of the ledger is broken off."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from app.models import Project, Task, User
 from app.runtime import ProcessContext
 from app.services.events.cursor import Cursor
 from app.services.events.reading import is_truncated, read_events
-from app.services.streams.projects import FollowedLedger, FollowedProject, follow_ledger, follow_project
+from app.services.streams.topics import FollowedLedger, FollowedTopics, follow_ledger, follow_topics
 from app.statements import Fields
 from tests.support.principals import member_of
 from tests.support.waiting import patient
@@ -41,12 +41,12 @@ class BrokenLedger:
         return await is_truncated(session, self._caller, after)
 
 
-async def first_seqs(project: FollowedProject, process: ProcessContext, count: int) -> list[int]:
+async def first_seqs(topics: FollowedTopics, process: ProcessContext, count: int) -> list[int]:
     """Return the numbers of the first events that the follower sends."""
     seqs: list[int] = []
     async with (
         asyncio.timeout(patient(20)),
-        follow_project(project, process.stream_clients()) as follower,
+        follow_topics(topics, process.stream_clients()) as follower,
         aclosing(follower.frames()) as frames,
     ):
         async for several in frames:

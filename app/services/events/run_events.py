@@ -1,4 +1,4 @@
-"""Events of a run that are not changes of its status."""
+"""Record ledger events of a run that do not come from a change of its status, such as an added artifact."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,48 +16,54 @@ from app.services.events.ledger import insert_event_cte, publish_recorded, recor
 from app.statements import Prepared
 
 
-async def record_of_run(
-    session: AsyncSession, run_id: UUID, type_: EventType, each: Sequence[Mapping[str, Any]]
+async def record_run_events(
+    session: AsyncSession, run_id: UUID, type_: EventType, data: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Record an event of a run for each item of `data`, in order and in the session's transaction.
+    """Record events of one type of a run in the ledger, one for each item of `data`, in order.
 
-    Locks the run's row until the commit: its event count numbers the events.
+    They commit with the session's transaction. Locks the run's row until then: its event count numbers the events.
     """
-    await record_of_runs(session, [(run_id, type_, data) for data in each])
+    await record_events_of_runs(session, [(run_id, type_, item) for item in data])
 
 
-async def record_of_runs(
+async def record_events_of_runs(
     session: AsyncSession, events: Sequence[tuple[UUID, EventType, Mapping[str, Any]]]
 ) -> None:
-    """Record events of runs, each given by its run, type and `data`, in order, as `record_of_run` does."""
+    """Record events of several runs in the ledger, in order, as `record_run_events` does for one run.
+
+    Args:
+        session: the transaction with which the events commit.
+        events: the id of the run, the type and the `data` of each event.
+
+    """
     if events:
         values = {
             "run_ids": [run_id for run_id, _, _ in events],
             "types": [type_ for _, type_, _ in events],
             # As text: the driver has no lists of JSON.
-            "each": [orjson.dumps(data).decode() for _, _, data in events],
+            "data": [orjson.dumps(data).decode() for _, _, data in events],
             "now": utcnow(),
         }
         await publish_recorded(session, await _RECORD.all(session, values))
 
 
 async def record_artifacts(session: AsyncSession, run_id: UUID, added: Sequence[Mapping[str, Any]]) -> None:
-    """Record one `run.artifact_added` for each of these new entries of a run's manifest."""
-    each = [
+    """Record an event `run.artifact_added` for each file that was added to a run's manifest."""
+    data = [
         {"artifact_id": entry["id"], "type": entry.get("type"), "size": entry.get("size")} for entry in added
     ]
-    await record_of_run(session, run_id, EventType.RUN_ARTIFACT_ADDED, each)
+    await record_run_events(session, run_id, EventType.RUN_ARTIFACT_ADDED, data)
 
 
 def waiting_data(waiting_for: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the `data` of `run.awaiting_input` and `run.resumed`, from the state key `waiting_for`."""
+    """Return the `data` of the events `run.awaiting_input` and `run.resumed` from a run's state key `waiting_for`."""
     data = {"kind": waiting_for["kind"], "question_id": waiting_for.get("request_id")}
     return {name: value for name, value in data.items() if value is not None}
 
 
 def _record_statement() -> Any:  # Any: a Select of many columns
     columns = {"run_id": Run.id.type, "type": Event.type.type, "data": Text()}
-    names = {"run_id": "run_ids", "type": "types", "data": "each"}
+    names = {"run_id": "run_ids", "type": "types", "data": "data"}
     given = (
         func.unnest(*(bindparam(names[name], type_=ARRAY(type_)) for name, type_ in columns.items()))
         .table_valued(

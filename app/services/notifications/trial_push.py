@@ -24,7 +24,7 @@ from app.services.notifications.rules.deciding import PUSH_LEASE
 from app.services.notifications.texts import message_body
 
 
-async def send_test(
+async def send_trial(
     session: AsyncSession,
     caller: Principal,
     task_id: UUID,
@@ -42,7 +42,7 @@ async def send_test(
         NotFound: the task is not visible, or the device is not one of the caller's.
 
     """
-    delivery = await _open_test(session, caller, task_id, body.device_id)
+    delivery = await _open_trial(session, caller, task_id, body.device_id)
     await release(session)
     deadline = Deadline(SEND_WITHIN.total_seconds())
     outcomes = await send(senders, [delivery], composer=composer, deadline=deadline)
@@ -59,7 +59,7 @@ async def send_test(
     }
 
 
-async def _open_test(
+async def _open_trial(
     session: AsyncSession, caller: Principal, task_id: UUID, device_id: UUID | None
 ) -> Delivery:
     title = await session.scalar(select(Task.title).where(Task.id == task_id, visible_task(caller)))

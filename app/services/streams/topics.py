@@ -1,4 +1,4 @@
-"""Follow a project or an inbox live: a ledger and the streams of named runs, as one resumable stream (contract 14, 15).
+"""Live streams of several topics: the events of a project, of an inbox, and of single runs (contract 14, 15).
 
 The id of a frame holds the position in the ledger and in each of the runs, so a client that reconnects with the last id
 misses nothing; if events are gone, it gets an `event: gap`. Visibility is checked at each reading.
@@ -24,7 +24,7 @@ from app.errors import InvalidInput, NotFound
 from app.outages import DatabaseUnavailable
 from app.schemas.fields import parse_uuid
 from app.services.access.principal import Principal
-from app.services.access.visibility import find_visible_run
+from app.services.access.visibility import task_id_of_visible_run
 from app.services.events.cursor import Cursor
 from app.services.events.reading import (
     find_end,
@@ -57,7 +57,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FollowedLedger:
-    """A part of the ledger: how to read its events after a position, and whether some were removed there."""
+    """The events of the ledger that one client follows: functions to read those after a position, and to check it.
+
+    `is_truncated` returns whether events after the position were removed.
+    """
 
     topics: Sequence[str]
     read: Callable[[AsyncSession, Cursor, int], Awaitable[Sequence[Fields]]]
@@ -65,8 +68,8 @@ class FollowedLedger:
 
 
 @dataclass(frozen=True, slots=True)
-class FollowedProject:
-    """The topics that a client follows, and the place to start in each."""
+class FollowedTopics:
+    """The topics of one live stream (ledger events, and runs), with the position to start from in each."""
 
     ledger: FollowedLedger | None
     ledger_from: Cursor
@@ -98,8 +101,14 @@ class _Gap(NamedTuple):
 
 async def open_project_stream(
     session: AsyncSession, caller: Principal, topics: str | None, last_id: str | None
-) -> FollowedProject:
-    """Return the topics to follow, and the place to start in each.
+) -> FollowedTopics:
+    """Return the topics of a live stream of a project, with the position to start from in each (contract 14).
+
+    Args:
+        session: reads the runs and the end of the ledger.
+        caller: the person that follows.
+        topics: a comma-separated list of `tasks`, `inbox` and `run:<id>`; None or empty: `tasks`.
+        last_id: the last id that the client got from an earlier stream; None: start now.
 
     Raises:
         InvalidInput: there is no such topic, or there are too many.
@@ -121,8 +130,8 @@ async def open_project_stream(
     return await follow_ledger(session, ledger, last_id, runs)
 
 
-async def open_inbox_stream(session: AsyncSession, caller: Principal, last_id: str | None) -> FollowedProject:
-    """Return the ledger to follow for the caller's inbox (contract 15)."""
+async def open_inbox_stream(session: AsyncSession, caller: Principal, last_id: str | None) -> FollowedTopics:
+    """Return the topic of a live stream of the caller's inbox; `last_id` is as in `open_project_stream` (contract 15)."""
     return await follow_ledger(session, _inbox_ledger(caller), last_id)
 
 
@@ -166,10 +175,13 @@ async def follow_ledger(
     ledger: FollowedLedger | None,
     last_id: str | None,
     runs: Mapping[UUID, FollowedRun] = MappingProxyType({}),
-) -> FollowedProject:
-    """Return the ledger to follow, from the position in the client's last id on; None: from now on."""
+) -> FollowedTopics:
+    """Return the topics of a live stream: a ledger, and runs, each from its position in `last_id` on.
+
+    Without a valid `last_id` the ledger is followed from now on, and runs from their beginning.
+    """
     ledger_from, places, is_lost = _parse_id(last_id)
-    return FollowedProject(
+    return FollowedTopics(
         ledger=ledger,
         ledger_from=ledger_from or await find_end(session),
         is_ledger_lost=is_lost,
@@ -182,12 +194,12 @@ async def _open_run(session: AsyncSession, caller: Principal, text: str) -> Foll
     run_id = parse_uuid(text)
     if run_id is None:
         raise NotFound
-    task_id = await find_visible_run(session, caller, run_id)
+    task_id = await task_id_of_visible_run(session, caller, run_id)
     return await open_stream(session, caller, task_id, run_id, device_id=None)
 
 
 def _parse_id(text: str | None) -> tuple[Cursor | None, dict[UUID, EventId], bool]:
-    """Return the positions in an id, and whether it is no id of our streams."""
+    """Return the positions in the id of a frame (ledger, runs), and whether the text is no id of our streams."""
     if not text or not text.strip():
         return None, {}, False
     ledger, *parts = text.strip().split(";")
@@ -202,71 +214,71 @@ def _parse_id(text: str | None) -> tuple[Cursor | None, dict[UUID, EventId], boo
 
 
 @asynccontextmanager
-async def follow_project(
-    project: FollowedProject, clients: StreamClients
-) -> AsyncGenerator["ProjectFollower", None]:
-    """Yield the follower of a project; it ends with the block, or when the process stops."""
+async def follow_topics(
+    topics: FollowedTopics, clients: StreamClients
+) -> AsyncGenerator["TopicFollower", None]:
+    """Yield the follower of these topics; it ends with the block, or when the process stops."""
     # This stream ends before those of its runs, and follows its other topics while a run has no stream yet.
     lasting = replace(clients, intervals=replace(clients.intervals, life=math.inf, patience=math.inf))
     async with AsyncExitStack() as stack:
         stop = await stack.enter_async_context(clients.hub.follow(_STOP))
         followers = {}
-        for run_id, run in project.runs.items():
-            place = project.places.get(run_id, Start.BEGINNING)
+        for run_id, run in topics.runs.items():
+            place = topics.places.get(run_id, Start.BEGINNING)
             following = follow(run, place, lasting, topic=f"{_RUN}{run_id}")
             followers[run_id] = await stack.enter_async_context(following)
-        yield ProjectFollower(project, clients, stop, followers)
+        yield TopicFollower(topics, clients, stop, followers)
 
 
-class ProjectFollower:
-    """One client that follows a project."""
+class TopicFollower:
+    """The live stream of one client: merges the events of its topics into server-sent events."""
 
     def __init__(
         self,
-        project: FollowedProject,
+        topics: FollowedTopics,
         clients: StreamClients,
         stop: Subscription,
         runs: Mapping[UUID, RunFollower],
     ) -> None:
-        self._project = project
+        self._topics = topics
         self._clients = clients
         self._stop = stop
         self._runs = runs
         # The place up to which the ledger was read, which is ahead of the client's.
-        self._read_to = project.ledger_from
+        self._read_to = topics.ledger_from
         # The place of the last gap: each is reported once.
         self._gap_at: Cursor | None = None
         # The client's place in each topic, as in the id of a frame; the ledger's is first.
-        ledger_place = _NO_PLACE if project.ledger is None else str(project.ledger_from)
+        ledger_place = _NO_PLACE if topics.ledger is None else str(topics.ledger_from)
         self._places: dict[UUID | None, str] = {None: ledger_place}
-        self._places |= {run: f"{run}={place}" for run, place in project.places.items() if run in runs}
+        self._places |= {run: f"{run}={place}" for run, place in topics.places.items() if run in runs}
         # A slow client delays its own topics instead of filling this process's memory.
         self._queue: asyncio.Queue[_LedgerEvent | _EventOfRun | _Gap | None] = asyncio.Queue(
             maxsize=_MOST_QUEUED
         )
 
     def end(self) -> None:
-        """Make `frames` end."""
+        """End the client's stream: `frames` stops."""
         self._stop.end()
         for follower in self._runs.values():
             follower.end()
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
-        """Yield bytes to send.
+        """Yield the server-sent events of all topics as bytes, one or more events at a time.
 
         Ends after 15 minutes, so that the client reconnects with its key; after `end`; and if a topic cannot go on, so
         that the client reconnects and continues after its last event.
         """
         readings: list[Callable[[], Awaitable[bool]]] = [self._await_stop]
         readings += [partial(self._read_run, *run) for run in self._runs.items()]
-        if self._project.ledger is not None:
-            readings.append(partial(self._read_ledger, self._project.ledger))
-        topics = [asyncio.create_task(self._supervise(reading)) for reading in readings]
+        if self._topics.ledger is not None:
+            readings.append(partial(self._read_ledger, self._topics.ledger))
+        tasks = [asyncio.create_task(self._supervise(reading)) for reading in readings]
         try:
             yield RETRY
-            if self._project.ledger is not None and self._project.is_ledger_lost:
+            if self._topics.ledger is not None and self._topics.is_ledger_lost:
                 # Before any id of ours: a client that reconnects with one is not told of the gap.
-                for topic in self._project.ledger.topics:
+                for topic in self._topics.ledger.topics:
                     yield self._frame(_Gap(topic))
             # The connection may break before the first event.
             yield keepalive(self._id())
@@ -274,9 +286,9 @@ class ProjectFollower:
                 async for frame in merged:
                     yield frame
         finally:
-            for topic in topics:
-                topic.cancel()
-            await asyncio.gather(*topics, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _merged(self) -> AsyncGenerator[bytes, None]:
         loop = asyncio.get_running_loop()
@@ -346,7 +358,7 @@ class ProjectFollower:
                 _ = await grown.wait()
 
     async def _read_pages(self, ledger: FollowedLedger) -> None:
-        """Send the events that were not read yet."""
+        """Queue the ledger events after the position read so far, page by page."""
         rows = None
         while rows is None or len(rows) == _PAGE:
             async with self._clients.ledger.reading(self._clients.sessions) as session:
