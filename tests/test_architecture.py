@@ -160,7 +160,7 @@ _RULES = {
         "app",
         {
             "app/clients/queue.py": "puts jobs",
-            "app/worker/main.py": "performs jobs",
+            "app/worker/schedule.py": "performs jobs",
             "app/worker/polling.py": "looks for jobs",
         },
     ),

@@ -1,7 +1,7 @@
 """Put jobs on the queue. If Redis is down: nothing is lost, because the row of the job waits for a sweep.
 
 Functions that end in `_after_commit` act when the session's transaction has been committed, never before; the others act
-at once. The sweeps are `services/runs/recovery.py` for runs, and the periodic delivery (`worker/main.py`) for pushes.
+at once. The sweeps are `services/runs/recovery.py` for runs, and the periodic delivery (`worker/schedule.py`) for pushes.
 """
 
 from collections.abc import Awaitable

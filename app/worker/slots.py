@@ -1,4 +1,4 @@
-"""The slots of a worker: a run that waits for a person frees its slot for another (ADR 0033)."""
+"""The slots of a worker: a run that waits for a person frees its slot for another (ADR 33)."""
 
 from collections.abc import Callable
 from uuid import UUID

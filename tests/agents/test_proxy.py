@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from app.addresses import is_public
 from app.agents.network.domains import TRUSTED_DOMAINS, covers
-from app.agents.network.proxy import HEAD_BYTES, Allowance, Egress, Outside, Service, Streams
+from app.agents.network.proxy import HEAD_BYTES, Allowance, Egress, Connector, Service, Streams
 
 PUBLIC = "93.184.216.34"
 
@@ -47,7 +47,7 @@ async def server() -> AsyncIterator[Server]:
 
 
 @dataclass
-class Internet(Outside):
+class Internet(Connector):
     """A world of names in which every public address is the one server; real connections, told names."""
 
     server: Server
@@ -108,7 +108,7 @@ async def proxy_for(allowance: Allowance, internet: Internet) -> AsyncIterator[P
     async def report(text: str) -> None:
         reported.append(text)
 
-    egress = Egress(allowance, report, outside=internet)
+    egress = Egress(allowance, report, connector=internet)
     # Below the system's temporary folder: the path of a socket is short.
     listener = socket.socket(socket.AF_UNIX)
     listener.bind("")  # an abstract name of the kernel's choice

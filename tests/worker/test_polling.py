@@ -20,8 +20,8 @@ from app.enums import RunStatus
 from app.services.enqueueing import enqueue_run
 from app.shielded import shielded
 from app.worker import polling
-from app.worker.main import create_worker
 from app.worker.polling import ResilientWorker, RunWorker
+from app.worker.schedule import create_worker
 from app.worker.slots import RunSlots
 from tests.fixtures.worker import Workshop
 from tests.support.waiting import eventually

@@ -14,7 +14,7 @@ from app.main import create_app
 from app.models import Run, Task
 from app.runtime import ProcessContext
 from app.services.runs.recovery import recover_runs
-from app.worker.main import create_worker
+from app.worker.schedule import create_worker
 from tests.fixtures.worker import Workshop
 from tests.support.callers import CallerKind, make_caller
 from tests.support.clock import MovableClock

@@ -59,7 +59,7 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
             ),
         )
         try:
-            result = await _perform(run)
+            result = await _work_then_collect(run)
         except AgentError as error:
             partial = error.partial.mask(masker) if error.partial is not None else None
             # Without the original, which may hold secrets.
@@ -67,8 +67,8 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
     return result.mask(masker)
 
 
-async def _perform(run: ActiveRun) -> RunResult:
-    failure = await _work(run)
+async def _work_then_collect(run: ActiveRun) -> RunResult:
+    failure = await _clone_and_converse(run)
     try:
         await keep_files(run)
     except OSError:
@@ -86,7 +86,7 @@ async def _perform(run: ActiveRun) -> RunResult:
         raise error.with_partial(partial) from error
 
 
-async def _work(run: ActiveRun) -> AgentError | None:
+async def _clone_and_converse(run: ActiveRun) -> AgentError | None:
     """Clone and converse, within the wall-clock limit; return the error that ended the work, or None."""
     conversation = open_conversation(run)
     watching: list[asyncio.Task[None]] = []

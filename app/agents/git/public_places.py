@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from app.addresses import is_public
 from app.agents.git.command import Remote
-from app.agents.network.proxy import HEAD_BYTES, Allowance, Egress, Service, SystemOutside
+from app.agents.network.proxy import HEAD_BYTES, Allowance, Egress, Service, SystemConnector
 
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
 _HTTPS = 443
@@ -50,13 +50,13 @@ async def public_places(
 
 async def _has_address(service: Service, condition: Callable[[str], bool]) -> bool:
     """Return whether an address of the host meets the condition; True if no address is known, which is the safe answer."""
-    outside = SystemOutside()
+    connector = SystemConnector()
     try:
-        return any(map(condition, await outside.resolve(service.host, service.port)))
+        return any(map(condition, await connector.resolve(service.host, service.port)))
     except (OSError, UnicodeError):
         return True
     finally:
-        outside.close()
+        connector.close()
 
 
 async def _ignore(_refusal: str) -> None:

@@ -98,21 +98,21 @@ class Allowance:
         return Service(host, port) in self.services or is_public(address)
 
 
-class Outside(Protocol):
-    """The real network, as the proxy uses it."""
+class Connector(Protocol):
+    """Resolves names of hosts and opens TCP connections for the egress proxy; replaced in tests."""
 
     async def resolve(self, host: str, port: int) -> Sequence[str]:
-        """Return the addresses of a host. Raises OSError."""
+        """Return the IP addresses of a host, each once. Raises OSError if the look-up fails."""
 
     async def connect(self, address: str, port: int) -> Streams:
-        """Connect to an address, not a name. Raises OSError."""
+        """Open a TCP connection to an IP address (not a name); return its reader and writer. Raises OSError."""
 
     def close(self) -> None:
-        """Release the resources of look-ups."""
+        """Release the threads of look-ups, also of those that still run."""
 
 
-class SystemOutside(Outside):
-    """The system's resolver, in threads of its own: slow look-ups of one run must not delay those of others."""
+class SystemConnector(Connector):
+    """A connector on the system's resolver, in its own threads: slow look-ups of one run delay no other run."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="egress-names")
@@ -153,10 +153,10 @@ class _Request:
 class Egress:
     """The HTTP proxy through which one run reaches permitted hosts; `accept` takes the connections of its sandbox."""
 
-    def __init__(self, allowance: Allowance, report: Report, *, outside: Outside | None = None) -> None:
+    def __init__(self, allowance: Allowance, report: Report, *, connector: Connector | None = None) -> None:
         self._allowance = allowance
         self._report = report
-        self._outside = outside or SystemOutside()
+        self._connector = connector or SystemConnector()
         self._connections: set[asyncio.Task[None]] = set()
         self._carried = 0
         self._logged: set[str] = set()
@@ -191,7 +191,7 @@ class Egress:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._outside.close()
+        self._connector.close()
 
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._connections) > _CONNECTIONS:
@@ -217,7 +217,7 @@ class Egress:
             raise _Refused("403 Forbidden", f"{place} was refused: {refusal}.", is_logged=True)
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
-                found = await self._outside.resolve(host, port)
+                found = await self._connector.resolve(host, port)
                 addresses = [address for address in found if self._allowance.admits(host, port, address)]
                 if not addresses:
                     reason = "its name leads to an address that is not public"
@@ -229,8 +229,8 @@ class Egress:
     async def _first(self, addresses: Sequence[str], port: int) -> Streams:
         for address in addresses[:-1]:
             with suppress(OSError):
-                return await self._outside.connect(address, port)
-        return await self._outside.connect(addresses[-1], port)
+                return await self._connector.connect(address, port)
+        return await self._connector.connect(addresses[-1], port)
 
     async def _relay(self, inside: Streams, remote: Streams) -> None:
         """Copy bytes in both directions until the remote side ends, or nothing moves any more."""

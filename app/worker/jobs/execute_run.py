@@ -18,7 +18,7 @@ from app.worker.context import worker_context
 from app.worker.run.claim import claim_run, hand_back
 from app.worker.run.lease import LeaseLost, hold_lease
 from app.worker.run.outcome import end_run
-from app.worker.run.perform import perform_run
+from app.worker.run.stages import perform_run
 
 log = structlog.get_logger(__name__)
 

@@ -34,14 +34,14 @@ async def perform_run(worker: WorkerContext, claim: Claim, lost: asyncio.Event) 
     and repeats it if its agent had not started.
     """
     try:
-        return await _perform(worker, claim, lost)
+        return await _work_and_store(worker, claim, lost)
     except OSError as error:
         # For example, the disk is full. A run that is not ended here would be repeated, or fail as lost.
         log.exception("run.unexpected_error")
         return RunReport(work=error)
 
 
-async def _perform(worker: WorkerContext, claim: Claim, lost: asyncio.Event) -> RunReport:
+async def _work_and_store(worker: WorkerContext, claim: Claim, lost: asyncio.Event) -> RunReport:
     process = worker.process
     store, settings = process.store, process.settings
     retry = StoreRetryBudget(settings.worker_store_wait_seconds, cut_short=lost)
@@ -54,7 +54,7 @@ async def _perform(worker: WorkerContext, claim: Claim, lost: asyncio.Event) -> 
             file=exchange.log,
             retry=retry,
         ) as run_log:
-            report = await _work(worker, claim, exchange, run_log, lost)
+            report = await _run_and_publish(worker, claim, exchange, run_log, lost)
             patch = report.result.patch if report.result else b""
             stored = await store_artifacts(store, exchange.outbox, patch, ref=claim.ref, retry=retry)
             if stored.missing:
@@ -63,7 +63,7 @@ async def _perform(worker: WorkerContext, claim: Claim, lost: asyncio.Event) -> 
     return replace(report, stored=stored, log_is_whole=run_log.is_whole)
 
 
-async def _work(
+async def _run_and_publish(
     worker: WorkerContext, claim: Claim, exchange: Exchange, run_log: RunLog, lost: asyncio.Event
 ) -> RunReport:
     """Run the agent, and publish its work if it succeeded."""

@@ -1,0 +1,147 @@
+"""One table of the jobs of a worker: queue, start times and time limit of each; and the arq workers for them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from arq.connections import ArqRedis
+from arq.cron import CronJob, cron
+from arq.typing import WorkerCoroutine
+from arq.worker import Function, Worker, func
+
+from app.agents.session.run_clock import MAX_WAITING
+from app.clients.queue import CHORES_QUEUE, QUEUE_NAME, decode_job, encode_job
+from app.clients.redis import create_pool
+from app.config import Settings
+from app.services.enqueueing import DELIVER_NOTIFICATIONS, EXECUTE_RUN
+from app.services.runs import lifecycle as run_lifecycle
+from app.worker.context import WorkerContext
+from app.worker.jobs.deliver_notifications import deliver_notifications
+from app.worker.jobs.execute_run import execute_run
+from app.worker.jobs.fetch_receipts import fetch_receipts
+from app.worker.jobs.fold_counts import fold_counts
+from app.worker.jobs.recover_runs import recover_runs
+from app.worker.jobs.sweep_artifacts import sweep_artifacts
+from app.worker.jobs.sweep_events import sweep_events
+from app.worker.jobs.sweep_rows import sweep_keys_and_ids, sweep_presence_and_notifications
+from app.worker.polling import ResilientWorker, RunWorker
+
+# Above the run's own limit, so that the job ends the run first and can report the reason.
+_JOB_MARGIN_SECONDS = 300
+_EVERY_TEN_SECONDS = (0, 10, 20, 30, 40, 50)
+# Not at the full hour, when other systems run their jobs.
+_HOURLY = 17
+_LONG_SWEEP_SECONDS = 1800
+_CHORES_AT_A_TIME = 10
+_CHORE_SECONDS = 300
+# arq must not limit the attempts: those of a run are counted in its row, and the next worker repeats a chore that a
+# stopping worker has cancelled.
+_UNLIMITED_TRIES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """A job of a worker: it can be enqueued if it has a name, and begins by the clock if it has seconds."""
+
+    work: WorkerCoroutine
+    queue: str = CHORES_QUEUE
+    timeout: float = _CHORE_SECONDS
+    name: str | None = None
+    # It begins at these seconds of every minute, or of this minute of every hour, on one worker each time.
+    seconds: Sequence[int] = ()
+    minute: int | None = None
+    at_start: bool = False
+
+
+def _jobs(settings: Settings) -> Iterator[_Job]:
+    hourly = partial(_Job, minute=_HOURLY, seconds=(0,))
+    run_seconds = (
+        settings.run_timeout_seconds + MAX_WAITING.total_seconds() + settings.worker_store_wait_seconds
+    )
+    yield _Job(
+        work=execute_run, queue=QUEUE_NAME, name=EXECUTE_RUN, timeout=run_seconds + _JOB_MARGIN_SECONDS
+    )
+    yield _Job(work=recover_runs, queue=QUEUE_NAME, seconds=_EVERY_TEN_SECONDS, timeout=60)
+    # Also at the start, since it writes the bucket's rules.
+    yield hourly(work=sweep_artifacts, queue=QUEUE_NAME, at_start=True, timeout=_LONG_SWEEP_SECONDS)
+    # Most pushes have a job when they become due; the schedule finds the others, after a crash or a delay.
+    yield _Job(
+        work=deliver_notifications, name=DELIVER_NOTIFICATIONS, seconds=_EVERY_TEN_SECONDS, at_start=True
+    )
+    yield _Job(work=fetch_receipts, seconds=(5,))
+    yield _Job(work=sweep_presence_and_notifications, seconds=(25,))
+    # Also at the start, since a restored database has events to adopt.
+    yield hourly(work=sweep_events, at_start=True)
+    yield hourly(work=sweep_keys_and_ids)
+    yield _Job(work=fold_counts, seconds=_EVERY_TEN_SECONDS)
+
+
+def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals: bool = True) -> Worker:
+    """Return the arq worker that performs runs, and the sweeps of runs and files; `burst` ends it when idle."""
+    settings = context.process.settings
+    worker = RunWorker(
+        withdrawn=EXECUTE_RUN,
+        slots=context.slots,
+        max_jobs=settings.worker_concurrency,
+        job_completion_wait=settings.worker_drain_seconds,
+        burst=burst,
+        handle_signals=handle_signals,
+        **_options(context, QUEUE_NAME),
+    )
+    # How long arq keeps other workers from a started job. From the claim on, the lease on the row does that. If a
+    # worker dies before the claim, its job must not be blocked for the length of a run.
+    worker.in_progress_timeout_s = run_lifecycle.RUN_LEASE.total_seconds()
+    return worker
+
+
+def create_chores_worker(context: WorkerContext, *, burst: bool = False) -> Worker:
+    """Return the arq worker that performs short jobs, beside the worker of runs, so that no run delays a push."""
+    return ResilientWorker(
+        max_jobs=_CHORES_AT_A_TIME,
+        burst=burst,
+        handle_signals=False,
+        **_options(context, CHORES_QUEUE),
+    )
+
+
+def _options(context: WorkerContext, queue: str) -> dict[str, Any]:
+    settings = context.process.settings
+    jobs = [job for job in _jobs(settings) if job.queue == queue]
+    return {
+        "changes": context.changes,
+        "functions": list(_functions(jobs)),
+        "cron_jobs": list(_crons(jobs)),
+        "redis_pool": ArqRedis(
+            connection_pool=create_pool(settings.redis_url),
+            job_serializer=encode_job,
+            job_deserializer=decode_job,
+            default_queue_name=queue,
+        ),
+        "queue_name": queue,
+        "job_serializer": encode_job,
+        "job_deserializer": decode_job,
+        "max_tries": _UNLIMITED_TRIES,
+        "keep_result": 0,
+        "log_results": False,
+        "ctx": context.as_arq_context(),
+    }
+
+
+def _functions(jobs: Sequence[_Job]) -> Iterator[Function]:
+    for job in jobs:
+        if job.name is not None:
+            yield func(job.work, name=job.name, timeout=job.timeout)
+
+
+def _crons(jobs: Sequence[_Job]) -> Iterator[CronJob]:
+    for job in jobs:
+        if job.seconds:
+            yield cron(
+                job.work,
+                minute=job.minute,
+                second=set(job.seconds),
+                run_at_startup=job.at_start,
+                unique=True,
+                timeout=job.timeout,
+            )
