@@ -229,14 +229,16 @@ def test_glossary_defines_each_word_once() -> None:
     assert "run" in words
 
 
-def test_every_decision_is_in_the_index_under_its_title() -> None:
+def test_every_decision_is_in_the_index_with_its_title_and_status() -> None:
     index = _text("docs/adr/index.md")
     decisions = sorted((_ROOT / "docs/adr").glob("[0-9]*.md"))
 
     rows = {
-        f"| {int(number)} | [{title}]({path.name}) |"
+        f"| {int(number)} | [{title}]({path.name}) | {' '.join(status.split())} |"
         for path in decisions
-        for number, title in re.findall(r"\A# (\d+)\. (.+)$", path.read_text(), re.MULTILINE)
+        for number, title, status in re.findall(
+            r"\A# (\d+)\. ([^\n]+)\n\nStatus: (.+?)\n\n", path.read_text(), re.DOTALL
+        )
         if path.name.startswith(f"{number:0>4}-")
     }
     assert len(rows) == len(decisions) >= 8
