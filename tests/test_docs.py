@@ -206,6 +206,19 @@ def test_table_of_architecture_is_the_layers_that_imports_are_checked_for() -> N
     assert rows == [re.findall(r"app\.(\w+)", layer) for layer in layers]
 
 
+def test_contract_about_fastapi_covers_the_worker_and_every_layer_below_web() -> None:
+    contracts = tomllib.loads(_text("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    (covered,) = (
+        set(contract["source_modules"])
+        for contract in contracts
+        if "fastapi" in contract.get("forbidden_modules", ())
+    )
+    layers = [set(re.findall(r"app\.\w+", layer)) for layer in contracts[0]["layers"]]
+    web = next(number for number, layer in enumerate(layers) if layer == {"app.web"})
+
+    assert covered == {"app.worker"}.union(*layers[web + 1 :])
+
+
 def test_table_of_architecture_names_the_folders_beside_app() -> None:
     rows = [row.split("|")[1].strip(" `") for row in _rows("beside `app`")]
     folders = {path.name for path in _ROOT.iterdir() if (path / "__init__.py").exists()} - {"app"}
