@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 import structlog
 
-from app.enums import LogFormat
+from app.config import LogFormat
 
 # Keys and action tokens of this service in any text, and the credentials of a URL.
 _SECRET_VALUE = re.compile(r"ph[xacs]_[A-Za-z0-9]{8,}|tba_[A-Za-z0-9_.-]{8,}|(?<=://)[^/\s@]+(?=@)")

@@ -206,6 +206,19 @@ def test_table_of_architecture_is_the_layers_that_imports_are_checked_for() -> N
     assert rows == [re.findall(r"app\.(\w+)", layer) for layer in layers]
 
 
+def test_contract_about_fastapi_covers_the_worker_and_every_layer_below_web() -> None:
+    contracts = tomllib.loads(_text("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    (covered,) = (
+        set(contract["source_modules"])
+        for contract in contracts
+        if "fastapi" in contract.get("forbidden_modules", ())
+    )
+    layers = [set(re.findall(r"app\.\w+", layer)) for layer in contracts[0]["layers"]]
+    web = next(number for number, layer in enumerate(layers) if layer == {"app.web"})
+
+    assert covered == {"app.worker"}.union(*layers[web + 1 :])
+
+
 def test_table_of_architecture_names_the_folders_beside_app() -> None:
     rows = [row.split("|")[1].strip(" `") for row in _rows("beside `app`")]
     folders = {path.name for path in _ROOT.iterdir() if (path / "__init__.py").exists()} - {"app"}
@@ -229,14 +242,16 @@ def test_glossary_defines_each_word_once() -> None:
     assert "run" in words
 
 
-def test_every_decision_is_in_the_index_under_its_title() -> None:
+def test_every_decision_is_in_the_index_with_its_title_and_status() -> None:
     index = _text("docs/adr/index.md")
     decisions = sorted((_ROOT / "docs/adr").glob("[0-9]*.md"))
 
     rows = {
-        f"| {int(number)} | [{title}]({path.name}) |"
+        f"| {int(number)} | [{title}]({path.name}) | {' '.join(status.split())} |"
         for path in decisions
-        for number, title in re.findall(r"\A# (\d+)\. (.+)$", path.read_text(), re.MULTILINE)
+        for number, title, status in re.findall(
+            r"\A# (\d+)\. ([^\n]+)\n\nStatus: (.+?)\n\n", path.read_text(), re.DOTALL
+        )
         if path.name.startswith(f"{number:0>4}-")
     }
     assert len(rows) == len(decisions) >= 8

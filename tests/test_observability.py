@@ -11,7 +11,7 @@ import pytest
 import structlog
 from typing_extensions import override
 
-from app.enums import LogFormat
+from app.config import LogFormat
 from app.observability import configure_logging, redact
 from app.security import new_api_key
 from tests.support.logs import kept_logging

@@ -238,6 +238,8 @@ def test_errors_of_the_gates_are_declared(routes: Mapping[str, Any], operations:
         elif isinstance(gate, ConsoleGate):
             expected |= {"401", "429", "500", "503"}
         elif gate:
+            # The mapper of errors recognises the routes of a project by this parameter, to answer 403 instead of 401.
+            assert gate.in_project == ("{project_id}" in route.path_format), name
             expected |= {"403", "500", "503"} | ({"404"} if gate.in_project else {"401"})
             assert ("429" in declared) == gate.is_throttled, name
         if reader:

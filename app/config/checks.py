@@ -5,6 +5,7 @@ No message repeats the value, which may contain a password. No server is contact
 
 import base64
 import re
+from enum import StrEnum
 from ipaddress import ip_network
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -43,6 +44,13 @@ _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _VAPID_SUBJECT = re.compile(
     r"mailto:[^@\s]+@(?:localhost|[\w-]+(?:\.[\w-]+)+)|https://(?:localhost|[\w-]+(?:\.[\w-]+)+)", re.ASCII
 )
+
+
+class LogFormat(StrEnum):
+    """The format of log lines: one JSON object a line, or coloured text for a terminal."""
+
+    JSON = "json"
+    CONSOLE = "console"
 
 
 def _check_url(value: str, *schemes: str) -> str:

@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from app.config.checks import (
     DatabaseUrl,
     GitUrl,
+    LogFormat,
     Networks,
     NetworkServices,
     OptionalSecret,
@@ -35,7 +36,7 @@ from app.config.checks import (
     SecretList,
 )
 from app.config.pushes import PushSettings
-from app.enums import AgentNetwork, LogFormat, SandboxKind
+from app.enums import AgentNetwork, SandboxKind
 
 _DEVELOPMENT_SECRET = "development-only-secret-key-do-not-use"  # noqa: S105 - refused outside development
 _MINIMUM_SECRET_LENGTH = 32

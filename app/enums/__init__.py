@@ -1,6 +1,6 @@
 """All enumerations of the service. Their values are the ones on the wire and in the database."""
 
-from app.enums.access import LimitType, LogFormat, Scope
+from app.enums.access import Scope
 from app.enums.agents import (
     AgentNetwork,
     NetworkAccessLevel,
@@ -41,6 +41,7 @@ from app.enums.runs import (
     CommandMethod,
     CommandStatus,
     Environment,
+    LimitType,
     PrAuthorshipMode,
     RunMode,
     RunSource,
@@ -67,7 +68,6 @@ __all__ = [
     "FormAction",
     "InboxStatus",
     "LimitType",
-    "LogFormat",
     "NetworkAccessLevel",
     "NotificationDecision",
     "NotificationKind",

@@ -1,4 +1,4 @@
-"""Enumerations of keys, limits and logs."""
+"""Enumeration of the scopes of API keys."""
 
 from enum import StrEnum
 
@@ -15,17 +15,3 @@ class Scope(StrEnum):
     PROJECT_WRITE = "project:write"
     WEBHOOK_READ = "webhook:read"
     WEBHOOK_WRITE = "webhook:write"
-
-
-class LimitType(StrEnum):
-    """The usage limit that a project exceeded: for a short period or a long one (contract 2.4)."""
-
-    BURST = "burst"
-    SUSTAINED = "sustained"
-
-
-class LogFormat(StrEnum):
-    """The format of log lines."""
-
-    JSON = "json"
-    CONSOLE = "console"

@@ -1,4 +1,4 @@
-"""Enumerations of runs and of commands to their agents."""
+"""Enumerations of runs, of commands to their agents, and of usage limits."""
 
 from enum import StrEnum
 
@@ -64,3 +64,10 @@ class RunSource(StrEnum):
 
     MANUAL = "manual"
     SIGNAL_REPORT = "signal_report"
+
+
+class LimitType(StrEnum):
+    """The usage limit that a project exceeded: for a short period or a long one (contract 2.4)."""
+
+    BURST = "burst"
+    SUSTAINED = "sustained"

@@ -5,8 +5,6 @@ cost grows with the number of dependencies (ADR 53).
 """
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 from uuid import UUID
 
@@ -14,7 +12,7 @@ from fastapi import Depends, Request
 
 from app.db import release
 from app.enums import Scope
-from app.errors import AppError, AuthenticationError, NotAuthenticated
+from app.errors import AppError, NotAuthenticated
 from app.ids import MAX_BIGINT
 from app.services.access import visibility as access
 from app.services.access.authenticate import authenticate, authenticate_session
@@ -26,10 +24,6 @@ from app.web.body import read_json
 from app.web.console.cookie import session_secret
 from app.web.dependencies import Call, call_of, path_uuid, process_of, session_of, task_id_of
 from app.web.throttling import throttle
-
-# Upstream's first authenticator on the tasks routes has no challenge, so a missing or wrong key is 403 there and
-# 401 everywhere else (contract 2.2, 11 #1). One constant, so that it can be flipped.
-UNAUTHENTICATED_STATUS_IN_PROJECT = 403
 
 _MAX_SECRET_LENGTH = 512
 _MAX_TOKEN_LENGTH = 4096
@@ -61,18 +55,7 @@ class ScopeGate:
     async def _authenticate(self, request: Request) -> Principal:
         if not self.in_project:
             return await _caller_of(request, None)
-        with _status_in_project():
-            return await _caller_of(request, _project_of(request))
-
-
-@contextmanager
-def _status_in_project() -> Iterator[None]:
-    """Give errors of authentication within the block the status of the routes of a project."""
-    try:
-        yield
-    except AuthenticationError as error:
-        error.status = UNAUTHENTICATED_STATUS_IN_PROJECT
-        raise
+        return await _caller_of(request, _project_of(request))
 
 
 def _project_of(request: Request) -> int | str:
@@ -175,17 +158,16 @@ class RunTokenGate:
         task_id, run_id = task_id_of(request), path_uuid(request, "run_id")
         session = session_of(request)
         scheme, _, token = request.headers.get("authorization", "").strip().partition(" ")
-        with _status_in_project():
-            if scheme.lower() != "bearer" or not token.strip():
-                raise NotAuthenticated
-            run = await connection_tokens.authenticate_run(
-                session,
-                token.strip()[:_MAX_TOKEN_LENGTH],
-                project=_project_of(request),
-                task_id=task_id,
-                run_id=run_id,
-                secrets=process_of(request).settings.secret_keys,
-            )
+        if scheme.lower() != "bearer" or not token.strip():
+            raise NotAuthenticated
+        run = await connection_tokens.authenticate_run(
+            session,
+            token.strip()[:_MAX_TOKEN_LENGTH],
+            project=_project_of(request),
+            task_id=task_id,
+            run_id=run_id,
+            secrets=process_of(request).settings.secret_keys,
+        )
         await release(session)
         return run
 

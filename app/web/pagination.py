@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 
 from app.api_limits import PAGE_DEFAULT, PAGE_MAXIMUM
 from app.schemas.fields import parse_integer
-from app.web.scope_keys import ORIGINAL_PATH
+from app.web.asgi_keys import ORIGINAL_PATH
 
 # Beyond any table, but still a valid offset for the database.
 _MAX_OFFSET = 2**62

@@ -15,8 +15,8 @@ from prometheus_client import Gauge
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
+from app.web.asgi_keys import IS_ENDLESS, IS_HEAD
 from app.web.dependencies import Call
-from app.web.scope_keys import IS_ENDLESS, IS_HEAD
 
 MEDIA_TYPE = "text/event-stream"
 LastEventId = Annotated[

@@ -11,6 +11,7 @@ from starlette.routing import Match
 
 from app.errors import (
     AppError,
+    AuthenticationError,
     InvalidInput,
     MethodNotAllowed,
     NotFound,
@@ -22,6 +23,10 @@ from app.errors import (
 from app.outages import Outage, is_outage, is_value_refused
 from app.web.answers import Json
 from app.web.errors.validation import first_error
+
+# Upstream's first authenticator on the tasks routes has no challenge, so a missing or wrong key is 403 there and
+# 401 everywhere else (contract 2.2, 11 #1). One constant, so that it can be flipped.
+UNAUTHENTICATED_STATUS_IN_PROJECT = 403
 
 log = structlog.get_logger(__name__)
 
@@ -37,9 +42,9 @@ def install_error_handlers(app: FastAPI) -> None:
         app.add_exception_handler(driver_error, _driver_error)
 
 
-def envelope(error: AppError) -> Response:
-    """Return the four-key answer of an expected failure."""
-    return Json(error.envelope(), status_code=error.status, headers=headers_of(error))
+def envelope(error: AppError, *, status: int | None = None) -> Response:
+    """Return the error response of the contract, `{type, code, detail, attr}`; by default with the error's own status."""
+    return Json(error.envelope(), status_code=status or error.status, headers=headers_of(error))
 
 
 def headers_of(error: AppError) -> dict[str, str]:
@@ -64,6 +69,8 @@ async def _app_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AppError)
     if isinstance(error, MethodNotAllowed):
         error.allowed = _allowed_methods(request)
+    if isinstance(error, AuthenticationError) and "project_id" in request.path_params:
+        return envelope(error, status=UNAUTHENTICATED_STATUS_IN_PROJECT)
     return envelope(error)
 
 
