@@ -150,7 +150,7 @@ GATED_PROJECT_ROUTES = (
     Route("PATCH", _ENVIRONMENT, Scope.TASK_WRITE, 404, body={"name": "changed"}),
     Route("DELETE", _ENVIRONMENT, Scope.TASK_WRITE, 404),
 )
-# Every operation that asks for a key (tests/contract/test_gates.py).
+# Every operation that asks for a key (tests/contract/access/test_gates.py).
 GATED_ROUTES = (
     *(route for route in ROUTES if route not in PROJECT_ROUTES),
     *GATED_PROJECT_ROUTES,

@@ -19,7 +19,7 @@ from tests.support.assertions import assert_error
 from tests.support.callers import CallerKind, Cast, bearer
 from tests.support.faults import altered
 
-_CONTRACT = Path(__file__).parents[2] / "docs/contract.md"
+_CONTRACT = Path(__file__).parents[3] / "docs/contract.md"
 _TASKS = "/api/projects/{project}/tasks"
 _UNKNOWN_KEY = bearer(new_api_key())
 
