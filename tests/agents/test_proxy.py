@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from app.addresses import is_public
 from app.agents.network.domains import TRUSTED_DOMAINS, covers
-from app.agents.network.proxy import HEAD_BYTES, Allowance, Egress, Connector, Service, Streams
+from app.agents.network.proxy import HEAD_BYTES, Allowance, Connector, Egress, Service, Streams
 
 PUBLIC = "93.184.216.34"
 
