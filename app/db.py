@@ -72,7 +72,7 @@ def create_engine(
         pool_timeout=_POOL_TIMEOUT_SECONDS,
         # The connection that was used last has most statements prepared; in turns, each one would prepare all.
         pool_use_lifo=True,
-        # A firewall may drop a connection that is idle for long without telling either end.
+        # A firewall may drop a connection that is idle for long, and neither end notices.
         pool_recycle=_CONNECTION_LIFE_SECONDS,
         json_serializer=_dump_json,
         json_deserializer=orjson.loads,

@@ -277,7 +277,7 @@ class TopicFollower:
         try:
             yield RETRY
             if self._topics.ledger is not None and self._topics.is_ledger_lost:
-                # Before any id of ours: a client that reconnects with one is not told of the gap.
+                # Before any id of ours: after a reconnect with one, the gap would not be reported.
                 for topic in self._topics.ledger.topics:
                     yield self._frame(_Gap(topic))
             # The connection may break before the first event.
