@@ -1,4 +1,4 @@
-"""The resources of a worker process beside the clients of every process, and typed access to arq's context."""
+"""The resources that one worker process shares among its jobs, and how a job gets them from arq."""
 
 import asyncio
 from collections.abc import Mapping
@@ -41,6 +41,6 @@ class WorkerContext:
 
 
 def worker_context(ctx: Mapping[str, Any]) -> WorkerContext:
-    """Return this worker's context from arq's context."""
+    """Return the WorkerContext from the dictionary that arq hands to a job."""
     context: WorkerContext = ctx[_KEY]
     return context

@@ -34,8 +34,8 @@ from app.worker.loops.webhooks import WebhookDeliverer
 from app.worker.schedule import create_chores_worker, create_worker
 from app.worker.slots import RunSlots
 
-# Longer than a request to a push service and its settlement take, unless the database is unavailable. Work that takes
-# longer is cancelled; its pushes become due again when their leases expire.
+# Longer than a request to a push service and its settlement take, unless the database is unavailable. Work
+# that takes longer is cancelled; its pushes become due again when their leases expire.
 _CHORES_DRAIN_SECONDS = 20
 
 log = structlog.get_logger(__name__)
@@ -45,9 +45,10 @@ log = structlog.get_logger(__name__)
 async def _loops(
     context: WorkerContext, http: httpx.AsyncClient, close_worker: Callable[[], Awaitable[None]]
 ) -> AsyncGenerator[None, None]:
-    """Run the worker's loops during the block; then stop the deliveries, close the worker, and stop listening.
+    """Run the worker's loops during the block; then stop deliveries, close the worker, and stop listening.
 
-    Deliveries under way finish while the last runs end. Those runs still hear of changes until they have ended.
+    Deliveries under way finish while the last runs end. Those runs still hear of changes until they have
+    ended.
     """
     deliver_webhooks = partial(WebhookDeliverer(context.process, http).run, context.changes)
     deliver_pushes = partial(deliver_as_due, context.process, context.push_lanes)
@@ -69,7 +70,7 @@ async def _loops(
 
 @asynccontextmanager
 async def _chores(context: WorkerContext) -> AsyncGenerator[None, None]:
-    """Perform short jobs during the block, which also covers the time in which the last runs finish."""
+    """Perform short jobs during the block, also while the last runs finish."""
     worker = create_chores_worker(context)
     working = asyncio.create_task(worker.async_run())
     working.add_done_callback(_report_failure)
@@ -152,9 +153,9 @@ async def _wait_for_redis(redis: Any) -> None:
 
 
 def run_worker(settings: Settings) -> None:
-    """Perform jobs until SIGTERM or SIGINT; runs in progress may finish within the drain limit.
+    """Run a worker process until SIGTERM or SIGINT; runs in progress may finish within the drain limit.
 
-    Uses Python's own event loop, which starts programs by `vfork` (app/processes/spawning.py). The folder of workspaces
-    must exist. Raises SandboxUnavailable.
+    Uses Python's own event loop, which starts programs by `vfork` (app/processes/spawning.py). The folder of
+    workspaces must exist. Raises SandboxUnavailable.
     """
     asyncio.run(_run(settings))

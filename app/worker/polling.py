@@ -1,4 +1,4 @@
-"""Polling of the queue: when the worker is woken, and twice a second in case a wake-up is lost (ADR 23).
+"""The arq workers, which poll their queue when woken, and twice a second in case a wake-up is lost (ADR 23).
 
 Only this file overrides parts of arq's worker. `_poll_iteration`, `_release_sem_dec_counter_on_complete` and
 `_handle_signals` are private in arq: if they change, wake-ups, outages and stops break, and tests fail.
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 
 class ResilientWorker(Worker):
-    """An arq worker that survives an outage of Redis, and polls as soon as a job is queued or a slot is free."""
+    """An arq worker that survives outages of Redis, and polls at once when a job or a slot comes."""
 
     def __init__(self, *, changes: RunChanges, **options: Any) -> None:
         # arq would sleep for this delay after each poll; `_poll_iteration` waits instead.
@@ -55,7 +55,8 @@ class ResilientWorker(Worker):
     async def close(self) -> None:
         if not self._handle_signals:
             self.handle_sig(signal.SIGUSR1)
-        # arq would stop waiting at the first job that ends as cancelled, and would cancel the others a second time.
+        # arq would stop waiting at the first job that ends as cancelled, and would cancel the others a second
+        # time.
         if self.tasks:
             await asyncio.wait(self.tasks.values())
         self.tasks.clear()
@@ -81,7 +82,7 @@ class ResilientWorker(Worker):
 
 
 class RunWorker(ResilientWorker):
-    """The worker of runs. Their jobs remove themselves from the queue when they begin (jobs/execute_run.py)."""
+    """The arq worker that performs runs; their jobs leave the queue when they begin (jobs/execute_run.py)."""
 
     def __init__(self, *, withdrawn: str, slots: RunSlots, **options: Any) -> None:
         super().__init__(**options)

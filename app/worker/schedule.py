@@ -1,4 +1,4 @@
-"""One table of the jobs of a worker: queue, start times and time limit of each; and the arq workers for them."""
+"""The table of a worker's jobs: their queues, start times and time limits; and the arq workers for them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -35,8 +35,8 @@ _HOURLY = 17
 _LONG_SWEEP_SECONDS = 1800
 _CHORES_AT_A_TIME = 10
 _CHORE_SECONDS = 300
-# arq must not limit the attempts: those of a run are counted in its row, and the next worker repeats a chore that a
-# stopping worker has cancelled.
+# arq must not limit the attempts: those of a run are counted in its row, and the next worker repeats a chore
+# that a stopping worker has cancelled.
 _UNLIMITED_TRIES = 1_000_000
 
 
@@ -78,7 +78,7 @@ def _jobs(settings: Settings) -> Iterator[_Job]:
 
 
 def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals: bool = True) -> Worker:
-    """Return the arq worker that performs runs, and the sweeps of runs and files; `burst` ends it when idle."""
+    """Return the arq worker of runs and of the sweeps of runs and files; `burst` ends it when it is idle."""
     settings = context.process.settings
     worker = RunWorker(
         withdrawn=EXECUTE_RUN,
@@ -89,14 +89,14 @@ def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals
         handle_signals=handle_signals,
         **_options(context, QUEUE_NAME),
     )
-    # How long arq keeps other workers from a started job. From the claim on, the lease on the row does that. If a
-    # worker dies before the claim, its job must not be blocked for the length of a run.
+    # How long arq keeps other workers from a started job. From the claim on, the lease on the row does that.
+    # If a worker dies before the claim, its job must not be blocked for the length of a run.
     worker.in_progress_timeout_s = run_lifecycle.RUN_LEASE.total_seconds()
     return worker
 
 
 def create_chores_worker(context: WorkerContext, *, burst: bool = False) -> Worker:
-    """Return the arq worker that performs short jobs, beside the worker of runs, so that no run delays a push."""
+    """Return the arq worker of short jobs, which works beside that of runs, so that no run delays a push."""
     return ResilientWorker(
         max_jobs=_CHORES_AT_A_TIME,
         burst=burst,

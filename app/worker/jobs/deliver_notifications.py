@@ -1,4 +1,7 @@
-"""Deliver due pushes: claim, send, settle, until none is due. No database session is open during requests."""
+"""Job that sends due push notifications: claim, send, settle, until none is due.
+
+No database session is open during requests.
+"""
 
 import asyncio
 from collections.abc import Mapping
@@ -20,17 +23,17 @@ log = structlog.get_logger(__name__)
 
 
 async def deliver_notifications(ctx: Mapping[str, Any]) -> None:
-    """Deliver due pushes. Any number of copies may run: each claims different pushes."""
+    """Send the pushes that are due. Any number of copies may run: each claims different pushes."""
     worker = worker_context(ctx)
     await deliver_due(worker.process, worker.push_lanes)
 
 
 async def deliver_due(process: ProcessContext, lanes: asyncio.Semaphore) -> int:
-    """Deliver due pushes and return the number of claimed pushes.
+    """Send the pushes that are due, and return how many were claimed.
 
-    Ends when no push is due, or early when a push service asks to wait: its pushes become due again by themselves. A
-    worker that is being stopped starts no more requests. It waits for the requests under way, which `lanes` limits, and
-    releases the other pushes that it has claimed.
+    Ends when no push is due, or early when a push service asks to wait: its pushes become due again by
+    themselves. A worker that is being stopped starts no more requests. It waits for the requests under way,
+    which `lanes` limits, and releases the other pushes that it has claimed.
     """
     async with unit_of_work(process.sessions) as session:
         await digests.release_held(session)
@@ -61,7 +64,7 @@ async def _lane(process: ProcessContext, lanes: asyncio.Semaphore, more: asyncio
 async def _claim_send_settle(
     process: ProcessContext, deadline: Deadline, more: asyncio.Event
 ) -> tuple[int, bool]:
-    """Deliver one claim; return its size, and whether no further claim can be delivered for now.
+    """Send the pushes of one claim; return its size, and whether no further claim can be sent for now.
 
     A full claim sets `more` before its pushes are sent.
     """

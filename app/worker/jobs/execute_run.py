@@ -1,8 +1,8 @@
 """The job that performs a run: claim, perform, end. No session is open while the agent works.
 
-A job names a run, but performs the run of that project that has waited longest (services/runs/lifecycle.py). It first
-removes itself from the queue. If this worker dies, the sweep enqueues the run again from its row. A run that is
-requested while its job is ending gets a new job.
+A job names a run, but performs the run of that project that has waited longest (services/runs/lifecycle.py).
+It first removes itself from the queue. If this worker dies, the sweep enqueues the run again from its row. A
+run that is requested while its job is ending gets a new job.
 """
 
 import asyncio
@@ -26,8 +26,8 @@ log = structlog.get_logger(__name__)
 async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
     """Claim and perform a run of the project, if one waits; a second copy of this job ends at the claim.
 
-    A worker that is being stopped returns the run to the queue. A worker that has lost its lease ends the agent and drops
-    its work, unless the run was cancelled: a cancelled run keeps the work.
+    A worker that is being stopped returns the run to the queue. A worker that has lost its lease ends the
+    agent and drops its work, unless the run was cancelled: a cancelled run keeps the work.
     """
     worker = worker_context(ctx)
     process = worker.process

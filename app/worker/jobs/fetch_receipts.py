@@ -1,4 +1,4 @@
-"""Cron: fetch Expo's receipts of pushes about 15 minutes after Expo accepted them."""
+"""Job that fetches Expo's receipts: whether Apple or Google accepted a push, known about 15 minutes later."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,12 +16,15 @@ log = structlog.get_logger(__name__)
 
 
 async def fetch_receipts(ctx: Mapping[str, Any]) -> None:
-    """Fetch due receipts. Any number of copies may run."""
+    """Fetch the receipts that are due for pushes sent through Expo. Any number of copies may run."""
     await fetch_due(worker_context(ctx).process)
 
 
 async def fetch_due(process: ProcessContext) -> int:
-    """Fetch due receipts; return the number of tickets. Tickets without a receipt become due again."""
+    """Fetch the due receipts of pushes from Expo; return the number of pushes that were asked about.
+
+    A push without a receipt becomes due again. If Expo is unavailable, it ends early.
+    """
     asked = 0
     while True:
         async with unit_of_work(process.sessions) as session:

@@ -1,4 +1,4 @@
-"""Add up the rows of the tables that count tasks and open questions, so that these tables stay small."""
+"""Job that adds up the rows which count tasks and open questions, so that their tables stay small."""
 
 from collections.abc import Mapping
 from typing import Any

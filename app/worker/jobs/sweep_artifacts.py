@@ -1,4 +1,4 @@
-"""Delete expired files, and keep the bucket's expiry rules up to date."""
+"""Job that deletes expired files of runs, and keeps the expiry rules of the bucket up to date."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Keep the ledger of events, and the deliveries to webhooks, within their retention."""
+"""Job that deletes old events from the ledger, and old webhook deliveries."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -16,7 +16,10 @@ log = structlog.get_logger(__name__)
 
 
 async def sweep_events(ctx: Mapping[str, Any]) -> None:
-    """Adopt the events of a restored database, delete old events and deliveries, and disable endpoints of former members."""
+    """Adopt the events of a restored database, and delete old events and webhook deliveries.
+
+    Also disables the webhook endpoints of people who are no members any more.
+    """
     process = worker_context(ctx).process
     kept = timedelta(days=process.settings.event_retention_days)
     await adopt_events(process.sessions)

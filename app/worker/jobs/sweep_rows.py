@@ -1,4 +1,4 @@
-"""Delete expired rows, table by table; any number of workers may do so at once."""
+"""Jobs that delete expired rows, table by table; any number of workers may do so at once."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
@@ -30,12 +30,12 @@ log = structlog.get_logger(__name__)
 
 
 async def sweep_presence_and_notifications(ctx: Mapping[str, Any]) -> None:
-    """Delete expired presence and old notifications."""
+    """Delete expired rows of presence (which task a device shows), and old notifications."""
     await _sweep(ctx, _NOTIFICATIONS)
 
 
 async def sweep_keys_and_ids(ctx: Mapping[str, Any]) -> None:
-    """Delete tokens of runs that were never performed, and expired keys and ids."""
+    """Delete credentials of runs that were never performed, and expired keys, ids and sessions."""
     await _sweep(ctx, _KEYS)
 
 

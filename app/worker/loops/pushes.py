@@ -1,4 +1,4 @@
-"""Deliver pushes that fall due without a job while the worker runs."""
+"""A loop that sends pushes which fall due without a job while the worker runs."""
 
 import asyncio
 from typing import Never
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 async def deliver_as_due(process: ProcessContext, lanes: asyncio.Semaphore) -> Never:
-    """Deliver pushes that fall due without a job, such as deferred ones, until cancelled."""
+    """Send pushes that fall due without a job, such as deferred ones, until cancelled."""
     while True:
         await asyncio.sleep(_LOOK_SECONDS)
         try:

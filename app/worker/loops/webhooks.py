@@ -1,7 +1,7 @@
-"""Deliver webhooks while the worker runs: relay events, claim due deliveries, send, settle.
+"""A loop that sends events to webhook endpoints while the worker runs: relay, claim, send, settle.
 
-Each attempt is a separate asyncio task, so a receiver that hangs delays no other. Attempts that end while a settlement
-is being written go into the next settlement, so the cost per attempt falls under load.
+Each attempt is a separate asyncio task, so a receiver that hangs delays no other. Attempts that end while a
+settlement is being written go into the next settlement, so the cost per attempt falls under load.
 """
 
 import asyncio
@@ -26,8 +26,8 @@ from app.services.webhook_endpoints.relay import BATCH, relay_events
 from app.services.webhook_endpoints.sending import AttemptResult, send
 from app.services.webhook_endpoints.settling import settle
 
-# The most concurrent attempts of one process: those that endpoints which answer may fill, and more than one project can have
-# under way with four for each endpoint.
+# The most concurrent attempts of one process: those that endpoints which answer may fill, and more than one
+# project can have under way with four for each endpoint.
 _AT_A_TIME = RESERVED + 64
 # The interval of polling, in case a wake-up is lost.
 _LOOK_SECONDS = 2.0
@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 
 class WebhookDeliverer:
-    """The deliverer of one process. Any number may run: each claims different deliveries."""
+    """Sends due webhook deliveries in one process; several may run, since each claims different ones."""
 
     def __init__(self, process: ProcessContext, http: httpx.AsyncClient) -> None:
         self._process = process
@@ -48,7 +48,7 @@ class WebhookDeliverer:
         self._settling = asyncio.Lock()
 
     async def run(self, changes: RunChanges) -> Never:
-        """Deliver until cancelled; the attempts under way are finished first."""
+        """Send due webhook deliveries until cancelled; requests under way are finished before it ends."""
         try:
             with changes.watch_topic(LEDGER) as woken:
                 while True:
@@ -62,17 +62,17 @@ class WebhookDeliverer:
             await asyncio.shield(asyncio.create_task(self.drain()))
 
     async def deliver_due(self) -> None:
-        """Deliver everything that is due now and wait for the attempts: one round of `run`."""
+        """Send all webhook deliveries that are due now, and wait for their results: one round of `run`."""
         while await self._relay() or await self._begin_attempts():
             await self.drain()
 
     async def drain(self) -> None:
-        """Wait until no attempt is under way."""
+        """Wait until no request to a webhook endpoint is under way."""
         while self._attempts:
             await asyncio.wait(self._attempts)
 
     async def _step_or_pause(self, woken: asyncio.Event) -> float:
-        """Start the work that is possible now; return the seconds until the next check."""
+        """Start the deliveries that are possible now; return the seconds until the next look."""
         try:
             while await self._relay():
                 pass
@@ -93,7 +93,7 @@ class WebhookDeliverer:
         return relayed == BATCH
 
     async def _begin_attempts(self, woken: asyncio.Event | None = None) -> int:
-        """Start due attempts within the limit; return the number of started attempts."""
+        """Start due deliveries within the limit of concurrent ones; return how many were started."""
         room = _AT_A_TIME - len(self._attempts)
         if room <= 0:
             return 0

@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A claimed run, and the name of the job that holds it."""
+    """The right of one job to perform a run: the ids of the run, and the name of the job as its `owner`."""
 
     run_id: UUID
     task_id: UUID
@@ -32,12 +32,15 @@ class Claim:
 
     @property
     def ref(self) -> RunRef:
-        """The ids of the run, for its storage keys."""
+        """The ids that the storage keys of the run's files consist of."""
         return RunRef(self.project_id, self.task_id, self.run_id)
 
 
 async def claim_run(worker: WorkerContext, run_id: UUID) -> Claim | None:
-    """Claim the run that has waited longest in the project of `run_id`; None if no run waits or has room."""
+    """Claim the run that has waited longest in the project of `run_id`, perhaps another run.
+
+    None if no run of the project waits, or if the project has its maximum of running runs.
+    """
     # Lets operators see which process holds a run.
     owner = f"{socket.gethostname()[:_LONGEST_HOST_NAME]}:{os.getpid()}:{new_hex_id()}"
     row = await in_transaction(
@@ -54,7 +57,10 @@ async def claim_run(worker: WorkerContext, run_id: UUID) -> Claim | None:
 
 
 async def mark_agent_started(worker: WorkerContext, claim: Claim) -> None:
-    """Record that the agent may act from now on. Raises AgentStopped if the run was lost."""
+    """Record that the agent of a run starts now; a run that is lost later is not repeated but fails.
+
+    Raises AgentStopped if the run was lost before.
+    """
     is_held = await in_transaction(
         worker.process.sessions,
         lambda session: run_lifecycle.mark_agent_started(session, claim.run_id, owner=claim.owner),
@@ -65,7 +71,7 @@ async def mark_agent_started(worker: WorkerContext, claim: Claim) -> None:
 
 
 async def hand_back(worker: WorkerContext, claim: Claim) -> None:
-    """Queue the run again for another worker, if this worker still holds it."""
+    """Queue a claimed run again for another worker, if this worker still holds it."""
 
     async def step(session: AsyncSession) -> bool:
         is_returned = await run_lifecycle.hand_back(

@@ -107,10 +107,10 @@ class _Rows:
 async def read_context(
     worker: WorkerContext, claim: Claim, exchange: Exchange
 ) -> tuple[RunContext, Publication]:
-    """Return the context of a run, and the publication of its work; attached files are copied to the exchange.
+    """Return the context of a run, and how to publish its work; copies attached files to the exchange folder.
 
-    Raises AttachmentUnavailable, EnvironmentUnavailable, RepositoryNotFound, or UnknownAdapter if the catalog does not
-    have the agent any more.
+    Raises AttachmentUnavailable, EnvironmentUnavailable, RepositoryNotFound, or UnknownAdapter if the catalog
+    does not have the agent any more.
     """
     settings = worker.process.settings
     rows = await in_transaction(
@@ -258,7 +258,10 @@ def _author(rows: _Rows) -> Author:
 def _select_attachments(
     state: Mapping[str, Any], artifacts: Sequence[ArtifactOut]
 ) -> tuple[ArtifactOut, ...]:
-    """Return the run's files that its state names for the agent; clients write the state too, so names may be wrong."""
+    """Return the run's files that its state names for the agent; unknown names are ignored.
+
+    Clients write the state too, so the names may be wrong.
+    """
     ids = state.get("pending_user_artifact_ids")
     known = {artifact["id"]: artifact for artifact in artifacts}
     wanted = [value for value in ids if isinstance(value, str)] if isinstance(ids, list) else []

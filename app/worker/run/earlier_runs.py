@@ -1,7 +1,7 @@
-"""Provide an agent with the context of earlier runs: its stored conversation, or a summary of logs (contract 9.2).
+"""The context that an agent gets of earlier runs: a stored conversation, or a summary of logs (contract 9.2).
 
-The home of an agent is removed with its run. A conversation in the home is stored for the run that resumes this run. If
-it cannot be stored or restored, the agent gets the summary instead.
+The home of an agent is removed with its run. A conversation in the home is stored for the run that resumes
+this run. If it cannot be stored or restored, the agent gets the summary instead.
 """
 
 from collections.abc import Sequence
@@ -68,7 +68,7 @@ async def earlier_runs(session: AsyncSession, task_id: UUID, run_id: UUID) -> tu
 async def recall(
     store: ObjectStore, earlier: Sequence[EarlierRun], *, project_id: int, task_id: UUID
 ) -> str | None:
-    """Return the summary for the agent; None if there is nothing to summarize.
+    """Return a summary of earlier runs from their logs, for an agent; None if there is nothing to say.
 
     Raises:
         ObjectStoreUnavailable: the store did not answer.
@@ -113,7 +113,10 @@ def _parse(line: bytes) -> Any:
 
 
 def _summary_of(entry: Any) -> str | None:
-    """Return a line that summarizes an entry, or None. Clients write to logs too, so an entry may be malformed."""
+    """Return a line that summarizes a log entry; None for an entry that is left out, or malformed.
+
+    Clients write to logs too, so an entry may be malformed.
+    """
     update = value_at(entry, "notification.params.update")
     kind = value_at(update, "sessionUpdate")
     if kind == "agent_message":
@@ -133,7 +136,7 @@ def _line(who: str, text: Any) -> str | None:
 
 
 async def store_session(store: ObjectStore, file: Path, *, ref: RunRef, retry: StoreRetryBudget) -> None:
-    """Store the conversation of a run, if it has one; an outage of the store that outlasts `retry` is logged."""
+    """Store the agent's conversation with a run, if there is one; a failure after all retries is logged."""
     if not file.exists():  # noqa: ASYNC240 - a local file
         return
     key = session_key(ref.project_id, ref.task_id, ref.run_id)
@@ -147,7 +150,10 @@ async def store_session(store: ObjectStore, file: Path, *, ref: RunRef, retry: S
 async def fetch_session(
     store: ObjectStore, *, project_id: int, task_id: UUID, run_id: UUID
 ) -> KeptSession | None:
-    """Return the stored conversation of a run; None if it is missing or unreadable, or the store is unavailable."""
+    """Return the stored conversation of a run.
+
+    None if it is missing, unreadable or too large, or if the object store is unavailable.
+    """
     packed = b""
     try:
         async with store.open(session_key(project_id, task_id, run_id)) as content:

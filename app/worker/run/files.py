@@ -1,4 +1,4 @@
-"""Files between the object store and a worker: fetch the attachments of a run, and store its artifacts."""
+"""Moves files between the object store and a worker: fetches attachments, stores artifacts of a run."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -30,12 +30,12 @@ log = structlog.get_logger(__name__)
 
 
 class AttachmentUnavailable(AgentError):
-    """An attached file is unavailable; the run fails, since its agent would work on an incomplete request."""
+    """A file attached to a run cannot be fetched; the run fails, since its agent would miss a part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """Folders of one run, outside its workspace."""
+    """Paths for the files that go into a run and come out of it; they lie outside the agent's workspace."""
 
     attachments: Path
     outbox: Path
@@ -47,7 +47,7 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The stored files of a run, and the names of the files that could not be stored."""
+    """The files of a run that were stored, and the names of the files that could not be stored."""
 
     artifacts: tuple[ArtifactOut, ...] = ()
     missing: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ class Stored:
 
 @asynccontextmanager
 async def open_exchange(root: Path, run_id: UUID) -> AsyncGenerator[Exchange, None]:
-    """Yield empty folders beside the workspaces, and remove them after the block.
+    """Yield the empty folders for files that go into a run and come out of it; removes them after the block.
 
     The folders of a killed worker are removed when the next worker starts (`folders.reclaim`).
     """
@@ -74,7 +74,9 @@ async def open_exchange(root: Path, run_id: UUID) -> AsyncGenerator[Exchange, No
 async def fetch_attachments(
     store: ObjectStore, artifacts: Sequence[ArtifactOut], folder: Path, *, project_id: int
 ) -> list[Attachment]:
-    """Copy the attached files from the store, and extend their lifetime there. A short outage is retried.
+    """Copy the files attached to a run from the object store to `folder`, and keep them longer there.
+
+    A short outage is retried.
 
     Raises:
         AttachmentUnavailable: a file is gone or too large, or the store stayed unavailable.
@@ -105,7 +107,8 @@ async def _fetch(store: ObjectStore, artifact: ArtifactOut, folder: Path) -> Att
                 async for chunk in content.chunks:
                     size += file.write(chunk)
                     if size > MAX_BYTES:
-                        # The file was replaced after its size was checked, by an upload form that was still valid.
+                        # The file was replaced after its size was checked, by an upload form that was still
+                        # valid.
                         raise AttachmentUnavailable(f"The attached file {name} is larger than it may be.")
     except ObjectMissing:
         raise AttachmentUnavailable(f"The attached file {name} does not exist any more.") from None
@@ -115,7 +118,7 @@ async def _fetch(store: ObjectStore, artifact: ArtifactOut, folder: Path) -> Att
 async def store_artifacts(
     store: ObjectStore, outbox: Path, patch: bytes, *, ref: RunRef, retry: StoreRetryBudget
 ) -> Stored:
-    """Store the agent's artifacts and the patch of its changes; an outage is retried within `retry`."""
+    """Store the agent's artifacts and the patch of its changes; retries an outage within `retry`."""
     contents: list[tuple[str, bytes | Path, str, ArtifactType]] = []
     for path in sorted(outbox.glob("*/*")):  # noqa: ASYNC240 - a local folder of bounded size
         # File names are bytes. In a name that is not valid text, the invalid bytes are replaced.

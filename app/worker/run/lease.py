@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 class LeaseLost(Exception):
-    """The run was cancelled, or another worker holds it."""
+    """The worker does not hold the run any more: the run was cancelled, or another worker has it."""
 
 
 @asynccontextmanager
@@ -30,8 +30,8 @@ async def hold_lease(
 ) -> AsyncGenerator[asyncio.Event, None]:
     """Extend a run's lease while the block runs: at intervals, and at once when the run changes.
 
-    Yields an event that is set when the lease is lost, so that the block can finish in an orderly way. A block that
-    does not end within the grace time is cancelled. Raises LeaseLost if the lease was lost.
+    Yields an event that is set when the lease is lost, so that the block can finish in an orderly way. A
+    block that does not end within the grace time is cancelled. Raises LeaseLost if the lease was lost.
     """
     lost, is_cancelled = asyncio.Event(), False
     block = asyncio.current_task()

@@ -1,4 +1,4 @@
-"""The worker's side of a running run's log: entries are collected in a local file and stored in batches."""
+"""Writes the log of a run in progress: collects entries in a local file, and stores them in batches."""
 
 import asyncio
 import os
@@ -19,7 +19,8 @@ from app.services.run_log.log_writer import MAX_LOG_BYTES, append_lines, is_chun
 from app.services.storage_keys import RunRef
 from app.worker.run.store_retry import StoreRetryBudget
 
-# A batch is collected for half a second, and for a second more with each 16 MiB of a log, which get slower to extend.
+# A batch is collected for half a second, and for a second more with each 16 MiB of a log, which get slower to
+# extend.
 _GATHER_SECONDS = 0.5
 _BYTES_PER_SECOND = 16 * 1024 * 1024
 _BATCH_BYTES = 8 * 1024 * 1024
@@ -28,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 class RunLog:
-    """The log of a run in progress: entries are collected in a local file, and stored as the log grows.
+    """The log of a run in progress: collects entries in a local file, and stores them while the log grows.
 
     Each entry is published to followers at once.
     """
@@ -47,13 +48,13 @@ class RunLog:
         self.is_whole = True
 
     async def append(self, entry: Mapping[str, Any]) -> None:
-        """Add an entry; chunks, and entries beyond the log's limit, are published but not stored."""
+        """Publish a log entry to followers, and store it unless it is a chunk or the log is full."""
         line = orjson.dumps(entry)
         self._publish(line)
         self._keep(entry, line)
 
     async def record(self, entry: Mapping[str, Any]) -> None:
-        """Add an entry that another process has published."""
+        """Store a log entry that another process has already published to followers."""
         self._keep(entry, orjson.dumps(entry))
 
     def _keep(self, entry: Mapping[str, Any], line: bytes) -> None:
@@ -73,7 +74,7 @@ class RunLog:
         self._changed.set()
 
     async def keep_sending(self) -> None:
-        """Store new lines in batches until `close` is called. An outage only delays them."""
+        """Store new lines of the log in batches until `close` is called; an outage only delays them."""
         while not self._closing.is_set():
             await self._changed.wait()
             with suppress(TimeoutError):
@@ -89,9 +90,10 @@ class RunLog:
                 self._changed.set()
 
     async def close(self, sending: asyncio.Task[None], retry: StoreRetryBudget) -> None:
-        """Store the rest; `is_whole` is False afterwards if the store or the database stayed unavailable for too long.
+        """Store the rest of the log; sets `is_whole` to False if an outage lasts too long.
 
-        The task that sends is not cancelled, since the store could finish a write that has begun at any later time.
+        The task that sends is not cancelled, since the store could finish a write that has begun at any later
+        time.
         """
         self._closing.set()
         self._changed.set()
@@ -110,7 +112,7 @@ class RunLog:
             self._sent += len(lines)
 
     def _next_lines(self) -> bytes:
-        """Return a batch of complete lines that are not sent yet; a long line is a batch by itself."""
+        """Return a batch of complete lines that are not stored yet; a long line is a batch by itself."""
         unsent = self._size - self._sent
         batch = os.pread(self._file, min(unsent, _BATCH_BYTES), self._sent)
         if end := batch.rfind(b"\n") + 1:
@@ -128,7 +130,7 @@ async def open_log(
     file: Path,
     retry: StoreRetryBudget,
 ) -> AsyncGenerator[RunLog, None]:
-    """Yield the log of a run, collected in `file`; the end of the block stores the rest and waits for it.
+    """Yield the log of a run, collected in `file`; the end of the block stores the rest and waits for that.
 
     After a block that fails or is cancelled, it waits only briefly.
     """

@@ -1,4 +1,4 @@
-"""The end of a run: decided from the worker's report, and written once."""
+"""The end of a run: decided from the report of its worker, and written once."""
 
 import re
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """A worker's report of a run: the result or error, and the stored files."""
+    """The report of a worker about a run: the agent's result or error, and the stored files."""
 
     work: RunResult | Exception
     has_schema: bool = False
@@ -43,14 +43,14 @@ class RunReport:
 
     @property
     def result(self) -> RunResult | None:
-        """The agent's work, even if the run failed."""
+        """The agent's work so far, also of a failed run; None if there is none."""
         if isinstance(self.work, AgentError):
             return self.work.partial
         return self.work if isinstance(self.work, RunResult) else None
 
 
 async def end_run(worker: WorkerContext, claim: Claim, report: RunReport) -> None:
-    """Decide and write the end of the run, unless another process has ended it or taken it over."""
+    """Decide from the report how the run ends, and write that, unless another process has ended it."""
     end = _with_losses(_decide(report), report)
 
     async def finish(session: AsyncSession) -> bool:
@@ -102,7 +102,8 @@ def _reason(error: AgentError) -> str:
 def _with_losses(end: RunEnd, report: RunReport) -> RunEnd:
     """Return the end with the stored files, and the names of the files that were not stored.
 
-    A run with missing files is never completed, even if its work succeeded; the agent's own error message is kept.
+    A run with missing files is never completed, even if its work succeeded; the agent's own error message is
+    kept.
     """
     end = replace(end, artifacts=report.stored.artifacts)
     files = report.stored.missing

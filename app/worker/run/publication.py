@@ -1,4 +1,4 @@
-"""Publishes the work of a run at its code host."""
+"""Publishes the work of a run at its code host, as a pull request."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from app.services.code_hosts.pushed_branches import PushRecord
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """The code host of one run, and the subject of its pull request."""
+    """The access to a run's code host, and the subject of its pull request: all that publishing needs."""
 
     access: HostAccess
     subject: PullRequestSubject
@@ -20,7 +20,10 @@ class Publication:
     async def publish(
         self, github: GitHub, result: RunResult, emit: Emit
     ) -> tuple[PullRequestResult, PushRecord | None]:
-        """Open or update the pull request; return it, and the keys to record of the push, if any."""
+        """Open or update the pull request of a run; return its result, and a record of the pushed branch.
+
+        The record is None if the run has pushed no branch.
+        """
         opened = await open_pull_request(github, self.access, self.subject, result, emit)
         if not self.subject.repository or result.head_branch is None or result.head_sha is None:
             return opened, None

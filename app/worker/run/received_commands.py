@@ -1,4 +1,4 @@
-"""The commands to one running agent: read from rows, with a receipt of each step in the run's log."""
+"""The commands to one running agent, read from the database; the run's log gets a receipt of each step."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -44,9 +44,10 @@ log = structlog.get_logger(__name__)
 
 
 class ReceivedCommands(CommandSource):
-    """Accepts commands while the block runs. At its normal end open commands are dropped, each with a receipt.
+    """The commands that people send to the agent of a run, accepted while the block lasts.
 
-    A worker that is stopped leaves open commands unchanged to the next worker.
+    When the block ends normally, open commands are dropped, each with a receipt. A worker that is stopped
+    leaves open commands unchanged to the next worker.
     """
 
     def __init__(self, worker: WorkerContext, claim: Claim, run_log: RunLog, folder: Path) -> None:
@@ -142,7 +143,10 @@ class ReceivedCommands(CommandSource):
         return is_waiting
 
     async def notify_user(self, said: AgentMessage) -> MessageOutcome:
-        """Decide about a message of the agent to the person of its task. Raises AgentStopped if the run was lost."""
+        """Decide whether an agent's message to the person of its task is sent; return the decision.
+
+        Raises AgentStopped if the run was lost.
+        """
         queue = self._worker.process.queue
         outcome = await self._do(received_commands.notify_user, said, owner=self._owner, queue=queue)
         if outcome is None:
@@ -218,7 +222,10 @@ class ReceivedCommands(CommandSource):
 
 
 def _is_done(result: StepResult) -> bool:
-    """Return True if the step was done, False if a new command came first. Raises AgentStopped if the run was lost."""
+    """Return True if the step was done, False if a new command came first.
+
+    Raises AgentStopped if the run was lost.
+    """
     if result is StepResult.LOST:
         raise AgentStopped("The run was stopped.")
     return result is StepResult.DONE

@@ -1,4 +1,4 @@
-"""The network and the variables of a run's agent, from its sandbox environment and the settings (contract 5.8)."""
+"""The network rules and variables of a run's agent, by its environment and the settings (contract 5.8)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,8 +27,8 @@ _LEVELS = {
     NetworkAccessLevel.FULL: AgentNetwork.FULL,
 }
 
-# For an outer join beside the task. It reads the column, not `state`, which clients write. A private environment that
-# the run's person may not use, or not any more, counts as gone.
+# For an outer join beside the task. It reads the column, not `state`, which clients write. A private
+# environment that the run's person may not use, or not any more, counts as gone.
 ENVIRONMENT_OF_RUN = and_(
     SandboxEnvironment.id == Run.sandbox_environment_id, usable_environment(Run.project_id, person_of())
 )
@@ -51,7 +51,7 @@ class RunSandbox:
     encrypted_variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def network(self, settings: Settings) -> NetworkRules:
-        """Return the network rules of the agent: those of the environment, limited by the operator's settings.
+        """Return the network rules of the agent: its environment's, limited by the operator's settings.
 
         Raises:
             EnvironmentUnavailable: the environment is gone; without its rules the run could reach more hosts.
@@ -78,7 +78,7 @@ class RunSandbox:
         )
 
     def variables(self, cipher: Cipher) -> dict[str, str]:
-        """Return the variables of the environment, decrypted, for the agent alone.
+        """Return the environment variables that the sandbox environment sets for the agent, decrypted.
 
         Raises:
             EnvironmentUnavailable: a value cannot be decrypted.

@@ -1,4 +1,4 @@
-"""Performs a claimed run: reads its context, runs its agent, and stores all results."""
+"""Performs a claimed run in stages: read its context, run its agent, publish the work, store all results."""
 
 import asyncio
 from dataclasses import replace
@@ -28,10 +28,10 @@ log = structlog.get_logger(__name__)
 
 
 async def perform_run(worker: WorkerContext, claim: Claim, lost: asyncio.Event) -> RunReport:
-    """Perform a run and store its log, artifacts and conversation; `lost` ends the agent.
+    """Perform a claimed run and store its log, artifacts and conversation; `lost` ends its agent.
 
-    Raises SQLAlchemyError or DatabaseUnavailable if the run cannot be ended. The sweep takes it when its lease lapses,
-    and repeats it if its agent had not started.
+    Raises SQLAlchemyError or DatabaseUnavailable if the run cannot be ended. The sweep takes it when its
+    lease lapses, and repeats it if its agent had not started.
     """
     try:
         return await _work_and_store(worker, claim, lost)
@@ -66,7 +66,7 @@ async def _work_and_store(worker: WorkerContext, claim: Claim, lost: asyncio.Eve
 async def _run_and_publish(
     worker: WorkerContext, claim: Claim, exchange: Exchange, run_log: RunLog, lost: asyncio.Event
 ) -> RunReport:
-    """Run the agent, and publish its work if it succeeded."""
+    """Run the agent, and publish its work at the code host if it succeeded."""
     async with ReceivedCommands(worker, claim, run_log, exchange.attachments) as commands:
         try:
             context, publication = await read_context(worker, claim, exchange)

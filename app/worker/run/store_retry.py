@@ -1,4 +1,4 @@
-"""Retry to store the files of a run, for a limited time in which the worker keeps its claim of the run."""
+"""Limits how long a worker retries to store the files of a run, while it keeps its claim of the run."""
 
 import asyncio
 from contextlib import suppress
@@ -10,7 +10,7 @@ from app.services.retrying.policies import RUN_FILES, RUN_FILES_BRIEF_SECONDS
 
 
 class StoreRetryBudget(RetryBudget):
-    """One retry budget, in seconds, for everything that a run stores; it starts with the first failure."""
+    """The time that a run may spend on retries while the store is unavailable, from the first failure on."""
 
     def __init__(self, seconds: float, *, cut_short: asyncio.Event) -> None:
         """Allow `seconds` in total; once `cut_short` is set, only the time of a short outage."""
@@ -22,11 +22,11 @@ class StoreRetryBudget(RetryBudget):
         self._is_short = False
 
     def shorten(self) -> None:
-        """Wait only briefly from now on."""
+        """Reduce the time that is left to that of a short outage."""
         self._is_shortened = True
 
     def allow_final_entries(self) -> None:
-        """Allow a short time even if the budget is used up, so that the log can still report the losses."""
+        """Allow a short time even if the budget is used up, so that the log can still report lost files."""
         if self._until is not None and not self._is_short:
             self._until = max(self._until, asyncio.get_running_loop().time() + RUN_FILES_BRIEF_SECONDS)
 

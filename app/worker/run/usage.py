@@ -1,7 +1,7 @@
-"""Records the usage of a run, every few seconds while its agent works and once when it has ended.
+"""Records the tokens and money of a run, every few seconds while its agent works and once when it has ended.
 
-If the runs of a task share a budget, the usage of the other runs is read at the same interval. They may run at the same
-time on other workers, and each must notice when all of them together have used up the budget.
+If the runs of a task share a budget, the usage of the other runs is read at the same interval. They may run
+at the same time on other workers, and each must notice when all of them together have used up the budget.
 """
 
 import asyncio
@@ -25,9 +25,10 @@ log = structlog.get_logger(__name__)
 async def record_usage(
     sessions: SessionFactory, claim: Claim, meter: UsageMeter, *, is_shared: bool
 ) -> AsyncGenerator[None, None]:
-    """Record the usage of a meter every few seconds during the block, and at its end. An outage only delays this.
+    """Record the usage that a meter counts, every few seconds during the block and at its end.
 
-    With `is_shared`, the runs of the task share a budget, so the meter also gets the usage of the others.
+    An outage only delays this. With `is_shared`, the runs of the task share a budget, so the meter also gets
+    the usage of the others.
     """
     noted = meter.report()
 
