@@ -1,17 +1,17 @@
-"""Why a form is not shown, or an answer not taken."""
+"""Errors of forms: an agent's form that cannot be shown, and an answer that a form does not accept."""
 
 _SHOWN_CHARACTERS = 300
 
 
 class FormRefused(Exception):
-    """A form that is not shown to people: it is no flat form, too large, or asks for a secret."""
+    """An agent's form cannot be shown: it is nested, malformed or too large, or it asks for a secret."""
 
 
 class AnswerInvalid(Exception):
-    """An answer that a question does not take."""
+    """A person's answer does not fit the form; the message names the problem and the field."""
 
     def __init__(self, what: str, *place: str | int) -> None:
-        """Take the problem, and the way to it in the content, if it is there."""
+        """Describe the problem; `place` is the path to the wrong value, empty for the whole answer."""
         self.place = tuple(str(step)[:_SHOWN_CHARACTERS] for step in place)
         self.what = what[:_SHOWN_CHARACTERS]
         super().__init__(f"{'__'.join(self.place)}: {self.what}" if place else self.what)

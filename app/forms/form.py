@@ -1,7 +1,7 @@
-"""A form as questions that all clients can show, and their answers back (contract 15.11).
+"""A form of an agent as questions that all clients can show, and the conversion of answers (contract 15.11).
 
-Each property is one question. A text property beside a choice, named with the suffix of Claude (`_custom`) or Codex
-(`_note`), holds the text that people write instead of a choice or in addition to it.
+Each property is one question. A text property beside a choice, named with the suffix of Claude (`_custom`) or
+Codex (`_note`), holds the text that people write instead of a choice or in addition to it.
 """
 
 import re
@@ -27,7 +27,7 @@ _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One option of a question."""
+    """One option that a person can choose as the answer to a form's question."""
 
     value: str
     label: str
@@ -36,7 +36,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormQuestion:
-    """One property of a form."""
+    """A question of a form, made from one property of the JSON Schema that the agent sent."""
 
     name: str
     text: str
@@ -53,7 +53,7 @@ class FormQuestion:
     companion: str | None
 
     def describe(self) -> dict[str, Any]:
-        """Return the question in the format of Claude's question tool, which clients know."""
+        """Return the question in the JSON format of Claude's question tool, which clients know."""
         options = [
             {"label": choice.label, **({"description": choice.description} if choice.description else {})}
             for choice in self.choices
@@ -62,7 +62,10 @@ class FormQuestion:
         return {"question": self.text, **header, "multiSelect": self.type == "array", "options": options}
 
     def check(self, value: Any) -> None:
-        """Raise AnswerInvalid unless this is an answer. Patterns are not applied: those of an agent may take for ever."""
+        """Raise AnswerInvalid unless the value answers this question.
+
+        The schema's patterns are not applied: matching a pattern of an agent may take for ever.
+        """
         match self.type:
             case "boolean":
                 if not isinstance(value, bool):
@@ -79,13 +82,13 @@ class FormQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The questions of one form."""
+    """A form as its questions, and the names of those that need an answer."""
 
     questions: tuple[FormQuestion, ...]
     required: frozenset[str]
 
     def options(self) -> list[dict[str, Any]]:
-        """Return the options of the form in a permission's format: its first question's choices, and a rejection."""
+        """Return the first question's choices, and Skip, in the format of a permission request's options."""
         choices = self.questions[0].choices if self.questions else ()
         names = [choice.label for choice in choices] or ["Submit"]
         offered = [
@@ -95,11 +98,11 @@ class Form:
         return [*offered, {"optionId": REJECT, "name": "Skip", "kind": "reject_once"}]
 
     def answer(self, params: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        """Return the action and the content of an answer. Raises AnswerInvalid.
+        """Convert the answer that a client sent to an elicitation's action and content. Raises AnswerInvalid.
 
         Args:
-            params: `action`, with `content` for `accept`; or `option_id`, as for a permission, with optional `answers`
-                by the texts of the questions, and `custom_input`.
+            params: `action`, with `content` for `accept`; or `option_id`, as for a permission, with optional
+                `answers` by the texts of the questions, and `custom_input`.
 
         """
         if (action := params.get("action")) is not None:
@@ -128,7 +131,7 @@ class Form:
         return content
 
     def _answer_of_option(self, params: Mapping[str, Any]) -> dict[str, str]:
-        """Return the answer to the first question, from an option or a text alone."""
+        """Return an answer to the first question: the chosen option, the free text, or both."""
         first, written = self.questions[0], params.get("custom_input")
         chosen = [
             choice.label
@@ -139,7 +142,7 @@ class Form:
         return {first.text: ", ".join(parts)} if parts else {}
 
     def check(self, content: Mapping[str, Any]) -> None:
-        """Raise AnswerInvalid unless the form takes this content; it names the first problem."""
+        """Raise AnswerInvalid for the first problem of an answer: an unknown, wrong or missing field."""
         if _size(content) > _CONTENT_BYTES:
             raise AnswerInvalid(f"It is larger than {_CONTENT_BYTES // 2**10} KiB.")
         known = {question.name: question for question in self.questions}
@@ -156,14 +159,20 @@ class Form:
 
     @property
     def shape(self) -> list[tuple[str, int, bool]]:
-        """The shape of a form; masking changes it only if names or choices become equal."""
+        """The types of the questions, with the numbers of choices, to compare a form with its masked copy.
+
+        They differ only if masking made names or choices equal.
+        """
         return [
             (question.type, len(question.choices), question.companion is not None)
             for question in self.questions
         ]
 
     def as_asked(self, content: Mapping[str, Any], asked: "Form") -> dict[str, Any]:
-        """Return content in the words of the agent: `asked` is this form before it was masked, of the same shape."""
+        """Return content with the agent's own names and choices; `asked` is this form before it was masked.
+
+        Both forms have the same shape.
+        """
         given: dict[str, Any] = {}
         for own, theirs in zip(self.questions, asked.questions, strict=True):
             if own.name in content:
@@ -183,7 +192,7 @@ def _answer_to(question: FormQuestion, answers: Mapping[str, str], *, is_only: b
 
 
 def _value(question: FormQuestion, answer: str) -> dict[str, Any]:
-    """Return the properties that a text answer fills."""
+    """Return the content of the form that a text answer to one question makes."""
     match question.type:
         case "boolean":
             known = {YES.lower(): True, "true": True, NO.lower(): False, "false": False}
@@ -213,7 +222,7 @@ def _fill_properties(question: FormQuestion, chosen: Any, rest: str) -> dict[str
 
 
 def _split(choices: Sequence[Choice], answer: str, most: int | None = None) -> tuple[list[str], str]:
-    """Return the values of the comma-separated labels at the start of an answer, and the rest of the answer."""
+    """Return the values of the comma-separated labels at the start of an answer, and the rest of it."""
     left = sorted(choices, key=lambda choice: len(choice.label), reverse=True)
     chosen: list[str] = []
     while answer and left and (most is None or len(chosen) < most):
@@ -229,7 +238,7 @@ def _split(choices: Sequence[Choice], answer: str, most: int | None = None) -> t
 
 
 def _number(answer: str) -> Any:
-    """Return an answer as a number; a text that is no JSON number is returned unchanged, and the check refuses it."""
+    """Return the number in a text; a text that is no JSON number is returned unchanged, and refused later."""
     if _NUMBER.fullmatch(answer) is None:
         return answer
     return int(answer) if answer.lstrip("-").isdigit() else float(answer)
@@ -242,7 +251,7 @@ def _restore_values(value: Any, values: Mapping[str, Choice]) -> Any:
 
 
 def _size(value: Any) -> int:
-    """Return how many bytes a value has as JSON; what JSON has no form for is endless."""
+    """Return the size of a value as JSON in bytes; more than the limit if it cannot be JSON."""
     try:
         return len(orjson.dumps(value))
     except TypeError:

@@ -1,4 +1,4 @@
-"""Reads the schema of a form: flat, of texts, numbers, booleans and choices, as ACP has them; all else is refused."""
+"""Converts the JSON Schema of an agent's form to questions; nested schemas and other types are refused."""
 
 import math
 import re
@@ -29,7 +29,7 @@ _WORD_BORDER = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
 
 
 def read_form(message: str, schema: Any) -> Form:
-    """Return the form of an agent's request. Raises FormRefused."""
+    """Convert an agent's message and JSON Schema to a form. Raises FormRefused if it cannot be shown."""
     try:
         size = len(orjson.dumps(schema))
     except TypeError:
@@ -80,7 +80,7 @@ def read_form(message: str, schema: Any) -> Form:
 
 
 def _properties(schema: Any) -> Mapping[str, Mapping[str, Any]]:
-    """Return the descriptions of the properties by name, each with a known type. Raises FormRefused."""
+    """Return the descriptions of a schema's properties by name, each of a known type. Raises FormRefused."""
     properties = schema.get("properties", {}) if isinstance(schema, Mapping) else None
     if not isinstance(properties, Mapping) or schema.get("type", "object") != "object":
         raise FormRefused("its schema is no object with properties")
@@ -103,7 +103,7 @@ def _read_required(schema: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _choices_of(name: str, described: Mapping[str, Any]) -> tuple[Choice, ...]:
-    """Return the choices of a property; none if it has no fixed ones."""
+    """Return the fixed choices of a property; an empty result if it has none."""
     if described["type"] == "boolean":
         return Choice(YES, YES), Choice(NO, NO)
     is_several = described["type"] == "array"

@@ -1,4 +1,4 @@
-"""Whether a value answers a question. Each check takes one pass over the value, whatever the agent asks for."""
+"""Checks whether a value answers a form's question, in one pass, whatever bounds the agent has set."""
 
 import math
 from collections.abc import Callable, Collection, Mapping
@@ -12,7 +12,7 @@ ANSWER_CHARACTERS = 10_000
 
 
 def check_text(value: Any, bounds: Mapping[str, Any], format_: str | None, name: str) -> None:
-    """Raise AnswerInvalid unless the value is a text within the bounds and of the format."""
+    """Raise AnswerInvalid unless the value is a string within the bounds, and of the format, if any."""
     if not isinstance(value, str):
         raise AnswerInvalid("It is no text.", name)
     longest = min(bounds.get("maxLength", ANSWER_CHARACTERS), ANSWER_CHARACTERS)
@@ -25,7 +25,7 @@ def check_text(value: Any, bounds: Mapping[str, Any], format_: str | None, name:
 
 
 def check_number(value: Any, bounds: Mapping[str, Any], name: str, *, is_whole: bool) -> None:
-    """Raise AnswerInvalid unless the value is a number that JSON has, within the bounds."""
+    """Raise AnswerInvalid unless the value is a finite number within the bounds, an integer if `is_whole`."""
     kinds = int if is_whole else (int, float)
     if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
         raise AnswerInvalid("It is no integer." if is_whole else "It is no number.", name)
@@ -40,13 +40,13 @@ def check_number(value: Any, bounds: Mapping[str, Any], name: str, *, is_whole: 
 
 
 def check_choice(value: Any, offered: Collection[str], *place: str | int) -> None:
-    """Raise AnswerInvalid unless the value is one that is offered."""
+    """Raise AnswerInvalid unless the value is an offered choice; `place` is its path in the answer."""
     if not isinstance(value, str) or value not in offered:
         raise AnswerInvalid("It is none of the choices.", *place)
 
 
 def check_choices(value: Any, offered: Collection[str], bounds: Mapping[str, Any], name: str) -> None:
-    """Raise AnswerInvalid unless the value is a list of different ones that are offered."""
+    """Raise AnswerInvalid unless the value is a list of different offered choices within the bounds."""
     if not isinstance(value, list):
         raise AnswerInvalid("It is no list.", name)
     most = min(bounds.get("maxItems", len(offered)), len(offered))
