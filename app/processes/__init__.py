@@ -1,1 +1,1 @@
-"""Starts, reads and ends programs."""
+"""Starts programs, reads their output, and ends them."""

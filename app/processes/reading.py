@@ -1,4 +1,4 @@
-"""Read the output of programs with bounded memory."""
+"""Reads the output of programs with bounded memory."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ _CONTINUATION_BYTES = bytes(range(0x80, 0xC0))
 async def read_bounded(
     stream: "asyncio.StreamReader | None", limit: int, on_overflow: Callable[[], None] | None = None
 ) -> tuple[bytes, bool]:
-    """Read to the end; return the first `limit` bytes, and whether there were more."""
+    """Read a stream to its end; return its first `limit` bytes, and whether there were more."""
     kept = bytearray()
     truncated = False
     while stream is not None and (chunk := await stream.read(_CHUNK)):
@@ -29,7 +29,7 @@ async def read_bounded(
 
 
 class Tail:
-    """The last bytes of a stream."""
+    """Reads a stream and keeps only its last bytes."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -37,7 +37,7 @@ class Tail:
         self.is_truncated = False
 
     async def follow(self, stream: "asyncio.StreamReader | None") -> None:
-        """Read to the end."""
+        """Read the stream to its end."""
         while stream is not None and (chunk := await stream.read(_CHUNK)):
             self._kept += chunk
             self.is_truncated = self.is_truncated or len(self._kept) > self._limit
@@ -50,6 +50,6 @@ class Tail:
 
 
 def last_lines(text: str, count: int = 6, limit: int = 1000) -> str:
-    """Return the end of a program's output, which usually has the reason of a failure."""
+    """Return the last lines of a program's output, which usually have the reason of a failure."""
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
     return "\n".join(lines[-count:])[-limit:] or "it said nothing"

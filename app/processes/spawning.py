@@ -1,7 +1,7 @@
-"""Start and end programs, with asyncio's own functions.
+"""Starts and ends programs, by asyncio's own functions.
 
-The worker runs on Python's own event loop, which starts a program by `vfork`: the child shares the worker's memory
-until it calls exec. uvloop forks, which copies the page tables of the whole process.
+The worker runs on Python's own event loop, which starts a program by `vfork`: the child shares the worker's
+memory until it calls exec. uvloop forks, which copies the page tables of the whole process.
 """
 
 import asyncio
@@ -73,16 +73,17 @@ async def _abandon(starting: "asyncio.Future[Process]", *, in_session: bool) -> 
 
 
 async def end_session(process: Process) -> None:
-    """Kill a program that has a session of its own, and its helpers; further output is dropped."""
+    """Kill a program that leads a session, and all processes of that session; drops further output."""
     _kill(process, in_session=True)
     await _end(process)
 
 
 async def wait_for_end(process: Process) -> int:
-    """Wait for a program that was sent SIGKILL, and return its exit status; its output can still be read to the end.
+    """Wait for a program that was sent SIGKILL, and return its exit status; its output stays readable.
 
-    Python before 3.12.4 also waits for the end of the output, which comes only if it is read: output not read after a
-    moment is dropped. A program that the kernel cannot end (it waits for a dead disk) counts as killed.
+    Python before 3.12.4 also waits for the end of the output, which comes only if it is read: output not read
+    after a moment is dropped. A program that the kernel cannot end (it waits for a dead disk) counts as
+    killed.
     """
     with suppress(TimeoutError):
         async with asyncio.timeout(_READ_SECONDS):
