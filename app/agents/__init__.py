@@ -1,1 +1,1 @@
-"""Runs agents: adapters, execution, git, workspace, sandbox and network."""
+"""Runs coding agents: starts one in a sandbox on a clone of a repository, and collects its work."""

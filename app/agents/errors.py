@@ -1,4 +1,4 @@
-"""Reasons why a run failed, in words for the person who started it.
+"""Errors that end a run, with messages for the person who started it.
 
 AgentError                          `message` becomes the run's `error_message`; `partial` keeps the work so far
 ├── UnknownAdapter                  no adapter of that name in the catalog
@@ -42,7 +42,7 @@ STEP_FAILED = -32051
 
 
 class AgentError(Exception):
-    """A run cannot be completed. `message` is a sentence that a person can act on, sometimes followed by output."""
+    """A run cannot be completed; `message` is a sentence for people, sometimes followed by output."""
 
     def __init__(self, message: str, *, partial: "RunResult | None" = None) -> None:
         super().__init__(message)
@@ -50,11 +50,11 @@ class AgentError(Exception):
         self.partial = partial
 
     def with_message(self, message: str) -> Self:
-        """Return a copy with another message."""
+        """Return a copy of this error with another message."""
         return self._copy(message, self.partial)
 
     def with_partial(self, partial: "RunResult | None") -> Self:
-        """Return a copy with the work that was done before the error."""
+        """Return a copy of this error that holds the work which was done before it."""
         return self._copy(self.message, partial)
 
     def _copy(self, message: str, partial: "RunResult | None") -> Self:
@@ -65,11 +65,11 @@ class AgentError(Exception):
 
 
 class UnknownAdapter(AgentError):
-    """The catalog has no adapter of that name."""
+    """The catalog of agents has no adapter of the requested name."""
 
 
 class CatalogInvalid(AgentError):
-    """The operator's catalog cannot be read or has a wrong entry, which the message names. The process does not start."""
+    """The operator's catalog of agents cannot be read or has a wrong entry; the process does not start."""
 
 
 class AgentNotInstalled(AgentError):
@@ -77,23 +77,23 @@ class AgentNotInstalled(AgentError):
 
 
 class AgentFailed(AgentError):
-    """The agent answered the prompt with an error."""
+    """The agent answered a prompt with an error: it could not do the work."""
 
 
 class AgentStepFailed(AgentFailed):
-    """A step of a runbook failed; the message ends with the step's last lines."""
+    """A step of a runbook (the built-in agent's program) failed; the message ends with its last output."""
 
 
 class AgentCrashed(AgentError):
-    """The agent's process ended before it answered, or broke the protocol."""
+    """The agent's process ended before it answered a prompt, or broke the protocol."""
 
 
 class SessionLost(AgentCrashed):
-    """The agent ended while it resumed a conversation; it can still start a new one."""
+    """The agent ended while it resumed an earlier conversation; it can still start a new one."""
 
 
 class AgentTimedOut(AgentError):
-    """The run used up its wall-clock limit."""
+    """The run has used up its wall-clock limit."""
 
 
 class AgentOverLimit(AgentError):
@@ -101,7 +101,7 @@ class AgentOverLimit(AgentError):
 
 
 class AgentStopped(AgentError):
-    """The run was stopped before its agent had finished."""
+    """The run was stopped before its agent had finished: it was cancelled, or its worker has lost it."""
 
 
 class AgentCancelled(AgentError):
@@ -116,53 +116,53 @@ class BudgetSpent(AgentError):
 
 
 class OutputInvalid(AgentError):
-    """The structured output is missing or does not match the schema, or the schema itself is not valid."""
+    """A run's structured output is missing or does not match the JSON schema, or the schema is not valid."""
 
 
 class SandboxUnavailable(AgentError):
-    """The sandbox that the operator requires by name does not work here."""
+    """The kind of sandbox that the operator requires does not work on this machine."""
 
 
 class EnvironmentUnavailable(AgentError):
-    """The run's sandbox environment is not available; the run must not start without it."""
+    """The sandbox environment of a run is gone or unreadable; the run must not start without it."""
 
 
 class PathRefused(AgentError):
-    """A path is absolute, leads out of its folder, or passes a link that does."""
+    """A path from an agent is absolute, leads out of its folder, or passes a link that does."""
 
 
 class RepositoryError(AgentError):
-    """Cloning, committing or pushing failed."""
+    """Git failed to clone the repository of a run, to commit the agent's work, or to push it."""
 
 
 class RepositoryNotFound(RepositoryError):
-    """The repository does not exist, or these credentials cannot see it."""
+    """The repository of a run does not exist, or the run's credentials cannot see it."""
 
 
 class RepositoryAccessDenied(RepositoryError):
-    """The remote asked for credentials that we do not have, or refused them."""
+    """The code host asked for credentials that the run does not have, or refused them."""
 
 
 class RepositoryUnreachable(RepositoryError):
-    """The host could not be resolved, did not accept the connection, or took too long."""
+    """The code host could not be resolved, did not accept the connection, or took too long."""
 
 
 class BranchNotFound(RepositoryError):
-    """The repository has no such branch."""
+    """The repository does not have the branch that the run is to start from."""
 
 
 class PushRejected(RepositoryError):
-    """The remote refused the new branch."""
+    """The code host refused the branch that the run pushed."""
 
 
 class LargeFilesFailed(RepositoryError):
-    """The content of a file of Git LFS is not at the host, or cannot be fetched from it or stored there."""
+    """A file of Git LFS is not at the code host, or cannot be fetched from there or stored there."""
 
 
 class WorkspaceBroken(RepositoryError):
-    """The repository in the workspace cannot be prepared or collected."""
+    """The clone in the agent's workspace cannot be prepared, or its commits cannot be collected."""
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Return whether an error means that the disk has no room left for a file."""
+    """Return whether an error means that the disk is full."""
     return isinstance(error, OSError) and error.errno in _NO_ROOM

@@ -1,4 +1,4 @@
-"""The result of a run, also of a failed one."""
+"""The result of a run, complete or failed."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Self  # Any: JSON
@@ -8,7 +8,7 @@ from app.masking import Masker
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """The work that a run leaves: its output, summary, patch, and the branch that was pushed."""
+    """The work that a run leaves: its output, summary, patch and changed files, and the pushed branch."""
 
     structured: Any | None  # None if the agent left none
     summary: str

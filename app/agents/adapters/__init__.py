@@ -1,1 +1,1 @@
-"""The agents that can be started, and how."""
+"""Adapters: the agents that can be started, and how to start each."""

@@ -1,8 +1,8 @@
-"""Adapters: data that describes how to start an agent, and how to apply the options of a run to it (contract 9.3).
+"""Adapters: data that describes how to start an agent, and how to give it a run's options (contract 9.3).
 
 Nothing here starts a process or looks at the machine. Texts of an adapter may hold placeholders: `${model}`,
-`${effort}` and `${mode}` for the options of the run, `${NAME}` or `${NAME:-default}` for variables of the worker that
-it allows.
+`${effort}` and `${mode}` for the options of the run, `${NAME}` or `${NAME:-default}` for variables of the
+worker that it allows.
 """
 
 import json
@@ -72,14 +72,14 @@ AdapterName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length
 
 
 class WorkspaceAccess(StrEnum):
-    """An agent's access to the files of its workspace, which the sandbox enforces."""
+    """Whether an agent may write to the files of its workspace or only read them, as the sandbox enforces."""
 
     WRITABLE = "writable"
     READ_ONLY = "read-only"
 
 
 class ModeRule(_Data):
-    """The meaning, for this agent, of one permission mode of the API."""
+    """The effect of one of the API's permission modes on an agent: its own mode, and its access to files."""
 
     mode: Word  # the agent's own name for the mode
     workspace: WorkspaceAccess = WorkspaceAccess.WRITABLE
@@ -90,16 +90,17 @@ def _mode_rule(value: object) -> object:
 
 
 class EffortRule(_Data):
-    """The reasoning efforts of some models, in rising order."""
+    """The reasoning efforts, in rising order, that all models of an agent with matching names support."""
 
     models: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_compiles)]
     efforts: Annotated[tuple[ReasoningEffort, ...], Field(max_length=10)]
 
 
 class HomeFile(_Data):
-    """A file in the agent's home; lines with a placeholder that has no value are left out.
+    """A file to write into the agent's home before it starts; its content may have placeholders.
 
-    A value is escaped for a quoted string of JSON or TOML.
+    Lines with a placeholder that has no value are left out. A value is escaped for a quoted string of JSON or
+    TOML.
     """
 
     path: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_below_home)]
@@ -107,32 +108,35 @@ class HomeFile(_Data):
 
 
 class Authentication(_Data):
-    """The protocol's `authenticate`, which some agents require; sent if the variable `needs` is set."""
+    """The method for the protocol's request `authenticate`, sent if the variable `needs` is set."""
 
     method: Word
     needs: VariableName
 
 
 class FailureMark(_Data):
-    """The mark in an agent's updates that a turn failed, for agents that otherwise end such a turn like any other."""
+    """A value in the updates of an agent that says that its turn failed.
+
+    For agents that otherwise end a failed turn like any other.
+    """
 
     meta: Word  # keys below an update's `_meta`, joined by dots
     equals: Word
 
 
 class ModelService(_Data):
-    """The server of the agent's models."""
+    """The server of an agent's models: its URL, and the environment variable that overrides the URL."""
 
     variable: VariableName  # overrides the default
     default: Annotated[str, Field(max_length=500), AfterValidator(_has_host)]
 
     def url(self, environment: Mapping[str, str]) -> str:
-        """Return the base URL to use: the override of the environment, or else the default."""
+        """Return the base URL of the models' server: from the environment, or else the default."""
         return environment.get(self.variable) or self.default
 
 
 class AgentOptions(_Data):
-    """The options that a run sets for its agent."""
+    """The options that a run sets for its agent: model, reasoning effort and permission mode."""
 
     model: str | None = None
     effort: str | None = None
@@ -140,7 +144,7 @@ class AgentOptions(_Data):
 
 
 class Adapter(_Data):
-    """One agent that speaks the Agent Client Protocol on its standard input and output."""
+    """The description of one agent that speaks the Agent Client Protocol on its standard input and output."""
 
     name: AdapterName
     command: Annotated[tuple[Argument, ...], Field(min_length=1, max_length=_MOST)]
@@ -164,12 +168,14 @@ class Adapter(_Data):
     authenticate: Authentication | None = None
     model_service: ModelService | None = None
     failure_mark: FailureMark | None = None
-    # The keys, joined by dots, of the object with `input_tokens` and `output_tokens` below the `_meta` of its answer to
-    # a prompt; for agents that do not fill in the protocol's own field for usage.
+    # The keys, joined by dots, of the object with `input_tokens` and `output_tokens` below the `_meta` of its
+    # answer to a prompt; for agents that do not fill in the protocol's own field for usage.
     usage_meta: Word | None = None
-    # Whether the agent is offered file requests of the protocol. It can read and write the workspace itself in any case.
+    # Whether the agent is offered file requests of the protocol. It can read and write the workspace itself
+    # in any case.
     file_requests: bool = True
-    # Folders of its home that hold its conversations, and no credential: a run that resumes another restores them.
+    # Folders of its home that hold its conversations, and no credential: a run that resumes another restores
+    # them.
     sessions: Annotated[
         tuple[Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_below_home)], ...],
         Field(max_length=20),
@@ -195,39 +201,39 @@ class Adapter(_Data):
         return self
 
     def supported_efforts(self, model: str) -> tuple[ReasoningEffort, ...]:
-        """Return the reasoning efforts of a model in rising order; () = none."""
+        """Return the reasoning efforts that a model supports, in rising order; () if it has none."""
         for rule in self.efforts:
             if re.fullmatch(rule.models, model):
                 return rule.efforts
         return ()
 
     def conveys(self, option: str) -> bool:
-        """Return whether the agent is given an option (`model`, `effort`, `mode`) at its start."""
+        """Return whether variables or files give the agent an option (`model`, `effort`, `mode`) at start."""
         texts = (*self.settings.values(), *(file.content for file in self.files))
         return any(name == option for text in texts for name, _ in _PLACEHOLDER.findall(text))
 
     def mode_rule(self, options: AgentOptions) -> ModeRule | None:
-        """Return the rule for the requested permission mode; None if the agent keeps its own default."""
+        """Return the rule for the permission mode of a run; None if the agent keeps its own default."""
         for mode, rule in self.permission_modes.items():
             if mode == options.mode:
                 return rule
         return ModeRule(mode=self.default_mode) if self.default_mode else None
 
     def filter_environment(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """Return the part of the worker's environment that the agent may see."""
+        """Return the environment variables of the worker that the agent may see."""
         return {name: environment[name] for name in self.environment if name in environment}
 
     def lacks_key(self, environment: Mapping[str, str]) -> bool:
-        """Return whether the agent can use keys, and the environment holds none of them."""
+        """Return whether the agent needs a key for its model, and the environment holds none."""
         return bool(self.keys) and not any(environment.get(name) for name in self.keys)
 
     def secrets(self, environment: Mapping[str, str]) -> list[str]:
-        """Return the values that only the agent may know: those of its variables, without public addresses."""
+        """Return the values to mask in all output: the agent's variables, except for the models' URL."""
         public = self.model_service.variable if self.model_service else None
         return [value for name, value in self.filter_environment(environment).items() if name != public]
 
     def variables(self, options: AgentOptions, environment: Mapping[str, str]) -> dict[str, str]:
-        """Return all variables of the agent: those of the worker that it may see, and its own settings."""
+        """Return the agent's environment variables: the worker's that it may see, and the adapter's own."""
         values = self._values(options, environment)
         filled = {name: _fill(text, values) for name, text in self.settings.items()}
         return self.filter_environment(environment) | {
@@ -235,7 +241,7 @@ class Adapter(_Data):
         }
 
     def home_files(self, options: AgentOptions, environment: Mapping[str, str]) -> dict[str, str]:
-        """Return the contents of the files to write into the agent's home, by path."""
+        """Return the files to write into the agent's home: their contents by path below the home."""
         quoted = {name: json.dumps(value)[1:-1] for name, value in self._values(options, environment).items()}
         return {
             file.path: "".join(
@@ -253,7 +259,7 @@ class Adapter(_Data):
 
 
 def _fill(text: str, values: Mapping[str, str]) -> str | None:
-    """Return the text with its placeholders filled; None if one of them has no value."""
+    """Return a text with its placeholders replaced by values; None if one of them has no value."""
     missing = False
 
     def value(match: re.Match[str]) -> str:

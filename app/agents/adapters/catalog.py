@@ -1,4 +1,4 @@
-"""The agents that runs can use: the adapters of this release, as the operator's catalog extends, changes and enables them.
+"""The catalog of agents that runs can use: this release's adapters, as changed by the operator's file.
 
 A catalog is a TOML or JSON file (setting `TASKBEACON_AGENT_CATALOG`):
 
@@ -35,7 +35,7 @@ _MAX_ADAPTERS = 100
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """The adapters of this process, and the names that callers may request."""
+    """The adapters that are known to this process, and the names that API clients may request."""
 
     adapters: Mapping[str, Adapter]
     choices: tuple[str, ...]  # the names that a caller may request, first those of the contract
@@ -49,12 +49,12 @@ class Catalog:
         return adapter
 
     def choice(self, name: object) -> Adapter | None:
-        """Return the adapter of that name if callers may request it, else None."""
+        """Return the adapter of that name; None if API clients may not request it."""
         return self.adapters[name] if isinstance(name, str) and name in self.choices else None
 
 
 def load_catalog(path: Path | None = None) -> Catalog:
-    """Return the agents of this release, changed by the operator's catalog.
+    """Return the catalog of agents: the adapters of this release, changed by the operator's file, if any.
 
     Raises:
         CatalogInvalid: the file cannot be read, or an entry of it is not valid; the message names the entry.

@@ -1,7 +1,7 @@
-"""Find an adapter's program on this machine, and the folders that it needs in the sandbox.
+"""Finds the program of an agent on this machine, and the folders that it needs in the sandbox.
 
-Programs come from the folder that `make agents` fills, else from the worker's PATH. The agent's own PATH does not
-change: no project is built with the Node of an adapter.
+Programs come from the folder that `make agents` fills, else from the worker's PATH. The agent's own PATH does
+not change: no project is built with the Node of an adapter.
 """
 
 import shutil
@@ -20,7 +20,7 @@ _FIRST_LINE_BYTES = 200
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """An installed program."""
+    """An agent's program as found on this machine: its command, and the folders that it must read."""
 
     program: str
     command: tuple[str, ...]  # starts the program
@@ -28,9 +28,9 @@ class Installed:
 
 
 def find_installed(adapter: Adapter, environment: Mapping[str, str], agents: Path | None = None) -> Installed:
-    """Return the adapter's command with full paths; `agents` is the folder of `make agents`.
+    """Find the program of an agent; return its command with full paths, and the folders that it needs.
 
-    Raises AgentNotInstalled, with how to install it.
+    `agents` is the folder that `make agents` fills. Raises AgentNotInstalled, with how to install it.
     """
     name, *arguments = adapter.command
     program = _find(name, environment, agents and agents / _SCRIPTS)
@@ -71,7 +71,7 @@ def _is_script_of(program: Path, interpreter: str) -> bool:
 
 
 def _folders(program: Path) -> list[Path]:
-    """Return the folders of a program: its own folder, and the folders that its links lead to.
+    """Return the folders that a program needs: its own folder, and the folders that its links lead to.
 
     Agents from npm are links into `node_modules`, started by a `node` that may lie in a user's home.
     """

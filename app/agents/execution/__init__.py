@@ -1,1 +1,1 @@
-"""Performs a run: prepare, converse, collect and push."""
+"""Performs a run in four steps: prepare, converse, collect and push."""

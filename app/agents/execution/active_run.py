@@ -1,4 +1,4 @@
-"""A run in progress: the state that its steps share."""
+"""The state that the steps of a run in progress share."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ _STOP_SECONDS_FROM_THE_START = 10.0
 
 @dataclass(slots=True, kw_only=True)
 class ActiveRun:
-    """One run in progress."""
+    """A run in progress: its context, its effects, and the state that its steps share."""
 
     context: RunContext
     effects: RunEffects  # `emit` masks secrets and folders
@@ -39,14 +39,14 @@ class ActiveRun:
     summary: str = ""  # the agent's last message
 
     async def progress(self, step: str, message: str) -> None:
-        """Log a step of the run."""
+        """Write a progress message of a step (`prepare`, `agent`, `collect`, ...) to the log of the run."""
         log.info("run.step", step=step, detail=message)
         await self.effects.emit(
             notification_entry("_taskbeacon/progress", {"step": step, "message": message})
         )
 
     async def source(self) -> Source | None:
-        """Return the origin with a fresh credential: that of the clone may have expired by the time of the push.
+        """Return the repository of the run with a fresh credential, since the clone's may have expired.
 
         None for a run without a repository. Raises a RepositoryError.
         """
@@ -58,12 +58,12 @@ class ActiveRun:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The worker's variables from which the adapter picks. The run's own variables always go to its agent."""
+        """The variables that the agent may get: the worker's, filtered later, and the run's own."""
         return {**self.context.environment, **self.context.agent.variables}
 
     @asynccontextmanager
     async def within_limits(self) -> AsyncIterator[None]:
-        """Enforce the run's limits on the steps after the agent, and end these soon after the run is stopped.
+        """Enforce the run's limits on a step after the agent, and end it soon after the run is stopped.
 
         Gathered work may take as much disk as the agent's own files. Raises AgentOverLimit or AgentStopped.
         """
@@ -77,9 +77,9 @@ class ActiveRun:
 
 @asynccontextmanager
 async def _limit_after_stop(stop: asyncio.Event) -> AsyncIterator[None]:
-    """Limit the block: to two seconds after `stop` is set, or to ten seconds if `stop` was already set at its start.
+    """Limit the block to two seconds after `stop` is set, or ten if it is set at the start.
 
-    Raises AgentStopped after that.
+    Raises AgentStopped after that time.
     """
     limit = asyncio.timeout(None)
     seconds = _STOP_SECONDS_FROM_THE_START if stop.is_set() else _STOP_SECONDS

@@ -1,4 +1,4 @@
-"""Third step of a run, also of a failed one: takes the agent's work out of the workspace after its processes have ended."""
+"""Third step of a run, also of a failed one: collects the work of an agent that has ended."""
 
 import asyncio
 from datetime import timedelta
@@ -22,7 +22,7 @@ _COLLECT_TIME = timedelta(minutes=5)
 
 
 async def keep_files(run: ActiveRun) -> None:
-    """Copy out the agent's artifacts and its conversation. Raises OSError."""
+    """Copy the agent's artifacts and its conversation out of the workspace. Raises OSError."""
     files = run.context.files
     if files.outbox is not None and run.is_prepared:
         left_out = await asyncio.to_thread(take_artifacts, run.workspace.work, files.outbox, run.masker.text)
@@ -33,13 +33,19 @@ async def keep_files(run: ActiveRun) -> None:
 
 
 async def collect(run: ActiveRun) -> tuple[RunResult, str | None]:
-    """Return the result of a run before its push, and the commit to push. Raises an AgentError."""
+    """Collect the agent's work; return the result of the run before its push, and the commit to push.
+
+    The commit is None if there is nothing to push. Raises an AgentError.
+    """
     collected = await _gather(run)
     return _result(run, collected), collected.head
 
 
 async def salvage(run: ActiveRun) -> RunResult | None:
-    """Return the work of a failed run; None if collecting fails too, since the first error is the one to report."""
+    """Return the work of a failed run as far as it can be collected; None if the clone was never made.
+
+    An error in collecting is noted in the result, since the run's own error is the one to report.
+    """
     if not run.is_prepared:
         return None
     try:
@@ -86,7 +92,10 @@ def _result(run: ActiveRun, collected: Collected) -> RunResult:
 
 
 async def read_structured(run: ActiveRun) -> Any | None:
-    """Return the structured output, None if there is none. Raises OutputInvalid if it does not match the JSON schema."""
+    """Return the structured output that the agent has written; None if there is none.
+
+    Raises OutputInvalid if it does not match the JSON schema of the task.
+    """
     context, workspace = run.context, run.workspace
     schema = context.agent.json_schema
     output = await asyncio.to_thread(read_output, workspace.work)
@@ -103,7 +112,7 @@ async def read_structured(run: ActiveRun) -> Any | None:
 
 
 async def find_correction(run: ActiveRun) -> str | None:
-    """Return a prompt that asks the agent to correct its structured output; None if it is valid."""
+    """Return a prompt that asks the agent to correct its structured output; None if that is not needed."""
     agent = run.context.agent
     if agent.json_schema is None or agent.adapter.name == DEFAULT_ADAPTER:
         return None

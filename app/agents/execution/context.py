@@ -33,7 +33,7 @@ CredentialSource = Callable[[], Awaitable[Credential | None]]  # raises a Reposi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRepository:
-    """The origin that the work starts from, and the branch for its result."""
+    """The repository that the agent works on, and the branch to which its work is pushed."""
 
     push_branch: str
     source: Source | None = None  # None: an empty repository
@@ -45,7 +45,7 @@ class RunRepository:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunAgent:
-    """The agent, its task and its options."""
+    """The agent of a run: its adapter, its prompt, its options, and what it may resume."""
 
     adapter: Adapter
     programs: Path | None = None  # the folder of `make agents`
@@ -61,7 +61,7 @@ class RunAgent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunLimits:
-    """The limits of a run in time, tokens and money; the limits of its processes belong to the sandbox."""
+    """The limits of a run in time, tokens and money; limits of its processes belong to the sandbox."""
 
     timeout: timedelta  # of the work; waiting for people does not count
     budget: Budget = field(default_factory=Budget)  # for all runs of the task
@@ -71,7 +71,7 @@ class RunLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFiles:
-    """The files of a run: its attachments, its results, and the paths that are hidden from it."""
+    """The places of a run's files: workspace, mirrors, attachments and results; and paths hidden from it."""
 
     root: Path  # the folder that holds all workspaces
     hidden: Sequence[Path] = ()
@@ -84,7 +84,7 @@ class RunFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
-    """All facts that decide the course of a run."""
+    """All facts that decide the course of a run: its repository, agent, limits, files and sandbox."""
 
     run_id: UUID
     repository: RunRepository

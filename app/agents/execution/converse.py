@@ -1,4 +1,4 @@
-"""Second step of a run: a conversation with its agent, in the sandbox, from the first prompt to the end."""
+"""Second step of a run: the conversation with its agent in the sandbox, from the first prompt to the end."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -40,7 +40,7 @@ _SUMMARY_CHARACTERS = 10_000
 
 
 def open_conversation(run: ActiveRun) -> Conversation:
-    """Return the conversation of a run. Its agent has not started yet, but people may already send commands."""
+    """Return the conversation of a run, before its agent has started; people may already send commands."""
     agent, effects = run.context.agent, run.effects
     return Conversation(
         Channel(effects.commands, effects.emit, run.time, run.masker),
@@ -53,7 +53,7 @@ def open_conversation(run: ActiveRun) -> Conversation:
 
 
 async def converse(run: ActiveRun, conversation: Conversation) -> None:
-    """Start the agent on the run's network and converse with it to the end. Raises an AgentError."""
+    """Start the agent of a run in its network, and converse with it to the end. Raises an AgentError."""
     context, adapter = run.context, run.context.agent.adapter
     service = adapter.model_service
     async with (
@@ -87,7 +87,7 @@ async def converse(run: ActiveRun, conversation: Conversation) -> None:
 
 @asynccontextmanager
 async def _serve_tools(run: ActiveRun) -> AsyncIterator[ToolServer | None]:
-    """Serve the tools of the agent, if it has any."""
+    """Serve the service's tools to the agent during the block; yields None if the run has no tools."""
     notify, context = run.effects.notify_user, run.context
     if notify is None or not context.may_notify or context.agent.adapter.name == DEFAULT_ADAPTER:
         yield None
@@ -111,7 +111,7 @@ def _describe_server(tools: ToolServer) -> HttpMcpServer:
 async def _talk(
     run: ActiveRun, conversation: Conversation, network: Network, tools: ToolServer | None
 ) -> None:
-    """Hold the conversation with one agent process."""
+    """Start one agent process, and converse with it to the end."""
     work = run.workspace.work
     session = await _launch(run, conversation, network)
     try:
@@ -128,7 +128,10 @@ async def _talk(
 
 
 async def _launch(run: ActiveRun, conversation: Conversation, network: Network) -> AgentSession:
-    """Return a session with a new agent process. Raises SandboxUnavailable, and errors of `before_agent`."""
+    """Start an agent process, and return the session with it.
+
+    Raises SandboxUnavailable, and errors of `before_agent`.
+    """
     context, workspace, adapter = run.context, run.workspace, run.context.agent.adapter
     confinement = workspace.confinement(
         readable=(*adapter.readable, *run.installed.folders), read_only=_is_read_only(run)
@@ -194,7 +197,7 @@ def _prepare_home(run: ActiveRun) -> None:
 
 
 async def _start(run: ActiveRun, session: AgentSession, tools: ToolServer | None) -> bool:
-    """Start the session; return whether it resumes the earlier conversation."""
+    """Open the agent's session; return whether it resumes an earlier conversation."""
     agent = run.context.agent
     rule = agent.adapter.authenticate
     is_resumed = await session.start(

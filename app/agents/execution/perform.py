@@ -5,8 +5,8 @@
     collect   take commits, changed files and the patch, also of a run that failed
     push      push the new branch, only of a run that succeeded
 
-Knows no database, queue or settings. Input is the context; output is the result, the effects, or an error that a person
-can act on.
+Knows no database, queue or settings. Input is the context; output is the result, the effects, or an error
+that a person can act on.
 """
 
 import asyncio
@@ -34,11 +34,12 @@ log = structlog.get_logger(__name__)
 
 
 async def perform(context: RunContext, effects: RunEffects) -> RunResult:
-    """Perform a run; when it returns or raises, its processes and its folder are gone.
+    """Perform a run from clone to push; when it returns or raises, its processes and folders are gone.
 
     Repeatable: the push branch of an earlier attempt at the same run is replaced.
 
-    Raises an AgentError, with the work so far in `partial`; CancelledError and errors of `effects` pass through.
+    Raises an AgentError, with the work so far in `partial`; CancelledError and errors of `effects` pass
+    through.
     """
     agent, files = context.agent, context.files
     installed = find_installed(agent.adapter, context.environment, agent.programs)
@@ -135,7 +136,10 @@ def _reason_of_end(run: ActiveRun, conversation: Conversation) -> AgentError:
 
 
 async def _push(run: ActiveRun, result: RunResult, head: str | None) -> RunResult:
-    """Push the work, if there is any; return the result with the name of the branch. Raises a RepositoryError."""
+    """Push the run's commits, if any; return the result with the name of the branch.
+
+    Raises a RepositoryError.
+    """
     source = await run.source() if head is not None else None
     if source is None or head is None:
         return result

@@ -1,4 +1,4 @@
-"""First step of a run: clone the base of the work into its workspace, and add the attached files."""
+"""First step of a run: clones the repository into the workspace, and adds the attached files."""
 
 import asyncio
 
@@ -8,7 +8,10 @@ from app.agents.git.large_files import LargeFileLimits, find_git_lfs, uses_lfs
 
 
 async def prepare(run: ActiveRun) -> None:
-    """Fill the workspace. Raises a RepositoryError."""
+    """Clone the repository of a run into its workspace, and add the attached files.
+
+    Raises a RepositoryError.
+    """
     repository, files, workspace = run.context.repository, run.context.files, run.workspace
     source = repository.source
     await run.progress("clone", f"Cloning {source.remote.url}" if source else "Making an empty repository")
@@ -33,7 +36,7 @@ async def prepare(run: ActiveRun) -> None:
 
 
 async def _report_large_files(run: ActiveRun) -> None:
-    """Log the number of Git LFS files that the agent sees; nothing if there are none."""
+    """Log the number of Git LFS files that were fetched, and those left out; nothing if there are none."""
     found = run.workspace.large_files
     if found is None:
         if await asyncio.to_thread(uses_lfs, run.workspace.work):

@@ -1,1 +1,1 @@
-"""Safe access to files that agents write."""
+"""Access to files that agents write, which must not lead out of their folder."""

@@ -1,11 +1,11 @@
-"""Files that go into a run and files that come out of it, beside the repository.
+"""Copies attachments into the workspace of a run, and artifacts out of it.
 
     .taskbeacon/attachments/<id>/<name>    files that people attached; placed before the agent starts
     .taskbeacon/artifacts/                 files that the agent returns; taken after it has ended
     .taskbeacon/output.json                the structured output of the run (app/agents/workspace/output.py)
 
-The agent controls these folders: links are not followed, only regular files are taken, and number, size and depth are
-bounded. Blocking; call it in a thread.
+The agent controls these folders: links are not followed, only regular files are taken, and number, size and
+depth are bounded. Blocking; call it in a thread.
 """
 
 import os
@@ -36,7 +36,7 @@ _BLOCK = 1024 * 1024
 
 
 class Attachment(NamedTuple):
-    """A file given to the run; `path` is the worker's copy."""
+    """A file that people have given to a run; `path` is the worker's copy of it."""
 
     id: str
     name: str  # one segment of a path
@@ -46,12 +46,12 @@ class Attachment(NamedTuple):
 
 
 def attached_path(work: Path, attachment: Attachment) -> Path:
-    """Return the path of an attachment in the agent's workspace."""
+    """Return the path at which the agent finds an attachment in its workspace."""
     return work / _ATTACHMENTS / attachment.id / attachment.name
 
 
 def place_attachments(work: Path, attachments: Sequence[Attachment]) -> None:
-    """Copy the files into the workspace. Raises WorkspaceBroken."""
+    """Copy attached files into the workspace of a run. Raises WorkspaceBroken."""
     for attachment in attachments:
         target = f"{_ATTACHMENTS}/{attachment.id}/{attachment.name}"
         try:
@@ -63,9 +63,9 @@ def place_attachments(work: Path, attachments: Sequence[Attachment]) -> None:
 
 
 def take_artifacts(work: Path, outbox: Path, mask: Callable[[str], str]) -> list[str]:
-    """Copy the agent's files to `outbox`, as `<number>/<masked name>`; return the omitted files, each with the reason.
+    """Copy the agent's artifacts to `outbox`, as `<number>/<masked name>`; return the omitted ones.
 
-    Raises OSError if the disk has no room for them.
+    Each omitted file is named with the reason. Raises OSError if the disk has no room for them.
     """
     taker = _Taker(outbox, mask)
     try:
@@ -92,7 +92,7 @@ def _open_artifacts(work: Path) -> int:
 
 
 class _Taker:
-    """Takes files until a limit is reached."""
+    """Copies artifacts to the outbox until a limit on their number or size is reached."""
 
     def __init__(self, outbox: Path, mask: Callable[[str], str]) -> None:
         self._outbox = outbox
@@ -103,7 +103,7 @@ class _Taker:
         self.left_out: list[str] = []
 
     def take_folder(self, folder: int, *, depth: int) -> None:
-        """Take the files of a folder and its subfolders, in the order of their names."""
+        """Copy the files of a folder and its subfolders, in the order of their names."""
         for name in self._names(folder):
             try:
                 mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode

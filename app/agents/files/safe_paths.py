@@ -1,8 +1,8 @@
-"""Open files in an untrusted directory without following links out of it.
+"""Opens files in an untrusted folder without following links out of it.
 
 A link inside the folder is followed only if its target is inside too. The path is first resolved by name and
-then walked with descriptors that refuse links, so that swapping a folder for a link in between is an error and
-never an escape. Nothing here waits on a FIFO or reads without a bound.
+then walked with descriptors that refuse links, so that swapping a folder for a link in between is an error
+and never an escape. Nothing here waits on a FIFO or reads without a bound.
 """
 
 import os
@@ -23,14 +23,20 @@ _SURPRISES = (ELOOP, ENOTDIR, ENXIO)
 
 
 def read_file(root: Path, path: str, limit: int) -> bytes:
-    """Return a regular file's first `limit` bytes. Raises PathRefused, FileNotFoundError or another OSError."""
+    """Return the first `limit` bytes of a file in an untrusted folder.
+
+    Raises PathRefused if the path leads out of the folder, FileNotFoundError or another OSError.
+    """
     with open_file(root, path) as file:
         return file.read(limit)
 
 
 @contextmanager
 def open_file(root: Path, path: str) -> Iterator[BinaryIO]:
-    """Yield a regular file, open for reading. Raises PathRefused, FileNotFoundError or another OSError."""
+    """Yield a file of an untrusted folder, open for reading.
+
+    Raises PathRefused if the path leads out of the folder, FileNotFoundError or another OSError.
+    """
     *folders, name = _steps(root, path)
     with _folder(root, folders, path, create=False) as folder:
         descriptor = os.open(name, os.O_RDONLY | _FILE, dir_fd=folder)
@@ -45,7 +51,10 @@ def open_file(root: Path, path: str) -> Iterator[BinaryIO]:
 
 
 def write_file(root: Path, path: str, content: bytes) -> None:
-    """Create or replace a file's content, making its folders. Raises PathRefused or another OSError."""
+    """Create or replace a file in an untrusted folder, making its parent folders.
+
+    Raises PathRefused if the path leads out of the folder, or another OSError.
+    """
     *folders, name = _steps(root, path)
     with _folder(root, folders, path, create=True) as folder:
         descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | _FILE, 0o666, dir_fd=folder)
@@ -56,14 +65,14 @@ def write_file(root: Path, path: str, content: bytes) -> None:
 
 
 def make_folder(root: Path, path: str) -> None:
-    """Make a folder unless it exists. Raises PathRefused or another OSError."""
+    """Make a folder in an untrusted folder, unless it exists. Raises PathRefused or another OSError."""
     with _folder(root, _steps(root, path), path, create=True):
         pass
 
 
 @contextmanager
 def _folder(root: Path, steps: Sequence[str], path: str, *, create: bool) -> Iterator[int]:
-    """Yield a descriptor of the folder that the steps lead to."""
+    """Yield a descriptor of the folder that a path leads to, opened step by step."""
     current = os.open(root.resolve(), _FOLDER)
     try:
         for step in steps:

@@ -1,1 +1,1 @@
-"""Git for the worker: fetch, mirror, submodules and push."""
+"""Git as the worker uses it: fetch, mirrors, submodules, large files and push."""

@@ -1,8 +1,8 @@
-"""Lends a credential to one git command through an open file in memory, which has no path.
+"""Lends a credential to one git command, through an open file in memory that has no path.
 
-Git and its children inherit the file; it is gone with them, also after kill -9. The credential is in no argument,
-environment, configuration or URL (git runs `askpass.sh`, which reads the file), and no agent is a child of git. Must
-not be used for a git that runs in a sandbox.
+Git and its children inherit the file; it is gone with them, also after kill -9. The credential is in no
+argument, environment, configuration or URL (git runs `askpass.sh`, which reads the file), and no agent is a
+child of git. Must not be used for a git that runs in a sandbox.
 """
 
 import os
@@ -16,7 +16,7 @@ _PROGRAM = Path(__file__).with_name("askpass.sh")
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """The user name and password with which git answers a host; both are single lines."""
+    """The user name and password that git sends to a code host; both are single lines."""
 
     user: str = field(repr=False)
     password: str = field(repr=False)
@@ -24,7 +24,7 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class LentCredential:
-    """The environment variables and file descriptors by which a git process can ask for a credential."""
+    """The environment variables and file descriptors through which a git process gets a credential."""
 
     variables: Mapping[str, str]
     descriptors: tuple[int, ...] = ()
@@ -35,9 +35,10 @@ NOTHING_LENT = LentCredential({})
 
 @contextmanager
 def lend(credential: Credential, origin: str) -> Iterator[LentCredential]:
-    """Yield the variables and descriptors with which git gets the credential for `origin` (scheme, host and port).
+    """Yield the variables and descriptors for a git process that may use the credential at `origin`.
 
-    After the block only git processes that are still running hold the credential.
+    `origin` is scheme, host and port. After the block only git processes that are still running hold the
+    credential.
     """
     descriptor = os.memfd_create("taskbeacon-credential")
     try:

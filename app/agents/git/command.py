@@ -1,8 +1,8 @@
 """Runs git in the worker, outside the sandbox, on repositories that no agent can write to.
 
-Git uses our configuration only, and no hooks, prompts or programs named by a repository; output, time and memory are
-bounded. A credential reaches the command that needs it through askpass.py, never through arguments, environment,
-configuration files or messages.
+Git uses our configuration only, and no hooks, prompts or programs named by a repository; output, time and
+memory are bounded. A credential reaches the command that needs it through askpass.py, never through
+arguments, environment, configuration files or messages.
 """
 
 import asyncio
@@ -92,7 +92,7 @@ _FIXED = {
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The exit status and output of a git command."""
+    """The exit status and output of a git command that has ended."""
 
     code: int
     output: bytes
@@ -100,20 +100,20 @@ class Result:
     truncated: bool = False
 
     def text(self) -> str:
-        """Return the output as text, without the final newline."""
+        """Return the output of the git command as text, without the final newline."""
         return self.output.decode(errors="replace").strip()
 
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A clone URL in two parts: the URL without secrets, and the credential."""
+    """The URL of a repository without secrets, and the credential for it."""
 
     url: str
     credential: Credential | None = None
 
     @classmethod
     def parse(cls, url: str) -> "Remote":
-        """Split an http(s) URL into URL and credential; the credential of any other URL is not used."""
+        """Split the credential off an http(s) URL; a credential in any other URL is not used."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or "@" not in parts.netloc:
             return cls(url)
@@ -124,23 +124,23 @@ class Remote:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port for which the credential is valid."""
+        """Scheme, host and port of the URL, for which alone the credential is valid."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc}"
 
     @property
     def is_http(self) -> bool:
-        """Whether the remote can take a credential."""
+        """Whether the URL is http(s), so that git can send a credential."""
         return urlsplit(self.url).scheme in ("http", "https")
 
     def lend(self) -> AbstractContextManager[LentCredential]:
-        """Return a context manager that lends the credential, if there is one, to a git command."""
+        """Return a context manager that lends the credential, if there is one, to one git command."""
         if self.credential is None or not self.is_http:
             return nullcontext(NOTHING_LENT)
         return lend(self.credential, self.origin)
 
     def redact(self, text: str) -> str:
-        """Return a text without this remote's credential, in every encoding in which a host could return it."""
+        """Return a text without the credential, in every encoding in which a host could return it."""
         if self.credential is None:
             return text
         user, password = self.credential.user, self.credential.password
@@ -152,7 +152,7 @@ class Remote:
 
 
 def settings_environment(settings: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return settings as environment variables that git reads."""
+    """Return settings of git as the environment variables through which git reads them."""
     environment = {"GIT_CONFIG_COUNT": str(len(settings))}
     for index, (key, value) in enumerate(settings):
         environment[f"GIT_CONFIG_KEY_{index}"] = key
@@ -162,7 +162,7 @@ def settings_environment(settings: Sequence[tuple[str, str]]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Git:
-    """Git for one repository folder."""
+    """Runs git commands of the worker in one repository folder."""
 
     folder: Path
     environment: Mapping[str, str]  # of the worker; proxies and the like are taken from it
@@ -178,7 +178,7 @@ class Git:
         memory: int = _MEMORY,
         file_bytes: int | None = None,
     ) -> Result:
-        """Run git and return its result; output beyond `limit` ends it and marks the result as truncated.
+        """Run a git command and return its result; output beyond `limit` ends it and marks it as truncated.
 
         Args:
             arguments: the command.
@@ -222,7 +222,7 @@ class Git:
         return result
 
     async def output(self, *arguments: str, timeout: timedelta) -> str:  # noqa: ASYNC109 - as in run
-        """Run a local git command that must succeed and return its output. Raises RepositoryError."""
+        """Run a git command without network that must succeed; return its output. Raises RepositoryError."""
         result = await self.run(*arguments, timeout=timeout)
         if result.code != 0:
             raise RepositoryError(f"git {arguments[0]} failed: {last_lines(result.errors)}")

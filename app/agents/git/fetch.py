@@ -1,7 +1,7 @@
-"""Looks up the branches of an origin, and fetches one of them into a bare repository of ours.
+"""Looks up the branches of a remote repository, and fetches one of them into a bare repository.
 
-The look-up proves that the run's credential may read the repository; only then may its objects in a mirror be used
-(mirrors.py).
+The look-up proves that the run's credential may read the repository; only then may its objects in a mirror be
+used (mirrors.py).
 """
 
 import re
@@ -65,7 +65,7 @@ _NO_NAME = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|^-|\.$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """The remote to clone, its branch, and how much of it to fetch."""
+    """The remote repository of a run, the branch to start from, and how much history to fetch."""
 
     remote: Remote
     branch: str | None = None  # None: the default branch
@@ -76,7 +76,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """The commit that the work starts from; none in an empty repository."""
+    """The commit that the agent's work starts from, and its branch; no commit in an empty repository."""
 
     branch: str | None = None  # the branch that the work is to be merged into
     start: str | None = (
@@ -87,7 +87,10 @@ class Base:
 
 
 async def look_up(git: Git, source: Source, push_branch: str) -> Base:
-    """Return the commit that the work starts from, as the origin is now. Raises a RepositoryError that names the cause."""
+    """Ask the remote repository now for the commit to start from.
+
+    Raises a RepositoryError that names the cause.
+    """
     remote, branch = source.remote, source.branch
     if branch is not None and not _is_branch_name(branch):
         raise BranchNotFound(f"The repository {remote.url} has no branch '{branch}'.")
@@ -106,7 +109,9 @@ async def look_up(git: Git, source: Source, push_branch: str) -> Base:
 
 
 async def fetch(git: Git, source: Source, start: str, *, held: Sequence[int] = ()) -> str:
-    """Fetch a branch into a bare repository and return its commit; for a partial clone, fetch that commit's files too.
+    """Fetch a branch into a bare repository and return its commit.
+
+    For a partial clone, the files of that commit are fetched too.
 
     Args:
         git: git in the bare repository.
@@ -140,7 +145,7 @@ async def fetch(git: Git, source: Source, start: str, *, held: Sequence[int] = (
 
 
 async def _fetch_files(git: Git, remote: Remote, sha: str, held: Sequence[int]) -> None:
-    """Fetch the files of one commit that a filter has left out, while there is a credential for it."""
+    """Fetch the files of one commit that a partial clone has left out, while there is a credential."""
     listed = await git.run(
         "rev-list", "--objects", "--no-object-names", "--missing=print", "--max-count=1", sha, timeout=_LOCAL
     )
@@ -164,7 +169,7 @@ async def _fetch_files(git: Git, remote: Remote, sha: str, held: Sequence[int]) 
 async def _list_heads(
     git: Git, remote: Remote, branch: str | None, push_branch: str
 ) -> tuple[dict[str, str], str | None]:
-    """Return the commits of HEAD and of the requested branches, and the name of the default branch."""
+    """Return the commits of HEAD and of requested branches of a remote, and its default branch."""
     wanted = ["HEAD", *(f"refs/heads/{name}" for name in (branch, push_branch) if name)]
     result = await git.run(
         "ls-remote", "--symref", "--", remote.url, *wanted, timeout=_LOOK_UP, remote=remote
@@ -185,7 +190,10 @@ async def _list_heads(
 
 
 def _is_branch_name(name: str) -> bool:
-    """Return whether git accepts a branch name (as git-check-ref-format, which would cost a process per run)."""
+    """Return whether git accepts a name for a branch, by the rules of `git check-ref-format`.
+
+    The program would cost a process per run.
+    """
     parts = name.split("/")
     return not _NO_NAME.search(name) and not any(
         not part or part.startswith(".") or part.endswith(".lock") for part in parts
@@ -205,7 +213,7 @@ async def _require_empty(git: Git, remote: Remote) -> None:
 def refuse(
     result: Result, remote: Remote, what: str, otherwise: type[RepositoryError] = RepositoryError
 ) -> NoReturn:
-    """Raise the RepositoryError that fits git's error message."""
+    """Raise the RepositoryError that fits the error output of a failed git command."""
     if remote.credential is not None and _ASKED.search(result.errors):
         raise RepositoryAccessDenied(f"The repository {remote.url} refused the service's credentials.")
     for pattern, error, message in _FAILURES:

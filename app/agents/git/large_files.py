@@ -1,12 +1,13 @@
-"""Files of Git LFS, moved by the program git-lfs: fetched before the agent starts, stored before its branch is pushed.
+"""Moves files of Git LFS by the program git-lfs: fetches them before the agent starts, stores new ones.
 
-git-lfs connects to a host only from a repository of the worker's own, which holds nothing but a list of pointers. So it
-reads no `.lfsconfig` and runs no hook, extension or transfer program; it uses the host of the clone URL. The credential
-is lent as to any other git command. A public host cannot send git-lfs into a private network, except to this machine's
-own loopback, for which git-lfs uses no proxy. In the agent's clone git-lfs is the filter, inside the sandbox.
+git-lfs connects to a host only from a repository of the worker's own, which holds nothing but a list of
+pointers. So it reads no `.lfsconfig` and runs no hook, extension or transfer program; it uses the host of the
+clone URL. The credential is lent as to any other git command. A public host cannot send git-lfs into a
+private network, except to this machine's own loopback, for which git-lfs uses no proxy. In the agent's clone
+git-lfs is the filter, inside the sandbox.
 
-Objects are always copied into the agent's clone. git-lfs would use hard links, through which an agent could change the
-objects of a mirror or of a repository on this machine.
+Objects are always copied into the agent's clone. git-lfs would use hard links, through which an agent could
+change the objects of a mirror or of a repository on this machine.
 """
 
 import asyncio
@@ -54,34 +55,37 @@ _PROGRESS = ("hint: ", "fetch: ", "Uploading LFS objects", "Downloading LFS obje
 
 @dataclass(frozen=True, slots=True)
 class LargeFileLimits:
-    """The limits on the large files that a run fetches and stores, in bytes."""
+    """The limits, in bytes, on the Git LFS files that a run fetches and stores."""
 
     object_bytes: int
     disk_bytes: int  # of the whole run
 
     @classmethod
     def of(cls, policy: SandboxPolicy) -> "LargeFileLimits":
-        """Return the limits of a run: a file is at most as large as one that an agent can write."""
+        """Return the limits for a sandbox policy: a file may be as large as one that an agent can write."""
         return cls(policy.file_bytes, policy.disk_bytes)
 
     @property
     def fetched_bytes(self) -> int:
-        """A quarter of the disk: the clone holds each file twice, and half of the disk is left to the agent."""
+        """The most bytes of Git LFS files to fetch: a quarter of the run's disk.
+
+        The clone holds each file twice, and half of the disk is left to the agent.
+        """
         return self.disk_bytes // 4
 
     @property
     def stored_bytes(self) -> int:
-        """Half of the disk: it holds the agent's new files twice, as files and as objects."""
+        """The most bytes of new Git LFS files to store: half of the run's disk, which holds them twice."""
         return self.disk_bytes // 2
 
 
 def find_git_lfs(environment: Mapping[str, str]) -> str | None:
-    """Return the path of the program git-lfs; None if the machine has none."""
+    """Return the path of the program git-lfs; None if this machine has none."""
     return shutil.which("git-lfs", path=environment.get("PATH"))
 
 
 def uses_lfs(work: Path) -> bool:
-    """Return whether a clone has files of Git LFS, according to the attributes at its top."""
+    """Return whether a clone has files of Git LFS, according to the `.gitattributes` at its top."""
     try:
         return b"filter=lfs" in read_file(work, ".gitattributes", _ATTRIBUTES_BYTES)
     except (PathRefused, OSError):
@@ -89,7 +93,10 @@ def uses_lfs(work: Path) -> bool:
 
 
 class LargeFiles:
-    """The large files of one run, in a clone that no agent has seen yet, or after its agent has ended."""
+    """Fetches the Git LFS files of a run into a fresh clone, and stores those of its new commits.
+
+    The clone is one that no agent has seen yet, or that its agent has left.
+    """
 
     def __init__(
         self,
@@ -114,17 +121,17 @@ class LargeFiles:
 
     @staticmethod
     def can_reach(remote: Remote) -> bool:
-        """Return whether the URL of a repository's objects is known. Behind ssh it is not."""
+        """Return whether the server of the repository's Git LFS objects is known; behind ssh it is not."""
         return urlsplit(remote.url).scheme in ("http", "https", "file")
 
     @property
     def settings(self) -> GitSettings:
-        """The git settings of the repository that gathers the agent's work."""
+        """The git settings for Git LFS in the scratch repository that gathers the agent's work."""
         return tuple((f"filter.lfs.{key}", value) for key, value in self._filter)
 
     @property
     def readable(self) -> tuple[Path, ...]:
-        """The files that git's filter reads in the sandbox, beside the run's own files."""
+        """The files that git's filter for Git LFS reads in the sandbox, beside the run's own files."""
         return (Path(self._program),)
 
     @property
@@ -132,7 +139,7 @@ class LargeFiles:
         return (("process", shlex.join((self._program, "filter-process"))), ("required", "true"))
 
     async def fetch(self, remote: Remote) -> None:
-        """Replace pointers in a fresh clone by their content; files beyond the run's limits stay pointers.
+        """Replace Git LFS pointers in a fresh clone by the files; those beyond the limits stay pointers.
 
         Raises:
             LargeFilesFailed: the host does not send the content of a file.
@@ -161,7 +168,9 @@ class LargeFiles:
         await _check_out(git, entries)
 
     async def store(self, remote: Remote, git: Git, base: str | None, head: str) -> None:
-        """Store the objects of new commits at the host; `git` is the worker's own repository with these commits.
+        """Store the Git LFS objects of new commits at the code host, before the commits are pushed.
+
+        `git` is the worker's own repository, which has these commits.
 
         Raises:
             LargeFilesFailed: the host refuses an object, or the object is missing in the workspace.
@@ -192,7 +201,7 @@ class LargeFiles:
             raise _not_stored(*_explain(result, remote, offered))
 
     def _within_limits(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Return the files that fit into the run's limits, in their order."""
+        """Return the Git LFS files that fit into the run's limits, in their order."""
         kept: list[Entry] = []
         size = 0
         for entry in entries:
@@ -224,7 +233,10 @@ class LargeFiles:
         await asyncio.to_thread(renew)
 
     async def _transfer(self, command: str, remote: Remote, pointers: Iterable[Pointer]) -> Result:
-        """Run `git lfs fetch` or `git lfs push` for some objects. Raises LargeFilesFailed after the time limit."""
+        """Run `git lfs fetch` or `git lfs push` for some objects.
+
+        Raises LargeFilesFailed after the time limit.
+        """
         git = Git(self._scratch, self._environment)
         listed = await git.run("fast-import", "--quiet", timeout=TRANSFER, text=_as_commit(pointers))
         if listed.code != 0:
@@ -248,7 +260,7 @@ class LargeFiles:
             raise LargeFilesFailed(f"git lfs {command} took over {seconds} s.") from None
 
     def _take(self, pointer: Pointer) -> str:
-        """Copy an object from the sandbox's files into the scratch repository; return the reason if that fails, else ""."""
+        """Copy an object out of the sandbox into the scratch repository; return "" or why that failed."""
         reason = "the agent has committed its pointer, but left no content for it"
         target = self._scratch / "lfs" / pointer.place
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -274,7 +286,7 @@ class LargeFiles:
 
 
 async def _check_out(git: Git, entries: Sequence[Entry]) -> None:
-    """Write files to the work tree again, now with their content; the index must first forget the pointers."""
+    """Write files to the work tree again, now with their content, after git's index has dropped pointers."""
     forgotten = b"".join(f"{entry.mode} {entry.blob} 0\t".encode() + entry.path + b"\0" for entry in entries)
     paths = b"".join(entry.path + b"\0" for entry in entries)
     for arguments, text in (
@@ -287,7 +299,7 @@ async def _check_out(git: Git, entries: Sequence[Entry]) -> None:
 
 
 def _as_commit(pointers: Iterable[Pointer]) -> bytes:
-    """Return the input with which `git fast-import` makes a commit of pointers, each named by its object."""
+    """Return the input for `git fast-import` that makes a commit of pointers, each named by its object."""
     parts = [f"commit {_REF}\ncommitter Taskbeacon <> 0 +0000\ndata 0\n".encode()]
     for pointer in pointers:
         text = pointer.text()

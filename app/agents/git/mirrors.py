@@ -4,9 +4,9 @@
     <root>/<key>.use     locked shared by each run that reads the mirror, exclusively to remove or repack it
     <root>/<key>.write   locked by the one run that fetches into the mirror, and by that run's git
 
-The kernel releases the locks of a worker that dies. Its git holds the inherited write lock until it has ended too, so
-that no second fetch starts beside it. A mirror is lent only after the origin has accepted the run's own credential. A
-run reads only the mirror's objects: refs, configuration and new objects are the run's own.
+The kernel releases the locks of a worker that dies. Its git holds the inherited write lock until it has ended
+too, so that no second fetch starts beside it. A mirror is lent only after the origin has accepted the run's
+own credential. A run reads only the mirror's objects: refs, configuration and new objects are the run's own.
 """
 
 import asyncio
@@ -46,12 +46,12 @@ _OF_THE_ORIGIN = (BranchNotFound, RepositoryAccessDenied, RepositoryNotFound, Re
 
 
 class MirrorUnusable(Exception):
-    """The mirror is busy or damaged: clone without it."""
+    """A mirror is busy or damaged; the caller clones without it."""
 
 
 @dataclass(frozen=True, slots=True)
 class BorrowedObjects:
-    """The mirror objects that a run borrows, until `Mirrors.give_back`."""
+    """The git objects of a mirror that a run reads; locked until `Mirrors.give_back`."""
 
     objects: Path
     shallow: bytes  # content of git's file `shallow`; empty: the history is complete
@@ -61,12 +61,12 @@ class BorrowedObjects:
 
     @property
     def large_files(self) -> Path:
-        """The folder of Git LFS objects shared by all runs: beside git's objects, where git-lfs looks for them too."""
+        """The folder of Git LFS objects that all runs share, where git-lfs looks beside git's objects."""
         return self.objects.with_name("lfs")
 
 
 class Mirrors:
-    """The local mirrors of remote repositories below a folder, which runs borrow objects from."""
+    """The local mirrors of remote repositories below one folder, from which runs borrow git objects."""
 
     def __init__(self, root: Path, environment: Mapping[str, str], *, max_bytes: int) -> None:
         self._root = root
@@ -74,7 +74,9 @@ class Mirrors:
         self._max_bytes = max_bytes
 
     async def lend(self, source: Source, base: Base) -> BorrowedObjects:
-        """Return objects of a mirror that holds the base, fetched if needed; call `look_up` on the origin first.
+        """Return the objects of a mirror that has the base commit, after fetching it if needed.
+
+        Call `look_up` on the origin first.
 
         Raises:
             MirrorUnusable: clone without a mirror.
@@ -110,7 +112,10 @@ class Mirrors:
             raise
 
     async def give_back(self, borrowed: BorrowedObjects) -> None:
-        """Release a mirror; while the mirrors exceed the limit, remove the least recently used. Never raises."""
+        """Release a borrowed mirror, and remove the least recently used ones while all exceed the limit.
+
+        Never raises.
+        """
         os.close(borrowed.lock)
         if not borrowed.grew:
             return
@@ -121,12 +126,12 @@ class Mirrors:
             log.warning("mirror.not_tidied", reason=str(error))
 
     async def discard(self, borrowed: BorrowedObjects) -> None:
-        """Release a mirror that turned out to be damaged, and remove it unless other runs use it."""
+        """Release a borrowed mirror that is damaged, and remove it unless other runs use it."""
         os.close(borrowed.lock)
         await asyncio.to_thread(self._remove, borrowed.objects.parent)
 
     async def _held(self, folder: Path, start: str) -> str | None:
-        """Return the commit of a branch if the mirror holds it with all its objects."""
+        """Return the commit of a branch if the mirror has it with all its objects, else None."""
         if not (folder / "HEAD").exists():
             return None
         git = Git(folder, self._environment)
@@ -194,7 +199,7 @@ class Mirrors:
 
 
 def _key(source: Source) -> str:
-    """Return the name of the mirror: one per remote, depth and filter, which together decide its contents."""
+    """Return the folder name of a mirror: one per remote, depth and filter, which decide its contents."""
     text = "\0".join((source.remote.url, str(source.depth), source.filter))
     return hashlib.sha256(text.encode()).hexdigest()[:40]
 
@@ -204,7 +209,7 @@ def _beside(folder: Path, suffix: str) -> Path:
 
 
 async def _lock(path: Path, kind: int, seconds: float) -> int:
-    """Return a descriptor that holds a lock. Raises TimeoutError."""
+    """Return a descriptor that holds a file lock. Raises TimeoutError."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         async with asyncio.timeout(seconds):

@@ -1,7 +1,7 @@
-"""Makes and reads git repositories without starting git: each run would start it several times.
+"""Makes and reads git repositories without starting git, which each run would otherwise do several times.
 
-Only in folders that no agent can write to yet. A repository is HEAD, `objects`, `refs` and a configuration; a test
-shows that git accepts it.
+Only in folders that no agent can write to yet. A repository is HEAD, `objects`, `refs` and a configuration; a
+test shows that git accepts it.
 """
 
 import re
@@ -16,7 +16,7 @@ _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"})
 
 
 def make_repository(git_folder: Path, *, branch: str = "main", is_bare: bool = True) -> None:
-    """Make an empty repository with an unborn branch as its HEAD; `git_folder` is empty or does not exist."""
+    """Make an empty git repository with an unborn branch as HEAD; `git_folder` must be empty or missing."""
     git_folder.mkdir(parents=True, exist_ok=True)
     for name in ("objects", "refs", "info"):
         (git_folder / name).mkdir()
@@ -28,7 +28,10 @@ def make_repository(git_folder: Path, *, branch: str = "main", is_bare: bool = T
 
 
 def add_settings(git_folder: Path, *sections: Section) -> None:
-    """Add settings to a repository's own; a section is named as in the file: `core`, `remote "origin"`."""
+    """Append settings to the configuration of a git repository.
+
+    A section is written as in the file: `core`, `remote "origin"`.
+    """
     with (git_folder / "config").open("a", encoding="utf-8") as file:
         for name, settings in sections:
             file.write(f"[{name}]\n")
@@ -37,16 +40,16 @@ def add_settings(git_folder: Path, *sections: Section) -> None:
 
 
 def write_ref(git_folder: Path, ref: str, sha: str) -> None:
-    """Set a ref to a commit; the ref has its full and valid name, the repository was made here."""
+    """Set a git ref to a commit; the ref has a full and valid name, in a repository made here."""
     place = git_folder / ref
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(f"{sha}\n")
 
 
 def read_ref(git_folder: Path, ref: str) -> str | None:
-    """Return the commit of a ref from its file, which exists until git packs the refs.
+    """Return the commit of a git ref from its file; None if there is no such file.
 
-    None without such a file, also in a repository with another format of refs: ask git then.
+    The file is missing once git has packed the refs, and in other formats of refs: ask git then.
     """
     try:
         content = (git_folder / ref).read_text()

@@ -1,4 +1,7 @@
-"""Find the pointers of Git LFS in repositories that no agent can write to. Git reads them as data: no filter applies."""
+"""Finds the pointers of Git LFS in repositories that no agent can write to.
+
+Git reads them as data: no filter applies.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -21,24 +24,24 @@ _POINTER = re.compile(
 
 
 class Pointer(NamedTuple):
-    """The pointer that a repository has in place of a large file."""
+    """The pointer that a repository has in place of a Git LFS file: the file's hash and size in bytes."""
 
     oid: str  # SHA-256 of the content
     size: int
 
     @classmethod
     def parse(cls, content: bytes) -> "Pointer | None":
-        """Return the pointer in a file's content; None if the content is no pointer."""
+        """Return the Git LFS pointer in the content of a file; None if the content is no pointer."""
         match = _POINTER.fullmatch(content)
         return cls(match[1].decode(), int(match[2])) if match else None
 
     @property
     def place(self) -> str:
-        """The object's path below the folder of Git LFS."""
+        """The path of the pointer's object below the folder of Git LFS."""
         return f"objects/{self.oid[:2]}/{self.oid[2:4]}/{self.oid}"
 
     def text(self) -> bytes:
-        """Return the pointer as the content of a file."""
+        """Return the content of a file with this pointer."""
         return (
             f"version https://git-lfs.github.com/spec/v1\noid sha256:{self.oid}\nsize {self.size}\n".encode()
         )
@@ -46,7 +49,7 @@ class Pointer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file of the index that is a pointer."""
+    """A file of git's index that is a Git LFS pointer."""
 
     mode: str
     blob: str
@@ -55,7 +58,7 @@ class Entry:
 
 
 async def checked_out_pointers(git: Git) -> list[Entry]:
-    """Return the pointers among the files of a fresh clone, by their attributes and their content.
+    """Return the Git LFS pointers among the files of a fresh clone, by their attributes and content.
 
     Raises RepositoryError.
     """
@@ -73,9 +76,10 @@ async def checked_out_pointers(git: Git) -> list[Entry]:
 
 
 async def committed_pointers(git: Git, base: str | None, head: str) -> dict[Pointer, str]:
-    """Return the pointers that the commits since `base` add, each with one of its paths. Raises RepositoryError.
+    """Return the Git LFS pointers that the commits since `base` add, each with one of its paths.
 
-    Attributes are not used: those of an earlier commit may differ from those of the last one.
+    Attributes are not used: those of an earlier commit may differ from those of the last one. Raises
+    RepositoryError.
     """
     listed = await git.run(
         *(
@@ -100,7 +104,7 @@ async def committed_pointers(git: Git, base: str | None, head: str) -> dict[Poin
 
 
 async def _pointers(git: Git, blobs: Iterable[str]) -> Mapping[str, Pointer]:
-    """Return the pointers among objects, by object name. Objects that a partial clone lacks are skipped."""
+    """Return the Git LFS pointers among git objects, by object name; skips objects that are not here."""
     sizes = await _cat(git, "--batch-check", blobs)
     small = []
     for line in sizes.decode().splitlines():

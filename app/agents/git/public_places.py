@@ -1,4 +1,4 @@
-"""Keep git-lfs out of private networks, into which a public host could direct it for an object."""
+"""Keeps git-lfs out of private networks, to which a public code host could direct it for an object."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ _HTTPS = 443
 
 
 class _PublicPlaces(Allowance):
-    """The repository's own host, and any host at a public address by TLS."""
+    """Allows the repository's own host, and by TLS any host at a public address."""
 
     @override
     def refusal(self, host: str, port: int) -> str | None:
@@ -30,9 +30,10 @@ async def public_places(
     *,
     is_public_address: Callable[[str], bool] = is_public,
 ) -> AsyncIterator[Sequence[str]]:
-    """Yield git settings by which git-lfs reaches only the repository's host and public addresses.
+    """Yield git settings that let git-lfs reach only the repository's host and public addresses.
 
-    No restriction if the host itself is in a private network, or if the operator has a proxy, which decides then.
+    No settings if the host itself is in a private network, or if the operator has a proxy, which decides
+    then.
     """
     own = Service.parse(remote.url) if remote.is_http else None
     has_proxy = any(environment.get(name) for name in _PROXIES)
@@ -49,7 +50,7 @@ async def public_places(
 
 
 async def _has_address(service: Service, condition: Callable[[str], bool]) -> bool:
-    """Return whether an address of the host meets the condition; True if no address is known, which is the safe answer."""
+    """Return whether an address of the host meets the condition; True, the safe answer, if none is known."""
     connector = SystemConnector()
     try:
         return any(map(condition, await connector.resolve(service.host, service.port)))

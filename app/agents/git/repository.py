@@ -1,10 +1,10 @@
-"""The worker's own repository of a run: fetched from the origin, pushed back to it, never shown to the agent.
+"""The worker's own git repository of a run: fetched from the origin, pushed back, never shown to an agent.
 
 The agent works in a clone and owns it, `.git` included: configuration, hooks, filters, alternates and nested
-repositories of the clone may all be malicious. So no git of the worker ever opens that clone or its work tree: the
-agent's commits come back as a bundle (see app/agents/workspace/workspace.py), which is plain data to fetch from.
-Defensive settings would not be enough: `git add` and `git status` start a git *inside* a nested repository, with its
-configuration, and strip every setting that could have forbidden that.
+repositories of the clone may all be malicious. So no git of the worker ever opens that clone or its work
+tree: the agent's commits come back as a bundle (see app/agents/workspace/workspace.py), which is plain data
+to fetch from. Defensive settings would not be enough: `git add` and `git status` start a git *inside* a
+nested repository, with its configuration, and strip every setting that could have forbidden that.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ _PATCH_CUT = b"\n# The patch was cut here: it is longer than %d bytes.\n"
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """The author and committer of a commit."""
+    """The name and e-mail address of the author and committer of a commit."""
 
     name: str = "Taskbeacon"
     email: str = "taskbeacon@users.noreply.localhost"
@@ -52,7 +52,7 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The differences between the base and the result."""
+    """The changed files and the patch of a run, from the commit that it started from to its last one."""
 
     files: list[str]
     patch: bytes
@@ -61,7 +61,7 @@ class Changes:
 
 
 class Repository:
-    """A bare repository that only the worker touches."""
+    """A bare git repository that only the worker touches, for one run."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.folder = folder
@@ -70,23 +70,26 @@ class Repository:
         self._origin_of_partial: str | None = None
 
     def create(self) -> None:
-        """Make the empty repository."""
+        """Make the empty bare repository."""
         self.folder.mkdir(mode=0o700)
         make_repository(self.folder)
 
     async def look_up(self, source: Source, push_branch: str) -> Base:
-        """Return the base of the work. Raises a RepositoryError that names the cause."""
+        """Return the commit that the work starts from, as the origin is now.
+
+        Raises a RepositoryError that names the cause.
+        """
         return await look_up(self._git, source, push_branch)
 
     async def fetch(self, source: Source, base: Base) -> Base:
-        """Fetch the branch that the work starts from; return the base with the commit of the branch by now."""
+        """Fetch the branch that the work starts from; return the base with the commit that was fetched."""
         if base.start is None:
             return base
         self._origin_of_partial = source.remote.url if source.filter else None
         return replace(base, sha=await fetch(self._git, source, base.start))
 
     async def borrow(self, borrowed: BorrowedObjects, source: Source, base: Base) -> Base:
-        """Create the branch that the work starts from, with the objects read from a mirror."""
+        """Make the branch that the work starts from, with git objects that are read from a mirror."""
         assert base.start is not None
         _borrow(self.folder, borrowed.objects, borrowed.shallow)
         self._borrowed_objects = borrowed
@@ -99,7 +102,7 @@ class Repository:
     async def check_out(
         self, work: Path, base: Base, branch: str, source: Source | None, author: Author
     ) -> None:
-        """Make the agent's own clone, on a new branch; the agent can write only to its own objects."""
+        """Make the agent's own clone, on a new branch; git objects of this repository are only read there."""
         git_folder = work / ".git"
         make_repository(git_folder, branch=branch, is_bare=False)
         if source is not None:
@@ -120,12 +123,13 @@ class Repository:
             await _mark_partial(where, source.remote.url)
         for ref in (f"refs/remotes/origin/{base.start}", f"refs/heads/{base.start}"):
             write_ref(git_folder, ref, sha)
-        # Without --force, git reports success even if it could not read a file, and the result would delete that file.
+        # Without --force, git reports success even if it could not read a file, and the result would delete
+        # that file.
         checkout = ("checkout", "--quiet", "--force", "--no-track", "-B", branch, sha)
         await where.output(*checkout, timeout=TRANSFER)
 
     async def make_collection(self, folder: Path, base: str | None) -> None:
-        """Make the scratch repository that gathers the agent's work: it reads our objects, and writes its own.
+        """Make the scratch repository that gathers the agent's work; it reads the objects of this one.
 
         Its HEAD is a branch that starts at the commit `base`, if there is one.
         """
@@ -139,11 +143,14 @@ class Repository:
         _exclude_own_folder(folder)
 
     async def has(self, sha: str) -> bool:
-        """Return whether the repository has a commit."""
+        """Return whether the repository has a commit, by its hash."""
         return (await self._git.run("cat-file", "-e", f"{sha}^{{commit}}", timeout=_LOCAL)).code == 0
 
     async def import_bundle(self, bundle: Path, ref: str) -> str | None:
-        """Import an agent's commits, and refuse malformed objects; return the last commit. Raises WorkspaceBroken."""
+        """Import an agent's commits from a bundle, and refuse malformed objects; return the last commit.
+
+        Raises WorkspaceBroken.
+        """
         check = ("-c", "fetch.fsckObjects=true")
         refspec = f"+{ref}:{_RESULT_REF}"
         result = await self._git.run(
@@ -154,7 +161,10 @@ class Repository:
         return read_ref(self.folder, _RESULT_REF)
 
     async def changes(self, base: str | None, head: str) -> Changes:
-        """Return the files and the patch between two commits, both bounded; files that cannot be compared are left out."""
+        """Return the changed files and the patch between two commits, both of limited size.
+
+        Files that cannot be compared are left out.
+        """
         between = (base or _EMPTY_TREE, head)
         names = await self._compare("--name-only", "--no-renames", "-z", *between)
         if names is None:
@@ -169,7 +179,7 @@ class Repository:
         return Changes(files, b"", truncated=False, left_out=_NO_PATCH)
 
     async def _large_files(self, between: tuple[str, str]) -> list[str]:
-        """Return pathspecs that exclude large files from a comparison; none if the files are too many to name."""
+        """Return pathspecs that exclude large files from a comparison; none if the files are too many."""
         raw = await self._compare("--raw", "--no-renames", "--no-abbrev", "-z", *between)
         fields = raw.output.decode(errors="surrogateescape").split("\0")[:-1] if raw else []
         changed = [(entry.split()[2:4], path) for entry, path in zip(fields[::2], fields[1::2], strict=False)]
@@ -199,9 +209,10 @@ class Repository:
         return result if result.code == 0 or result.truncated else None
 
     async def push(self, remote: Remote, head: str, branch: str, base: Base) -> None:
-        """Push a commit as the branch of this work. Raises PushRejected or another RepositoryError.
+        """Push a commit as the branch of this run. Raises PushRejected or another RepositoryError.
 
-        Repeatable: the branch of an earlier attempt or run is replaced if it has not changed since this run began.
+        Repeatable: the branch of an earlier attempt or run is replaced if it has not changed since this run
+        began.
         """
         ref = f"refs/heads/{branch}"
         if branch == base.branch:
@@ -236,14 +247,14 @@ def _changes(files: list[str], patch: Result) -> Changes:
 
 
 def _exclude_own_folder(git_folder: Path) -> None:
-    """Make a repository ignore `.taskbeacon/`, whatever its own .gitignore contains."""
+    """Make git ignore `.taskbeacon/` in a clone, whatever the repository's own .gitignore contains."""
     exclude = git_folder / "info/exclude"
     exclude.parent.mkdir(exist_ok=True)
     exclude.write_text("/.taskbeacon/\n")
 
 
 def _borrow(git_folder: Path, objects: Path, shallow: bytes) -> None:
-    """Let a repository read objects of another folder; `shallow` is the content of git's file of that name there."""
+    """Let a repository read the objects of another folder; `shallow` is the content of git's file there."""
     alternates = git_folder / "objects/info/alternates"
     alternates.parent.mkdir(parents=True, exist_ok=True)
     alternates.write_text(f"{objects}\n")
@@ -252,7 +263,7 @@ def _borrow(git_folder: Path, objects: Path, shallow: bytes) -> None:
 
 
 async def _copy_objects(repository: Path, git_folder: Path) -> None:
-    """Copy all objects of a repository to another; they share nothing."""
+    """Copy all git objects of a repository to another; the two share no file."""
     shallow = repository / "shallow"
     if shallow.exists():
         (git_folder / "shallow").write_bytes(shallow.read_bytes())
@@ -276,7 +287,7 @@ async def _copy_objects(repository: Path, git_folder: Path) -> None:
 
 
 async def _mark_partial(git: Git, url: str) -> None:
-    """Mark a repository as a partial clone: missing objects are no error."""
+    """Mark a repository as a partial clone, in which missing objects are no error."""
     for key, value in (
         ("core.repositoryFormatVersion", "1"),
         ("extensions.partialClone", "origin"),

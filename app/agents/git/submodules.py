@@ -1,8 +1,8 @@
-"""Submodules, fetched by the worker into the agent's clone before the agent starts; only if the operator enables them.
+"""Fetches submodules into the agent's clone before the agent starts; only if the operator enables them.
 
-The content of `.gitmodules` is untrusted. A submodule is therefore fetched only from below the host's base URL, with
-the run's own credential for that host, and by no git command that reads `.gitmodules` itself. The folders of all other
-submodules stay empty.
+The content of `.gitmodules` is untrusted. A submodule is therefore fetched only from below the host's base
+URL, with the run's own credential for that host, and by no git command that reads `.gitmodules` itself. The
+folders of all other submodules stay empty.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 @dataclass(slots=True)
 class Submodules:
-    """The submodules of a clone: those that were fetched, and those that were left out, with the reasons."""
+    """The submodules of a clone that were fetched, and those that were left out, with the reasons."""
 
     paths: list[str] = field(default_factory=list)  # fetched submodules of the repository itself
     left_out: list[str] = field(default_factory=list)  # the other submodules, each with the reason
@@ -52,7 +52,7 @@ class _Listed:
 async def fetch_submodules(
     work: Path, source: Source, base_url: str, environment: Mapping[str, str]
 ) -> Submodules:
-    """Fetch the submodules of a clone, recursively; call before an agent has run in it.
+    """Fetch the submodules of a clone, recursively; call this before an agent has run in the clone.
 
     Args:
         work: the clone.
@@ -89,7 +89,10 @@ async def fetch_submodules(
 
 
 def place_below(base_url: str, url: str, parent_url: str) -> str | None:
-    """Return the URL to fetch a submodule from, given its parent's URL; None if it is not below the base URL."""
+    """Return the URL from which to fetch a submodule; None if it is not below the base URL.
+
+    A relative URL is resolved against the parent's.
+    """
     base = base_url.rstrip("/")
     if url.startswith(("./", "../")):
         url = _resolve(parent_url, url)
@@ -103,7 +106,7 @@ def place_below(base_url: str, url: str, parent_url: str) -> str | None:
 
 
 def _resolve(parent: str, relative: str) -> str:
-    """Return the absolute URL for a relative one, resolved as git does: against the parent's own URL."""
+    """Return the absolute URL for a submodule's relative one, resolved as git does."""
     parent = parent.rstrip("/")
     while True:
         if relative.startswith("../"):

@@ -1,1 +1,1 @@
-"""Checks which agents respond and which parts of the sandbox hold on this machine."""
+"""Checks of this machine: which agents respond, and which protections of the sandbox hold."""

@@ -28,7 +28,7 @@ _HANDSHAKE_SECONDS = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """The state of one agent on this machine."""
+    """The state of one agent on this machine: whether it is installed, and how its handshake went."""
 
     name: str
     program: str | None = None  # None: not installed
@@ -40,7 +40,10 @@ class Finding:
 async def inspect_agent(
     adapter: Adapter, sandbox: Sandbox, environment: Mapping[str, str], agents: Path | None
 ) -> Finding:
-    """Find an agent and do a handshake with it, within half a minute; `agents` is the folder of `make agents`."""
+    """Find an agent on this machine and do a protocol handshake with it, within half a minute.
+
+    `agents` is the folder that `make agents` fills.
+    """
     try:
         installed = find_installed(adapter, environment, agents)
     except AgentNotInstalled as error:
@@ -89,7 +92,7 @@ def _make_folders(root: Path, readable: tuple[Path, ...]) -> Confinement:
 
 
 async def _ignore(_entry: Message) -> None:
-    """Ignore updates: none matters during a handshake."""
+    """Ignore an update of the agent: none matters during a handshake."""
 
 
 async def _refuse(_question: PermissionRequest) -> Answer | None:

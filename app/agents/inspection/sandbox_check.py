@@ -1,4 +1,7 @@
-"""Checks which parts of a sandbox hold on this machine, by attacking each from inside (sandbox_probe.py)."""
+"""Checks which protections of a sandbox hold on this machine, by attacking each from inside.
+
+The attacks are in sandbox_probe.py.
+"""
 
 import asyncio
 import ctypes
@@ -30,7 +33,8 @@ _SECONDS = 60
 _PRIVATE = Path("/etc/shadow")
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - this folder is the target
 _IPC_CREAT, _IPC_EXCL, _IPC_RMID = 0o1000, 0o2000, 0
-# The attempts that a kind of sandbox does not promise to stop, and why. A kind that is absent promises to stop all.
+# The attempts that a kind of sandbox does not promise to stop, and why. A kind that is absent promises to
+# stop all.
 _NOT_PROMISED = {
     SandboxKind.LANDLOCK: {
         CHANGE_MODES: "Landlock does not know modes: where the worker owns a file, so do agents",
@@ -42,7 +46,7 @@ _NOT_PROMISED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """An action that an agent must not be able to take, and the result of trying it."""
+    """An attack on the sandbox that must fail, with the result of trying it."""
 
     name: str
     obstacle: str | None  # what stopped the attempt; None: it succeeded
@@ -50,12 +54,15 @@ class Attempt:
 
     @property
     def is_breached(self) -> bool:
-        """Whether the sandbox breaks its promise."""
+        """Whether the attack succeeded although the sandbox promises to stop it."""
         return self.obstacle is None and self.excuse is None
 
 
 async def check_sandbox(sandbox: Sandbox) -> list[Attempt]:
-    """Run all attempts in a sandbox. Raises SandboxUnavailable if the trial itself fails."""
+    """Run all attacks in a sandbox and return their results.
+
+    Raises SandboxUnavailable if the trial itself fails.
+    """
     with TemporaryDirectory(prefix="taskbeacon-check-", dir=TEMPORARY) as name:
         root = Path(name)
         for place in ("work", "home", "tmp", "service"):

@@ -1,7 +1,9 @@
-"""Tries to break out of a sandbox, from inside: prints a JSON object with the obstacle that each attempt met, or null.
+"""Tries to break out of a sandbox, from inside.
 
-Runs as a script of its own, with the standard library only. The targets outside come as the first argument (sandbox_check.py
-sets them up); an attempt does no harm if it succeeds.
+Prints a JSON object with the obstacle that each attempt met, or null.
+
+Runs as a script of its own, with the standard library only. The targets outside come as the first argument
+(sandbox_check.py sets them up); an attempt does no harm if it succeeds.
 """
 
 import ctypes
@@ -188,7 +190,7 @@ ATTEMPTS: dict[str, Callable[[Targets], None]] = {
 
 
 def main() -> None:
-    """Run all attempts."""
+    """Run all attempts to break out, and print their results as JSON."""
     targets: Targets = json.loads(sys.argv[1])
     results: dict[str, str | None] = {}
     for name, attempt in ATTEMPTS.items():

@@ -1,1 +1,1 @@
-"""A run's network: the egress proxy and its domains."""
+"""The network access of a run's agent: an egress proxy, and the hosts that it lets through."""

@@ -1,9 +1,10 @@
-"""The hosts that an agent may reach by name: the default list, and how a name is matched against a list. Pure."""
+"""The default list of hosts that agents may reach, and how a host name is matched against a list."""
 
 from collections.abc import Iterable
 
-# Package registries, code hosts and language tools: hosts that builds fetch from, and that serve little else. Anyone
-# with an account there can write to them, so this list limits where an agent can send data; it does not prevent it.
+# Package registries, code hosts and language tools: hosts that builds fetch from, and that serve little else.
+# Anyone with an account there can write to them, so this list limits where an agent can send data; it does
+# not prevent it.
 TRUSTED_DOMAINS: tuple[str, ...] = (
     # Code hosts
     "github.com",
@@ -75,7 +76,7 @@ TRUSTED_DOMAINS: tuple[str, ...] = (
 
 
 def covers(domains: Iterable[str], host: str) -> bool:
-    """Return whether a list contains a lower-case host, by its name or by `*.` and a parent domain."""
+    """Return whether a list has a lower-case host, by its name or by `*.` and a parent domain."""
     return any(
         host == domain or (domain.startswith("*.") and host.endswith(domain[1:]) and len(host) >= len(domain))
         for domain in domains

@@ -5,11 +5,12 @@
     trusted     the same, and the hosts on a list
     full        the machine's own network
 
-At each level the agent can reach the server of its tools, at a port of the loopback. The exception is the level none
-under Landlock, which could only open that port for every host.
+At each level the agent can reach the server of its tools, at a port of the loopback. The exception is the
+level none under Landlock, which could only open that port for every host.
 
-The proxy is the only way out if the sandbox has a network of its own, as under bubblewrap. Under other kinds of sandbox
-agents can bypass it, so the two middle levels are refused unless the operator accepts that (`unenforced`).
+The proxy is the only way out if the sandbox has a network of its own, as under bubblewrap. Under other kinds
+of sandbox agents can bypass it, so the two middle levels are refused unless the operator accepts that
+(`unenforced`).
 """
 
 import asyncio
@@ -32,7 +33,7 @@ _PROXY_PORT = 3128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkRules:
-    """The network level of a run, and the hosts that it may reach."""
+    """The network level that a run may have, and the hosts that its agent may reach at that level."""
 
     level: AgentNetwork = AgentNetwork.NONE
     domains: Sequence[str] = ()  # host names, for TRUSTED
@@ -43,7 +44,7 @@ class NetworkRules:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The network that the sandbox gives an agent."""
+    """The network access that an agent has got: its level, and the way to its proxy and tools."""
 
     level: AgentNetwork
     gateway: Gateway | None = None
@@ -61,10 +62,11 @@ async def open_network(
     report: Report,
     tools: Service | None = None,
 ) -> AsyncIterator[Network]:
-    """Open the network of one agent; afterwards close it with every connection.
+    """Open the network access of one agent for the block; afterwards end it with every connection.
 
-    `folder` belongs to the run; the agent sees only the socket in it. `report` is called with messages for people,
-    also about refused connections. `tools` is the server of its tools, on our loopback. Raises SandboxUnavailable.
+    `folder` belongs to the run; the agent sees only the socket in it. `report` is called with messages for
+    people, also about refused connections. `tools` is the server of its tools, on our loopback. Raises
+    SandboxUnavailable.
     """
     if rules.note:
         await report(rules.note)
@@ -97,7 +99,7 @@ async def open_network(
 async def _serve_proxy(
     allowance: Allowance, kind: SandboxKind, folder: Path, report: Report
 ) -> AsyncIterator[Gateway]:
-    """Serve the proxy of one agent, and report how much it refused."""
+    """Serve the proxy of one agent during the block; at its end, report how many requests it refused."""
     egress = Egress(allowance, report)
     listener, gateway = _listen(kind, folder, allowance.services)
     server = await _start_server(egress, listener)
@@ -111,7 +113,7 @@ async def _serve_proxy(
 
 
 def _allowance(rules: NetworkRules, model_url: str | None) -> Allowance | None:
-    """Return the hosts that the proxy lets through; None if no proxy is needed."""
+    """Return the hosts that the proxy of an agent lets through; None if the agent needs no proxy."""
     model = [Service.parse(model_url)] if model_url else []
     match rules.level:
         case AgentNetwork.TRUSTED:

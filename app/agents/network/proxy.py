@@ -1,8 +1,8 @@
-"""The proxy of a sandbox that has no network of its own: an HTTP proxy that serves one run and admits few hosts.
+"""An HTTP proxy through which the agent of one run reaches a few hosts; its sandbox has no other network.
 
-Runs in the worker, outside the sandbox. Only the proxy looks up names, and it connects to the very address that it
-checked, so a name that resolves differently the next time cannot evade the check. It cannot look inside TLS: an agent could
-reach another server behind the address of an allowed host.
+Runs in the worker, outside the sandbox. Only the proxy looks up names, and it connects to the very address
+that it checked, so a name that resolves differently the next time cannot evade the check. It cannot look
+inside TLS: an agent could reach another server behind the address of an allowed host.
 
                         hosts on the list           services that the operator named (the agent's model)
 ports                   80 and 443                  the service's own
@@ -50,7 +50,7 @@ _HOP_BY_HOP = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A server that the operator named: one port of a host, at any address."""
+    """A server that the operator permits by name: one port of a host, at any address."""
 
     host: str
     port: int
@@ -65,12 +65,12 @@ class Service:
 
     @property
     def authority(self) -> str:
-        """Host and port in the form of a request."""
+        """The host and port of the server as in the target of an HTTP request."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the host's name always means this machine."""
+        """Whether the host of the server is this machine's loopback."""
         with suppress(ValueError):
             return ip_address(self.host).is_loopback
         return self.host == "localhost"
@@ -78,13 +78,13 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """The hosts and services that a proxy lets through."""
+    """The hosts and servers that a proxy lets through."""
 
     domains: Sequence[str] = ()
     services: Sequence[Service] = ()
 
     def refusal(self, host: str, port: int) -> str | None:
-        """Return the reason why a host may not be reached; None if its name is allowed."""
+        """Return why a proxy may not connect to a host and port; None if it may, by the host's name."""
         if Service(host, port) in self.services:
             return None
         if not covers(self.domains, host):
@@ -94,25 +94,25 @@ class Allowance:
         return None
 
     def admits(self, host: str, port: int, address: str) -> bool:
-        """Return whether a host with an allowed name may be reached at this address."""
+        """Return whether the IP address of a permitted host may be connected to."""
         return Service(host, port) in self.services or is_public(address)
 
 
 class Connector(Protocol):
-    """Resolves names of hosts and opens TCP connections for the egress proxy; replaced in tests."""
+    """Resolves host names and opens TCP connections for the egress proxy; replaced in tests."""
 
     async def resolve(self, host: str, port: int) -> Sequence[str]:
         """Return the IP addresses of a host, each once. Raises OSError if the look-up fails."""
 
     async def connect(self, address: str, port: int) -> Streams:
-        """Open a TCP connection to an IP address (not a name); return its reader and writer. Raises OSError."""
+        """Open a TCP connection to an IP address, not to a name. Raises OSError."""
 
     def close(self) -> None:
         """Release the threads of look-ups, also of those that still run."""
 
 
 class SystemConnector(Connector):
-    """A connector on the system's resolver, in its own threads: slow look-ups of one run delay no other run."""
+    """A connector with the system's resolver, in its own threads: a slow look-up delays no other run."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="egress-names")
@@ -151,7 +151,7 @@ class _Request:
 
 
 class Egress:
-    """The HTTP proxy through which one run reaches permitted hosts; `accept` takes the connections of its sandbox."""
+    """The HTTP proxy of one run, which connects its sandbox to permitted hosts and refuses others."""
 
     def __init__(self, allowance: Allowance, report: Report, *, connector: Connector | None = None) -> None:
         self._allowance = allowance
@@ -163,7 +163,10 @@ class Egress:
         self.refused = 0
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve a connection. Above one limit of open connections it is refused, above a second one just closed."""
+        """Serve a connection of the sandbox.
+
+        Above one limit of open connections it is refused by a response, above a second one just closed.
+        """
         if len(self._connections) >= 2 * _CONNECTIONS:
             writer.close()
             return
@@ -186,7 +189,7 @@ class Egress:
             await _close(writer)
 
     async def aclose(self) -> None:
-        """End all connections."""
+        """End all connections through the proxy, and release the resolver."""
         tasks = list(self._connections)
         for task in tasks:
             task.cancel()
@@ -233,7 +236,7 @@ class Egress:
         return await self._connector.connect(addresses[-1], port)
 
     async def _relay(self, inside: Streams, remote: Streams) -> None:
-        """Copy bytes in both directions until the remote side ends, or nothing moves any more."""
+        """Copy bytes in both directions until the remote side ends, or nothing moves for too long."""
         async with asyncio.timeout(_IDLE_SECONDS) as idle:
             upwards = asyncio.create_task(self._pump(inside[0], remote[1], idle))
             try:
@@ -258,7 +261,7 @@ class Egress:
             writer.write_eof()
 
     async def _log_refusal(self, refused: _Refused) -> None:
-        """Log each refusal once, up to a number that cannot fill the log."""
+        """Log the refusal of a host once, up to a number of hosts that cannot fill the log."""
         if not refused.is_logged:
             return
         self.refused += refused.status.startswith("4")  # the other refusals are outages
@@ -280,7 +283,7 @@ async def _read_head(reader: asyncio.StreamReader) -> bytes:
 
 
 def _parse(head: bytes) -> _Request:
-    """Return the parsed request of a client of the proxy (RFC 9112, 3.2.2 and 3.2.3)."""
+    """Parse the head of an HTTP request to a proxy (RFC 9112, 3.2.2 and 3.2.3)."""
     first, *lines = head[:-4].decode("latin-1").split("\r\n")
     words = first.split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1.") or not first.isprintable():  # noqa: PLR2004 - method, target, version

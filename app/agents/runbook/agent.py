@@ -1,4 +1,7 @@
-"""The agent's protocol methods: each prompt of a session is a runbook. steps.py executes it."""
+"""The runbook agent's methods of the Agent Client Protocol: each prompt of a session is a runbook.
+
+steps.py executes the runbook.
+"""
 
 from collections.abc import Mapping
 from functools import partial
@@ -29,13 +32,13 @@ class _Session:
         self.turns: set[Turn] = set()
 
     def cancel(self) -> None:
-        """Cancel the turns in progress."""
+        """Cancel the turns of the session that are in progress."""
         for turn in self.turns.copy():
             turn.cancel()
 
 
 class RunbookAgent:
-    """Executes runbooks. Implements the methods of the protocol that a background run needs."""
+    """Executes each prompt as a runbook; has the protocol methods that a background run needs."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -43,7 +46,7 @@ class RunbookAgent:
 
     @property
     def methods(self) -> Mapping[str, Handler]:
-        """The handlers, by the names of the protocol."""
+        """The handlers of requests and notifications, by their method names in the protocol."""
         return {
             "initialize": self._initialize,
             "session/new": self._open,
@@ -52,12 +55,12 @@ class RunbookAgent:
         }
 
     def cancel_all(self) -> None:
-        """Cancel all turns."""
+        """Cancel the running turns of all sessions."""
         for session in self._sessions.values():
             session.cancel()
 
     def _initialize(self, _params: Message) -> Message:
-        """Answer the handshake with the only version that this agent speaks; the client decides whether it accepts it."""
+        """Answer `initialize` with this agent's only protocol version, for the client to accept or not."""
         return {
             "protocolVersion": _PROTOCOL_VERSION,
             "agentCapabilities": {},
@@ -65,7 +68,7 @@ class RunbookAgent:
         }
 
     def _open(self, params: Message) -> Message:
-        """Start a session in a folder."""
+        """Open a session in a working folder; return its id."""
         session_id = new_hex_id()
         self._sessions[session_id] = _Session(Path(params["cwd"]))
         return {"sessionId": session_id}
@@ -80,7 +83,7 @@ class RunbookAgent:
         return partial(self._perform, params, session, turn)
 
     def _perform(self, params: Message, session: _Session, turn: Turn) -> Message:
-        """Execute a runbook. Answers with an error if it is not valid or a step fails."""
+        """Execute the runbook of a prompt; answer with an error if it is not valid or a step fails."""
         try:
             text = "\n".join(block["text"] for block in params["prompt"] if block["type"] == "text")
             client = TurnClient(self._connection, params["sessionId"], turn)
@@ -96,7 +99,7 @@ class RunbookAgent:
         return {"stopReason": "end_turn"}
 
     def _cancel(self, params: Message) -> None:
-        """Cancel the running step and the prompt."""
+        """Cancel the running step and the turn of a session."""
         session = self._sessions.get(params["sessionId"])
         if session is not None:
             session.cancel()

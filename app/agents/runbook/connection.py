@@ -1,8 +1,8 @@
-"""The agent's end of the protocol: JSON-RPC, one message a line, only the parts that a runbook needs.
+"""The runbook agent's end of the protocol: JSON-RPC, one message a line, with only the needed parts.
 
-Not the protocol's library, because every run starts this agent: loading the library takes 0.6 to 0.9 s, the whole agent
-0.06 to 0.1 s. For the same reason it uses threads and not asyncio. The client's end is the library's, which validates
-every message (tests/agents).
+Not the protocol's library, because every run starts this agent: loading the library takes 0.6 to 0.9 s, the
+whole agent 0.06 to 0.1 s. For the same reason it uses threads and not asyncio. The client's end is the
+library's, which validates every message (tests/agents).
 """
 
 import json
@@ -28,7 +28,7 @@ Handler = Callable[[Message], Message | Work | None]
 
 
 class RpcError(Exception):
-    """A request that is answered with an error: a code, a message, and details."""
+    """An error response of JSON-RPC: a code, a message, and details."""
 
     def __init__(self, code: int, message: str, details: str | None = None) -> None:
         super().__init__(message)
@@ -37,23 +37,23 @@ class RpcError(Exception):
 
 
 class TurnCancelled(Exception):
-    """The client has cancelled the prompt."""
+    """The client has cancelled the agent's turn."""
 
 
 class Turn:
-    """The turn of one prompt; its thread waits for conditions until the client cancels it."""
+    """The turn of one prompt; its thread waits for conditions until the client cancels the turn."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._is_cancelled = False
 
     def cancel(self) -> None:
-        """End the current wait and all later ones."""
+        """Cancel the turn: end the current wait and all later ones."""
         self._is_cancelled = True
         self.wake()
 
     def wake(self) -> None:
-        """Make the waiting thread check its condition."""
+        """Make the thread of the turn check its condition again."""
         with self._changed:
             self._changed.notify()
 
@@ -65,16 +65,16 @@ class Turn:
         return is_done()
 
     def check(self) -> None:
-        """Raise TurnCancelled if the turn is cancelled."""
+        """Raise TurnCancelled if the client has cancelled the turn."""
         if self._is_cancelled:
             raise TurnCancelled
 
 
 class Connection:
-    """The connection to the client: answers its requests in order, and sends it requests."""
+    """The agent's JSON-RPC connection to its client: answers the client's requests, and sends its own."""
 
     def __init__(self, reader: BinaryIO, writer: int) -> None:
-        """Read lines from a file and write to a descriptor."""
+        """Read messages from `reader`, and write them to the descriptor `writer`."""
         self._reader = reader
         self._writer = writer
         self._writing = threading.Lock()
@@ -84,7 +84,7 @@ class Connection:
         self._threads: list[threading.Thread] = []
 
     def serve(self, methods: Mapping[str, Handler]) -> None:
-        """Answer requests with these methods until the client closes the connection."""
+        """Answer requests by these methods, in order, until the client closes the connection."""
         while line := self._reader.readline(_LONGEST_LINE):
             message = json.loads(line)
             if "method" in message:
@@ -95,17 +95,17 @@ class Connection:
                 turn.wake()
 
     def close(self) -> None:
-        """Wait for the threads, with a limit: a client that does not read can block them."""
+        """Wait for the threads of turns, with a limit: a client that does not read can block them."""
         deadline = time.monotonic() + _CLOSE_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def notify(self, method: str, params: Message) -> None:
-        """Send a notification."""
+        """Send a JSON-RPC notification to the client."""
         self._send({"method": method, "params": params})
 
     def request(self, method: str, params: Message, turn: Turn) -> Message:
-        """Send a request and return its result.
+        """Send a JSON-RPC request to the client and return its result.
 
         Raises:
             RpcError: the client answered with an error.
@@ -161,7 +161,7 @@ def _refuse(_params: Message) -> Message:
 
 
 class TurnClient:
-    """The ACP client as one turn sees it: send updates, ask permission."""
+    """The client of the agent, as one turn uses it: send updates of the session, ask for permission."""
 
     def __init__(self, connection: Connection, session_id: str, turn: Turn) -> None:
         self._connection = connection
@@ -169,13 +169,16 @@ class TurnClient:
         self._turn = turn
 
     def update(self, kind: str, /, **fields: Any) -> None:
-        """Send an update of the session; the fields have their names on the wire."""
+        """Send a `session/update`; the fields have their names of the protocol."""
         self._connection.notify(
             "session/update", {"sessionId": self._session_id, "update": {"sessionUpdate": kind, **fields}}
         )
 
     def choose(self, tool_call: Message, options: list[Message]) -> str | None:
-        """Ask permission with these options; return the chosen id, None for no choice. Raises RpcError or TurnCancelled."""
+        """Ask for permission with these options; return the id of the chosen one, None for no choice.
+
+        Raises RpcError or TurnCancelled.
+        """
         answer = self._connection.request(
             "session/request_permission",
             {"sessionId": self._session_id, "toolCall": tool_call, "options": options},

@@ -1,8 +1,8 @@
-"""Reads a runbook: the fenced blocks of a prompt that are steps, in order. Pure; runs nothing.
+"""Parses a runbook: the steps are those fenced blocks of a prompt that begin with a step's name.
 
-Fences are CommonMark's: three or more backticks or tildes, indented by at most three spaces, closed by at least as many
-of the same. A fence is prose unless its first word is a step. Likely mistakes (an unknown attribute, a missing path, a
-fence that never ends) are errors before any step runs.
+Fences are CommonMark's: three or more backticks or tildes, indented by at most three spaces, closed by at
+least as many of the same. A fence is prose unless its first word is a step. Likely mistakes (an unknown
+attribute, a missing path, a fence that never ends) are errors before any step runs.
 
 Steps are named tuples, because loading dataclasses would delay every run.
 """
@@ -18,11 +18,11 @@ _LONGEST_TIMEOUT = 24 * 3600
 
 
 class RunbookError(Exception):
-    """The prompt is not a valid runbook; the message gives the place and the reason."""
+    """A prompt is not a valid runbook; the message gives the place and the reason."""
 
 
 class Script(NamedTuple):
-    """Run the text with an interpreter."""
+    """A step that runs its text with an interpreter."""
 
     line: int
     language: str
@@ -32,7 +32,7 @@ class Script(NamedTuple):
 
 
 class WriteFile(NamedTuple):
-    """Write the text to a file of the workspace."""
+    """A step that writes its text to a file of the workspace."""
 
     line: int
     path: str
@@ -40,7 +40,7 @@ class WriteFile(NamedTuple):
 
 
 class ApplyPatch(NamedTuple):
-    """Apply a patch to the workspace."""
+    """A step that applies its text as a patch to the workspace."""
 
     line: int
     text: str
@@ -48,14 +48,14 @@ class ApplyPatch(NamedTuple):
 
 
 class Output(NamedTuple):
-    """Set the run's structured output; the last step counts."""
+    """A step that sets the structured output of the run; the last such step counts."""
 
     line: int
     value: Any  # any JSON
 
 
 class Ask(NamedTuple):
-    """Ask a person, and wait for one of the answers."""
+    """A step that asks a person, and waits for one of the given answers."""
 
     line: int
     question: str
@@ -63,7 +63,7 @@ class Ask(NamedTuple):
 
 
 class Say(NamedTuple):
-    """Send a message."""
+    """A step that sends its text as a message of the agent."""
 
     line: int
     text: str
@@ -79,7 +79,7 @@ class _Block(NamedTuple):
 
 
 def parse(prompt: str) -> list[Step]:
-    """Return the steps of a prompt. Raises RunbookError."""
+    """Return the steps of a prompt in their order. Raises RunbookError."""
     steps = []
     for block in _blocks(prompt):
         step = _step(block)
@@ -113,7 +113,7 @@ def _blocks(prompt: str) -> list[_Block]:
 
 
 def _dedent(line: str, indent: int) -> str:
-    """Return the line without the indentation of the opening fence, or without as much of it as the line has."""
+    """Return a line without the indentation of its fence, or without as much of it as the line has."""
     return line[min(indent, len(line) - len(line.lstrip(" "))) :]
 
 
@@ -132,7 +132,7 @@ def _step(block: _Block) -> Step | None:
 
 
 def _attributes(block: _Block, language: str, text: str, known: tuple[str, ...]) -> dict[str, str]:
-    """Return the attributes of an info string; a flag has the value ""."""
+    """Return the attributes in the info string of a fenced block; a flag has the value ""."""
     try:
         words = shlex.split(text)
     except ValueError as error:

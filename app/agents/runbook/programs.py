@@ -1,4 +1,4 @@
-"""Runs one program of a step: streams its output, keeps a bounded copy, ends it in time."""
+"""Runs the program of a runbook's step: streams its output, keeps a bounded copy, ends it in time."""
 
 import codecs
 import os
@@ -25,14 +25,14 @@ OnOutput = Callable[[str], None]
 
 
 class Ended(NamedTuple):
-    """The exit status and output of a program; `status` is None if its time was up."""
+    """The exit status and output of a program that has ended; `status` is None if its time was up."""
 
     status: int | None
     output: str
 
 
 class _Output:
-    """The output of a program: passed on in portions while it runs; its beginning and its end are kept."""
+    """Reads the output of a program while it runs: passes it on in portions, keeps its beginning and end."""
 
     def __init__(self, descriptor: int, on_output: OnOutput) -> None:
         self._pipe = os.fdopen(descriptor, "rb", buffering=0)
@@ -46,7 +46,8 @@ class _Output:
         self._last_portion_at = 0.0
         self._closed = False
         self._changing = threading.Lock()
-        # A daemon thread: a background program can hold the pipe open for any time, so nothing waits for this thread.
+        # A daemon thread: a background program can hold the pipe open for any time, so nothing waits for this
+        # thread.
         self._follower = threading.Thread(target=self._follow, daemon=True)
         self._follower.start()
 
@@ -88,7 +89,7 @@ class _Output:
 
 
 class _Program:
-    """A running program and its process group. Only the thread of the turn may call this."""
+    """A running program and its process group. Only the thread of the turn may use it."""
 
     def __init__(self, process: subprocess.Popen[bytes], turn: Turn) -> None:
         self._process = process
@@ -102,11 +103,11 @@ class _Program:
             raise
 
     def wait(self, timeout: float | None) -> int | None:
-        """Return the exit status, None after the time limit. Raises TurnCancelled."""
+        """Wait for the program; return its exit status, None after the time limit. Raises TurnCancelled."""
         return self._process.wait() if self._turn.wait(self._exited.is_set, timeout) else None
 
     def end(self) -> None:
-        """Kill the whole group, unless `wait` has already seen the end of the program itself."""
+        """Kill the whole process group, unless `wait` has already seen the end of the program itself."""
         if self._process.returncode is not None:
             return
         for number in (signal.SIGTERM, signal.SIGKILL):
@@ -131,7 +132,9 @@ def run_program(
     turn: Turn,
     timeout: float | None = None,
 ) -> Ended:
-    """Run a program to its end. Its background processes go on, unless the time limit or a cancellation ends them.
+    """Run a program to its end or its time limit, and return its exit status and output.
+
+    Its background processes go on, unless the time limit or a cancellation ends them.
 
     Raises:
         TurnCancelled: the turn was cancelled; the program has ended.

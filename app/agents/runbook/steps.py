@@ -1,4 +1,4 @@
-"""Executes the steps of a runbook, one tool call each; stops at the first failure that is not allowed."""
+"""Executes the steps of a runbook, each as one tool call; stops at the first failure that is not allowed."""
 
 import json
 import os
@@ -39,11 +39,11 @@ in the workspace, and treat everything else as prose. A block starts with three 
 
 
 class StepFailed(Exception):
-    """A step ended the runbook; the message names the step and the reason."""
+    """A step of a runbook failed and ended it; the message names the step and the reason."""
 
 
 class Execution:
-    """One runbook being executed in a folder."""
+    """Executes one runbook in a working folder."""
 
     def __init__(self, client: TurnClient, work: Path, turn: Turn) -> None:
         self._client = client
@@ -52,7 +52,7 @@ class Execution:
         self._answer: str | None = None
 
     def run(self, steps: list[Step]) -> None:
-        """Execute the steps in order. Raises StepFailed or TurnCancelled."""
+        """Execute the steps of the runbook in order. Raises StepFailed or TurnCancelled."""
         if not steps:
             self._say(_WHAT_IT_CAN)
             return
@@ -150,7 +150,10 @@ class Execution:
 
 @contextmanager
 def _temporary_file(text: str) -> Iterator[str]:
-    """Yield the path of a temporary file with the text. Loading tempfile would take longer than all else here."""
+    """Yield the path of a temporary file with the text.
+
+    Written here, since loading tempfile would take longer than all else.
+    """
     path = _temporary_folder() / f"step-{new_hex_id()}"
     with open(path, "x", encoding="utf-8", opener=_private) as file:
         try:
@@ -172,7 +175,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def _kind(step: Step) -> str:
-    """Return the first word of a step's block."""
+    """Return the name of a step, which is the first word of its block."""
     match step:
         case Script(language=language):
             return language

@@ -1,4 +1,4 @@
-"""Reports one step to the client: a tool call that starts, shows its output, and ends."""
+"""Reports a step of a runbook to the client: as a tool call that starts, shows its output, and ends."""
 
 from typing import Any  # JSON
 
@@ -9,7 +9,7 @@ _TITLE_CHARACTERS = 80
 
 
 class ToolCall:
-    """One step as the client sees it."""
+    """A step of a runbook as a tool call of the protocol."""
 
     def __init__(self, client: TurnClient) -> None:
         self._client = client
@@ -17,7 +17,7 @@ class ToolCall:
         self._title = ""
 
     def start(self, title: str, kind: str, given: Any) -> None:
-        """Report the start of the step; `kind` is one of the protocol's."""
+        """Report that the step begins; `kind` is one of the protocol's kinds of tool calls."""
         if len(title) > _TITLE_CHARACTERS:
             title = f"{title[: _TITLE_CHARACTERS - 1]}…"
         self._title = title
@@ -26,7 +26,7 @@ class ToolCall:
         )
 
     def show(self, output: str) -> None:
-        """Send the output since the last call; `end` repeats all of it."""
+        """Send the step's output since the last call; `end` sends all of it again."""
         self._client.update(
             "tool_call_update", toolCallId=self._id, status="in_progress", content=[_output_block(output)]
         )
@@ -34,7 +34,7 @@ class ToolCall:
     def end(
         self, output: str, *, failed: bool = False, result: Any = None, edit: Message | None = None
     ) -> None:
-        """Report the end of the step, with all its output."""
+        """Report that the step has ended, with all its output."""
         self._client.update(
             "tool_call_update",
             toolCallId=self._id,
@@ -44,12 +44,12 @@ class ToolCall:
         )
 
     def as_question(self) -> Message:
-        """Return the tool call in the form of a permission request."""
+        """Return the tool call in the format of a permission request."""
         return {"toolCallId": self._id, "title": self._title}
 
 
 def text_block(text: str) -> Message:
-    """Return a text as content."""
+    """Return a text as a content block of the protocol."""
     return {"type": "text", "text": text}
 
 

@@ -1,1 +1,1 @@
-"""The sandbox of a run: policy, launch and limits."""
+"""The sandbox of a run: what an agent may use of the machine, how it is started, and its limits."""

@@ -1,7 +1,7 @@
 """The arguments of bubblewrap that build the sandbox of an agent.
 
-Pure, except that it checks which paths exist. The sandbox starts empty and holds only the paths bound here. So a secret
-needs no rule to be hidden, and a forgotten rule shows as a missing file, not as a leak.
+Pure, except that it checks which paths exist. The sandbox starts empty and holds only the paths bound here.
+So a secret needs no rule to be hidden, and a forgotten rule shows as a missing file, not as a leak.
 """
 
 import os
@@ -43,7 +43,7 @@ def bubblewrap_arguments(
     info_descriptor: int,
     filter_descriptor: int | None,
 ) -> list[str]:
-    """Return the command line up to the command; `private` are paths of the system to leave out.
+    """Return the command line of bubblewrap up to the command; `private` are system paths to leave out.
 
     The descriptors: one receives bubblewrap's description of the sandbox, one holds a filter of system calls
     (seccomp.py).
@@ -65,7 +65,10 @@ def bubblewrap_arguments(
 def _mounts(
     confinement: Confinement, *, network: bool, private: Sequence[Path]
 ) -> Iterable[tuple[int, list[str]]]:
-    """Yield mounts with their depths. They are applied from the root downwards, so the deepest mount of a path decides."""
+    """Yield the mounts of the sandbox with their depths below the root.
+
+    They are applied from the root downwards, so the deepest mount of a path decides.
+    """
     readable = [*SYSTEM_FOLDERS, *confinement.visible, *_resolver(network=network)]
     for path in readable:
         if path.is_symlink() and path in SYSTEM_FOLDERS:

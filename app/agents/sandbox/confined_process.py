@@ -1,4 +1,4 @@
-"""A process in the sandbox, and how it is ended."""
+"""A command that runs in the sandbox, and how it is ended."""
 
 import asyncio
 import json
@@ -17,13 +17,13 @@ _END_SECONDS = 30.0
 
 
 class ConfinedProcess:
-    """A running command and all its descendants."""
+    """A command that runs in the sandbox, with all its descendants."""
 
     def __init__(self, process: Process, info: int, worker: int) -> None:
-        """Take over a process and two descriptors.
+        """Take over a started process and two descriptors of pipes.
 
-        bubblewrap's description of the sandbox can be read from `info`. `worker` shows the process that the worker
-        lives: the kernel closes it with the worker.
+        bubblewrap's description of the sandbox can be read from `info`. `worker` shows the process that the
+        worker lives: the kernel closes it with the worker.
         """
         self._process = process
         self._descriptors: tuple[int, int] | None = (info, worker)
@@ -35,7 +35,7 @@ class ConfinedProcess:
 
     @property
     def returncode(self) -> int | None:
-        """The exit status; None while it runs."""
+        """The exit status of the command; None while it runs."""
         return self._process.returncode
 
     async def has_entered(self) -> bool:
@@ -58,7 +58,7 @@ class ConfinedProcess:
         return await self._process.wait()
 
     async def communicate(self, text: bytes | None = None) -> tuple[bytes, bytes]:
-        """Write the input, read the output to its end (for programs with little output), and wait for the command."""
+        """Write the command's input, read its output to the end, and wait for it; for little output only."""
         # Python before 3.12 leaves the pipe open if there is no input.
         return await self._process.communicate(None if self.stdin is None else text or b"")
 
@@ -94,8 +94,8 @@ class ConfinedProcess:
     def _open_first_process(self) -> int | None:
         """Return a handle on the sandbox's first process, which ends after all others in it.
 
-        bubblewrap itself ends a moment earlier, while the kernel is still killing the others. Code that reads or
-        removes the workspace next must not race with them.
+        bubblewrap itself ends a moment earlier, while the kernel is still killing the others. Code that reads
+        or removes the workspace next must not race with them.
         """
         if self._descriptors is None:
             return None
@@ -116,7 +116,7 @@ class ConfinedProcess:
 
 
 async def _wait_for_exit(process: int) -> None:
-    """Wait for the end of a process after SIGKILL, with a time limit."""
+    """Wait until a process that was sent SIGKILL has ended, with a time limit."""
     try:
         async with asyncio.timeout(_END_SECONDS):
             await _readable(process)

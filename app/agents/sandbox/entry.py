@@ -1,12 +1,13 @@
 """The first program inside any sandbox: receives the command and its secrets there, then becomes the agent.
 
-Runs as a script of its own, with the standard library only. The command, its folder and its environment come through a
-descriptor that no program outside reads: a single variable could make the dynamic loader or Python run untrusted code
-outside. The same instructions hold the limits, and the loopback ports that are forwarded to the Unix socket of the
-run's proxy. Arguments: the descriptor of the instructions, and of a pipe to the worker, which breaks when that dies.
+Runs as a script of its own, with the standard library only. The command, its folder and its environment come
+through a descriptor that no program outside reads: a single variable could make the dynamic loader or Python
+run untrusted code outside. The same instructions hold the limits, and the loopback ports that are forwarded
+to the Unix socket of the run's proxy. Arguments: the descriptor of the instructions, and of a pipe to the
+worker, which breaks when that dies.
 
-Every agent waits for this program, so it imports only what it needs to start; the process that serves the ports imports
-the rest.
+Every agent waits for this program, so it imports only what it needs to start; the process that serves the
+ports imports the rest.
 """
 
 import marshal
@@ -92,7 +93,7 @@ async def _serve(proxy: str, listeners: "list[tuple[socket.socket, str | None]]"
 
 
 def _fork_forwarder(proxy: str, ports: dict[int, str | None]) -> None:
-    """Leave a process behind that serves the ports; it is no child of the agent, and ends with the sandbox."""
+    """Fork a process that serves the forwarded ports; no child of the agent, it ends with the sandbox."""
     # Listen before the agent starts, so that its first connection succeeds.
     listeners = [(listener, tunnel) for port, tunnel in ports.items() for listener in _listen(port)]
     child = os.fork()
@@ -115,7 +116,7 @@ def _fork_forwarder(proxy: str, ports: dict[int, str | None]) -> None:
 
 
 def _is_alone(worker: int) -> bool:
-    """Return whether the worker died before the signal at its death was set up, which would then never come."""
+    """Return whether the worker has died already, too early for the signal that ends this process with it."""
     poll = select.poll()
     poll.register(worker, 0)
     return bool(poll.poll(0))
@@ -139,7 +140,7 @@ def _fail(name: str, error: OSError | ValueError) -> "NoReturn":
 
 
 def main() -> "NoReturn":
-    """Open the ports, set the limits, then become the command."""
+    """Open the forwarded ports, set the limits, then become the command."""
     with open(int(sys.argv[1]), "rb") as file:  # noqa: PTH123 - a descriptor
         instructions = marshal.load(file)  # noqa: S302 - the worker wrote it, with this very interpreter
     worker = int(sys.argv[2])

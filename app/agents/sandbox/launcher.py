@@ -1,8 +1,8 @@
 """The sandbox without bubblewrap: confines a command, watches over it, and ends the processes that it leaves.
 
-Runs as a script of its own, never imported by the service, so that no code of ours runs between fork and exec in a
-process that has threads. Standard library only, except for Landlock. Arguments: the rules of Landlock as JSON (`null`:
-no confinement), then the command.
+Runs as a script of its own, never imported by the service, so that no code of ours runs between fork and exec
+in a process that has threads. Standard library only, except for Landlock. Arguments: the rules of Landlock as
+JSON (`null`: no confinement), then the command.
 """
 
 import ctypes

@@ -1,9 +1,9 @@
 """Measures the resource usage of processes and all their descendants, from /proc.
 
-Memory that no process maps is counted where it is visible: in open files, in a `/dev/shm` of the run's own, and in
-sockets. A socket counts with the default size of its buffer, which no program can raise (seccomp.py); a TCP socket,
-with buffers that grow by themselves, with the bytes that wait in it. Segments of System V are not counted: few and
-small (seccomp.py), 64 MiB in all.
+Memory that no process maps is counted where it is visible: in open files, in a `/dev/shm` of the run's own,
+and in sockets. A socket counts with the default size of its buffer, which no program can raise (seccomp.py);
+a TCP socket, with buffers that grow by themselves, with the bytes that wait in it. Segments of System V are
+not counted: few and small (seccomp.py), 64 MiB in all.
 """
 
 import math
@@ -29,7 +29,7 @@ _IN_MEMORY = ("/memfd:", "/dev/shm/", "/dev/zero", "/SYSV")  # noqa: S108 - name
 
 @dataclass(slots=True)
 class ResourceUsage:
-    """The resources that processes and all their descendants use together."""
+    """The memory, processes and other resources that processes and all their descendants use together."""
 
     processes: int = 0  # and threads
     memory_bytes: int = 0
@@ -39,7 +39,7 @@ class ResourceUsage:
 
 
 class ProcessTable:
-    """The processes of the machine, as they were at most `seconds` ago: read once for all runs that are measured then.
+    """The processes of the machine, read at most once in `seconds` for all runs that are measured.
 
     Reading them takes milliseconds, many times as long as measuring one run.
     """
@@ -53,7 +53,7 @@ class ProcessTable:
         self._threads: dict[int, int] = {}
 
     def tree(self, roots: Iterable[int]) -> Iterator[tuple[int, int]]:
-        """Yield the roots and their descendants, each once, with the number of its threads; for any thread."""
+        """Yield processes and their descendants, each once, with its number of threads. Thread-safe."""
         with self._reading:
             if time.monotonic() - self._read_at >= self._seconds:
                 self._read()
@@ -83,7 +83,7 @@ class ProcessTable:
 
 
 def measure(pids: Iterable[int], table: ProcessTable | None = None) -> ResourceUsage:
-    """Return the resource usage of processes and their descendants; processes that end meanwhile count as nothing.
+    """Return the resource usage of processes and their descendants; ended processes count as nothing.
 
     Args:
         pids: the processes.
@@ -131,7 +131,7 @@ def measure(pids: Iterable[int], table: ProcessTable | None = None) -> ResourceU
 
 
 def _shared_memory(process: int) -> dict[int, int]:
-    """Return the bytes in the `/dev/shm` of a process, by device; nothing if that is also the worker's."""
+    """Return the bytes in the `/dev/shm` of a process, by device; nothing if it is the worker's own."""
     place = f"/proc/{process}/root{_SHARED_MEMORY}"
     with suppress(OSError):
         device = os.stat(place).st_dev  # noqa: PTH116 - as above
@@ -148,7 +148,7 @@ def _network(process: int) -> int | None:
 
 
 def _connections(process: int) -> dict[str, int]:
-    """Return the bytes that wait in each TCP socket of a process's network, by the target of links to the socket."""
+    """Return the bytes that wait in each TCP socket of a process's network, by the socket's link target."""
     waiting: dict[str, int] = {}
     for name in ("tcp", "tcp6"):
         with suppress(OSError, ValueError, IndexError):

@@ -1,10 +1,10 @@
-"""Ends a run if its processes exceed the run's limits of memory, processes or disk.
+"""Measures the resources of a run's processes, and ends them if they exceed a limit.
 
-The kernel's own limits (entry.py) are limits of one process, and root is exempt from the limit on their number. This
-module adds up the whole run: its agent, the agent's terminals, the check of its output and the git that gathers its
-work. It measures more than twice a second (measuring.py), and the disk every few seconds, so a run can be over a limit
-for that long. A file that was sent through a socket and not received belongs to no process: if some stay unreceived,
-each counts with the maximal size of a file.
+The kernel's own limits (entry.py) are limits of one process, and root is exempt from the limit on their
+number. This module adds up the whole run: its agent, the agent's terminals, the check of its output and the
+git that gathers its work. It measures more than twice a second (measuring.py), and the disk every few
+seconds, so a run can be over a limit for that long. A file that was sent through a socket and not received
+belongs to no process: if some stay unreceived, each counts with the maximal size of a file.
 """
 
 import asyncio
@@ -30,12 +30,13 @@ _DISK_PAUSE_SECONDS = 3.0
 _DISK_SECONDS = 120
 # The time for processes over a limit to end by themselves.
 _GRACE_SECONDS = 0.2
-# Files in transit count only if this many measurements in a row find them: programs may send and receive some.
+# Files in transit count only if this many measurements in a row find them: programs may send and receive
+# some.
 _LOOKS_AT_SENT = 10
 
 
 class ResourceMonitor:
-    """Watches the processes and the folder of one run."""
+    """Measures the processes and the folder of one run, and enforces their limits."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -43,7 +44,7 @@ class ResourceMonitor:
         self._excess = ""
 
     async def follow(self, process: ConfinedProcess) -> ConfinedProcess:
-        """Count a new process and its descendants until it ends; return it.
+        """Add a new process, with its descendants, to those that are measured; return it.
 
         Raises AgentOverLimit, and ends the process, if the run is already over a limit.
         """
@@ -56,10 +57,12 @@ class ResourceMonitor:
 
     @asynccontextmanager
     async def enforce(self, policy: SandboxPolicy, *, disk_bytes: int | None = None) -> AsyncIterator[None]:
-        """Enforce the run's limits while the block lasts; `disk_bytes` replaces the policy's.
+        """Enforce the limits of a run on its processes and folder during the block.
 
-        If the run exceeds a limit, its processes are ended, the block is cancelled, and AgentOverLimit is raised. Only
-        one such block at a time.
+        `disk_bytes` replaces the policy's limit of the disk.
+
+        If the run exceeds a limit, its processes are ended, the block is cancelled, and AgentOverLimit is
+        raised. Only one such block at a time.
         """
         self._excess = ""
         limit = asyncio.timeout(None)
@@ -129,8 +132,8 @@ def _excess(usage: ResourceUsage, on_disk: int, policy: SandboxPolicy, disk_byte
 async def _disk_bytes(folder: Path, free_at_first: int) -> int:
     """Return the bytes that a folder occupies on its disk.
 
-    By `du`, because an agent can nest folders deeper than a path can be long. Files that the agent made unreadable for
-    an ordinary user are estimated by the free space that the disk has lost since the start.
+    By `du`, because an agent can nest folders deeper than a path can be long. Files that the agent made
+    unreadable for an ordinary user are estimated by the free space that the disk has lost since the start.
     """
     process = await spawn(
         *("du", "-s", "-x", "--block-size=1", "--", str(folder)),

@@ -1,7 +1,7 @@
-"""The access of a confined process, described independently of the kind of sandbox.
+"""The limits of a run, and the access of a process to files and network, for any kind of sandbox.
 
-Only describes; bubblewrap.py and launcher.py enforce. The rule: an agent sees the same parts of the system as an ordinary
-user of the machine, and its own workspace, but nothing of the service or of other runs.
+Only describes; bubblewrap.py and launcher.py enforce. The rule: an agent sees the same parts of the system as
+an ordinary user of the machine, and its own workspace, but nothing of the service or of other runs.
 """
 
 import os
@@ -24,10 +24,10 @@ SYSTEM_FOLDERS = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxPolicy:
-    """The operator's settings for the sandbox of every run of this worker.
+    """The operator's settings for the sandbox of every run: the kind of sandbox, and limits of resources.
 
-    Memory, files and processor time are limits of each process, enforced by the kernel. Memory, processes and disk are
-    also limits of the run, enforced by monitor.py.
+    Memory, files and processor time are limits of each process, enforced by the kernel. Memory, processes and
+    disk are also limits of the run, enforced by monitor.py.
     """
 
     kind: SandboxKind = SandboxKind.AUTO
@@ -39,7 +39,7 @@ class SandboxPolicy:
     disk_bytes: int = 10 * 1024 * _MIB  # of the run's folder
 
     def limits(self) -> dict[str, int]:
-        """Return the limits by their names in resource.h, without the prefix."""
+        """Return the limits of one process, by their names in resource.h without `RLIMIT_`."""
         return {
             # Not RLIMIT_AS: Node reserves tens of gigabytes of address space that it never touches.
             "DATA": self.memory_bytes,
@@ -53,7 +53,10 @@ class SandboxPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confinement:
-    """The folders of one confined process; all paths are absolute and the same inside and outside."""
+    """The folders that a process in the sandbox may read or write.
+
+    All paths are absolute, and the same inside and outside.
+    """
 
     directory: Path  # its working folder
     directory_writable: bool = True
@@ -71,17 +74,21 @@ class Confinement:
 
     @property
     def visible(self) -> tuple[Path, ...]:
-        """All folders that it may read, beside the system and the writable ones."""
+        """All folders that the process may read only, beside those of the system."""
         return self.readable if self.directory_writable else (*self.readable, self.directory)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
-    """The only way out of a sandbox: the address of the run's proxy (app/agents/network/proxy.py)."""
+    """The only way out of a sandbox: the ports and socket of the run's proxy.
+
+    The proxy is in app/agents/network/proxy.py.
+    """
 
     port: int  # of the proxy, on the process's loopback
     socket: Path | None = None  # on which the proxy listens, if the process has a network of its own
-    # Ports of the agent's loopback that lead through the proxy to the operator's servers on the worker's loopback.
+    # Ports of the agent's loopback that lead through the proxy to the operator's servers on the worker's
+    # loopback.
     tunnels: Mapping[int, str] = field(default_factory=dict)
     open_ports: tuple[
         int, ...
@@ -89,7 +96,7 @@ class Gateway:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The variables that make programs use the proxy; programs differ in which they read."""
+        """The environment variables that make programs use the proxy; programs differ in which they read."""
         url = f"http://127.0.0.1:{self.port}"
         names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
         # On the loopback are the agent's own servers.
@@ -99,10 +106,12 @@ class Gateway:
 
 
 def private_parts(folder: Path) -> list[Path]:
-    """Return the files and folders below a folder that not everyone may read, sorted; private folders are not entered.
+    """Return the files and folders below a folder that not every user may read, sorted.
 
-    Root owns such files (/etc/shadow for example) and can read them even without capabilities. Each start of a command
-    waits for this function, so it is written for speed.
+    Private folders are not searched.
+
+    Root owns such files (/etc/shadow for example) and can read them even without capabilities. Each start of
+    a command waits for this function, so it is written for speed.
     """
     found: list[Path] = []
     waiting = [str(folder)]
@@ -129,7 +138,7 @@ def private_parts(folder: Path) -> list[Path]:
 
 
 def public_parts(folder: Path, private: Iterable[Path]) -> Iterator[Path]:
-    """Yield the largest subtrees of a folder without private parts."""
+    """Yield the largest subtrees of a folder that have no private parts."""
     inside = [path for path in private if path == folder or folder in path.parents]
     if folder in inside:
         return

@@ -1,4 +1,4 @@
-"""Finds the kind of sandbox that works on this machine, by trying each."""
+"""Finds the kind of sandbox that works on this machine, by running a command in each."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ _OPT = Path("/opt")
 
 
 async def probe(policy: SandboxPolicy) -> Sandbox:
-    """Return the sandbox of this process: the first that can run a command here.
+    """Return the sandbox for all runs of this process: the first kind in which a command runs here.
 
     Raises SandboxUnavailable if the policy names a kind that does not work; AUTO falls back and logs that.
     """

@@ -1,8 +1,8 @@
-"""Runs a command confined: by bubblewrap, else by Landlock, else only with limits and a loud warning.
+"""Runs a command in a sandbox: by bubblewrap, else by Landlock, else only with limits and a loud warning.
 
-With each kind of sandbox a process gets its own session, only the given environment, a private home and limits, and
-`ConfinedProcess.stop` returns when the process and its descendants are gone. If the worker is killed, the kernel ends
-the agent too. Access of an agent, by kind of sandbox:
+With each kind of sandbox a process gets its own session, only the given environment, a private home and
+limits, and `ConfinedProcess.stop` returns when the process and its descendants are gone. If the worker is
+killed, the kernel ends the agent too. Access of an agent, by kind of sandbox:
 
                       bubblewrap                    landlock                       none
 files of the service  not there                     not read, not written; names,  open
@@ -20,11 +20,13 @@ a gateway             a port of that network        one more port, of any host  
 keyrings, io_uring    none                          none                           open
 leftovers             die with the namespace        hunted down by the launcher    as landlock
 
-Under Landlock, protection of signals and abstract sockets needs Linux 6.12, of ports 6.7. `taskbeacon agents --check`
-tests all this. A file below /etc that becomes private while an agent runs stays visible to that agent.
+Under Landlock, protection of signals and abstract sockets needs Linux 6.12, of ports 6.7.
+`taskbeacon agents --check` tests all this. A file below /etc that becomes private while an agent runs stays
+visible to that agent.
 
-There is one launch path: no agent, repository or project can influence the environment, folder or arguments of the
-program that confines (bubblewrap, launcher.py); everything else goes through a descriptor to entry.py, inside.
+There is one launch path: no agent, repository or project can influence the environment, folder or arguments
+of the program that confines (bubblewrap, launcher.py); everything else goes through a descriptor to entry.py,
+inside.
 """
 
 import asyncio
@@ -58,7 +60,8 @@ _ENTRY = Path(__file__).with_name("entry.py")
 _PYTHON = os.path.realpath(sys.executable)
 # The working folder of programs outside: no workspace, and the same for all.
 _NOWHERE = Path("/")
-# Makes the kernel kill an agent, not the service, when memory runs out; set outside, because /proc is read-only inside.
+# Makes the kernel kill an agent, not the service, when memory runs out; set outside, because /proc is
+# read-only inside.
 _GO_FIRST = (
     "/bin/sh",
     "-c",
@@ -78,7 +81,7 @@ HAS_FILTER = _FILTER is not None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Streams:
-    """The standard streams of a command; `limit` bounds a line of its output."""
+    """The standard streams of a command in the sandbox; `limit` is the longest line of output in bytes."""
 
     stdin: int | IO[bytes] = asyncio.subprocess.DEVNULL
     stdout: int | IO[bytes] = asyncio.subprocess.PIPE
@@ -100,7 +103,7 @@ class _Launch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sandbox:
-    """A kind of sandbox that was tested on this machine; made by `probe`, shared by all runs."""
+    """A kind of sandbox that was tried on this machine (see `probe`), and its policy; shared by all runs."""
 
     kind: SandboxKind  # never AUTO
     policy: SandboxPolicy = field(default_factory=SandboxPolicy)
@@ -118,10 +121,12 @@ class Sandbox:
         gateway: Gateway | None = None,
         streams: Streams = Streams(),
     ) -> ConfinedProcess:
-        """Start a command: with the machine's network if `network` is FULL, else with a `gateway` or no network at all.
+        """Start a command in the sandbox.
 
-        Command and environment are untrusted: they take effect only inside. The program that confines always has the
-        same environment and folder, and its arguments are the worker's own.
+        If `network` is FULL, it has the machine's network; else it has a `gateway`, or no network at all.
+
+        Command and environment are untrusted: they take effect only inside. The program that confines always
+        has the same environment and folder, and its arguments are the worker's own.
         """
         launch = _Launch(
             command=command,
@@ -135,7 +140,8 @@ class Sandbox:
             process = await self._launch(launch)
             if await process.has_entered():
                 return process
-            # bubblewrap cannot cover a private file that vanished since it was listed, such as /etc/passwd.lock.
+            # bubblewrap cannot cover a private file that vanished since it was listed, such as
+            # /etc/passwd.lock.
             await process.stop()
         return await self._launch(launch)
 
@@ -177,7 +183,7 @@ class Sandbox:
         return ConfinedProcess(process, info, worker)
 
     def _instructions(self, launch: _Launch) -> dict[str, object]:
-        """Return the instructions for `entry.py`."""
+        """Return the instructions for `entry.py`, the first program inside the sandbox."""
         ports: dict[int, str | None] = {}
         gateway = launch.gateway
         if gateway is not None and gateway.socket is not None:
@@ -192,7 +198,7 @@ class Sandbox:
         }
 
     async def _find_private(self) -> tuple[Path, ...]:
-        """Return the files and folders below /etc and /opt that not every user may read, but a worker that is root."""
+        """Return files and folders below /etc and /opt that a worker as root can read, but not every user."""
         if self.kind is SandboxKind.NONE:
             return ()
         return (*self.private, *await asyncio.to_thread(private_parts, _ETC))
@@ -253,7 +259,7 @@ def _pipe(kept: ExitStack, shared: ExitStack) -> tuple[int, int]:
 
 
 def _share(shared: ExitStack, content: bytes) -> int:
-    """Return a descriptor from which some content can be read."""
+    """Return a descriptor from which the content can be read."""
     descriptor = os.memfd_create("instructions")
     shared.callback(os.close, descriptor)
     with os.fdopen(os.dup(descriptor), "wb") as file:
@@ -265,7 +271,7 @@ def _share(shared: ExitStack, content: bytes) -> int:
 def confined_environment(
     source: Mapping[str, str], confinement: Confinement, allowed: Sequence[str] = ()
 ) -> dict[str, str]:
-    """Return the environment of a confined process: the worker's variables that are harmless or `allowed`."""
+    """Return the environment of a process in the sandbox: harmless variables of the worker, and `allowed`."""
     chosen = {name: source[name] for name in (*_ALWAYS_PASSED, *allowed) if name in source}
     chosen.setdefault("PATH", _DEFAULT_PATH)
     chosen.setdefault("LANG", "C.UTF-8")

@@ -1,9 +1,10 @@
-"""A filter of system calls for gaps in bubblewrap and Landlock: a program for the kernel, as bytes.
+"""A filter of system calls that closes gaps of bubblewrap and Landlock: a BPF program, as bytes.
 
-bubblewrap and Landlock protect paths. This filter refuses calls that bypass both: keyrings, io_uring (no filter sees
-its requests), user namespaces, unusual socket families, and memory that no limit counts. Under Landlock an agent runs
-among the other processes of its user; there the filter also refuses calls that act on other processes, and shared
-names. ptrace stays allowed, since both confine it and debuggers and leak checkers of an agent's own programs need it.
+bubblewrap and Landlock protect paths. This filter refuses calls that bypass both: keyrings, io_uring (no
+filter sees its requests), user namespaces, unusual socket families, and memory that no limit counts. Under
+Landlock an agent runs among the other processes of its user; there the filter also refuses calls that act on
+other processes, and shared names. ptrace stays allowed, since both confine it and debuggers and leak checkers
+of an agent's own programs need it.
 """
 
 import errno
@@ -70,18 +71,18 @@ def _always(error: int = errno.EPERM) -> _Check:
 
 
 def _if(code: int, argument: int, operand: int, error: int = errno.EPERM) -> _Check:
-    """Refuse where the low half of an argument compares like that."""
+    """Refuse the call if the low half of an argument compares like that."""
     return (_LOAD, 0, 0, _ARGUMENTS_AT + 8 * argument), (code, 0, 1, operand), _refuse(error)
 
 
 def _unless(argument: int, *values: int, error: int = errno.EPERM) -> _Check:
-    """Refuse where the low half of an argument is none of these."""
+    """Refuse the call if the low half of an argument is none of these."""
     compared = [(_EQUAL, len(values) - index, 0, value) for index, value in enumerate(values)]
     return (_LOAD, 0, 0, _ARGUMENTS_AT + 8 * argument), *compared, _refuse(error)
 
 
-# Larger buffers are memory of no process. The calls succeed without effect: the kernel often grants less than requested
-# anyway, and programs do not expect an error.
+# Larger buffers are memory of no process. The calls succeed without effect: the kernel often grants less than
+# requested anyway, and programs do not expect an error.
 _KEEP_BUFFERS: _Check = (
     (_LOAD, 0, 0, _ARGUMENTS_AT + 8),
     (_EQUAL, 0, 4, _SOL_SOCKET),
@@ -139,10 +140,10 @@ _ONLY_TCP: _Check = (
 def system_call_filter(
     *, among_others: bool, datagrams: bool = True, machine: str | None = None
 ) -> bytes | None:
-    """Return the filter as an array of `struct sock_filter`; None if this machine's call numbers are unknown.
+    """Return the filter as an array of `struct sock_filter`; None for a machine with unknown call numbers.
 
-    `among_others`: for a process that shares its namespaces with others of its user. Without `datagrams` only TCP
-    sockets can be made, which Landlock can confine.
+    `among_others`: for a process that shares its namespaces with others of its user. Without `datagrams` only
+    TCP sockets can be made, which Landlock can confine.
     """
     found = _ARCHITECTURES.get(machine or platform.machine())
     if found is None:

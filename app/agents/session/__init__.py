@@ -1,1 +1,1 @@
-"""One live agent over the Agent Client Protocol."""
+"""The conversation of a run with one agent process, over the Agent Client Protocol."""

@@ -1,7 +1,8 @@
 """Keeps an agent within the budget of its task: asks it to wrap up at nine tenths, and stops it at the limit.
 
-The protocol cannot send a message in the middle of a turn. So the turn is cancelled and the request to wrap up starts
-another turn, in which the agent still remembers its work. The work of a stopped agent is kept, as in any failed run.
+The protocol cannot send a message in the middle of a turn. So the turn is cancelled and the request to wrap
+up starts another turn, in which the agent still remembers its work. The work of a stopped agent is kept, as
+in any failed run.
 """
 
 import asyncio
@@ -26,23 +27,23 @@ _WRAP_UP = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """The tokens and money that all runs of a task together may use. None: no limit."""
+    """The tokens and money that all runs of a task together may use; None means no limit."""
 
     tokens: int | None = None
     cost: float | None = None  # in US dollars
 
     @property
     def is_limited(self) -> bool:
-        """Whether there is any limit."""
+        """Whether there is a limit on tokens or on money."""
         return self.tokens is not None or self.cost is not None
 
     def share(self, spent: Spent) -> float:
-        """Return spent / budget, the larger of tokens and money; >= 1 means used up."""
+        """Return the share of the budget that is spent, of tokens or money, the larger; 1 is all of it."""
         tokens = spent.tokens / self.tokens if self.tokens is not None else 0.0
         return max(tokens, spent.cost / self.cost if self.cost is not None else 0.0)
 
     def describe(self, spent: Spent) -> str:
-        """Return the usage and the limits as text."""
+        """Return the usage of a task and its limits as text for people."""
         parts = []
         if self.tokens is not None:
             parts.append(f"{spent.tokens} of {self.tokens} tokens")
@@ -52,7 +53,7 @@ class Budget:
 
 
 class Spender:
-    """Sends prompts to an agent while the budget is not used up."""
+    """Sends prompts to an agent as long as its task has budget left."""
 
     def __init__(self, budget: Budget, meter: UsageMeter, say: Callable[[str], Awaitable[None]]) -> None:
         self._budget = budget
@@ -67,7 +68,9 @@ class Spender:
         *,
         is_cancelled: Callable[[], bool] = lambda: False,
     ) -> str:
-        """Call `session.prompt` within the budget; `is_cancelled` returns whether a person has cancelled the turn.
+        """Send a prompt by `session.prompt` within the budget of the task; return the stop reason.
+
+        `is_cancelled` returns whether a person has cancelled the turn.
 
         Raises BudgetSpent, and the errors of `session.prompt`.
         """

@@ -1,4 +1,4 @@
-"""The client's side of the Agent Client Protocol: answers an agent's requests for files, terminals and permission."""
+"""Answers the requests of an agent for files, terminals and permission, as the protocol's client."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -28,7 +28,7 @@ _FILE_BYTES = 4 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class PermissionRequest:
-    """A request of an agent for permission to make a tool call."""
+    """A request of an agent for permission to make one tool call, with the options to choose from."""
 
     tool_call: Message  # as the agent sent it
     options: Sequence[PermissionOption]
@@ -37,7 +37,10 @@ class PermissionRequest:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to a permission request: the id of the chosen option; `meta` is sent to the agent unchanged."""
+    """The answer to an agent's permission request: the id of the chosen option.
+
+    `meta` is sent to the agent unchanged.
+    """
 
     option_id: str
     meta: Message | None = None
@@ -47,7 +50,7 @@ Decide = Callable[[PermissionRequest], Awaitable[Answer | None]]  # None cancels
 
 
 class WorkspaceClient:
-    """Answers an agent's requests. Files are read and written below the workspace only.
+    """Answers the protocol requests of one agent; reads and writes files below its workspace only.
 
     Not a subclass of the library's Client, which offers every method of the protocol to the agent. The
     methods for terminals and elicitations come from `terminals` and `elicitations`, if they are given.
@@ -80,7 +83,7 @@ class WorkspaceClient:
     async def request_permission(
         self, session_id: str, tool_call: ToolCallUpdate, options: list[PermissionOption], **meta: Any
     ) -> RequestPermissionResponse:
-        """Return the decision about a permission request."""
+        """Answer the agent's request for permission by `decide`, which may ask people."""
         sent = tool_call.model_dump(mode="json", by_alias=True, exclude_none=True)
         question = PermissionRequest(sent, options, meta.get(REQUEST, ""))
         # In the log, the agent's text so far and the tool call come before the question about it.
@@ -95,7 +98,10 @@ class WorkspaceClient:
     async def read_text_file(
         self, session_id: str, path: str, line: int | None = None, limit: int | None = None, **_meta: Any
     ) -> ReadTextFileResponse:
-        """Return a file of the workspace, or lines of it. Raises RequestError, also for a file of over 4 MiB."""
+        """Return the text of a file of the workspace, or some lines of it.
+
+        Raises RequestError, also for a file of over 4 MiB.
+        """
         try:
             content = await asyncio.to_thread(safe_paths.read_file, self._work, path, _FILE_BYTES + 1)
         except FileNotFoundError:
@@ -111,7 +117,7 @@ class WorkspaceClient:
     async def write_text_file(
         self, session_id: str, path: str, content: str, **_meta: Any
     ) -> WriteTextFileResponse:
-        """Write a file of the workspace. Raises RequestError."""
+        """Write a text file of the workspace, for the agent. Raises RequestError."""
         try:
             target = str(self._work / path)
             await asyncio.to_thread(
@@ -123,7 +129,10 @@ class WorkspaceClient:
 
 
 def _lines(content: bytes, first: int, count: int | None) -> bytes:
-    """Return `count` lines of a text from line `first` on, by default all, without splitting the whole text."""
+    """Return `count` lines of a text from line `first` on, without splitting the whole text.
+
+    By default it returns all lines.
+    """
     start = _end_of_lines(content, 0, first)
     return content[start:] if count is None else content[start : _end_of_lines(content, start, count)]
 

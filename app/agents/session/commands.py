@@ -1,4 +1,4 @@
-"""The interface by which people steer a live agent: a source of commands, and methods to ask questions.
+"""The interface through which people steer a running agent: commands to it, and questions of it.
 
 A worker implements `CommandSource` on the database. This package does not know where commands come from.
 """
@@ -18,7 +18,7 @@ from app.masking import Masker
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command to a running agent; `params` as validated by app/schemas/runs/commands.py."""
+    """A command of a person to a running agent; `params` as validated by app/schemas/runs/commands.py."""
 
     id: UUID
     method: CommandMethod
@@ -26,39 +26,39 @@ class Command:
 
 
 class CommandSource(Protocol):
-    """The commands to one agent. Each is returned once, in order."""
+    """The commands of people to one agent, each returned once and in order; and the agent's questions."""
 
     async def news(self) -> None:
-        """Wait until there may be new commands."""
+        """Wait until there may be new commands; may return without any."""
 
     async def fetch(self) -> list[Command]:
-        """Return the commands since the last call."""
+        """Return the commands since the last call, in order."""
 
     async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
         """Record the progress of a command; return False if it is settled already."""
 
     async def files(self, ids: Sequence[str]) -> list[Attachment]:
-        """Return local copies of the files of a message. Raises AgentError."""
+        """Return local copies of the files that are attached to a message. Raises AgentError."""
 
     async def await_message(self, asked: ShownQuestion) -> bool:
-        """Publish that the agent waits for a message; return False if a command has not been fetched.
+        """Publish that the agent waits for a message; return False if there are commands to fetch first.
 
         Raises AgentStopped if the worker has lost the run, as do the methods below.
         """
 
     async def await_answer(self, asked: ShownQuestion) -> None:
-        """Publish the agent's question."""
+        """Publish a question of the agent, which then waits for the answer."""
 
     async def withdraw(self, request_id: str) -> bool:
-        """Close the question and publish that; return False if it was answered before."""
+        """Close a question that the agent does not wait for any more; return False if it was answered."""
 
     async def close(self) -> bool:
-        """Accept no more commands; return False, with no effect, if a command has not been fetched."""
+        """Accept no more commands; return False, with no effect, if there are commands to fetch first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """The connection between an agent and the people of its run."""
+    """The connection between an agent and the people of its run: commands, log, clock and masking."""
 
     commands: CommandSource
     emit: Emit

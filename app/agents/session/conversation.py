@@ -1,8 +1,8 @@
-"""A conversation with one agent: turns in order, steered by people's commands (contract 6.4, 13.6).
+"""The conversation of a run with its agent: turns in order, steered by commands (contract 6.4, 13.6).
 
-An agent that accepts messages while it works gets them at once (steering.py); any other agent gets the next message
-after its turn. Without a next message, a background run is over, and an interactive run waits for a person, for a
-limited time. The result of the run is the result of its last turn.
+An agent that accepts messages while it works gets them at once (steering.py); any other agent gets the next
+message after its turn. Without a next message, a background run is over, and an interactive run waits for a
+person, for a limited time. The result of the run is the result of its last turn.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ Review = Callable[[], Awaitable[str | None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnPolicy:
-    """The rules for waiting and permissions: whether people follow the run, and its time limits."""
+    """The treatment of people in a conversation: whether a person follows the run, and time limits."""
 
     # Whether a person follows the run: the agent waits for that person's messages, and asks its questions.
     interactive: bool = False
@@ -58,7 +58,7 @@ class TurnPolicy:
 
 
 class _Phase(Enum):
-    """The phase of a conversation: the effects of `cancel` and `close` depend on it."""
+    """The phase of a conversation, on which the effects of the commands `cancel` and `close` depend."""
 
     PREPARING = auto()
     WORKING = auto()
@@ -68,7 +68,10 @@ class _Phase(Enum):
 
 
 class Conversation:
-    """The conversation of a run: prompts, messages, commands and questions, until its end. `listen` runs concurrently, and begins before the agent has started."""
+    """The conversation of a run with its agent, to its end: prompts, messages, commands and questions.
+
+    `listen` runs beside `hold`, and begins before the agent has started.
+    """
 
     def __init__(
         self,
@@ -80,7 +83,7 @@ class Conversation:
         mode: str | None,
         review: Review | None = None,
     ) -> None:
-        """Prepare a conversation; after the last message, `review` may request one correction from the agent."""
+        """Prepare a conversation; `review` may ask the agent for one correction after its last message."""
         self._channel = channel
         self._commands = channel.commands
         self._policy = policy
@@ -117,16 +120,19 @@ class Conversation:
 
     @property
     def is_working(self) -> bool:
-        """Whether the agent has a turn now."""
+        """Whether the agent is in a turn now."""
         return self._phase is _Phase.WORKING
 
     async def record(self, entry: Message) -> None:
-        """Log an entry of the agent."""
+        """Log an entry that the agent has sent, after reading its usage."""
         self._observer.see(entry)
         await self._channel.emit(entry)
 
     async def listen(self) -> None:
-        """Execute commands until cancelled. A fault ends the run: a run that cannot be stopped must not continue."""
+        """Execute people's commands until cancelled.
+
+        A fault ends the run: a run that cannot be stopped must not continue.
+        """
         try:
             while True:
                 await self._take_commands()
@@ -136,7 +142,7 @@ class Conversation:
             self._channel.time.end()
 
     async def decide(self, question: PermissionRequest) -> Answer | None:
-        """Return the answer to a permission request: by the permission mode, or from a person."""
+        """Answer the agent's permission request: by the permission mode, or by asking people."""
         if self._policy.interactive and is_for_people(self._mode, question.tool_call.get("kind")):
             with suppress(AgentStopped):
                 return await self._questions.ask(question)
@@ -146,11 +152,14 @@ class Conversation:
 
     @property
     def people(self) -> Questions | None:
-        """The questions to people, which also show forms; None if no person follows the run."""
+        """The part of the conversation that asks people questions; None if no person follows the run."""
         return self._questions if self._policy.interactive else None
 
     async def hold(self, session: AgentSession, work: Path, opening: Sequence[ContentBlock]) -> None:
-        """Converse from the first prompt to the end of the run. Raises the error of the last turn, or AgentCrashed."""
+        """Converse with a started agent from the first prompt to the end of the run.
+
+        Raises the error of the last turn, or AgentCrashed.
+        """
         self._session = session
         while not self._config_changes.empty():
             await self._configure(session, self._config_changes.get_nowait())
@@ -169,7 +178,7 @@ class Conversation:
             raise self._failure
 
     async def _turn(self, session: AgentSession, blocks: Sequence[ContentBlock]) -> None:
-        """Make the agent take a turn, and keep its failure, if it fails or stops early, as the run's failure."""
+        """Make the agent take a turn; keep its failure, or its early end, as the failure of the run."""
         failure: AgentError | None = None
         self._phase = _Phase.WORKING
         self._observer.begin_turn()
@@ -277,6 +286,7 @@ class Conversation:
         await self._commands.settle(message, CommandStatus.CONSUMED)
 
     async def _take_commands(self) -> None:
+        """Fetch new commands, and execute or queue each."""
         async with self._taking:
             for command in await self._commands.fetch():
                 await self._obey(command)

@@ -1,4 +1,4 @@
-"""The client's side of ACP elicitation: an agent asks people to fill a form, or to open a page."""
+"""Answers an agent's elicitations (ACP): it asks people to fill a form, or to open a page."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from app.agents.session.transport import REQUEST, Message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Elicitation:
-    """A request of an agent to people: to fill a form of a schema, or to open a page by its URL.
+    """An agent's request that people fill a form (`schema`) or open a page (`url`).
 
     `id` is the agent's id of the page, if it is one.
     """
@@ -32,27 +32,30 @@ class Elicitation:
 
 @dataclass(frozen=True, slots=True)
 class ElicitationAnswer:
-    """The answer to an elicitation. `accept` of a page opens it; `content` holds the values of an accepted form."""
+    """A person's answer to an elicitation: an action, and the values of an accepted form.
+
+    `accept` of a page opens it.
+    """
 
     action: Literal["accept", "decline", "cancel"]
     content: Message | None = None
 
 
 class Elicited(Protocol):
-    """Presents the elicitations of an agent to people."""
+    """Presents an agent's forms and pages to people."""
 
     async def elicit(self, elicitation: Elicitation) -> ElicitationAnswer:
-        """Return the answer of a person; without one, `decline` or `cancel`."""
+        """Show a form or a page to people and return their answer; without one, `decline` or `cancel`."""
 
     async def complete(self, elicitation_id: str) -> None:
-        """Close the question about a page, because the agent reports that the person is done with it."""
+        """Close the question about a page, because the agent reports that the person is done there."""
 
     def take_back(self, request: str) -> None:
-        """Withdraw the question of a request: the agent does not wait for the answer any more."""
+        """Withdraw the question of an agent's request: the agent does not wait for the answer any more."""
 
 
 class ElicitationClient:
-    """Answers an agent's elicitations."""
+    """Handles the methods `elicitation/...` of the protocol for one agent."""
 
     def __init__(self, people: Elicited, *, before_question: Callable[[], Awaitable[None]]) -> None:
         self._people = people
@@ -61,7 +64,7 @@ class ElicitationClient:
     async def create_elicitation(
         self, message: str, mode: ElicitationMode, **meta: Any
     ) -> CreateElicitationResponse:
-        """Return the response to the protocol's `elicitation/create`, once a person has acted."""
+        """Answer `elicitation/create` after a person has acted on the form or page."""
         sent = mode.model_dump(mode="json", by_alias=True, exclude_none=True)
         # The agent's text so far comes before the question in the log.
         await self._before_question()
@@ -84,5 +87,5 @@ class ElicitationClient:
                 return CancelElicitationResponse(action="cancel")
 
     async def complete_elicitation(self, elicitation_id: str, **_meta: Any) -> None:
-        """Close the question about a page, because the agent reports that the person is done with it."""
+        """Close the question about a page, because the agent reports that the person is done there."""
         await self._people.complete(elicitation_id)

@@ -20,7 +20,10 @@ _BLOCKS: TypeAdapter[list[ContentBlock]] = TypeAdapter(list[ContentBlock])
 async def message_blocks(
     session: AgentSession, work: Path, message: Command, commands: CommandSource
 ) -> list[ContentBlock]:
-    """Return a message as content blocks, and copy its files into the workspace. Raises AgentError."""
+    """Convert a person's message to content blocks of a prompt, and copy its files into the workspace.
+
+    Raises AgentError if a file is unavailable, or if the agent does not take such blocks.
+    """
     content = message.params.get("content") or []
     try:
         blocks = [text_block(content)] if isinstance(content, str) else _BLOCKS.validate_python(content)
@@ -37,7 +40,7 @@ async def message_blocks(
 async def log_message(
     channel: Channel, session: AgentSession, message: Command, blocks: Sequence[ContentBlock]
 ) -> None:
-    """Log a message that was sent to the agent."""
+    """Write a person's message, as sent to the agent, to the log of the run."""
     for block in blocks:
         update = {
             "sessionUpdate": "user_message_chunk",
@@ -50,7 +53,7 @@ async def log_message(
 
 
 def links_to(work: Path, attachments: Sequence[Attachment]) -> list[ResourceContentBlock]:
-    """Return content blocks that link to files in the workspace."""
+    """Return content blocks for a prompt that link to attached files in the workspace."""
     return [
         resource_link_block(
             attachment.name,

@@ -13,21 +13,21 @@ _PLAN_APPROVAL = "switch_mode"
 
 
 def is_for_people(mode: str | None, tool_kind: str | None) -> bool:
-    """Return whether a permission request is for the people who follow an interactive run."""
+    """Return whether people are asked about a permission request, by mode and kind of tool call."""
     return mode not in _TRUSTING_MODES or tool_kind == _PLAN_APPROVAL
 
 
 def decide(mode: str | None, options: Sequence[PermissionOption]) -> str | None:
-    """Return the id of the option to choose without a person; None, which cancels the request, if none fits.
+    """Return the id of the option to choose without asking people; None, which cancels, if none fits.
 
-    The sandbox confines a background run, so requests are allowed, but only once: no permission outlives its request.
-    The permission modes that promise no changes refuse.
+    The sandbox confines a background run, so requests are allowed, but only once: no permission outlives its
+    request. The permission modes that promise no changes refuse.
     """
     return _first(options, _REFUSING if mode in _CAUTIOUS_MODES else _ALLOWING)
 
 
 def refuse(options: Sequence[PermissionOption]) -> str | None:
-    """Return the id of the option that refuses; None, which cancels the request, if there is none."""
+    """Return the id of an option that refuses the request; None, which cancels it, if there is none."""
     return _first(options, _REFUSING)
 
 

@@ -1,4 +1,4 @@
-"""Passes the agent's questions to the people who follow a run: one at a time, with a time limit."""
+"""Asks the people who follow a run the questions of its agent, one at a time, with a time limit."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -34,7 +34,7 @@ _OPEN = "open"
 
 
 class _PendingQuestion:
-    """A question that a person may answer."""
+    """A question of the agent that waits for its turn or for a person."""
 
     def __init__(self, shown: ShownQuestion, request: str, elicitation_id: str | None) -> None:
         self.shown = shown
@@ -47,7 +47,10 @@ class _PendingQuestion:
 
 
 class Questions:
-    """Asks people the questions of one agent, one at a time, until answer, withdrawal, time limit or end of the turn."""
+    """Asks people the questions of one agent, one at a time.
+
+    A question ends by its answer, withdrawal or time limit, or with the turn.
+    """
 
     def __init__(
         self,
@@ -57,7 +60,7 @@ class Questions:
         catch_up: Callable[[], Awaitable[None]],
         on_close: Callable[[], None],
     ) -> None:
-        """Prepare to ask. `catch_up` fetches new commands; `on_close` is called when a question is closed."""
+        """Prepare to ask; `catch_up` fetches new commands, `on_close` is called when a question closes."""
         self._channel = channel
         self._human_timeout = human_timeout
         self._catch_up = catch_up
@@ -70,11 +73,14 @@ class Questions:
 
     @property
     def is_open(self) -> bool:
-        """Whether a question waits for a person now."""
+        """Whether a question is shown to people now and waits for their answer."""
         return self._current is not None
 
     async def ask(self, question: PermissionRequest) -> Answer | None:
-        """Return a person's answer; a refusal if no answer comes in time, None if the turn was cancelled."""
+        """Ask people for a permission and return their answer; a refusal if none comes in time.
+
+        None if the turn was cancelled.
+        """
         tool_call = self._channel.masker.value(storable(question.tool_call))
         options = self._select_options(question)
         refusal = _refusal(question)
@@ -95,7 +101,7 @@ class Questions:
         return _answer(pending.answer) if pending.answer else refusal
 
     async def elicit(self, elicitation: Elicitation) -> ElicitationAnswer:
-        """Return a person's action on a form or a page.
+        """Ask people to fill a form or open a page, and return their action.
 
         - `decline`: no answer in time, or the form cannot be shown.
         - `cancel`: the turn ended, or the agent withdrew its request.
@@ -123,7 +129,7 @@ class Questions:
         return ElicitationAnswer("accept" if pending is not None and pending.is_complete else "decline")
 
     async def complete(self, elicitation_id: str) -> None:
-        """Close the question about a page, because the agent reports that the person is done with it."""
+        """Close the question about a page, because the agent reports that the person is done there."""
         pending = self._current
         if pending is not None and pending.elicitation_id == elicitation_id and pending.answer is None:
             pending.is_complete = True
@@ -135,20 +141,20 @@ class Questions:
         )
 
     def take_back(self, request: str) -> None:
-        """Withdraw the question that an agent's request asked: the agent does not wait for the answer any more."""
+        """Withdraw the question of an agent's request: the agent does not wait for the answer any more."""
         for pending in self._pending:
             if pending.request == request and pending.answer is None:
                 pending.is_cancelled = True
                 pending.is_over.set()
 
     def give_up(self) -> None:
-        """Cancel all open questions: their turn is over."""
+        """Cancel all open questions, because the turn of the agent is over."""
         self._turn += 1
         if self._current is not None:
             self._current.is_over.set()
 
     def take(self, command: Command) -> bool:
-        """Use a command as the answer to the current question; return False if it is for another, or too late."""
+        """Use a command as the answer to the current question; False if it is for another, or too late."""
         pending = self._current
         is_for_this = pending is not None and pending.shown.request_id == command.params["request_id"]
         if pending is None or not is_for_this or pending.answer is not None:
@@ -217,7 +223,7 @@ class Questions:
         return shown, read
 
     def _select_options(self, question: PermissionRequest) -> list[dict[str, Any]]:
-        """Return the options to show to people, without options of an absurd size."""
+        """Return the options of a permission request to show to people, without options of absurd size."""
         return [
             {
                 "optionId": option.option_id,
@@ -301,7 +307,7 @@ def _answer(command: Command) -> Answer:
 
 
 def _option_of(kind: QuestionKind, command: Command) -> str | None:
-    """Return the option that followers see as chosen; None if the answer chose no option."""
+    """Return the id of the option that followers of the run see as chosen; None if there is none."""
     if (option_id := command.params.get("option_id")) is not None:
         return str(option_id)
     match command.params.get("action"):
@@ -319,7 +325,7 @@ def _refusal(question: PermissionRequest) -> Answer | None:
 
 
 def _call_of(elicitation: Elicitation, title: str, about: dict[str, Any]) -> dict[str, Any]:
-    """Return the tool call by which clients show an elicitation."""
+    """Return the tool call as which clients are shown a form or page."""
     call: dict[str, Any] = {"title": title, "kind": "other", "_meta": about}
     if elicitation.tool_call_id is not None:
         call["toolCallId"] = elicitation.tool_call_id

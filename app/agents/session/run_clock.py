@@ -1,4 +1,4 @@
-"""The wall-clock limit of a run's work; the clock stops while an agent waits for a person."""
+"""The wall-clock limit of a run's work; the clock stops while the agent waits for a person."""
 
 import asyncio
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ MAX_WAITING = timedelta(hours=24)
 
 
 class WorkingTime:
-    """A block that raises TimeoutError when its work takes too long, or immediately on `end`.
+    """A context manager that raises TimeoutError if the work in it takes too long, or at once on `end`.
 
-    Every asyncio task that waits for a person does so in a block of `waiting()`.
+    Every asyncio task that waits for a person does so in a block of `pause()`.
     """
 
     def __init__(self, limit: timedelta) -> None:
@@ -42,7 +42,7 @@ class WorkingTime:
 
     @property
     def is_over(self) -> bool:
-        """Whether this object ended the block, by the limit or by `end`."""
+        """Whether the block was ended by the limit, or by `end`."""
         return self._timeout.expired()
 
     def end(self) -> None:
@@ -52,7 +52,7 @@ class WorkingTime:
 
     @contextmanager
     def pause(self, at_most: timedelta) -> Iterator[float]:
-        """Stop the clock for a block that waits for a person; yield the seconds that it may wait."""
+        """Stop the clock for a block that waits for a person; yields the seconds that it may wait."""
         if self._pauses == 0:
             self._paused_at = _now()
             if not self._is_ended:

@@ -1,7 +1,7 @@
-"""Drives one live agent over the Agent Client Protocol: start, prompt (again), cancel, close.
+"""Drives one agent process over the Agent Client Protocol: start, prompts, cancel, close.
 
-Independent of runs, repositories and results. The agent's updates become log entries (transcript.py). Its file requests
-are answered from the workspace, its permission requests by `decide`.
+Independent of runs, repositories and results. The agent's updates become log entries (transcript.py). Its
+file requests are answered from the workspace, its permission requests by `decide`.
 """
 
 import asyncio
@@ -62,7 +62,7 @@ log = structlog.get_logger(__name__)
 
 
 class AgentSession:
-    """One conversation with one agent process."""
+    """A conversation with one agent process over the Agent Client Protocol."""
 
     def __init__(
         self,
@@ -76,11 +76,11 @@ class AgentSession:
         writable: Path | None = None,
         start_command: StartCommand | None = None,
     ) -> None:
-        """Take over an agent's process.
+        """Take over the process of an agent; its standard input and output must be pipes.
 
-        `people` fill the agent's forms; without them it is not offered elicitation. `writable` is the part of the
-        workspace that it may write to, by default all of it. `start_command` starts the commands of its terminals;
-        without it there are no terminals.
+        `people` fill the agent's forms; without them it is not offered elicitation. `writable` is the part of
+        the workspace that it may write to, by default all of it. `start_command` starts the commands of its
+        terminals; without it there are no terminals.
         """
         if process.stdin is None or process.stdout is None:
             raise ValueError("the agent's standard input and output must be pipes")
@@ -128,22 +128,22 @@ class AgentSession:
 
     @property
     def session_id(self) -> str:
-        """The agent's own id of the conversation; "" before it has started."""
+        """The id that the agent has given to the conversation; "" before it has started."""
         return self._session_id
 
     @property
     def last_usage(self) -> Usage | None:
-        """The usage of the last turn, from the agent's answer to the prompt; None if it has none."""
+        """The tokens of the last turn, as the agent reported them at its end; None if it did not."""
         return self._usage
 
     @property
     def last_message(self) -> str:
-        """The agent's last complete message."""
+        """The last complete message of the agent; "" if there is none."""
         return self._transcript.last_message
 
     @property
     def can_resume(self) -> bool:
-        """Whether the agent can resume a conversation from the files in its home."""
+        """Whether the agent can resume an earlier conversation from the files in its home."""
         return self._can_load or self._can_resume
 
     async def start(
@@ -153,10 +153,10 @@ class AgentSession:
         resume: str | None = None,
         tools: HttpMcpServer | None = None,
     ) -> bool:
-        """Initialize the connection, authenticate by the given method, if any, and open a session.
+        """Initialize the connection, authenticate if `authenticate` is a method, and open a session.
 
-        `resume` is the id of a conversation in the agent's home, resumed if the agent can; updates that it repeats are
-        not logged. Returns whether it was resumed. The agent gets `tools` if it accepts such a server.
+        `resume` is the id of a conversation in the agent's home, resumed if the agent can; updates that it
+        repeats are not logged. Returns whether it was resumed. The agent gets `tools` if it accepts them.
 
         Raises SessionLost, AgentCrashed or AgentFailed.
         """
@@ -173,7 +173,7 @@ class AgentSession:
         return False
 
     async def _resume(self, session_id: str, servers: Sequence[HttpMcpServer]) -> bool:
-        """Resume a conversation; return False if the agent refuses."""
+        """Resume an earlier conversation; return False if the agent refuses."""
         resume = self._connection.resume_session if self._can_resume else self._connection.load_session
         self._transcript.is_replay = True
         try:
@@ -200,7 +200,7 @@ class AgentSession:
         self._options = opened.config_options or ()
 
     async def initialize(self) -> InitializeResponse:
-        """Initialize the connection; return the agent's info and capabilities. Raises AgentCrashed or AgentFailed."""
+        """Initialize the connection; return the agent's capabilities. Raises AgentCrashed, AgentFailed."""
         may_ask = self._adapter.file_requests
         files = FileSystemCapabilities(read_text_file=may_ask, write_text_file=may_ask)
         answered: InitializeResponse = await self._ask(
@@ -230,18 +230,18 @@ class AgentSession:
         return answered
 
     def takes(self, block: ContentBlock) -> bool:
-        """Return whether the agent accepts content blocks of this type in a prompt."""
+        """Return whether the agent accepts content blocks of the given block's type in a prompt."""
         takes = self._takes
         optional = {"image": takes.image, "audio": takes.audio, "resource": takes.embedded_context}
         return bool(optional.get(block.type, True))
 
     def offers(self, category: str) -> bool:
-        """Return whether the agent has an option of a category (`mode`, `model`, `thought_level`)."""
+        """Return whether the agent has an option of a category: `mode`, `model` or `thought_level`."""
         is_mode = category == "mode" and bool(self._modes)
         return is_mode or any(option.category == category for option in self._options)
 
     async def choose(self, category: str, value: str) -> bool:
-        """Set the option of a category (`mode`, `model`, `thought_level`); return whether the agent accepted the value.
+        """Set an option by its category (`mode`, `model`, `thought_level`); return whether it was accepted.
 
         Raises AgentCrashed, or AgentFailed if the agent fails.
         """
@@ -254,9 +254,9 @@ class AgentSession:
         return False
 
     async def configure(self, option_id: str, value: str | bool) -> str | None:
-        """Set the agent's option with this id or of this category.
+        """Set the option of the agent that has this id, or else this category. Raises as `choose`.
 
-        Returns the category, "" for an option without a category, or None if the agent refuses. Raises as `choose`.
+        Returns the category, "" for an option without a category, or None if the agent refuses.
         """
         for option in self._options:
             if option.id == option_id:
@@ -267,7 +267,7 @@ class AgentSession:
         return option_id if is_set else None
 
     async def _try_option(self, option: str, value: str | bool) -> bool:
-        """Set an option. The agent decides about the value: some accept more names of models than they list."""
+        """Set an option; return whether the agent accepts it: some accept more models than they list."""
         try:
             answered: SetSessionConfigOptionResponse = await self._ask(
                 self._connection.set_config_option(option, self._session_id, value), within=_START_SECONDS
@@ -297,11 +297,11 @@ class AgentSession:
 
     @property
     def can_be_steered(self) -> bool:
-        """Whether the agent accepts messages while it works."""
+        """Whether the agent accepts messages in the middle of a turn."""
         return self._can_steer
 
     async def steer(self, blocks: Sequence[ContentBlock]) -> bool:
-        """Send the agent a message in the middle of its turn; return False if no turn is active: it needs a prompt.
+        """Send the agent a message in the middle of its turn; False if it has none: it needs a prompt.
 
         Raises AgentFailed or AgentCrashed.
         """
@@ -316,17 +316,17 @@ class AgentSession:
         return isinstance(answered, dict) and answered.get("outcome") == "injected"
 
     async def cancel(self) -> None:
-        """Cancel the current prompt; `prompt` then returns "cancelled". Without a prompt, it has no effect."""
+        """Cancel the current turn; `prompt` then returns "cancelled". No effect without a turn."""
         with suppress(ConnectionError):
             await self._connection.cancel(self._session_id)
 
     async def raise_at_end(self) -> NoReturn:
-        """Never return: raise AgentCrashed when the process ends while no request is pending."""
+        """Wait until the agent's process ends, and raise AgentCrashed; for times without a request."""
         await self._process.wait()
         await self._explain_end()
 
     async def close(self, *, at_once: bool = False) -> None:
-        """End the conversation and every process of the agent, `at_once` within a second. Repeatable."""
+        """End the conversation and all processes of the agent, `at_once` within a second. Repeatable."""
         grace = _SHORT_CLOSE_SECONDS if at_once else _CLOSE_SECONDS
         try:
             with suppress(ConnectionError):
@@ -335,7 +335,7 @@ class AgentSession:
                 async with asyncio.timeout(grace):
                     await self._process.wait()
         finally:
-            # A process counts as running until its output has been read to the end, and the agent may still write.
+            # A process counts as running until its output has been read, and the agent may still write.
             _, _, _, _ = await asyncio.gather(
                 self._close_terminals(grace),
                 self._process.stop(grace),

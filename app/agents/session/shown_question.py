@@ -1,4 +1,4 @@
-"""A question of an agent in the form that is stored and shown: masked, with its time limit (contract 15.8)."""
+"""A question of an agent as it is stored and shown to people: masked, with a time limit (contract 15.8)."""
 
 import re
 import shlex
@@ -25,7 +25,7 @@ _BLANK = re.compile(r"[\s\u00ad\u115f\u1160\u200b-\u200f\u2060-\u2064\u2800\u316
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownQuestion:
-    """A question for people; its texts are masked and can be stored."""
+    """A question of an agent, ready to be stored and shown to people: its texts are masked."""
 
     kind: QuestionKind
     id: UUID = field(default_factory=new_id)
@@ -44,17 +44,17 @@ class ShownQuestion:
 
     @property
     def request_id(self) -> str:
-        """The id of the question in the run's log and for clients."""
+        """The id of the question for clients and in the log of the run."""
         return self.id.hex
 
     @property
     def is_cut(self) -> bool:
-        """Whether the detail is too long to be shown completely, so that people cannot see all that they would allow."""
+        """Whether the detail is too long to be shown completely to people, who must know that."""
         return len(self.detail) > DETAIL_CHARACTERS
 
     @property
     def shown_detail(self) -> str:
-        """The detail, with a mark where it is cut."""
+        """The detail as people see it, with a mark if it is cut."""
         if not self.is_cut:
             return self.detail
         mark = f"\n⟨cut: it has {len(self.detail)} characters⟩"
@@ -62,7 +62,7 @@ class ShownQuestion:
 
     @property
     def waiting_for(self) -> dict[str, Any]:
-        """The question in the state of its run."""
+        """The question as `waiting_for` in the state of its run."""
         return waiting_for(
             self.kind,
             self.request_id,
@@ -80,7 +80,10 @@ def waiting_for(
     options: Sequence[dict[str, Any]],
     since: datetime,
 ) -> dict[str, Any]:
-    """Return a question as shown in its run's state. Forms and URLs look like permissions, which every client can show."""
+    """Return a question in the format of `waiting_for` in a run's state.
+
+    Forms and URLs look like permissions, which every client can show.
+    """
     if kind is QuestionKind.MESSAGE:
         return {"kind": "message", "since": since.isoformat()}
     return {
@@ -93,7 +96,7 @@ def waiting_for(
 
 
 def shorten(tool_call: dict[str, Any]) -> dict[str, Any]:
-    """Return a tool call; if it is too long to be shown, only the fields that identify it."""
+    """Return a tool call to show; one that is too long is reduced to the fields that identify it."""
     if len(orjson.dumps(tool_call)) <= _TOOL_CALL_BYTES:
         return tool_call
     return {
@@ -104,7 +107,7 @@ def shorten(tool_call: dict[str, Any]) -> dict[str, Any]:
 
 
 def describe(tool_call: dict[str, Any]) -> str:
-    """Return a tool call as text: its command, the rest of its input, then its other content.
+    """Return a tool call as text for people: its command, the rest of its input, then its other content.
 
     A long blank part is replaced by its length, since it could push the rest out of sight.
     """
@@ -116,7 +119,7 @@ def describe(tool_call: dict[str, Any]) -> str:
 
 
 def _lines_of(given: Any, *, known: frozenset[str]) -> list[str]:
-    """Return an input as lines, the command first, without the texts that are shown elsewhere."""
+    """Return the input of a tool call as lines, the command first, without texts that are shown elsewhere."""
     if not isinstance(given, dict):
         return [_words(given)]
     lines = []
@@ -142,7 +145,7 @@ def _words(value: Any) -> str:
 
 
 def _texts_of(part: Any) -> Iterator[tuple[str, str]]:
-    """Yield the texts of a part of a call, each with the mark that begins its lines."""
+    """Yield the texts in the content of a tool call, each with the mark that begins its lines."""
     if not isinstance(part, dict):
         return
     if part.get("type") == "diff":

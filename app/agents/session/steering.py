@@ -1,4 +1,7 @@
-"""Sends messages to an agent in the middle of its turn, if it accepts them; otherwise they wait for the turn's end."""
+"""Sends people's messages to an agent in the middle of its turn, or keeps them until the turn's end.
+
+It depends on whether the agent accepts messages while it works.
+"""
 
 import asyncio
 from collections import deque
@@ -20,7 +23,7 @@ _UNKNOWN = "The agent did not say whether it took the message."
 
 
 class Steering:
-    """The messages that are sent to an agent while it works."""
+    """Sends messages of people to an agent while it works."""
 
     def __init__(
         self,
@@ -30,7 +33,7 @@ class Steering:
         is_working: Callable[[], bool],
         is_asking: Callable[[], bool],
     ) -> None:
-        """Prepare to send `messages` to an agent that works; messages are held back while a question is open."""
+        """Prepare to send `messages` to a working agent; they are held back while a question is open."""
         self._channel = channel
         self._messages = messages
         self._is_working = is_working
@@ -41,11 +44,11 @@ class Steering:
         self._held_back: set[UUID] = set()
 
     def wake(self) -> None:
-        """Check for messages again: a message has come, or a question is closed."""
+        """Look at the messages again, because a message has come or a question is closed."""
         self._changed.set()
 
     async def follow(self, session: AgentSession, work: Path) -> None:
-        """Send messages until cancelled."""
+        """Send messages to the agent as they come, until cancelled."""
         while session.can_be_steered:
             await self._changed.wait()
             self._changed.clear()
@@ -58,14 +61,14 @@ class Steering:
                         break
 
     async def end_turn(self) -> None:
-        """Wait for a message that is being sent, and settle the messages that were sent in the turn."""
+        """At the end of a turn, wait for the message that is being sent, and settle those that were sent."""
         async with self._giving:
             given, self._given = self._given, []
         for message in given:
             await self._channel.commands.settle(message, CommandStatus.CONSUMED)
 
     async def _give(self, session: AgentSession, work: Path, message: Command) -> bool:
-        """Send a message; if the agent needs it as its next prompt, put the message back and return False."""
+        """Send a message to the agent; return False, and keep the message, if it must be the next prompt."""
         commands = self._channel.commands
         blocks: list[ContentBlock] = []
         try:
@@ -76,7 +79,8 @@ class Steering:
             await commands.settle(message, CommandStatus.DROPPED, _UNKNOWN)
             return True
         except AgentError:
-            # A fault of the message or of the agent shows again, and is reported, when the message is sent as a prompt.
+            # A fault of the message or of the agent shows again, and is reported, when the message is sent as
+            # a prompt.
             is_taken = False
         if not is_taken:
             self._messages.appendleft(message)

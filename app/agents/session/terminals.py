@@ -1,7 +1,7 @@
-"""Commands that we run for an agent (`terminal/*` of the protocol), in the agent's sandbox.
+"""Terminals of an agent (`terminal/*` of the protocol): commands that the service runs in its sandbox.
 
-Each terminal is a separate process. The end of its output is kept, up to a limit. Terminals that the agent does not
-release end with its session.
+Each terminal is a separate process. The end of its output is kept, up to a limit. Terminals that the agent
+does not release end with its session.
 """
 
 import asyncio
@@ -25,7 +25,8 @@ from app.ids import new_hex_id
 from app.processes.reading import Tail
 from app.shielded import shielded
 
-# Starts a command in the agent's sandbox, with these variables added to the agent's; stdout and stderr are merged.
+# Starts a command in the agent's sandbox, with these variables added to the agent's; stdout and stderr are
+# merged.
 StartCommand = Callable[[Sequence[str], Mapping[str, str]], Awaitable[ConfinedProcess]]
 
 _MOST = 16
@@ -38,7 +39,7 @@ _GRACE_SECONDS = 2.0
 
 
 class Terminals:
-    """The terminals of one session; each method answers the protocol's request of the same name."""
+    """The terminals of one agent; each method answers the protocol's request of the same name."""
 
     def __init__(self, start: StartCommand) -> None:
         self._start = start
@@ -55,7 +56,7 @@ class Terminals:
         output_byte_limit: int | None = None,
         **_meta: Any,
     ) -> CreateTerminalResponse:
-        """Start a command. Raises RequestError, also if the session has too many terminals."""
+        """Start a command of the agent. Raises RequestError, also if there are too many terminals."""
         if len(self._terminals) + self._starting >= _MOST:
             raise _refusal(f"there are {_MOST} terminals; release one first")
         # Some agents send a whole shell line and no arguments.
@@ -79,32 +80,32 @@ class Terminals:
     async def terminal_output(
         self, session_id: str, terminal_id: str, **_meta: Any
     ) -> TerminalOutputResponse:
-        """Return the output of a terminal, and its exit status if it has ended."""
+        """Return the output of a terminal, and the exit status of its command if that has ended."""
         return self._find(terminal_id).output()
 
     async def wait_for_terminal_exit(
         self, session_id: str, terminal_id: str, **_meta: Any
     ) -> WaitForTerminalExitResponse:
-        """Wait until a terminal has ended and its output is complete; return its exit status."""
+        """Wait until the command of a terminal has ended, with all its output; return its exit status."""
         status = await self._find(terminal_id).wait()
         return WaitForTerminalExitResponse(exit_code=status.exit_code, signal=status.signal)
 
     async def kill_terminal(self, session_id: str, terminal_id: str, **_meta: Any) -> KillTerminalResponse:
-        """End a terminal's processes; its output is kept. Repeatable."""
+        """End the processes of a terminal; its output is kept. Repeatable."""
         await self._find(terminal_id).stop()
         return KillTerminalResponse()
 
     async def release_terminal(
         self, session_id: str, terminal_id: str, **_meta: Any
     ) -> ReleaseTerminalResponse:
-        """End a terminal's processes and remove the terminal."""
+        """End the processes of a terminal, and remove it."""
         terminal = self._find(terminal_id)
         self._terminals.pop(terminal_id, None)
         await terminal.stop()
         return ReleaseTerminalResponse()
 
     async def close(self, grace_seconds: float = _GRACE_SECONDS) -> None:
-        """End all terminals; their programs have `grace_seconds` to end by themselves. Repeatable."""
+        """End all terminals; their programs get `grace_seconds` to end by themselves. Repeatable."""
         terminals, self._terminals = list(self._terminals.values()), {}
         await asyncio.gather(*(terminal.stop(grace_seconds) for terminal in terminals))
 

@@ -1,4 +1,4 @@
-"""The log of a conversation: an agent's updates as entries (contract 13.4), and messages joined from their chunks."""
+"""Writes an agent's updates to the log of its run (contract 13.4), and joins messages from their chunks."""
 
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ _REMEMBERED_TOOL_CALLS = 1000
 
 
 def notification_entry(method: str, params: Message) -> Message:
-    """Return a log entry with a JSON-RPC notification (contract 13.4)."""
+    """Return a log entry that holds a JSON-RPC notification (contract 13.4)."""
     return {
         "type": "notification",
         "timestamp": utcnow().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -22,7 +22,7 @@ def notification_entry(method: str, params: Message) -> Message:
 
 
 class Transcript:
-    """Emits each update as an entry, and after the chunks of a message the whole message.
+    """Logs each update of an agent, and after the chunks of a message the whole message.
 
     The log keeps only the whole message; followers get both.
     """
@@ -39,7 +39,7 @@ class Transcript:
         self.is_replay = False
 
     async def add(self, message: Message) -> None:
-        """Emit an update of the agent as an entry; before anything but a further chunk, the message so far."""
+        """Log an update of the agent; first the whole message so far, unless the update is its next chunk."""
         if self.is_replay:
             return
         params = message.get("params")
@@ -60,21 +60,24 @@ class Transcript:
             self._length += len(piece[:room])
 
     async def note(self, message: str) -> None:
-        """Emit a progress entry of the service about the agent."""
+        """Log a progress message of the service about the agent."""
         if not self.is_replay:
             await self._emit(
                 notification_entry("_taskbeacon/progress", {"step": "agent", "message": message})
             )
 
     async def introduce(self, session_id: str, tool_call: Message) -> None:
-        """Log the tool call that a question is about, unless it was logged before: some agents send it only with the question."""
+        """Log the tool call that a question is about, unless it was logged before.
+
+        Some agents send it only with the question.
+        """
         await self.flush()
         if tool_call.get("toolCallId") not in self._tool_calls:
             update = {"sessionUpdate": "tool_call", "title": "", **tool_call}
             await self.add({"params": {"sessionId": session_id, "update": update}})
 
     async def flush(self) -> None:
-        """Emit the chunks since the last flush as one whole message; nothing if there are none."""
+        """Log the chunks since the last flush as one whole message; nothing if there are none."""
         text = "".join(self._pieces)
         self._pieces.clear()
         self._length = 0

@@ -1,9 +1,9 @@
-"""The transport to an agent for the protocol library: one JSON message a line, with bounds.
+"""The connection of the protocol library to an agent's pipes: one JSON message a line, with bounds.
 
-Session updates are read here, in order and as the agent wrote them, before the library can parse them. So fields from a
-newer agent reach the log unchanged, and an agent that writes faster than the log has to wait (the library itself would
-start a task for each message). Further requests of the agent wait here too while too many are unanswered, since each
-answer is held in memory until the agent has read the answers before it.
+Session updates are read here, in order and as the agent wrote them, before the library can parse them. So
+fields from a newer agent reach the log unchanged, and an agent that writes faster than the log has to wait
+(the library itself would start a task for each message). Further requests of the agent wait here too while
+too many are unanswered, since each answer is held in memory until the agent has read the answers before it.
 """
 
 import asyncio
@@ -46,11 +46,11 @@ Message = dict[str, Any]  # Any: JSON
 
 
 class BrokenWire(Exception):
-    """The agent sent a line that is not a message."""
+    """An agent sent a line that is no message of JSON-RPC."""
 
 
 class Wire:
-    """A transport for acp's connections over a process's pipes."""
+    """The transport that the protocol library uses to exchange messages with an agent over its pipes."""
 
     def __init__(
         self,
@@ -60,10 +60,10 @@ class Wire:
         on_left_out: Callable[[str], Awaitable[None]],
         on_taken_back: Callable[[str], None],
     ) -> None:
-        """Take over the pipes.
+        """Take over the pipes of the agent.
 
-        `on_left_out` is called with the problem of an update that cannot be logged, `on_taken_back` with the id of a
-        request that the agent withdraws.
+        `on_left_out` is called with the problem of an update that cannot be logged, `on_taken_back` with the
+        id of a request that the agent withdraws.
         """
         self._reader = reader
         self._writer = writer
@@ -80,7 +80,7 @@ class Wire:
         self.failure: Exception | None = None  # why the line was closed; None if the agent closed it
 
     async def send(self, message: Message) -> None:
-        """Write one message, and wait until the agent reads. Raises ConnectionError if the agent is gone."""
+        """Write a message to the agent, and wait until it reads. Raises ConnectionError if it is gone."""
         try:
             async with self._writing:
                 if self._writer.is_closing():
@@ -93,7 +93,7 @@ class Wire:
                 self._note_answer(message)
 
     async def receive(self) -> Message | None:
-        """Return the next message for the library; None at the end."""
+        """Return the agent's next message for the library; None at the end of its output."""
         try:
             while (line := await self._line()) is not None:
                 message = await self._take(line)
@@ -104,7 +104,7 @@ class Wire:
         return None
 
     async def close(self) -> None:
-        """Close the agent's standard input, which requests it to end."""
+        """Close the agent's standard input, which asks it to end."""
         if self._noisy_lines > _NOISY_LINES:
             log.info("agent.more_noise", lines=self._noisy_lines - _NOISY_LINES)
         self._writer.close()
@@ -118,7 +118,7 @@ class Wire:
             raise BrokenWire(f"it sent a line of more than {LINE_LIMIT // 2**20} MiB") from None
 
     async def _take(self, line: bytes) -> Message | None:
-        """Return the message of a line, or None if it was handled here. Raises BrokenWire."""
+        """Return the message in a line; None if it was handled here. Raises BrokenWire."""
         problem = _too_large(line)
         try:
             message = None if problem else json.loads(line)
@@ -196,7 +196,7 @@ class Wire:
             self._other_bytes -= size
 
     def _note_noise(self, line: bytes) -> None:
-        """Log a line that is not a message, up to a limit: some agents print greetings."""
+        """Log a line of the agent that is no message, up to a limit: some agents print greetings."""
         if not line.strip():
             return
         self._noisy_lines += 1
@@ -217,7 +217,7 @@ def _encode(message: Message) -> bytes:
 
 
 def _add_request_id(message: Message) -> Message:
-    """Return a question with the id of its request in `_meta`."""
+    """Return a question of the agent with the id of its request in `_meta`."""
     params = message.get("params")
     if not isinstance(params, dict):
         return message
@@ -231,7 +231,7 @@ def _key(message: Message) -> str:
 
 
 def _require_rpc(message: Message) -> None:
-    """Raise BrokenWire if the library could not read this as a message."""
+    """Raise BrokenWire if the library could not read a value as a JSON-RPC message."""
     if (
         not isinstance(message.get("method"), str | None)
         or not isinstance(message.get("id"), str | int | None)
@@ -247,7 +247,7 @@ def _too_large(line: bytes) -> str | None:
 
 
 def _find_log_problem(message: Message, line: bytes) -> str | None:
-    """Return the problem of a message that cannot be logged; None if it can."""
+    """Return why a message cannot be logged; None if it can."""
     if line.count(b"[") + line.count(b"{") <= _DEEPEST and _LONG_NUMBER.search(line) is None:
         return None
     waiting: list[tuple[Any, int]] = [(message, 1)]

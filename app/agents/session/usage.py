@@ -1,8 +1,8 @@
-"""Counts the tokens and money that an agent reports (state key `usage` of a run).
+"""Counts the tokens and money that an agent reports (key `usage` in a run's state).
 
-The protocol reports exact tokens only at the end of a turn. Until then each request to the model counts as the size of
-its context; a request is over when a tool has run. The larger count is used, since some agents report only their last
-request.
+The protocol reports exact tokens only at the end of a turn. Until then each request to the model counts as
+the size of its context; a request is over when a tool has run. The larger count is used, since some agents
+report only their last request.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ _ENDED = frozenset({"completed", "failed"})
 
 
 class UsageMeter:
-    """The usage of one run, over all its attempts, and the usage of the other runs of its task."""
+    """Counts the tokens and money of one run, over all its attempts; knows those of the task's other runs."""
 
     def __init__(self, earlier: Mapping[str, Any] | None = None, *, others: Spent | None = None) -> None:
         """Start from the usage that an earlier attempt recorded; a malformed record counts as none."""
@@ -40,31 +40,31 @@ class UsageMeter:
 
     @property
     def total_tokens(self) -> int:
-        """All tokens so far."""
+        """All tokens that the run has used so far."""
         return self._finished + self._turn.estimate
 
     @property
     def cost(self) -> float:
-        """The total cost in US dollars, as the agent reports it."""
+        """The cost of the run so far in US dollars, as the agent reports it."""
         return self._earlier_cost + self._cost
 
     @property
     def all_runs(self) -> Spent:
-        """The known usage of all runs of the task together."""
+        """The tokens and money that all runs of the task have used, as far as known here."""
         return Spent(self._others.tokens + self.total_tokens, self._others.cost + self.cost)
 
     def see_others(self, others: Spent) -> None:
-        """Set the usage of the other runs of the task, as last read."""
+        """Set the tokens and money that the other runs of the task have used, as last read."""
         if others != self._others:
             self._others = others
             self.changed.set()
 
     def begin_turn(self) -> None:
-        """Prepare for the updates of a new turn."""
+        """Prepare to count a new turn of the agent."""
         self._turn = _Turn()
 
     def see(self, update: Message) -> None:
-        """Add the usage that an update reports."""
+        """Count the tokens and money that an update of the agent reports, if any."""
         kind = update.get("sessionUpdate")
         status = update.get("status")
         if kind == "tool_call_update" and isinstance(status, str) and status in _ENDED:
@@ -79,7 +79,7 @@ class UsageMeter:
         self._note()
 
     def end_turn(self, usage: Usage | None) -> None:
-        """Count the usage of the turn from the agent's answer."""
+        """Count the tokens of a turn that has ended: as the agent reports them, or the estimate if larger."""
         total = self._turn.estimate
         if usage is not None:
             total = max(total, _count(usage.total_tokens))
@@ -91,7 +91,7 @@ class UsageMeter:
             self._note()
 
     def report(self) -> Message | None:
-        """Return the run's `usage`; None until the agent has reported any."""
+        """Return the value of `usage` for the run's state; None until the agent has reported any."""
         if not self._is_reported:
             return None
         report: Message = {"total_tokens": self.total_tokens, **self._kinds, **self._context}
@@ -105,7 +105,7 @@ class UsageMeter:
 
 
 class _Turn:
-    """The requests of the current turn."""
+    """Estimates the tokens of the current turn by the requests to the model."""
 
     def __init__(self) -> None:
         self._ended = 0
@@ -127,7 +127,7 @@ class _Turn:
 
 
 class Observer:
-    """Reads the log entries of one conversation for its usage, and for the failure of a turn."""
+    """Reads the log entries of a conversation for the tokens used, and for the failure of a turn."""
 
     def __init__(self, adapter: Adapter, meter: UsageMeter) -> None:
         self._mark = adapter.failure_mark
@@ -135,11 +135,11 @@ class Observer:
         self.has_failed = False  # by the agent's latest report in the current turn
 
     def begin_turn(self) -> None:
-        """Reset the state of the last turn."""
+        """Forget the failure of the last turn."""
         self.has_failed = False
 
     def see(self, entry: Message) -> None:
-        """Read an entry of the log."""
+        """Read a log entry for tokens and for the adapter's mark of a failed turn."""
         update = entry.get("notification", {}).get("params", {}).get("update")
         if not isinstance(update, dict):
             return
@@ -151,7 +151,7 @@ class Observer:
 
 
 def usage_in_meta(meta: Mapping[str, Any] | None, path: str | None) -> Usage | None:
-    """Return the usage of a turn from an agent's own key in `_meta`; None if there is none."""
+    """Return the tokens of a turn from the agent's own key in `_meta`; None if it is missing."""
     found = value_at(meta, path) if path else None
     if not isinstance(found, Mapping):
         return None
@@ -162,7 +162,7 @@ def usage_in_meta(meta: Mapping[str, Any] | None, path: str | None) -> Usage | N
 
 
 def value_at(value: Any, path: str) -> Any:
-    """Return the value at a path of keys in JSON, joined by dots; None if there is none."""
+    """Return the value in nested JSON objects at keys joined by dots; None if there is none."""
     for key in path.split("."):
         value = value.get(key) if isinstance(value, Mapping) else None
     return value

@@ -1,1 +1,1 @@
-"""The tools that the worker gives an agent: a server of the Model Context Protocol for one run."""
+"""Tools that the worker offers to the agent of a run, by the Model Context Protocol."""

@@ -1,4 +1,4 @@
-"""The tool `notify_user`: its description, its arguments, and the answer that the agent gets (contract 16.13)."""
+"""The tool `notify_user`: its description and arguments, and the agent's answer (contract 16.13)."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal  # Any: JSON
@@ -34,11 +34,11 @@ NotifyUser = Callable[[AgentMessage], Awaitable[MessageOutcome]]  # raises Agent
 
 
 class WrongArguments(Exception):
-    """The arguments of a call do not match the tool's schema; the text is for the agent."""
+    """The arguments of a tool call do not match the tool's schema; the message is for the agent."""
 
 
 def describe_tool() -> dict[str, Any]:
-    """Return the tool's entry in the answer to `tools/list`."""
+    """Return the description of `notify_user` for the answer to `tools/list`."""
     answer = {
         "type": "object",
         "properties": {
@@ -61,7 +61,10 @@ def describe_tool() -> dict[str, Any]:
 
 
 def read_arguments(arguments: Any, mask: Callable[[str], str]) -> AgentMessage:
-    """Return the message of a call as one line, with its secrets masked by `mask`. Raises WrongArguments."""
+    """Return the message in the arguments of a call, on one line, with secrets masked by `mask`.
+
+    Raises WrongArguments.
+    """
     try:
         given = _Arguments.model_validate(arguments)
     except ValidationError as error:
@@ -74,6 +77,9 @@ def read_arguments(arguments: Any, mask: Callable[[str], str]) -> AgentMessage:
 
 
 def _in_one_line(text: str, mask: Callable[[str], str]) -> str:
-    """Return a text without line breaks and invisible characters, which could make a secret or a sender look different."""
+    """Return a text without line breaks and invisible characters.
+
+    They could make a secret or a sender look different.
+    """
     line = " ".join(mask(text).split())
     return mask("".join(character for character in line if character.isprintable()))

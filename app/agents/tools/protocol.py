@@ -1,4 +1,4 @@
-"""The Model Context Protocol, as far as a server with tools and no state needs it (revisions 2025-06-18 and 2025-11-25).
+"""The Model Context Protocol for a server that has only tools (revisions 2025-06-18 and 2025-11-25).
 
 One message in, at most one answer out. A server without sessions, streams and requests of its own needs only
 initialize, ping, tools/list and tools/call; it ignores notifications.
@@ -32,14 +32,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to a message; the body is JSON, or None if the answer has no body."""
+    """The HTTP status and JSON body with which a message of the agent is answered; None for no body."""
 
     status: int
     body: dict[str, Any] | None = None
 
 
 class _Refused(Exception):
-    """A message that is answered with an error. A message that is not a request also gets an HTTP status."""
+    """A message that is answered with an error; one that is no request also gets an HTTP status."""
 
     def __init__(self, code: int, message: str, *, status: int = 200) -> None:
         super().__init__(message)
@@ -48,7 +48,7 @@ class _Refused(Exception):
 
 
 def refusal(status: int, message: str) -> Answer:
-    """Return the answer to a request that is refused before its message is read."""
+    """Return the answer to an HTTP request that is refused before its message is read."""
     return _failure(_Refused(_INVALID_REQUEST, message, status=status))
 
 
@@ -58,7 +58,7 @@ def _failure(refused: _Refused, request_id: Any = None) -> Answer:
 
 
 class Tools:
-    """The tools of one agent; `mask` removes secrets from its messages."""
+    """Answers the messages of one agent about tools; `mask` removes secrets from its notifications."""
 
     def __init__(self, notify: NotifyUser, mask: Callable[[str], str]) -> None:
         self._notify = notify
@@ -66,7 +66,7 @@ class Tools:
         self._calls = 0
 
     async def answer(self, raw: bytes) -> Answer:
-        """Answer one message."""
+        """Answer one JSON-RPC message of the agent."""
         request_id = None
         try:
             message = _read(raw)

@@ -1,7 +1,7 @@
-"""The server of an agent's tools: HTTP on the loopback, with a token, while the agent runs (contract 16.13).
+"""An HTTP server on the loopback for the tools of one agent, with a token (contract 16.13).
 
-Untrusted programs can reach this server, so it accepts little: one request per connection, bounded in size and time, by
-POST to one path, with the token of this run. An accepted request is one message for protocol.py.
+Untrusted programs can reach this server, so it accepts little: one request per connection, bounded in size
+and time, by POST to one path, with the token of this run. An accepted request is one message for protocol.py.
 """
 
 import asyncio
@@ -33,25 +33,25 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ToolServer:
-    """The port and token of the server of one agent's tools."""
+    """The address of a running tool server: its port, and the token that requests need."""
 
     port: int
     token: str = field(repr=False)
 
     @property
     def url(self) -> str:
-        """The address, the same inside and outside of a sandbox."""
+        """The URL of the tool server, the same inside and outside of a sandbox."""
         return f"http://127.0.0.1:{self.port}{PATH}"
 
 
 def new_token() -> str:
-    """Return a token for one run."""
+    """Return a new secret token with which one run's agent calls its tools."""
     return secrets.token_urlsafe(32)
 
 
 @asynccontextmanager
 async def serve_tools(tools: Tools, token: str) -> AsyncIterator[ToolServer]:
-    """Serve the tools of one agent while the block runs; afterwards the port is closed and the token is invalid."""
+    """Serve the tools of one agent during the block; afterwards its port is closed."""
     served = _Server(tools, token)
     server = await asyncio.start_server(served.accept, "127.0.0.1", 0)
     try:
@@ -62,7 +62,7 @@ async def serve_tools(tools: Tools, token: str) -> AsyncIterator[ToolServer]:
 
 
 class _Refused(Exception):
-    """A request that is refused before its message is read."""
+    """An HTTP request that is refused before its message is read."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -76,7 +76,7 @@ class _Server:
         self._connections: set[asyncio.Task[None]] = set()
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve a connection; beyond a limit of connections they are closed."""
+        """Serve a connection; connections beyond a limit are closed."""
         if len(self._connections) >= _CONNECTIONS:
             writer.close()
             return
@@ -85,7 +85,7 @@ class _Server:
         task.add_done_callback(self._connections.discard)
 
     async def aclose(self) -> None:
-        """End all connections."""
+        """End all connections to the tool server."""
         tasks = list(self._connections)
         for task in tasks:
             task.cancel()
@@ -117,10 +117,10 @@ class _Server:
         return await self._tools.answer(message)
 
     async def _read(self, connection: h11.Connection, reader: asyncio.StreamReader) -> bytes:
-        """Return the message of a request. Raises _Refused.
+        """Return the message in the body of an HTTP request. Raises _Refused.
 
-        Even a refused body is read to its end, unless it is huge: if the connection were closed earlier, the client
-        could lose the answer.
+        Even a refused body is read to its end, unless it is huge: if the connection were closed earlier, the
+        client could lose the answer.
         """
         message, read = b"", 0
         refused: _Refused | None = None

@@ -1,1 +1,1 @@
-"""A run's working folder, and the results collected from it."""
+"""The workspace of a run, and the work that is collected from it."""

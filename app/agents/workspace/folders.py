@@ -1,4 +1,4 @@
-"""Folders of runs: locked by the worker that made them, always removed.
+"""Makes and removes the folders of runs; each is locked by the worker that made it.
 
 <root>/<run>       one run's files
 <root>/<run>.lock  held as long as the run lives; the kernel releases it if the worker dies
@@ -25,7 +25,7 @@ _LOCK_NAME = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-[0-9a-f]{8
 
 @asynccontextmanager
 async def open_folder(root: Path, run_id: UUID) -> AsyncIterator[Path]:
-    """Make a folder for a run and remove it afterwards, despite any number of cancellations."""
+    """Make the folder of a run, and remove it after the block, despite any number of cancellations."""
     folder, lock = _claim_folder(root, run_id)
     try:
         folder.mkdir(mode=0o700)
@@ -35,7 +35,10 @@ async def open_folder(root: Path, run_id: UUID) -> AsyncIterator[Path]:
 
 
 async def reclaim(root: Path) -> int:
-    """Remove the folders of dead workers; return their number. Repeatable, and safe while other workers perform runs."""
+    """Remove the folders of runs that dead workers left; return their number.
+
+    Repeatable, and safe while other workers perform runs.
+    """
     removed = 0
     for path in sorted(root.glob("*.lock")):  # noqa: ASYNC240 - local files
         # Other files in that folder are not ours.
@@ -57,7 +60,7 @@ def _claim_folder(root: Path, run_id: UUID) -> tuple[Path, int]:
 
 
 def _try_lock(path: Path) -> int | None:
-    """Return a descriptor that holds the lock; None if another process holds it, or has just removed the file."""
+    """Return a descriptor that holds a lock file; None if another process holds it or has removed it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,6 +1,9 @@
-"""Gathers an agent's work into a bundle, with git *inside the sandbox*, on a scratch repository and with our settings.
+"""Gathers an agent's work into a bundle of commits, with git that runs *inside the sandbox*.
 
-Malicious content of the clone takes effect only in the sandbox, where the agent could have done the same itself.
+It works on a scratch repository and with our settings.
+
+Malicious content of the clone takes effect only in the sandbox, where the agent could have done the same
+itself.
 """
 
 import asyncio
@@ -102,7 +105,7 @@ _SETTINGS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gathering:
-    """One pass over a workspace: commits uncommitted files, and bundles the agent's commits."""
+    """The parameters to gather an agent's work: commit what it has not committed, and bundle its commits."""
 
     collection: Path  # the scratch repository
     bundle: Path
@@ -119,7 +122,10 @@ class Gathering:
         environment: Mapping[str, str],
         monitor: ResourceMonitor,
     ) -> tuple[str, str]:
-        """Return the last commit, "" if there is none, and a list of what is left out. Raises WorkspaceBroken."""
+        """Gather the work; return the last commit, "" if none, and a text about what is left out.
+
+        Raises WorkspaceBroken.
+        """
         subject = " ".join(self.subject.split())
         given = (RESULT, confinement.directory, OWN_FOLDER, self.base or "", self.bundle, subject)
         process = await monitor.follow(
@@ -144,7 +150,7 @@ class Gathering:
         return head[0], last_lines(errors) if code == _NOT_ALL_TAKEN else ""
 
     def _environment(self, confinement: Confinement, environment: Mapping[str, str]) -> dict[str, str]:
-        """Return the environment of git in the sandbox: the scratch repository, and no settings but ours."""
+        """Return the environment of git in the sandbox: its repository, and no settings but ours."""
         return {
             **confined_environment(environment, confinement),
             **settings_environment((*_SETTINGS, *self.settings)),

@@ -1,8 +1,8 @@
-"""Keeps the files of an agent's conversation from its home, so that a later run can resume the conversation.
+"""Keeps the files of an agent's conversation, so that the agent of a later run can resume it.
 
-The home is removed with its run. The adapter names the folders with conversations; credentials are elsewhere, and known
-secrets are masked. Kept files are untrusted text of an agent: they are written only into the home of an agent that
-works on the same task, below the same folders.
+The home is removed with its run. The adapter names the folders with conversations; credentials are elsewhere,
+and known secrets are masked. Kept files are untrusted text of an agent: they are written only into the home
+of an agent that works on the same task, below the same folders.
 """
 
 import gzip
@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptSession:
-    """A conversation as its agent left it. Only a conversation within these limits can be packed."""
+    """The files of an agent's conversation, small enough to be stored."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -53,9 +53,10 @@ _KEPT_SESSION = TypeAdapter(KeptSession)
 def keep_session(
     home: Path, folders: Sequence[str], *, adapter: str, session_id: str, folder: Path, masker: Masker
 ) -> KeptSession | None:
-    """Return the conversation in a home; None if there is none, or if it is too large to keep.
+    """Read the conversation from an agent's home; None if there is none, or if it is too large to keep.
 
-    Call it when the agent's processes are gone. Links are not followed out of the home, and binary files are left out.
+    Call it when the agent's processes are gone. Links are not followed out of the home, and binary files are
+    left out.
     """
     files: dict[str, str] = {}
     room = MAX_BYTES
@@ -77,7 +78,7 @@ def keep_session(
 
 
 def restore_session(kept: KeptSession, home: Path, folders: Sequence[str], *, folder: Path) -> None:
-    """Write a conversation into a new home; paths in it become paths below this run's folder.
+    """Write an earlier conversation into a new home; paths in it become paths of this run.
 
     Raises:
         PathRefused: a path leads out of the home.
@@ -93,7 +94,7 @@ def restore_session(kept: KeptSession, home: Path, folders: Sequence[str], *, fo
 
 
 def pack(kept: KeptSession) -> bytes | None:
-    """Return a conversation as the content of a file; None if that would be too large, or the session id is not valid text."""
+    """Encode a conversation for storing; None if it is too large, or its session id is not valid text."""
     try:
         text = _KEPT_SESSION.dump_json(_KEPT_SESSION.validate_python(asdict(kept)))
     except ValueError:
@@ -103,7 +104,7 @@ def pack(kept: KeptSession) -> bytes | None:
 
 
 def unpack(packed: bytes) -> KeptSession | None:
-    """Return the conversation that `pack` encoded; None for any other content."""
+    """Decode a conversation that `pack` has encoded; None for any other content."""
     inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
         content = inflater.decompress(packed, _MAX_UNPACKED_BYTES)
@@ -115,12 +116,12 @@ def unpack(packed: bytes) -> KeptSession | None:
 
 
 class SessionKeeper:
-    """The conversation of one run: the earlier one that it resumes, and its own for a later run."""
+    """Restores the earlier conversation that a run resumes, and keeps its own for a later run."""
 
     def __init__(
         self, earlier: KeptSession | None, adapter: Adapter, *, home: Path, folder: Path, masker: Masker
     ) -> None:
-        """Prepare for an empty home. A conversation of another adapter is ignored."""
+        """Prepare for an empty home; an earlier conversation of another adapter is ignored."""
         self._earlier = earlier if earlier is not None and earlier.adapter == adapter.name else None
         self._adapter = adapter
         self._home = home
@@ -131,11 +132,11 @@ class SessionKeeper:
 
     @property
     def earlier_id(self) -> str | None:
-        """The agent's id of the conversation to resume."""
+        """The agent's id of the conversation to resume; None if there is none."""
         return self._earlier.session_id if self._earlier else None
 
     def forget_earlier(self) -> None:
-        """Start a new conversation instead of the earlier one."""
+        """Give up the earlier conversation, so that the agent starts a new one."""
         self._earlier = None
 
     def restore(self) -> None:
@@ -149,7 +150,10 @@ class SessionKeeper:
             self._earlier = None
 
     def keep(self, file: Path) -> None:
-        """Pack the conversation into a file, if the agent could resume it. Call this after the agent has ended."""
+        """Pack the agent's conversation into a file, if the agent could resume it.
+
+        Call this after the agent has ended.
+        """
         if not self.session_id or not self._adapter.sessions:
             return
         kept = keep_session(
@@ -171,7 +175,7 @@ class SessionKeeper:
 
 
 def _paths(home: Path, folders: Sequence[str]) -> Iterator[str]:
-    """Yield the paths, below the home, of all files below some of its folders."""
+    """Yield the paths, below the home, of all files in some of its folders."""
     base = home.resolve()
     for folder in folders:
         top = base / folder

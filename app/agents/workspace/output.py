@@ -1,4 +1,4 @@
-"""The structured output of a run: the prompts that ask for it, and how it is read."""
+"""The structured output of a run: the prompts that ask the agent for it, and how its file is read."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,10 @@ def output_correction(problem: str) -> str:
 
 
 def read_output(work: Path) -> Any:
-    """Return the structured output, MISSING if there is none. Raises OutputInvalid."""
+    """Read the structured output that the agent has written; MISSING if there is none.
+
+    Raises OutputInvalid.
+    """
     try:
         content = safe_paths.read_file(work, OUTPUT_PATH, _LIMIT + 1)
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""Checks structured output in a separate process, which can be killed.
+"""Checks structured output against a JSON schema in a separate process, which can be killed.
 
-A schema is untrusted: a single pattern can keep Python's regular expressions busy for years, and they block all threads
-of their process.
+A schema is untrusted: a single pattern can keep Python's regular expressions busy for years, and they block
+all threads of their process.
 """
 
 import asyncio
@@ -25,8 +25,8 @@ from app.shielded import shielded
 CHECK_SECONDS = 10.0
 _GRACE_SECONDS = 0.2
 _PROGRAM = "app.agents.workspace.schema_check"
-# Concurrent checks of outputs from clients; each is a process that may use all of its time limit. No project can take
-# all slots.
+# Concurrent checks of outputs from clients; each is a process that may use all of its time limit. No project
+# can take all slots.
 SLOTS = FairSlots(4, share=2, waiting=10)
 
 
@@ -39,7 +39,7 @@ async def check_apart(
     *,
     monitor: ResourceMonitor,
 ) -> None:
-    """Check the output of a run in its sandbox, by `schema_check.py` as a process of the run.
+    """Check the output of a run against its task's JSON schema, in a process of the run's sandbox.
 
     Raises OutputInvalid, also if there is no output, or if the check takes longer than `CHECK_SECONDS`.
     """
@@ -71,10 +71,10 @@ async def check_apart(
 
 
 async def check_given(output: Any, schema: Any, *, project_id: int, seconds: float = CHECK_SECONDS) -> None:
-    """Check an output that a client sent. The process has no sandbox, since there is no workspace.
+    """Check an output that a client sent, against a JSON schema, in a process without a sandbox.
 
-    Raises OutputInvalid, also if the check takes longer than `seconds`, and QueueFull if too many of the project's
-    wait.
+    Raises OutputInvalid, also if the check takes longer than `seconds`, and QueueFull if too many of the
+    project's wait.
     """
     async with SLOTS.hold(project_id):
         try:
@@ -93,7 +93,7 @@ async def check_given(output: Any, schema: Any, *, project_id: int, seconds: flo
 
 
 def _check(question: bytes, seconds: float) -> "subprocess.CompletedProcess[bytes]":
-    """Run the check; call it in a thread, because the API's loop would fork to start a program."""
+    """Run the check in a process; call this in a thread, as the API's event loop would fork to start it."""
     return subprocess.run(  # noqa: S603 - our own program
         module_command(_PROGRAM, libraries=True),
         input=question,

@@ -1,7 +1,7 @@
-"""Checks a structured output against its task's JSON schema; also a program, `python -m app.agents.workspace.schema_check`.
+"""Checks a structured output against its task's JSON schema; also a program of its own.
 
-Untrusted schemas are checked only in a process that can be killed: `output_check.py` starts this program. It reads
-`[output, schema]` from standard input and prints the error, if there is one.
+Untrusted schemas are checked only in a process that can be killed: `output_check.py` starts this program. It
+reads `[output, schema]` from standard input and prints the error, if there is one.
 """
 
 import json
@@ -19,7 +19,7 @@ from app.agents.errors import OutputInvalid
 
 
 def check_output(output: Any, schema: Any) -> None:
-    """Check an output against the task's schema; references to other documents are not fetched.
+    """Check an output against a JSON schema; references to other documents are not fetched.
 
     Raises OutputInvalid, also if the schema is not valid or has a reference that cannot be resolved in it.
     """

@@ -1,4 +1,4 @@
-"""A run's workspace: filled with a clone, emptied of results, always removed.
+"""The workspace of a run: its folders, from the clone for the agent to the collected work.
 
 <root>/<run>/repository     the worker's repository (app/agents/git/repository.py); the agent never sees it
 <root>/<run>/work           the agent's clone, with `.taskbeacon/` for files that are never committed
@@ -39,7 +39,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """The work of an agent after its end."""
+    """The work of an agent as collected after its end: the last commit, and the changes."""
 
     head: str | None  # None: nothing was changed
     changes: Changes
@@ -47,7 +47,7 @@ class Collected:
 
 
 class Workspace:
-    """The folders of one run."""
+    """The folders of one run, and the git operations on them."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str], hidden: Sequence[Path]) -> None:
         self.folder = folder
@@ -76,10 +76,11 @@ class Workspace:
         submodules_below: str | None = None,
         large_files: LargeFileLimits | None = None,
     ) -> None:
-        """Clone the base into `work`, on the branch to push; without a source, make an empty repository.
+        """Clone the repository into `work`, on the branch to push; without a source, make an empty one.
 
-        The objects come through a mirror if possible. Submodules are fetched only from below `submodules_below`, files
-        of Git LFS only within the limits `large_files` and if git-lfs is installed. Raises a RepositoryError.
+        The objects come through a mirror if possible. Submodules are fetched only from below
+        `submodules_below`, files of Git LFS only within the limits `large_files` and if git-lfs is installed.
+        Raises a RepositoryError.
         """
         self.author = author
         self._repository.create()
@@ -97,7 +98,7 @@ class Workspace:
             make_folder(self.work, f"{OWN_FOLDER}/{name}")
 
     async def _borrow(self, source: Source, push_branch: str, mirrors: Mirrors) -> bool:
-        """Borrow the objects of a mirror; return False, with nothing changed, if that is not possible."""
+        """Borrow the git objects of a mirror; return False, with nothing changed, if that is not possible."""
         try:
             borrowed = await mirrors.lend(source, self.base)
         except MirrorUnusable:
@@ -134,7 +135,7 @@ class Workspace:
         await self.large_files.fetch(remote)
 
     async def close(self) -> None:
-        """Release the borrowed mirror; afterwards the workspace's repositories cannot be read. Repeatable."""
+        """Release the borrowed mirror, without which the repositories cannot be read. Repeatable."""
         if self._mirrors is not None and self._borrowed_objects is not None:
             borrowed, self._borrowed_objects = self._borrowed_objects, None
             # A failed fetch may have added objects too.
@@ -143,14 +144,14 @@ class Workspace:
 
     @property
     def _borrowed(self) -> tuple[Path, ...]:
-        """The folders outside the workspace that the agent's clone and its git read, and cannot change."""
+        """The folders outside the workspace that the agent's clone and its git may read."""
         lent = (self._borrowed_objects.objects,) if self._borrowed_objects else ()
         return (*lent, *self.large_files.readable) if self.large_files else lent
 
     def confinement(
         self, *, readable: tuple[Path, ...] = (), writable: tuple[Path, ...] = (), read_only: bool = False
     ) -> Confinement:
-        """Return the access of a process of this run: this workspace, no other, and no hidden path.
+        """Return the folders that a process of this run may use: its workspace, and no hidden path.
 
         With `read_only`, only the folder for artifacts is writable in the agent's clone.
         """
@@ -167,15 +168,16 @@ class Workspace:
     async def collect(
         self, sandbox: Sandbox, subject: str, *, within: timedelta = timedelta(minutes=1)
     ) -> Collected:
-        """Commit uncommitted files and import all commits. Call it when the agent's processes are gone.
+        """Commit the agent's uncommitted files and import all its commits; call it when the agent has ended.
 
-        The agent's HEAD and files count, not its other branches. A clone with an unusable repository still gives its
-        files. Repeatable. Raises WorkspaceBroken, also if it takes longer than `within`.
+        The agent's HEAD and files count, not its other branches. A clone with an unusable repository still
+        gives its files. Repeatable. Raises WorkspaceBroken, also if it takes longer than `within`.
         """
         await remove(self._collection)
         await self._repository.make_collection(self._collection, self.base.sha)
         bundle = self.folder / "result.bundle"
-        # Made here and bound as a single file: the process that writes it cannot replace it by something else.
+        # Made here and bound as a single file: the process that writes it cannot replace it by something
+        # else.
         bundle.unlink(missing_ok=True)
         bundle.write_bytes(b"")
         confinement = self.confinement(
@@ -215,7 +217,10 @@ class Workspace:
         )
 
     async def push(self, remote: Remote, head: str, branch: str) -> None:
-        """Store new files of Git LFS at the origin, then push the collected commits. Raises a RepositoryError."""
+        """Store new files of Git LFS at the origin, then push the collected commits.
+
+        Raises a RepositoryError.
+        """
         if self.large_files is not None:
             git = Git(self._repository.folder, self.environment)
             await self.large_files.store(remote, git, self.base.sha, head)
@@ -226,7 +231,7 @@ class Workspace:
 async def open_workspace(
     root: Path, run_id: UUID, environment: Mapping[str, str], hidden: Sequence[Path] = ()
 ) -> AsyncIterator[Workspace]:
-    """Make a run's workspace and remove it afterwards, despite any number of cancellations."""
+    """Make the workspace of a run, and remove it after the block, despite any number of cancellations."""
     async with open_folder(root, run_id) as folder:
         workspace = Workspace(folder, environment, hidden)
         try:
