@@ -76,7 +76,7 @@ TRUSTED_DOMAINS: tuple[str, ...] = (
 
 
 def covers(domains: Iterable[str], host: str) -> bool:
-    """Return whether a list has a lower-case host, by its name or by `*.` and a parent domain."""
+    """Return whether a list of hosts has a lower-case name, itself or as `*.` and a parent domain."""
     return any(
         host == domain or (domain.startswith("*.") and host.endswith(domain[1:]) and len(host) >= len(domain))
         for domain in domains

@@ -108,7 +108,7 @@ class Connector(Protocol):
         """Open a TCP connection to an IP address, not to a name. Raises OSError."""
 
     def close(self) -> None:
-        """Release the threads of look-ups, also of those that still run."""
+        """Release the threads that look up names, without waiting for look-ups that still run."""
 
 
 class SystemConnector(Connector):
@@ -261,7 +261,7 @@ class Egress:
             writer.write_eof()
 
     async def _log_refusal(self, refused: _Refused) -> None:
-        """Log the refusal of a host once, up to a number of hosts that cannot fill the log."""
+        """Log each reason of a refusal once, up to a number of reasons that cannot fill the log."""
         if not refused.is_logged:
             return
         self.refused += refused.status.startswith("4")  # the other refusals are outages

@@ -41,14 +41,14 @@ class TurnCancelled(Exception):
 
 
 class Turn:
-    """The turn of one prompt; its thread waits for conditions until the client cancels the turn."""
+    """The runbook agent's work on one prompt, in a thread that the client can cancel."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._is_cancelled = False
 
     def cancel(self) -> None:
-        """Cancel the turn: end the current wait and all later ones."""
+        """Cancel the turn: its current wait and all later ones end."""
         self._is_cancelled = True
         self.wake()
 
@@ -84,7 +84,7 @@ class Connection:
         self._threads: list[threading.Thread] = []
 
     def serve(self, methods: Mapping[str, Handler]) -> None:
-        """Answer requests by these methods, in order, until the client closes the connection."""
+        """Answer the client's requests by these handlers, in order, until it closes the connection."""
         while line := self._reader.readline(_LONGEST_LINE):
             message = json.loads(line)
             if "method" in message:
