@@ -34,6 +34,8 @@ from app.services.views.runs import retrieve_run
 # Bytes after which a page ends, however few entries it has; the entry that exceeds it is included.
 _PAGE_BYTES = 16 * 1024 * 1024
 
+# Followers get an event through Redis, over several turns of the event loop: `sleep(0)` would wait for only one of them.
+# An event takes 0.2 ms to a single follower (docs/performance.md), so 1 ms lets a few followers be served.
 _FOLLOWERS_FIRST_SECONDS = 0.001
 
 
@@ -116,15 +118,15 @@ async def _append(
         if before_storing is not None:
             await before_storing()
 
-    given = [log_event(entry) for entry in entries]
-    if not any(event.line for event in given) and not carries_ids(given):
+    log_events = [log_event(entry) for entry in entries]
+    if not any(event.line for event in log_events) and not carries_ids(log_events):
         # Only chunks of messages, which are not logged.
         async with unit_of_work(sessions) as session:
             await require_run(session, caller, ref.task_id, ref.run_id)
         await publish(entries)
         return
     try:
-        await append_events(sessions, clients.store, ref, given, caller=caller, when_locked=publish)
+        await append_events(sessions, clients.store, ref, log_events, caller=caller, when_locked=publish)
     except BaseException:
         if is_published:
             publish_gap(events, ref.run_id)
@@ -207,10 +209,10 @@ async def read_page(
             page.total += 1
             if not matches(entry):
                 continue
-            wanted = query.offset <= page.matching < query.offset + query.limit
+            is_on_page = query.offset <= page.matching < query.offset + query.limit
             page.matching += 1
             # A full page takes no further entry, also no small one: the next page begins at its end.
-            if wanted and not page.is_full:
+            if is_on_page and not page.is_full:
                 page.add(line)
     return page
 
