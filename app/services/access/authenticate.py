@@ -134,7 +134,7 @@ class _Statements:
         return self._in_current if project == CURRENT_PROJECT else self._in_project
 
 
-def _in_project(caller: Select[*tuple[Any, ...]], wanted: ColumnElement[Any]) -> Prepared:
+def _in_project(caller: Select[*tuple[Any, ...]], project_id: ColumnElement[Any]) -> Prepared:
     return Prepared(
         caller.add_columns(
             Project.id.label("project_id"),
@@ -142,7 +142,7 @@ def _in_project(caller: Select[*tuple[Any, ...]], wanted: ColumnElement[Any]) ->
             Project.name.label("project_name"),
             Membership.user_id.label("member_id"),
         )
-        .outerjoin(Project, Project.id == wanted)
+        .outerjoin(Project, Project.id == project_id)
         .outerjoin(Membership, and_(Membership.project_id == Project.id, Membership.user_id == User.id))
     )
 

@@ -224,17 +224,17 @@ async def require_organizations(session: AsyncSession, organization_ids: Sequenc
 
 
 async def _require_all(
-    session: AsyncSession, key: InstrumentedAttribute[Key], wanted: Sequence[Key], *, name: str
+    session: AsyncSession, key: InstrumentedAttribute[Key], ids: Sequence[Key], *, name: str
 ) -> None:
-    if len(wanted) > _REFERENCES_AT_ONCE:
+    if len(ids) > _REFERENCES_AT_ONCE:
         raise InvalidInput(
             f"Ensure this field has no more than {_REFERENCES_AT_ONCE} elements.",
             code="max_length",
             attr=name,
         )
-    locked = select(key).where(key.in_(wanted)).order_by(key).with_for_update(read=True, key_share=True)
+    locked = select(key).where(key.in_(ids)).order_by(key).with_for_update(read=True, key_share=True)
     found = set(await session.scalars(locked))
-    for identifier in wanted:
+    for identifier in ids:
         if identifier not in found:
             raise _unknown(name.capitalize(), identifier)
 

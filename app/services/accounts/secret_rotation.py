@@ -61,7 +61,7 @@ async def _rotate_column(sessions: SessionFactory, cipher: Cipher, column: Colum
                 except DecryptionError:
                     done["unreadable"] += 1
                     continue
-                same = (part == given for part, given in zip(keys, key, strict=True))
+                same = (key_column == key_value for key_column, key_value in zip(keys, key, strict=True))
                 # Only if the value is still the one that was read: it may have been replaced meanwhile.
                 await session.execute(
                     update(table).where(*same, column == value).values({column.name: fresh})

@@ -150,8 +150,8 @@ async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str
         RunRefused: some ids are unknown, expired or of another task; the message names them.
 
     """
-    wanted = list(dict.fromkeys(ids))
-    if not wanted:
+    unique_ids = list(dict.fromkeys(ids))
+    if not unique_ids:
         return []
     taken: dict[str, Row[Any]] = {
         row.artifact_id: row
@@ -159,18 +159,18 @@ async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str
             delete(StagedArtifact)
             .where(
                 StagedArtifact.task_id == task_id,
-                StagedArtifact.artifact_id.in_(wanted),
+                StagedArtifact.artifact_id.in_(unique_ids),
                 StagedArtifact.expires_at > utcnow(),
             )
             .returning(*StagedArtifact.__table__.columns)
         )
     }
-    missing = [artifact_id for artifact_id in wanted if artifact_id not in taken]
+    missing = [artifact_id for artifact_id in unique_ids if artifact_id not in taken]
     if missing:
         raise RunRefused(
             "Some pending_user_artifact_ids are invalid or expired", missing_artifact_ids=missing
         )
-    return [_entry(dict(taken[artifact_id]._mapping)) for artifact_id in wanted]  # noqa: SLF001 - public, by its documentation
+    return [_entry(dict(taken[artifact_id]._mapping)) for artifact_id in unique_ids]  # noqa: SLF001 - public, by its documentation
 
 
 def keep_artifacts(

@@ -101,8 +101,8 @@ async def _require_signature(
         key = _decrypt(cipher, stored)
     # The same answer for every error. Without a key, compare with a random one, which no signature matches.
     expected = hmac.new((key or new_id().hex).encode(), delivery.body, hashlib.sha256).hexdigest()
-    given = delivery.signature.removeprefix(_SIGNATURE).encode()
-    if not hmac.compare_digest(expected.encode(), given) or not key:
+    signature = delivery.signature.removeprefix(_SIGNATURE).encode()
+    if not hmac.compare_digest(expected.encode(), signature) or not key:
         raise PermissionDenied("The signature does not fit.")
 
 

@@ -105,11 +105,11 @@ class _RetryingHost:
             lambda: self._github.find_pull_request(self._access, repository, branch)
         )
 
-    async def create(self, repository: str, wanted: NewPullRequest) -> PullRequest:
+    async def create(self, repository: str, new: NewPullRequest) -> PullRequest:
         async def attempt() -> PullRequest:
             # An earlier attempt may have succeeded without an answer.
-            found = await self._github.find_pull_request(self._access, repository, wanted.head)
-            return found or await self._github.create_pull_request(self._access, repository, wanted)
+            found = await self._github.find_pull_request(self._access, repository, new.head)
+            return found or await self._github.create_pull_request(self._access, repository, new)
 
         return await self._budget.call(attempt)
 
@@ -128,21 +128,19 @@ async def _publish(host: _RetryingHost, subject: PullRequestSubject, result: Run
         # People's text around our section stays; a section that they removed stays removed.
         body = _OURS.sub(lambda _: section, found.body, count=1)
         return found if body == found.body else await host.update(subject.repository, found.number, body)
-    wanted = NewPullRequest(
+    new = NewPullRequest(
         title=_one_line(subject.title or subject.slug, _TITLE_LENGTH),
         body=section,
         head=result.head_branch,
         base=result.base_branch,
     )
     try:
-        return await host.create(subject.repository, wanted)
+        return await host.create(subject.repository, new)
     except GitHubRefused as error:
         if "draft" not in error.message.lower():
             raise
     # Some GitHub plans have no drafts in private repositories.
-    ready = NewPullRequest(
-        title=wanted.title, body=wanted.body, head=wanted.head, base=wanted.base, draft=False
-    )
+    ready = NewPullRequest(title=new.title, body=new.body, head=new.head, base=new.base, draft=False)
     return await host.create(subject.repository, ready)
 
 

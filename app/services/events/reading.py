@@ -62,7 +62,7 @@ SELECTORS = array(
 )
 
 
-class Wanted(NamedTuple):
+class EventFilter(NamedTuple):
     """Filters of events, combined with AND; None does not filter."""
 
     types: Sequence[str] | None = None
@@ -70,7 +70,7 @@ class Wanted(NamedTuple):
     run_id: UUID | None = None
 
 
-EVERYTHING = Wanted()
+EVERYTHING = EventFilter()
 
 
 async def list_events(
@@ -86,8 +86,8 @@ async def list_events(
     if after is None:
         raise InvalidInput("Enter a `next_after` of this list.", attr="after")
     types = parse_types(query.type)
-    wanted = Wanted(types, query.task_id, query.run_id)
-    rows = await read_events(session, caller, after, wanted, limit=limit)
+    event_filter = EventFilter(types, query.task_id, query.run_id)
+    rows = await read_events(session, caller, after, event_filter, limit=limit)
     return {
         "results": [event_out(row, link) for row in rows],
         "next_after": str(place_of(rows[-1]) if rows else after),
@@ -100,13 +100,13 @@ async def read_events(
     session: AsyncSession,
     caller: Principal,
     after: Cursor,
-    wanted: Wanted = EVERYTHING,
+    event_filter: EventFilter = EVERYTHING,
     *,
     limit: int,
 ) -> Sequence[Fields]:
     """Return `EVENT_COLUMNS` of the events after a position that the caller may see."""
     values: dict[str, Any] = {"project_id": caller.project.id, "user_id": caller.user_id, "limit": limit}
-    return await _PAGE.all(session, {**values, **wanted._asdict(), **after.values()})
+    return await _PAGE.all(session, {**values, **event_filter._asdict(), **after.values()})
 
 
 async def read_question_events(

@@ -70,36 +70,36 @@ async def answer_question(
 
     """
     row = await find_question(session, caller, question_id)
-    given = _read_answer(row, body, caller.answers_via if origin is None else AnswerVia.ACTION_TOKEN)
+    answer = _read_answer(row, body, caller.answers_via if origin is None else AnswerVia.ACTION_TOKEN)
     if row["status"] != QuestionStatus.OPEN:
-        return await _require_same_answer(session, row, given, origin)
+        return await _require_same_answer(session, row, answer, origin)
     if body.digest is not None and body.digest.lower() != row["digest"].hex():
         raise QuestionChanged
     question = OpenQuestion(row["id"], row["task_id"], row["run_id"], row["kind"], row["request_id"])
     try:
-        is_first = await send_answer(session, caller, question, given, redis=redis)
+        is_first = await send_answer(session, caller, question, answer, redis=redis)
     except StateRefused:
         row = await find_question(session, caller, question_id)
         if row["status"] == QuestionStatus.OPEN:
             raise
         # The run ended while this transaction waited for its row.
-        return await _require_same_answer(session, row, given, origin)
+        return await _require_same_answer(session, row, answer, origin)
     if is_first and origin is not None:
         kept = update(Question).where(Question.id == question_id).values(answered_from=origin.kept())
         await session.execute(kept)
     row = await find_question(session, caller, question_id)
     if not is_first:
-        return await _require_same_answer(session, row, given, origin)
+        return await _require_same_answer(session, row, answer, origin)
     return _answer_out(row, CommandStatus.ACCEPTED)
 
 
 async def _require_same_answer(
-    session: AsyncSession, row: Fields, given: GivenAnswer, origin: Origin | None
+    session: AsyncSession, row: Fields, answer: GivenAnswer, origin: Origin | None
 ) -> AnsweredOut:
-    """Return the answer of a closed question if it equals `given`. Raises AlreadyAnswered or QuestionClosed."""
+    """Return the answer of a closed question if it equals `answer`. Raises AlreadyAnswered or QuestionClosed."""
     if row["status"] != QuestionStatus.ANSWERED:
         raise QuestionClosed(winner(row))
-    is_same = row["answer"] == given.shown
+    is_same = row["answer"] == answer.shown
     if origin is not None:
         # Only the token that gave the answer may repeat it; any other token comes too late, even with an equal answer.
         kept = row["answered_from"] or {}
@@ -115,13 +115,13 @@ async def _require_same_answer(
 
 
 def _answer_out(row: Fields, delivery: CommandStatus) -> AnsweredOut:
-    given = winner(row)
+    first = winner(row)
     return {
         "status": "answered",
-        "answer": given["answer"],
-        "answered_by": given["answered_by"],
-        "answered_via": given["answered_via"],
-        "answered_at": given["answered_at"],
+        "answer": first["answer"],
+        "answered_by": first["answered_by"],
+        "answered_via": first["answered_via"],
+        "answered_at": first["answered_at"],
         "delivery": delivery,
     }
 

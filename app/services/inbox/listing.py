@@ -103,9 +103,9 @@ def _count_columns() -> tuple[Any, Any]:
 def _open_counts_of_own() -> Select[Any]:
     """Return the statement of both numbers for the caller's own tasks, from the stored sums."""
     kind, project_id = QuestionCount.kind, QuestionCount.project_id
-    wanted = (or_(_KIND.is_(None), kind == _KIND), or_(_PROJECT.is_(None), project_id == _PROJECT))
+    matches = (or_(_KIND.is_(None), kind == _KIND), or_(_PROJECT.is_(None), project_id == _PROJECT))
     return select(
-        sum_questions(*wanted).label("count"), sum_questions(kind != _MESSAGE).label("open_count")
+        sum_questions(*matches).label("count"), sum_questions(kind != _MESSAGE).label("open_count")
     ).where(QuestionCount.user_id == _USER, project_id == any_(VISIBLE_PROJECTS))
 
 

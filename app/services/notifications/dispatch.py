@@ -71,13 +71,13 @@ async def notify_people(
         log.exception("push.not_requested", kind=kind.value, runs=[str(run_id) for run_id in run_ids])
 
 
-async def notify_for_agent(session: AsyncSession, run_id: UUID, said: AgentMessage) -> MessageOutcome:
+async def notify_for_agent(session: AsyncSession, run_id: UUID, message: AgentMessage) -> MessageOutcome:
     """Decide about a message of the agent of a run, and return the outcome (contract 16.13).
 
     Concurrent messages of a run are decided one after the other. Errors are raised, so that the agent never gets a
     decision that is not stored.
     """
-    rows = await _notify(session, Trigger(NotificationKind.NOTIFY_USER, [run_id], said=said))
+    rows = await _notify(session, Trigger(NotificationKind.NOTIFY_USER, [run_id], message=message))
     if not rows:
         # The creator's account is gone.
         return MessageOutcome(NotificationDecision.NO_ACCESS, "this task has no person to notify")
@@ -92,7 +92,7 @@ class Trigger:
     kind: NotificationKind
     run_ids: Collection[UUID]
     question_id: UUID | None = None
-    said: AgentMessage | None = None
+    message: AgentMessage | None = None
 
 
 async def _notify(session: AsyncSession, trigger: Trigger) -> list[dict[str, Any]]:
@@ -128,7 +128,7 @@ async def _decide_all(
         trigger.run_ids,
         now,
         question_id=trigger.question_id,
-        urgency=trigger.said.urgency if trigger.said else None,
+        urgency=trigger.message.urgency if trigger.message else None,
     )
     user_ids = {event.row["user_id"] for event in events}
     devices = await _devices(session, user_ids)
@@ -142,7 +142,7 @@ async def _decide_all(
         recipient = replace(event.facts.recipient, has_device=bool(own))
         facts = replace(event.facts, recipient=recipient)
         is_free = event.row["run_id"] in free
-        if trigger.said is not None:
+        if trigger.message is not None:
             reached = await _over_limit(session, event.row["run_id"], is_free=is_free)
             facts = replace(facts, from_agent=FromAgent(reached))
         elif not is_free and facts.cooldown_until is None:
@@ -157,11 +157,11 @@ async def _decide_all(
 
 def _message_text(trigger: Trigger, event: Notice) -> dict[str, Any]:
     """Return the title and body to store for an agent's message; neither if its push must be generic."""
-    if trigger.said is None:
+    if trigger.message is None:
         return {}
     if event.push_text is PushText.GENERIC:
         return {"title": None}
-    return {"title": trigger.said.title, "body": trigger.said.message}
+    return {"title": trigger.message.title, "body": trigger.message.message}
 
 
 async def _over_limit(session: AsyncSession, run_id: UUID, *, is_free: bool) -> str | None:

@@ -259,5 +259,5 @@ def _tag(delivery: Delivery) -> str:
 def _channel(delivery: Delivery, *, is_silent: bool) -> str | None:
     """Return the Android channel of the message, if the app has that channel; the one of questions is loud."""
     is_question = delivery.subject.kind == NotificationKind.AWAITING
-    wanted = _QUESTIONS if is_question and not is_silent else _RESULTS
-    return wanted if wanted in (delivery.subject.channels or ()) else None
+    channel = _QUESTIONS if is_question and not is_silent else _RESULTS
+    return channel if channel in (delivery.subject.channels or ()) else None

@@ -63,15 +63,15 @@ async def update_preferences(session: AsyncSession, caller: Principal, body: Pre
 
     A change of quiet hours makes the held notices be decided again at once.
     """
-    given = {column.key: getattr(body, column.key) for column in _COLUMNS if body.given(column.key)}
-    if isinstance(quiet_hours := given.get("quiet_hours"), QuietHours):
-        given["quiet_hours"] = quiet_hours.as_stored()
-    if given:
-        upsert = insert(NotificationPreferences).values(user_id=caller.user_id, **given)
+    values = {column.key: getattr(body, column.key) for column in _COLUMNS if body.given(column.key)}
+    if isinstance(quiet_hours := values.get("quiet_hours"), QuietHours):
+        values["quiet_hours"] = quiet_hours.as_stored()
+    if values:
+        upsert = insert(NotificationPreferences).values(user_id=caller.user_id, **values)
         await session.execute(
-            upsert.on_conflict_do_update(index_elements=[NotificationPreferences.user_id], set_=given)
+            upsert.on_conflict_do_update(index_elements=[NotificationPreferences.user_id], set_=values)
         )
-    if given.keys() & {"quiet_hours", "allow_during_quiet"}:
+    if values.keys() & {"quiet_hours", "allow_during_quiet"}:
         await _look_again(session, caller)
     return await retrieve_preferences(session, caller)
 

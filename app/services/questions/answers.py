@@ -28,20 +28,20 @@ def check_answer(question: Row[Any], params: Mapping[str, Any]) -> dict[str, Any
         AnswerInvalid: the answer does not fit the question; the problems name places in the content.
 
     """
-    given = {**params, "request_id": question.request_id}
+    command_params = {**params, "request_id": question.request_id}
     if question.kind == QuestionKind.FORM:
         action, content = answer_form(question.detail, question.schema, params)
-        given |= {"action": action, "content": content} if action == "accept" else {"action": action}
-        given.pop("answers", None)
-        return given
+        command_params |= {"action": action, "content": content} if action == "accept" else {"action": action}
+        command_params.pop("answers", None)
+        return command_params
     offered = [option["id"] for option in question.options]
     if question.kind == QuestionKind.URL and "option_id" not in params and params.get("action") in _ACTIONS:
-        return given
+        return command_params
     if params.get("option_id") not in offered:
         raise AnswerInvalid(f"The request offers the options {', '.join(offered)}.")
     if question.kind == QuestionKind.URL:
-        given["action"] = "decline" if params["option_id"] == REJECT else "accept"
-    return given
+        command_params["action"] = "decline" if params["option_id"] == REJECT else "accept"
+    return command_params
 
 
 def answer_form(

@@ -123,9 +123,9 @@ def _occur(patterns: Sequence[re.Pattern[str]], texts: Iterable[str]) -> bool:
 
 def _compile(rule: Mapping[str, Any]) -> _Rule:
     patterns = {
-        name: [given] if isinstance(given, str) else given for name, given in rule.items() if name != "name"
+        name: [value] if isinstance(value, str) else value for name, value in rule.items() if name != "name"
     }
-    return _Rule(**{name: [re.compile(pattern) for pattern in given] for name, given in patterns.items()})
+    return _Rule(**{name: [re.compile(pattern) for pattern in texts] for name, texts in patterns.items()})
 
 
 _FILE = tomllib.loads(Path(__file__).with_name("risk.toml").read_text())

@@ -119,7 +119,7 @@ async def answer_question(
     session: AsyncSession,
     caller: Principal,
     question: OpenQuestion,
-    given: GivenAnswer,
+    answer: GivenAnswer,
     *,
     redis: RedisClient,
 ) -> bool:
@@ -129,7 +129,7 @@ async def answer_question(
         session: the unit of work.
         caller: the person that answers.
         question: the question to answer.
-        given: the answer, checked against what the question offers.
+        answer: the answer, checked against what the question offers.
         redis: wakes the worker after the commit.
 
     Raises:
@@ -138,7 +138,7 @@ async def answer_question(
     """
     run = await _lock_live(session, caller, question.task_id, question.run_id)
     await run_authority.authorize(session, request_for_run(Intent.STEER, caller.user_id, run))
-    if not await _close(session, caller.user_id, question, given):
+    if not await _close(session, caller.user_id, question, answer):
         return False
     await follow(session, caller, question.task_id)
     wake_run_worker_after_commit(session, redis, question.run_id)
@@ -166,9 +166,9 @@ def _is_live(run: Row[Any]) -> bool:
     )
 
 
-def _require_artifacts(wanted: Sequence[str], artifacts: Sequence[Mapping[str, Any]]) -> None:
+def _require_artifacts(ids: Sequence[str], artifacts: Sequence[Mapping[str, Any]]) -> None:
     known = {artifact["id"] for artifact in artifacts}
-    missing = [artifact_id for artifact_id in dict.fromkeys(wanted) if artifact_id not in known]
+    missing = [artifact_id for artifact_id in dict.fromkeys(ids) if artifact_id not in known]
     if missing:
         raise StateRefused("Some artifact_ids are invalid for this run", missing_artifact_ids=missing)
 
@@ -219,8 +219,8 @@ async def _take_answer(
         params = check_answer(question, body.params)
     except AnswerInvalid as invalid:
         return {"code": _INVALID_PARAMS, "message": str(invalid)}
-    given = _as_answer(caller, body, params)
-    return None if await _close(session, caller.user_id, question, given) else _NO_QUESTION
+    answer = _as_answer(caller, body, params)
+    return None if await _close(session, caller.user_id, question, answer) else _NO_QUESTION
 
 
 async def _take_unkept(
@@ -250,9 +250,13 @@ async def _has_too_many(session: AsyncSession, run_id: UUID) -> bool:
 
 
 def _as_answer(caller: Principal, body: CommandIn, params: dict[str, Any] | None = None) -> GivenAnswer:
-    given = params or body.params
+    answer_params = params or body.params
     return GivenAnswer(
-        method=body.method, params=given, shown=describe_answer(given), via=caller.answers_via, rpc_id=body.id
+        method=body.method,
+        params=answer_params,
+        shown=describe_answer(answer_params),
+        via=caller.answers_via,
+        rpc_id=body.id,
     )
 
 
@@ -270,16 +274,16 @@ async def _is_on_its_way(session: AsyncSession, run_id: UUID, method: CommandMet
 
 
 async def _close(
-    session: AsyncSession, user_id: int, question: OpenQuestion | Row[Any], given: GivenAnswer
+    session: AsyncSession, user_id: int, question: OpenQuestion | Row[Any], answer: GivenAnswer
 ) -> bool:
     """Close a question with its answer and store the command, if this answer is the first; the run's row is locked."""
     command_id = new_id()
     closed = await questions.close_answered(
-        session, question.id, answer=given.shown, user_id=user_id, via=given.via, command_id=command_id
+        session, question.id, answer=answer.shown, user_id=user_id, via=answer.via, command_id=command_id
     )
     if not closed:
         return False
-    await _keep(session, user_id, question.run_id, given, command_id=command_id)
+    await _keep(session, user_id, question.run_id, answer, command_id=command_id)
     is_message = question.kind == QuestionKind.MESSAGE
     request = {"kind": "message"} if is_message else {"kind": "permission", "request_id": question.request_id}
     await _resume(session, question.run_id, request)
@@ -292,15 +296,15 @@ async def _resume(session: AsyncSession, run_id: UUID, waiting_for: Mapping[str,
 
 
 async def _keep(
-    session: AsyncSession, user_id: int, run_id: UUID, given: GivenAnswer, *, command_id: UUID | None = None
+    session: AsyncSession, user_id: int, run_id: UUID, answer: GivenAnswer, *, command_id: UUID | None = None
 ) -> None:
     await session.execute(
         insert(RunCommand).values(
             id=command_id or new_id(),
             run_id=run_id,
-            method=given.method,
-            params=given.params,
-            rpc_id=given.rpc_id,
+            method=answer.method,
+            params=answer.params,
+            rpc_id=answer.rpc_id,
             status=CommandStatus.ACCEPTED,
             user_id=user_id,
             created_at=utcnow(),

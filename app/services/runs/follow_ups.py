@@ -185,8 +185,8 @@ async def _start(
     source = select(*columns).join(Task, Task.id == Run.task_id)
     previous = (await session.execute(source.where(Run.id == previous_id))).one()
     authority = await authorize(session, request_for_run(Intent.FOLLOW, person(previous), previous))
-    said = previous.asked_ci_prompt if authority.is_personal else previous.ci_prompt
-    prompt = said or _DEFAULT_PROMPT.format(name=check.name, sha=check.head_sha, branch=check.branch)
+    own_prompt = previous.asked_ci_prompt if authority.is_personal else previous.ci_prompt
+    prompt = own_prompt or _DEFAULT_PROMPT.format(name=check.name, sha=check.head_sha, branch=check.branch)
     # Like a request with only these fields (contract 9.2).
     state = run_options.inherited_state(previous.state)
     state.pop(SANDBOX_ENVIRONMENT, None)

@@ -115,12 +115,12 @@ async def start_waiting(
 
 
 async def notify_user(
-    session: AsyncSession, run_id: UUID, said: AgentMessage, *, owner: str, queue: JobQueue
+    session: AsyncSession, run_id: UUID, message: AgentMessage, *, owner: str, queue: JobQueue
 ) -> MessageOutcome | None:
     """Decide about a message of the agent to the person of its task; None if the run is not the owner's any more."""
     if await session.scalar(select(Run.id).where(*held_by(run_id, owner))) is None:
         return None
-    outcome = await notifications.notify_for_agent(session, run_id, said)
+    outcome = await notifications.notify_for_agent(session, run_id, message)
     enqueue_push_delivery_after_commit(session, queue, run_id)
     return outcome
 

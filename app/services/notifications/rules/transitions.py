@@ -150,14 +150,16 @@ async def store(session: AsyncSession, changes: Sequence[Change], now: datetime)
     alike: dict[tuple[str, ...], list[Change]] = defaultdict(list)
     for change in changes:
         alike[tuple(sorted(change.values))].append(change)
-    for names, those in alike.items():
-        given: dict[str, Any] = {f"given_{name}": [change.values[name] for change in those] for name in names}
-        given["given_id"] = [change.id for change in those]
-        given["given_decision"] = [change.decision for change in those]
-        given["given_reason"] = [change.reason for change in those]
+    for names, group in alike.items():
+        parameters: dict[str, Any] = {
+            f"given_{name}": [change.values[name] for change in group] for name in names
+        }
+        parameters["given_id"] = [change.id for change in group]
+        parameters["given_decision"] = [change.decision for change in group]
+        parameters["given_reason"] = [change.reason for change in group]
         # As text: PostgreSQL would read a list of lists as a two-dimensional array.
-        given["given_entries"] = [orjson.dumps(_entries(change, now)).decode() for change in those]
-        await _store_statement(names).perform(session, given)
+        parameters["given_entries"] = [orjson.dumps(_entries(change, now)).decode() for change in group]
+        await _store_statement(names).perform(session, parameters)
 
 
 def _entries(change: Change, now: datetime) -> list[dict[str, Any]]:
