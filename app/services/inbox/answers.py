@@ -1,4 +1,4 @@
-"""Answer a question: the first answer counts; every later answer is refused with the first one (contract 15).
+"""Answer questions of agents: the first answer counts, and a later one is refused with it (contract 15).
 
 The answer goes to the agent as a command, in the transaction that closes the question (services/runs/commands.py).
 """
@@ -27,7 +27,7 @@ from app.statements import Fields
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The origin of an answer by an action token; it is stored with the question."""
+    """The notification and client that an answer by action token came from; stored with the question."""
 
     notification_id: UUID
     # The place of the option that the token names; None for a page token.
@@ -37,7 +37,7 @@ class Origin:
     user_agent: str
 
     def kept(self) -> dict[str, Any]:
-        """Return the origin in its stored form."""
+        """Return the origin as the JSON object that is stored."""
         device = None if self.device_id is None else str(self.device_id)
         return {
             "notification": str(self.notification_id),
@@ -57,7 +57,7 @@ async def answer_question(
     redis: RedisClient,
     origin: Origin | None = None,
 ) -> AnsweredOut:
-    """Answer a question as the caller; return its answer with the progress of the delivery to the agent.
+    """Answer a question as the caller; return the answer and the progress of its delivery to the agent.
 
     The same answer again changes nothing and is returned with `repeated`. A member who answers follows the task from
     then on.
@@ -127,7 +127,7 @@ def _answer_out(row: Fields, delivery: CommandStatus) -> AnsweredOut:
 
 
 def _read_answer(row: Mapping[str, Any], body: ActionIn, via: AnswerVia) -> GivenAnswer:
-    """Return the answer to send and to store. Raises InvalidInput if it does not fit the question."""
+    """Check the answer in a request; return it as sent and as stored. Raises InvalidInput if it does not fit."""
     method, params = _command(row, body)
     return GivenAnswer(method=method, params=params, shown=describe_answer(params), via=via)
 
