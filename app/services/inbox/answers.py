@@ -127,7 +127,7 @@ def _answer_out(row: Fields, delivery: CommandStatus) -> AnsweredOut:
 
 
 def _read_answer(row: Mapping[str, Any], body: ActionIn, via: AnswerVia) -> GivenAnswer:
-    """Check the answer in a request; return it as sent and as stored. Raises InvalidInput if it does not fit."""
+    """Check the answer in a request; return it for sending and storing. Raises InvalidInput."""
     method, params = _command(row, body)
     return GivenAnswer(method=method, params=params, shown=describe_answer(params), via=via)
 

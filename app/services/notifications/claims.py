@@ -56,8 +56,8 @@ async def is_due(session: AsyncSession) -> bool:
 async def claim_due(session: AsyncSession) -> ClaimedPushes:
     """Claim up to `PUSHES_PER_CLAIM` pushes that are due, the oldest first; return those to send now.
 
-    A claim lasts for `PUSH_LEASE`, and concurrent calls claim different pushes. Pushes that must wait, or are not
-    needed any more, are settled here and not returned.
+    A claim lasts for `PUSH_LEASE`, and concurrent calls claim different pushes. Pushes that must wait, or are
+    not needed any more, are settled here and not returned.
     """
     now = utcnow()
     rows = await _CLAIM.all(session, {"now": now, "until": now + PUSH_LEASE})

@@ -1,4 +1,4 @@
-"""Send claimed pushes and store the results (claims.py claims them)."""
+"""Send claimed pushes to the push services and store the results (claims.py claims them)."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -84,9 +84,9 @@ async def send(
     composer: Composer,
     deadline: Deadline,
 ) -> dict[UUID, PushOutcome]:
-    """Send deliveries to their push services, with as many concurrent requests as allowed; return each outcome.
+    """Send pushes to the push services of their platforms, concurrently; return each outcome by push id.
 
-    A delivery that cannot be started before the deadline has the outcome `NOT_REACHED` and is tried again later.
+    A push that cannot be sent before the deadline has the outcome `NOT_REACHED` and is tried again later.
     Faults of push services are outcomes too, never exceptions.
     """
     outcomes: dict[UUID, PushOutcome] = {}
@@ -134,7 +134,7 @@ async def _send(
 async def settle(
     session: AsyncSession, deliveries: Sequence[Delivery], outcomes: Mapping[UUID, PushOutcome]
 ) -> None:
-    """Store the results of claimed pushes, and delete dead tokens.
+    """Store the outcomes of claimed pushes, and delete the devices of dead push tokens.
 
     A push that another worker has claimed meanwhile is left to that worker.
     """
@@ -154,7 +154,10 @@ async def settle(
 
 
 class End(NamedTuple):
-    """The result of a push, final or until its next attempt; equal results are stored together."""
+    """The decision to store for a push after an attempt, final or until the next one.
+
+    Pushes with equal results are stored by one statement.
+    """
 
     decision: NotificationDecision
     reason: str | None = None
@@ -166,7 +169,7 @@ class End(NamedTuple):
 
 
 def end_of(delivery: Delivery, outcome: PushOutcome, now: datetime) -> End:
-    """Return the result of a push with this outcome."""
+    """Return the decision to store for a push after an attempt with this outcome."""
     is_first = not delivery.handling.is_sequel
     match outcome:
         case Accepted(ticket=ticket):
@@ -184,7 +187,7 @@ def end_of(delivery: Delivery, outcome: PushOutcome, now: datetime) -> End:
 
 
 def _settle_values(results: Sequence[_Outcome], end: End, now: datetime) -> dict[str, Any]:
-    """Return the values of a settling statement: common values once, the others as lists in the order of `results`."""
+    """Return the parameters that store these results: shared values once, others as lists in one order."""
     is_taken = end.decision in _TAKEN.values()
     return {
         "decision": end.decision,
@@ -210,7 +213,7 @@ def _settle_values(results: Sequence[_Outcome], end: End, now: datetime) -> dict
 
 
 def _follow_up_at(delivery: Delivery, now: datetime) -> datetime | None:
-    """Return the time of the recipient's reminder of the question of this push; None for no reminder."""
+    """Return the time at which the recipient is to be reminded of the push's question; None for never."""
     seconds = delivery.handling.notice and delivery.handling.notice.row["reminder_after_seconds"]
     return (
         now + timedelta(seconds=seconds) if seconds and delivery.handling.purpose is Purpose.NOTICE else None
@@ -218,7 +221,7 @@ def _follow_up_at(delivery: Delivery, now: datetime) -> datetime | None:
 
 
 def _settle_statement(*, is_sequel: bool) -> Update:
-    """Return the statement that stores the results of claimed pushes.
+    """Return the UPDATE that stores the results of claimed pushes.
 
     A retraction that was requested meanwhile, because the question was closed, is kept. A notice that was sent stays
     sent, whatever the result of its sequel.
@@ -291,7 +294,7 @@ def _due_again(delivery: Delivery, outcome: PushOutcome, end: End, now: datetime
 
 
 async def _remove_tokens(session: AsyncSession, devices: Sequence[tuple[UUID, int]]) -> None:
-    """Delete dead tokens of these users; a device that belongs to another user by now is kept."""
+    """Delete these devices, each given with its user; one that belongs to another user by now is kept."""
     if devices:
         await session.execute(delete(PushToken).where(tuple_(PushToken.id, PushToken.user_id).in_(devices)))
 
