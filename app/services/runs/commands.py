@@ -1,4 +1,4 @@
-"""Commands to the agent of a live run: accepted, stored as rows, read by the worker that holds the run (contract 6.4).
+"""Accept commands to the agent of a live run and store them for the worker of the run (contract 6.4).
 
 Everything is decided under the lock of the run's row. A command accepted before the agent's end is settled by the
 run's worker; a later command is refused. The worker's side is services/runs/received_commands.py.
@@ -56,7 +56,7 @@ _TOO_MANY: RpcError = {"code": _NOT_NOW, "message": f"{MAX_OPEN} commands wait f
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivenAnswer:
-    """An answer to a question: the command that delivers it to the agent, and the answer as people see it."""
+    """An answer to a question of an agent: the command that delivers it, and the answer as people see it."""
 
     method: CommandMethod
     # As validated by app/schemas/runs/commands.py.
@@ -86,7 +86,9 @@ async def send_command(
     *,
     redis: RedisClient,
 ) -> CommandOut:
-    """Store a command for the agent of a run and wake its worker after the commit; return the JSON-RPC response.
+    """Send a command to the agent of a run; return the JSON-RPC response.
+
+    It is stored, and the worker is woken after the commit.
 
     The first answer to a question counts. A `cancel` or `close` changes nothing while an earlier one is still
     undelivered. An outage of Redis delays the command until the worker polls next.
@@ -123,7 +125,9 @@ async def answer_question(
     *,
     redis: RedisClient,
 ) -> bool:
-    """Answer a question outside the command endpoint; return False, with nothing changed, if it was closed before.
+    """Answer a question of an agent; return False, with nothing changed, if it was closed before.
+
+    For callers other than the endpoint for commands.
 
     Args:
         session: the unit of work.
@@ -146,7 +150,7 @@ async def answer_question(
 
 
 async def _lock_live(session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID) -> Row[Any]:
-    """Return a run that has a live agent, its row locked. Raises NotFound or StateRefused."""
+    """Return the row of a run that has a live agent, locked. Raises NotFound or StateRefused."""
     waiting_for = Run.facts[WAITING_FOR].label("waiting_for")
     ended = Run.facts.has_key(AGENT_ENDED).label("ended")
     columns = (waiting_for, ended, Run.lease_expires_at, *run_authority.HOLDINGS)
@@ -180,7 +184,7 @@ async def _take(
     body: CommandIn,
     waiting_for: Mapping[str, Any] | None,
 ) -> RpcError | None:
-    """Store a command and close the question that it answers, if any; return the reason if it is refused."""
+    """Store a command and close the question that it answers, if any; return the error if it is refused."""
     match body.method:
         case CommandMethod.PERMISSION_RESPONSE:
             return await _take_answer(session, caller, run_id, body, waiting_for)
@@ -261,7 +265,7 @@ def _as_answer(caller: Principal, body: CommandIn, params: dict[str, Any] | None
 
 
 async def _is_on_its_way(session: AsyncSession, run_id: UUID, method: CommandMethod) -> bool:
-    """Return whether an earlier command has the same effect already."""
+    """Return whether an earlier `cancel` or `close` to the run is still undelivered."""
     if method not in _STOPS:
         return False
     same = select(RunCommand.id).where(

@@ -39,9 +39,9 @@ async def require_new_run_allowance(
     body: RunIn,
     clients: ServiceClients,
 ) -> None:
-    """Return normally if the project may have this run (contract 5.8 steps 1 to 3, 6.4). Call it before creating the run.
+    """Check that no usage gate refuses a new run of a task; call it before creating the run.
 
-    Separate from the creation: usage gates may make requests, and the session's transaction may end meanwhile.
+    See contract 5.8 steps 1 to 3, and 6.4. Separate from the creation: usage gates may make requests, and the session's transaction may end meanwhile.
 
     Raises:
         InvalidInput: the options contradict each other.
@@ -66,7 +66,7 @@ async def start_cloud_run(
     body: RunIn,
     clients: ServiceClients,
 ) -> TaskOut:
-    """Create a queued cloud run, request a worker after the commit, and return the task with the run (contract 5.8).
+    """Create a cloud run, request a worker for it after the commit, and return its task (contract 5.8).
 
     A task may have several active runs. If the queue does not answer, the run waits for the sweep.
 
