@@ -1,4 +1,4 @@
-"""Action tokens: each lets its bearer answer one question as one person, from one notification (contract 15).
+"""Action tokens in notifications: each lets its bearer answer one question as one person (contract 15).
 
 A token is derived from the secret keys whenever it is needed, so no table holds a usable one. It contains its claims; the
 database decides whether the question is still open and the person may still answer it.
@@ -32,7 +32,7 @@ _MOST_CHARACTERS = 256
 
 @dataclass(frozen=True, slots=True)
 class ActionClaims:
-    """The claims of a token: the question, the answer, and the notification that it was sent with."""
+    """The claims of an action token: the question, its answer, and the notification that has the token."""
 
     # Its row names the recipient and the device.
     notification_id: UUID
@@ -45,7 +45,7 @@ class ActionClaims:
 
 
 def mint(secret_keys: Sequence[SecretStr], claims: ActionClaims) -> str:
-    """Return a token that is valid for 24 hours, signed with the first key."""
+    """Return a new action token, valid for 24 hours and signed with the first secret key."""
     expires_at = int((utcnow() + LIFETIME).timestamp())
     option = _NO_OPTION if claims.option is None else claims.option
     ids = claims.notification_id.bytes, claims.question_id.bytes
@@ -53,7 +53,7 @@ def mint(secret_keys: Sequence[SecretStr], claims: ActionClaims) -> str:
 
 
 def read(secret_keys: Sequence[SecretStr], token: str) -> ActionClaims | None:
-    """Return the claims of a token; None if no key has signed it, or if it has expired."""
+    """Return the claims of an action token; None if no secret key has signed it, or if it has expired."""
     payload = _payload(token)
     if len(payload) != _FORM.size:
         return None
@@ -67,7 +67,7 @@ def read(secret_keys: Sequence[SecretStr], token: str) -> ActionClaims | None:
 
 
 def _payload(token: str) -> bytes:
-    """Return the content of a token, not verified; empty if it is no token."""
+    """Return the bytes of the claims in an action token, not verified; empty if the text is no token."""
     if not token.isascii() or len(token) > _MOST_CHARACTERS or not token.startswith(ACTION_TOKEN_PREFIX):
         return b""
     text = token.removeprefix(ACTION_TOKEN_PREFIX).partition(".")[0]

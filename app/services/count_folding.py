@@ -1,4 +1,4 @@
-"""Replace many rows of a table of counts by one with the same sums, so that sums stay cheap (ADR 30)."""
+"""Merge rows of the tables of counts into one with the same sum, so that sums stay cheap (ADR 30)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ FOLDED_AT_ONCE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """A table of counts, with columns by their role."""
+    """A database table of counts that triggers add rows to, with its columns by their role."""
 
     table: Table
     # Sums are read, and rows are folded, for one value of these.
@@ -39,7 +39,7 @@ QUESTION_COUNTS = Counts(
 
 
 async def fold_counts(session: AsyncSession, counts: Counts) -> int:
-    """Fold at most `FOLDED_AT_ONCE` new rows, with the folded rows of their owners; return the number of new rows.
+    """Merge at most `FOLDED_AT_ONCE` new rows into the merged row of their owner; return their number.
 
     A concurrent sum reads either all of the old rows or the new one. Folding only makes lists and inboxes faster.
     """

@@ -1,4 +1,4 @@
-"""Put jobs on the queue. If Redis is down: nothing is lost, because the row of the job waits for a sweep.
+"""Put jobs on the queue in Redis. Nothing is lost if Redis is down: the row of each job waits for a sweep.
 
 Functions that end in `_after_commit` act when the session's transaction has been committed, never before; the others act
 at once. The sweeps are `services/runs/recovery.py` for runs, and the periodic delivery (`worker/schedule.py`) for pushes.
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 def enqueue_run_after_commit(session: AsyncSession, queue: JobQueue, run_id: UUID) -> None:
-    """Enqueue the run after the commit of this transaction: before it, a worker would not see the run."""
+    """Enqueue the job of a run after the session's transaction commits, when workers can see the run."""
 
     async def enqueue() -> None:
         await enqueue_run(queue, run_id)
@@ -32,7 +32,7 @@ def enqueue_run_after_commit(session: AsyncSession, queue: JobQueue, run_id: UUI
 
 
 def wake_run_worker_after_commit(session: AsyncSession, redis: RedisClient, run_id: UUID) -> None:
-    """Wake the worker that performs the run, if there is one, after the commit of this transaction."""
+    """Wake the worker that performs the run, if there is one, after the session's transaction commits."""
 
     async def publish() -> None:
         await publish_change(redis, run_id)
@@ -41,12 +41,12 @@ def wake_run_worker_after_commit(session: AsyncSession, redis: RedisClient, run_
 
 
 async def enqueue_run(queue: JobQueue, run_id: UUID) -> bool:
-    """Enqueue the run; False if it is queued already."""
+    """Enqueue the job of a run; return False if it is on the queue already."""
     return await queue.enqueue(EXECUTE_RUN, job_id=_job_id(run_id), arguments={"run_id": str(run_id)})
 
 
 async def withdraw_run(queue: JobQueue, run_id: UUID) -> None:
-    """Take the run's job off the queue, called by the job itself: from now on the row alone represents the run.
+    """Remove a run's job from the queue, called by the job itself; the run's row alone represents it then.
 
     An outage of Redis is only logged: the job then starts a second time, and stops at the claim.
     """
@@ -54,7 +54,7 @@ async def withdraw_run(queue: JobQueue, run_id: UUID) -> None:
 
 
 async def enqueue_next_run(queue: JobQueue, run_id: UUID) -> None:
-    """Enqueue a job for the project of a run that ended, in case its limit kept another run waiting.
+    """Enqueue a job for the project of a run that ended, as another run may have waited for its end.
 
     Call it after the commit, so that the claim no longer counts the ended run. An outage of Redis is only logged: the
     sweep finds waiting runs.
@@ -74,7 +74,7 @@ def _job_id(run_id: UUID) -> str:
 
 
 def enqueue_push_delivery_after_commit(session: AsyncSession, queue: JobQueue, run_id: UUID) -> None:
-    """Enqueue the delivery of a run's pushes after the commit; otherwise they wait for the sweep.
+    """Enqueue a job that delivers a run's pushes, after the commit of the session's transaction.
 
     The run is part of the job's id: a delivery that is just ending must not count as this one.
     """

@@ -1,4 +1,4 @@
-"""Check that the servers this process depends on respond."""
+"""Check that the database, Redis and the object store respond."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -20,9 +20,9 @@ log = structlog.get_logger(__name__)
 async def check_readiness(
     sessions: SessionFactory, redis: RedisClient, store: ObjectStore
 ) -> tuple[ReadinessOut, bool]:
-    """Return "ok" or the error for each server, and whether all are ready.
+    """Return the state of the database, Redis and the object store, and whether all are ready.
 
-    All are checked at once, with a limit of three seconds.
+    A state is "ok" or an error text. All are checked at once, with a limit of three seconds.
     """
     database, redis_state, object_store = await asyncio.gather(
         _state("database", _database(sessions)),

@@ -1,4 +1,4 @@
-"""Stored answers for repeated requests with the same key (`Idempotency-Key`).
+"""Store the response to a request with an `Idempotency-Key`, for repetitions of the request.
 
 The key is written in the transaction of the request's own effect: both exist or neither. Of two concurrent requests the
 second waits at the key's row until the first has ended.
@@ -21,7 +21,7 @@ LIFETIME = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class KeptAnswer:
-    """The answer to the first request."""
+    """The stored response to the first request with an idempotency key."""
 
     status: int
     body: bytes
@@ -30,7 +30,7 @@ class KeptAnswer:
 async def claim_key(
     session: AsyncSession, caller: Principal, key: str, *, request_hash: str
 ) -> KeptAnswer | None:
-    """Claim a key for this request, or return the answer to the request that used it before.
+    """Claim an idempotency key for this request: return None, or the response to an earlier one with the key.
 
     Waits for a running request with the same key. The caller calls `keep_answer` before it commits.
 
@@ -61,7 +61,7 @@ async def claim_key(
 async def find_answer(
     session: AsyncSession, caller: Principal, key: str, *, request_hash: str
 ) -> KeptAnswer | None:
-    """Return the answer to the request that used this key before, None if there was none; never wait.
+    """Return the response to the earlier request with this idempotency key, None without one; never wait.
 
     Raises:
         IdempotencyConflict: the key was used with another request.
@@ -84,7 +84,7 @@ async def _find(
 
 
 async def keep_answer(session: AsyncSession, caller: Principal, key: str, answer: KeptAnswer) -> None:
-    """Store the answer to the request that claimed this key."""
+    """Store the response to the request that claimed this idempotency key."""
     await session.execute(
         update(IdempotencyKey).where(*_is(caller, key)).values(status=answer.status, body=answer.body)
     )
@@ -99,7 +99,7 @@ def _is(caller: Principal, key: str) -> tuple[ColumnElement[bool], ...]:
 
 
 async def sweep_keys(session: AsyncSession) -> int:
-    """Remove keys after a day; return their number."""
+    """Delete idempotency keys that are a day old, with their responses; return their number."""
     swept = await session.scalars(
         delete(IdempotencyKey)
         .where(IdempotencyKey.created_at <= utcnow() - LIFETIME)

@@ -1,4 +1,6 @@
-"""Count requests against limits shared by all processes, with one round trip to Redis for several requests (ADR 21).
+"""Count requests against rate limits that all processes share through Redis (ADR 21).
+
+One round trip serves several requests.
 
 Requests are counted in memory first, because a pipeline for each request takes 0.15 ms of processor time instead of
 0.01 ms. At most a fiftieth of a limit is pending in a process, so each further process exceeds a limit by at most that.
@@ -18,7 +20,7 @@ _MAX_WINDOWS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """A number of requests in each window of `seconds`, by the wall clock."""
+    """A rate limit: at most `requests` in each window of `seconds`, by the wall clock."""
 
     seconds: int
     requests: int
@@ -26,7 +28,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """The remainder of the tightest limit."""
+    """The rest of the tightest rate limit of a request, for the headers of its response."""
 
     limit: int
     remaining: int
@@ -56,13 +58,13 @@ class _Window:
 
 
 class RateLimiter:
-    """This process's current windows."""
+    """The rate limiter of a process: counts requests, and shares the counts with all processes by Redis."""
 
     def __init__(self) -> None:
         self._windows: dict[tuple[str, int], _Window] = {}
 
     async def hit(self, redis: RedisClient, bucket: str, limits: Sequence[RateLimit], *, now: float) -> Quota:
-        """Count one request of a bucket against at least one limit; return the remaining quota.
+        """Count one request of a bucket, such as a key, against its rate limits; return the remaining quota.
 
         Raises:
             RedisError, OSError: Redis does not respond; the request may pass.
@@ -96,7 +98,7 @@ class RateLimiter:
 
 
 async def _sync(redis: RedisClient, windows: Sequence[_Window], now: float) -> None:
-    """Add the pending counts to Redis in one round trip, and read the counts of all processes."""
+    """Add the pending counts of these windows to Redis, and read those of all processes, at once."""
     async with redis.pipeline(transaction=False) as pipeline:
         for window in windows:
             pipeline.incrby(window.key, window.pending)

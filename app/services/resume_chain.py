@@ -1,4 +1,4 @@
-"""The chain of resumed runs: a run, the one it resumes, and so on (contract 9.2)."""
+"""Read the chain of resumed runs: a run, the run that it resumes, and so on (contract 9.2)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,12 +13,14 @@ _RESUMED = "resume_from_run_id"
 
 
 def resumes(state: Mapping[str, Any]) -> bool:
-    """Return whether a run names another run that it resumes; only the chain shows whether that run exists."""
+    """Return whether a run, by its state, names a run that it resumes; that run need not exist."""
     return bool(state.get(_RESUMED))
 
 
 def resume_chain(task_id: UUID, run_id: UUID, *columns: Any) -> CTE:
-    """Return a run and the runs it resumes, with these columns, the run itself at `depth` 1; at most ten of one task.
+    """Return a CTE of a run, at `depth` 1, and the runs of the same task that it resumes; at most ten.
+
+    The rows have these columns and `depth`.
 
     Clients write the state too: a value that names no run of the task ends the chain, and a circle ends at the limit.
     """

@@ -46,8 +46,8 @@ class UsageGate(Protocol):
         """
 
 
+# The object that `TASKBEACON_USAGE_GATE` names. A process opens the gate when it starts, and closes it when it ends.
 UsageGateFactory = Callable[[Settings, SessionFactory], AbstractAsyncContextManager[UsageGate]]
-"""What `TASKBEACON_USAGE_GATE` names: the gate is opened when the process starts and closed when it ends."""
 
 
 class UsageGateInvalid(Exception):

@@ -1,1 +1,1 @@
-"""The caller: who it is, which rows of a project it sees, and which actions it may take."""
+"""Access: authenticate callers, and decide which rows they see and which actions they may take."""

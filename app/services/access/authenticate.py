@@ -1,4 +1,7 @@
-"""From a key, or the cookie of a console session, to its `Principal`, in one statement."""
+"""Authenticate a request: find the `Principal` of an API key, or of the cookie of a console session.
+
+Each takes one statement, which also reads the project that the request names.
+"""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
@@ -29,14 +32,14 @@ async def authenticate(
     project: int | str | None = None,
     cache: CallerCache[Principal] | None = None,
 ) -> Principal:
-    """Return the principal that a key belongs to, with the project that the request names, in one statement.
+    """Return the principal that an API key belongs to, with the project that the request names.
 
     Args:
         session: the unit of work of the request.
-        secret: the key as it was sent.
-        place: where in the request it was found, for the error message.
+        secret: the API key in plain text.
+        place: the part of the request that had the key, such as `body`; for the error message.
         project: id of the project in the path, `CURRENT_PROJECT`, or None where the path names none.
-        cache: callers of the last second; None: ask the database.
+        cache: principals of the last second; None: ask the database.
 
     Raises:
         AuthenticationFailed: the key is unknown, revoked, expired, or of an inactive user.
@@ -59,7 +62,9 @@ async def authenticate_session(
     project: int | str | None = None,
     cache: CallerCache[Principal] | None = None,
 ) -> Principal:
-    """Return the principal of a console session, as `authenticate` does that of a key; `secret` is the cookie's value.
+    """Return the principal of a console session, with the project that the request names.
+
+    The other arguments are as in `authenticate`; `secret` is the value of the session's cookie.
 
     Raises:
         SessionEnded: the session is unknown, revoked or too old, or its key does not count any more.
@@ -120,7 +125,7 @@ _CALLER = (
 
 
 class _Statements:
-    """The statements that find a caller, by what the request names: no project, the current one, or one by its id."""
+    """The prepared statements that find a caller: with no project, the current one, or one by its id."""
 
     def __init__(self, caller: Select[*tuple[Any, ...]]) -> None:
         self._anywhere = Prepared(caller)
@@ -134,7 +139,7 @@ class _Statements:
         return self._in_current if project == CURRENT_PROJECT else self._in_project
 
 
-def _in_project(caller: Select[*tuple[Any, ...]], wanted: ColumnElement[Any]) -> Prepared:
+def _in_project(caller: Select[*tuple[Any, ...]], project_id: ColumnElement[Any]) -> Prepared:
     return Prepared(
         caller.add_columns(
             Project.id.label("project_id"),
@@ -142,7 +147,7 @@ def _in_project(caller: Select[*tuple[Any, ...]], wanted: ColumnElement[Any]) ->
             Project.name.label("project_name"),
             Membership.user_id.label("member_id"),
         )
-        .outerjoin(Project, Project.id == wanted)
+        .outerjoin(Project, Project.id == project_id)
         .outerjoin(Membership, and_(Membership.project_id == Project.id, Membership.user_id == User.id))
     )
 
@@ -167,14 +172,17 @@ _OPEN_SESSIONS = (
 
 
 async def find_open_sessions(session: AsyncSession, session_ids: Collection[UUID]) -> set[UUID]:
-    """Return those of the console sessions that have not ended, as `authenticate_session` decides it."""
+    """Return the ids, among these, of console sessions that `authenticate_session` would still accept."""
     now = utcnow()
     values = {"session_ids": list(session_ids), "now": now, "idle_since": now - SESSION_IDLE}
     return set(await session.scalars(_OPEN_SESSIONS, values))
 
 
 async def find_member(session: AsyncSession, user_id: int, project_id: int) -> Principal | None:
-    """Return the principal of a user without a key, who may work on a project's tasks; None after the user lost access."""
+    """Return the principal that a user acts as in a project without an API key, with scope `task:write`.
+
+    None if the account is inactive, or the user is no member of the project.
+    """
     row = await _MEMBER.first(session, {"user_id": user_id, "project_id": project_id})
     return None if row is None else _principal(row)
 

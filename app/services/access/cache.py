@@ -17,7 +17,10 @@ Caller = TypeVar("Caller")
 
 
 class CallerCache(Generic[Caller]):
-    """Callers by the hash of their key and the project they name; unknown keys are not cached."""
+    """A cache of authenticated callers, by the hash of their key and the project that the request names.
+
+    Keys that were refused are not cached.
+    """
 
     def __init__(
         self,
@@ -32,7 +35,7 @@ class CallerCache(Generic[Caller]):
         self._known: dict[tuple[str, int | str | None], tuple[float, Caller]] = {}
 
     def now(self) -> float:
-        """Return the time to pass to `keep`; call it before asking the database."""
+        """Return this cache's time in seconds, to pass to `keep`; call it before the database is asked."""
         return self._clock()
 
     def find(self, secret_hash: str, project: int | str | None) -> Caller | None:
@@ -43,7 +46,7 @@ class CallerCache(Generic[Caller]):
         return known[1]
 
     def keep(self, secret_hash: str, project: int | str | None, caller: Caller, *, asked_at: float) -> None:
-        """Cache a caller; `asked_at` is the time, by `now`, at which the database was asked."""
+        """Cache a caller; `asked_at` is the result of `now` before the database was asked."""
         if len(self._known) >= self._most:
             # All entries expire within a second: clearing costs less than tracking their order.
             self._known.clear()

@@ -12,7 +12,7 @@ CURRENT_PROJECT = "@current"
 
 @dataclass(frozen=True, slots=True)
 class ProjectRef:
-    """The project of a request, with the columns that every answer needs."""
+    """The project that a request names, with the columns that responses show."""
 
     id: int
     organization_id: UUID
@@ -21,7 +21,7 @@ class ProjectRef:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The authenticated caller: a user through one of their keys, or through a link that was sent to them."""
+    """The authenticated caller of a request: a user, by one of their API keys or a link sent to them."""
 
     user_id: int
     is_staff: bool
@@ -38,18 +38,18 @@ class Principal:
 
     @property
     def project(self) -> ProjectRef:
-        """The project of a request that passed `require_project`."""
+        """The project that the request names; only for requests that passed `require_project`."""
         assert self.named_project is not None
         return self.named_project
 
     @property
     def answers_via(self) -> AnswerVia:
-        """The way by which the caller answers questions with a request of their own."""
+        """The way that is recorded if the caller answers a question of an agent: `console`, or else `api`."""
         return AnswerVia.API if self.session_id is None else AnswerVia.CONSOLE
 
 
 def require_project(principal: Principal) -> ProjectRef:
-    """Return the project of the request if the caller may use it (contract 2.1, 2.3).
+    """Return the project that the request names, if the caller may use it (contract 2.1, 2.3).
 
     Raises:
         NotFound: there is no such project.

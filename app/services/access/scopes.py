@@ -1,4 +1,4 @@
-"""The permissions of a key by its scopes (contract 2.3); web/auth.py names the scope of each route.
+"""The actions that an API key permits by its scopes (contract 2.3); web/auth.py has the scope of each route.
 
 `task:read` reads tasks, `task:write` also reads them, `*` is every scope. A read-only key has scopes of reading alone.
 """
@@ -9,7 +9,7 @@ from app.services.access.principal import Principal
 
 
 def require_scope(principal: Principal, scope: Scope) -> None:
-    """Check that the key has `scope`; write implies read (contract 2.3).
+    """Check that the caller's API key has `scope`; `task:write` includes `task:read` (contract 2.3).
 
     Raises:
         PermissionDenied: the key lacks the scope.
@@ -20,7 +20,7 @@ def require_scope(principal: Principal, scope: Scope) -> None:
 
 
 def has_scope(principal: Principal, scope: Scope) -> bool:
-    """Return whether a key has `scope`."""
+    """Return whether the caller's API key has `scope`, by name or by a wider scope."""
     granted = principal.scopes
     subject, _, verb = scope.partition(":")
     return Scope.ANY in granted or scope in granted or (verb == "read" and f"{subject}:write" in granted)

@@ -1,4 +1,4 @@
-"""Ends the streams of console sessions that have ended: a stream is authenticated once, and lasts for minutes.
+"""End live streams of console sessions that have ended: a stream is authenticated once, but lasts minutes.
 
 One query for all sessions that follow streams through this process, so that it costs the same for any number of pages.
 """
@@ -22,7 +22,10 @@ log = structlog.get_logger(__name__)
 
 
 class SessionWatch:
-    """The console sessions that follow streams through this process; asks the database only while there are some."""
+    """Watches the console sessions with live streams in this process, to end the streams with their session.
+
+    It asks the database only while there are such streams.
+    """
 
     def __init__(self) -> None:
         self._streams: dict[UUID, list[Callable[[], None]]] = {}
@@ -34,7 +37,7 @@ class SessionWatch:
     async def watching(
         self, sessions: SessionFactory, session_id: UUID, end: Callable[[], None]
     ) -> AsyncGenerator[None, None]:
-        """Call `end` soon after the console session has ended, if that is while the block lasts."""
+        """Call `end` if the console session ends while the block lasts, within a second."""
         streams = self._streams.setdefault(session_id, [])
         streams.append(end)
         if self._looking is None:

@@ -32,7 +32,7 @@ from app.statements import Prepared
 
 
 def audiences_of(user_id: Any) -> tuple[ColumnElement[int], Any]:
-    """Return the audiences that a user belongs to: everyone, and the user alone (contract 4, rule 3).
+    """Return the values of `Task.audience` that a user sees: everyone, and their own (contract 4, rule 3).
 
     Args:
         user_id: an id, a column or a parameter.
@@ -42,12 +42,12 @@ def audiences_of(user_id: Any) -> tuple[ColumnElement[int], Any]:
 
 
 def is_for_user(user_id: Any) -> ColumnElement[bool]:
-    """Return the condition that a task, also a deleted one, is for everyone or for this user."""
+    """Return the SQL condition that a task, also a deleted one, is for everyone or for this user."""
     return Task.audience.in_(audiences_of(user_id))
 
 
 def is_audience_of(audience: int | None, user_id: int) -> bool:
-    """Return whether a user belongs to an audience that was read."""
+    """Return whether a task with this value of `audience` is for everyone or for the user."""
     return audience in {EVERYONE, user_id}
 
 
@@ -86,7 +86,7 @@ VISIBLE_RUN = and_(Run.id == bindparam("run_id"), Run.task_id == bindparam("task
 
 
 def visibility_anywhere(principal: Principal) -> dict[str, Any]:
-    """Return the values of `VISIBLE_PROJECTS` and `VISIBLE_ANYWHERE` for a caller."""
+    """Return the parameters of the conditions `VISIBLE_PROJECTS` and `VISIBLE_ANYWHERE` for a caller."""
     return {
         "visible_user_id": principal.user_id,
         "visible_teams": list(principal.scoped_teams),
@@ -95,22 +95,22 @@ def visibility_anywhere(principal: Principal) -> dict[str, Any]:
 
 
 def visibility(principal: Principal) -> dict[str, int]:
-    """Return the values of `VISIBLE_TASK` for a caller."""
+    """Return the parameters of the condition `VISIBLE_TASK` for a caller and the request's project."""
     return {"visible_project_id": principal.project.id, "visible_user_id": principal.user_id}
 
 
 def visible_task(principal: Principal) -> ColumnElement[bool]:
-    """Return `VISIBLE_TASK` with a caller's values."""
+    """Return the SQL condition that selects the tasks of the request's project that the caller sees."""
     return _seen(principal.project.id, principal.user_id)
 
 
 def visible_run(principal: Principal, task_id: UUID, run_id: UUID) -> ColumnElement[bool]:
-    """Return `VISIBLE_RUN` with the values of a caller and a run."""
+    """Return the SQL condition that selects this run of this task, if the caller sees the task."""
     return and_(Run.id == run_id, Run.task_id == task_id, visible_task(principal))
 
 
 async def require_task(session: AsyncSession, principal: Principal, task_id: UUID) -> None:
-    """Check that the caller sees the task.
+    """Check that a task exists and the caller sees it.
 
     Raises:
         NotFound: there is no such task, or not for this caller.
@@ -145,7 +145,7 @@ async def lock_task(session: AsyncSession, principal: Principal, task_id: UUID) 
 
 
 async def require_run(session: AsyncSession, principal: Principal, task_id: UUID, run_id: UUID) -> None:
-    """Check that the caller sees the run.
+    """Check that a run of a task exists and the caller sees it.
 
     Raises:
         NotFound: the task is not visible, or the run is not one of its runs.
@@ -160,7 +160,7 @@ _SEEN_RUN = Prepared(select(Run.id).join(Task, Task.id == Run.task_id).where(VIS
 
 
 async def task_id_of_visible_run(session: AsyncSession, principal: Principal, run_id: UUID) -> UUID:
-    """Return the task of a run that the caller sees.
+    """Return the id of the task that a run belongs to, if the caller sees it.
 
     Raises:
         NotFound: there is no such run, or not for this caller.
@@ -181,7 +181,9 @@ _TASK_OF_RUN = Prepared(
 async def lock_run(
     session: AsyncSession, principal: Principal, task_id: UUID, run_id: UUID, *columns: Any
 ) -> Row[Any]:
-    """Lock the row of a run that the caller sees; return its status, `environment`, artifacts and `columns`.
+    """Lock the row of a run that the caller sees, until the transaction ends.
+
+    Returns its `status`, `environment`, `artifacts` and the further `columns`.
 
     Raises:
         NotFound: the task is not visible, or the run is not one of its runs.
@@ -201,12 +203,12 @@ async def lock_run(
 
 
 def visible_environment(principal: Principal) -> ColumnElement[bool]:
-    """Return the condition that selects the project's shared environments and the caller's own."""
+    """Return the SQL condition for the project's shared sandbox environments and the caller's own."""
     return _shared_or_own(principal.project.id, SandboxEnvironment.created_by_id == principal.user_id)
 
 
 def usable_environment(project_id: Any, person_id: Any) -> ColumnElement[bool]:
-    """Return the condition that selects the environments that a run may use.
+    """Return the SQL condition that selects the sandbox environments that a run may use.
 
     They are the project's shared ones, and the private ones of the run's person while that is an active member.
 
@@ -226,7 +228,7 @@ def _shared_or_own(project_id: Any, is_own: ColumnElement[bool]) -> ColumnElemen
 
 
 def active_member(user_id: Any, project_id: Any) -> ColumnElement[bool]:
-    """Return the condition that an account, by its id or a column, is active and a member of the project."""
+    """Return the SQL condition that a user is active and a member of a project; ids or columns."""
     return (
         select(Membership.user_id)
         .join(User, User.id == Membership.user_id)
@@ -237,7 +239,7 @@ def active_member(user_id: Any, project_id: Any) -> ColumnElement[bool]:
 
 
 async def require_environment(session: AsyncSession, principal: Principal, environment_id: UUID) -> None:
-    """Check that the caller may use the sandbox environment.
+    """Check that a sandbox environment is shared in the project, or is the caller's own.
 
     Raises:
         NotFound: there is none, or it is another user's own.
@@ -251,14 +253,14 @@ async def require_environment(session: AsyncSession, principal: Principal, envir
 
 
 def own_endpoints(principal: Principal) -> ColumnElement[bool]:
-    """Return the condition that selects the caller's webhook endpoints in the project (contract 14)."""
+    """Return the SQL condition that selects the caller's webhook endpoints in the project (contract 14)."""
     return and_(
         WebhookEndpoint.project_id == principal.project.id, WebhookEndpoint.created_by_id == principal.user_id
     )
 
 
 def own_endpoint(principal: Principal, endpoint_id: UUID) -> ColumnElement[bool]:
-    """Return the same condition for one of them."""
+    """Return the SQL condition that selects this webhook endpoint, if it is the caller's in the project."""
     return and_(WebhookEndpoint.id == endpoint_id, own_endpoints(principal))
 
 

@@ -1,1 +1,1 @@
-"""Users, projects, keys and integrations, for operators."""
+"""Accounts: users, organizations, projects, API keys, console sessions and integrations."""

@@ -32,7 +32,7 @@ _DEFAULT_ORGANIZATION_LOCK = 0x7A5C_0001
 
 
 async def create_organization(session: AsyncSession, name: str) -> Organization:
-    """Add an organization. Names need not be unique: a second call adds a second organization."""
+    """Add an organization and return it. Names are not unique: a second call adds a second organization."""
     organization = Organization(id=new_id(), name=clean_name(name, attr="name"), created_at=utcnow())
     session.add(organization)
     await session.flush()
@@ -40,7 +40,7 @@ async def create_organization(session: AsyncSession, name: str) -> Organization:
 
 
 async def create_project(session: AsyncSession, name: str, *, organization_id: UUID | None = None) -> Project:
-    """Add a project with its token and its counter of task numbers.
+    """Add a project, with its API token and the counter of its task numbers, and return it.
 
     The default is the organization `DEFAULT_ORGANIZATION`, created when first needed. It is never an organization of a
     user: the user's keys would then open the new project. Raises NotFound for an unknown organization.
@@ -66,7 +66,7 @@ async def create_project(session: AsyncSession, name: str, *, organization_id: U
 
 
 async def rename_project(session: AsyncSession, project_id: int, name: str) -> Project:
-    """Rename a project, which changes the slugs of its tasks (contract 10.1). Raises NotFound."""
+    """Rename a project; the slugs of its tasks change with it (contract 10.1). Raises NotFound."""
     project: Project | None = await session.scalar(
         update(Project)
         .where(Project.id == project_id)
@@ -79,7 +79,10 @@ async def rename_project(session: AsyncSession, project_id: int, name: str) -> P
 
 
 async def limit_push_text(session: AsyncSession, project_id: int, most: PushText | None) -> Project:
-    """Let pushes about the tasks of a project say at most this; None: what each person prefers. Raises NotFound."""
+    """Limit the detail of push texts about the tasks of a project; None: no limit. Raises NotFound.
+
+    Below the limit, each person's own preference counts.
+    """
     project: Project | None = await session.scalar(
         update(Project).where(Project.id == project_id).values(push_text=most).returning(Project)
     )
@@ -89,7 +92,7 @@ async def limit_push_text(session: AsyncSession, project_id: int, most: PushText
 
 
 async def let_agents_notify(session: AsyncSession, project_id: int, *, may: bool) -> Project:
-    """Decide whether agents may send messages to the people of a project's tasks. Raises NotFound."""
+    """Allow or forbid agents to push messages of their own about a project's tasks. Raises NotFound."""
     project: Project | None = await session.scalar(
         update(Project).where(Project.id == project_id).values(notify_user=may).returning(Project)
     )
@@ -107,7 +110,7 @@ async def create_user(
     is_staff: bool = False,
     project_ids: Sequence[int] = (),
 ) -> User:
-    """Add a user who is a member of the projects; the first of them becomes their current one (`@current`).
+    """Add a user who is a member of these projects, the first of which becomes the current one (`@current`).
 
     Raises NotFound for an unknown project, InvalidInput if an account has this address in any letter case. Of two
     concurrent calls with the same address the second waits for the first, then fails.
@@ -141,7 +144,10 @@ async def create_user(
 
 
 async def add_member(session: AsyncSession, *, project_id: int, user_id: int) -> None:
-    """Make a user a member of a project, and the project current if the user has none. Idempotent. Raises NotFound."""
+    """Make a user a member of a project. Idempotent. Raises NotFound.
+
+    The project becomes the user's current one if the user has none.
+    """
     await require_projects(session, [project_id])
     await require_user(session, user_id)
     await session.execute(
@@ -157,7 +163,7 @@ async def add_member(session: AsyncSession, *, project_id: int, user_id: int) ->
 
 
 async def remove_member(session: AsyncSession, *, project_id: int, user_id: int) -> None:
-    """End a membership; the project stops being the user's current one, without a replacement.
+    """End a user's membership of a project; if it was the current project, the user has none from then on.
 
     The user's tasks stay. Removing a user who is no member changes nothing. Raises NotFound.
     """
@@ -175,7 +181,10 @@ async def remove_member(session: AsyncSession, *, project_id: int, user_id: int)
 
 
 async def deactivate_user(session: AsyncSession, user_id: int) -> None:
-    """Close an account: its keys stop working (contract 2.2), its data stays. Idempotent. Raises NotFound."""
+    """Close a user's account: its API keys stop working (contract 2.2). Idempotent. Raises NotFound.
+
+    The data stays.
+    """
     found = await session.scalar(
         update(User).where(User.id == user_id).values(is_active=False).returning(User.id)
     )
@@ -185,7 +194,7 @@ async def deactivate_user(session: AsyncSession, user_id: int) -> None:
 
 
 async def delete_user(session: AsyncSession, user_id: int) -> None:
-    """Remove an account with its keys and memberships; its tasks stay, visible to the whole project (contract 4).
+    """Delete a user with their API keys and memberships; the tasks stay, visible to the project (contract 4).
 
     Raises NotFound, also at a second call.
     """
@@ -224,17 +233,17 @@ async def require_organizations(session: AsyncSession, organization_ids: Sequenc
 
 
 async def _require_all(
-    session: AsyncSession, key: InstrumentedAttribute[Key], wanted: Sequence[Key], *, name: str
+    session: AsyncSession, key: InstrumentedAttribute[Key], ids: Sequence[Key], *, name: str
 ) -> None:
-    if len(wanted) > _REFERENCES_AT_ONCE:
+    if len(ids) > _REFERENCES_AT_ONCE:
         raise InvalidInput(
             f"Ensure this field has no more than {_REFERENCES_AT_ONCE} elements.",
             code="max_length",
             attr=name,
         )
-    locked = select(key).where(key.in_(wanted)).order_by(key).with_for_update(read=True, key_share=True)
+    locked = select(key).where(key.in_(ids)).order_by(key).with_for_update(read=True, key_share=True)
     found = set(await session.scalars(locked))
-    for identifier in wanted:
+    for identifier in ids:
         if identifier not in found:
             raise _unknown(name.capitalize(), identifier)
 

@@ -1,4 +1,4 @@
-"""Personal API keys: issue, find and revoke. services/access authenticates with them."""
+"""Issue, find and revoke the API keys of users; services/access authenticates with them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ _LABEL_LENGTH = 40
 
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
-    """A new key. `value` exists only here: the database stores its hash."""
+    """A new API key. Its `value` exists only here: the database stores a hash of it."""
 
     id: UUID
     mask: str
@@ -32,7 +32,10 @@ class IssuedKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyLimits:
-    """The projects and organizations of a key, and its expiry; by default all of its user's, without expiry."""
+    """The projects and organizations that an API key is limited to, and its expiry.
+
+    By default a key works for all projects of its user, and does not expire.
+    """
 
     project_ids: Sequence[int] = ()
     organization_ids: Sequence[UUID] = ()
@@ -47,7 +50,7 @@ async def create_api_key(
     label: str = "",
     limits: KeyLimits = KeyLimits(),
 ) -> IssuedKey:
-    """Issue a key to a user, limited to the projects and organizations if any are given (contract 2.3).
+    """Issue an API key to a user and return it, once with its value (contract 2.3).
 
     Raises NotFound for an unknown user, project or organization, InvalidInput for an unknown scope, for no scope at
     all, and for a key that could not work: of a deactivated user, or already expired.
@@ -82,7 +85,7 @@ async def create_api_key(
 
 
 async def find_by_value(session: AsyncSession, value: str) -> UUID:
-    """Return the id of a key by its value. Raises NotFound."""
+    """Return the id of the API key with this value in plain text. Raises NotFound."""
     found = await session.scalar(select(ApiKey.id).where(ApiKey.secret_hash == hash_api_key(value)))
     if found is None:
         raise NotFound("There is no such key.")
@@ -90,7 +93,7 @@ async def find_by_value(session: AsyncSession, value: str) -> UUID:
 
 
 async def find_by_mask(session: AsyncSession, mask: str) -> UUID:
-    """Return the id of the only active key with this mask.
+    """Return the id of the only active API key with this mask, the shortened form that lists show.
 
     Raises NotFound if there is none, and InvalidInput if there are several.
     """
@@ -107,7 +110,7 @@ async def find_by_mask(session: AsyncSession, mask: str) -> UUID:
 
 
 async def revoke_api_key(session: AsyncSession, key_id: UUID) -> None:
-    """Revoke a key for good; a second call keeps the first one's time. Raises NotFound."""
+    """Revoke an API key for good; a second call keeps the time of the first. Raises NotFound."""
     found = await session.scalar(
         update(ApiKey)
         .where(ApiKey.id == key_id)

@@ -1,4 +1,4 @@
-"""Sessions of the console: open by a key or a login link, show, list, end (contract 17).
+"""Console sessions: sign a browser in by API key or login link; show, list and end sessions (contract 17).
 
 A session acts as its key: services/access looks at both whenever it authenticates a cookie, so a session ends with its
 key, its user's account, two weeks without use, or 30 days after it was opened.
@@ -32,7 +32,7 @@ CODE_LIFETIME = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class Browser:
-    """The client that signs in."""
+    """The browser that signs in to the console: its network address and user agent."""
 
     address: str
     user_agent: str
@@ -41,11 +41,13 @@ class Browser:
 async def open_session(
     session: AsyncSession, body: SignIn, browser: Browser
 ) -> tuple[ConsoleSessionOut, str]:
-    """Open a console session; return it with the value of its cookie, of which only a hash is stored.
+    """Sign a browser in to the console; return the session, and the value of its cookie.
+
+    Only a hash of the cookie's value is stored.
 
     Raises:
-        AuthenticationFailed: the key does not count.
-        SessionEnded: the code is unknown, used or too old, or its key does not count any more.
+        AuthenticationFailed: the API key is unknown, revoked or expired.
+        SessionEnded: the code is unknown, used or too old, or its API key is revoked or expired.
 
     """
     secret = new_session_secret()
@@ -99,7 +101,9 @@ async def _use_code(session: AsyncSession, code: str, browser: Browser, secret: 
 
 
 async def create_login_code(session: AsyncSession, key_id: UUID) -> str:
-    """Return a code that opens one console session of a key within a minute; only its hash is stored.
+    """Return the code of a new login link, which opens one console session of the API key within a minute.
+
+    Only a hash of the code is stored.
 
     Raises:
         NotFound: there is no such key.
@@ -132,7 +136,7 @@ async def create_login_code(session: AsyncSession, key_id: UUID) -> str:
 
 
 async def show_session(session: AsyncSession, caller: Principal) -> ConsoleSessionOut:
-    """Return the session that the caller uses. Raises SessionEnded if it was ended a moment ago."""
+    """Return the console session through which the caller sends this request. Raises SessionEnded."""
     times = (ConsoleSession.created_at, ConsoleSession.expires_at)
     row = (await session.execute(select(*times).where(ConsoleSession.id == caller.session_id))).one_or_none()
     if row is None:
@@ -168,7 +172,7 @@ _PROJECTS = Prepared(
 
 
 async def list_sessions(session: AsyncSession, caller: Principal) -> ConsoleSessionList:
-    """Return the caller's sessions that have not ended, of all their keys, the last used first."""
+    """Return the caller's open console sessions, of all their API keys, the last used first."""
     now = utcnow()
     rows = await session.execute(
         select(
@@ -205,7 +209,7 @@ async def list_sessions(session: AsyncSession, caller: Principal) -> ConsoleSess
 
 
 async def end_session(session: AsyncSession, caller: Principal, session_id: UUID) -> None:
-    """End one of the caller's sessions. Raises NotFound."""
+    """End one of the caller's console sessions. Raises NotFound."""
     own = select(ApiKey.id).where(ApiKey.user_id == caller.user_id)
     ended = await session.scalar(
         delete(ConsoleSession)
@@ -218,9 +222,9 @@ async def end_session(session: AsyncSession, caller: Principal, session_id: UUID
 
 
 async def sweep_sessions(session: AsyncSession) -> int:
-    """Remove sessions that have ended by time, login links that are too old, and devices of sessions that are gone.
+    """Delete expired console sessions and login links, and the devices of sessions that are gone.
 
-    Returns the number of sessions and links.
+    Returns the number of deleted sessions and links.
     """
     now = utcnow()
     swept = await session.scalars(

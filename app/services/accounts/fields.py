@@ -23,7 +23,7 @@ _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]+")
 
 
 def clean_name(value: str, *, attr: str) -> str:
-    """Return a required name: trimmed, 1 to 255 characters."""
+    """Check a required name of 1 to 255 characters and return it trimmed."""
     name = clean_label(value, attr=attr, limit=_NAME_LENGTH)
     if not name:
         raise InvalidInput("This field may not be blank.", code="blank", attr=attr)
@@ -31,7 +31,7 @@ def clean_name(value: str, *, attr: str) -> str:
 
 
 def clean_label(value: str, *, attr: str, limit: int) -> str:
-    """Return an optional text: trimmed, at most `limit` characters."""
+    """Check an optional text of at most `limit` characters and return it trimmed."""
     label = _keepable(value, attr).strip()
     if len(label) > limit:
         raise InvalidInput(
@@ -41,7 +41,7 @@ def clean_label(value: str, *, attr: str, limit: int) -> str:
 
 
 def clean_email(value: str) -> str:
-    """Return an e-mail address in its owner's spelling; the index on it ignores case."""
+    """Check an e-mail address and return it trimmed; its letter case stays."""
     email = clean_label(value, attr="email", limit=_EMAIL_LENGTH)
     if not _EMAIL.fullmatch(email) or not email.isprintable():
         raise InvalidInput("Enter a valid email address.", attr="email")
@@ -49,7 +49,7 @@ def clean_email(value: str) -> str:
 
 
 def clean_token(value: str, *, attr: str = "token") -> str:
-    """Return a secret for a header: trimmed, one word of printable ASCII."""
+    """Check a token that is sent in an HTTP header, one word of printable ASCII, and return it trimmed."""
     token = clean_label(value, attr=attr, limit=_TOKEN_LENGTH)
     if not token:
         raise InvalidInput("This field may not be blank.", code="blank", attr=attr)
@@ -59,7 +59,10 @@ def clean_token(value: str, *, attr: str = "token") -> str:
 
 
 def clean_app_number(value: str, *, attr: str) -> str:
-    """Return the id of a GitHub App (a number or a client id) or of an installation, which becomes part of a path."""
+    """Check the id of a GitHub App (a number or a client id) or of its installation, and return it trimmed.
+
+    It becomes part of a URL's path.
+    """
     number = clean_label(value, attr=attr, limit=_APP_NUMBER_LENGTH)
     if not re.fullmatch(r"[A-Za-z0-9._-]+", number, re.ASCII):
         raise InvalidInput("An id consists of letters, digits, dots and hyphens.", attr=attr)
@@ -67,7 +70,10 @@ def clean_app_number(value: str, *, attr: str) -> str:
 
 
 def clean_private_key(value: str) -> str:
-    """Return an RSA key in PEM form, as GitHub makes one for an App; unencrypted, because we sign with it."""
+    """Check a private RSA key in PEM form, as GitHub makes one for an App, and return it.
+
+    It must not be encrypted, because the service signs with it.
+    """
     text = clean_label(value, attr="private_key", limit=_PEM_LENGTH)
     try:
         key = load_pem_private_key(text.encode(), password=None)
@@ -79,7 +85,10 @@ def clean_private_key(value: str) -> str:
 
 
 def clean_url(value: str, *, attr: str, schemes: frozenset[str]) -> str:
-    """Check a URL: allowed scheme, no credentials (it is stored and shown in plain text)."""
+    """Check that a URL has one of these schemes and no credentials, and return it.
+
+    It is stored and shown in plain text.
+    """
     url = clean_label(value, attr=attr, limit=_URL_LENGTH)
     try:
         parts = urlsplit(url)

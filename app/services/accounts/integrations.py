@@ -1,4 +1,7 @@
-"""Things outside the service that a task may refer to (contract 11, 24), entered by an operator; secrets are encrypted."""
+"""Add the integrations and reports that tasks may refer to, for operators (contract 11, 24).
+
+Secrets are stored encrypted.
+"""
 
 from dataclasses import dataclass
 
@@ -26,7 +29,7 @@ _GIT_SCHEMES = frozenset({"http", "https", "file"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppInstallation:
-    """A GitHub App as installed for a project; its tokens are valid for one hour."""
+    """The installation of a GitHub App that gives a project access; its tokens last for one hour."""
 
     app_id: str
     installation_id: str
@@ -35,7 +38,7 @@ class AppInstallation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewIntegration:
-    """A project's access to a code host, as an operator enters it."""
+    """The fields of a new integration: a project's access to a code host, as an operator enters it."""
 
     kind: str  # a value of `CodeHostKind`
     # The credential: a token, or a GitHub App.
@@ -56,7 +59,9 @@ async def create_integration(
     project_id: int,
     new: NewIntegration,
 ) -> Integration:
-    """Give a project access to a code host, its secrets encrypted. A project may have several of a kind.
+    """Add an integration, which gives a project access to a code host, and return it.
+
+    Its secrets are stored encrypted. A project may have several of a kind.
 
     Raises:
         NotFound: there is no such project.
@@ -84,7 +89,7 @@ async def create_integration(
 async def create_user_integration(
     session: AsyncSession, cipher: Cipher, *, user_id: int, kind: str, token: str | None = None
 ) -> UserIntegration:
-    """Give a user access of their own to a code host. Raises NotFound, InvalidInput."""
+    """Add an integration of a user, their own access to a code host. Raises NotFound, InvalidInput."""
     integration = UserIntegration(
         id=new_id(),
         user_id=user_id,
@@ -99,7 +104,7 @@ async def create_user_integration(
 
 
 async def create_signal_report(session: AsyncSession, *, project_id: int, title: str = "") -> SignalReport:
-    """Add a report that tasks can be made for. Raises NotFound, InvalidInput."""
+    """Add a signal report, which new tasks of the project can name. Raises NotFound, InvalidInput."""
     report = SignalReport(
         id=new_id(),
         project_id=project_id,

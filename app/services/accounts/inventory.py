@@ -1,4 +1,4 @@
-"""Look-ups for operators: accounts, keys and integrations, as plain data without secrets."""
+"""List and show users, projects, organizations, API keys and integrations to operators, without secrets."""
 
 from typing import Any
 from uuid import UUID
@@ -64,7 +64,10 @@ _INTEGRATION = (
 async def list_users(
     session: AsyncSession, *, project_id: int | None = None, email: str | None = None, limit: int, offset: int
 ) -> Listing:
-    """Return users in the order of their ids: of a project, or with a text in their address, if one is given."""
+    """Return the number of users and a page of them, by id.
+
+    The optional filters are a project, and a part of the e-mail address.
+    """
     conditions: list[ColumnElement[bool]] = []
     if project_id is not None:
         member = exists().where(Membership.user_id == User.id, Membership.project_id == project_id)
@@ -77,20 +80,23 @@ async def list_users(
 async def list_projects(
     session: AsyncSession, *, organization_id: UUID | None = None, limit: int, offset: int
 ) -> Listing:
-    """Return projects in the order of their ids."""
+    """Return the number of projects, optionally of one organization, and a page of them, by id."""
     conditions = [] if organization_id is None else [Project.organization_id == organization_id]
     return await _list(session, select(*_PROJECT).where(*conditions).order_by(Project.id), limit, offset)
 
 
 async def list_organizations(session: AsyncSession, *, limit: int, offset: int) -> Listing:
-    """Return organizations, oldest first."""
+    """Return the number of organizations and a page of them, oldest first."""
     return await _list(session, select(*_ORGANIZATION).order_by(Organization.id), limit, offset)
 
 
 async def list_keys(
     session: AsyncSession, *, user_id: int | None = None, mask: str | None = None, limit: int, offset: int
 ) -> Listing:
-    """Return keys, oldest first, revoked and expired ones too; never a value, which is not stored."""
+    """Return the number of API keys and a page of them, oldest first, also revoked and expired ones.
+
+    The optional filters are a user and a mask. The value of a key is not stored, so it is never shown.
+    """
     conditions: list[ColumnElement[bool]] = []
     if user_id is not None:
         conditions.append(ApiKey.user_id == user_id)
@@ -103,7 +109,10 @@ async def list_keys(
 async def list_integrations(
     session: AsyncSession, *, project_id: int | None = None, limit: int, offset: int
 ) -> Listing:
-    """Return integrations in the order of their ids; of a secret only whether it is set."""
+    """Return the number of integrations, optionally of one project, and a page of them, by id.
+
+    Of a secret only whether it is set is shown.
+    """
     conditions = [] if project_id is None else [Integration.project_id == project_id]
     statement = select(*_INTEGRATION).where(*conditions).order_by(Integration.id)
     return await _list(session, statement, limit, offset)
@@ -131,7 +140,7 @@ async def show_project(session: AsyncSession, project_id: int) -> Listing:
 
 
 async def show_key(session: AsyncSession, key_id: UUID) -> Listing:
-    """Return a key without its value. Raises NotFound."""
+    """Return an API key without its value. Raises NotFound."""
     return dict(await _one(session, select(*_KEY).where(ApiKey.id == key_id), f"Key {key_id}"))
 
 

@@ -1,4 +1,4 @@
-"""Encrypts stored secrets again after `SECRET_KEYS` has a new first key, so that the old one can be removed.
+"""Encrypt stored secrets again after `SECRET_KEYS` got a new first key, so that the old key can be removed.
 
 Covers every column with a name that begins with `encrypted_`, so that no new table is forgotten; such a column holds a
 text, or texts by name.
@@ -20,7 +20,7 @@ _BATCH = 200
 
 
 class Rotation(TypedDict):
-    """The result of a rotation."""
+    """The numbers of stored secrets that a rotation of the keys encrypted again, and could not read."""
 
     rotated: int
     # Values that no configured key decrypts: they were lost before, and are not changed.
@@ -28,7 +28,7 @@ class Rotation(TypedDict):
 
 
 def encrypted_columns() -> Iterator[Column[Any]]:
-    """Yield every column encrypted by `security.Cipher`."""
+    """Yield every column of the database with values that `security.Cipher` encrypts."""
     for table in Base.metadata.sorted_tables:
         for column in table.columns:
             if column.name.startswith(_PREFIX) or str(column) in _OTHERS:
@@ -36,7 +36,10 @@ def encrypted_columns() -> Iterator[Column[Any]]:
 
 
 async def rotate_secrets(sessions: SessionFactory, cipher: Cipher) -> Rotation:
-    """Re-encrypt every stored secret with the first key, in short transactions. Repeatable, and safe while the service runs."""
+    """Encrypt every stored secret again with the first of the secret keys, in short transactions.
+
+    Repeatable, and safe while the service runs.
+    """
     total = Rotation(rotated=0, unreadable=0)
     for column in encrypted_columns():
         part = await _rotate_column(sessions, cipher, column)
@@ -61,7 +64,7 @@ async def _rotate_column(sessions: SessionFactory, cipher: Cipher, column: Colum
                 except DecryptionError:
                     done["unreadable"] += 1
                     continue
-                same = (part == given for part, given in zip(keys, key, strict=True))
+                same = (key_column == key_value for key_column, key_value in zip(keys, key, strict=True))
                 # Only if the value is still the one that was read: it may have been replaced meanwhile.
                 await session.execute(
                     update(table).where(*same, column == value).values({column.name: fresh})

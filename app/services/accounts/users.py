@@ -1,4 +1,4 @@
-"""The caller's own profile, and the projects they may use (contract 6.6, 6.7)."""
+"""Show callers their own profile and the projects that they may use (contract 6.6, 6.7)."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ _PROJECT_COLUMNS = (
 
 
 async def retrieve_caller(session: AsyncSession, caller: Principal) -> UserOut:
-    """Return the caller with their current project and the organizations they belong to."""
+    """Return the caller's profile: the user, their current project, and their organizations."""
     user = (await session.execute(select(User).where(User.id == caller.user_id))).scalar_one()
     rows = await _ALL_PROJECTS.all(session, visibility_anywhere(caller))
     team: ProjectOut | None = None
@@ -55,7 +55,7 @@ async def retrieve_caller(session: AsyncSession, caller: Principal) -> UserOut:
 async def list_projects(
     session: AsyncSession, caller: Principal, *, limit: int, offset: int
 ) -> tuple[int, list[ProjectOut]]:
-    """Return the number of projects that the caller may use through this key, and a page of them."""
+    """Return the number of projects that the caller may use through their API key, and a page of them."""
     values = visibility_anywhere(caller)
     count = await _PROJECT_COUNT.first(session, values)
     rows = await _PROJECT_PAGE.all(session, {**values, "limit": limit, "offset": offset})

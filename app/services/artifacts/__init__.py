@@ -1,1 +1,1 @@
-"""Files of tasks and runs."""
+"""Artifacts: the files of tasks and runs, their upload, download and removal."""

@@ -36,10 +36,12 @@ async def read_diff(
     *,
     store: ObjectStore,
 ) -> DiffOut:
-    """Return a page of the run's changed files; a run without a patch has none. No connection is held meanwhile.
+    """Return a page of the files that a run changed, with their diffs, from `cursor` on (contract 17.9).
+
+    A run without a patch has none. No database connection is held while the store is read.
 
     Raises:
-        ArtifactNotFound: the patch does not exist any more.
+        ArtifactNotFound: the stored patch does not exist any more.
         NotFound: there is no such run for this caller.
         ObjectStoreUnavailable: the store did not answer.
 
@@ -78,7 +80,7 @@ async def _find_run(
 
 
 def _patch_path(artifacts: list[dict[str, Any]]) -> str | None:
-    """Return where the run's patch is stored: the newest output of that name."""
+    """Return the storage path of a run's patch, the newest output `changes.patch`; None if there is none."""
     for entry in reversed(artifacts):
         if entry["name"] == PATCH_NAME and entry["type"] == ArtifactType.OUTPUT:
             path: str = entry["storage_path"]

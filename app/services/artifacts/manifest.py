@@ -46,7 +46,7 @@ _MAX_ARTIFACTS = 1000
 
 @dataclass(frozen=True, slots=True)
 class DownloadableFile:
-    """A file of a run, with the headers of its download."""
+    """A stored file of a run, with the type and disposition that its download is sent with."""
 
     storage_path: str
     content_type: str
@@ -62,7 +62,7 @@ async def prepare_uploads(
     *,
     store: ObjectStore,
 ) -> list[PreparedOut]:
-    """Return an upload form for each file; nothing is stored.
+    """Return a signed form for the upload of each file to a run; nothing is stored.
 
     Raises:
         InvalidInput: a file is too large for its type.
@@ -89,7 +89,9 @@ async def finalize_uploads(
     *,
     store: ObjectStore,
 ) -> list[ArtifactOut]:
-    """Verify uploads and enter them into the manifest; all or none. Repeating updates only the sizes.
+    """Check uploaded files and add them to the run's manifest, all or none; return their entries.
+
+    A repetition updates only the measurements of the entries.
 
     Raises:
         NotFound: there is no such run for this caller.
@@ -126,7 +128,9 @@ async def add_inline(
     *,
     store: ObjectStore,
 ) -> list[ArtifactOut]:
-    """Store files from the body of a request and return the whole manifest; all are entered, or none.
+    """Store files that a request contains, add them to the run's manifest, and return the manifest.
+
+    All files are added, or none.
 
     Raises:
         InvalidInput: a file is not base64, or too large for its type.
@@ -157,7 +161,7 @@ async def presign_download(
     *,
     store: ObjectStore,
 ) -> SignedUrlOut:
-    """Return a URL of one of the run's files that works without a key.
+    """Return a signed URL for the download of one of the run's files, which works without an API key.
 
     Raises:
         ArtifactNotFound: the file is not one of this run.
@@ -182,10 +186,10 @@ async def presign_download(
 async def find_download(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, storage_path: str
 ) -> DownloadableFile:
-    """Return a file of the run or of a run that it resumes (contract 9.2).
+    """Return a file of the run, or of a run that it resumes, by its storage path (contract 9.2).
 
     Raises:
-        ArtifactNotFound: no such run has the file.
+        ArtifactNotFound: none of these runs has the file.
         NotFound: there is no such run for this caller.
 
     """
@@ -209,7 +213,7 @@ async def find_download(
 
 @dataclass(frozen=True, slots=True)
 class NewArtifact:
-    """A file to add to a run."""
+    """A file that the service adds to a run, with its content."""
 
     name: str
     content: bytes | Path
@@ -219,7 +223,7 @@ class NewArtifact:
 
 
 async def store_run_artifact(store: ObjectStore, ref: RunRef, file: NewArtifact) -> ArtifactOut:
-    """Store a file and return its entry for the run's manifest; the caller writes the entry.
+    """Store a file of a run in the object store and return its manifest entry, for the caller to write.
 
     Raises:
         ObjectStoreUnavailable: the store did not answer.
@@ -297,7 +301,7 @@ async def _manifest(
 async def _enter(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, entries: Sequence[ArtifactOut]
 ) -> list[ArtifactOut]:
-    """Add entries to the manifest under the lock of the run's row; return the whole manifest.
+    """Add entries to a run's manifest, its row locked; return the whole manifest.
 
     A file that is already entered keeps its entry and its time; only its measurements are updated.
     """

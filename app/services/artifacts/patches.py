@@ -1,4 +1,4 @@
-"""Read a patch of git file by file, from chunks of bytes, in bounded memory.
+"""Split a git patch into its files, from chunks of bytes, in bounded memory.
 
 A patch comes from an agent, or from any client that can add a file to the run: it may be anything. What is no patch has no
 files, and nothing in it is an error. Libraries hold each line as an object and refuse patches that were cut.
@@ -24,7 +24,7 @@ _CHARACTERS = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", 
 
 @dataclass(slots=True)
 class PatchedFile:
-    """One file of a patch."""
+    """One file of a git patch: its names, its status, its counts of lines, and its diff."""
 
     # Of its first byte in the patch.
     offset: int
@@ -41,18 +41,21 @@ class PatchedFile:
 
     @property
     def text(self) -> str | None:
-        """The file's part of the patch, None where it is binary."""
+        """The diff of the file, perhaps truncated; None for a binary file."""
         return None if self.is_binary else b"".join(self._shown).decode(errors="replace")
 
     def take_header(self, line: bytes, *, begins: bool) -> None:
-        """Take a line before the first hunk, with its end, or a further piece of one (`begins` false)."""
+        """Read a header line before the first hunk, with its line end.
+
+        Of a very long line, further pieces follow with `begins` False.
+        """
         if begins:
             self._take_header(line.rstrip(b"\r\n"))
         self._show(line)
         self.is_in_body |= len(self._shown) >= _MOST_HEADERS or self.is_truncated
 
     def take_body(self, part: bytes, *, begins: bool) -> None:
-        """Take any number of lines from the hunks; `begins` says whether a line begins with them."""
+        """Read any number of lines of the hunks; `begins`: they start at the beginning of a line."""
         if self.is_binary:
             return
         cut = part.find(b"\n" + _CUT)
@@ -102,7 +105,7 @@ class PatchedFile:
 
 
 class PatchReader:
-    """Takes a patch in chunks, and returns the files that are complete."""
+    """A parser that gets a git patch in chunks and yields each of its files once that is complete."""
 
     def __init__(self, offset: int = 0) -> None:
         self._offset = offset
@@ -111,7 +114,7 @@ class PatchReader:
         self._file: PatchedFile | None = None
 
     def feed(self, chunk: bytes) -> Iterator[PatchedFile]:
-        """Yield the files that end in a chunk."""
+        """Parse the next chunk of the patch; yield the files that end in it."""
         data = self._rest + chunk
         end = data.rfind(b"\n") + 1
         if len(data) - end >= _LONGEST_LINE:
@@ -120,7 +123,7 @@ class PatchReader:
         yield from self._take(data[:end])
 
     def finish(self) -> Iterator[PatchedFile]:
-        """Yield the last file."""
+        """Parse the end of the patch; yield the last file."""
         yield from self._take(self._rest)
         if self._file is not None:
             yield self._file
@@ -152,7 +155,7 @@ def _end_of_line(data: bytes, at: int) -> int:
 
 
 def _names(line: bytes) -> tuple[str, str]:
-    """Return both names of a `diff --git` line; later lines correct them where they differ."""
+    """Return the old and the new path in a `diff --git` line; later lines correct them where they differ."""
     if line.startswith(b'"'):
         end = re.match(rb'"(?:[^"\\]|\\.)*"', line)
         old = end[0] if end else line
@@ -163,7 +166,7 @@ def _names(line: bytes) -> tuple[str, str]:
 
 
 def _path(name: bytes, *, prefix: bytes = b"") -> str:
-    """Return the path that a name stands for; git quotes those with odd characters, and ends some with a tab."""
+    """Decode the path of a file as git writes it in a patch: odd characters are quoted, a tab may follow."""
     name = name.removesuffix(b"\t")
     if name.startswith(b'"') and name.endswith(b'"') and len(name) > 1:
         name = _ESCAPE.sub(_unescape, name[1:-1])

@@ -34,12 +34,12 @@ _TYPES.add_type("text/markdown", ".md")
 
 
 def tags(days: int, project_id: int) -> dict[str, str]:
-    """Return the tags of an object with this lifetime (contract 8.3)."""
+    """Return the tags for a stored object that is to be removed after this number of days (contract 8.3)."""
     return {TTL_TAG: str(days), "team_id": str(project_id)}
 
 
 def size_error(name: str, size: int, *, type_: str, content_type: str) -> str | None:
-    """Return the error for a file of this size, None if it is allowed (contract 8.2)."""
+    """Return the error message if a file is too large for its type; else None (contract 8.2)."""
     is_named_pdf = name.lower().endswith(".pdf")
     is_pdf = is_named_pdf or _media_type(content_type) == _PDF
     limit = _MAX_PDF_BYTES if is_pdf and type_ == ArtifactType.USER_ATTACHMENT else MAX_BYTES
@@ -51,19 +51,25 @@ def size_error(name: str, size: int, *, type_: str, content_type: str) -> str | 
 
 
 def guess_content_type(name: str) -> str:
-    """Return the media type for a file's suffix; a compressed file has the type of its compression."""
+    """Guess the media type by a file name's suffix; `application/octet-stream` if unknown or compressed."""
     guessed, encoding = _TYPES.guess_type(name, strict=False)
     return guessed if guessed and encoding is None else _OCTETS
 
 
 def served_content_type(content_type: str) -> str:
-    """Return the Content-Type to send a file with: the declared type if it is valid in a header."""
+    """Return the Content-Type of a download: the declared media type, or `application/octet-stream`.
+
+    The latter replaces a type that is not valid in a header.
+    """
     media_type = _media_type(content_type)
     return media_type if _MEDIA_TYPE.fullmatch(media_type) else _OCTETS
 
 
 def content_disposition(name: str, content_type: str) -> str:
-    """Return the Content-Disposition of a download, for any name (RFC 6266); active content is not displayed."""
+    """Return the Content-Disposition of a download, with any file name (RFC 6266).
+
+    Browsers may display plain text and images only; they save every other file.
+    """
     kind = "inline" if served_content_type(content_type) in _SHOWN_INLINE else "attachment"
     plain = "".join(
         character if " " <= character <= "~" and character not in '"\\%/' else "_" for character in name

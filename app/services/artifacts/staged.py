@@ -1,4 +1,4 @@
-"""Staged artifacts: prepare, finalise, and hand over to a run (contract 5.9, 6.1, 8.3).
+"""Staged artifacts: files uploaded for a task, which a later run takes (contract 5.9, 6.1, 8.3).
 
 A prepared file has no row; a finalised file has a row for a day, which exactly one run can take. No transaction is open
 during requests to the store.
@@ -30,7 +30,7 @@ from app.services.storage_keys import is_staged_path, staged_key
 async def prepare_uploads(
     session: AsyncSession, caller: Principal, task_id: UUID, body: PrepareIn, *, store: ObjectStore
 ) -> list[PreparedOut]:
-    """Return an upload form for each file; nothing is stored.
+    """Return a signed form for the upload of each file to a task; nothing is stored.
 
     Raises:
         InvalidInput: a file is too large for its type.
@@ -51,7 +51,9 @@ async def prepare_uploads(
 async def finalize_uploads(
     session: AsyncSession, caller: Principal, task_id: UUID, body: FinalizeIn, *, store: ObjectStore
 ) -> list[ArtifactOut]:
-    """Verify uploads and store them for the next run; all or none. Repeating extends their lifetime to a day.
+    """Check uploaded files and keep them for a run of the task for a day, all or none; return them.
+
+    A repetition extends their lifetime to a day from then.
 
     Raises:
         NotFound: there is no such task for this caller.
@@ -142,7 +144,9 @@ def _entry(row: dict[str, Any]) -> ArtifactOut:
 
 
 async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str]) -> list[ArtifactOut]:
-    """Take staged files for a run, in the order of `ids`; the caller holds the task's lock (contract 5.8, 8.3).
+    """Take staged files for a new run; return their manifest entries in the order of `ids` (contract 5.8).
+
+    The caller holds the lock on the task's row.
 
     If two runs request the same file, the first to get the lock takes it. A rollback returns the files.
 
@@ -150,8 +154,8 @@ async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str
         RunRefused: some ids are unknown, expired or of another task; the message names them.
 
     """
-    wanted = list(dict.fromkeys(ids))
-    if not wanted:
+    unique_ids = list(dict.fromkeys(ids))
+    if not unique_ids:
         return []
     taken: dict[str, Row[Any]] = {
         row.artifact_id: row
@@ -159,24 +163,24 @@ async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str
             delete(StagedArtifact)
             .where(
                 StagedArtifact.task_id == task_id,
-                StagedArtifact.artifact_id.in_(wanted),
+                StagedArtifact.artifact_id.in_(unique_ids),
                 StagedArtifact.expires_at > utcnow(),
             )
             .returning(*StagedArtifact.__table__.columns)
         )
     }
-    missing = [artifact_id for artifact_id in wanted if artifact_id not in taken]
+    missing = [artifact_id for artifact_id in unique_ids if artifact_id not in taken]
     if missing:
         raise RunRefused(
             "Some pending_user_artifact_ids are invalid or expired", missing_artifact_ids=missing
         )
-    return [_entry(dict(taken[artifact_id]._mapping)) for artifact_id in wanted]  # noqa: SLF001 - public, by its documentation
+    return [_entry(dict(taken[artifact_id]._mapping)) for artifact_id in unique_ids]  # noqa: SLF001 - public, by its documentation
 
 
 def keep_artifacts(
     session: AsyncSession, store: ObjectStore, project_id: int, artifacts: Sequence[ArtifactOut]
 ) -> None:
-    """Extend the lifetime of these files in the store, after the commit of the run that took them."""
+    """Extend the lifetime of these files in the object store, after the commit of the run that took them."""
     _tag_after_commit(session, store, project_id, [artifact["storage_path"] for artifact in artifacts])
 
 

@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 
 class Reason(StrEnum):
-    """The reason to remove a file."""
+    """The reason to remove a stored file; the table above defines each."""
 
     EXPIRED = "expired"
     DELETED = "deleted"
@@ -51,7 +51,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SweptObject:
-    """A file that is removed, or that a dry run would remove."""
+    """A stored file that the sweep removes, or would remove in a dry run."""
 
     key: str
     size: int
@@ -60,7 +60,7 @@ class SweptObject:
 
 @dataclass(slots=True)
 class Sweep:
-    """The result of one sweep."""
+    """The result of a sweep of stored files."""
 
     expired_entries: int = 0
     objects: list[SweptObject] = field(default_factory=list)
@@ -69,7 +69,7 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """The facts in the database about the tasks of one page."""
+    """The facts in the database about the tasks that the files of one page belong to."""
 
     tasks: dict[UUID, datetime | None]  # time of deletion
     live: frozenset[UUID]  # tasks with a run that is not over
@@ -79,7 +79,10 @@ class _Known:
 
 
 async def write_lifecycle(bucket: Bucket) -> None:
-    """Set the bucket's expiry rules for tags, if it supports them; failures are logged (contract 8.3)."""
+    """Make the bucket remove tagged files after their days, if it supports such rules (contract 8.3).
+
+    Failures are logged only.
+    """
     try:
         if await bucket.write_lifecycle((STAGED_DAYS, KEPT_DAYS)):
             log.info("artifacts.lifecycle_written")
@@ -88,7 +91,7 @@ async def write_lifecycle(bucket: Bucket) -> None:
 
 
 async def sweep_artifacts(sessions: SessionFactory, bucket: Bucket, *, dry_run: bool) -> Sweep:
-    """Remove files at the end of their life; a dry run only returns them.
+    """Remove stored files that no client can reach any more; a dry run only returns them.
 
     Raises:
         ObjectStoreUnavailable: the store did not answer; files removed before that stay removed.
@@ -157,7 +160,7 @@ async def _known(session: AsyncSession, page: Sequence[ListedObject]) -> _Known:
 
 
 def _judge(listed: ListedObject, known: _Known) -> SweptObject | None:
-    """Return the object with the reason to remove it; None to keep it."""
+    """Return a listed object with the reason to remove it; None to keep it."""
     owner = owner_of_key(listed.key)
     assert owner is not None
     task_id, now = owner[1], utcnow()

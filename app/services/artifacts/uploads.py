@@ -1,4 +1,4 @@
-"""Signed forms for uploads and the measuring of uploaded files, for uploads before a run and on one (contract 8.2).
+"""Sign upload forms and measure uploaded files, for staged files and for files of a run (contract 8.2).
 
 The limits are enforced twice: the form accepts at most the announced size, and finalising measures the object.
 """
@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An item of the request with its stored object."""
+    """An uploaded file: the item of the request, and the size and type of its stored object."""
 
     item: FinalizeItem
     size: int
@@ -44,12 +44,12 @@ class Upload:
 
     @property
     def name(self) -> str:
-        """The item's name as shown on the wire."""
+        """The name of the file as the API shows it."""
         return safe_name(self.item.name)
 
 
 def require_sizes(items: Sequence[PrepareItem]) -> None:
-    """Check the size limits, which depend on the types of the files (contract 6.1).
+    """Check the announced sizes of files against the limits for their types (contract 6.1).
 
     Raises:
         InvalidInput: a file is too large; the message names the first one.
@@ -64,7 +64,9 @@ def require_sizes(items: Sequence[PrepareItem]) -> None:
 async def prepare_uploads(
     store: ObjectStore, items: Sequence[PrepareItem], key_of: Callable[[str, str], str]
 ) -> list[PreparedOut]:
-    """Return a form for each item; nothing is stored. `key_of` takes an id and a name.
+    """Return a signed upload form for each file; nothing is stored.
+
+    `key_of` makes the storage path of a file from its new id and its name.
 
     Raises:
         StateRefused: the forms cannot be signed.
@@ -106,9 +108,9 @@ async def measure_uploads(
     wrong_path: str,
     claimed: Collection[str],
 ) -> list[Upload]:
-    """Return the stored object of each item, or refuse all items for the first that fails (contract 5.9).
+    """Return the size and type of each uploaded file, or refuse all if one fails (contract 5.9).
 
-    Items are looked up in parallel, ten at a time. `claimed` are the paths that have a reference already.
+    The store is asked for ten files at a time. `claimed` are the storage paths that have an entry already.
 
     Raises:
         ObjectStoreUnavailable: the store did not answer.
@@ -160,7 +162,7 @@ async def _heads(store: ObjectStore, keys: Sequence[str]) -> list[ObjectInfo | N
 
 
 async def tag_objects(store: ObjectStore, keys: Iterable[str], tags: Mapping[str, str]) -> None:
-    """Tag objects within a short time limit; failures are logged and do not fail the caller (contract 5.9)."""
+    """Set tags on stored objects within a short time limit; failures are only logged (contract 5.9)."""
     places = asyncio.Semaphore(PARALLEL_CALLS)
 
     async def one(key: str) -> None:

@@ -1,1 +1,1 @@
-"""GitHub: credentials of runs, pull requests and webhooks."""
+"""Code hosts such as GitHub: the credentials of runs, pushed branches, pull requests and webhooks."""

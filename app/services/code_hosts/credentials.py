@@ -46,7 +46,7 @@ class _App:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeHost:
-    """The code host of one run, as read from the database."""
+    """The code host of a run's repository and the run's encrypted credential, as read from the database."""
 
     git_url: str
     # None: a host without an API.
@@ -62,14 +62,14 @@ class CodeHost:
 
     @property
     def is_personal(self) -> bool:
-        """Whether the credential belongs to one person."""
+        """Whether the credential belongs to a person, not to the project."""
         return self.project_id is not None
 
 
 async def read_code_host(
     session: AsyncSession, *, git_base_url: str, run_id: UUID, state: Mapping[str, Any]
 ) -> CodeHost:
-    """Return the code host of a run, with the run's only credential."""
+    """Return the code host of a run's repository, with the credential that the run is to use, if any."""
     columns: list[Any] = [
         Task.project_id,
         person_of().label("person_id"),
@@ -102,14 +102,20 @@ async def read_code_host(
 
 
 async def is_member_still(session: AsyncSession, host: CodeHost) -> bool:
-    """Return whether the owner of a personal credential may still use the project; True for a project's own."""
+    """Return whether the person that owns the credential is still an active member of the project.
+
+    True for a credential of the project.
+    """
     if not host.is_personal:
         return True
     return bool(await session.scalar(select(active_member(host.person_id, host.project_id))))
 
 
 async def _linked_token(session: AsyncSession, task: Row[Any]) -> str | None:
-    """Return the token of the account that the task names, else of the first account that the run's person linked."""
+    """Return the encrypted token of a GitHub account that the run's person linked; None without one.
+
+    It is the account that the task names, or else the one linked first.
+    """
     token: str | None = await session.scalar(
         select(UserIntegration.encrypted_token)
         .where(
@@ -139,7 +145,7 @@ def _app(row: Row[Any]) -> _App | None:
 
 
 def _api_url(git_url: str) -> str | None:
-    """Return the conventional URL of the API of a git host; None for a folder."""
+    """Return the usual URL of the API of the GitHub host at `git_url`; None if that is no HTTP URL."""
     parts = urlsplit(git_url)
     if parts.scheme not in ("http", "https"):
         return None
@@ -160,7 +166,7 @@ def clone_url(base_url: str, repository: str) -> str:
 
 
 class CodeHosts:
-    """The code hosts of a worker process: decrypts secrets, and caches installation tokens until shortly before expiry."""
+    """The access of a worker process to code hosts: decrypts credentials and caches installation tokens."""
 
     def __init__(self, github: GitHub, cipher: Cipher) -> None:
         self.github = github
@@ -168,11 +174,14 @@ class CodeHosts:
         self._kept: dict[tuple[str, str, str], tuple[str, datetime]] = {}
 
     def access(self, host: CodeHost, is_member_still: Callable[[], Awaitable[bool]]) -> "HostAccess":
-        """Return the access of one run; a personal token is used only while its owner is a member."""
+        """Return the access of one run to its code host.
+
+        `is_member_still` is asked before each use of a personal token.
+        """
         return HostAccess(self, host, is_member_still)
 
     def decrypt(self, value: str) -> str:
-        """Return a stored secret in plain text. Raises RepositoryAccessDenied, with a message for an operator."""
+        """Decrypt a stored credential. Raises RepositoryAccessDenied, with a message for an operator."""
         try:
             return self._cipher.decrypt(value)
         except DecryptionError as error:
@@ -182,7 +191,7 @@ class CodeHosts:
             ) from error
 
     async def installation_token(self, api_url: str, app: _App) -> str:
-        """Return a token of an installation that does not expire soon. Raises a RepositoryError."""
+        """Return a token of a GitHub App's installation that does not expire soon. Raises RepositoryError."""
         key, now = (api_url, app.app_id, app.installation_id), utcnow()
         token, expires_at = self._kept.get(key, ("", now))
         if token and expires_at - now > _MARGIN:
@@ -208,14 +217,14 @@ class CodeHosts:
 
 @dataclass(frozen=True, slots=True)
 class HostAccess:
-    """The access of one run to its host; each token is requested when it is used, because some live only an hour."""
+    """The access of one run to its code host; tokens are requested when used, as some last only an hour."""
 
     hosts: CodeHosts
     host: CodeHost
     is_member_still: Callable[[], Awaitable[bool]]
 
     async def token(self) -> str | None:
-        """Return the token, None for a host without a credential. Raises a RepositoryError."""
+        """Return the token for the host's API, None if the run has no credential. Raises RepositoryError."""
         host = self.host
         if host.is_personal and not await self.is_member_still():
             raise RepositoryAccessDenied(
@@ -231,6 +240,6 @@ class HostAccess:
         return None if host.encrypted_token is None else self.hosts.decrypt(host.encrypted_token)
 
     async def credential(self) -> Credential | None:
-        """Return the credential for git, None for a host without one. Raises a RepositoryError."""
+        """Return the credential for git commands, None if the run has none. Raises RepositoryError."""
         token = await self.token()
         return None if token is None else Credential(TOKEN_USER, token)

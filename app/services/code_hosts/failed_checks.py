@@ -1,4 +1,7 @@
-"""Pure: reads GitHub's events about failed checks. Payloads are untrusted: every field may be anything."""
+"""Read failed checks from GitHub's webhook events, without any input or output.
+
+Payloads are untrusted: every field may be anything.
+"""
 
 from typing import Any
 
@@ -12,10 +15,10 @@ _NAME_LENGTH = 100
 
 
 def read_failed_check(event: str, payload: Any, integration_id: int | None = None) -> FailedCheck | None:
-    """Return the failure that an event reports; None for any other event, also for a branch of a fork.
+    """Return the failed check that a GitHub event reports; None for other events, and for branches of forks.
 
     Args:
-        event: the kind of event.
+        event: the kind of event, as in the header `X-GitHub-Event`.
         payload: the parsed body.
         integration_id: the integration with the secret that signed it; None: the service's own secret.
 
@@ -49,7 +52,7 @@ def _object(parent: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def _text(parent: dict[str, Any], key: str) -> str:
-    """Return a text that a column can store, "" for anything else."""
+    """Return the text at a key, "" if that is no text or the database could not store it."""
     value = parent.get(key)
     if not isinstance(value, str) or len(value) > _LONGEST or "\x00" in value:
         return ""

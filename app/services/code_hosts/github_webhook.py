@@ -1,4 +1,4 @@
-"""GitHub's webhook: verify the signature of a delivery, ignore a repeated one, act on a failed check.
+"""Receive GitHub's webhook deliveries: verify the signature, ignore repetitions, act on a failed check.
 
 The rules of follow-up runs are in `services/runs/follow_ups.py`.
 """
@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnverifiedDelivery:
-    """A delivery as it was sent, not verified yet."""
+    """A delivery of GitHub's webhook with a signature that was not verified yet."""
 
     delivery_id: str
     event: str
@@ -53,7 +53,9 @@ async def receive_github(
     *,
     secret: SecretStr | None,
 ) -> WebhookOut:
-    """Process a delivery and return the result; a repeated delivery, also a concurrent one, is ignored.
+    """Process a delivery of GitHub's webhook: start a follow-up run if it reports a failed check of ours.
+
+    Returns the result for the response. A repeated delivery, also a concurrent one, is ignored.
 
     Raises:
         PermissionDenied: the signature is wrong, or no secret is configured.
@@ -79,7 +81,7 @@ async def receive_github(
 
 
 async def sweep_deliveries(session: AsyncSession) -> int:
-    """Remove deliveries that can no longer be repeated; return their number."""
+    """Forget received deliveries that GitHub can no longer repeat; return their number."""
     swept = await session.execute(
         delete(GithubDelivery)
         .where(GithubDelivery.received_at <= utcnow() - _REMEMBERED)
@@ -101,8 +103,8 @@ async def _require_signature(
         key = _decrypt(cipher, stored)
     # The same answer for every error. Without a key, compare with a random one, which no signature matches.
     expected = hmac.new((key or new_id().hex).encode(), delivery.body, hashlib.sha256).hexdigest()
-    given = delivery.signature.removeprefix(_SIGNATURE).encode()
-    if not hmac.compare_digest(expected.encode(), given) or not key:
+    signature = delivery.signature.removeprefix(_SIGNATURE).encode()
+    if not hmac.compare_digest(expected.encode(), signature) or not key:
         raise PermissionDenied("The signature does not fit.")
 
 

@@ -1,4 +1,4 @@
-"""Opens a draft pull request for the pushed branch of a run, or updates the text of an open one.
+"""Open a draft pull request for the pushed branch of a run, or update the text of an open one.
 
 Never fails a run: its branch and its patch are stored already, so a failure is reported beside them. Repeatable: it
 first looks for an open pull request from the branch, so that a crash cannot lead to a second one.
@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullRequestSubject:
-    """The task that the pull request is about."""
+    """The task that a pull request is made for, as its text names it."""
 
     repository: str
     title: str
@@ -48,13 +48,13 @@ class PullRequestSubject:
 
 @dataclass(frozen=True, slots=True)
 class PullRequestResult:
-    """The pull request, or the reason why there is none."""
+    """The pull request of a run, or the reason why there is none."""
 
     pull_request: PullRequest | None = None
     error: str | None = None
 
     def output(self) -> dict[str, Any]:
-        """Return the keys for the run's output."""
+        """Return the keys that the run's output gets: `pr_url`, or `pr_error`, or none."""
         if self.pull_request is not None:
             return {"pr_url": self.pull_request.url}
         return {"pr_error": self.error} if self.error else {}
@@ -67,7 +67,9 @@ async def open_pull_request(
     result: RunResult,
     emit: Emit,
 ) -> PullRequestResult:
-    """Open the pull request of a run that pushed, or update the open one; log the result in the run's log.
+    """Open a draft pull request for the branch that a run pushed, or update the open one.
+
+    The result is also written to the run's log.
 
     Does nothing if nothing was pushed, or if the host has no API or no credential.
     """
@@ -93,7 +95,7 @@ async def _report(emit: Emit, message: str) -> None:
 
 
 class _RetryingHost:
-    """A code host; its requests share one retry budget."""
+    """The requests to GitHub for one pull request, which share one retry budget."""
 
     def __init__(self, github: GitHub, access: GitHubAccess) -> None:
         self._github = github
@@ -105,11 +107,11 @@ class _RetryingHost:
             lambda: self._github.find_pull_request(self._access, repository, branch)
         )
 
-    async def create(self, repository: str, wanted: NewPullRequest) -> PullRequest:
+    async def create(self, repository: str, new: NewPullRequest) -> PullRequest:
         async def attempt() -> PullRequest:
             # An earlier attempt may have succeeded without an answer.
-            found = await self._github.find_pull_request(self._access, repository, wanted.head)
-            return found or await self._github.create_pull_request(self._access, repository, wanted)
+            found = await self._github.find_pull_request(self._access, repository, new.head)
+            return found or await self._github.create_pull_request(self._access, repository, new)
 
         return await self._budget.call(attempt)
 
@@ -128,26 +130,24 @@ async def _publish(host: _RetryingHost, subject: PullRequestSubject, result: Run
         # People's text around our section stays; a section that they removed stays removed.
         body = _OURS.sub(lambda _: section, found.body, count=1)
         return found if body == found.body else await host.update(subject.repository, found.number, body)
-    wanted = NewPullRequest(
+    new = NewPullRequest(
         title=_one_line(subject.title or subject.slug, _TITLE_LENGTH),
         body=section,
         head=result.head_branch,
         base=result.base_branch,
     )
     try:
-        return await host.create(subject.repository, wanted)
+        return await host.create(subject.repository, new)
     except GitHubRefused as error:
         if "draft" not in error.message.lower():
             raise
     # Some GitHub plans have no drafts in private repositories.
-    ready = NewPullRequest(
-        title=wanted.title, body=wanted.body, head=wanted.head, base=wanted.base, draft=False
-    )
+    ready = NewPullRequest(title=new.title, body=new.body, head=new.head, base=new.base, draft=False)
     return await host.create(subject.repository, ready)
 
 
 def _section(subject: PullRequestSubject, result: RunResult) -> str:
-    """Return our section of the text: summary, files and origin, all bounded."""
+    """Return our section of a pull request's text: summary, changed files and task, all of bounded length."""
     summary = result.summary[:_SUMMARY_LENGTH].replace("<!--", "&lt;!--").strip()
     files = [f"- `{_one_line(path, _PATH_LENGTH)}`" for path in result.files_changed[:_MOST_FILES]]
     left_out = len(result.files_changed) - len(files)

@@ -1,4 +1,4 @@
-"""The branch that each run pushed: for runs that resume it, and for webhooks about it."""
+"""Store the branch that each run pushed, for runs that resume it and for webhooks about it."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -17,7 +17,7 @@ from app.services.resume_chain import resume_chain
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushRecord:
-    """The branch that one run left at its host."""
+    """The branch that a run pushed to its code host, with its pull request, if any."""
 
     repository: str
     integration_id: int | None
@@ -28,7 +28,10 @@ class PushRecord:
 
 
 async def record_push(session: AsyncSession, *, task_id: UUID, run_id: UUID, pushed: PushRecord) -> None:
-    """Record the branch that a run pushed; a repeated run replaces the record."""
+    """Store the branch that a run pushed, in place of an earlier one of the run.
+
+    A new pull request is recorded as an event too.
+    """
     values = {
         "task_id": task_id,
         "integration_id": pushed.integration_id,
@@ -53,7 +56,7 @@ async def record_push(session: AsyncSession, *, task_id: UUID, run_id: UUID, pus
 async def branch_to_resume(
     session: AsyncSession, *, task_id: UUID, run_id: UUID, repository: str
 ) -> str | None:
-    """Return the branch pushed by the run itself or by the nearest run that it resumes."""
+    """Return the branch that a run pushed, or else the nearest run that it resumes; None without one."""
     chain = resume_chain(task_id, run_id, Run.id)
     branch: str | None = await session.scalar(
         select(PushedBranch.branch)

@@ -1,1 +1,1 @@
-"""The ledger of events: its event types, and writing, reading and sweeping it."""
+"""The ledger of events about tasks and runs: its event types, and how it is written, read and swept."""

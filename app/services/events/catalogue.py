@@ -1,4 +1,4 @@
-"""The only catalogue of event types: code that publishes, checks or explains them reads it here.
+"""The catalogue of all event types: code that publishes, checks or documents event types reads it here.
 
 It is the source of the JSON Schemas of `webhook_event_types`, of OpenAPI's `webhooks`, of the table in the guide, and
 of the types that an endpoint may select.
@@ -44,7 +44,7 @@ _PROJECT = {"project_id": _TASK["project_id"]}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CataloguedType:
-    """An event type: its trigger, and the fields of `data`, each with a schema and an example."""
+    """An event type: when it is recorded, and the fields of its `data`, each with a schema and an example."""
 
     type: EventType
     description: str
@@ -55,7 +55,7 @@ class CataloguedType:
 
     @property
     def schema(self) -> JsonSchema:
-        """The JSON Schema of the whole body."""
+        """The JSON Schema of the body of a webhook message with an event of this type."""
         known = {**self.subject, **self.fields}
         data: JsonSchema = {
             "type": "object",
@@ -78,7 +78,7 @@ class CataloguedType:
 
     @property
     def example(self) -> dict[str, Any]:
-        """An example of a whole body, as a thin endpoint gets it."""
+        """An example of the body of a webhook message with an event of this type, without the full task."""
         known = {**self.subject, **self.fields}
         return {
             "type": self.type.value,
@@ -268,13 +268,13 @@ _EVERYTHING = "*"
 
 
 def is_selector(text: str) -> bool:
-    """Return whether a text selects events: by a type, a family (`run.*`), or all (`*`)."""
+    """Return whether a text is a valid selector of events: a type, a family (`run.*`), or `*` for all."""
     family, _, rest = text.partition(".")
     return text == _EVERYTHING or text in CATALOGUE or (rest == "*" and family in FAMILIES)
 
 
 def published_types() -> list[EventTypeOut]:
-    """Return the types that endpoints can subscribe to, as published."""
+    """Return the event types that webhook endpoints can subscribe to, as the API shows them."""
     return [
         {
             "type": known.type,

@@ -1,4 +1,4 @@
-"""Positions in the ledger (ADR 60).
+"""Positions in the ledger of events, which readers use to continue (ADR 60).
 
 The order is (transaction, number). A reader stops before the oldest transaction that is still open, so rows that commit
 later are ahead of its position. The number alone would not be enough: it is assigned when a row is written, and a
@@ -19,14 +19,14 @@ _FORM = struct.Struct(">qq")
 
 
 class Cursor(NamedTuple):
-    """The position after an event. Clients get it as an opaque text."""
+    """The position after an event of the ledger. Clients get it as an opaque text."""
 
     transaction_id: int
     seq: int
 
     @classmethod
     def parse(cls, text: str) -> "Cursor | None":
-        """Return the position in a client's text, None if the text is not one of ours."""
+        """Return the position in a text from a client; None if the service did not make the text."""
         try:
             raw = base64.b64decode(f"{text}==", altchars=b"-_", validate=True)
             transaction_id, seq = _FORM.unpack(raw)
@@ -39,7 +39,7 @@ class Cursor(NamedTuple):
         return base64.urlsafe_b64encode(_FORM.pack(*self)).rstrip(b"=").decode()
 
     def values(self) -> dict[str, int]:
-        """Return the values for the parameters of the condition `AFTER`."""
+        """Return the parameters of the SQL condition `AFTER` for this position."""
         return {"after_transaction": self.transaction_id, "after_seq": self.seq}
 
 

@@ -1,4 +1,4 @@
-"""The only writer of the ledger (ADR 60).
+"""Write events to the ledger, the table of events; no other module writes to it (ADR 60).
 
 An event is written by the statement that makes the change, or in its transaction: both are kept or neither. A statement
 that changes tasks or runs contains a CTE that inserts events (`insert_event_cte`); the rows that it returns are passed to
@@ -37,7 +37,7 @@ _SNAPSHOT_WANTED = (
 def insert_event_cte(
     source: CTE, type_: EventType | ColumnElement[str], *conditions: ColumnElement[bool], **columns: Any
 ) -> CTE:
-    """Return a CTE that inserts an event for each row of `source` that meets the conditions.
+    """Return a CTE that inserts an event into the ledger for each row of `source` that meets the conditions.
 
     Args:
         source: the rows that the statement changes, as it returns them.
@@ -57,7 +57,7 @@ def insert_event_cte(
 
 
 def recorded_columns(recorded: CTE) -> list[ColumnElement[Any]]:
-    """Return the columns that `publish_recorded` reads, for a statement that is joined with its recorded events."""
+    """Return the columns that a statement with an event CTE must select for `publish_recorded`."""
     return [
         recorded.c.id.label("event_id"),
         recorded.c.task_id.label("event_task_id"),
@@ -73,7 +73,7 @@ NO_EVENT = tuple(
 
 
 def as_data(**fields: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return the expression for an event's `data` with these fields; null fields are left out."""
+    """Return the SQL expression for an event's JSON `data` with these fields; null fields are left out."""
     pairs: list[Any] = []
     for name, value in fields.items():
         pairs += [literal_column(f"'{name}'"), value]
@@ -81,7 +81,9 @@ def as_data(**fields: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 async def publish_recorded(session: AsyncSession, rows: Iterable[Mapping[Any, Any]]) -> None:
-    """Finish the recording of events by statements: wake readers, and store the snapshots for full bodies.
+    """Wake readers of the ledger after the commit, and store the snapshots for full webhook bodies.
+
+    Call it for the rows of each statement with a CTE of `insert_event_cte`.
 
     Args:
         session: the unit of work that has recorded them; the change is already written.
@@ -95,7 +97,7 @@ async def publish_recorded(session: AsyncSession, rows: Iterable[Mapping[Any, An
 
 
 async def record(session: AsyncSession, type_: EventType, **columns: Any) -> UUID:
-    """Record an event that is not about a task, in the session's transaction; return its id.
+    """Record an event that is about no task in the ledger, in the session's transaction; return its id.
 
     Args:
         session: the unit of work that makes the change.
@@ -121,6 +123,6 @@ _RECORD = Prepared(_record_statement())
 
 
 def wake_readers(session: AsyncSession) -> None:
-    """Wake readers after the commit of this transaction."""
+    """Wake the readers of the ledger after the session's transaction commits."""
     if (wake := session.info.get(WAKE)) is not None:
         after_commit(session, wake)

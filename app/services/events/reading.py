@@ -1,4 +1,4 @@
-"""Read the ledger: the events that the caller may see, oldest first, from a position on."""
+"""Read the events of the ledger that a caller may see, oldest first, from a position on."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -62,32 +62,32 @@ SELECTORS = array(
 )
 
 
-class Wanted(NamedTuple):
-    """Filters of events, combined with AND; None does not filter."""
+class EventFilter(NamedTuple):
+    """A filter of the events in the ledger; its fields are combined with AND, None does not filter."""
 
     types: Sequence[str] | None = None
     task_id: UUID | None = None
     run_id: UUID | None = None
 
 
-EVERYTHING = Wanted()
+EVERYTHING = EventFilter()
 
 
 async def list_events(
     session: AsyncSession, caller: Principal, query: EventQuery, *, limit: int, link: str
 ) -> EventPage:
-    """Return a page of the events that the caller may see, also those of deleted tasks.
+    """Return a page of the events in a project that the caller may see, also those of deleted tasks.
 
     Raises:
-        InvalidInput: `after` is no position in a ledger, or a type is unknown.
+        InvalidInput: `after` is no position in the ledger, or an event type is unknown.
 
     """
     after = START if query.after is None else Cursor.parse(query.after)
     if after is None:
         raise InvalidInput("Enter a `next_after` of this list.", attr="after")
     types = parse_types(query.type)
-    wanted = Wanted(types, query.task_id, query.run_id)
-    rows = await read_events(session, caller, after, wanted, limit=limit)
+    event_filter = EventFilter(types, query.task_id, query.run_id)
+    rows = await read_events(session, caller, after, event_filter, limit=limit)
     return {
         "results": [event_out(row, link) for row in rows],
         "next_after": str(place_of(rows[-1]) if rows else after),
@@ -100,44 +100,50 @@ async def read_events(
     session: AsyncSession,
     caller: Principal,
     after: Cursor,
-    wanted: Wanted = EVERYTHING,
+    event_filter: EventFilter = EVERYTHING,
     *,
     limit: int,
 ) -> Sequence[Fields]:
-    """Return `EVENT_COLUMNS` of the events after a position that the caller may see."""
+    """Return the events in the project after a position that the caller may see, as `EVENT_COLUMNS`."""
     values: dict[str, Any] = {"project_id": caller.project.id, "user_id": caller.user_id, "limit": limit}
-    return await _PAGE.all(session, {**values, **wanted._asdict(), **after.values()})
+    return await _PAGE.all(session, {**values, **event_filter._asdict(), **after.values()})
 
 
 async def read_question_events(
     session: AsyncSession, caller: Principal, after: Cursor, *, limit: int
 ) -> Sequence[Fields]:
-    """Return `EVENT_COLUMNS` of events about questions after a position: of the caller's inbox, over all projects."""
+    """Return the events after a position about questions in the caller's inbox, as `EVENT_COLUMNS`.
+
+    The inbox covers all projects of the caller.
+    """
     values = {"limit": limit, **visibility_anywhere(caller), **after.values()}
     return await _QUESTIONS.all(session, values)
 
 
 async def is_any_truncated(session: AsyncSession, caller: Principal, after: Cursor) -> bool:
-    """Return whether events after a position were removed in any of the caller's projects."""
+    """Return whether events after a position were removed as too old in any of the caller's projects."""
     return (
         await _REMOVED_ANYWHERE.first(session, {**visibility_anywhere(caller), **after.values()}) is not None
     )
 
 
 async def is_truncated(session: AsyncSession, caller: Principal, after: Cursor) -> bool:
-    """Return whether events of the project after a position were removed; call it after reading them."""
+    """Return whether events of the project after a position were removed as too old.
+
+    Call it after reading the events, so that it reports those that were removed meanwhile.
+    """
     values = {"project_id": caller.project.id, **after.values()}
     return await _REMOVED.first(session, values) is not None
 
 
 async def find_end(session: AsyncSession) -> Cursor:
-    """Return the position after all events that can be read now."""
+    """Return the position in the ledger after all events that can be read now."""
     row = await _END.first(session, {})
     return START if row is None else place_of(row)
 
 
 def place_of(row: Mapping[Any, Any]) -> Cursor:
-    """Return the position after an event."""
+    """Return the position after an event of the ledger, given as its row."""
     return Cursor(row["transaction_id"], row["seq"])
 
 

@@ -1,4 +1,4 @@
-"""Render an event for the list and as the body of a webhook."""
+"""Render events of the ledger: for lists and streams of the API, and as bodies of webhook messages."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,10 +15,10 @@ _BODY_BYTES = 20_000
 
 
 def event_data(row: Mapping[Any, Any], link: str) -> dict[str, Any]:
-    """Return the thin `data` of an event: ids, its number, a link, and the fields of its type.
+    """Return the `data` of an event: ids of its task and run, its number, a link, the fields of its type.
 
     Args:
-        row: the columns of the event.
+        row: the event with the columns of the ledger.
         link: the setting `task_url`; if empty, links are paths of the API.
 
     """
@@ -34,7 +34,7 @@ def event_data(row: Mapping[Any, Any], link: str) -> dict[str, Any]:
 
 
 def event_out(row: Mapping[Any, Any], link: str) -> EventOut:
-    """Return an event in the wire form of lists and streams."""
+    """Return an event as lists and streams of the API show it; `link` is the setting `task_url`."""
     return {
         "id": row["id"],
         "seq": row["seq"],
@@ -52,7 +52,7 @@ def event_body(
     *,
     full: bool,
 ) -> str:
-    """Return the body of a message, exactly as signed and sent.
+    """Return the body of a webhook message with an event, exactly as signed and sent.
 
     A full body adds the task and the run to `data`. If they were not kept, or make it too large, the body is thin and
     has `truncated`.
@@ -67,7 +67,7 @@ def event_body(
 
 
 def ping_body(endpoint_id: UUID, project_id: int, at: datetime) -> str:
-    """Return the body of a test message to an endpoint, exactly as signed and sent."""
+    """Return the body of a test message to a webhook endpoint, exactly as signed and sent."""
     return _encode(EventType.PING, at, {"project_id": project_id, "endpoint_id": str(endpoint_id)})
 
 
@@ -77,7 +77,10 @@ def _encode(type_: str, at: datetime, data: Mapping[str, Any]) -> str:
 
 
 def task_link(link: str, project_id: int, task_id: UUID) -> str:
-    """Return the URL of a task for people; `link` is the setting `task_url`, if empty the URL is a path of the API."""
+    """Return the URL at which people find a task, by the setting `task_url` in `link`.
+
+    If the setting is empty, it is a path of the API.
+    """
     if not link:
         return f"/api/projects/{project_id}/tasks/{task_id}/"
     return link.replace("{project_id}", str(project_id)).replace("{task_id}", str(task_id))

@@ -1,4 +1,4 @@
-"""Snapshots of a task and its run at the moment of an event, kept for receivers that want full bodies."""
+"""Snapshots of a task and its run at the moment of an event, for webhook endpoints that get full bodies."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,7 +15,7 @@ from app.services.views.tasks import select_tasks, task_out
 
 
 async def store_snapshots(session: AsyncSession, recorded: Iterable[Mapping[Any, Any]]) -> None:
-    """Store a snapshot for each of these recorded events that an endpoint wants in full."""
+    """Store a snapshot for each of these new events that a webhook endpoint gets with a full body."""
     snapshots = [
         {
             "event_id": row["event_id"],

@@ -1,4 +1,4 @@
-"""Remove events after their retention time, and record for each project how far."""
+"""Remove events from the ledger after their retention time, and record the last one removed per project."""
 
 from datetime import timedelta
 
@@ -15,9 +15,9 @@ _AT_ONCE = 5000
 
 
 async def adopt_events(sessions: SessionFactory) -> int:
-    """Move events that a dump brought from another cluster before those of this one; return their number. Repeatable.
+    """Order events from the dump of another database cluster before all new ones; return their number.
 
-    Transaction ids of another cluster have no meaning here: readers would wait for them, or skip the events.
+    Their transaction ids have no meaning here: readers would wait for them, or skip the events. Repeatable.
     """
     async with unit_of_work(sessions) as session:
         await session.execute(
@@ -28,7 +28,10 @@ async def adopt_events(sessions: SessionFactory) -> int:
 
 
 async def prune_events(sessions: SessionFactory, kept: timedelta, *, at_once: int = _AT_ONCE) -> int:
-    """Remove events older than `kept`, in short transactions; return their number. Repeatable."""
+    """Remove events older than `kept` from the ledger, in short transactions; return their number.
+
+    Repeatable.
+    """
     total, removed = 0, at_once
     while removed >= at_once:
         async with unit_of_work(sessions) as session:

@@ -1,1 +1,1 @@
-"""A person's inbox: the questions of agents over all of their projects, and the ways to answer them."""
+"""The inbox of a person: agents' questions from all of their projects, and the ways to answer them."""

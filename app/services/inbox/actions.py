@@ -1,4 +1,4 @@
-"""Answer from a notification, by its action token and no other credential (contract 15).
+"""Answer a question from a notification by its action token, without an API key (contract 15).
 
 A token that is forged or too old, or belongs to a person who may not answer any more, raises NotFound.
 """
@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TokenSender:
-    """The origin of a request with an action token: its address and program, and whether it also has a key."""
+    """The client that sends an action token: its address, its user agent, and whether it has an API key."""
 
     address: str
     user_agent: str
@@ -43,7 +43,7 @@ class TokenSender:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """The content of a token: a question, for one person."""
+    """A verified action token with the question that it answers, and the person that it answers for."""
 
     claims: ActionClaims
     person: Principal
@@ -54,7 +54,7 @@ class Action:
 
     @property
     def option(self) -> Mapping[str, Any] | None:
-        """The option that the token is for; None if it is for the page.
+        """The option of the question that the token is for; None if the token opens the question's page.
 
         Raises:
             QuestionChanged: the question does not offer it any more.
@@ -70,22 +70,22 @@ class Action:
 
     @property
     def offered(self) -> Sequence[Mapping[str, Any]]:
-        """The options that the token can answer with: all, or its own and the one that refuses."""
+        """The options that the token can answer with: its own and any rejecting one; all for a page token."""
         own, options = self.option, self.question["options"]
         return [each for each in options if own is None or each == own or each["kind"] == _REJECT]
 
     @property
     def needs_key(self) -> bool:
-        """Whether the question also needs an API key."""
+        """Whether the risk of the question is so high that an answer also needs an API key."""
         return not self.limit.covers(QuestionRisk(self.question["risk"]))
 
 
 async def open_action(
     session: AsyncSession, token: str, secret_keys: Sequence[SecretStr], limit: ActionTokens
 ) -> Action:
-    """Return the question and the person of a token; changes nothing.
+    """Verify an action token and return the question and the person that it is for; change nothing.
 
-    `limit` is the operator's; it counts for tokens that were sent before it too.
+    `limit` is the highest risk that the operator lets tokens answer; it counts for earlier tokens too.
 
     Raises:
         NotFound: the token is forged or too old, its person cannot see the question any more, tokens are switched off,
@@ -120,7 +120,7 @@ _SENT = Prepared(
 async def act(
     session: AsyncSession, action: Action, body: ActionIn, client: TokenSender, *, redis: RedisClient
 ) -> AnsweredOut:
-    """Answer the question of a token; the same token again returns its earlier answer.
+    """Answer the question of an action token; the same token again returns its earlier answer.
 
     Raises:
         PermissionDenied: the risk of the question is too high for a token alone.

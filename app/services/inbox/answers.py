@@ -1,4 +1,4 @@
-"""Answer a question: the first answer counts; every later answer is refused with the first one (contract 15).
+"""Answer questions of agents: the first answer counts, and a later one is refused with it (contract 15).
 
 The answer goes to the agent as a command, in the transaction that closes the question (services/runs/commands.py).
 """
@@ -27,7 +27,7 @@ from app.statements import Fields
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The origin of an answer by an action token; it is stored with the question."""
+    """The notification and client that an answer by action token came from; stored with the question."""
 
     notification_id: UUID
     # The place of the option that the token names; None for a page token.
@@ -37,7 +37,7 @@ class Origin:
     user_agent: str
 
     def kept(self) -> dict[str, Any]:
-        """Return the origin in its stored form."""
+        """Return the origin as the JSON object that is stored."""
         device = None if self.device_id is None else str(self.device_id)
         return {
             "notification": str(self.notification_id),
@@ -57,7 +57,7 @@ async def answer_question(
     redis: RedisClient,
     origin: Origin | None = None,
 ) -> AnsweredOut:
-    """Answer a question as the caller; return its answer with the progress of the delivery to the agent.
+    """Answer a question as the caller; return the answer and the progress of its delivery to the agent.
 
     The same answer again changes nothing and is returned with `repeated`. A member who answers follows the task from
     then on.
@@ -70,36 +70,36 @@ async def answer_question(
 
     """
     row = await find_question(session, caller, question_id)
-    given = _read_answer(row, body, caller.answers_via if origin is None else AnswerVia.ACTION_TOKEN)
+    answer = _read_answer(row, body, caller.answers_via if origin is None else AnswerVia.ACTION_TOKEN)
     if row["status"] != QuestionStatus.OPEN:
-        return await _require_same_answer(session, row, given, origin)
+        return await _require_same_answer(session, row, answer, origin)
     if body.digest is not None and body.digest.lower() != row["digest"].hex():
         raise QuestionChanged
     question = OpenQuestion(row["id"], row["task_id"], row["run_id"], row["kind"], row["request_id"])
     try:
-        is_first = await send_answer(session, caller, question, given, redis=redis)
+        is_first = await send_answer(session, caller, question, answer, redis=redis)
     except StateRefused:
         row = await find_question(session, caller, question_id)
         if row["status"] == QuestionStatus.OPEN:
             raise
         # The run ended while this transaction waited for its row.
-        return await _require_same_answer(session, row, given, origin)
+        return await _require_same_answer(session, row, answer, origin)
     if is_first and origin is not None:
         kept = update(Question).where(Question.id == question_id).values(answered_from=origin.kept())
         await session.execute(kept)
     row = await find_question(session, caller, question_id)
     if not is_first:
-        return await _require_same_answer(session, row, given, origin)
+        return await _require_same_answer(session, row, answer, origin)
     return _answer_out(row, CommandStatus.ACCEPTED)
 
 
 async def _require_same_answer(
-    session: AsyncSession, row: Fields, given: GivenAnswer, origin: Origin | None
+    session: AsyncSession, row: Fields, answer: GivenAnswer, origin: Origin | None
 ) -> AnsweredOut:
-    """Return the answer of a closed question if it equals `given`. Raises AlreadyAnswered or QuestionClosed."""
+    """Return the answer of a closed question if it equals `answer`. Raises AlreadyAnswered or QuestionClosed."""
     if row["status"] != QuestionStatus.ANSWERED:
         raise QuestionClosed(winner(row))
-    is_same = row["answer"] == given.shown
+    is_same = row["answer"] == answer.shown
     if origin is not None:
         # Only the token that gave the answer may repeat it; any other token comes too late, even with an equal answer.
         kept = row["answered_from"] or {}
@@ -115,19 +115,19 @@ async def _require_same_answer(
 
 
 def _answer_out(row: Fields, delivery: CommandStatus) -> AnsweredOut:
-    given = winner(row)
+    first = winner(row)
     return {
         "status": "answered",
-        "answer": given["answer"],
-        "answered_by": given["answered_by"],
-        "answered_via": given["answered_via"],
-        "answered_at": given["answered_at"],
+        "answer": first["answer"],
+        "answered_by": first["answered_by"],
+        "answered_via": first["answered_via"],
+        "answered_at": first["answered_at"],
         "delivery": delivery,
     }
 
 
 def _read_answer(row: Mapping[str, Any], body: ActionIn, via: AnswerVia) -> GivenAnswer:
-    """Return the answer to send and to store. Raises InvalidInput if it does not fit the question."""
+    """Check the answer in a request; return it for sending and storing. Raises InvalidInput."""
     method, params = _command(row, body)
     return GivenAnswer(method=method, params=params, shown=describe_answer(params), via=via)
 

@@ -1,4 +1,4 @@
-"""Follow tasks, and snooze questions: the choices of a person about their inbox and its notices."""
+"""Follow tasks and snooze questions: the choices of a person about their inbox and its pushes."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -20,7 +20,7 @@ from app.services.questions.follows import follow
 
 
 async def follow_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
-    """Add the questions of a task to the caller's inbox. Idempotent.
+    """Follow a task: its questions appear in the caller's inbox. Idempotent.
 
     Raises:
         NotFound: there is no such task for this caller.
@@ -31,7 +31,7 @@ async def follow_task(session: AsyncSession, caller: Principal, task_id: UUID) -
 
 
 async def unfollow_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
-    """Remove the questions of another person's task from the caller's inbox. Idempotent.
+    """Stop following another person's task: its questions leave the caller's inbox. Idempotent.
 
     Raises:
         NotFound: there is no such task for this caller.
@@ -46,7 +46,9 @@ async def unfollow_task(session: AsyncSession, caller: Principal, task_id: UUID)
 async def snooze_question(
     session: AsyncSession, caller: Principal, question_id: UUID, body: SnoozeIn, *, link: str
 ) -> QuestionOut:
-    """Send the caller no notices of a question until a time; return the question, which stays in their inbox.
+    """Hold pushes about a question back from the caller until a time; return the question.
+
+    It stays in their inbox.
 
     Raises:
         InvalidInput: the time is not within the next 24 hours.

@@ -1,4 +1,4 @@
-"""The inbox of a person: the questions of tasks that they created or follow, over all of their projects (contract 15).
+"""List the inbox of a person: the questions of tasks that they created or follow (contract 15).
 
 A page takes two index scans in the order of the inbox: the questions of the person's own tasks, and of the followed
 tasks. The number of open questions is a sum that every write updates (ADR 30).
@@ -49,7 +49,10 @@ _ORDER = (Question.rank, Question.opened_at, Question.id)
 
 
 def own(*columns: Any) -> Select[Any]:
-    """Return the statement of questions of the caller's own tasks, always visible to the caller while a member."""
+    """Return a SELECT of these columns of the questions of tasks that the caller created.
+
+    A member always sees their own tasks.
+    """
     return (
         select(*columns)
         .select_from(Question)
@@ -58,7 +61,7 @@ def own(*columns: Any) -> Select[Any]:
 
 
 def followed(*columns: Any) -> Select[Any]:
-    """Return the statement of questions of other people's tasks that the caller follows and can still see."""
+    """Return a SELECT of these columns of the questions of other people's tasks that the caller follows."""
     return (
         select(*columns)
         .select_from(Question)
@@ -78,7 +81,10 @@ _SOURCES = (("own", own), ("followed", followed))
 async def list_inbox(
     session: AsyncSession, caller: Principal, query: InboxQuery, page: Page, *, link: str
 ) -> tuple[int, int, list[QuestionOut]]:
-    """Return the number of matching questions, the number of open ones without messages, and a page of the matching."""
+    """Return a page of the caller's inbox, after two numbers: its matching and its open questions.
+
+    Of the open questions, those for a mere message are not counted, as on the badge of an app.
+    """
     values = {
         "kind": query.kind,
         "project_id": query.project_id,
@@ -93,7 +99,7 @@ async def list_inbox(
 
 
 def _count_columns() -> tuple[Any, Any]:
-    """Return the columns `count` and `open_count` for a statement over questions."""
+    """Return the columns `count` and `open_count` of the inbox for a SELECT of questions."""
     return (
         func.count().filter(_WANTED).label("count"),
         func.count().filter(_OPEN, _IS_COUNTED).label("open_count"),
@@ -101,11 +107,11 @@ def _count_columns() -> tuple[Any, Any]:
 
 
 def _open_counts_of_own() -> Select[Any]:
-    """Return the statement of both numbers for the caller's own tasks, from the stored sums."""
+    """Return the SELECT of `count` and `open_count` for the caller's own tasks, from the stored sums."""
     kind, project_id = QuestionCount.kind, QuestionCount.project_id
-    wanted = (or_(_KIND.is_(None), kind == _KIND), or_(_PROJECT.is_(None), project_id == _PROJECT))
+    matches = (or_(_KIND.is_(None), kind == _KIND), or_(_PROJECT.is_(None), project_id == _PROJECT))
     return select(
-        sum_questions(*wanted).label("count"), sum_questions(kind != _MESSAGE).label("open_count")
+        sum_questions(*matches).label("count"), sum_questions(kind != _MESSAGE).label("open_count")
     ).where(QuestionCount.user_id == _USER, project_id == any_(VISIBLE_PROJECTS))
 
 

@@ -1,4 +1,4 @@
-"""Single questions as an inbox shows them; a question that the caller cannot see is not found."""
+"""Read single questions of agents and show them as the inbox does (contract 15)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -69,7 +69,7 @@ _NO_WINNER: Winner = {"answer": None, "answered_by": None, "answered_via": None,
 
 
 async def find_question(session: AsyncSession, caller: Principal, question_id: UUID) -> Fields:
-    """Return a question of the caller's project.
+    """Return a question of the request's project, with the columns `SHOWN`, if the caller sees its task.
 
     Raises:
         NotFound: there is no such question for this caller.
@@ -85,7 +85,10 @@ _QUESTION = Prepared(SHOWN.where(Question.id == bindparam("question_id"), VISIBL
 
 
 def question_out(row: Fields, caller: Principal, link: str) -> QuestionOut:
-    """Return the wire form of a row with the columns `SHOWN`; `link` is the setting `task_url`."""
+    """Return a question as the API shows it, from a row with the columns `SHOWN`.
+
+    `link` is the setting `task_url`.
+    """
     may_act = row["status"] == QuestionStatus.OPEN and has_scope(caller, Scope.TASK_WRITE)
     return {
         "id": row["id"],
@@ -118,7 +121,7 @@ def question_out(row: Fields, caller: Principal, link: str) -> QuestionOut:
 
 
 def winner(row: Mapping[str, Any]) -> Winner:
-    """Return the answer of a question with its person, way and time; all null if it has no answer."""
+    """Return the fields of the answer that closed a question, with person, way and time; null without one."""
     if row["status"] != QuestionStatus.ANSWERED:
         return _NO_WINNER
     return {
@@ -130,7 +133,7 @@ def winner(row: Mapping[str, Any]) -> Winner:
 
 
 def host_of(url: str | None) -> str | None:
-    """Return the host of a link; None if the link has no readable host."""
+    """Return the host name in a URL; None without a URL, or if it has no readable host."""
     try:
         return urlsplit(url).hostname if url else None
     except ValueError:

@@ -1,1 +1,1 @@
-"""Push notifications, devices and presence."""
+"""Push notifications: who gets which and when, the devices that show them, and the presence of people."""

@@ -1,4 +1,4 @@
-"""The number on the badge of an app: the open questions of its person, counted as in their inbox (contract 16)."""
+"""Count the number on the badge of an app: the open questions in its person's inbox (contract 16)."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -27,7 +27,7 @@ _IS_COUNTED = and_(Question.status == literal_column(f"'{QuestionStatus.OPEN}'")
 
 
 async def count_open(session: AsyncSession, user_ids: Collection[int]) -> Mapping[int, int]:
-    """Return the number of open permissions, forms and links of each user, over all their projects."""
+    """Return, by user id, the number of open questions in each user's inbox, except those for a message."""
     if not user_ids:
         return {}
     rows = await _COUNT.all(session, {"user_ids": list(user_ids)})

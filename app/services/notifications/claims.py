@@ -1,4 +1,4 @@
-"""Claim the pushes that are due. A push that has waited, or is about a question, is decided again in its claim.
+"""Claim the pushes that are due, and decide again about those that have waited or are about a question.
 
 A claim is a lease: the pushes of a worker that was killed become due again by themselves. A request that was under way
 at that moment may have reached the push service and is repeated, since a push sent twice is better than a lost one.
@@ -42,22 +42,22 @@ from app.statements import Fields, Prepared
 
 @dataclass(frozen=True, slots=True)
 class ClaimedPushes:
-    """The claimed deliveries, and whether more may be due."""
+    """The pushes that a worker has claimed, and whether further ones may be due."""
 
     deliveries: Sequence[Delivery]
     is_full: bool
 
 
 async def is_due(session: AsyncSession) -> bool:
-    """Return whether any push is due now."""
+    """Return whether any push, reminder or retraction is due now."""
     return await _IS_DUE.first(session, {"now": utcnow()}) is not None
 
 
 async def claim_due(session: AsyncSession) -> ClaimedPushes:
-    """Claim at most `PUSHES_PER_CLAIM` pushes that are due, the oldest first, for the length of the lease.
+    """Claim up to `PUSHES_PER_CLAIM` pushes that are due, the oldest first; return those to send now.
 
-    Concurrent calls claim different pushes. Pushes that must wait, or are not needed any more, are settled here and not
-    returned.
+    A claim lasts for `PUSH_LEASE`, and concurrent calls claim different pushes. Pushes that must wait, or are
+    not needed any more, are settled here and not returned.
     """
     now = utcnow()
     rows = await _CLAIM.all(session, {"now": now, "until": now + PUSH_LEASE})
@@ -72,7 +72,7 @@ async def claim_due(session: AsyncSession) -> ClaimedPushes:
 
 
 def delivery_of(row: Fields, lease_until: datetime) -> Delivery:
-    """Return the delivery of a claimed row."""
+    """Return the push delivery for a row with the columns of `claimed_columns`."""
     subject, handling = (
         Subject(*_SUBJECT_OF(row)),
         Handling(row["decision"], row["deferred_for"], lease_until),
@@ -86,7 +86,7 @@ def _has_waited(delivery: Delivery) -> bool:
 
 
 async def set_badges(session: AsyncSession, deliveries: Sequence[Delivery]) -> None:
-    """Set the badge, the number of the recipient's open questions, in the deliveries that have a class."""
+    """Set the app badge of each push that has a class: the number of the recipient's open questions."""
     counts = await count_open(session, {each.user_id for each in deliveries if each.subject.urgency})
     for each in deliveries:
         if each.subject.urgency:
@@ -94,7 +94,7 @@ async def set_badges(session: AsyncSession, deliveries: Sequence[Delivery]) -> N
 
 
 async def notices_of(session: AsyncSession, ids: Collection[UUID], now: datetime) -> dict[UUID, Notice]:
-    """Return notices as they are known now, by their ids.
+    """Return the facts about stored notices as they are now, by the ids of the notices.
 
     If reading presence fails, the notices are read as if no device showed their tasks, so that none is held back.
     """
@@ -138,12 +138,15 @@ async def _decide_again(session: AsyncSession, asked: Sequence[Delivery], now: d
 
 
 def uncount_attempt(delivery: Delivery, change: Change) -> Change:
-    """Return a change that takes the claim back: a claim that sends no push does not count as an attempt."""
+    """Return a change that also takes back the attempt that the claim counted; for a push not sent."""
     return replace(change, values={**change.values, "attempts": delivery.attempts - 1})
 
 
 def release(notification_id: UUID, deferred_for: float, *, due_at: datetime | None) -> Change:
-    """Return the change that makes a waiting notice due for sending."""
+    """Return the change that makes a waiting notice pending again, due at `due_at`.
+
+    `deferred_for` is the number of seconds for which it waited.
+    """
     return Change(
         id=notification_id,
         decision=NotificationDecision.PENDING,
@@ -153,7 +156,7 @@ def release(notification_id: UUID, deferred_for: float, *, due_at: datetime | No
 
 
 def hold_or_drop(notice: Notice, verdict: Verdict, now: datetime) -> Change:
-    """Return the change of a notice that waits, perhaps again, or will not be sent."""
+    """Return the change that stores a verdict not to send a notice now: it waits, or it is dropped."""
     values: dict[str, Any] = {"due_at": verdict.due_at, "settled_at": None if verdict.due_at else now}
     if verdict.reason == "presence" and notice.facts.watching:
         watching = notice.facts.watching
@@ -170,7 +173,7 @@ _OTHER = aliased(Notification)
 
 
 def claimed_columns() -> list[Any]:  # columns and expressions
-    """Return the columns of a claim, one for each field of a delivery."""
+    """Return the columns that a claim of pushes selects: the fields of `Delivery` and of `Subject`."""
     asked = (
         select(_OTHER.question_id)
         .where(
@@ -212,7 +215,7 @@ def claimed_columns() -> list[Any]:  # columns and expressions
 
 
 def _only_for(platform: Platform, found: Select[Any]) -> ColumnElement[Any]:
-    """Return the result of `found` for devices of this platform, and NULL without a look-up for others."""
+    """Return an SQL expression: the value of `found` for devices of this platform, NULL for others."""
     is_wanted = Notification.platform == literal_column(f"'{platform}'")
     return case((is_wanted, found.scalar_subquery()))
 

@@ -1,4 +1,4 @@
-"""Settle the notices of questions that are closed or snoozed (contract 16).
+"""Settle the push notices of questions that are closed or snoozed (contract 16).
 
 Waiting notices are not needed any more; only notices that were sent are retracted.
 """
@@ -25,7 +25,7 @@ _NOT_SHOWN = (NotificationDecision.RETRACTED, NotificationDecision.REJECTED)
 
 
 async def on_closed(session: AsyncSession, question_ids: Collection[UUID]) -> None:
-    """Settle the notices of questions that this transaction has closed.
+    """Settle the push notices of questions that this transaction has closed: drop or retract them.
 
     A notice that a worker is sending at this moment is retracted after it has been sent (delivery.py). The deliverer
     finds due retractions by itself.
@@ -51,7 +51,10 @@ def _retract(row: Fields, now: datetime) -> Change:
 
 
 async def on_snoozed(session: AsyncSession, question_id: UUID, user_id: int, until: datetime) -> None:
-    """Let the notices of an open question that a user got ring again after its snooze; those that wait do so anyway."""
+    """Make the notices of an open question that a user got ring again at `until`, the end of the snooze.
+
+    Notices that still wait do so anyway.
+    """
     sent = (
         select(Notification.id)
         .where(

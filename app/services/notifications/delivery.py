@@ -1,4 +1,4 @@
-"""Send claimed pushes and store the results (claims.py claims them)."""
+"""Send claimed pushes to the push services and store the results (claims.py claims them)."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -84,9 +84,9 @@ async def send(
     composer: Composer,
     deadline: Deadline,
 ) -> dict[UUID, PushOutcome]:
-    """Send deliveries to their push services, with as many concurrent requests as allowed; return each outcome.
+    """Send pushes to the push services of their platforms, concurrently; return each outcome by push id.
 
-    A delivery that cannot be started before the deadline has the outcome `NOT_REACHED` and is tried again later.
+    A push that cannot be sent before the deadline has the outcome `NOT_REACHED` and is tried again later.
     Faults of push services are outcomes too, never exceptions.
     """
     outcomes: dict[UUID, PushOutcome] = {}
@@ -118,43 +118,46 @@ async def _send(
     deadline: Deadline,
     outcomes: dict[UUID, PushOutcome],
 ) -> None:
-    said: Sequence[PushOutcome]
+    results: Sequence[PushOutcome]
     try:
-        said = await sender.send([message for _, message in batch], deadline)
+        results = await sender.send([message for _, message in batch], deadline)
     except PushUnavailable as error:
         log.warning("push.unavailable", reason=error.reason, messages=len(batch))
-        said = [error.outcome] * len(batch)
+        results = [error.outcome] * len(batch)
     except Exception as error:
         # Not raised: the other requests of the claim are under way, and their results must be stored.
         log.exception("push.unexpected_error", messages=len(batch))
-        said = [TryLater(type(error).__name__)] * len(batch)
-    outcomes |= zip((delivery_id for delivery_id, _ in batch), said, strict=True)
+        results = [TryLater(type(error).__name__)] * len(batch)
+    outcomes |= zip((delivery_id for delivery_id, _ in batch), results, strict=True)
 
 
 async def settle(
     session: AsyncSession, deliveries: Sequence[Delivery], outcomes: Mapping[UUID, PushOutcome]
 ) -> None:
-    """Store the results of claimed pushes, and delete dead tokens.
+    """Store the outcomes of claimed pushes, and delete the devices of dead push tokens.
 
     A push that another worker has claimed meanwhile is left to that worker.
     """
     now = utcnow()
-    said = [(delivery, outcomes[delivery.id]) for delivery in deliveries]
+    results = [(delivery, outcomes[delivery.id]) for delivery in deliveries]
     ends: dict[End, list[_Outcome]] = defaultdict(list)
-    for delivery, outcome in said:
+    for delivery, outcome in results:
         ends[end_of(delivery, outcome, now)].append((delivery, outcome))
-    dead = [delivery for delivery, outcome in said if isinstance(outcome, DeadToken)]
+    dead = [delivery for delivery, outcome in results if isinstance(outcome, DeadToken)]
     # In one order everywhere, so that two transactions cannot wait for each other.
     await _LOCK.perform(session, {"ids": [delivery.id for delivery in deliveries]})
-    for end, those in ends.items():
+    for end, equal in ends.items():
         statement = _SETTLE if end.is_first else _SETTLE_SEQUEL
-        await statement.perform(session, _settle_values(those, end, now))
+        await statement.perform(session, _settle_values(equal, end, now))
     await _remove_tokens(session, [(delivery.device_id, delivery.user_id) for delivery in dead])
-    _record(said, now)
+    _record(results, now)
 
 
 class End(NamedTuple):
-    """The result of a push, final or until its next attempt; equal results are stored together."""
+    """The decision to store for a push after an attempt, final or until the next one.
+
+    Pushes with equal results are stored by one statement.
+    """
 
     decision: NotificationDecision
     reason: str | None = None
@@ -166,7 +169,7 @@ class End(NamedTuple):
 
 
 def end_of(delivery: Delivery, outcome: PushOutcome, now: datetime) -> End:
-    """Return the result of a push with this outcome."""
+    """Return the decision to store for a push after an attempt with this outcome."""
     is_first = not delivery.handling.is_sequel
     match outcome:
         case Accepted(ticket=ticket):
@@ -183,8 +186,8 @@ def end_of(delivery: Delivery, outcome: PushOutcome, now: datetime) -> End:
             )
 
 
-def _settle_values(those: Sequence[_Outcome], end: End, now: datetime) -> dict[str, Any]:
-    """Return the values of a settling statement: common values once, the others as lists in the order of `those`."""
+def _settle_values(results: Sequence[_Outcome], end: End, now: datetime) -> dict[str, Any]:
+    """Return the parameters that store these results: shared values once, others as lists in one order."""
     is_taken = end.decision in _TAKEN.values()
     return {
         "decision": end.decision,
@@ -193,24 +196,24 @@ def _settle_values(those: Sequence[_Outcome], end: End, now: datetime) -> dict[s
         "sent_at": now if is_taken or end.may_be_shown else None,
         "receipt_due_at": now + RECEIPT_AFTER if is_taken and not end.is_final else None,
         "settled_at": now if end.is_final else None,
-        "given_id": [delivery.id for delivery, _ in those],
-        "given_attempts": [delivery.attempts for delivery, _ in those],
+        "given_id": [delivery.id for delivery, _ in results],
+        "given_attempts": [delivery.attempts for delivery, _ in results],
         "given_ticket_id": [
-            outcome.ticket if isinstance(outcome, Accepted) else None for _, outcome in those
+            outcome.ticket if isinstance(outcome, Accepted) else None for _, outcome in results
         ],
         # The driver takes as long for a list of NULLs as for a list of values.
         "given_due_at": None
         if is_taken
-        else [_due_again(delivery, outcome, end, now) for delivery, outcome in those],
-        "given_follow_up_at": [_follow_up_at(delivery, now) for delivery, _ in those] if is_taken else None,
+        else [_due_again(delivery, outcome, end, now) for delivery, outcome in results],
+        "given_follow_up_at": [_follow_up_at(delivery, now) for delivery, _ in results] if is_taken else None,
         "given_lease_until": None
         if end.is_first
-        else [delivery.handling.lease_until for delivery, _ in those],
+        else [delivery.handling.lease_until for delivery, _ in results],
     }
 
 
 def _follow_up_at(delivery: Delivery, now: datetime) -> datetime | None:
-    """Return the time of the recipient's reminder of the question of this push; None for no reminder."""
+    """Return the time at which the recipient is to be reminded of the push's question; None for never."""
     seconds = delivery.handling.notice and delivery.handling.notice.row["reminder_after_seconds"]
     return (
         now + timedelta(seconds=seconds) if seconds and delivery.handling.purpose is Purpose.NOTICE else None
@@ -218,7 +221,7 @@ def _follow_up_at(delivery: Delivery, now: datetime) -> datetime | None:
 
 
 def _settle_statement(*, is_sequel: bool) -> Update:
-    """Return the statement that stores the results of claimed pushes.
+    """Return the UPDATE that stores the results of claimed pushes.
 
     A retraction that was requested meanwhile, because the question was closed, is kept. A notice that was sent stays
     sent, whatever the result of its sequel.
@@ -291,14 +294,14 @@ def _due_again(delivery: Delivery, outcome: PushOutcome, end: End, now: datetime
 
 
 async def _remove_tokens(session: AsyncSession, devices: Sequence[tuple[UUID, int]]) -> None:
-    """Delete dead tokens of these users; a device that belongs to another user by now is kept."""
+    """Delete these devices, each given with its user; one that belongs to another user by now is kept."""
     if devices:
         await session.execute(delete(PushToken).where(tuple_(PushToken.id, PushToken.user_id).in_(devices)))
 
 
-def _record(said: Sequence[_Outcome], now: datetime) -> None:
+def _record(results: Sequence[_Outcome], now: datetime) -> None:
     counts: Counter[tuple[str, str]] = Counter()
-    for delivery, outcome in said:
+    for delivery, outcome in results:
         if isinstance(outcome, Accepted):
             counts["Accepted", ""] += 1
             _DELAY.observe((now - delivery.since).total_seconds())

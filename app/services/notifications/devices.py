@@ -1,4 +1,7 @@
-"""Push tokens: the devices of a user (contract 6.5). The value of a token leaves its table only for sending."""
+"""Register and list the devices of users by their push tokens (contract 6.5).
+
+The value of a token is read only to send a push.
+"""
 
 import hashlib
 from typing import NoReturn
@@ -24,7 +27,9 @@ _MAX_TOKEN_LENGTH = 512
 
 
 async def register(session: AsyncSession, caller: Principal, body: PushTokenIn) -> DeviceOut:
-    """Register a device, or update when it was last seen; a token of another user moves to the caller.
+    """Register a device of the caller by its push token, or renew the time when it was last seen.
+
+    The token of another user moves to the caller.
 
     Of more than 20 devices, the least recently seen are deleted. Concurrent calls of one user are serialized.
 
@@ -63,7 +68,7 @@ async def register(session: AsyncSession, caller: Principal, body: PushTokenIn) 
 
 
 async def _forget_former_owner(session: AsyncSession, caller: Principal, device_id: UUID) -> None:
-    """End the presence of the device's former user."""
+    """End the presence that another user has through the device, now that the caller registers it."""
     await session.execute(
         delete(Presence).where(Presence.push_token_id == device_id, Presence.user_id != caller.user_id)
     )
@@ -80,7 +85,7 @@ async def _evict(session: AsyncSession, caller: Principal, *, keep: UUID) -> Non
 
 
 async def unregister(session: AsyncSession, caller: Principal, token: str) -> None:
-    """Delete the caller's device with this token, if there is one; devices of other users are kept."""
+    """Delete the caller's device with this push token, if there is one; not that of another user."""
     await session.execute(
         delete(PushToken).where(
             PushToken.token_hash == hash_token(token), PushToken.user_id == caller.user_id
@@ -107,7 +112,7 @@ async def list_devices(session: AsyncSession, caller: Principal) -> list[DeviceO
 
 
 def session_device(session_id: UUID, user_id: int) -> PushToken:
-    """Return a new session of the console as a device that can show tasks, and gets no pushes."""
+    """Return the device of a new console session: it can show tasks, and gets no pushes."""
     now = utcnow()
     return PushToken(
         id=session_id,
@@ -122,7 +127,7 @@ def session_device(session_id: UUID, user_id: int) -> PushToken:
 
 
 def vapid_public_key(settings: Settings) -> str:
-    """Return the key by which browsers subscribe to web push.
+    """Return the public VAPID key with which browsers subscribe to web push.
 
     Raises:
         NotFound: web push is not configured.
@@ -136,10 +141,10 @@ def vapid_public_key(settings: Settings) -> str:
 
 
 def refuse_other_users() -> NoReturn:
-    """Refuse a path that names any user (contract 6.5)."""
+    """Refuse a request for the devices of a user named in the path (contract 6.5)."""
     raise PermissionDenied("Push tokens can only be managed via the `@me` path.")
 
 
 def hash_token(token: str) -> bytes:
-    """Return the hash by which a token is unique: a web push subscription is too long for an index."""
+    """Return the hash of a push token, which is unique in its table: a token may be too long for an index."""
     return hashlib.sha256(token.encode()).digest()

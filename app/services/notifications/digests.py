@@ -1,4 +1,4 @@
-"""The end of quiet hours: the held notices that are still needed are sent as one message (contract 16)."""
+"""Send the notices that quiet hours held as one message to each device, at their end (contract 16)."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -27,9 +27,9 @@ _REASON = "quiet_hours"
 
 
 async def release_held(session: AsyncSession) -> int:
-    """Decide again about notices at the end of their quiet hours; return the number of people concerned.
+    """Release the notices that quiet hours have held until now; return the number of people concerned.
 
-    The notices of a person that are still needed become one message to each device; a single notice is sent unchanged.
+    The notices that are still needed become one message to each device; a single notice is sent unchanged.
     Concurrent calls take different people.
     """
     now = utcnow()
@@ -116,7 +116,7 @@ async def _decide(session: AsyncSession, held: Sequence[Any], now: datetime) -> 
 
 
 def _count_tasks(notices: Sequence[Notice]) -> dict[NotificationKind, int]:
-    """Return the number of tasks for each kind of notice."""
+    """Return, for each kind of notice, the number of tasks that these notices are about."""
     tasks: dict[NotificationKind, set[UUID]] = defaultdict(set)
     for notice in notices:
         tasks[NotificationKind(notice.row["kind"])].add(notice.row["task_id"])
@@ -124,6 +124,6 @@ def _count_tasks(notices: Sequence[Notice]) -> dict[NotificationKind, int]:
 
 
 def _urgency(notices: Sequence[Notice]) -> Urgency:
-    """Return the class of a digest: low, unless one of its notices is louder."""
+    """Return the class of a digest of these notices: low, unless one of them is louder."""
     is_low = all(notice.facts.urgency is Urgency.LOW for notice in notices)
     return Urgency.LOW if is_low else Urgency.NORMAL

@@ -1,6 +1,6 @@
-"""The dispatcher: decides about the notices of an event for each recipient and device (contract 7.2, 16).
+"""Decide, for each recipient and device, whether an event leads to a push (contract 7.2, 16).
 
-Every trigger writes rows with its decisions, in the transaction of the change that they report, so that a crash loses
+Decisions are stored as rows, in the transaction of the change that they report, so that a crash loses
 neither. A job delivers the pending rows.
 """
 
@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device that a push can be sent to."""
+    """A device with a push token, which a push can be sent to."""
 
     id: UUID
     platform: Platform
@@ -54,7 +54,9 @@ async def notify_people(
     *,
     question_id: UUID | None = None,
 ) -> None:
-    """Decide who is notified that these runs reached `kind`; pending notices are delivered after the commit.
+    """Decide about pushes to the creators of the runs' tasks for an event such as `completed` or `awaiting`.
+
+    The decisions are stored; those to send a push are carried out by a job after the commit.
 
     `question_id` is the question of the run, if the notice asks one. This runs in a savepoint of the caller's
     transaction: a fault here is logged and loses only the push. A fault in a check that could hold the push back does
@@ -71,13 +73,13 @@ async def notify_people(
         log.exception("push.not_requested", kind=kind.value, runs=[str(run_id) for run_id in run_ids])
 
 
-async def notify_for_agent(session: AsyncSession, run_id: UUID, said: AgentMessage) -> MessageOutcome:
-    """Decide about a message of the agent of a run, and return the outcome (contract 16.13).
+async def notify_for_agent(session: AsyncSession, run_id: UUID, message: AgentMessage) -> MessageOutcome:
+    """Decide about a push with a message of the run's agent; return the decision in words (contract 16.13).
 
     Concurrent messages of a run are decided one after the other. Errors are raised, so that the agent never gets a
     decision that is not stored.
     """
-    rows = await _notify(session, Trigger(NotificationKind.NOTIFY_USER, [run_id], said=said))
+    rows = await _notify(session, Trigger(NotificationKind.NOTIFY_USER, [run_id], message=message))
     if not rows:
         # The creator's account is gone.
         return MessageOutcome(NotificationDecision.NO_ACCESS, "this task has no person to notify")
@@ -87,16 +89,16 @@ async def notify_for_agent(session: AsyncSession, run_id: UUID, said: AgentMessa
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """An event of some runs, with the question that one asks or the message of its agent."""
+    """An event of runs that people may be notified of, perhaps with a question or a message of the agent."""
 
     kind: NotificationKind
     run_ids: Collection[UUID]
     question_id: UUID | None = None
-    said: AgentMessage | None = None
+    message: AgentMessage | None = None
 
 
 async def _notify(session: AsyncSession, trigger: Trigger) -> list[dict[str, Any]]:
-    """Store the decisions about a trigger, and return their rows."""
+    """Decide about the pushes for a trigger, store the decisions, and return their rows."""
 
     async def decide_and_store(*, with_presence: bool) -> list[dict[str, Any]]:
         rows = await _decide_all(session, trigger, with_presence=with_presence)
@@ -128,7 +130,7 @@ async def _decide_all(
         trigger.run_ids,
         now,
         question_id=trigger.question_id,
-        urgency=trigger.said.urgency if trigger.said else None,
+        urgency=trigger.message.urgency if trigger.message else None,
     )
     user_ids = {event.row["user_id"] for event in events}
     devices = await _devices(session, user_ids)
@@ -142,7 +144,7 @@ async def _decide_all(
         recipient = replace(event.facts.recipient, has_device=bool(own))
         facts = replace(event.facts, recipient=recipient)
         is_free = event.row["run_id"] in free
-        if trigger.said is not None:
+        if trigger.message is not None:
             reached = await _over_limit(session, event.row["run_id"], is_free=is_free)
             facts = replace(facts, from_agent=FromAgent(reached))
         elif not is_free and facts.cooldown_until is None:
@@ -156,16 +158,19 @@ async def _decide_all(
 
 
 def _message_text(trigger: Trigger, event: Notice) -> dict[str, Any]:
-    """Return the title and body to store for an agent's message; neither if its push must be generic."""
-    if trigger.said is None:
+    """Return the columns with the text of an agent's message; no text of it if the push must be generic."""
+    if trigger.message is None:
         return {}
     if event.push_text is PushText.GENERIC:
         return {"title": None}
-    return {"title": trigger.said.title, "body": trigger.said.message}
+    return {"title": trigger.message.title, "body": trigger.message.message}
 
 
 async def _over_limit(session: AsyncSession, run_id: UUID, *, is_free: bool) -> str | None:
-    """Return the limit of messages that a run has reached, if any; the lock on its cooldown excludes concurrent messages."""
+    """Return the reason if a run has reached a limit of agent messages, else None.
+
+    The caller has locked the run's cooldown, so that no concurrent message is decided.
+    """
     decided = select(func.count(Notification.created_at.distinct())).where(
         Notification.run_id == run_id,
         Notification.kind == NotificationKind.NOTIFY_USER,
@@ -180,7 +185,7 @@ async def _over_limit(session: AsyncSession, run_id: UUID, *, is_free: bool) -> 
 async def _take_cooldowns(
     session: AsyncSession, kind: NotificationKind, run_ids: Collection[UUID], now: datetime
 ) -> set[UUID]:
-    """Start the cooldown of each run without an active one, and return these runs; the others are not notified."""
+    """Start the cooldown for `kind` of each run that has none now; return the ids of these runs."""
     values = {"run_ids": list(run_ids), "kind": kind, "now": now, "until": now + COOLDOWNS[kind]}
     return {row["run_id"] for row in await _TAKE.all(session, values)}
 

@@ -1,4 +1,4 @@
-"""The decisions about a person's pushes, as that person sees them (contract 16)."""
+"""Show people the decisions about their own pushes: sent or not, and why (contract 16)."""
 
 from datetime import datetime
 from uuid import UUID
@@ -16,7 +16,9 @@ from app.services.access.visibility import require_task
 async def list_notifications(
     session: AsyncSession, caller: Principal, task_id: UUID, *, limit: int, offset: int
 ) -> tuple[int, list[NotificationOut]]:
-    """Return the number of decisions about the caller's pushes for a task, and a page of them, newest first.
+    """Return the number of the caller's notifications about a task, and a page of them, newest first.
+
+    Each has the decision about its push, with the reason.
 
     Raises:
         NotFound: there is no such task for this caller.

@@ -1,4 +1,7 @@
-"""The parts of a push beside its text: buttons, data, style, and replacement of earlier messages (contract 16)."""
+"""Compose push messages: the buttons, data and style beside the text, and which message one replaces.
+
+See contract 16.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,7 +39,7 @@ _QUESTIONS, _RESULTS = "questions", "results"
 
 
 class Purpose(Enum):
-    """The purpose of a push."""
+    """The purpose of a push message: a notice, its reminder, or its retraction."""
 
     NOTICE = auto()
     # Reminds of a question that is still open.
@@ -47,7 +50,7 @@ class Purpose(Enum):
 
 @dataclass(slots=True)
 class Subject:
-    """The task, run and question that a push is about, and its place in the app."""
+    """The task, run and question that a push is about, and how an app files it."""
 
     kind: str
     project_id: int | None = None
@@ -67,7 +70,7 @@ class Subject:
 
 @dataclass(slots=True)
 class Handling:
-    """The handling of a delivery: its purpose, its latest decision, and what that depends on."""
+    """The state of a push while a worker handles it: its purpose, its decision, and facts for the message."""
 
     decision: str = NotificationDecision.PENDING
     deferred_for: float | None = None
@@ -88,7 +91,7 @@ class Handling:
 # Not frozen: a frozen one with so many fields takes twice as long to make, a tenth of a worker's time for a push.
 @dataclass(slots=True)
 class Delivery:
-    """The delivery of a claimed push; `token` is None when the device does not belong to the recipient any more."""
+    """A claimed push to one device; `token` is None if the device is not the recipient's any more."""
 
     id: UUID
     attempts: int
@@ -103,7 +106,7 @@ class Delivery:
 
     @property
     def since(self) -> datetime:
-        """The time since which the push could be sent."""
+        """The time from which the push could be sent; delays are counted from it."""
         handling = self.handling
         if handling.is_sequel:
             closed_at: datetime | None = handling.notice and handling.notice.row["closed_at"]
@@ -113,7 +116,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Composer:
-    """Makes messages; its fields are settings."""
+    """Composes the messages of pushes by the settings of the service."""
 
     title: str
     public_url: str | None
@@ -123,7 +126,7 @@ class Composer:
 
     @classmethod
     def of(cls, settings: Settings) -> "Composer":
-        """Return the composer of a process."""
+        """Return the composer with the settings of this process."""
         return cls(
             settings.push_title,
             settings.public_url,
@@ -133,7 +136,7 @@ class Composer:
         )
 
     def compose(self, delivery: Delivery) -> PushMessage:
-        """Return the message of a claimed push that has a token; a push without a class has no style."""
+        """Return the message to send for a claimed push with a token; without a class it has no style."""
         assert delivery.token is not None
         style = None
         if delivery.subject.urgency is not None:
@@ -143,7 +146,7 @@ class Composer:
         return PushMessage(delivery.token, title, delivery.body, _data(delivery), style, _tag(delivery))
 
     def _actions(self, delivery: Delivery) -> list[PushAction]:
-        """Return the buttons of a question: reject left, allow right.
+        """Return the buttons of a push about a question: reject left, allow right.
 
         A risky question has no buttons, and no button allows or rejects permanently.
         """
@@ -169,7 +172,7 @@ class Composer:
         return PushAction(id_, options[place]["id"], title, token, self._page(token))
 
     def _token(self, delivery: Delivery, option: int | None) -> str:
-        """Return an action token that answers with an option, or opens the page; it is derived, never stored."""
+        """Return an action token that answers the push's question with an option; None: it opens the page."""
         notice, question_id = delivery.handling.notice, delivery.subject.question_id
         assert notice is not None
         assert question_id is not None
@@ -179,7 +182,7 @@ class Composer:
         return f"{self.public_url.rstrip('/')}/a/{token}" if self.public_url else None
 
     def _link(self, delivery: Delivery) -> str | None:
-        """Return the URL that a message opens: the page of its question, or its task."""
+        """Return the URL that a push opens: the page of its question, or its task; None if there is none."""
         if not self.public_url:
             return None
         if _open_question(delivery) is not None and self.action_tokens is not ActionTokens.OFF:
@@ -192,7 +195,7 @@ class Composer:
 
 
 def _open_question(delivery: Delivery) -> Fields | None:
-    """Return the row of the question that a message asks, if any."""
+    """Return the row of the open question that a push is about; None without one."""
     notice = delivery.handling.notice
     if notice is None or notice.facts.question is not QuestionStatus.OPEN:
         return None
@@ -200,7 +203,10 @@ def _open_question(delivery: Delivery) -> Fields | None:
 
 
 def _data(delivery: Delivery) -> dict[str, Any]:
-    """Return the data by which an app opens the task and groups messages of one question; empty without a task."""
+    """Return the data with which an app opens the task and groups pushes of one question.
+
+    It is empty for a push without a task.
+    """
     if delivery.subject.task_id is None:
         return {}
     data: dict[str, Any] = {"taskId": str(delivery.subject.task_id)}
@@ -246,7 +252,9 @@ def _ttl_seconds(delivery: Delivery, urgency: Urgency) -> int:
 
 
 def _tag(delivery: Delivery) -> str:
-    """Return the tag of messages that replace each other; the end of a run replaces the run's question.
+    """Return the tag of a push: it replaces an earlier push with the same tag on the device.
+
+    The push for the end of a run replaces that of the run's question.
 
     A push about no question has a tag of its own: if a worker dies before it stores that it has sent a push, the push
     is sent again, and the device shows one.
@@ -257,7 +265,7 @@ def _tag(delivery: Delivery) -> str:
 
 
 def _channel(delivery: Delivery, *, is_silent: bool) -> str | None:
-    """Return the Android channel of the message, if the app has that channel; the one of questions is loud."""
+    """Return the Android channel of a push, if the app has that channel; the one for questions is loud."""
     is_question = delivery.subject.kind == NotificationKind.AWAITING
-    wanted = _QUESTIONS if is_question and not is_silent else _RESULTS
-    return wanted if wanted in (delivery.subject.channels or ()) else None
+    channel = _QUESTIONS if is_question and not is_silent else _RESULTS
+    return channel if channel in (delivery.subject.channels or ()) else None

@@ -1,4 +1,4 @@
-"""Pushes to one person that are not about a task."""
+"""Send pushes to one person that are not about a task."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Notification preferences of people: kinds of pushes, quiet hours, and muted tasks."""
+"""Read and change what people prefer to be notified of: kinds of pushes, quiet hours, muted tasks."""
 
 from uuid import UUID
 
@@ -30,7 +30,7 @@ _COLUMNS = (
 
 
 async def retrieve_preferences(session: AsyncSession, caller: Principal) -> PreferencesOut:
-    """Return the caller's preferences: kinds of pushes, their times and their detail; by default every kind is sent."""
+    """Return the caller's notification preferences; without stored ones, every kind of push is sent."""
     statement = select(*_COLUMNS).where(NotificationPreferences.user_id == caller.user_id)
     row = (await session.execute(statement)).one_or_none()
     if row is None:
@@ -59,19 +59,21 @@ async def retrieve_preferences(session: AsyncSession, caller: Principal) -> Pref
 
 
 async def update_preferences(session: AsyncSession, caller: Principal, body: PreferencesIn) -> PreferencesOut:
-    """Change only the given fields, so that concurrent changes of other fields are kept.
+    """Change the given fields of the caller's notification preferences and return all of them.
+
+    Concurrent changes of other fields are kept.
 
     A change of quiet hours makes the held notices be decided again at once.
     """
-    given = {column.key: getattr(body, column.key) for column in _COLUMNS if body.given(column.key)}
-    if isinstance(quiet_hours := given.get("quiet_hours"), QuietHours):
-        given["quiet_hours"] = quiet_hours.as_stored()
-    if given:
-        upsert = insert(NotificationPreferences).values(user_id=caller.user_id, **given)
+    values = {column.key: getattr(body, column.key) for column in _COLUMNS if body.given(column.key)}
+    if isinstance(quiet_hours := values.get("quiet_hours"), QuietHours):
+        values["quiet_hours"] = quiet_hours.as_stored()
+    if values:
+        upsert = insert(NotificationPreferences).values(user_id=caller.user_id, **values)
         await session.execute(
-            upsert.on_conflict_do_update(index_elements=[NotificationPreferences.user_id], set_=given)
+            upsert.on_conflict_do_update(index_elements=[NotificationPreferences.user_id], set_=values)
         )
-    if given.keys() & {"quiet_hours", "allow_during_quiet"}:
+    if values.keys() & {"quiet_hours", "allow_during_quiet"}:
         await _look_again(session, caller)
     return await retrieve_preferences(session, caller)
 

@@ -1,4 +1,4 @@
-"""Presence: a device reports that it shows a task, and counts as watching for 60 seconds (contract 7.1).
+"""Record presence: a device that reports that it shows a task counts as watching for 60 s (contract 7.1).
 
 Other code that finds that a device is watching, such as an open stream, calls `beat` too.
 """
@@ -190,7 +190,7 @@ async def leave(
     *,
     up_to: datetime | None = None,
 ) -> None:
-    """End the presence of the caller's device on the task, if there is one (contract 5.7).
+    """Record that the caller's device shows the task no longer (contract 5.7). Idempotent.
 
     Notices that were deferred because of it count as seen or fall due (rules/settling.py). With `up_to`, a presence
     that expires later, because it was renewed, stays.
@@ -219,9 +219,9 @@ async def leave(
 async def watching(
     session: AsyncSession, *, task_ids: Collection[UUID], user_ids: Collection[int], now: datetime
 ) -> dict[tuple[UUID, int], Watching]:
-    """Return, by task and user, the focused device with the latest beat.
+    """Return, by task and user, the device that shows the task to the user and reported so last.
 
-    A row does not count from the instant of its expiry (contract 11 #30), even before the sweep deletes it.
+    Only a focused device counts, and only until the instant of its expiry (contract 11 #30).
     """
     values = {"task_ids": list(task_ids), "user_ids": list(user_ids), "now": now}
     return {
@@ -247,7 +247,7 @@ _WATCHING = Prepared(
 async def without_if_failing(
     session: AsyncSession, decide: Callable[..., Awaitable[Result]], **logged: object
 ) -> Result:
-    """Return the result of `decide(with_presence=True)`; if that fails, of `decide(with_presence=False)`.
+    """Call `decide(with_presence=True)`, and if that fails, `decide(with_presence=False)`; return the result.
 
     Presence can only hold a push back, so a fault in reading it must not lose the push. Each call is a savepoint.
 
@@ -272,7 +272,7 @@ async def without_if_failing(
 
 
 async def sweep_expired(session: AsyncSession) -> int:
-    """Delete expired rows, a bounded number at a time; return their number. Reads never depend on this sweep."""
+    """Delete expired presence, a bounded number of rows; return their number. No reader depends on it."""
     expired = (
         select(Presence.task_id, Presence.push_token_id)
         .where(Presence.expires_at <= utcnow())

@@ -1,4 +1,7 @@
-"""Receipts: the results of pushes after the push service accepted them. Many dead tokens are found only here."""
+"""Fetch the receipts of pushes, their results after the push service accepted them.
+
+Many dead tokens are found only here.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A push that the push service accepted; its result is not known yet."""
+    """A push that the push service accepted, with the ticket id under which its result can be fetched."""
 
     notification_id: UUID
     ticket_id: str
@@ -45,7 +48,9 @@ class Ticket:
 
 
 async def claim_receipts(session: AsyncSession) -> list[Ticket]:
-    """Claim at most 1000 tickets with due receipts; tickets that are not settled become due again after a while.
+    """Claim at most 1000 accepted pushes with a due receipt, to fetch it; return their tickets.
+
+    Tickets that are not settled become due again.
 
     Concurrent calls claim different tickets. Tickets without a receipt for a day are dropped.
     """
@@ -83,7 +88,10 @@ async def claim_receipts(session: AsyncSession) -> list[Ticket]:
 async def settle_receipts(
     session: AsyncSession, tickets: Sequence[Ticket], receipts: Mapping[str, PushOutcome]
 ) -> None:
-    """Store the received receipts, and delete dead tokens that were not registered again since."""
+    """Store the fetched receipts, by ticket id, and delete devices with dead tokens.
+
+    A device that was registered again since its push is kept.
+    """
     now = utcnow()
     changes = []
     for row in await _LOCK.all(session, {"ids": [ticket.notification_id for ticket in tickets]}):
@@ -133,7 +141,7 @@ async def _remove_dead(session: AsyncSession, dead: Sequence[Ticket]) -> None:
 
 
 def _remove_statement() -> Delete:
-    """Return the statement that deletes devices of these users that were not seen after the given times."""
+    """Return the DELETE of devices that still belong to their user and were not seen since their push."""
     given = given_rows(
         {"id": PushToken.id.type, "user_id": PushToken.user_id.type, "sent_at": PushToken.last_seen_at.type}
     )

@@ -1,4 +1,4 @@
-"""Sequels of sent notices: a reminder of the question, or a retraction once the question is closed.
+"""Claim the sequels of sent push notices: a reminder of the question, or the retraction of a closed one.
 
 Sequels are claimed like notices (claims.py), but by a due time of their own.
 """
@@ -39,9 +39,9 @@ _Ends = Mapping[tuple[UUID, UUID], RunEndNotice]
 
 
 async def claim_sequels(session: AsyncSession) -> ClaimedPushes:
-    """Claim at most `MESSAGES_PER_REQUEST` notices with a due sequel, and return the deliveries that need a push.
+    """Claim up to `MESSAGES_PER_REQUEST` sent notices with a due reminder or retraction; return the pushes.
 
-    The results of the others are stored here. Concurrent calls claim different notices.
+    Sequels that need no push are stored here. Concurrent calls claim different notices.
     """
     now = utcnow()
     # Usually none is due, and planning the claim takes longer than looking.
@@ -70,7 +70,7 @@ async def claim_sequels(session: AsyncSession) -> ClaimedPushes:
 
 
 def _is_reminded(notice: Notice, history: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether there was the one reminder; the end of a snooze asks for another one."""
+    """Return whether a question's one reminder was sent; the end of a snooze asks for another one."""
     since = notice.facts.snoozed_until
     return any(
         past["decision"] == NotificationDecision.REMINDER
@@ -80,14 +80,14 @@ def _is_reminded(notice: Notice, history: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _failing_since(history: Sequence[Mapping[str, Any]]) -> datetime | None:
-    """Return the start of the current unbroken series of failures."""
+    """Return the time of the first of the failures at the end of a notice's history; None without one."""
     failures = takewhile(lambda past: past["decision"] == NotificationDecision.RETRYING, reversed(history))
     first = min((past["at"] for past in failures), default=None)
     return None if first is None else datetime.fromisoformat(first)
 
 
 def _prepare(each: Delivery, notice: Notice, sequel: Sequel) -> None:
-    """Make a delivery the message of its sequel."""
+    """Turn the claimed push of a notice into its reminder or retraction."""
     is_retraction = sequel.decision is NotificationDecision.RETRACTED
     each.handling.purpose = Purpose.RETRACTION if is_retraction else Purpose.REMINDER
     each.handling.is_sequel, each.handling.reason, each.handling.notice = True, sequel.reason, notice
@@ -97,7 +97,7 @@ def _prepare(each: Delivery, notice: Notice, sequel: Sequel) -> None:
 
 
 def _without_push(each: Delivery, sequel: Sequel) -> Change:
-    """Return the change of a notice with a sequel that needs no push."""
+    """Return the change that stores a sequel without a push, or the time to decide again."""
     change = Change(
         id=each.id,
         decision=sequel.decision,

@@ -1,4 +1,4 @@
-"""Open streams count as presence (contract 7.1): the server beats for the device, and leaves at the stream's end.
+"""Keep up the presence of devices with open live streams, and end it with the stream (contract 7.1).
 
 A device may follow a task through several streams, and may also beat by itself. So the last stream of this process
 removes only the presence of its own last beat: a presence that was renewed since stays until it expires.
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """A device that shows a task, and the expiry of its first beat."""
+    """A device that follows a task through a live stream, and the expiry of its first presence."""
 
     caller: Principal
     task_id: UUID
@@ -46,7 +46,7 @@ class _Watch:
 
 
 class StreamPresence:
-    """The devices that follow streams through this process."""
+    """Renews the presence of devices while they have live streams through this process."""
 
     def __init__(self, sessions: SessionFactory, *, beat_seconds: float = BEAT_SECONDS) -> None:
         self._sessions = sessions
@@ -55,7 +55,7 @@ class StreamPresence:
 
     @asynccontextmanager
     async def watching(self, watcher: Watcher) -> AsyncGenerator[None, None]:
-        """Beat for the device while the block lasts; the end of its last block removes the presence."""
+        """Renew the device's presence while the block lasts; the end of its last block removes it."""
         key = (watcher.task_id, watcher.device_id)
         watch = self._watches.get(key)
         if watch is None:

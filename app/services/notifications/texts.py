@@ -1,4 +1,4 @@
-"""The texts of pushes (contract 7.2, 16): by kind, and by the detail that a person or a project allows."""
+"""Write the texts of pushes, by kind and by the detail that a person or project allows (contract 7.2, 16)."""
 
 from collections.abc import Mapping
 
@@ -29,9 +29,9 @@ _DIGEST_WORDS: Mapping[NotificationKind, tuple[str, str]] = {
 def message_body(
     kind: NotificationKind, title: str, push_text: PushText = PushText.TITLE, *, question: str | None = None
 ) -> str:
-    """Return the text of a push about the task with this title.
+    """Return the text of a push about a task, with as much detail as `push_text` allows.
 
-    `generic` contains no title; `full` adds the title of a question.
+    `generic` leaves out the title of the task; `full` adds the title of the question.
     """
     if push_text is PushText.GENERIC and kind in _DIGEST_WORDS:
         return _about("A task", kind)
@@ -44,7 +44,10 @@ def _about(subject: str, kind: NotificationKind) -> str:
 
 
 def digest_body(counts: Mapping[NotificationKind, int]) -> str:
-    """Return the text of the message after quiet hours, such as "3 tasks need you, 2 finished"."""
+    """Return the text of the push at the end of quiet hours, such as "3 tasks need you, 2 finished".
+
+    `counts` has the number of tasks for each kind of notice.
+    """
     parts: list[str] = []
     for kind, (one, several) in _DIGEST_WORDS.items():
         if count := counts.get(kind, 0):
@@ -54,7 +57,7 @@ def digest_body(counts: Mapping[NotificationKind, int]) -> str:
 
 
 def closed_body(status: QuestionStatus, answered_by: str | None) -> str:
-    """Return the text that replaces a question's notice; `answered_by` is a first name, None if unknown."""
+    """Return the text that replaces the push of a closed question; `answered_by` is a first name or None."""
     if status is QuestionStatus.ANSWERED:
         return f"Answered by {answered_by}" if answered_by else "Answered"
     return "Expired" if status is QuestionStatus.EXPIRED else "No longer needed"
@@ -77,5 +80,5 @@ _DECISIONS_IN_WORDS = {
 
 
 def reason_in_words(decision: NotificationDecision, reason: str | None) -> str | None:
-    """Return in words for an agent why its message is not sent."""
+    """Return the reason, in words for an agent, for which its message is not sent now; None if it is sent."""
     return _DECISIONS_IN_WORDS.get(decision) or _REASONS_IN_WORDS.get(reason or "", reason)

@@ -1,4 +1,4 @@
-"""The test push that a user sends to one of their own devices to see whether it arrives."""
+"""Send a test push: a user sends it to one of their own devices to see whether it arrives."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -33,7 +33,7 @@ async def send_trial(
     senders: Mapping[Platform, PushSender],
     composer: Composer,
 ) -> PushTestOut:
-    """Push a test message to one of the caller's devices at once, and return the answer of the push service.
+    """Send a test push to one of the caller's devices at once; return the push service's response.
 
     Presence, cooldown and preferences do not apply, so that the test arrives. If the push service cannot accept it now,
     it is tried again like any other push.

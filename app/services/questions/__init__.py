@@ -1,1 +1,1 @@
-"""Questions of agents: their rows, their risk and their answers."""
+"""Questions that agents ask people: how they are stored, their risk, and the check of answers."""

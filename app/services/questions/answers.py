@@ -1,4 +1,4 @@
-"""Answers to questions: the check of an answer, and the form in which people see it (contract 15.3)."""
+"""Check answers to questions of agents, and describe them for people (contract 15.3)."""
 
 from collections.abc import Mapping
 from typing import Any  # JSON
@@ -17,7 +17,7 @@ _ACTIONS = frozenset({"accept", "decline"})
 
 
 def check_answer(question: Row[Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    """Check an answer to a permission, a form or a page; return the params of its command.
+    """Check an answer to a question for a permission, a form or a page; return the params of its command.
 
     Args:
         question: a row with `kind`, `options`, `detail` and `schema`.
@@ -28,26 +28,26 @@ def check_answer(question: Row[Any], params: Mapping[str, Any]) -> dict[str, Any
         AnswerInvalid: the answer does not fit the question; the problems name places in the content.
 
     """
-    given = {**params, "request_id": question.request_id}
+    command_params = {**params, "request_id": question.request_id}
     if question.kind == QuestionKind.FORM:
         action, content = answer_form(question.detail, question.schema, params)
-        given |= {"action": action, "content": content} if action == "accept" else {"action": action}
-        given.pop("answers", None)
-        return given
+        command_params |= {"action": action, "content": content} if action == "accept" else {"action": action}
+        command_params.pop("answers", None)
+        return command_params
     offered = [option["id"] for option in question.options]
     if question.kind == QuestionKind.URL and "option_id" not in params and params.get("action") in _ACTIONS:
-        return given
+        return command_params
     if params.get("option_id") not in offered:
         raise AnswerInvalid(f"The request offers the options {', '.join(offered)}.")
     if question.kind == QuestionKind.URL:
-        given["action"] = "decline" if params["option_id"] == REJECT else "accept"
-    return given
+        command_params["action"] = "decline" if params["option_id"] == REJECT else "accept"
+    return command_params
 
 
 def answer_form(
     message: str, schema: Mapping[str, Any] | None, params: Mapping[str, Any]
 ) -> tuple[str, dict[str, Any]]:
-    """Return the action and the content of an answer to a form, as `Form.answer` does. Raises AnswerInvalid."""
+    """Check the answer to a form; return its action and content as `Form.answer`. Raises AnswerInvalid."""
     if params.get("action", "accept") != "accept":
         return params["action"], {}
     try:
@@ -58,14 +58,14 @@ def answer_form(
 
 
 def describe_answer(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the answer in the params of a command, in the form that is stored with the question."""
+    """Return an answer as people see it and as its question stores it, from the params of a command."""
     if "artifact_ids" in params:
         return {"text": _text_of(params.get("content"))[:_SHOWN_CHARACTERS]}
     return {name: params[name] for name in _SHOWN if name in params}
 
 
 def _text_of(content: Any) -> str:
-    """Return the text blocks of a message as one text."""
+    """Join the text blocks of a message."""
     if isinstance(content, list):
         return "\n".join(block["text"] for block in content if block.get("type") == "text")
     return content or ""

@@ -1,4 +1,4 @@
-"""Counts of the open questions of a person's own tasks: sums over `question_counts`, not over questions (ADR 30)."""
+"""Count the open questions of a person's own tasks by the sums in `question_counts` (ADR 30)."""
 
 from typing import Any
 
@@ -8,7 +8,10 @@ from app.models import QuestionCount
 
 
 def sum_questions(*conditions: Any) -> Any:  # Any: an expression
-    """Return the expression for the number of questions: the sum over the rows of `QuestionCount` that meet the conditions."""
+    """Return the SQL expression for the number of open questions in the rows of `QuestionCount` that qualify.
+
+    Those are all selected rows that meet the conditions.
+    """
     total = func.sum(QuestionCount.questions)
     # PostgreSQL's sum has the type `numeric`, which would be read as a Decimal.
     return cast(func.coalesce(total.filter(*conditions) if conditions else total, 0), BigInteger)

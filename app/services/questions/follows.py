@@ -1,4 +1,4 @@
-"""Followers of a task beside its creator: members who followed it, answered, or sent a command (contract 15)."""
+"""Record who follows a task: members who chose to, answered a question, or sent a command (contract 15)."""
 
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from app.services.access.visibility import visible_task
 
 
 async def follow(session: AsyncSession, caller: Principal, task_id: UUID) -> bool:
-    """Add the questions of a task to the caller's inbox; return False if the caller cannot see the task.
+    """Make the caller follow a task, so that its questions are in their inbox; False if they cannot see it.
 
     The creator of the task need not follow it. Idempotent.
     """

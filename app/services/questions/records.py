@@ -1,4 +1,4 @@
-"""The rows of questions: each is opened, and closed once, in the transaction that changes the run (contract 15).
+"""Store questions of agents: each is opened, and closed once, with the change of its run (contract 15).
 
 A question is closed by one conditional statement, so the first answer counts. Every opening and closing is an event.
 The copy of the newest open question in the run's facts (on the wire: `state.waiting_for`) is written by services/runs.
@@ -59,7 +59,7 @@ _CLOSED_COLUMNS = (
 
 
 async def open_question(session: AsyncSession, run_id: UUID, asked: ShownQuestion) -> bool:
-    """Store a question of a run with its risk, urgency and digest; return False if it was stored before.
+    """Store a question of a run's agent, with its risk and urgency; return False if it was stored before.
 
     The caller holds the lock on the run's row.
     """
@@ -119,7 +119,7 @@ async def close_answered(
     via: AnswerVia,
     command_id: UUID,
 ) -> bool:
-    """Close a question with its answer; return False, with nothing changed, if it is closed already.
+    """Close an open question with its answer; return False, with nothing changed, if it is closed already.
 
     Args:
         session: the transaction that also stores the command.
@@ -145,7 +145,9 @@ async def close_answered(
 async def withdraw(
     session: AsyncSession, run_ids: Collection[UUID], *, request_id: str | None = None
 ) -> list[UUID]:
-    """Withdraw all open questions of these runs, or one of them; return the ids of the closed questions.
+    """Close the open questions of these runs as withdrawn; return the ids of the closed questions.
+
+    With `request_id`, only the question with that id of the agent.
 
     A question past its time limit gets the status `expired` instead.
     """
@@ -159,7 +161,7 @@ async def withdraw(
 
 
 async def leave_inboxes(session: AsyncSession, task_id: UUID) -> None:
-    """Withdraw the questions of a task that is to be deleted, so that no person can answer or count them.
+    """Withdraw the questions of a task that is to be deleted, so that they leave every inbox.
 
     Call it before the task's row is locked: transactions that end a run lock rows in this order. It also locks the runs that
     may ask, and so waits for transactions that open a question.
@@ -174,7 +176,7 @@ async def leave_inboxes(session: AsyncSession, task_id: UUID) -> None:
 
 
 async def find_question(session: AsyncSession, run_id: UUID, request_id: str) -> Row[Any] | None:
-    """Return the columns of a question of a run, open or closed; None if the run has no such question."""
+    """Return the row of a question of a run by the id from the agent, open or closed; None without one."""
     statement = select(*Question.__table__.columns).where(
         Question.run_id == run_id, Question.request_id == request_id
     )
@@ -182,7 +184,7 @@ async def find_question(session: AsyncSession, run_id: UUID, request_id: str) ->
 
 
 async def find_awaited_message(session: AsyncSession, run_id: UUID) -> Row[Any] | None:
-    """Return the columns of the open question of a run that a message answers; None if there is none."""
+    """Return the row of a run's open question that a message answers; None if there is none."""
     statement = select(*Question.__table__.columns).where(
         Question.run_id == run_id, _IS_OPEN, Question.kind == QuestionKind.MESSAGE
     )
@@ -190,7 +192,7 @@ async def find_awaited_message(session: AsyncSession, run_id: UUID) -> Row[Any] 
 
 
 async def newest_waiting_for(session: AsyncSession, run_id: UUID) -> dict[str, Any] | None:
-    """Return the newest open question of a run in the form of the run's state; None if there is none."""
+    """Return the newest open question of a run as its state shows it in `waiting_for`; None without one."""
     statement = (
         select(Question.kind, Question.request_id, Question.tool_call, Question.options, Question.opened_at)
         .where(Question.run_id == run_id, _IS_OPEN)
@@ -229,7 +231,7 @@ async def _close(session: AsyncSession, *conditions: ColumnElement[bool], **valu
 
 
 def _closed_data(row: Row[Any]) -> dict[str, Any]:
-    """Return the `data` of the event of a closed question: the kind of the answer, never its content."""
+    """Return the `data` of the event for a closed question: the kind of its answer, never the content."""
     data = {"question_id": row.request_id, "kind": row.kind, "urgency": row.urgency}
     if row.answered_via is not None:
         data["via"] = row.answered_via

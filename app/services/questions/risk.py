@@ -1,4 +1,4 @@
-"""The risk of a question, by the tool and the rules in risk.toml (contract 15.10)."""
+"""Rate the risk of a question about a tool call, by the rules in risk.toml (contract 15.10)."""
 
 import re
 import tomllib
@@ -23,7 +23,7 @@ _SEPARATOR = re.compile(r"[;&|\n]")
 
 
 class _TooMuchError(Exception):
-    """A call that is too large to be searched."""
+    """A tool call is too large to be searched for risks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class _Rule:
 
 @dataclass(slots=True)
 class _Call:
-    """The parts of a tool call: the commands it would run, the paths it would touch, the names in its input."""
+    """The parts of a tool call that rules search: commands to run, paths to touch, names in its input."""
 
     commands: list[str] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
@@ -54,7 +54,7 @@ class _Call:
     left: int = _SEARCHED_IN_ALL
 
     def add(self, to: list[str], *texts: str) -> None:
-        """Add texts that are searched. Raises _TooMuchError."""
+        """Add texts to one of the lists to search. Raises _TooMuchError."""
         self.left -= sum(map(len, texts)) + 1
         if self.left < 0 or any(len(text) > _SEARCHED_CHARACTERS for text in texts):
             raise _TooMuchError
@@ -62,7 +62,7 @@ class _Call:
 
 
 def risk_of(kind: QuestionKind, tool_call: Mapping[str, Any]) -> QuestionRisk:
-    """Return the risk of a question about a tool call, which is unmasked, as the agent sent it."""
+    """Return the risk of a question about a tool call, given as the agent sent it, with nothing masked."""
     if kind is QuestionKind.MESSAGE:
         return QuestionRisk.LOW
     if kind is not QuestionKind.PERMISSION:
@@ -97,7 +97,7 @@ def _entries(tool_call: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def _texts(value: Any, names: tuple[str, ...], levels: int) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield each text in an input with the names on its path; a list of words is one text."""
+    """Yield each text in the input of a tool call, with the names on its path; a list of texts is one."""
     if levels == 0:
         raise _TooMuchError
     match value:
@@ -123,9 +123,9 @@ def _occur(patterns: Sequence[re.Pattern[str]], texts: Iterable[str]) -> bool:
 
 def _compile(rule: Mapping[str, Any]) -> _Rule:
     patterns = {
-        name: [given] if isinstance(given, str) else given for name, given in rule.items() if name != "name"
+        name: [value] if isinstance(value, str) else value for name, value in rule.items() if name != "name"
     }
-    return _Rule(**{name: [re.compile(pattern) for pattern in given] for name, given in patterns.items()})
+    return _Rule(**{name: [re.compile(pattern) for pattern in texts] for name, texts in patterns.items()})
 
 
 _FILE = tomllib.loads(Path(__file__).with_name("risk.toml").read_text())

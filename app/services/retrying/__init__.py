@@ -1,1 +1,1 @@
-"""Repeating what failed: policies and schedules, and the budget that repeats a step."""
+"""Retries: the policies and schedules for what failed, and the budget that repeats a step."""

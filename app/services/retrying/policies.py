@@ -1,4 +1,4 @@
-"""Every retry of the service on one page: the failure, the delays in seconds, and the end.
+"""All retries of the service on one page: after which failure, with which delays in seconds, until when.
 
 A policy holds up its job while it waits (`budget.py`, and `worker/run/store_retry.py` for the files of a run). A
 schedule waits on a row, so it outlasts the process. Not here: the clients of Redis and S3 repeat a failed call once, and
@@ -29,14 +29,14 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class RetrySchedule:
-    """The delays after the first failure, the second, …; after later ones, the last delay again."""
+    """The delays in seconds after the first failure of a row's job, the second, …; the last one repeats."""
 
     delays: tuple[float, ...]
     # Rows that failed together do not return together: each delay is multiplied by a random factor up to this.
     jitter: float
 
     def delay(self, failures: int, retry_after: float | None = None) -> float:
-        """Return the delay after a number of failures, or the receiver's Retry-After if that is longer."""
+        """Return the delay in seconds after this many failures, or `retry_after` if that is longer."""
         step = self.delays[min(failures, len(self.delays)) - 1]
         return max(step * random.uniform(1.0, self.jitter), retry_after or 0.0)  # noqa: S311 - not a secret
 

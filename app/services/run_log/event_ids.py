@@ -1,4 +1,4 @@
-"""The `event_id`s of a run's events: each is kept and published once, however it arrives (contract 13.16).
+"""Recognise repeated events of a run by their `event_id`: each is kept and published once (contract 13.16).
 
 An agent outside our workers sends each event twice, to `event_stream` and to `append_log`. Callers hold the lock of the
 run's log (`log_writer.py`), so that reads and writes of a run's ids never interleave.
@@ -23,14 +23,14 @@ _LIFETIME = timedelta(days=1)
 
 
 class LogEvent(NamedTuple):
-    """An event and its line in the log; the line is empty if the event does not belong in a log."""
+    """An event of an agent with its line for the run's log; empty if the event does not belong in the log."""
 
     event: Mapping[str, Any]
     line: bytes
 
     @property
     def id(self) -> str | None:
-        """The `event_id`; None if it is absent or cannot be stored."""
+        """The `event_id` of the event; None if it is absent or cannot be stored."""
         id_ = self.event.get("event_id")
         is_usable = isinstance(id_, str) and 0 < len(id_) <= RunEventId.LONGEST and "\x00" not in id_
         return id_ if is_usable else None
@@ -38,7 +38,7 @@ class LogEvent(NamedTuple):
 
 @dataclass(slots=True)
 class NewEvents:
-    """The events of a request that the run does not have yet."""
+    """The events of a request that the run does not have yet, to publish and to log."""
 
     # The events for the followers of the run, and the lines for its log.
     published: list[Mapping[str, Any]] = field(default_factory=list)
@@ -48,12 +48,12 @@ class NewEvents:
 
 
 def carries_ids(events: Iterable[LogEvent]) -> bool:
-    """Return whether any of these events has an id, so that it may be a repetition."""
+    """Return whether any of these events has an `event_id`, so that it may be a repetition."""
     return any(event.id is not None for event in events)
 
 
 async def select_new(session: AsyncSession, run_id: UUID, events: Iterable[LogEvent]) -> NewEvents:
-    """Return the events that the run does not have yet, each id once.
+    """Select the events that the run does not have yet, by `event_id`, each id once.
 
     If an id was published but not logged, as that of a message chunk, an event with it can still be logged: the whole
     message has the id of its last chunk.
@@ -79,7 +79,7 @@ async def select_new(session: AsyncSession, run_id: UUID, events: Iterable[LogEv
 
 
 async def note_ids(session: AsyncSession, run_id: UUID, ids: Mapping[str, bool]) -> None:
-    """Store ids, each with whether the log has its event."""
+    """Store `event_id`s of a run, each with whether the log has its event."""
     if not ids:
         return
     rows = [{"run_id": run_id, "event_id": id_, "kept": kept} for id_, kept in ids.items()]
@@ -94,7 +94,7 @@ async def note_ids(session: AsyncSession, run_id: UUID, ids: Mapping[str, bool])
 
 
 async def sweep_event_ids(session: AsyncSession) -> int:
-    """Remove the ids of runs that ended at least a day ago; return their number."""
+    """Delete the stored `event_id`s of runs that ended at least a day ago; return their number."""
     swept = await session.execute(
         delete(RunEventId).where(
             RunEventId.run_id == Run.id,

@@ -1,4 +1,4 @@
-"""Events about a run's row for its followers (contract 6.4): published after the commit, and possibly lost."""
+"""Publish events about a run to its followers (contract 6.4), after the commit; they may be lost."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -39,7 +39,7 @@ _LARGE = ("output", "error_message")
 def announce_state(
     session: AsyncSession, events: RunEvents, row: Fields | RowMapping, *, opened: bool = False
 ) -> None:
-    """Publish the state of a run to its followers, after the commit of this transaction.
+    """Publish the state of a run to its followers after the session's transaction commits.
 
     Args:
         session: the unit of work that has changed the run.
@@ -60,7 +60,7 @@ def announce_state(
 
 
 def state_event(row: Fields | RowMapping) -> bytes:
-    """Return the state of a run as an event; `omitted` names the fields that are too large for one."""
+    """Return the event with the state of a run, as JSON; `omitted` names fields that are too large for it."""
     state = {
         "type": STATE_TYPE,
         "run_id": str(row["id"]),
@@ -88,7 +88,7 @@ def _encode(state: dict[str, Any]) -> bytes:
 def announce_entries(
     session: AsyncSession, events: RunEvents, entries: Iterable[tuple[UUID, Mapping[str, Any]]]
 ) -> None:
-    """Publish entries to the followers of their runs, after the commit of this transaction."""
+    """Publish log entries to the followers of their runs, after the session's transaction commits."""
     lines = [(run_id, orjson.dumps(entry)) for run_id, entry in entries]
     if not lines:
         return
@@ -101,7 +101,7 @@ def announce_entries(
 
 
 def own_entry(method: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a log entry of the service itself (contract 13.4)."""
+    """Return a log entry that the service writes, not the agent (method `_taskbeacon/...`, contract 13.4)."""
     return {
         "type": "notification",
         "timestamp": utcnow().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -110,18 +110,18 @@ def own_entry(method: str, params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def publish_entries(events: RunEvents, run_id: UUID, entries: Iterable[Mapping[str, Any]]) -> None:
-    """Publish log entries to the followers of a run, also chunks of messages; without waiting."""
+    """Publish log entries to the followers of a run without waiting, also chunks of messages."""
     for entry in entries:
         if not is_reserved(entry):
             events.put(run_id, orjson.dumps(entry))
 
 
 def publish_gap(events: RunEvents, run_id: UUID) -> None:
-    """Publish a gap: followers must read the log, which differs from the events published so far."""
+    """Publish a gap to the followers of a run: they must read its log, which differs from their events."""
     events.put(run_id, orjson.dumps({"type": "gap", "lost": None}), kind=EventKind.GAP)
 
 
 def is_reserved(entry: Mapping[str, Any]) -> bool:
-    """Return whether an entry has a type that only the service publishes."""
+    """Return whether a log entry has a type that only the service may publish."""
     type_ = entry.get("type")
     return isinstance(type_, str) and type_ in _RESERVED_TYPES

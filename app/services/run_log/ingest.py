@@ -1,4 +1,4 @@
-"""Accept the events of an agent outside our workers: numbered from 1, each taken once, however often it is sent.
+"""Accept events of agents outside our workers: numbered from 1, each taken once even if sent again.
 
 Events in the form of a log entry go to the log, and all events to the run's followers (contract 6.4, 13.4). A last line
 marks the events as complete. While the agent sends, it counts as alive.
@@ -49,14 +49,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class NumberedEvent:
-    """An event and its number within its run."""
+    """An event of an agent outside our workers, with its number within the run."""
 
     seq: int
     event: Mapping[str, Any]
 
     @property
     def for_log(self) -> LogEvent:
-        """The event with its line of the log; the line is empty if the event does not belong there."""
+        """The event with its line for the run's log; the line is empty if the event does not belong there."""
         is_entry = self.event.get("type") == "notification" and isinstance(
             self.event.get("notification"), Mapping
         )
@@ -66,7 +66,7 @@ class NumberedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The agent's statement that its events are complete up to this number, and that no more follow."""
+    """The last line of an agent's events: they are complete up to this number, and no more follow."""
 
     final_seq: int
 
@@ -76,7 +76,7 @@ Batch = Sequence[NumberedEvent | Completion]
 
 @dataclass(frozen=True, slots=True)
 class _Position:
-    """The number of the last event taken of a run, and the run's status."""
+    """The number of the last event that was accepted for a run, and the run's status."""
 
     seq: int
     status: str
@@ -89,7 +89,9 @@ class _Position:
 async def take_events(
     run: RunRef, batches: AsyncGenerator[Batch, None], clients: ServiceClients
 ) -> PositionOut:
-    """Accept events as they arrive; return the number of the last one. Accepted events are kept, even if a later one fails.
+    """Accept the events of an agent as they arrive; return the number of the last one.
+
+    Accepted events are kept, even if a later one fails.
 
     A run that is over accepts no new events. Events that it has already, and the completion, are acknowledged again, so
     that an agent that lost the answer can stop.
@@ -177,7 +179,7 @@ async def _take(run: RunRef, batch: Batch, clients: ServiceClients) -> int:
 
 
 async def _complete(sessions: SessionFactory, run_id: UUID, seq: int) -> bool:
-    """Record that the events are complete up to a number; False if that is recorded already, or the run is over."""
+    """Record that a run's events are complete up to `seq`; False if it was recorded, or the run is over."""
     completing = (
         update(RunLogState)
         .where(

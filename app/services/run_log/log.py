@@ -1,4 +1,4 @@
-"""Operations on a run's log for clients: add to it, read it whole, read it in pages (contract 6.4, 13.4).
+"""Add to a run's log for clients, and read it whole or in pages (contract 6.4, 13.4).
 
 A reader also gets the logs of the runs that the run resumes, oldest first. Of each log only the valid size is read: a
 refused append may have left lines in the store. No log is ever held in memory as a whole.
@@ -34,6 +34,8 @@ from app.services.views.runs import retrieve_run
 # Bytes after which a page ends, however few entries it has; the entry that exceeds it is included.
 _PAGE_BYTES = 16 * 1024 * 1024
 
+# Followers get an event through Redis, over several turns of the event loop: `sleep(0)` would wait for only one of them.
+# An event takes 0.2 ms to a single follower (docs/performance.md), so 1 ms lets a few followers be served.
 _FOLLOWERS_FIRST_SECONDS = 0.001
 
 
@@ -45,7 +47,9 @@ async def append_log(
     entries: Sequence[Mapping[str, Any]],
     clients: ServiceClients,
 ) -> RunOut:
-    """Append entries to a run's log, concurrently with other writers, publish them, and return the run.
+    """Append entries to a run's log and publish them to its followers; return the run.
+
+    Other writers may append at the same time.
 
     Entries are published while the store still writes; if that fails, a gap is published (ADR 28).
 
@@ -98,7 +102,7 @@ async def _append(
     *,
     before_storing: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
-    """Append entries to a log, and publish them as soon as their place in it is certain.
+    """Append entries to a run's log, and publish them as soon as their place in it is certain.
 
     If storing fails after that, followers get a gap and read the log, which does not have the entries. Raises as
     `append_events`.
@@ -116,15 +120,15 @@ async def _append(
         if before_storing is not None:
             await before_storing()
 
-    given = [log_event(entry) for entry in entries]
-    if not any(event.line for event in given) and not carries_ids(given):
+    log_events = [log_event(entry) for entry in entries]
+    if not any(event.line for event in log_events) and not carries_ids(log_events):
         # Only chunks of messages, which are not logged.
         async with unit_of_work(sessions) as session:
             await require_run(session, caller, ref.task_id, ref.run_id)
         await publish(entries)
         return
     try:
-        await append_events(sessions, clients.store, ref, given, caller=caller, when_locked=publish)
+        await append_events(sessions, clients.store, ref, log_events, caller=caller, when_locked=publish)
     except BaseException:
         if is_published:
             publish_gap(events, ref.run_id)
@@ -134,7 +138,7 @@ async def _append(
 async def read_text(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, store: ObjectStore
 ) -> AsyncGenerator[bytes, None]:
-    """Return the whole log as stored, in pieces; errors at its beginning are raised here.
+    """Return the whole log of a run as JSON lines, in pieces; the first piece is read at once.
 
     Raises:
         NotFound: there is no such run for this caller.
@@ -157,7 +161,7 @@ async def read_text(
 
 @dataclass(slots=True)
 class LogPage:
-    """A page of entries as stored, and the counts."""
+    """A page of log entries as stored, with the number of all entries and of those that match the query."""
 
     total: int = 0
     matching: int = 0
@@ -166,16 +170,16 @@ class LogPage:
 
     @property
     def is_full(self) -> bool:
-        """Whether another entry would make the page too large."""
+        """Whether the page has reached its maximal size in bytes, so that no further entry is added."""
         return self._bytes >= _PAGE_BYTES
 
     @property
     def body(self) -> bytes:
-        """The entries as a JSON array."""
+        """The log entries of the page as a JSON array."""
         return b"[" + b",".join(self.entries) + b"]"
 
     def add(self, line: bytes) -> None:
-        """Add an entry."""
+        """Add a log entry, given as its line of JSON."""
         self.entries.append(line)
         self._bytes += len(line)
 
@@ -189,7 +193,9 @@ async def read_page(
     *,
     store: ObjectStore,
 ) -> LogPage:
-    """Return the entries that a query selects, in one pass over the log; lines that are not JSON are skipped.
+    """Return the page of log entries that a query selects, in one pass over the log.
+
+    Lines that are not JSON objects are skipped.
 
     Raises:
         NotFound: there is no such run for this caller.
@@ -207,10 +213,10 @@ async def read_page(
             page.total += 1
             if not matches(entry):
                 continue
-            wanted = query.offset <= page.matching < query.offset + query.limit
+            is_on_page = query.offset <= page.matching < query.offset + query.limit
             page.matching += 1
             # A full page takes no further entry, also no small one: the next page begins at its end.
-            if wanted and not page.is_full:
+            if is_on_page and not page.is_full:
                 page.add(line)
     return page
 
@@ -224,7 +230,7 @@ def _parse(line: bytes) -> dict[str, Any] | None:
 
 
 class _Filter:
-    """The filter of a query over entries."""
+    """The filter of a query over log entries, by type and time."""
 
     def __init__(self, query: LogQuery) -> None:
         self._after = query.after
@@ -253,7 +259,7 @@ def _kind(entry: Mapping[str, Any]) -> object:
 
 
 class _StoredLog(NamedTuple):
-    """The key of a stored log, and its valid size; None: the whole object."""
+    """The key of a stored log, and its valid size in bytes; None: the whole object."""
 
     key: str
     size: int | None

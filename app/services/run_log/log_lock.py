@@ -1,4 +1,4 @@
-"""The lock of a run's log: the right to write, held by one writer at a time, and the valid size of the object."""
+"""Lock the log of a run for one writer at a time, and record the valid size of the stored object."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
@@ -41,7 +41,7 @@ _COPYING = func.make_interval(0, 0, 0, 0, 0, 0, func.coalesce(RunLogState.size, 
 
 
 def _take_statement(insert_run: Insert) -> Prepared:
-    """Return the statement that takes the lock for the run that `insert_run` would insert, unless it is held."""
+    """Return the statement that takes the lock of a log, unless it is held; `insert_run` inserts its row."""
     return Prepared(
         insert_run.on_conflict_do_update(
             index_elements=[RunLogState.run_id],
@@ -77,7 +77,7 @@ _RELEASE = Prepared(
 
 @dataclass(slots=True)
 class LogLock:
-    """The right to write, and the values to store at its release."""
+    """A held lock of a run's log, with the values that are stored when it is released."""
 
     # The valid size of the object; None if it was not recorded yet.
     size: int | None
@@ -92,7 +92,7 @@ class LogLock:
 async def hold_lock(
     sessions: SessionFactory, ref: RunRef, caller: Principal | None
 ) -> AsyncGenerator[LogLock, None]:
-    """Wait for the lock, and release it with the new size after the block.
+    """Wait for the lock of a run's log; after the block, release it and store the new size of the log.
 
     A lock that cannot be released lapses; its unrecorded lines do not count, and the next writer cuts them off.
 

@@ -1,4 +1,4 @@
-"""Write a run's log: JSON lines in one object, which the run's worker and clients extend (contract 6.4, 13.4).
+"""Write the log of a run: JSON lines in one stored object that several writers extend (contract 6.4, 13.4).
 
 Object stores cannot append. So a writer locks the log by a row, and replaces the object by its content with the new
 lines. The row also holds the valid size of the object, so that lines of a writer that died half-way do not count.
@@ -31,17 +31,20 @@ _NOTE_SIZE = Prepared(
 
 
 def log_event(entry: Mapping[str, Any]) -> LogEvent:
-    """Return a log entry with its line; the line of a chunk is empty, since the complete message follows as an entry."""
+    """Return a log entry with its line for the log; empty for a chunk, as the whole message follows later."""
     return LogEvent(entry, b"" if is_chunk(entry) else orjson.dumps(entry) + b"\n")
 
 
 def encode_entries(entries: Iterable[Mapping[str, Any]]) -> bytes:
-    """Return entries as JSON lines, without chunks of messages: the complete message follows as an entry (contract 13.4)."""
+    """Encode log entries as JSON lines, without chunks of messages (contract 13.4).
+
+    The whole message follows as an entry.
+    """
     return b"".join(orjson.dumps(entry) + b"\n" for entry in entries if not is_chunk(entry))
 
 
 def is_chunk(entry: Mapping[str, Any]) -> bool:
-    """Return whether an entry is a chunk of a message: published live, and left out of the log (contract 13.4)."""
+    """Return whether an entry is a chunk of a message: published, but left out of the log (contract 13.4)."""
     notification = entry.get("notification")
     if not isinstance(notification, Mapping) or notification.get("method") != "session/update":
         return False
@@ -58,14 +61,15 @@ async def append_lines(
     *,
     caller: Principal | None = None,
 ) -> None:
-    """Append whole lines to a log, all or none; lines that no log may hold are replaced by a note.
+    """Append whole lines to a run's log, all or none.
 
-    Waits for the log's lock; holds no database connection while it waits or while the store works.
+    Lines beyond the maximal size of a log are replaced by a note. Waits for the log's lock; holds no
+    database connection while it waits or while the store works.
 
     Args:
-        sessions: of the database with the row of the lock.
-        store: of the log.
-        ref: the run of the log.
+        sessions: the database with the row of the lock.
+        store: the object store with the log.
+        ref: the run that the log belongs to.
         lines: the lines to add.
         caller: None for the service itself, which may write to any log.
 
@@ -90,7 +94,7 @@ async def append_events(
     caller: Principal,
     when_locked: Callable[[Sequence[Mapping[str, Any]]], Awaitable[None]],
 ) -> None:
-    """Do as `append_lines`, without events that the run has already, by their `event_id`.
+    """Append events to a run's log like `append_lines`, except those that it has by their `event_id`.
 
     `when_locked` gets the new events as soon as their place in the log is certain, before they are stored.
 
@@ -108,7 +112,7 @@ async def append_events(
 async def append_numbered(
     sessions: SessionFactory, store: ObjectStore, ref: RunRef, numbered: Sequence[tuple[int, LogEvent]]
 ) -> tuple[int, Sequence[Mapping[str, Any]]]:
-    """Append the lines of numbered events to a log, each event once, also if other requests send the same events.
+    """Append numbered events to a run's log, each once, also if other requests send the same events.
 
     Events that were taken before are skipped, by their number or their `event_id`; events after a missing number are
     not taken. An event without a line counts too. Returns the number of the last taken event, and the new events.

@@ -1,4 +1,4 @@
-"""Authority: decide who may make a run act, with which GitHub account and sandbox environment.
+"""Decide who may make a run act, and with which GitHub account and sandbox environment.
 
 Every request that creates or steers a run is decided here (contract 2.4, 5.8 steps 3, 6 and 7, 9.2, 13.3, 13.17):
 
@@ -75,7 +75,7 @@ _WORDS = (
 
 
 class Intent(Enum):
-    """The kind of a request to a run; the table above lists the requests of each kind."""
+    """The kind of a request that makes a run act; the table above lists the requests of each kind."""
 
     CREATE = auto()
     FOLLOW = auto()
@@ -103,7 +103,7 @@ class AuthorityRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
-    """The account and sandbox environment that a run may use."""
+    """The GitHub account and sandbox environment that a run may use, as `authorize` decided."""
 
     asker_id: int | None
     # Keys of the run's state that name the account.
@@ -114,7 +114,7 @@ class Authority:
 
     @property
     def state(self) -> dict[str, str]:
-        """The keys that the state of a new run gets for its account and sandbox environment."""
+        """The keys of a new run's state that name its GitHub account and sandbox environment."""
         environment = {} if self.environment_id is None else {SANDBOX_ENVIRONMENT: str(self.environment_id)}
         return {**self.account, **environment}
 
@@ -127,7 +127,7 @@ async def require_task_allowance(
     gates: Sequence[UsageGate],
     run_id: UUID | None = None,
 ) -> None:
-    """Return normally if every usage gate allows workers to perform this task, or this run of it.
+    """Check that no usage gate refuses that workers perform this task, or this run of it.
 
     Call it before any row is locked: it ends the session's transaction, so that no connection is held while the
     gates decide.
@@ -148,7 +148,7 @@ async def require_task_allowance(
 
 
 async def authorize(session: AsyncSession, request: AuthorityRequest) -> Authority:
-    """Return the account and sandbox environment that a run may use for this request.
+    """Decide which GitHub account and sandbox environment a run may use for this request, and return them.
 
     Raises:
         InvalidInput: the run would act with a GitHub account that is not the asker's, or the asker has no account.
@@ -168,7 +168,10 @@ async def authorize(session: AsyncSession, request: AuthorityRequest) -> Authori
 
 
 async def _account(session: AsyncSession, request: AuthorityRequest) -> Mapping[str, str]:
-    """Return the keys of state that name the account; empty unless the run acts for a person (contract 13.3)."""
+    """Return the keys of the run's state that name the GitHub account to act with (contract 13.3).
+
+    They are empty unless the run acts for a person.
+    """
     if request.authorship != PrAuthorshipMode.USER:
         return {}
     if request.brings_token:
@@ -276,7 +279,7 @@ def request_for_run(intent: Intent, asker_id: int | None, run: Row[Any]) -> Auth
 
 
 async def record(session: AsyncSession, run_id: UUID, task_id: UUID, authority: Authority) -> None:
-    """Store on an existing run who it acts for, and with which account; its row is locked."""
+    """Store the person and the GitHub account that an existing run acts for; its row is locked."""
     values: dict[str, Any] = {
         "asked_by_id": authority.asker_id,
         "asked_task": task_snapshot(task_id) if authority.is_personal else None,
@@ -287,7 +290,7 @@ async def record(session: AsyncSession, run_id: UUID, task_id: UUID, authority: 
 
 
 def task_snapshot(task_id: UUID) -> ScalarSelect[Any]:
-    """Return a subquery of the task's current `_WORDS`, for `Run.asked_task`.
+    """Return a subquery of the current columns `_WORDS` of a task, as the snapshot for `Run.asked_task`.
 
     The snapshot may have megabytes; it does not leave the database.
     """
@@ -296,7 +299,7 @@ def task_snapshot(task_id: UUID) -> ScalarSelect[Any]:
 
 
 def frozen_or_current(word: Any) -> ColumnElement[Any]:
-    """Return the value of a task's column that a run uses: from its snapshot if it has one, else the current value."""
+    """Return the SQL value of a task's column that a run uses: from its snapshot, else the current one."""
     kept = Run.asked_task[word.key]
     if not isinstance(word.type, JSON):
         kept = cast(kept.astext, word.type)
@@ -305,13 +308,13 @@ def frozen_or_current(word: Any) -> ColumnElement[Any]:
 
 
 def frozen_or_new_snapshot(run_id: UUID, task_id: UUID) -> ScalarSelect[Any]:
-    """Return the task snapshot of a run, or else a new one, for a follow-up run that acts for the same person."""
+    """Return a subquery of a run's task snapshot, or else a new one, for a follow-up run like it."""
     kept = func.coalesce(Run.asked_task, task_snapshot(task_id), type_=JSONB)
     return select(kept).where(Run.id == run_id).scalar_subquery()
 
 
 def person_of() -> ColumnElement[int]:
-    """Return the id of the person that a run acts for, as an expression over `Run` and its `Task`.
+    """Return the SQL expression for the id of the person that a run acts for, over `Run` and its `Task`.
 
     Runs of the first releases have no `asked_by_id`; they act for the task's creator.
     """

@@ -1,4 +1,4 @@
-"""Changes of clients to an existing run (contract 6.4, 13.2): its fields and its output.
+"""Change the fields and the output of an existing run for clients (contract 6.4, 13.2).
 
 A change of fields locks the run's row and writes with expressions over it, so that no concurrent change is lost; the
 output is replaced as a whole, and the last writer wins.
@@ -62,7 +62,7 @@ async def update_run(
     body: RunUpdateIn,
     clients: ServiceClients,
 ) -> RunOut:
-    """Write the given fields and no others; `output` and `state` are merged, one level deep.
+    """Write the given fields of a run, and return the run; `output` and `state` are merged, one level deep.
 
     Raises:
         InvalidInput: the change steers a run that acts with another member's GitHub account.
@@ -92,20 +92,23 @@ async def update_run(
 
 
 async def _is_workers(session: AsyncSession, run_id: UUID) -> bool:
-    """Return whether a worker was requested for the run, so that a worker performs it while it is queued."""
+    """Return whether a worker was requested for a run, so that it is not performed by its client."""
     asked = select(Run.id).where(Run.id == run_id, Run.dispatch_requested_at.is_not(None))
     return await session.scalar(asked) is not None
 
 
 def _steers(body: RunUpdateIn) -> bool:
-    """Return whether a change affects the agent, now or when the run begins. Any member may end a run."""
+    """Return whether a change affects the agent of the run, now or when the run begins.
+
+    To end a run does not count: any member may.
+    """
     keys = {*(body.state or ()), *(body.state_remove_keys or ())}
     begins = body.status is not None and body.status not in TERMINAL_STATUSES
     return begins or body.given("branch") or not keys <= PROTECTED_STATE
 
 
 async def write_columns(session: AsyncSession, run_id: UUID, values: dict[str, Any]) -> RowMapping:
-    """Write these columns of a run and return the row.
+    """Write these columns of a run and return its row, with `STATE_COLUMNS`.
 
     Raises:
         StateRefused: the state or the output has become too large.
@@ -145,7 +148,7 @@ def _read_changes(body: RunUpdateIn) -> dict[str, Any]:
 
 
 def _merge_output(added: dict[str, Any]) -> Any:
-    """Return the output with these keys set; an output that is not an object is replaced."""
+    """Return the SQL expression for a run's output with these keys set; one that is no object is replaced."""
     is_object = func.jsonb_typeof(Run.output) == "object"
     new = literal(added, Run.output.type)
     return case((is_object, Run.output.op("||")(new)), else_=new)
@@ -159,7 +162,7 @@ async def set_output(
     output: Any,
     clients: ServiceClients,
 ) -> RunOut:
-    """Replace the output, if it satisfies the schema of the task (contract 6.4, 13.11).
+    """Replace a run's output, if it satisfies the task's JSON Schema; return the run (contract 6.4, 13.11).
 
     Raises:
         NotFound: there is no such run for this caller.

@@ -1,4 +1,4 @@
-"""Commands to the agent of a live run: accepted, stored as rows, read by the worker that holds the run (contract 6.4).
+"""Accept commands to the agent of a live run and store them for the worker of the run (contract 6.4).
 
 Everything is decided under the lock of the run's row. A command accepted before the agent's end is settled by the
 run's worker; a later command is refused. The worker's side is services/runs/received_commands.py.
@@ -56,7 +56,7 @@ _TOO_MANY: RpcError = {"code": _NOT_NOW, "message": f"{MAX_OPEN} commands wait f
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivenAnswer:
-    """An answer to a question: the command that delivers it to the agent, and the answer as people see it."""
+    """An answer to a question of an agent: the command that delivers it, and the answer as people see it."""
 
     method: CommandMethod
     # As validated by app/schemas/runs/commands.py.
@@ -86,7 +86,9 @@ async def send_command(
     *,
     redis: RedisClient,
 ) -> CommandOut:
-    """Store a command for the agent of a run and wake its worker after the commit; return the JSON-RPC response.
+    """Send a command to the agent of a run; return the JSON-RPC response.
+
+    It is stored, and the worker is woken after the commit.
 
     The first answer to a question counts. A `cancel` or `close` changes nothing while an earlier one is still
     undelivered. An outage of Redis delays the command until the worker polls next.
@@ -119,17 +121,19 @@ async def answer_question(
     session: AsyncSession,
     caller: Principal,
     question: OpenQuestion,
-    given: GivenAnswer,
+    answer: GivenAnswer,
     *,
     redis: RedisClient,
 ) -> bool:
-    """Answer a question outside the command endpoint; return False, with nothing changed, if it was closed before.
+    """Answer a question of an agent; return False, with nothing changed, if it was closed before.
+
+    For callers other than the endpoint for commands.
 
     Args:
         session: the unit of work.
         caller: the person that answers.
         question: the question to answer.
-        given: the answer, checked against what the question offers.
+        answer: the answer, checked against what the question offers.
         redis: wakes the worker after the commit.
 
     Raises:
@@ -138,7 +142,7 @@ async def answer_question(
     """
     run = await _lock_live(session, caller, question.task_id, question.run_id)
     await run_authority.authorize(session, request_for_run(Intent.STEER, caller.user_id, run))
-    if not await _close(session, caller.user_id, question, given):
+    if not await _close(session, caller.user_id, question, answer):
         return False
     await follow(session, caller, question.task_id)
     wake_run_worker_after_commit(session, redis, question.run_id)
@@ -146,7 +150,7 @@ async def answer_question(
 
 
 async def _lock_live(session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID) -> Row[Any]:
-    """Return a run that has a live agent, its row locked. Raises NotFound or StateRefused."""
+    """Return the row of a run that has a live agent, locked. Raises NotFound or StateRefused."""
     waiting_for = Run.facts[WAITING_FOR].label("waiting_for")
     ended = Run.facts.has_key(AGENT_ENDED).label("ended")
     columns = (waiting_for, ended, Run.lease_expires_at, *run_authority.HOLDINGS)
@@ -166,9 +170,9 @@ def _is_live(run: Row[Any]) -> bool:
     )
 
 
-def _require_artifacts(wanted: Sequence[str], artifacts: Sequence[Mapping[str, Any]]) -> None:
+def _require_artifacts(ids: Sequence[str], artifacts: Sequence[Mapping[str, Any]]) -> None:
     known = {artifact["id"] for artifact in artifacts}
-    missing = [artifact_id for artifact_id in dict.fromkeys(wanted) if artifact_id not in known]
+    missing = [artifact_id for artifact_id in dict.fromkeys(ids) if artifact_id not in known]
     if missing:
         raise StateRefused("Some artifact_ids are invalid for this run", missing_artifact_ids=missing)
 
@@ -180,7 +184,7 @@ async def _take(
     body: CommandIn,
     waiting_for: Mapping[str, Any] | None,
 ) -> RpcError | None:
-    """Store a command and close the question that it answers, if any; return the reason if it is refused."""
+    """Store a command and close the question that it answers, if any; return the error if it is refused."""
     match body.method:
         case CommandMethod.PERMISSION_RESPONSE:
             return await _take_answer(session, caller, run_id, body, waiting_for)
@@ -219,8 +223,8 @@ async def _take_answer(
         params = check_answer(question, body.params)
     except AnswerInvalid as invalid:
         return {"code": _INVALID_PARAMS, "message": str(invalid)}
-    given = _as_answer(caller, body, params)
-    return None if await _close(session, caller.user_id, question, given) else _NO_QUESTION
+    answer = _as_answer(caller, body, params)
+    return None if await _close(session, caller.user_id, question, answer) else _NO_QUESTION
 
 
 async def _take_unkept(
@@ -250,14 +254,18 @@ async def _has_too_many(session: AsyncSession, run_id: UUID) -> bool:
 
 
 def _as_answer(caller: Principal, body: CommandIn, params: dict[str, Any] | None = None) -> GivenAnswer:
-    given = params or body.params
+    answer_params = params or body.params
     return GivenAnswer(
-        method=body.method, params=given, shown=describe_answer(given), via=caller.answers_via, rpc_id=body.id
+        method=body.method,
+        params=answer_params,
+        shown=describe_answer(answer_params),
+        via=caller.answers_via,
+        rpc_id=body.id,
     )
 
 
 async def _is_on_its_way(session: AsyncSession, run_id: UUID, method: CommandMethod) -> bool:
-    """Return whether an earlier command has the same effect already."""
+    """Return whether an earlier `cancel` or `close` to the run is still undelivered."""
     if method not in _STOPS:
         return False
     same = select(RunCommand.id).where(
@@ -270,16 +278,16 @@ async def _is_on_its_way(session: AsyncSession, run_id: UUID, method: CommandMet
 
 
 async def _close(
-    session: AsyncSession, user_id: int, question: OpenQuestion | Row[Any], given: GivenAnswer
+    session: AsyncSession, user_id: int, question: OpenQuestion | Row[Any], answer: GivenAnswer
 ) -> bool:
     """Close a question with its answer and store the command, if this answer is the first; the run's row is locked."""
     command_id = new_id()
     closed = await questions.close_answered(
-        session, question.id, answer=given.shown, user_id=user_id, via=given.via, command_id=command_id
+        session, question.id, answer=answer.shown, user_id=user_id, via=answer.via, command_id=command_id
     )
     if not closed:
         return False
-    await _keep(session, user_id, question.run_id, given, command_id=command_id)
+    await _keep(session, user_id, question.run_id, answer, command_id=command_id)
     is_message = question.kind == QuestionKind.MESSAGE
     request = {"kind": "message"} if is_message else {"kind": "permission", "request_id": question.request_id}
     await _resume(session, question.run_id, request)
@@ -292,15 +300,15 @@ async def _resume(session: AsyncSession, run_id: UUID, waiting_for: Mapping[str,
 
 
 async def _keep(
-    session: AsyncSession, user_id: int, run_id: UUID, given: GivenAnswer, *, command_id: UUID | None = None
+    session: AsyncSession, user_id: int, run_id: UUID, answer: GivenAnswer, *, command_id: UUID | None = None
 ) -> None:
     await session.execute(
         insert(RunCommand).values(
             id=command_id or new_id(),
             run_id=run_id,
-            method=given.method,
-            params=given.params,
-            rpc_id=given.rpc_id,
+            method=answer.method,
+            params=answer.params,
+            rpc_id=answer.rpc_id,
             status=CommandStatus.ACCEPTED,
             user_id=user_id,
             created_at=utcnow(),

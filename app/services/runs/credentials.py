@@ -1,4 +1,4 @@
-"""The token that a request contains for its run: stored encrypted until the run is over, then deleted (contract 5.8).
+"""Store the GitHub token that came with a run, encrypted, until the run is over (contract 5.8).
 
 It has a table of its own, so that code that reads or shows runs cannot expose it.
 """
@@ -19,18 +19,18 @@ _KEPT = timedelta(hours=24)
 
 
 async def keep_token(session: AsyncSession, cipher: Cipher, run_id: UUID, token: str) -> None:
-    """Store the token of a run that is being created."""
+    """Encrypt and store the GitHub token that came with a new run."""
     session.add(RunCredential(run_id=run_id, encrypted_token=cipher.encrypt(token), created_at=utcnow()))
     await session.flush()
 
 
 async def forget_tokens(session: AsyncSession, run_ids: Sequence[UUID]) -> None:
-    """Delete the tokens of runs that are over."""
+    """Delete the stored GitHub tokens of runs that are over."""
     await session.execute(delete(RunCredential).where(RunCredential.run_id.in_(run_ids)))
 
 
 async def sweep_tokens(session: AsyncSession) -> int:
-    """Delete tokens that were never used; return their number."""
+    """Delete GitHub tokens that were stored a day ago or earlier; return their number."""
     forgotten = await session.execute(
         delete(RunCredential)
         .where(RunCredential.created_at <= utcnow() - _KEPT)

@@ -30,12 +30,12 @@ FACTS: Final = frozenset(
 
 
 def with_fact(name: str, value: Any) -> ColumnElement[Any]:
-    """Return the facts of a run with the fact `name` set to `value`."""
+    """Return the SQL expression for the facts of a run with the fact `name` set to `value`."""
     return Run.facts.op("||")({name: value})
 
 
 def without_fact(*names: str) -> ColumnElement[Any]:
-    """Return the facts of a run without the facts `names`."""
+    """Return the SQL expression for the facts of a run without the facts `names`."""
     facts: ColumnElement[Any] = Run.facts.expression
     for name in names:
         facts = facts.op("-")(name)

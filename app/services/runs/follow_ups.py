@@ -1,4 +1,4 @@
-"""Follow-up runs: a failed check of a pushed branch starts a run with the task's `ci_prompt`, at most three times.
+"""Start a follow-up run with the task's `ci_prompt` if a check of a pushed branch failed; at most three.
 
 Reports of checks are repeated and out of order, and several checks of one commit fail together: the first failure of a
 commit counts, and only while that commit is the latest push of the task. There is no caller: the follow-up run acts as
@@ -51,7 +51,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedCheck:
-    """A failed check of one of our branches."""
+    """A failed check, reported by GitHub, of a branch that a run pushed."""
 
     repository: str  # lower case
     branch: str
@@ -64,7 +64,7 @@ class FailedCheck:
 async def require_follow_up_allowance(
     session: AsyncSession, check: FailedCheck, gates: Sequence[UsageGate]
 ) -> None:
-    """Check that no usage gate refuses the follow-up run that this failure would start.
+    """Check that no usage gate refuses the follow-up run that this failed check would start.
 
     Call it before any row is locked: it ends the session's transaction.
 
@@ -86,7 +86,7 @@ async def require_follow_up_allowance(
 
 
 async def follow_up(session: AsyncSession, check: FailedCheck, clients: ServiceClients) -> WebhookOut:
-    """Start a follow-up run for a failed check, or return the reason why none is started."""
+    """Start a follow-up run for a failed check, unless a rule forbids it; return the response."""
     pushed = await _find_push(session, check)
     if pushed is None or pushed.head_sha != check.head_sha:
         return ignore("No run pushed this commit, or a later one has moved the branch on.")
@@ -105,7 +105,7 @@ async def follow_up(session: AsyncSession, check: FailedCheck, clients: ServiceC
 
 
 def ignore(reason: str) -> WebhookOut:
-    """Return the answer to a report that starts no run."""
+    """Return the response to a report of a failed check that starts no run."""
     return {"status": "ignored", "reason": reason, "run": None}
 
 
@@ -154,7 +154,10 @@ async def _decide(
 
 
 async def _find_push(session: AsyncSession, check: FailedCheck) -> Row[Any] | None:
-    """Return the latest push of a branch; for a delivery signed for an integration, only among its branches."""
+    """Return the latest push to a failed check's branch; None if no run pushed it.
+
+    If an integration's secret signed the report, only pushes with that integration count.
+    """
     columns: list[Any] = [PushedBranch.run_id, PushedBranch.task_id, PushedBranch.head_sha]
     statement = (
         select(*columns)
@@ -185,8 +188,8 @@ async def _start(
     source = select(*columns).join(Task, Task.id == Run.task_id)
     previous = (await session.execute(source.where(Run.id == previous_id))).one()
     authority = await authorize(session, request_for_run(Intent.FOLLOW, person(previous), previous))
-    said = previous.asked_ci_prompt if authority.is_personal else previous.ci_prompt
-    prompt = said or _DEFAULT_PROMPT.format(name=check.name, sha=check.head_sha, branch=check.branch)
+    own_prompt = previous.asked_ci_prompt if authority.is_personal else previous.ci_prompt
+    prompt = own_prompt or _DEFAULT_PROMPT.format(name=check.name, sha=check.head_sha, branch=check.branch)
     # Like a request with only these fields (contract 9.2).
     state = run_options.inherited_state(previous.state)
     state.pop(SANDBOX_ENVIRONMENT, None)

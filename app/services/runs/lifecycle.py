@@ -1,4 +1,4 @@
-"""The life cycle of a run: every change of its status, its lease and `completed_at`, and the winner of each race.
+"""Change the status, the lease and `completed_at` of runs, which no other module does, and decide each race.
 
 Every change is one conditional UPDATE: the database decides each race, and both sides learn the result:
 
@@ -87,7 +87,7 @@ _WORKER_LOST = "The worker that performed this run was lost. Start the run again
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRun:
-    """The columns of a run that is to be inserted."""
+    """The values of a run that is to be created."""
 
     task_id: UUID
     project_id: int
@@ -102,7 +102,7 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnd:
-    """The end of a run: its last status, and the results of its agent."""
+    """The outcome of a run as it is stored: the last status, and the results of the agent."""
 
     status: RunStatus
     output: Any = None
@@ -115,7 +115,9 @@ class RunEnd:
 
 
 async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events: RunEvents) -> UUID:
-    """Insert a queued run and make it the task's latest run; `dispatch` requests a worker (contract 13.1).
+    """Create a queued run as the task's latest run and return its id (contract 13.1).
+
+    `dispatch`: whether a worker is to perform it.
 
     The caller holds the lock on the task's row, which puts concurrent runs of one task in order.
     """
@@ -166,9 +168,9 @@ async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events
 
 
 async def set_status(session: AsyncSession, run_id: UUID, status: RunStatus, *, events: RunEvents) -> bool:
-    """Set the status that a client reports (contract 13.2); a worker that holds the run loses it. The run's row is locked.
+    """Set the status of a run that a client reports (contract 13.2); a worker that holds the run loses it.
 
-    Returns False, with nothing changed, if the run has this status already.
+    The run's row is locked. Returns False, with nothing changed, if the run has this status already.
 
     Raises:
         StateRefused: the run is over with another status.
@@ -197,9 +199,9 @@ async def request_worker(session: AsyncSession, run_id: UUID, *, events: RunEven
 
 
 async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
-    """Queue a run of any status for a worker. The run's row is locked. No other function leaves a terminal status.
+    """Queue a run of any status for a worker again; no other function leaves a terminal status.
 
-    The run counts as not ended: its next end sets `completed_at` and notifies people as a first end does.
+    The run's row is locked. The next end sets `completed_at` and notifies people as a first end does.
     """
     await move(
         session,
@@ -219,10 +221,10 @@ async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> N
 async def claim(
     session: AsyncSession, run_id: UUID, *, owner: str, events: RunEvents, limit: int = 0
 ) -> Fields | None:
-    """Claim for the job `owner` the run that has waited longest in the project of `run_id`, which may be another run.
+    """Claim the run that has waited longest in the project of `run_id`, perhaps another run, for job `owner`.
 
-    Every waiting run has a job, so any job may claim the run that has waited longest. Returns the run's columns; None
-    when no run waits, or when workers perform `limit` runs of the project already (0: no limit).
+    Returns the columns of the run; None if none waits, or if workers perform `limit` runs of the project
+    already (0: no limit). Every waiting run has a job, so any job may claim the one that has waited longest.
     """
     now = utcnow()
     values = {"asked_for": run_id, "owner": owner, "now": now, "until": now + RUN_LEASE}
@@ -239,13 +241,13 @@ async def claim(
 
 
 async def extend_lease(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
-    """Extend the lease of the job `owner`; return False if the job has lost the run and must stop the agent."""
+    """Extend the lease of job `owner` on a run; False if it has lost the run and must stop the agent."""
     values = {"run": run_id, "owner": owner, "until": utcnow() + RUN_LEASE}
     return await _EXTEND.first_alone(session, values) is not None
 
 
 async def mark_agent_started(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
-    """Record that the agent may act: from now on a lost worker fails the run instead of repeating it.
+    """Record that the agent of a run may act: from then on a lost worker fails the run.
 
     Returns False if another job now holds the run; then no agent may be started. A later call keeps the first time.
     """
@@ -309,7 +311,7 @@ async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: 
 
 
 async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[list[UUID], list[UUID]]:
-    """Decide on runs with a lapsed lease; return the ids of the runs queued again, and of the runs failed as lost.
+    """Queue or fail the runs with a lapsed lease, as their worker is lost; return the ids of both.
 
     Without a started agent a run is repeated, up to `RUN_CLAIMS` claims, and keeps its place; otherwise it
     fails, since its agent may have acted already.
@@ -338,7 +340,7 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
 
 
 async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunEvents) -> list[UUID]:
-    """Fail runs of agents outside our workers that reported nothing for `silence`; return the ids of these runs.
+    """Fail runs with agents outside our workers that reported nothing for `silence`; return their ids.
 
     A local run that never used `event_stream` is left alone: it may wait for its user for days.
     """
@@ -362,7 +364,7 @@ async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunE
 
 
 def _note_recovery(decision: str, reason: str) -> ColumnElement[Any]:
-    """Return the facts with the recovery decision, for people to see."""
+    """Return the SQL expression for a run's facts with the decision of its recovery, for people to see."""
     return with_fact(RECOVERY, {"decision": decision, "reason": reason, "at": utcnow().isoformat()})
 
 

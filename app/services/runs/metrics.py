@@ -1,4 +1,4 @@
-"""Prometheus metrics of runs: the queue and its waiting time, starts and ends of runs, and their usage.
+"""Count runs in Prometheus metrics: those that wait, start and end, and their usage.
 
 Each process counts its own work; add the counters up over all processes. The gauges are read from the database, so
 every API process shows the same values.
@@ -51,7 +51,7 @@ Rows = Sequence[Fields | RowMapping]
 
 
 def count_started(session: AsyncSession, row: Fields) -> None:
-    """Count a run that was claimed, once this transaction is committed."""
+    """Count a run that was claimed as started, once the session's transaction is committed."""
     asked_at, now = row["dispatch_requested_at"], row["updated_at"]
 
     async def count() -> None:
@@ -64,7 +64,7 @@ def count_started(session: AsyncSession, row: Fields) -> None:
 
 
 def count_ended(session: AsyncSession, rows: Rows, reason: str) -> None:
-    """Count runs that reached a terminal status, once this transaction is committed."""
+    """Count runs that ended, by status and reason, once the session's transaction is committed."""
 
     async def count() -> None:
         for row in rows:
@@ -82,7 +82,7 @@ def count_ended(session: AsyncSession, rows: Rows, reason: str) -> None:
 
 
 def count_lost_leases(session: AsyncSession, number: int) -> None:
-    """Count lapsed leases, once this transaction is committed."""
+    """Count runs that lost their worker, once the session's transaction is committed."""
 
     async def count() -> None:
         _LOST.inc(number)
@@ -91,7 +91,7 @@ def count_lost_leases(session: AsyncSession, number: int) -> None:
 
 
 async def measure_queue(sessions: SessionFactory) -> None:
-    """Set the gauges; they are NaN while the database is unavailable."""
+    """Set the gauges of waiting runs and the longest wait; NaN while the database is unavailable."""
     statement = select(func.count(), func.min(Run.dispatch_requested_at)).where(is_waiting())
     try:
         async with unit_of_work(sessions) as session:

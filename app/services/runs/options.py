@@ -1,4 +1,4 @@
-"""Pure rules for the options of a run's request (contract 9): adapter, model, effort, permissions, inheritance."""
+"""Check the options of a request for a run, and make the run's state from them; pure rules (contract 9)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,7 +27,7 @@ _INHERITED = (
 
 
 def require_consistent(body: RunIn, catalog: Catalog) -> None:
-    """Check the rules that join fields of the request (contract 9.3).
+    """Check that the options of a request for a run fit each other (contract 9.3).
 
     Raises:
         InvalidInput: a field is missing or does not fit the others; the error names it.
@@ -57,7 +57,10 @@ def require_consistent(body: RunIn, catalog: Catalog) -> None:
 
 
 def inherited_state(previous: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the state that a run inherits from the state of the run that it resumes; malformed values are dropped."""
+    """Return the state that a run inherits from the state `previous` of the run that it resumes.
+
+    Malformed values are left out.
+    """
     inherited = {
         key: previous[key] for key in _INHERITED if isinstance(previous.get(key), str) and previous[key]
     }
@@ -77,7 +80,7 @@ def token_budget(state: Mapping[str, Any]) -> int | None:
 
 
 def requested_state(body: RunIn) -> dict[str, Any]:
-    """Return the keys of `state` that the request itself sets (contract 9.1); keys that it omits are absent."""
+    """Return the keys of a run's state that the request sets; omitted ones are absent (contract 9.1)."""
     values: dict[str, Any] = {
         "pr_base_branch": body.branch,
         "pending_user_message": body.pending_user_message,
@@ -98,16 +101,16 @@ def requested_state(body: RunIn) -> dict[str, Any]:
 
 
 def with_provider(state: dict[str, Any], catalog: Catalog) -> dict[str, Any]:
-    """Return `state` with the provider that its adapter implies."""
+    """Return a run's state with the provider that its adapter implies, if any."""
     adapter = catalog.choice(state.get("runtime_adapter"))
     return state | {"provider": adapter.provider} if adapter and adapter.provider else state
 
 
 def require_effort(state: Mapping[str, Any], catalog: Catalog) -> None:
-    """Check the effort against the adapter and model it is merged with (contract 5.8, step 5).
+    """Check that the model in a run's state supports its reasoning effort (contract 5.8, step 5).
 
     Raises:
-        InvalidInput: the model does not know this effort.
+        InvalidInput: the model does not support this effort.
 
     """
     effort, model = state.get("reasoning_effort"), state.get("model")

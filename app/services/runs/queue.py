@@ -1,4 +1,4 @@
-"""The runs that wait for a worker, their order in a project, and the runs that jobs hold.
+"""SQL expressions for runs that wait for a worker, their order in a project, and runs that jobs hold.
 
 Each project has its own order, by `dispatch_requested_at`; Redis carries jobs, but no order. This module makes
 expressions for statements of other modules and writes nothing.
@@ -20,7 +20,7 @@ _LOCK_NAME = "taskbeacon:project-runs:"
 
 
 def longest_waiting(run_id: Any) -> ColumnElement[UUID]:
-    """Return the id of the next waiting run in the project of `run_id`, locked; NULL if no run waits.
+    """Return the SQL subquery of the next waiting run in the project of `run_id`, locked; NULL without one.
 
     A claim that finds the row locked waits and takes the next row, so that concurrent claims get different runs.
     """
@@ -39,7 +39,7 @@ def longest_waiting(run_id: Any) -> ColumnElement[UUID]:
 
 
 async def lock_room(session: AsyncSession, run_id: UUID) -> None:
-    """Serialize the claims of this run's project until the end of the transaction, so that each counts the others."""
+    """Lock claims of runs in this run's project until the transaction ends, so that each counts the others."""
     name = func.concat(_LOCK_NAME, Run.project_id)
     await session.execute(
         select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))).where(Run.id == run_id)
@@ -47,7 +47,7 @@ async def lock_room(session: AsyncSession, run_id: UUID) -> None:
 
 
 def has_room(limit: Any) -> ColumnElement[bool]:
-    """Return a condition: workers perform fewer than `limit` runs of the selected run's project."""
+    """Return the SQL condition that workers perform fewer than `limit` runs of the selected run's project."""
     room: ColumnElement[bool] = _in_hand(Run.project_id) < limit
     return room
 
@@ -66,7 +66,7 @@ def _in_hand(project_id: Any) -> ColumnElement[int]:
 
 
 def startable(limit: int, *, asked_before: datetime) -> Select[UUID]:
-    """Return the runs that have waited since `asked_before` or longer, the longest first.
+    """Return a SELECT of the runs that have waited since `asked_before` or longer, the longest first.
 
     With a limit, at most as many runs of a project as it has room for.
     """
@@ -88,5 +88,8 @@ def startable(limit: int, *, asked_before: datetime) -> Select[UUID]:
 
 
 def held_by(run_id: Any, owner: Any) -> tuple[ColumnElement[bool], ...]:
-    """Return conditions that select the run only while the job `owner` holds it; takes values or bind parameters."""
+    """Return the SQL conditions that select a run only while the job `owner` holds it.
+
+    Takes values or bind parameters.
+    """
     return (Run.id == run_id, Run.status == RunStatus.IN_PROGRESS, Run.lease_owner == owner)

@@ -1,4 +1,4 @@
-"""The worker's side of commands: read the commands to a run's agent, record their progress, record that the agent waits.
+"""Steps of a worker with the commands to an agent: read them, record their progress, and store questions.
 
 Each function is one step of the worker that holds the run; it changes nothing for a worker that has lost the run. A
 step that must not overlook a new command locks the run's row first, as the senders do (services/runs/commands.py).
@@ -37,7 +37,7 @@ _SENT_AGAIN = (CommandMethod.USER_MESSAGE, CommandMethod.SET_CONFIG_OPTION, Comm
 
 
 class StepResult(Enum):
-    """The result of a step that is refused if a new command has come."""
+    """The result of a worker's step that is refused if a new command has come."""
 
     DONE = auto()
     # A command came that the worker has not read; nothing has changed.
@@ -47,7 +47,7 @@ class StepResult(Enum):
 
 
 async def read_accepted(session: AsyncSession, run_id: UUID, *, after: int) -> Sequence[Row[Any]]:
-    """Return the commands after a position that were not delivered to an agent, the oldest first."""
+    """Return the commands to a run after a position that no agent has received, the oldest first."""
     statement = (
         select(RunCommand.id, RunCommand.position, RunCommand.method, RunCommand.params, RunCommand.rpc_id)
         .where(
@@ -70,7 +70,7 @@ async def settle(
     owner: str,
     reason: str | None = None,
 ) -> bool:
-    """Record the progress of a command; return False if it is settled already, or `owner` does not hold the run."""
+    """Record the progress of a command to an agent; False if it is settled, or `owner` lost the run."""
     is_over = status in {CommandStatus.CONSUMED, CommandStatus.DROPPED}
     settled = await session.execute(
         update(RunCommand)
@@ -94,7 +94,7 @@ async def start_waiting(
     seen: int | None,
     queue: JobQueue,
 ) -> StepResult:
-    """Store the question of a run's agent, show it in the run's state, and notify people (contract 7.2, `awaiting`).
+    """Store a question of a run's agent, show it in the run's state, and notify people (contract 7.2).
 
     With a position in `seen`, only if there is no command after that position.
     """
@@ -115,18 +115,18 @@ async def start_waiting(
 
 
 async def notify_user(
-    session: AsyncSession, run_id: UUID, said: AgentMessage, *, owner: str, queue: JobQueue
+    session: AsyncSession, run_id: UUID, message: AgentMessage, *, owner: str, queue: JobQueue
 ) -> MessageOutcome | None:
-    """Decide about a message of the agent to the person of its task; None if the run is not the owner's any more."""
+    """Decide about a push with a message of the run's agent; None if job `owner` lost the run."""
     if await session.scalar(select(Run.id).where(*held_by(run_id, owner))) is None:
         return None
-    outcome = await notifications.notify_for_agent(session, run_id, said)
+    outcome = await notifications.notify_for_agent(session, run_id, message)
     enqueue_push_delivery_after_commit(session, queue, run_id)
     return outcome
 
 
 async def stop_waiting(session: AsyncSession, run_id: UUID, request_id: str, *, owner: str) -> bool:
-    """Close a question that the agent has withdrawn; return False if it was closed before."""
+    """Close a question that the run's agent has withdrawn; return False if it was closed before."""
     if await _lock_unless_news(session, run_id, owner=owner, seen=None) is not StepResult.DONE:
         return False
     if not await questions.withdraw(session, [run_id], request_id=request_id):
@@ -162,7 +162,7 @@ async def withdraw_forgotten(session: AsyncSession) -> int:
 async def end_agent(
     session: AsyncSession, run_id: UUID, *, owner: str, seen: int | None, reason: str
 ) -> StepResult:
-    """Refuse further commands for an agent that ends, drop its open commands, and close its questions. Repeatable.
+    """Record that the agent of a run ends: refuse further commands, drop open ones, close its questions.
 
     With a position in `seen`, only if there is no command after that position.
     """
@@ -178,7 +178,7 @@ async def end_agent(
 async def drop_open(
     session: AsyncSession, run_ids: Collection[UUID], *, reason: str
 ) -> list[tuple[UUID, dict[str, Any]]]:
-    """Settle the open commands of runs that are over, in the transaction that ends them.
+    """Drop the open commands of runs that are over, in the transaction that ends them.
 
     Returns the receipts of the dropped commands, each with its run, in the order in which they were sent.
     """
@@ -195,7 +195,7 @@ async def drop_open(
 def receipt(
     command_id: UUID, method: str, status: CommandStatus, *, reason: str | None = None, rpc_id: Any = None
 ) -> dict[str, Any]:
-    """Return the log entry that reports the progress of a command, with the id from its caller."""
+    """Return the log entry that reports the progress of a command, with the JSON-RPC id of its sender."""
     params: dict[str, Any] = {"command_id": str(command_id), "method": method, "status": status}
     if reason is not None:
         params["reason"] = reason
@@ -211,7 +211,7 @@ def _drop_receipt(row: Row[Any]) -> dict[str, Any]:
 async def receipts_since(
     session: AsyncSession, run_ids: Collection[UUID], moment: datetime
 ) -> dict[RunRef, list[dict[str, Any]]]:
-    """Return the receipts of the commands dropped in these runs since a moment, grouped by log."""
+    """Return the log entries about commands that were dropped in these runs since a moment, by run."""
     statement = (
         select(Run.project_id, Run.task_id, RunCommand.run_id, *_RECEIPT_COLUMNS)
         .join(Run, Run.id == RunCommand.run_id)
@@ -231,7 +231,7 @@ async def receipts_since(
 async def read_dropped(
     session: AsyncSession, run_id: UUID, ids: Collection[UUID], *, after: int
 ) -> Sequence[Row[Any]]:
-    """Return the dropped commands among these, and among the commands after a position."""
+    """Return the dropped ones of these commands to a run, and of the commands after a position."""
     statement = (
         select(*_RECEIPT_COLUMNS)
         .where(
@@ -246,7 +246,7 @@ async def read_dropped(
 
 
 async def requeue(session: AsyncSession, run_ids: Collection[UUID], *, had_agent: bool) -> None:
-    """Mark commands for delivery to the next agent of these runs, since this agent ends and its memory is lost.
+    """Mark commands that an agent has received for its successor, as the agent ends without its memory.
 
     A command that was consumed before the agent started was meant to end the run, and still does.
     """
@@ -260,7 +260,7 @@ async def requeue(session: AsyncSession, run_ids: Collection[UUID], *, had_agent
 
 
 async def files_of(session: AsyncSession, run_id: UUID, ids: Sequence[str]) -> list[ArtifactOut]:
-    """Return files of a run, in the order of `ids`; missing files are left out."""
+    """Return the manifest entries of files of a run, in the order of `ids`; missing files are left out."""
     artifacts: Any = await session.scalar(select(Run.artifacts).where(Run.id == run_id))
     known: dict[str, ArtifactOut] = {artifact["id"]: artifact for artifact in artifacts or ()}
     return [known[artifact_id] for artifact_id in dict.fromkeys(ids) if artifact_id in known]

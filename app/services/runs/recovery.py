@@ -1,4 +1,6 @@
-"""The sweep that keeps runs from being stuck: the row of a queued run is the outbox of its job.
+"""Recover runs that lost their job or their worker, so that none is stuck.
+
+The row of a queued run is the outbox of its job.
 
 A run without its job (Redis unavailable or emptied, a crash between commit and enqueue) is enqueued again. A run
 without its worker is repeated or failed. Safe to call from any number of workers at any time.
@@ -33,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 
 async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: timedelta | None = None) -> int:
-    """Recover every run that has lost its job or its worker; return the number of missing jobs.
+    """Recover all runs that have lost their job or their worker; return the number of missing jobs.
 
     With `silence`, runs of agents outside our workers fail if they reported nothing for that long. A run that waits
     because workers perform `limit` runs of its project already is left waiting. Open commands of a lost run are
@@ -66,7 +68,10 @@ async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: time
 
 
 async def _keep(clients: ServiceClients, ref: RunRef, entries: Sequence[Mapping[str, Any]]) -> None:
-    """Write receipts to the log of a run that has no worker; followers have them already."""
+    """Write log entries about dropped commands to the log of a run without a worker.
+
+    Followers have them already.
+    """
     try:
         await append_lines(clients.sessions, clients.store, ref, encode_entries(entries))
     except (DatabaseUnavailable, ObjectStoreUnavailable, Unavailable) as error:

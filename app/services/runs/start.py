@@ -23,7 +23,6 @@ from app.services.opened_clients import ServiceClients
 from app.services.runs import authority as run_authority
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs import options as run_options
-from app.services.runs.authority import Intent, authorize
 from app.services.runs.changes import write_columns
 from app.services.runs.credentials import keep_token
 from app.services.runs.state_keys import CALLER_TOKEN, CREDENTIAL_SOURCE, SANDBOX_ENVIRONMENT
@@ -40,9 +39,9 @@ async def require_new_run_allowance(
     body: RunIn,
     clients: ServiceClients,
 ) -> None:
-    """Return normally if the project may have this run (contract 5.8 steps 1 to 3, 6.4). Call it before creating the run.
+    """Check that no usage gate refuses a new run of a task; call it before creating the run.
 
-    Separate from the creation: usage gates may make requests, and the session's transaction may end meanwhile.
+    See contract 5.8 steps 1 to 3, and 6.4. Separate from the creation: usage gates may make requests, and the session's transaction may end meanwhile.
 
     Raises:
         InvalidInput: the options contradict each other.
@@ -67,7 +66,7 @@ async def start_cloud_run(
     body: RunIn,
     clients: ServiceClients,
 ) -> TaskOut:
-    """Create a queued cloud run, request a worker after the commit, and return the task with the run (contract 5.8).
+    """Create a cloud run, request a worker for it after the commit, and return its task (contract 5.8).
 
     A task may have several active runs. If the queue does not answer, the run waits for the sweep.
 
@@ -113,8 +112,8 @@ async def _create(
     task = await lock_task(session, caller, task_id)
     state = await _state(session, task, body, catalog)
     run_options.require_effort(state, catalog)
-    wanted = parse_uuid(state.pop(SANDBOX_ENVIRONMENT, None))
-    request = run_authority.request_for_new_run(caller, task, body, state, wanted)
+    environment_id = parse_uuid(state.pop(SANDBOX_ENVIRONMENT, None))
+    request = run_authority.request_for_new_run(caller, task, body, state, environment_id)
     authority = await run_authority.authorize(session, request)
     state |= authority.state
     artifacts = await take_artifacts(session, task.id, body.pending_user_artifact_ids)
@@ -184,19 +183,21 @@ async def start_run(
         raise StateRefused(
             f"Only queued or not_started cloud runs can be started (current status: {run.status})"
         )
-    authority = await authorize(session, run_authority.request_for_run(Intent.PERFORM, caller.user_id, run))
-    given = _start_state(body, {artifact["id"] for artifact in run.artifacts})
+    authority = await run_authority.authorize(
+        session, run_authority.request_for_run(run_authority.Intent.PERFORM, caller.user_id, run)
+    )
+    added = _start_state(body, {artifact["id"] for artifact in run.artifacts})
     await run_authority.record(session, run_id, task_id, authority)
-    if given:
-        await write_columns(session, run_id, {"state": Run.state.op("||")(given)})
+    if added:
+        await write_columns(session, run_id, {"state": Run.state.op("||")(added)})
     await run_lifecycle.request_worker(session, run_id, events=clients.events)
     enqueue_run_after_commit(session, clients.queue, run_id)
     return await retrieve_task(session, caller, task_id, store=clients.store)
 
 
 def _start_state(body: StartIn, known: set[str]) -> dict[str, Any]:
-    wanted = list(dict.fromkeys(body.pending_user_artifact_ids))
-    missing = [artifact_id for artifact_id in wanted if artifact_id not in known]
+    artifact_ids = list(dict.fromkeys(body.pending_user_artifact_ids))
+    missing = [artifact_id for artifact_id in artifact_ids if artifact_id not in known]
     if missing:
         raise RunRefused(
             "Some pending_user_artifact_ids are invalid for this run", missing_artifact_ids=missing
@@ -204,8 +205,8 @@ def _start_state(body: StartIn, known: set[str]) -> dict[str, Any]:
     state: dict[str, Any] = {}
     if body.pending_user_message is not None:
         state["pending_user_message"] = body.pending_user_message
-    if wanted:
-        state["pending_user_artifact_ids"] = wanted
+    if artifact_ids:
+        state["pending_user_artifact_ids"] = artifact_ids
     return state
 
 
@@ -232,7 +233,9 @@ async def resume_in_cloud(
     run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)
     if run.environment == Environment.CLOUD and run.status not in TERMINAL_STATUSES:
         raise StateRefused("Run is already active in cloud")
-    authority = await authorize(session, run_authority.request_for_run(Intent.PERFORM, caller.user_id, run))
+    authority = await run_authority.authorize(
+        session, run_authority.request_for_run(run_authority.Intent.PERFORM, caller.user_id, run)
+    )
     await run_authority.record(session, run_id, task_id, authority)
     await run_lifecycle.reopen(session, run_id, events=clients.events)
     enqueue_run_after_commit(session, clients.queue, run_id)

@@ -1,4 +1,7 @@
-"""The keys of a run's `state` that give it an account and a sandbox environment; only the service writes them."""
+"""The keys of a run's `state` that name its GitHub account and sandbox environment.
+
+Only the service writes them.
+"""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Tokens for one run, for programs without an API key (contract 6.4): signed, and valid for a day.
+"""Issue and check run tokens: each gives a program without an API key access to one run (contract 6.4).
 
 The key pair is made when it is first needed and stored encrypted in the database. All processes sign and check with
 the same pair, and operators need not configure it.
@@ -43,7 +43,9 @@ _CLAIMS = ["aud", "exp", "run_id", "task_id", "team_id", "user_id"]
 async def issue_token(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, secrets: Sequence[SecretStr]
 ) -> ConnectionTokenOut:
-    """Return a token for a run that the caller can see; `secrets` encrypt the signing key.
+    """Return a signed token for one run that the caller sees, valid for a day.
+
+    `secrets` encrypt the signing key.
 
     Raises:
         NotFound: there is no such run for this caller.
@@ -75,7 +77,7 @@ async def authenticate_run(
     run_id: UUID,
     secrets: Sequence[SecretStr],
 ) -> RunRef:
-    """Return the run of the path, if the token is for this run and the token's user may still see the run.
+    """Check a run token for the run in the path, which the token's user must still see; return the run.
 
     Args:
         session: a unit of work.
@@ -134,7 +136,7 @@ async def _read_key(session: AsyncSession) -> Row[str, str] | None:
 
 
 async def _make_key(session: AsyncSession, cipher: Cipher) -> Row[str, str]:
-    """Make the key, unless another process has made it meanwhile, and return the stored key."""
+    """Make and store the key that signs run tokens, unless another process did so; return the stored key."""
     await release(session)
     pem = await asyncio.to_thread(_new_private_key)
     await session.execute(

@@ -1,4 +1,4 @@
-"""Transitions of runs from one status to another: the statement, and the other effects of its transaction.
+"""Move runs from one status to another: by one statement, with the other effects of its transaction.
 
 For services/runs/lifecycle.py, which decides when a run makes which transition.
 """
@@ -85,7 +85,7 @@ async def move(
     reason: str = "",
     **values: Any,
 ) -> Sequence[RowMapping]:
-    """Move runs as `transition` does, from any status."""
+    """Move the runs that satisfy `conditions` to the status `to`, from any status; else as `transition`."""
     is_recovery = to is RunStatus.QUEUED and reason in _RECOVERIES
     event = EventType.RUN_RECOVERED if is_recovery else EVENT_OF.get(to)
     statement = move_statement(to, *conditions, now=utcnow(), event=event, reason=reason, **values)
@@ -108,7 +108,7 @@ async def move(
 
 
 def publish_status(session: AsyncSession, events: RunEvents, rows: Sequence[Fields | RowMapping]) -> None:
-    """Publish the new status of these runs, once this transaction is committed."""
+    """Publish the new status of these runs to their followers, once the transaction is committed."""
     for row in rows:
         log.info("run.status_changed", run_id=str(row["id"]), status=str(row["status"]))
         announce_state(session, events, row)
@@ -122,7 +122,7 @@ def move_statement(
     reason: str = "",
     **values: Any,
 ) -> Select[Any]:
-    """Return the statement that moves runs, records the events, and returns the moved runs.
+    """Return the statement that moves runs to a status, records the event of each, and returns their rows.
 
     Only the first claim of a run records that it has started (contract 14).
     """
@@ -176,7 +176,7 @@ def move_statement(
 
 
 def record_status(runs: CTE, event: EventType, *conditions: ColumnElement[bool], reason: str = "") -> CTE:
-    """Return a CTE that records an event for each row of `runs` that satisfies `conditions`.
+    """Return a CTE that records an event about its status for each row of `runs` that meets `conditions`.
 
     `reason` becomes the `error_type` of a failure.
     """

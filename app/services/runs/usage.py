@@ -1,4 +1,4 @@
-"""The usage that agents report: recorded on the run while it lasts (fact `usage`), and added up for its task."""
+"""Record the tokens and cost that agents report, in the fact `usage` of a run, and add them up for a task."""
 
 from collections.abc import Mapping
 from typing import Any  # JSON
@@ -30,7 +30,7 @@ _COST = (USAGE, "cost", "amount")
 
 
 async def note_usage(session: AsyncSession, run_id: UUID, usage: Mapping[str, Any], *, owner: str) -> bool:
-    """Write the usage of a run so far; return False if `owner` does not hold the run and it was not cancelled."""
+    """Store the usage of a run so far; False if job `owner` lost the run other than by its cancel."""
     noted = await session.execute(
         update(Run)
         .where(
@@ -44,13 +44,13 @@ async def note_usage(session: AsyncSession, run_id: UUID, usage: Mapping[str, An
 
 
 def _number(path: tuple[str, ...]) -> ColumnElement[Any]:
-    """Return the number at a path of the facts, NULL where there is none."""
+    """Return the SQL expression for the number at a path in a run's facts; NULL where there is none."""
     value = Run.facts[path]
     return case((func.jsonb_typeof(value) == "number", cast(value.astext, Numeric)))
 
 
 def reported_usage(state: Mapping[str, Any]) -> ColumnElement[Any] | None:
-    """Return the facts to add for the token usage that a client reports in `state`; None if it reports none.
+    """Return the SQL facts to add for the usage that a client reports in `state`; None if it reports none.
 
     A report states the totals of the whole run. It counts only if no worker of ours has claimed the run, and only if it
     is higher than the last one, because the task's budget relies on it.
@@ -78,7 +78,7 @@ _SPENT = Prepared(
 
 
 async def spent_by_others(session: AsyncSession, task_id: UUID, run_id: UUID) -> Spent:
-    """Return the tokens and cost that the other runs of a task have used."""
+    """Return the tokens and the cost that all runs of a task but `run_id` have used."""
     row = await _SPENT.first(session, {"task": task_id, "but": run_id})
     assert row is not None
     return Spent(int(row["tokens"]), float(row["cost"]))

@@ -58,7 +58,7 @@ def task_filter(caller: Principal, query: TaskListQuery) -> TaskFilter:
     if query.archived is not Archived.ALL:
         shape.append("archived" if query.archived is Archived.ONLY else "not archived")
 
-    given = {
+    filters = {
         "created_by": query.created_by,
         "origin_product": query.origin_product,
         "organization": query.organization and query.organization.lower(),
@@ -67,8 +67,8 @@ def task_filter(caller: Principal, query: TaskListQuery) -> TaskFilter:
     }
     if query.repository is not None:
         # Stored in lower case, with exactly one slash.
-        given["repository" if "/" in query.repository else "repository_name"] = query.repository.lower()
-    for name, value in given.items():
+        filters["repository" if "/" in query.repository else "repository_name"] = query.repository.lower()
+    for name, value in filters.items():
         if isinstance(value, int) and abs(value) > MAX_BIGINT:
             # The number is larger than any user id.
             shape.append("nothing")

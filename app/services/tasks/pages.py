@@ -53,9 +53,9 @@ class KnownLists:
     def __init__(self) -> None:
         self._lists: dict[Hashable, _KnownList] = {}
 
-    def of(self, wanted: TaskFilter) -> _KnownList:
+    def of(self, task_filter: TaskFilter) -> _KnownList:
         """Return the cached list of a filter, empty at first."""
-        key = (wanted.shape, tuple(wanted.values.items()))
+        key = (task_filter.shape, tuple(task_filter.values.items()))
         known = self._lists.pop(key) if key in self._lists else _KnownList()
         # Now the most recently used.
         self._lists[key] = known
@@ -65,22 +65,22 @@ class KnownLists:
 
 
 async def find_page(
-    session: AsyncSession, wanted: TaskFilter, page: Page, lists: KnownLists
+    session: AsyncSession, task_filter: TaskFilter, page: Page, lists: KnownLists
 ) -> tuple[int, Sequence[Fields]]:
     """Return the number of tasks of a filter, and the rows of a page, newest first.
 
     Both are as of the call, or of a moment later if another request looks up the same list.
     """
-    known = lists.of(wanted)
+    known = lists.of(task_filter)
     ids = known.pages.get(page, ())
-    seen = await _read_known(session, wanted, ids)
+    seen = await _read_known(session, task_filter, ids)
     version, count = seen[0]["version"], seen[0]["count"]
     async with known.lock:
         if known.version < version:
             known.start(version, count)
         count = known.count
         if page not in known.pages and (count is None or page.offset < count):
-            found = await _look_up(session, wanted, page, counting=count is None)
+            found = await _look_up(session, task_filter, page, counting=count is None)
             if count is None:
                 count = found[0]["count"]
                 known.start(found[0]["version"], count)
@@ -91,21 +91,23 @@ async def find_page(
         current = known.pages.get(page, ())
     assert count is not None
     if current != ids:
-        seen = await _read_known(session, wanted, current)
+        seen = await _read_known(session, task_filter, current)
     return count, _tasks(seen)
 
 
-async def _read_known(session: AsyncSession, wanted: TaskFilter, ids: Sequence[UUID]) -> Sequence[Fields]:
-    return await known_page_statement(wanted.shape).all(session, {**wanted.values, "ids": ids})
+async def _read_known(
+    session: AsyncSession, task_filter: TaskFilter, ids: Sequence[UUID]
+) -> Sequence[Fields]:
+    return await known_page_statement(task_filter.shape).all(session, {**task_filter.values, "ids": ids})
 
 
 async def _look_up(
-    session: AsyncSession, wanted: TaskFilter, page: Page, *, counting: bool
+    session: AsyncSession, task_filter: TaskFilter, page: Page, *, counting: bool
 ) -> Sequence[Fields]:
     """Look up with a plan for these values, in a transaction that ends here: its lock delays no other request."""
     await session.execute(_PLAN_FOR_THESE_VALUES)
-    statement = look_up_statement(wanted.shape, page.limit, counting=counting)
-    values = {**wanted.values, "offset": page.offset, "end": page.offset + page.limit}
+    statement = look_up_statement(task_filter.shape, page.limit, counting=counting)
+    values = {**task_filter.values, "offset": page.offset, "end": page.offset + page.limit}
     found = await statement.all(session, values)
     await release(session)
     return found

@@ -42,11 +42,11 @@ async def list_tasks(
     The count is exact. Polls, for the newest tasks and their number, take one statement; its cost does not depend on
     the number of tasks. Other pages are looked up once, and again after a change.
     """
-    wanted = task_filter(caller, query)
-    if page.offset == 0 and is_dense(wanted.shape):
-        rows = await first_page_statement(wanted.shape, page.limit).all(session, wanted.values)
+    filtered = task_filter(caller, query)
+    if page.offset == 0 and is_dense(filtered.shape):
+        rows = await first_page_statement(filtered.shape, page.limit).all(session, filtered.values)
         return rows[0]["count"] if rows else 0, await tasks_out(rows, caller.project, store)
-    count, rows = await find_page(session, wanted, page, lists)
+    count, rows = await find_page(session, filtered, page, lists)
     return count, await tasks_out(rows, caller.project, store)
 
 

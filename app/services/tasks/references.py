@@ -82,15 +82,15 @@ _OWNERS = Prepared(
 async def _owners(session: AsyncSession, body: TaskIn) -> Fields:
     """Return the owner of each object the body refers to, None for an object that does not exist."""
     integration = body.github_integration
-    wanted = {
+    references = {
         # Larger numbers do not fit the column, so no integration has them.
         "github_integration": None if integration is None or abs(integration) > MAX_BIGINT else integration,
         "github_user_integration": body.github_user_integration,
         "signal_report": body.signal_report,
     }
-    if not any(key is not None for key in wanted.values()):
-        return dict.fromkeys(wanted)
-    (owners,) = await _OWNERS.all(session, wanted)
+    if not any(key is not None for key in references.values()):
+        return dict.fromkeys(references)
+    (owners,) = await _OWNERS.all(session, references)
     return owners
 
 

@@ -74,10 +74,13 @@ _ONE, _NONE = (literal_column(count, Task.event_count.type) for count in ("1", "
 async def create_task(
     session: AsyncSession, caller: Principal, body: TaskIn, *, store: ObjectStore
 ) -> TaskOut:
-    """Create a task; its number is the next one of the project, without gaps at any concurrency (contract 10.1).
+    """Create a task in the caller's project and return it as the API shows it (contract 5.2).
+
+    It gets the next number of the project; concurrent creations leave no gap (contract 10.1). Without a title it gets
+    one from its description. The event `task.created` is recorded in the same statement.
 
     Raises:
-        InvalidInput: something it refers to is not there or not the caller's to use.
+        InvalidInput: an integration or report that the body names does not exist, or the caller may not use it.
 
     """
     await require_references(session, caller, body)

@@ -61,11 +61,11 @@ async def list_deliveries(
 
     """
     await require_endpoint(session, caller, endpoint_id)
-    wanted = and_(WebhookEndpointDelivery.endpoint_id == endpoint_id, *_conditions(query))
-    count = await session.scalar(select(func.count()).select_from(WebhookEndpointDelivery).where(wanted))
+    matches = and_(WebhookEndpointDelivery.endpoint_id == endpoint_id, *_conditions(query))
+    count = await session.scalar(select(func.count()).select_from(WebhookEndpointDelivery).where(matches))
     rows = await session.execute(
         select(*_SHOWN)
-        .where(wanted)
+        .where(matches)
         .order_by(WebhookEndpointDelivery.created_at.desc(), WebhookEndpointDelivery.id.desc())
         .limit(limit)
         .offset(offset)

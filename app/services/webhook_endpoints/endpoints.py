@@ -261,8 +261,8 @@ def _event_types(texts: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(texts))
 
 
-def _task_filter(given: TaskFilterIn | None) -> dict[str, Any] | None:
-    return None if given is None else given.model_dump(mode="json", exclude_none=True)
+def _task_filter(value: TaskFilterIn | None) -> dict[str, Any] | None:
+    return None if value is None else value.model_dump(mode="json", exclude_none=True)
 
 
 def _select() -> Any:  # Any: a Select of many columns

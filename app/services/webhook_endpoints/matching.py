@@ -83,11 +83,11 @@ def _is_visible(user_id: int, event: Columns) -> bool:
 def _passes(task_filter: dict[str, Any] | None, user_id: int, event: Columns) -> bool:
     if not task_filter:
         return True
-    wanted = dict(task_filter)
-    creator = wanted.pop("created_by", None)
+    values = dict(task_filter)
+    creator = values.pop("created_by", None)
     if creator is not None and event["created_by_id"] != (user_id if creator == "me" else creator):
         return False
-    return all(event[name] == value for name, value in wanted.items())
+    return all(event[name] == value for name, value in values.items())
 
 
 async def deliveries_of(

@@ -1,1 +1,1 @@
-"""The rules of notices: the facts, the decisions, and the settling of notices by presence."""
+"""The rules for push notices: their facts, the decisions, and how presence settles waiting notices."""

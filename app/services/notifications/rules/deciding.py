@@ -1,4 +1,4 @@
-"""The rules: whether and when a notice is sent, and with which reason (contract 16). Pure, so that tests cover all.
+"""Decide whether and when a push notice is sent, and why not (contract 16). Pure, so that tests cover all.
 
 A notice is decided when its event happens, and again each time that it falls due (services/notifications/claims.py):
 the same hold may apply again. A notice that was sent may have a sequel, a reminder or a retraction, which is decided in
@@ -27,7 +27,7 @@ PUSH_LEASE = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """A device that shows a task, the time of its last beat, and the expiry of its presence."""
+    """A device that shows a task to a person, the time of its last report, and the end of its presence."""
 
     device_id: UUID
     beat_at: datetime
@@ -36,7 +36,7 @@ class Watching:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """The facts about a recipient that the rules use."""
+    """The facts about the recipient of a notice that decide whether it is sent."""
 
     has_access: bool = True
     has_device: bool = True
@@ -52,14 +52,14 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class FromAgent:
-    """A message of an agent, and the limit of messages that its run has reached, if any."""
+    """A mark that a notice is a message of an agent, with the limit that its run has reached, if any."""
 
     over_limit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The facts about a notice that the rules use."""
+    """The facts about a push notice that decide whether and when it is sent."""
 
     created_at: datetime
     recipient: Recipient = Recipient()
@@ -86,7 +86,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A decision, its reason, and the time until which it holds."""
+    """The decision about a push notice, with its reason and the time at which it is decided again."""
 
     decision: NotificationDecision
     reason: str | None = None
@@ -96,7 +96,7 @@ class Verdict:
 
     @property
     def is_for_devices(self) -> bool:
-        """Whether each device gets its own row; other decisions have one row for the recipient."""
+        """Whether the decision is stored for each device, not once for the recipient."""
         return self.decision in _OF_DEVICES
 
 
@@ -109,7 +109,7 @@ _OF_DEVICES = {
 
 
 def decide(facts: Facts, now: datetime) -> Verdict:
-    """Decide about a notice, in this order: whether it may be sent, is still needed, is held back, is silent.
+    """Decide about a push notice, in this order: may it be sent, is it needed, must it wait, is it silent.
 
     The cooldown comes first, as in the contract: no other rule is asked about a notice that it drops, and a notice that
     passes starts it, whatever the later rules decide. The notice of a question is only postponed by it. Messages of the
@@ -161,7 +161,7 @@ def _need_that_is_gone(facts: Facts) -> Verdict | None:
 
 
 def _holds(facts: Facts, now: datetime) -> Iterator[tuple[str, datetime]]:
-    """Yield the reason and the end of each hold on a notice now."""
+    """Yield the reason and the end of each rule that makes the notice wait at `now`."""
     if facts.watching is not None:
         until = facts.watching.expires_at + LAPSE
         if facts.question is not None:
@@ -181,7 +181,7 @@ def _holds(facts: Facts, now: datetime) -> Iterator[tuple[str, datetime]]:
 
 @dataclass(frozen=True, slots=True)
 class RunEndNotice:
-    """The notice of the end of the run to the same device, if there is one."""
+    """The notice of the end of a run, to the same device as the notice of a question of the run."""
 
     is_sent: bool
     # The time at which it may be sent; None: it will not be sent.
@@ -190,7 +190,7 @@ class RunEndNotice:
 
 @dataclass(frozen=True, slots=True)
 class Sequel:
-    """The next step for a sent notice: a decision, with a push or without; or the time to decide again."""
+    """The next step after a sent notice: a decision, with or without a push, or the time to decide again."""
 
     decision: NotificationDecision | None = None
     reason: str | None = None
@@ -202,7 +202,7 @@ NO_SEQUEL = Sequel()
 
 
 def decide_sequel(facts: Facts, now: datetime, *, is_reminded: bool, end: RunEndNotice | None) -> Sequel:
-    """Decide the next step for the sent notice of a question.
+    """Decide the next step after the notice of a question was sent: a reminder, a retraction, or none.
 
     The notice of a closed question is retracted, or replaced by the notice of the run's end if the run has ended. A
     question that stays open has one reminder.

@@ -1,4 +1,4 @@
-"""The facts for the rules of notices, read for many notices by one statement (deciding.py decides)."""
+"""Read the facts that decide about push notices, for many notices by one statement (deciding.py decides)."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -70,7 +70,7 @@ log = structlog.get_logger(__name__)
 
 
 class Notice(NamedTuple):
-    """A notice with the facts about it and its recipient; `row` has the columns of `_notices`."""
+    """A push notice, new or stored, with the facts that decide about it; `row` has columns of `_notices`."""
 
     row: Fields
     facts: Facts
@@ -78,7 +78,10 @@ class Notice(NamedTuple):
     push_text: PushText
 
     def with_watching(self, watching: Mapping[tuple[UUID, int], Watching]) -> "Notice":
-        """Return the notice with the recipient's device that shows its task, from devices by task and user."""
+        """Return the notice with the fact which device shows its task to the recipient, if any.
+
+        `watching` has the devices by task and user.
+        """
         device = watching.get((self.row["task_id"], self.row["user_id"]))
         return self._replace(facts=replace(self.facts, watching=device))
 
@@ -92,7 +95,7 @@ async def new_notices(
     question_id: UUID | None = None,
     urgency: Urgency | None = None,
 ) -> list[Notice]:
-    """Return the notices of an event of these runs to the creators of their tasks, without presence.
+    """Return new notices of an event of these runs, to the creators of their tasks, without presence.
 
     `urgency` is the class of notices that have none by their question or kind.
     """
@@ -104,13 +107,19 @@ async def new_notices(
 async def old_notices(
     session: AsyncSession, ids: Collection[UUID], now: datetime, *, with_presence: bool = True
 ) -> list[Notice]:
-    """Return stored notices, not yet with watching devices; unless `with_presence`, none counts as seen by a client."""
+    """Return stored notices by their ids, without the devices that show their tasks.
+
+    Unless `with_presence`, no notice counts as seen by a client.
+    """
     rows = await (_OLD if with_presence else _OLD_WITHOUT_PRESENCE).all(session, {"ids": list(ids)})
     return [_notice(row, now) for row in rows]
 
 
 def _new_subjects() -> FromClause:
-    """Return the notices of an event; an event of this transaction has its number in the ledger already."""
+    """Return a subquery of the new notices of an event, with its number in the ledger.
+
+    The transaction has recorded the event already.
+    """
     number = (
         select(func.max(Event.seq))
         .where(Event.transaction_id == literal_column(CURRENT_TRANSACTION), Event.run_id == Run.id)
@@ -160,7 +169,7 @@ def _old_subjects() -> FromClause:
 
 
 def _is_seen(subject: FromClause) -> ColumnElement[bool]:
-    """Return a condition: a client of the recipient has shown the event."""
+    """Return the SQL condition that a client of the recipient has shown the event of the notice."""
     shown = select(Presence.task_id).where(
         Presence.task_id == subject.c.task_id,
         Presence.user_id == subject.c.user_id,
@@ -245,7 +254,7 @@ def _question_columns() -> list[ColumnElement[Any]]:
 
 
 def _cooldown(subject: FromClause) -> ColumnElement[datetime]:
-    """Return the end of the cooldown that an earlier notice of the same kind and run started.
+    """Return the SQL expression for the end of a cooldown that an earlier notice of the run and kind began.
 
     A cooldown that this notice or a later one started does not hold this notice back.
     """

@@ -1,4 +1,6 @@
-"""Settling of deferred notices by presence: they wait until their person has left, and may be seen first (contract 16).
+"""Settle deferred notices when presence changes: they are seen, or due once their person has left.
+
+See contract 16.
 
 It is a part of the statement that writes presence, so that no event comes between the two.
 """
@@ -41,7 +43,7 @@ _LAST_EVENTS = 100
 
 
 def newest_seq(project_id: ColumnElement[int]) -> ColumnElement[int]:
-    """Return the greatest number in the ledger of a project; 0 if it has no events."""
+    """Return the SQL expression for the greatest event number in a project's ledger; 0 without events."""
     last = (
         select(Event.seq)
         .where(Event.project_id == project_id)
@@ -54,7 +56,7 @@ def newest_seq(project_id: ColumnElement[int]) -> ColumnElement[int]:
 
 
 def settlement_values(now: datetime) -> dict[str, Any]:
-    """Return the values of the parameters of `settlement_cte`."""
+    """Return the parameters of a statement with a CTE of `settlement_cte`."""
     return {
         "settle_now": now,
         "settle_lapse": now + LAPSE,

@@ -1,4 +1,4 @@
-"""The decisions of a notice, those that may follow each, and their storage (contract 16.12).
+"""The decisions about a push notice: which may follow which, and how they are stored (contract 16.12).
 
 A row has its latest decision, and the history of all. Every statement that changes them takes their values from `decision_update`.
 """
@@ -70,7 +70,7 @@ TRANSITIONS: Mapping[Decision, Collection[Decision]] = {
 
 
 def entry(decision: Decision, reason: str | None, at: datetime) -> dict[str, Any]:
-    """Return the entry for a decision in the history of a notification."""
+    """Return the JSON object for a decision in the history of a notification."""
     return {"decision": decision.value, "reason": reason, "at": at.isoformat()}
 
 
@@ -107,7 +107,10 @@ def decision_update(
 
 
 def failure_update(reason: ColumnElement[Any], entries: ColumnElement[Any]) -> dict[Any, Any]:
-    """Return the values of an UPDATE that shows a failed attempt at a sequel; the decision about the notice stays."""
+    """Return the values of an UPDATE that stores a failed attempt at a reminder or a retraction.
+
+    The decision about the notice stays.
+    """
     return {
         Notification.decision: Notification.decision,
         Notification.reason: reason,
@@ -116,7 +119,7 @@ def failure_update(reason: ColumnElement[Any], entries: ColumnElement[Any]) -> d
 
 
 def literal_decision(decision: Decision) -> ColumnElement[str]:
-    """Return a decision as a literal of a statement, which the planner can compare with partial indexes."""
+    """Return a decision as an SQL literal, which the planner can compare with partial indexes."""
     return literal_column(f"'{decision}'", Text())
 
 
@@ -133,7 +136,10 @@ def _may_follow(to: ColumnElement[Any]) -> ColumnElement[bool]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """New column values, and perhaps a new decision, for a notice with a row that this transaction has locked."""
+    """A change of a stored push notice: new column values, and perhaps a decision.
+
+    The transaction has locked its row.
+    """
 
     id: UUID
     # None: the decision stays.
@@ -146,18 +152,20 @@ class Change:
 
 
 async def store(session: AsyncSession, changes: Sequence[Change], now: datetime) -> None:
-    """Write changes to their rows: one statement for all changes of the same columns."""
+    """Store changes of push notices; all changes of the same columns in one statement."""
     alike: dict[tuple[str, ...], list[Change]] = defaultdict(list)
     for change in changes:
         alike[tuple(sorted(change.values))].append(change)
-    for names, those in alike.items():
-        given: dict[str, Any] = {f"given_{name}": [change.values[name] for change in those] for name in names}
-        given["given_id"] = [change.id for change in those]
-        given["given_decision"] = [change.decision for change in those]
-        given["given_reason"] = [change.reason for change in those]
+    for names, group in alike.items():
+        parameters: dict[str, Any] = {
+            f"given_{name}": [change.values[name] for change in group] for name in names
+        }
+        parameters["given_id"] = [change.id for change in group]
+        parameters["given_decision"] = [change.decision for change in group]
+        parameters["given_reason"] = [change.reason for change in group]
         # As text: PostgreSQL would read a list of lists as a two-dimensional array.
-        given["given_entries"] = [orjson.dumps(_entries(change, now)).decode() for change in those]
-        await _store_statement(names).perform(session, given)
+        parameters["given_entries"] = [orjson.dumps(_entries(change, now)).decode() for change in group]
+        await _store_statement(names).perform(session, parameters)
 
 
 def _entries(change: Change, now: datetime) -> list[dict[str, Any]]:
@@ -168,7 +176,7 @@ def _entries(change: Change, now: datetime) -> list[dict[str, Any]]:
 
 @cache
 def _store_statement(names: tuple[str, ...]) -> Prepared:
-    """Return the statement that stores changes with these columns; callers have few combinations of columns."""
+    """Return the UPDATE that stores changes of these columns; callers have few combinations of columns."""
     columns = Notification.__table__.c
     types: dict[str, Any] = {name: columns[name].type for name in names}
     types |= {"id": columns["id"].type, "decision": Text(), "reason": Text(), "entries": Text()}
