@@ -1,8 +1,8 @@
 """Report words that docs/glossary.md replaces: `python -m checks.words [--count] PATH...`.
 
-Looks at names of files and of code, docstrings, comments, and texts of help and documentation; in tests at names only,
-and there for words without a capital letter only; in Markdown at everything but code. Other strings are left alone:
-error texts belong to the contract.
+Looks at names of files and of code, docstrings, comments, and texts of help and documentation; in names of tests for
+words without a capital letter only; in Markdown at everything but code. Other strings are left alone: error texts
+belong to the contract.
 
 A docstring also must not begin with a pronoun or a question word ("What ...", "Return who ..."): it names the thing.
 """
@@ -51,17 +51,15 @@ def find_words(path: Path, glossary: dict[str, str]) -> Iterator[tuple[int, str]
     if path.suffix == ".md":
         yield from _match(_prose(source), _pattern(word for word in glossary if word.islower()))
         return
-    in_tests = "tests" in path.parts
-    names = [word for word in glossary if word.islower() or not in_tests]
+    names = [word for word in glossary if word.islower() or "tests" not in path.parts]
     yield from _match(_names(source), _pattern(names), normalize=_as_snake_case)
-    if not in_tests:
-        texts = [*_comments(source), *_documentation(ast.parse(source))]
-        yield from _match(texts, _pattern(word for word in glossary if word.islower()))
+    texts = [*_comments(source), *_documentation(ast.parse(source))]
+    yield from _match(texts, _pattern(word for word in glossary if word.islower()))
 
 
 def find_openings(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield line and opening for each docstring of a module that begins without a noun; tests are left alone."""
-    if path.suffix == ".py" and "tests" not in path.parts:
+    """Yield the line and the first word of each docstring in a Python file that begins with a pronoun or question word."""
+    if path.suffix == ".py":
         for number, text in _docstrings(ast.parse(path.read_text())):
             if found := _OPENING.match(text.lstrip()):
                 yield number, found.group()

@@ -1,4 +1,4 @@
-"""What the prose names exists, and what exists is named in the prose."""
+"""Things that the prose names exist, and things that exist are named in the prose."""
 
 import ast
 import io

@@ -107,7 +107,7 @@ def permission(_prompt: Prompt) -> Answer:
 
 
 def hidden_failure(prompt: Prompt) -> Answer:
-    """End like any other turn, after telling aside how it went: the prompt's words, one after the other."""
+    """End like any other turn, after reporting its status aside: the prompt's words, one after the other."""
     for status in prompt[0]["text"].split():
         update(sessionUpdate="session_info_update", _meta={"codex": {"threadStatus": {"type": status}}})
     say("The model is away.")

@@ -343,7 +343,7 @@ class TestRaces:
 
     @pytest.fixture
     async def run(self, request: pytest.FixtureRequest, make: MakeRun, clock: MovableClock) -> Run:
-        """A run that waits, that OWNER performs, whose lease has lapsed since, or that an outside agent performs."""
+        """A run that waits, that OWNER performs, that has a lapsed lease, or that an outside agent performs."""
         if request.param == "silent":
             return await make(status=RunStatus.IN_PROGRESS)
         run = await make()
@@ -373,7 +373,7 @@ class TestRaces:
 
 
 class TestRacesOfRequests:
-    """Those of the races in which a client's request takes part."""
+    """Races in which a client's request takes part."""
 
     @pytest.fixture
     def requests(self, project: Project, owner: User, process: ProcessContext) -> Requests:

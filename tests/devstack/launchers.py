@@ -71,5 +71,5 @@ def wait_for(condition: Callable[[], object], *, seconds: float, what: str) -> N
 
 
 def ended(processes: Mapping[int, str]) -> bool:
-    """Tell whether all these processes (of `snapshot`) have ended."""
+    """Return whether all these processes (of `snapshot`) have ended."""
     return not snapshot(processes).items() & processes.items()

@@ -27,7 +27,7 @@ REQUESTS = [call(title="Half way", message="Tests pass."), call(title="Again", m
 
 
 async def performed(workshop: Workshop) -> tuple[Pilot, list[Any]]:
-    """Perform a run whose agent makes the requests; return its pilot and what the agent said."""
+    """Perform a run with an agent that makes the requests; return its pilot and what the agent said."""
     run = await workshop.queued_run(json.dumps(REQUESTS), state=STATE)
     await execute_run(workshop.arq_context, run_id=str(run.id))
     done = await workshop.read(run)

@@ -80,7 +80,7 @@ async def test_what_a_refused_append_left_in_the_store_is_not_read(
 
 
 class UnsigningStore(S3Store):
-    """A store whose credentials cannot be had when a URL is to be signed, as on Amazon."""
+    """A store without credentials when a URL is to be signed, which happens on Amazon."""
 
     @override
     async def signed_url(self, key: str) -> str:
