@@ -1,7 +1,7 @@
 """Check the size and shape of folders, files and functions: `python -m checks.structure`.
 
-Prints one line for each finding and ends with status 1 if there is any. The order of packages and the absence of
-import circles are held by import-linter (pyproject.toml).
+Prints one line for each finding and ends with status 1 if there is any. The order of packages and the absence
+of import circles are held by import-linter (pyproject.toml).
 """
 
 import ast
@@ -29,7 +29,7 @@ MAX_EXCEPTIONS: Final = 5
 
 
 def main() -> int:
-    """Print the findings; return the exit status."""
+    """Print each folder, file, function and dataclass that exceeds a limit; return 1 if any does, else 0."""
     findings = [(where, what) for check in (folders, files, functions, specs) for where, what in check()]
     excused = {where for where, _ in findings if where in EXCEPTIONS}
     findings = [(where, what) for where, what in findings if where not in EXCEPTIONS]
@@ -42,7 +42,7 @@ def main() -> int:
 
 
 def folders() -> Iterator[tuple[str, str]]:
-    """Yield folders with too many modules, and module names that repeat what their folder or neighbours say."""
+    """Yield folders with too many modules, and module names that repeat their folder's or neighbours' names."""
     for package in sorted(path.parent for path in APP.rglob("__init__.py")):
         names = sorted(path.stem for path in package.glob("*.py") if path.stem != "__init__")
         if package != APP and len(names) > MAX_MODULES:
@@ -64,7 +64,7 @@ def folders() -> Iterator[tuple[str, str]]:
 
 
 def files() -> Iterator[tuple[str, str]]:
-    """Yield files that are too long."""
+    """Yield the Python files of `app` that have too many lines."""
     for path in _modules(APP):
         lines = len(path.read_text(encoding="utf-8").splitlines())
         if lines > MAX_FILE_LINES:
@@ -94,7 +94,7 @@ def functions() -> Iterator[tuple[str, str]]:
 
 
 def specs() -> Iterator[tuple[str, str]]:
-    """Yield dataclasses with too many fields."""
+    """Yield the dataclasses of `app` with too many fields."""
     for part in ("agents", "worker", "services", "processes"):
         for path in _modules(APP / part):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
