@@ -1,7 +1,8 @@
 """Check the size and shape of folders, files and functions: `python -m checks.structure`.
 
-Prints one line for each finding and ends with status 1 if there is any. The order of packages and the absence
-of import circles are held by import-linter (pyproject.toml).
+Folders of `app` and of `tests/contract`; the other limits are those of `app`. Prints one line for each
+finding and ends with status 1 if there is any. The order of packages and the absence of import circles are
+held by import-linter (pyproject.toml).
 """
 
 import ast
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 APP: Final = Path(__file__).parents[1] / "app"
+CONTRACT_TESTS: Final = Path(__file__).parents[1] / "tests/contract"
 
 MAX_MODULES: Final = 18
 MAX_FILE_LINES: Final = 400
@@ -43,14 +45,15 @@ def main() -> int:
 
 def folders() -> Iterator[tuple[str, str]]:
     """Yield folders with too many modules, and module names that repeat their folder's or neighbours' names."""
-    for package in sorted(path.parent for path in APP.rglob("__init__.py")):
-        names = sorted(path.stem for path in package.glob("*.py") if path.stem != "__init__")
+    for package in sorted(path.parent for top in (APP, CONTRACT_TESTS) for path in top.rglob("__init__.py")):
+        modules = sorted(path for path in package.glob("*.py") if path.stem != "__init__")
+        names = [path.stem.removeprefix("test_") for path in modules]
         if package != APP and len(names) > MAX_MODULES:
             yield _name(package), f"has {len(names)} modules; {MAX_MODULES} are allowed"
         noun = package.name.removesuffix("s")
         yield from (
-            (_name(package / f"{name}.py"), f"repeats the name of its folder {package.name!r}")
-            for name in names
+            (_name(path), f"repeats the name of its folder {package.name!r}")
+            for path, name in zip(modules, names, strict=True)
             if name.startswith((f"{noun}_", f"{package.name}_"))
         )
         prefixes = Counter(

@@ -1,7 +1,7 @@
 """Alembic's environment: one migration at a time, over asyncpg, never waiting long for a lock.
 
-Two deploys that migrate at once queue up behind an advisory lock; a migration that would have to wait behind
-a long transaction gives up instead of blocking every request behind it.
+Two deploys that migrate at once queue up behind an advisory lock; a migration that would have to wait behind a long
+transaction gives up instead of blocking every request behind it.
 """
 
 import asyncio

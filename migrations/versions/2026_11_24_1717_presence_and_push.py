@@ -1,7 +1,7 @@
 """Presence and push.
 
-Purpose: remember devices, who is looking at which task, every push with its decision, and what people want to
-hear. Locks: short ones on `users`, `projects`, `tasks` and `runs` for the foreign keys; all tables are new.
+Purpose: remember devices, who is looking at which task, every push with its decision, and what people want to hear.
+Locks: short ones on `users`, `projects`, `tasks` and `runs` for the foreign keys; all tables are new.
 Previous release: knows nothing of the tables and works beside them.
 
 Revision ID: 0003

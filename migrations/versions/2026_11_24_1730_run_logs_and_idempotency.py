@@ -2,8 +2,8 @@
 
 Purpose: take turns at the log of a run; repeat the answer to a repeated request; sign connection tokens.
 Locks: none but short ones on `runs`, `projects` and `users` for the foreign keys; the tables are new.
-Previous release: knows nothing of the tables. Its workers put a run's log whole, so drain them before clients
-append to the logs of running runs.
+Previous release: knows nothing of the tables. Its workers put a run's log whole, so drain them before clients append
+to the logs of running runs.
 
 Revision ID: 0004
 Revises: 0003

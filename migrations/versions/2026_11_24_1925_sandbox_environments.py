@@ -1,8 +1,8 @@
 """Sandbox environments.
 
-Purpose: decide what the agents of a run reach over the network, and which variables they get. Locks: short
-ones on `runs`, for a column without a default, and on `projects` and `users` for the foreign keys. Previous
-release: knows nothing of it. Its workers would perform a run without its environment, so drain them before
+Purpose: decide what the agents of a run reach over the network, and which variables they get.
+Locks: short ones on `runs`, for a column without a default, and on `projects` and `users` for the foreign keys.
+Previous release: knows nothing of it. Its workers would perform a run without its environment, so drain them before
 clients name environments.
 
 Revision ID: 0006

@@ -1,9 +1,9 @@
 """Code hosts: GitHub Apps, tokens that come with a run, pushed branches and what CI says of them.
 
-Purpose: reach a host as an App installation; act once in a caller's name; keep which run pushed which branch,
-and start follow-up runs for failed checks. Locks: short ones on `integrations` for the new columns, and on
-`tasks`, `runs` and `integrations` for foreign keys. Previous release: knows nothing of the columns and tables
-and works beside it.
+Purpose: reach a host as an App installation; act once in a caller's name; keep which run pushed which branch, and start
+follow-up runs for failed checks.
+Locks: short ones on `integrations` for the new columns, and on `tasks`, `runs` and `integrations` for foreign keys.
+Previous release: knows nothing of the columns and tables and works beside it.
 
 Revision ID: 0007
 Revises: 0006

@@ -1,8 +1,8 @@
 """Indexes for the order in which runs are claimed, and for the limit on runs of a project.
 
-Purpose: find the run of a project that has waited longest, its place in the line, and how many of a project
-are held. Locks: none that keeps anybody waiting; the indexes are made concurrently. Previous release:
-unaffected; its sweep reads the index on leases, which is small, from end to end.
+Purpose: find the run of a project that has waited longest, its place in the line, and how many of a project are held.
+Locks: none that keeps anybody waiting; the indexes are made concurrently.
+Previous release: unaffected; its sweep reads the index on leases, which is small, from end to end.
 
 Revision ID: 0008
 Revises: 0007

@@ -1,9 +1,8 @@
 """A column for what only the service writes about a run.
 
 Purpose: keep such facts out of `state`, which clients write; the next release takes them out of `state`.
-Locks: the table `runs` is locked for a moment; the facts of runs that are there already are copied in
-batches. Previous release: reads and writes them in `state`; a trigger keeps both columns alike until the next
-one drops it.
+Locks: the table `runs` is locked for a moment; the facts of runs that are there already are copied in batches.
+Previous release: reads and writes them in `state`; a trigger keeps both columns alike until the next one drops it.
 
 Revision ID: 0014
 Revises: 0013

@@ -1,9 +1,9 @@
 """The ledger of events, where its readers are, and how many events a task and a run have.
 
-Purpose: one record of what happened, written with each change; webhooks, streams and lists read it. Locks:
-short ones on `projects` for the foreign keys, and on `tasks` and `runs` for columns with constant defaults,
-which rewrite nothing. Previous release: knows nothing of the tables and writes no events; it leaves the new
-columns at their defaults.
+Purpose: one record of what happened, written with each change; webhooks, streams and lists read it.
+Locks: short ones on `projects` for the foreign keys, and on `tasks` and `runs` for columns with constant defaults,
+which rewrite nothing.
+Previous release: knows nothing of the tables and writes no events; it leaves the new columns at their defaults.
 
 Revision ID: 0015
 Revises: 0014

@@ -1,9 +1,9 @@
 """Questions of agents, their snoozes, and follows of tasks.
 
 Purpose: one row for each thing that an agent waits for, from which inboxes, notices and answers are made.
-Locks: short ones on the tables that the foreign keys name. Previous release: knows nothing of the tables; a
-question that it opens has no row, and is answered as before. One that it answers, or with its run ends, is
-closed by a sweep of this release.
+Locks: short ones on the tables that the foreign keys name.
+Previous release: knows nothing of the tables; a question that it opens has no row, and is answered as before. One that
+it answers, or with its run ends, is closed by a sweep of this release.
 
 Revision ID: 0018
 Revises: 0017

@@ -1,9 +1,9 @@
 """Columns for messages of agents to the people of their tasks.
 
-Purpose: agents can ask for attention (`notify_user`): what they say, whether a project lets them, and whether
-a person wants it. Locks: short ones; the CHECKs are added without looking at the rows, which hold them
-already. Previous release: makes no such rows, and lets its agents send none; it sends those that are due,
-without their title.
+Purpose: agents can ask for attention (`notify_user`): what they say, whether a project lets them, and whether a person
+wants it.
+Locks: short ones; the CHECKs are added without looking at the rows, which hold them already.
+Previous release: makes no such rows, and lets its agents send none; it sends those that are due, without their title.
 
 Revision ID: 0023
 Revises: 0022
