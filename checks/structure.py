@@ -1,8 +1,8 @@
 """Check the size and shape of folders, files and functions: `python -m checks.structure`.
 
-Folders of `app` and of `tests/contract`; the other limits are those of `app`. Prints one line for each
-finding and ends with status 1 if there is any. The order of packages and the absence of import circles are
-held by import-linter (pyproject.toml).
+Folders are those of `app` and of `tests/contract`, all else is of `app`. Prints one line for each finding and
+ends with status 1 if there is any. The order of packages and the absence of import circles are held by
+import-linter (pyproject.toml).
 """
 
 import ast

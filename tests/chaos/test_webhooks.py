@@ -1,4 +1,4 @@
-"""Webhooks under faults: workers that are killed among 10,000 events, and receivers that hang beside one that does not."""
+"""Webhooks under faults: workers killed among 10,000 events, and receivers that hang beside one that does not."""
 
 import os
 from collections.abc import Mapping, Sequence

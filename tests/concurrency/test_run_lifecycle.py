@@ -284,7 +284,7 @@ RECOVERED, NONE_LAPSED = "recovered", "none lapsed"
 
 
 class TestRaces:
-    """Named in the docstring of services/runs/lifecycle.py: the steps, what they return, and what the row then holds."""
+    """Races that services/runs/lifecycle.py names: the steps, their results, and the row that they leave."""
 
     @pytest.mark.parametrize(
         ("run", "first", "second", "outcome", "left"),

@@ -35,7 +35,7 @@ _OVER_SECONDS = 600
 
 
 def work(*, until: Path | None = None, script: str = ":") -> str:
-    """Return a runbook that says, changes and hands over something; first it waits until a file is there, or a script ran."""
+    """Return a runbook that says, changes and hands over something, after a file is there or a script ran."""
     wait = f"while [ ! -e {until} ]; do sleep 0.05; done" if until else script
     return (
         f"```say\nfirst words\n```\n```sh\n{wait}\n```\n```file path={PATCHED}\none\n```\n"

@@ -1,4 +1,4 @@
-"""The tool `notify_user` from end to end: an agent in its sandbox, its worker, the decision, the push (contract 16.13)."""
+"""The tool `notify_user` from end to end: agent in its sandbox, worker, decision, push (contract 16.13)."""
 
 import asyncio
 import json

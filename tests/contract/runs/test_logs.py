@@ -1,4 +1,4 @@
-"""The log of a run: append, read whole, read in pages, relay (contract 6.4, 9.2, 13.4, 13.12), on a real object store."""
+"""The log of a run: append, read whole or in pages, relay (contract 6.4, 9.2, 13.4, 13.12), on a real store."""
 
 from collections.abc import AsyncGenerator
 from typing import Any

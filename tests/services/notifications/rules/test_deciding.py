@@ -1,4 +1,4 @@
-"""The rules of pushes: every combination of what they look at, decided as contract 16 says, and none contradicts another.
+"""The rules of pushes: every combination of conditions, decided as contract 16 says, without contradictions.
 
 What is expected is said here a second time, as a table of conditions, each of which names the combinations that it
 decides; a combination that none decides, or that two decide differently, is a fault of the rules.
