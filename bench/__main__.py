@@ -1,7 +1,8 @@
-"""`make bench`: what each kind of request costs, beside raw asyncpg and the bare framework, in one interleaved run.
+"""`make bench`: the cost of each kind of request, beside raw asyncpg and the bare framework, in turns.
 
-Self-contained: PostgreSQL, Valkey and SeaweedFS run in a folder that is removed afterwards. docs/performance.md
-explains the figures. For a part: `make bench ARGS="--only retrieve,list --tasks 100000 --seconds 1"`.
+Self-contained: PostgreSQL, Valkey and SeaweedFS run in a folder that is removed afterwards.
+docs/performance.md explains the figures. For a part: `make bench ARGS="--only retrieve,list --tasks 100000
+--seconds 1"`.
 """
 
 import logging
@@ -47,7 +48,7 @@ _BACKENDS: Final = "SELECT pid FROM pg_stat_activity WHERE application_name = $1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The options of the command line."""
+    """The options of `make bench`: which measurements, project sizes, connections, seconds and rounds."""
 
     only: frozenset[str]
     sizes: list[int]
@@ -58,7 +59,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The server that answers: a process, the name of its database sessions, and the prefix of its paths."""
+    """A server to measure: its process, the name of its database sessions, and the prefix of its paths."""
 
     name: str
     running: Running
@@ -67,7 +68,7 @@ class Target:
 
 
 class Bench:
-    """The measurements, on servers that run."""
+    """The measurements of `make bench`, on servers that are running; each returns rows of the table."""
 
     def __init__(
         self, options: Options, settings: Settings, connection: asyncpg.Connection, account: Account
@@ -78,7 +79,7 @@ class Bench:
         self._account = account
 
     async def case(self, case: Case, project: ProjectOfSize, targets: list[Target]) -> list[tuple[str, ...]]:
-        """Measure one kind of request at every target in turns; return its rows."""
+        """Measure one kind of request at every target in turns; return its rows of the table."""
         costs = {target.name: Cost() for target in targets}
         sources = {target.name: self._requests(case, project, target) for target in targets}
         for target in targets:
@@ -103,17 +104,17 @@ class Bench:
         ]
 
     async def endpoints(self, project: ProjectOfSize, target: Target) -> list[tuple[str, ...]]:
-        """Measure what webhook endpoints cost the requests that record events."""
+        """Measure the cost of webhook endpoints for requests that record events; return rows of the table."""
         send, rounds = self._sender(target), self._options.rounds
         return await endpoints.rows(self._connection, self._account, project, send, rounds=rounds)
 
     async def consoles(self, project: ProjectOfSize, target: Target) -> list[tuple[str, ...]]:
-        """Measure what open consoles cost other requests."""
+        """Measure the cost of open consoles for other requests; return rows of the table."""
         send, rounds = self._sender(target), self._options.rounds
         return await consoles.rows(target.running.port, self._account, project, send, rounds=rounds)
 
     async def inbox(self, project: ProjectOfSize, target: Target) -> list[tuple[str, ...]]:
-        """Measure what open questions cost the inbox."""
+        """Measure the cost of open questions for reading the inbox; return rows of the table."""
         return await inbox.rows(self._connection, project, self._sender(target), rounds=self._options.rounds)
 
     def _sender(self, target: Target) -> Callable[[Iterator[Wire]], Awaitable[Cost]]:
@@ -216,7 +217,7 @@ def _start(stack: ExitStack, settings: Settings, folder: Path) -> tuple[Running,
 @click.option("--seconds", default=1.0, show_default=True, help="Length of a round.")
 @click.option("--rounds", default=3, show_default=True, help="Rounds of each row, targets in turns.")
 def main(only: str, tasks: str, connections: int, seconds: float, rounds: int) -> None:
-    """Measure and print one table."""
+    """Run the measurements of `make bench` and print one table."""
     options = Options(
         only=frozenset(name for name in only.split(",") if name),
         sizes=[int(size) for size in tasks.split(",")],

@@ -1,4 +1,4 @@
-"""The requests that `make bench` measures, each with what it is held against."""
+"""The requests that `make bench` measures, each with the servers that it is compared with."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -17,10 +17,10 @@ _CHANGES = itertools.count()
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One row of the table.
+    """A kind of request that `make bench` measures: one row of its table.
 
-    `raw`: whether `bench.raw` has the same endpoint. `floor`: the path with fixed bytes that are as long as the
-    answers. `every_size` rows are measured in every project, the others in one of the middle size.
+    `raw`: whether `bench.raw` has the same endpoint. `floor`: the path with fixed bytes as long as the
+    responses. `every_size` rows are measured in every project, the others in one of the middle size.
     """
 
     name: str

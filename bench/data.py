@@ -1,7 +1,7 @@
-"""Projects with as many tasks as asked for, made in the database itself: rows by `generate_series`, indexes last.
+"""Projects with a given number of tasks, made in the database: rows by `generate_series`, indexes last.
 
-One task in three holds a common word and one in ten thousand a rare one; every second has a run; a fifth are the
-caller's own, the rest is shared or of others.
+One task in three holds a common word and one in ten thousand a rare one; every second has a run; a fifth are
+the caller's own, the rest is shared or of others.
 """
 
 from dataclasses import dataclass
@@ -84,7 +84,7 @@ SELECT id FROM tasks WHERE project_id = $1 AND created_by_id = $2 AND latest_run
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The caller, with a key for everything and one device."""
+    """The user that sends the measured requests, with an API key of all scopes and one device."""
 
     user_id: int
     organization_id: UUID
@@ -94,7 +94,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class ProjectOfSize:
-    """A project, how many tasks it was made with, and its newest that the caller may read and change."""
+    """A project, the number of tasks that it was made with, and the newest ones that the caller may change."""
 
     id: int
     size: int
@@ -102,7 +102,7 @@ class ProjectOfSize:
 
 
 async def make_account(sessions: SessionFactory, connection: asyncpg.Connection) -> Account:
-    """Make the caller, and other users with tasks that fill the projects."""
+    """Make the user that sends the measured requests, and other users, who create tasks of the projects."""
     async with unit_of_work(sessions) as session:
         organization = await accounts.create_organization(session, "Bench")
         user = await accounts.create_user(session, "bench@example.com")
@@ -115,7 +115,7 @@ async def make_account(sessions: SessionFactory, connection: asyncpg.Connection)
 async def fill(
     sessions: SessionFactory, connection: asyncpg.Connection, account: Account, sizes: list[int]
 ) -> list[ProjectOfSize]:
-    """Make one project of each size and have the database know them well."""
+    """Make one project with each number of tasks, and have the database collect statistics about them."""
     ids = [await _make_project(sessions, account, size) for size in sizes]
     dropped = await connection.fetch(
         "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'tasks' AND starts_with(indexname, 'ix_')"
@@ -144,7 +144,7 @@ async def fill(
 
 
 async def _fold(sessions: SessionFactory) -> None:
-    """Do what a worker does every ten seconds: runs that came in a stage have left a row each in `task_counts`."""
+    """Fold the rows that runs have left in `task_counts`, which a worker does every ten seconds."""
     rows = FOLDED_AT_ONCE
     while rows >= FOLDED_AT_ONCE:
         async with unit_of_work(sessions) as session:

@@ -1,4 +1,4 @@
-"""Measure the cost of webhook endpoints in create, update and run: with as many as a project may have, and with none.
+"""Measure the cost of webhook endpoints for create, update and run: with the maximum and with none.
 
 Both in turns, in one project; no worker delivers. The bar is three percent.
 """
@@ -34,7 +34,10 @@ Send = Callable[[Iterator[Wire]], Awaitable[Cost]]
 async def rows(
     connection: asyncpg.Connection, account: Account, project: ProjectOfSize, send: Send, *, rounds: int
 ) -> list[tuple[str, ...]]:
-    """Measure create, update and run; `send` sends requests for one round and returns what they cost."""
+    """Measure create, update and run with and without webhook endpoints; return rows of the table.
+
+    `send` sends requests for one round and returns their cost.
+    """
     tasks = await connection.fetch(_NOT_RUN, project.id, account.user_id)
     run = (Wire("POST", f"/api/projects/{project.id}/tasks/{task_id}/run", b"{}") for (task_id,) in tasks)
     lines: list[tuple[str, ...]] = []

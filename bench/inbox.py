@@ -37,13 +37,17 @@ Send = Callable[[Iterator[Wire]], Awaitable[Cost]]
 async def rows(
     connection: asyncpg.Connection, project: ProjectOfSize, send: Send, *, rounds: int
 ) -> list[tuple[str, ...]]:
-    """Measure the page; `send` sends requests for one round and returns what they cost."""
+    """Measure the first page of a large and of an empty inbox; return rows of the table.
+
+    `send` sends requests for one round and returns their cost.
+    """
     none, many = Cost(), Cost()
     await send(repeat(_REQUEST))
     for _ in range(rounds):
         none.add(await send(repeat(_REQUEST)))
         await connection.execute(_ASK, project.task_ids)
-        # As the database cleans up by itself in time: after so many writes at once it would be in the midst of it.
+        # As the database cleans up by itself in time: after so many writes at once it would be in the midst
+        # of it.
         await connection.execute("VACUUM ANALYZE questions")
         many.add(await send(repeat(_REQUEST)))
         await connection.execute(_REMOVE)

@@ -1,6 +1,6 @@
-"""Sends requests over a fixed number of kept connections, and reads what they cost the processes that answer.
+"""Send requests over a fixed number of kept connections, and measure their cost for the server's processes.
 
-Processor time is read from the kernel, so that what else happens on the machine does not count.
+Processor time is read from the kernel, so that other work on the machine does not count.
 """
 
 import asyncio
@@ -17,14 +17,14 @@ _SUCCESS: Final = b"2"
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """A request as bytes."""
+    """An HTTP request to measure: method, path and body."""
 
     method: str
     path: str
     body: bytes = b""
 
     def encode(self, authorization: str) -> bytes:
-        """Return the bytes of the request, with the credential."""
+        """Return the bytes of the HTTP request, with this `Authorization` header."""
         lines = [f"{self.method} {self.path} HTTP/1.1", "Host: bench", f"Authorization: {authorization}"]
         if self.method != "GET":
             lines += ["Content-Type: application/json", f"Content-Length: {len(self.body)}"]
@@ -33,7 +33,7 @@ class Wire:
 
 @dataclass(slots=True)
 class Cost:
-    """The sums of the cost of some requests."""
+    """The cost of many requests in seconds: latencies, time, processor time of the server and the database."""
 
     latencies: list[float] = field(default_factory=list)
     seconds: float = 0.0
@@ -42,7 +42,7 @@ class Cost:
 
     @property
     def requests_per_second(self) -> float:
-        """The number of answers in a second, over all connections."""
+        """The number of responses per second, over all connections."""
         return len(self.latencies) / self.seconds
 
     @property
@@ -56,20 +56,20 @@ class Cost:
         return self.database_cpu / len(self.latencies) * 1000
 
     def add(self, part: "Cost") -> None:
-        """Count the requests of another round."""
+        """Add the cost of another round of requests."""
         self.latencies += part.latencies
         self.seconds += part.seconds
         self.server_cpu += part.server_cpu
         self.database_cpu += part.database_cpu
 
     def quantile_ms(self, share: float) -> float:
-        """Return the latency that `share` of the requests stay below, in milliseconds."""
+        """Return a quantile of the latencies in milliseconds: `share` (0 to 1) of the requests took less."""
         ordered = sorted(self.latencies)
         return ordered[min(int(len(ordered) * share), len(ordered) - 1)] * 1000
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """Return the processor time that living threads of the processes have used."""
+    """Return the processor time that the living threads of the processes have used, in seconds."""
     nanoseconds = 0
     for pid in pids:
         for statistics in Path(f"/proc/{pid}/task").glob("*/schedstat"):
@@ -80,9 +80,9 @@ def cpu_seconds(pids: Iterable[int]) -> float:
 async def send_for(
     ports: Sequence[int], requests: Iterator[bytes], *, connections: int, seconds: float
 ) -> Cost:
-    """Send requests one after the other on each connection for so long; raise on any answer but success.
+    """Send requests one after the other on each connection for `seconds`; return their cost.
 
-    Connections are dealt out to the ports in turns.
+    Connections go to the ports in turns. Raises RuntimeError on a response that is no success.
     """
     deadline = time.perf_counter() + seconds
     latencies: list[float] = []
@@ -107,7 +107,7 @@ async def send_for(
 
 
 async def read_answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
-    """Return status and body of an answer that says how long it is."""
+    """Return the status and the body of an HTTP response with a `Content-Length`."""
     head = await reader.readuntil(_HEADER_END)
     length = 0
     for line in head.split(b"\r\n"):

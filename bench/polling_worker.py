@@ -1,6 +1,7 @@
-"""A worker to measure: plain arq, or ours. `python -m bench.polling_worker arq|ours`.
+"""A worker to measure, plain arq or the service's own: `python -m bench.polling_worker arq|ours`.
 
-Both perform `note`, which reports how long it was on its way, and `hold`, which stays in progress as a run does.
+Both perform `note`, which reports how long it was on its way, and `hold`, which stays in progress as a run
+does.
 """
 
 import asyncio

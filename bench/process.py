@@ -1,7 +1,7 @@
-"""The cost of a process before it answers anything, and of its memory: start, memory at rest, growth over requests.
+"""The cost of an API process by itself: start, memory at rest, growth of memory over requests.
 
-Processor time, and as a multiple of what a process needs to load the same libraries and nothing of ours, so that the
-figures hold on a busy machine. Run it with `make bench-process`.
+Processor time, and as a multiple of what a process needs to load the same libraries and nothing of ours, so
+that the figures hold on a busy machine. Run it with `make bench-process`.
 """
 
 import json
@@ -65,7 +65,7 @@ _PROGRAMS: Final = {
 
 
 def _programs(rounds: int) -> dict[str, float]:
-    """Return the processor time of each program from its start to its end, in milliseconds, measured in turns."""
+    """Return the processor time of each program from start to end in milliseconds, measured in turns."""
     spent: dict[str, list[float]] = {name: [] for name in _PROGRAMS}
     environment = {**os.environ, "TASKBEACON_DEVELOPMENT": "true"}
     for _ in range(rounds):
@@ -125,7 +125,7 @@ def _service(settings: Settings, folder: Path, count: int) -> dict[str, Any]:
 
 
 def rows() -> list[tuple[str, ...]]:
-    """Measure, and return the lines for the one table of `make bench`."""
+    """Measure the start and the memory of an API process; return rows of the table of `make bench`."""
     spent = _programs(_ROUNDS)
     with servers() as settings, tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
         result = _service(settings, Path(folder), _REQUESTS)
@@ -141,7 +141,7 @@ def rows() -> list[tuple[str, ...]]:
 @click.option("--requests", default=_REQUESTS, show_default=True, help="How many to look for growth over.")
 @click.option("--rounds", default=_ROUNDS, show_default=True, help="How often each program is started.")
 def main(requests: int, rounds: int) -> None:
-    """Measure and print."""
+    """Measure the start and the memory of an API process, and print the figures."""
     # Byte code is written by the first start of a checkout, which is not what is measured.
     subprocess.run([sys.executable, "-m", "compileall", "-q", "app"], check=True)
     spent = _programs(rounds)

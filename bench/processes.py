@@ -1,4 +1,4 @@
-"""The processes under measurement: the service as it is deployed, and what it is held against."""
+"""The processes under measurement: the service as it is deployed, and the servers it is compared with."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ _START_SECONDS: Final = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that answers, and how long it took to."""
+    """A server that responds to requests: its process id, its port, and the seconds that its start took."""
 
     pid: int
     port: int
@@ -29,7 +29,7 @@ class Running:
 def serving(
     *arguments: str, port: int, environment: Mapping[str, str], ready: str, log: Path
 ) -> Iterator[Running]:
-    """Run `python ARGUMENTS`, yield once `ready` is answered with success, and stop it afterwards."""
+    """Run `python ARGUMENTS` as a server; yield once the path `ready` responds with success; stop it at the end."""
     began = time.perf_counter()
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - our own modules
@@ -47,7 +47,7 @@ def serving(
 
 
 def resident_megabytes(pid: int) -> float:
-    """Return the memory that the process holds."""
+    """Return the resident memory of a process, in megabytes."""
     for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024

@@ -1,12 +1,14 @@
-"""Messages per second from 10,000 pending rows to settled ones, against what an Expo of 20 ms can take.
+"""Rate of 10,000 pushes from pending rows to settled ones, beside the most that an Expo of 20 ms can take.
 
-The ideal is that of six requests of a hundred messages at a time with nothing between them. The same process delivers
-again and again: the first time it also opens its connections, the median of the others is what a worker takes that has
-pushed before. In turns with them, requests that were made before are sent over six bare connections: how close to the
-ideal this machine and this Expo let anybody come at the time. Run it with `make bench-push`.
+The ideal is that of six requests of a hundred messages at a time with nothing between them. The same process
+delivers again and again: the first time it also opens its connections, the median of the others is what a
+worker takes that has pushed before. In turns with them, requests that were made before are sent over six bare
+connections: how close to the ideal this machine and this Expo let anybody come at the time. Run it with `make
+bench-push`.
 
-Beside it, the time from the event of a question to the answer of the push service, for a person with none and with 10,000
-other open questions: the transaction of the event, the claim that decides again, the badge, the request.
+Beside it, the time from the event of a question to the answer of the push service, for a person with none and
+with 10,000 other open questions: the transaction of the event, the claim that decides again, the badge, the
+request.
 """
 
 import asyncio
@@ -69,7 +71,8 @@ _ALLOWED: Final = 600
 _ROUNDS: Final = 7
 # What a worker that has pushed before may take, to the ideal.
 _BAR: Final = 1.3
-# Questions of which the time from the event to the push is taken, and what it may be, with what Expo takes to think.
+# Questions of which the time from the event to the push is taken, and what it may be, with what Expo takes to
+# think.
 _EVENTS: Final = 200
 _P50_MS: Final = 50
 _P99_MS: Final = 250
@@ -178,7 +181,7 @@ async def _make_pending(process: ProcessContext, task: Task) -> None:
 
 
 async def _deliver(process: ProcessContext, task: Task, expo: _Expo) -> dict[str, Any]:
-    """Deliver 10,000 pushes; return how long that took, and the processor time of all who had a part in it."""
+    """Deliver 10,000 pushes; return the time, and the processor time of all processes that took part."""
     await _make_pending(process, task)
     ours, database, fake = time.process_time(), await _database_seconds(process), cpu_seconds([expo.pid])
     started = time.perf_counter()
@@ -260,7 +263,7 @@ async def _database_seconds(process: ProcessContext) -> float:
 
 
 async def _bare(expo: _Expo) -> dict[str, Any]:
-    """Send requests that are ready before, with nothing else to do; return how long as many messages take so."""
+    """Send as many messages in requests that were made before, with nothing else to do; return the time."""
     messages = [{"to": f"bare {number}", **_CONTENT} for number in range(MAX_MESSAGES)]
     wire = Wire("POST", "/--/api/v2/push/send", orjson.dumps(messages)).encode("Bearer none")
     port = urlsplit(expo.base_url).port or 0
@@ -324,7 +327,7 @@ async def _measure(settings: Settings, expo: _Expo) -> dict[str, Any]:
 
 
 def rows() -> list[tuple[str, ...]]:
-    """Measure, and return the lines for the one table of `make bench`."""
+    """Measure the delivery of pushes; return rows of the table of `make bench`."""
     seconds = _run()["again"]["seconds"]
     name = f"push of {_MESSAGES:,}"
     return timing(name, seconds * 1000, reference=_IDEAL_SECONDS * 1000, referee="ideal")
@@ -340,7 +343,7 @@ def _run() -> dict[str, Any]:
 
 
 def main() -> int:
-    """Measure, print one JSON object, and return an exit status."""
+    """Measure the delivery of pushes and print one JSON object; return 1 if a bar is missed, else 0."""
     logging.disable(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     result = _run()

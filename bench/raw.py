@@ -1,13 +1,14 @@
-"""The baseline for the service, in one process: `python -m bench.raw PORT`, with the service's own environment.
+"""The baseline for the service, one process with the service's environment: `python -m bench.raw PORT`.
 
-`/raw/…` answers like the service with hand-written SQL: rows of asyncpg, one dictionary each, encoded by orjson, with
-the same checks of key, membership, scope, visibility and budget. `/floor/…` answers fixed bytes: what FastAPI and
-uvicorn themselves cost. Neither logs, counts metrics, or knows errors, links and filters.
+`/raw/…` answers like the service with hand-written SQL: rows of asyncpg, one dictionary each, encoded by
+orjson, with the same checks of key, membership, scope, visibility and budget. `/floor/…` answers fixed bytes:
+what FastAPI and uvicorn themselves cost. Neither logs, counts metrics, or knows errors, links and filters.
 
-Create and update write what the service does, and keep its promises: their statement also counts the event of the task,
-records it in the ledger and finds out whether a receiver wants a snapshot; it is performed and the answer encoded inside
-one transaction, so that a request answered with an error has changed nothing; readers of the ledger are woken behind the
-commit, by the service's own client. A beat is one statement of its own, as there.
+Create and update write what the service does, and keep its promises: their statement also counts the event of
+the task, records it in the ledger and finds out whether a receiver wants a snapshot; it is performed and the
+answer encoded inside one transaction, so that a request answered with an error has changed nothing; readers
+of the ledger are woken behind the commit, by the service's own client. A beat is one statement of its own, as
+there.
 """
 
 import hashlib
@@ -298,7 +299,7 @@ def _json(value: Any, *, status: int = 200) -> Response:
 
 
 def create_app() -> FastAPI:
-    """Return the application; its connections open with it."""
+    """Return the baseline application, in hand-written SQL; its database connections open with its start."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:

@@ -1,4 +1,4 @@
-"""Measure how soon a run starts, how many one worker ends in a second, and the cost of a waiting worker, beside plain arq.
+"""Measure the start of runs, the rate of one worker, and the cost of a waiting worker, beside plain arq.
 
     queue     from `enqueue` to the job's first line: our worker and plain arq in turns, each idle
     run       from the answer of POST run to the claim, and from there to the agent's process: the real worker
@@ -54,7 +54,7 @@ Row = tuple[str, str, str, str]
 
 
 class QueueBench:
-    """Plain arq and our worker, each in a process of its own, on queues of their own."""
+    """A comparison of plain arq with the service's worker, each in its own process with its own queue."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self._settings = settings
@@ -65,7 +65,7 @@ class QueueBench:
         self._jobs = 0
 
     async def rows(self) -> list[Row]:
-        """Return the measurements, a line each."""
+        """Measure the latency of a job and the cost of an idle worker; return a row of the table for each."""
         with (
             running(
                 "-m", "bench.polling_worker", "arq", settings=self._settings, log=self._folder / "arq.log"
@@ -126,7 +126,7 @@ class QueueBench:
 
 
 class RunBench:
-    """The real worker, asked by the real API."""
+    """Measurements of runs that are started through the real API and performed by a real worker."""
 
     def __init__(
         self, process: ProcessContext, client: httpx.AsyncClient, account: Account, log: Path
@@ -137,7 +137,7 @@ class RunBench:
         self._log = log
 
     async def starts(self) -> tuple[float, float]:
-        """Return the medians from the answer to the claim, and from the claim to the agent's process, in ms."""
+        """Return medians in ms: from the response of POST run to the claim, and from there to the agent's start."""
         answered: dict[str, float] = {}
         for _ in range(_STARTS):
             run_id = await self._start()
@@ -152,7 +152,7 @@ class RunBench:
         )
 
     async def runs_per_second(self) -> float:
-        """Return how many runs, started at once, the worker ends in a second."""
+        """Return the number of runs per second that one worker ends when many are started at once."""
         before, began = await self._count(), time.perf_counter()
         for _ in range(_RUNS):
             await self._start()
@@ -160,7 +160,10 @@ class RunBench:
         return _RUNS / (time.perf_counter() - began)
 
     async def claims_per_second(self, *, limit: int) -> float:
-        """Claim and forget; no worker may look at the queue meanwhile."""
+        """Return the number of runs claimed per second, with at most `limit` running in the project (0: any).
+
+        The runs are deleted afterwards. No worker may look at the queue meanwhile.
+        """
         async with unit_of_work(self._process.sessions) as session:
             ids = [await self._open_run(session, self._process.events) for _ in range(_CLAIMS)]
         began = time.perf_counter()
@@ -249,7 +252,7 @@ async def _measure(settings: Settings, folder: Path) -> bool:
 
 
 def rows() -> list[tuple[str, ...]]:
-    """Measure how soon a job and a run start, and return the lines for the one table of `make bench`."""
+    """Measure the latency from queue to start of jobs and runs; return rows of the table of `make bench`."""
     with servers() as settings, tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
         return asyncio.run(_starts(settings, Path(folder)))
 
@@ -269,7 +272,7 @@ async def _starts(settings: Settings, folder: Path) -> list[tuple[str, ...]]:
 
 
 def main() -> int:
-    """Measure, print one table, and return an exit status."""
+    """Measure jobs, runs and idle workers and print one table; return 1 if a bar is missed, else 0."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     with servers() as settings, tempfile.TemporaryDirectory(prefix="taskbeacon-bench-") as folder:
         holds = asyncio.run(_measure(settings, Path(folder)))

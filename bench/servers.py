@@ -19,7 +19,7 @@ _SETTINGS = {"development": True, "throttle_per_minute": 0, "throttle_per_hour":
 
 @contextmanager
 def servers() -> Iterator[Settings]:
-    """Start real servers with an up-to-date schema and yield the settings that lead to them."""
+    """Start PostgreSQL with an up-to-date schema, Valkey and SeaweedFS; yield the settings for them."""
     folder = Path(tempfile.mkdtemp(prefix="taskbeacon-bench-"))
     home = Home(folder)
     home.create()
@@ -46,7 +46,7 @@ def servers() -> Iterator[Settings]:
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
-    """Return the settings as the processes read them; budgets are counted, and never reached."""
+    """Return the settings as environment variables for processes, with rate limits that are never reached."""
     values = {
         "development": "true",
         "database_url": settings.database_url,

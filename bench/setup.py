@@ -1,7 +1,7 @@
-"""The first `make demo` of a fresh clone with empty caches, and its set-up by uv beside that by pip, in turns.
+"""The first `make demo` of a fresh clone with empty caches, and the set-up by uv and by pip, in turns.
 
-Before them `make run` of the clone, until it prints a link that signs in to the console: with the set-up and the build of the
-console, and once more.
+Before them `make run` of the clone, until it prints a link that signs in to the console: with the set-up and
+the build of the console, and once more.
 
 python -m bench.setup [--turns 3]
 """
@@ -21,7 +21,7 @@ _RUN_STAMP = ".venv/.installed-run"
 
 
 def main() -> None:
-    """Measure and print medians."""
+    """Measure the first `make demo` and `make run` of a fresh clone, and print the median times."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=3)
     turns: int = parser.parse_args().turns
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def _clone(folder: Path) -> Path:
-    subprocess.run(["git", "clone", "--quiet", str(_CHECKOUT), str(folder)], check=True)  # noqa: S603, S607 - our own commands
+    subprocess.run(["git", "clone", "--quiet", str(_CHECKOUT), str(folder)], check=True)  # noqa: S603, S607 - ours
     return folder
 
 

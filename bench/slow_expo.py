@@ -19,7 +19,7 @@ LATENCY_SECONDS: Final = 0.02
 
 
 def create_app() -> Starlette:
-    """Return the service with nothing taken."""
+    """Return the application that stands in for Expo's push service, with no messages received yet."""
     taken: list[str] = []
 
     async def send(request: Request) -> Response:

@@ -14,7 +14,7 @@ from bench.load import Wire
 
 
 async def count_statements(settings: Settings, account: Account, wire: Wire) -> int:
-    """Perform the request in this process, a few times; return the round trips to the database of the last one."""
+    """Perform the request a few times in this process; return the database round trips of the last time."""
     counted: list[str] = []
 
     def note(record: Any) -> None:

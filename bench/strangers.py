@@ -1,9 +1,9 @@
-"""The cost for a member of clients without a key: the median of one request, alone and beside each kind of stranger.
+"""The cost of clients without a key (strangers) for a member: latency alone and beside each kind of stranger.
 
-Strangers have eight connections, and send `--rate` requests and at most 100 MB a second together, from a process of their
-own. A member asks for a task again and again over one connection, in turns a second without and a second
-beside them. Other members' requests of the same number are the yardstick.
-Run it with `make bench-strangers`; it fails if a ratio is above two for longer than a second.
+Strangers have eight connections, and send `--rate` requests and at most 100 MB a second together, from a
+process of their own. A member asks for a task again and again over one connection, in turns a second without
+and a second beside them. Other members' requests of the same number are the yardstick. Run it with `make
+bench-strangers`; it fails if a ratio is above two for longer than a second.
 """
 
 import asyncio
@@ -136,7 +136,7 @@ class _Member:
         self._request = request
 
     async def second(self) -> tuple[float, float]:
-        """Return the median latency of one second, and the share of it that the server worked, all threads."""
+        """Send requests for one second; return their median latency in seconds and the server's processor share."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self._server.port)
         before, began = cpu_seconds([self._server.pid]), time.perf_counter()
         latencies = list[float]()
@@ -184,7 +184,7 @@ async def _prepare(settings: Settings) -> bytes:
 
 
 async def _row(kind: str, server: Running, request: bytes, rounds: int, rate: float) -> tuple[str, bool]:
-    """Measure in turns, a second without and a second beside strangers; return a line, and whether the bar holds."""
+    """Measure seconds without and beside strangers in turns; return a line, and whether the bar holds."""
     member = _Member(server, request)
     alone, beside, shares = list[float](), list[float](), list[float]()
     async with _strangers(kind, server.port, rate, request) as process:
@@ -236,7 +236,7 @@ def _longest(above: Iterable[bool]) -> int:
 @click.option("--port", type=int, hidden=True)
 @click.option("--request", hidden=True)
 def main(only: str, rounds: int, rate: float, be: str | None, port: int, request: str) -> None:
-    """Measure and print; or be the strangers."""
+    """Measure a member's requests beside strangers and print ratios; with `--be`, act as the strangers."""
     if be in _TRICKLED:
         uvloop.run(_trickle(port, _TRICKLED[be]))
     elif be:

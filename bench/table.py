@@ -19,7 +19,7 @@ HEADER: Final = (
 
 
 def row(name: str, who: str, cost: Cost, *, statements: int | None, raw: Cost | None) -> tuple[str, ...]:
-    """Return one line: `cost` of the requests `name` as answered by `who`."""
+    """Return a row of the table of `make bench`: the cost of the requests `name` at the server `who`."""
     return (
         name,
         who,
@@ -36,7 +36,7 @@ def row(name: str, who: str, cost: Cost, *, statements: int | None, raw: Cost | 
 def timing(
     name: str, milliseconds: float, *, reference: float | None = None, referee: str = "reference"
 ) -> list[tuple[str, ...]]:
-    """Return the lines of what is no request: a time, and beside it the one of the same run that it is held against."""
+    """Return the row of a time that is not of a request, and the row of its reference if there is one."""
     ratio = "" if reference is None else f"{milliseconds / reference:.2f}"
     lines: list[tuple[str, ...]] = [(name, "service", "", f"{milliseconds:.2f}", "", "", "", "", ratio)]
     if reference is not None:
@@ -45,7 +45,7 @@ def timing(
 
 
 def render(rows: Sequence[Sequence[str]]) -> str:
-    """Return the rows under the header as a table, in the form that docs/performance.md keeps."""
+    """Return the rows under their header as a Markdown table, in the form that docs/performance.md keeps."""
     lines = [HEADER, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
     aligned = [

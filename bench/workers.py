@@ -1,4 +1,4 @@
-"""The real worker as a process, and the real API in this one, which asks it for runs."""
+"""A real worker as a process, and the API in this process, through which runs are started."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ _WAIT_SECONDS: Final = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The owner of the runs."""
+    """The user who starts the measured runs: a project, and headers with an API key."""
 
     project_id: int
     headers: dict[str, str]
@@ -35,7 +35,7 @@ class Account:
 
 @contextmanager
 def running(*arguments: str, settings: Settings, log: Path, **environment: str) -> Iterator[int]:
-    """Run `python ARGUMENTS` on these servers; yield its process id."""
+    """Run `python ARGUMENTS` with these settings in its environment; yield its process id; end it afterwards."""
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own modules
             [sys.executable, *arguments],
@@ -57,7 +57,7 @@ def running(*arguments: str, settings: Settings, log: Path, **environment: str) 
 
 @asynccontextmanager
 async def working(settings: Settings, log: Path, **environment: str) -> AsyncGenerator[int, None]:
-    """Run a worker with a home of its own beside its log; yield its process id once it takes runs."""
+    """Run a worker with its own home folder beside its log; yield its process id once it claims runs."""
     variables = {"TASKBEACON_HOME": str(log.with_suffix(".home"))} | environment
     with running("-m", "app.cli", "worker", settings=settings, log=log, **variables) as pid:
         await until(lambda: _is_logged(log, "worker.started"))
@@ -65,7 +65,7 @@ async def working(settings: Settings, log: Path, **environment: str) -> AsyncGen
 
 
 def first_events(log: Path) -> dict[tuple[str, str], float]:
-    """Return when a worker logged what, the first time: by run and event."""
+    """Return the time of the first log entry for each run and event in a worker's log, in Unix seconds."""
     found: dict[tuple[str, str], float] = {}
     for line in log.read_text().splitlines():
         if line.startswith("{"):
@@ -76,7 +76,7 @@ def first_events(log: Path) -> dict[tuple[str, str], float]:
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until the condition holds."""
+    """Wait until `holds` returns true. Raises TimeoutError after two minutes."""
     async with asyncio.timeout(_WAIT_SECONDS):
         while not await holds():  # noqa: ASYNC110 - rows and logs of other processes give no event
             await asyncio.sleep(0.01)
@@ -84,7 +84,7 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
 
 @asynccontextmanager
 async def asked_here(process: ProcessContext) -> AsyncGenerator[tuple[httpx.AsyncClient, Account], None]:
-    """Yield a client of the API, which answers in this process, and the account that it acts for."""
+    """Yield an HTTP client for the API, which runs in this process, and the account that it acts for."""
     async with unit_of_work(process.sessions) as session:
         organization = await accounts.create_organization(session, "Bench")
         project = await accounts.create_project(session, "Bench", organization_id=organization.id)

@@ -1,7 +1,7 @@
 """Check that each `# noqa` and `# type: ignore` has a reason: `python -m checks.ignores PATH...`.
 
-The reason is on the line of the comment, after the codes, or in a comment on the line above. Prints one line for each
-finding and ends with status 1 if there is any.
+The reason is on the line of the comment, after the codes, or in a comment on the line above. Prints one line
+for each finding and ends with status 1 if there is any.
 """
 
 import io
@@ -18,7 +18,7 @@ _WORD = re.compile(r"[A-Za-z]{2,}")
 
 
 def find_bare_ignores(source: str) -> Iterator[int]:
-    """Yield the line of each ignore without a reason."""
+    """Yield the line number of each `noqa` or `type: ignore` comment without a reason."""
     lines = source.splitlines()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT and _IGNORE.search(token.string):
@@ -30,7 +30,7 @@ def find_bare_ignores(source: str) -> Iterator[int]:
 
 
 def main(paths: list[str]) -> int:
-    """Print the findings; return the exit status."""
+    """Print each ignore comment without a reason below `paths`; return 1 if there is any, else 0."""
     findings = [
         (file, number)
         for path in paths

@@ -1,7 +1,8 @@
 """Check that lines of prose in Markdown are short: `python -m checks.markdown PATH...`.
 
-Tables, code blocks, headings, tags and lines without a space to break at are left alone, and so is the contract, which is kept
-as it was agreed. Prints one line for each finding and ends with status 1 if there is any.
+Tables, code blocks, headings, tags and lines without a space to break at are left alone, and so is the
+contract, which is kept as it was agreed. Prints one line for each finding and ends with status 1 if there is
+any.
 """
 
 import re
@@ -17,7 +18,7 @@ _WHOLE: Final = re.compile(r"\||#| *<")
 
 
 def find_long_lines(text: str) -> Iterator[tuple[int, int]]:
-    """Yield number and length of each line that is too long."""
+    """Yield line number and length of each line of prose in a Markdown text that is too long."""
     in_code = False
     for number, line in enumerate(text.splitlines(), start=1):
         if _FENCE.match(line):
@@ -27,7 +28,7 @@ def find_long_lines(text: str) -> Iterator[tuple[int, int]]:
 
 
 def main(paths: list[str]) -> int:
-    """Print the findings; return the exit status."""
+    """Print each line of prose in Markdown below `paths` that is too long; return 1 if there is any, else 0."""
     files = [
         file
         for path in map(Path, paths)

@@ -1,7 +1,7 @@
 """Check that the names of tests say a behaviour: `python -m checks.naming PATH...`.
 
-A name of fewer words than `MIN_WORDS` says at most what is tested, so that a line about its failure means nothing. Prints
-one line for each finding and ends with status 1 if there is any.
+A name of fewer words than `MIN_WORDS` says at most what is tested, so that a line about its failure means
+nothing. Prints one line for each finding and ends with status 1 if there is any.
 """
 
 import ast
@@ -15,7 +15,7 @@ _PREFIX: Final = "test_"
 
 
 def find_short_names(source: str) -> Iterator[tuple[int, str]]:
-    """Yield line and name of each test with a name of too few words."""
+    """Yield line number and name of each test function with a name of too few words."""
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
@@ -25,7 +25,7 @@ def find_short_names(source: str) -> Iterator[tuple[int, str]]:
 
 
 def main(paths: list[str]) -> int:
-    """Print the findings; return the exit status."""
+    """Print each test with a name of too few words in `paths`; return 1 if there is any, else 0."""
     findings = [
         (file, number, name)
         for path in paths

@@ -1,7 +1,8 @@
 """Check the size and shape of folders, files and functions: `python -m checks.structure`.
 
-Prints one line for each finding and ends with status 1 if there is any. The order of packages and the absence of
-import circles are held by import-linter (pyproject.toml).
+Folders are those of `app` and of `tests/contract`, all else is of `app`. Prints one line for each finding and
+ends with status 1 if there is any. The order of packages and the absence of import circles are held by
+import-linter (pyproject.toml).
 """
 
 import ast
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 APP: Final = Path(__file__).parents[1] / "app"
+CONTRACT_TESTS: Final = Path(__file__).parents[1] / "tests/contract"
 
 MAX_MODULES: Final = 18
 MAX_FILE_LINES: Final = 400
@@ -29,7 +31,7 @@ MAX_EXCEPTIONS: Final = 5
 
 
 def main() -> int:
-    """Print the findings; return the exit status."""
+    """Print each folder, file, function and dataclass that exceeds a limit; return 1 if any does, else 0."""
     findings = [(where, what) for check in (folders, files, functions, specs) for where, what in check()]
     excused = {where for where, _ in findings if where in EXCEPTIONS}
     findings = [(where, what) for where, what in findings if where not in EXCEPTIONS]
@@ -42,15 +44,16 @@ def main() -> int:
 
 
 def folders() -> Iterator[tuple[str, str]]:
-    """Yield folders with too many modules, and module names that repeat what their folder or neighbours say."""
-    for package in sorted(path.parent for path in APP.rglob("__init__.py")):
-        names = sorted(path.stem for path in package.glob("*.py") if path.stem != "__init__")
+    """Yield folders with too many modules, and module names that repeat their folder's or neighbours' names."""
+    for package in sorted(path.parent for top in (APP, CONTRACT_TESTS) for path in top.rglob("__init__.py")):
+        modules = sorted(path for path in package.glob("*.py") if path.stem != "__init__")
+        names = [path.stem.removeprefix("test_") for path in modules]
         if package != APP and len(names) > MAX_MODULES:
             yield _name(package), f"has {len(names)} modules; {MAX_MODULES} are allowed"
         noun = package.name.removesuffix("s")
         yield from (
-            (_name(package / f"{name}.py"), f"repeats the name of its folder {package.name!r}")
-            for name in names
+            (_name(path), f"repeats the name of its folder {package.name!r}")
+            for path, name in zip(modules, names, strict=True)
             if name.startswith((f"{noun}_", f"{package.name}_"))
         )
         prefixes = Counter(
@@ -64,7 +67,7 @@ def folders() -> Iterator[tuple[str, str]]:
 
 
 def files() -> Iterator[tuple[str, str]]:
-    """Yield files that are too long."""
+    """Yield the Python files of `app` that have too many lines."""
     for path in _modules(APP):
         lines = len(path.read_text(encoding="utf-8").splitlines())
         if lines > MAX_FILE_LINES:
@@ -94,7 +97,7 @@ def functions() -> Iterator[tuple[str, str]]:
 
 
 def specs() -> Iterator[tuple[str, str]]:
-    """Yield dataclasses with too many fields."""
+    """Yield the dataclasses of `app` with too many fields."""
     for part in ("agents", "worker", "services", "processes"):
         for path in _modules(APP / part):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -1,10 +1,11 @@
 """Report words that docs/glossary.md replaces: `python -m checks.words [--count] PATH...`.
 
-Looks at names of files and of code, docstrings, comments, and texts of help and documentation; in tests at names only,
-and there for words without a capital letter only; in Markdown at everything but code. Other strings are left alone:
-error texts belong to the contract.
+Looks at names of files and of code, docstrings, comments, and texts of help and documentation; in names of
+tests for words without a capital letter only; in Markdown at everything but code. Other strings are left
+alone: error texts belong to the contract.
 
-A docstring also must not begin with a pronoun or a question word ("What ...", "Return who ..."): it names the thing.
+A docstring also must not begin with a pronoun or a question word ("What ...", "Return who ..."): it names the
+thing.
 """
 
 import ast
@@ -33,7 +34,7 @@ Line = tuple[int, str]
 
 
 def read_glossary(text: str) -> dict[str, str]:
-    """Return the replaced words of the glossary's tables, each with the word to use."""
+    """Return the words that the tables of the glossary replace, each with the word to use instead."""
     replaced: dict[str, str] = {}
     for line in text.splitlines():
         match line.strip("|").split("|"):
@@ -45,23 +46,21 @@ def read_glossary(text: str) -> dict[str, str]:
 
 
 def find_words(path: Path, glossary: dict[str, str]) -> Iterator[tuple[int, str]]:
-    """Yield line and replaced word for each hit in a file."""
+    """Yield line number and word for each use of a replaced word in a Python or Markdown file."""
     source = path.read_text()
     yield from _match([(1, path.stem)], _pattern(word for word in glossary if word.islower()))
     if path.suffix == ".md":
         yield from _match(_prose(source), _pattern(word for word in glossary if word.islower()))
         return
-    in_tests = "tests" in path.parts
-    names = [word for word in glossary if word.islower() or not in_tests]
+    names = [word for word in glossary if word.islower() or "tests" not in path.parts]
     yield from _match(_names(source), _pattern(names), normalize=_as_snake_case)
-    if not in_tests:
-        texts = [*_comments(source), *_documentation(ast.parse(source))]
-        yield from _match(texts, _pattern(word for word in glossary if word.islower()))
+    texts = [*_comments(source), *_documentation(ast.parse(source))]
+    yield from _match(texts, _pattern(word for word in glossary if word.islower()))
 
 
 def find_openings(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield line and opening for each docstring of a module that begins without a noun; tests are left alone."""
-    if path.suffix == ".py" and "tests" not in path.parts:
+    """Yield line number and opening of each docstring in a Python file that begins without a noun or a verb."""
+    if path.suffix == ".py":
         for number, text in _docstrings(ast.parse(path.read_text())):
             if found := _OPENING.match(text.lstrip()):
                 yield number, found.group()
@@ -126,7 +125,10 @@ def _files(paths: list[str]) -> Iterator[Path]:
 
 
 def main(arguments: list[str]) -> int:
-    """Print each hit, or with `--count` the number for each word; return 1 if hits were printed."""
+    """Print each use of a replaced word and each wrong docstring opening; return 1 if there is any, else 0.
+
+    With `--count`, print only the number of uses of each word, and return 0.
+    """
     glossary = read_glossary(_GLOSSARY.read_text())
     paths = [argument for argument in arguments if argument != "--count"]
     uses = {_as_snake_case(word).lower(): use for word, use in glossary.items()}

@@ -54,7 +54,8 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     _refuse_outside_connections()
     # A shell starts background jobs with SIGINT ignored, and every program of a test would inherit that. Not Python's
-    # own handler: asyncio would replace it whenever a fixture or test enters the loop, which takes longer than the entry.
+    # own handler: asyncio would replace it whenever a fixture or test enters the loop, which takes longer than the
+    # entry.
     signal.signal(signal.SIGINT, _interrupt)
     _send_logs_to_pytest()
     # A busy machine is slow, not wrong.

@@ -60,7 +60,7 @@ from app.addresses import is_public
     ],
 )
 def test_address_is_not_public(address: str) -> None:
-    """Finding 19: `ipaddress` takes some of these for global, which ones depends on the version of Python."""
+    """`ipaddress` takes some of these for global; which ones depends on the version of Python."""
     assert not is_public(address)
 
 

@@ -270,7 +270,7 @@ _REPLACED = {
 
 
 def test_tests_replace_constants_of_the_service_only() -> None:
-    """A fault is planted in a server, a clock is moved, a limit is lowered: the code under test stays what is served."""
+    """Tests plant faults in servers, move clocks and lower limits, but do not replace the code under test."""
     replaced = {path: list(_replaced_code(_module(path))) for path in _sources("tests")}
     offences = {path.relative_to(_ROOT).as_posix(): found for path, found in replaced.items() if found}
 

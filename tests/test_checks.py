@@ -14,6 +14,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (app / package).mkdir(exist_ok=True)
         (app / package / "__init__.py").touch()
     monkeypatch.setattr(structure, "APP", app)
+    monkeypatch.setattr(structure, "CONTRACT_TESTS", tmp_path / "tests")
     monkeypatch.setattr(structure, "EXCEPTIONS", {})
     return app
 
@@ -54,6 +55,23 @@ def test_folder_with_too_many_modules_is_named(app: Path, capsys: pytest.Capture
     assert capsys.readouterr().err.splitlines() == [
         "app/agents: has 4 modules that begin with 'log': make it a folder",
         "app/services: has 19 modules; 18 are allowed",
+    ]
+
+
+@pytest.mark.usefixtures("app")
+def test_folders_of_tests_have_the_limits_of_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "tests/runs"
+    folder.mkdir(parents=True)
+    for name in ("__init__", "test_run_start", *(f"test_{n}" for n in range(structure.MAX_MODULES))):
+        (folder / f"{name}.py").touch()
+
+    assert structure.main() == 1
+
+    assert capsys.readouterr().err.splitlines() == [
+        "tests/runs: has 19 modules; 18 are allowed",
+        "tests/runs/test_run_start.py: repeats the name of its folder 'runs'",
     ]
 
 

@@ -1,4 +1,4 @@
-"""What settings take, and that a wrong value is named by its setting and never repeated."""
+"""Values that settings accept; a wrong value is reported with the setting's name and never repeated."""
 
 import base64
 from pathlib import Path

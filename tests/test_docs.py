@@ -1,4 +1,4 @@
-"""What the prose names exists, and what exists is named in the prose."""
+"""Things that the prose names exist, and things that exist are named in the prose."""
 
 import ast
 import io
@@ -169,7 +169,7 @@ def test_name_of_no_file_is_found_in_comments_and_docstrings_only() -> None:
 
 
 def _names_of_no_file(source: str, *, beside: Path) -> Iterator[str]:
-    """Yield the file names in a module's prose that exist neither in the repository, in `app`, nor beside the module."""
+    """Yield file names in a module's prose that exist neither in the repository, in `app`, nor beside the module."""
     # Most modules name none, and reading the text of one as Python takes a hundred times as long.
     if not _FILE_NAME.search(source):
         return

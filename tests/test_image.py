@@ -36,13 +36,13 @@ _PYTHON = re.search(r"^FROM python:(\d+\.\d+)-slim AS service$", _DOCKERFILE, re
 
 
 def _copied() -> set[str]:
-    """Return what the image takes from the checkout."""
+    """Return the paths of the checkout that the image takes."""
     lines = re.findall(r"^COPY (?!--from)(.+) \S+$", _DOCKERFILE, re.MULTILINE)
     return {source for line in lines for source in line.split()}
 
 
 def _admitted(name: str, rules: list[str]) -> bool:
-    """Tell whether .dockerignore lets a path of the top folder in: the last rule that matches decides."""
+    """Return whether .dockerignore lets a path of the top folder in: the last rule that matches decides."""
     matching = [rule for rule in rules if fnmatch(name, rule.removeprefix("!"))]
     return not matching or matching[-1].startswith("!")
 
@@ -174,7 +174,7 @@ def test_keys_of_models_reach_the_worker_of_compose_alone() -> None:
 
 
 def test_production_starts_with_secrets_of_its_own_only() -> None:
-    """What compose.yaml falls back to, this one asks for; and a development password is refused by the service."""
+    """Values that compose.yaml has defaults for are required here; the service refuses a development password."""
     secrets = {
         "POSTGRES_PASSWORD",
         "VALKEY_PASSWORD",

@@ -1,4 +1,4 @@
-"""What the suite itself promises: nothing that it runs leaves this machine."""
+"""A promise of the suite itself: none of its connections leaves this machine."""
 
 import socket
 

@@ -21,7 +21,7 @@ DATABASE_URL = "postgresql://taskbeacon:hunter2hunter2@db.internal:5432/taskbeac
 
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> Generator[io.StringIO, None, None]:
-    """What this process logs as JSON."""
+    """The log lines of this process, as JSON."""
     written = io.StringIO()
     monkeypatch.setattr("sys.stderr", written)
     with kept_logging():

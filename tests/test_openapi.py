@@ -164,7 +164,7 @@ def routes(shared_application: FastAPI) -> Mapping[str, Any]:
 
 @pytest.fixture(scope="module")
 def operations(document: dict[str, Any], routes: Mapping[str, Any]) -> dict[str, Any]:
-    """What the document says of each of them."""
+    """The operation of each route in the document."""
     return {
         name: document["paths"][route.path_format][method.lower()]
         for name, route in routes.items()
@@ -209,7 +209,7 @@ def test_every_event_is_published_as_a_webhook_with_its_body(document: dict[str,
 
 
 def test_pages_of_a_log_have_limits_of_their_own(document: dict[str, Any]) -> None:
-    """Finding 24: they were described as those of lists, which are read leniently."""
+    """They were described as those of lists, which are read leniently."""
     url = "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/session_logs"
     described = {each["name"]: each for each in document["paths"][url]["get"]["parameters"]}
     limit, offset = described["limit"]["schema"], described["offset"]["schema"]
@@ -451,7 +451,7 @@ async def test_every_success_of_tasks_and_runs_is_answered_as_described(
 
 @pytest.fixture(scope="module")
 def generated(document: dict[str, Any]) -> Any:
-    """What makes requests that fit the description, by path and method."""
+    """The generators of requests that fit the description, by path and method."""
     from schemathesis import openapi  # noqa: PLC0415 - seconds, for each process that only collects this module
 
     return openapi.from_dict(document)

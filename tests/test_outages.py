@@ -247,7 +247,7 @@ async def test_failure_of_the_server_is_unavailable(
 
 @pytest.fixture
 async def victims(settings: Settings) -> AsyncGenerator[AsyncEngine, None]:
-    """An engine whose sessions a test ends."""
+    """An engine with sessions that a test ends."""
     engine = create_engine(settings, application_name=_VICTIMS, plan_once=True)
     yield engine
     await engine.dispose()

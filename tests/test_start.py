@@ -1,4 +1,4 @@
-"""What processes load before they are ready: modules that are dear come with the first need for them."""
+"""Modules that processes load before they are ready: slow ones are imported at the first need for them."""
 
 import json
 import os
@@ -83,7 +83,7 @@ def test_service_loads_nothing_expensive_looks_for_no_garbage_and_never_looks_th
 
 
 def _run(program: str, *arguments: str, **environment: str) -> str:
-    """Return what a fresh interpreter prints."""
+    """Return the output of a fresh interpreter."""
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],
         capture_output=True,

@@ -65,7 +65,7 @@ async def test_statement_alone_is_one_round_trip(
         async with recorded(engine) as statements:
             row = await BY_ID.first(session, {"id": project_id})
         assert not session.in_transaction()
-    # The driver tells of a statement a moment later, so this one goes before the look at it.
+    # The driver reports a statement a moment later, so this one goes before the look at it.
     assert await name_of(sessions, project_id) == "Before"
     assert row is not None
     assert (row["id"], row["name"]) == (project_id, "Before")

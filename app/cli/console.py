@@ -20,7 +20,7 @@ from app.services.accounts.console_sessions import create_login_code
 @click.option("--key", type=click.UUID, help="Id of the key to sign in with.")
 @click.option("--mask", help="Mask of the key, instead of its id, for example phx_...a1b2.")
 def console(key: UUID | None, mask: str | None) -> None:
-    """Print a link that signs one browser in, within a minute, with the rights of a key.
+    """Print a link that signs one browser in to the console, within a minute, with the rights of an API key.
 
     Without an option, the key of the development stack that runs here is used.
     """

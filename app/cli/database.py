@@ -21,7 +21,10 @@ _UNDEFINED = frozenset({"42P01", "42703"})  # table, column
 
 
 def with_sessions(settings: Settings, work: Callable[[SessionFactory], Awaitable[Result]]) -> Result:
-    """Run `work` in an event loop of its own, with connections that are closed afterwards and the database's time."""
+    """Run `work` with a session factory in its own event loop, by the database's clock; return its result.
+
+    The connections are closed afterwards.
+    """
 
     async def run() -> Result:
         engine = create_engine(settings, application_name="taskbeacon-cli")
@@ -37,7 +40,7 @@ def with_sessions(settings: Settings, work: Callable[[SessionFactory], Awaitable
 
 
 def check_clock_and_schema(settings: Settings) -> None:
-    """Refuse a wrong clock and an old schema before a server starts, in one line instead of a traceback."""
+    """Exit with one line of error if this machine's clock is wrong or the database's schema is old."""
 
     async def check(sessions: SessionFactory) -> None:
         await require_machine_time(sessions)
@@ -48,7 +51,7 @@ def check_clock_and_schema(settings: Settings) -> None:
 
 @contextmanager
 def database_failures(settings: Settings) -> Iterator[None]:
-    """Turn any database failure in the block into one line on standard error."""
+    """Turn a database failure in the block into one line on standard error, and exit."""
     address = _address(settings)
     try:
         yield

@@ -17,7 +17,7 @@ from app.devstack.stack import run_dev
 )
 @click.pass_context
 def dev(context: click.Context, port: int | None) -> None:
-    """Run embedded servers, API and worker until Ctrl-C or SIGTERM."""
+    """Run a development stack (embedded servers, API and worker) until Ctrl-C or SIGTERM."""
     hide_environment()
     given = {} if port is None else {"port": port}
     context.exit(run_dev(development_settings(**given)))

@@ -20,7 +20,7 @@ class _Misuse(click.ClickException):
 
 
 class LazyGroup(click.Group):
-    """Commands by name, each with its location (`module:attribute`) and its text in the overview."""
+    """A group of subcommands: by name, the location of each (`module:attribute`) and its line of help."""
 
     def __init__(
         self,

@@ -12,10 +12,11 @@ _START, _END = 50 - 3, 51 - 3
 
 
 def hide_environment() -> None:
-    """Wipe the environment variables from `/proc/<pid>/environ`, and close the process to others of its user. Repeatable.
+    """Wipe the environment variables from `/proc/<pid>/environ`, and close the process to others of its user.
 
-    Secrets of the service come as variables, and that file shows the initial environment for the life of the process,
-    even if variables change. `os.environ` does not change. If the kernel does not permit this, nothing happens.
+    May be called again. Secrets of the service come as variables, and that file shows the initial environment
+    for the life of the process, even if variables change. `os.environ` does not change. If the kernel does not
+    permit this, nothing happens.
     """
     if sys.platform != "linux":
         return
@@ -34,7 +35,7 @@ def hide_environment() -> None:
 
 
 def start_tracker() -> None:
-    """Start the helper process of `multiprocessing` without the service's variables, which it would expose."""
+    """Start `multiprocessing`'s helper process without the service's environment, which it would expose."""
     from multiprocessing import resource_tracker  # noqa: PLC0415 - only a service of several processes needs it
 
     variables = os.environ.copy()

@@ -31,7 +31,7 @@ _GRACEFUL_SHUTDOWN_SECONDS = 8
 )
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
 def serve(host: str | None, port: int | None, workers: int) -> None:
-    """Run the API.
+    """Run the API server.
 
     Stops accepting on SIGTERM or Ctrl-C and lets requests in progress finish.
     """

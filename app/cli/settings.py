@@ -18,19 +18,22 @@ _PREFIX = "TASKBEACON_"
 
 
 def service_settings() -> Settings:
-    """Return the settings of the environment."""
+    """Return the service's settings from the environment variables; invalid ones end the command."""
     return _build(Settings)
 
 
 def warn_of_unknown_variables() -> None:
-    """Log a warning for each variable with our prefix that no setting reads: most likely a typo."""
+    """Log a warning for each environment variable with the service's prefix that no setting reads.
+
+    Such a variable is most likely misspelt.
+    """
     for name, nearest in unknown_variables().items():
         meant = {"meant": nearest} if nearest else {}
         structlog.get_logger(__name__).warning("settings.unknown", variable=name, **meant)
 
 
 def check_catalog(settings: Settings) -> Catalog:
-    """Return the agents of the settings; an invalid catalog ends the command."""
+    """Return the catalog of agents that the settings name; an invalid one ends the command."""
     try:
         return load_catalog(settings.agent_catalog)
     except CatalogInvalid as error:
@@ -38,12 +41,18 @@ def check_catalog(settings: Settings) -> Catalog:
 
 
 def development_settings(**given: Any) -> Settings:
-    """Return the settings of the environment without requiring production secrets; `given` outranks them."""
+    """Return the settings from the environment variables, without requiring production secrets.
+
+    `given` outranks the variables.
+    """
     return _build(lambda: Settings(development=True, **given))
 
 
 def admin_settings() -> Settings:
-    """Return the settings of the environment, or of the running development stack if they name no database."""
+    """Return the settings from the environment variables.
+
+    If they name no database, return the settings of the running development stack.
+    """
     here = development_settings()
     if "database_url" in here.model_fields_set:
         return service_settings()
@@ -59,7 +68,10 @@ def admin_settings() -> Settings:
 
 
 def stack_settings(home: Path) -> Settings:
-    """Return the settings of the development stack that runs in a home folder; without one, end the command."""
+    """Return the settings of the development stack that runs in a home folder.
+
+    If none runs, end the command.
+    """
     stack = running_environment(home)
     if stack is None:
         raise click.ClickException(f"no development stack runs in {home}")

@@ -35,10 +35,10 @@ from app.security import Cipher
 def try_command(
     context: click.Context, repository: str, prompt: str | None, adapter: str | None, model: str | None
 ) -> None:
-    """Let an agent work on REPOSITORY (a folder, a URL, or organization/repository), and get its work as a branch.
+    """Let an agent work on REPOSITORY (a folder, URL or organization/repository); get its work as a branch.
 
-    PROMPT is the task; `-` reads it from standard input. `make run` must be running. Your working tree does not
-    change.
+    PROMPT is the task; `-` reads it from standard input. `make run` must be running. Your working tree does
+    not change.
     """
     home = _running_home()
     settings = development_settings() if home is None else stack_settings(home.root)
@@ -69,7 +69,7 @@ def try_command(
 
 
 def _running_home() -> Home | None:
-    """Return the home of the running stack: of the settings, or of the checkout of this command; None without one."""
+    """Return the home of the running stack, by the settings or this command's checkout; None if none runs."""
     settings = development_settings()
     homes = [Home(settings.home)]
     if "home" not in settings.model_fields_set:

@@ -13,7 +13,7 @@ from app.worker.main import run_worker
 
 @click.command()
 def worker() -> None:
-    """Run a worker, which performs runs.
+    """Run a worker, the process that performs runs of agents.
 
     On SIGTERM or Ctrl-C it claims no further run, and gives the runs in progress some time to finish.
     """

@@ -1,7 +1,7 @@
-"""The developer's account in a development stack: organization, project, user and key, created at the first start.
+"""The developer's account in a development stack: organization, project, user and key, made at first start.
 
-It is stored in the home folder, so that later starts show the same key. A separate program makes it in one transaction
-(`python -m app.devstack.new_account`): most of the cost is loading that program's modules.
+It is stored in the home folder, so that later starts show the same key. A separate program makes it in one
+transaction (`python -m app.devstack.new_account`): most of the cost is loading that program's modules.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,10 @@ class Account:
 
 
 def read_account(home: Home) -> Account | None:
-    """Return the account of earlier starts, None if there is none. Its key may be one of another database."""
+    """Return the developer's account of earlier starts, None if there is none.
+
+    Its key may be of another database.
+    """
     try:
         return _account(read_json(home.account_json))
     except (KeyError, TypeError, ValueError):
@@ -33,7 +36,7 @@ def read_account(home: Home) -> Account | None:
 
 
 def renew_account(home: Home, kept: Account | None, *, make: Make) -> Account:
-    """Make a new key for the stored account, or a new account if that is gone; store and return it.
+    """Make a new API key for the account `kept`, or a new account if it is gone; store and return it.
 
     Raises DevstackError.
     """

@@ -1,13 +1,14 @@
 """`make agents`: installs agents from npm, and a Node for them where the machine has none.
 
-They go into the agents folder (`TASKBEACON_AGENTS`, by default `.taskbeacon/agents`), where the worker finds them:
+They go into the agents folder (`TASKBEACON_AGENTS`, by default `.taskbeacon/agents`), where the worker finds
+them:
 
     node_modules/    the packages of agents/package-lock.json for the requested agents, without install scripts
     node/            Node from PyPI, if the one on PATH is missing or too old
 
-Each agent is a workspace of agents/package.json. Agents installed before stay, also if an installation fails: a new one
-is made in another folder and replaces the old one when it is complete. Safe to interrupt (the stamp is written last);
-does nothing if all is current.
+Each agent is a workspace of agents/package.json. Agents installed before stay, also if an installation fails:
+a new one is made in another folder and replaces the old one when it is complete. Safe to interrupt (the stamp
+is written last); does nothing if all is current.
 """
 
 import fcntl
@@ -31,7 +32,10 @@ _OLDEST_NODE = (22, 0)  # the highest version that an agent requires
 
 
 def install_agents(folder: Path, names: Sequence[str], terminal: TerminalOutput) -> bool:
-    """Install agents beside those already installed; return whether anything changed. Raises DevstackError."""
+    """Install agents from npm into `folder`, beside those installed there; return whether anything changed.
+
+    Raises DevstackError.
+    """
     known = _agent_names()
     if unknown := sorted(set(names) - set(known)):
         raise DevstackError(f"no agent '{unknown[0]}' can be installed; there are {', '.join(known)}")
@@ -88,7 +92,7 @@ def _digest() -> str:
 
 
 def main() -> int:
-    """Install, and print the folder; return an exit status."""
+    """Install the agents that the arguments name, and print their folder; return an exit status."""
     terminal = TerminalOutput()
     folder = Settings(development=True).agents_path
     terminal.title(f"Agents in {folder}")

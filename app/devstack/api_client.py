@@ -1,4 +1,4 @@
-"""A client of a running stack, for the demo and `taskbeacon try`: requests, and a run's result on the terminal."""
+"""A client of a running stack, for the demo and `taskbeacon try`: requests, and results on the terminal."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _SHOWN_PATCH_LINES = 30
 
 
 def project_client(base_url: str, project_id: int, api_key: str) -> httpx.Client:
-    """Return a client with paths below the project."""
+    """Return an HTTP client for the API that sends the key; its paths are relative to the project."""
     return httpx.Client(
         base_url=f"{base_url}/api/projects/{project_id}/",
         headers={"Authorization": f"Bearer {api_key}"},
@@ -27,7 +27,7 @@ def project_client(base_url: str, project_id: int, api_key: str) -> httpx.Client
 
 
 def request(client: httpx.Client, method: str, path: str, /, **body: Any) -> dict[str, Any]:  # Any: JSON
-    """Send a request; return the JSON object of the response. Raises DevstackError."""
+    """Send a request with a JSON body; return the JSON object of the response. Raises DevstackError."""
     with failures_as_devstack_errors(f"{method} {path} failed"):
         answer = client.request(method, path, json=body if method != "GET" else None)
     if answer.is_error:
@@ -48,7 +48,7 @@ def failures_as_devstack_errors(what: str) -> Iterator[None]:
 def create_task(
     terminal: TerminalOutput, client: httpx.Client, *, title: str, description: str, repository: str
 ) -> dict[str, Any]:
-    """Create a task and print its URL. Raises DevstackError."""
+    """Create a task through the API and print its URL; return the task. Raises DevstackError."""
     task = request(client, "POST", "tasks/", title=title, description=description, repository=repository)
     terminal.title(f"Task {task['slug']}: {task['title']}")
     terminal.styled_line(f"  {client.base_url}tasks/{task['id']}", "dim")
@@ -56,7 +56,10 @@ def create_task(
 
 
 def show_progress(log: RunLog, client: httpx.Client, plain: httpx.Client, path: str) -> dict[str, Any]:
-    """Print new entries of a run's log; return the run. Raises DevstackError."""
+    """Print the log entries of a run that are new since the last call; return the run.
+
+    Raises DevstackError.
+    """
     run = request(client, "GET", path)
     if run["log_url"]:
         log.show_new(plain, run["log_url"])
@@ -64,7 +67,7 @@ def show_progress(log: RunLog, client: httpx.Client, plain: httpx.Client, path: 
 
 
 def show_result(terminal: TerminalOutput, run: dict[str, Any]) -> None:
-    """Print the status of a run and its output."""
+    """Print the status of a run and its output (branch, changed files, summary or error)."""
     good = run["status"] == RunStatus.COMPLETED
     terminal.line()
     terminal.title(f"Result: {terminal.style(run['status'], 'green' if good else 'red')}")
@@ -86,7 +89,7 @@ def read_patch(
 
 
 def show_patch(terminal: TerminalOutput, artifact: dict[str, Any], text: str) -> None:
-    """Print the first lines of a patch."""
+    """Print the name of a patch artifact and the first lines of its text."""
     lines = text.splitlines()
     terminal.line()
     terminal.title(f"Patch ({artifact['name']}, {artifact['size']} bytes)")

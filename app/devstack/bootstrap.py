@@ -1,13 +1,13 @@
-"""Install the locked packages into `.venv`. Run by path with any Python of 3.11 or newer: standard library only.
+"""Install the locked packages into `.venv`. Run by path with Python 3.11 or newer: standard library only.
 
     bootstrap.py run    the packages for `make run` and `make demo`
     bootstrap.py all    the same, and the developer tools
 
-uv installs the packages, and is itself installed from the lock by pip. If uv has no wheel, or with INSTALLER=pip, pip
-installs everything.
+uv installs the packages, and is itself installed from the lock by pip. If uv has no wheel, or with
+INSTALLER=pip, pip installs everything.
 
-It is safe to interrupt (the stamp is written last, and a half-made environment is made again) and to run twice at the
-same time (the second waits, then finds nothing to do).
+It is safe to interrupt (the stamp is written last, and a half-made environment is made again) and to run
+twice at the same time (the second waits, then finds nothing to do).
 """
 
 import ast
@@ -34,7 +34,8 @@ _PROJECT = Path("pyproject.toml")
 _PIP = (str(_PYTHON), "-m", "pip", "--disable-pip-version-check", "--no-input")
 # An editable installation of the checkout needs this beside the build system.
 _EDITABLE = "editables"
-# Measured. Byte code is not compiled here: processes compile only the modules that they load, which takes less time.
+# Measured. Byte code is not compiled here: processes compile only the modules that they load, which takes
+# less time.
 _NEEDS = {"run": "400 MB", "all": "650 MB"}
 _SILENT_SECONDS = 10.0
 
@@ -42,7 +43,7 @@ Lock = dict[str, tuple[str, set[str]]]  # name of a package: its entry, and the 
 
 
 def main() -> int:
-    """Install the set that the argument names; return an exit status."""
+    """Install the set of packages that the argument names (`run` or `all`); return an exit status."""
     what = sys.argv[1] if len(sys.argv) > 1 else "all"
     with _LOCK.open("rb") as lock:  # any file would do; this one is there
         try:
@@ -100,7 +101,7 @@ def _install(what: str) -> int:
 
 
 def read_lock(text: str) -> Lock:
-    """Return the entries of a lock as `uv pip compile --generate-hashes` writes it."""
+    """Return the entries of a lock file as `uv pip compile --generate-hashes` writes it, by package."""
     lock: Lock = {}
     for entry in re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]:
         name = entry.partition("==")[0]
@@ -138,7 +139,7 @@ def _name(requirement: str) -> str:
 
 
 def _make_environment() -> dict[str, str]:
-    """Make the virtual environment, unless one with a working pip exists; return the configuration of its pip."""
+    """Make the virtual environment unless one with a working pip exists; return the settings of its pip."""
     usable = _PYTHON.exists() and not _UNFINISHED.exists()
     if usable and (configuration := pip_configuration()) is not None:
         return configuration
@@ -161,8 +162,8 @@ def _install_uv(entry: str, secrets: Iterable[str]) -> int:
     file.write_text(entry, encoding="utf-8")
     command = [*_PIP, "install", "--quiet", "--only-binary", ":all:", "--no-deps", "--require-hashes"]
     done = subprocess.run([*command, "-r", str(file)], capture_output=True, text=True, check=False)
-    # pip reports a package without a wheel for this machine and an index that does not respond in the same words; but
-    # only for the latter it has tried again before.
+    # pip reports a package without a wheel for this machine and an index that does not respond in the same
+    # words; but only for the latter it has tried again before.
     if done.returncode != 0 and "Retrying (" in done.stderr + done.stdout:
         print(_without(done.stderr.rstrip(), secrets), file=sys.stderr, flush=True)
         return done.returncode
@@ -181,9 +182,9 @@ def _has_uv(version: str = "uv ") -> bool:
 
 
 def pip_configuration() -> dict[str, str] | None:
-    """Return pip's configuration from its files and variables, by option; a later place outranks an earlier one.
+    """Return pip's configuration from its files and variables, by option; None if no pip works.
 
-    None: there is no pip that works.
+    A later source outranks an earlier one.
     """
     listed = subprocess.run([*_PIP, "config", "list"], capture_output=True, text=True, check=False)
     if listed.returncode != 0:
@@ -248,7 +249,10 @@ def _without(text: str, secrets: Iterable[str]) -> str:
 
 
 def _run(command: list[str], environment: Mapping[str, str], secrets: Iterable[str]) -> int:
-    """Run an installer and return its exit status. Print large downloads and signs of progress; on failure, all output."""
+    """Run an installer and return its exit status.
+
+    Print large downloads and signs of progress; on failure, all output.
+    """
     last_lines: list[str] = []
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=dict(environment)

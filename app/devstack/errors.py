@@ -2,12 +2,12 @@
 
 
 class DevstackError(Exception):
-    """An error that the person at the terminal can act on."""
+    """A failure of the development stack, with a message that the person at the terminal can act on."""
 
 
 class StackAlreadyRuns(DevstackError):
-    """Another launcher owns the home folder."""
+    """Another process already runs a development stack in this home folder."""
 
 
 class StopRequested(Exception):
-    """Ctrl-C or SIGTERM arrived during a wait."""
+    """Ctrl-C or SIGTERM arrived while the development stack waited."""

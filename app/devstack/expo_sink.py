@@ -1,7 +1,8 @@
-"""A local stand-in for Expo's push service and a receiver of webhooks: it shows all messages on one plain page.
+"""A local stand-in for Expo's push service and a receiver of webhooks: it shows all messages on one page.
 
-`/pushes` has the pushes as JSON. Run as `python -m app.devstack.expo_sink PORT`. It keeps the last messages in memory only. It must stay small, and has
-only the parts of Expo's protocol that a sender needs (send, receipts, error tickets for invalid tokens).
+`/pushes` has the pushes as JSON. Run as `python -m app.devstack.expo_sink PORT`. It keeps the last messages
+in memory only. It must stay small, and has only the parts of Expo's protocol that a sender needs (send,
+receipts, error tickets for invalid tokens).
 """
 
 import html
@@ -49,7 +50,7 @@ class _Push:
 
 
 def create_app() -> Starlette:
-    """Return the sink, without messages."""
+    """Return the application that stands in for Expo's push service and receives webhooks, still empty."""
     pushes: deque[_Push] = deque(maxlen=_KEPT_MESSAGES)
     webhooks = WebhookSink()
 

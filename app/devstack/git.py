@@ -17,7 +17,10 @@ def require_git() -> None:
 def run_git(
     *arguments: str, environment: Mapping[str, str], seconds: float, failure: str, cwd: Path | None = None
 ) -> str:
-    """Run git and return its output. Raises DevstackError with a text that begins with `failure`."""
+    """Run git for at most `seconds` and return its standard output.
+
+    Raises DevstackError with a text that begins with `failure`.
+    """
     try:
         done = subprocess.run(
             ["git", *arguments],  # noqa: S607 - the person's git, wherever it is

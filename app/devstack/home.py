@@ -1,4 +1,4 @@
-"""The home folder of a development stack: its lock, its secrets, its ports, and the files that describe a running stack.
+"""The home folder of a development stack: lock, secrets, ports, and the files that describe a running stack.
 
 Everything in it is private to its owner (0700 folders, 0600 files). This module starts nothing.
 """
@@ -23,7 +23,7 @@ _LOWEST_PORT, _HIGHEST_PORT = 15_000, 31_999  # below the range of ports of outg
 
 
 class Home:
-    """The data folder of a development stack, and the paths in it."""
+    """The home folder of a development stack, and the paths in it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
@@ -37,7 +37,7 @@ class Home:
         self._ports = self.root / "ports.json"
 
     def create(self) -> None:
-        """Make the folder if it is missing. Raises DevstackError when it cannot be used."""
+        """Make the home folder if it is missing. Raises DevstackError when it cannot be used."""
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.root.chmod(0o700)
@@ -45,10 +45,10 @@ class Home:
             raise DevstackError(f"the folder {self.root} cannot be used: {error.strerror}") from error
 
     def acquire(self) -> int:
-        """Lock the folder for this launcher and return the descriptor that holds the lock.
+        """Lock the home folder for this launcher and return the file descriptor that holds the lock.
 
-        Children inherit the descriptor, so the lock is free only when the last process of a killed stack has ended,
-        which this function waits for. Raises StackAlreadyRuns while another launcher lives.
+        Children inherit the descriptor, so the lock is free only when the last process of a killed stack has
+        ended, which this function waits for. Raises StackAlreadyRuns while another launcher lives.
         """
         descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
         deadline = time.monotonic() + _KILLED_STACK_SECONDS
@@ -72,7 +72,7 @@ class Home:
         return descriptor
 
     def is_running(self) -> bool:
-        """Return whether the launcher that wrote `dev.json` still runs."""
+        """Return whether the development stack that wrote `dev.json` in this home folder still runs."""
         try:
             descriptor = os.open(self._lock, os.O_RDONLY)
         except FileNotFoundError:
@@ -91,7 +91,7 @@ class Home:
         write_json(self.dev_json, dev)
 
     def forget_running(self) -> None:
-        """Remove the files that `announce` wrote."""
+        """Remove the files that describe a running stack (see `announce`)."""
         self.dev_json.unlink(missing_ok=True)
         self.environment_json.unlink(missing_ok=True)
 
@@ -127,7 +127,7 @@ def running_environment(root: Path) -> dict[str, str] | None:
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Return whether a server could listen on the port now."""
+    """Return whether a server could listen on the TCP port of `host` now."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -139,7 +139,7 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def keep_private(path: Path, make: Callable[[], dict[str, str]]) -> dict[str, str]:
-    """Return the secrets in the file, made at the first call."""
+    """Return the secrets stored in a private file; if it is missing, store the result of `make` first."""
     kept = read_json(path)
     if not kept:
         kept = make()
@@ -148,7 +148,7 @@ def keep_private(path: Path, make: Callable[[], dict[str, str]]) -> dict[str, st
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace the file atomically; only its owner can read it."""
+    """Replace the contents of a file atomically; only its owner can read it."""
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
     with os.fdopen(
@@ -159,12 +159,12 @@ def write_private(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:  # Any: whatever JSON holds
-    """Replace the file with the object, as `write_private` does."""
+    """Replace the contents of a private file with a JSON object, atomically."""
     write_private(path, json.dumps(value, indent=2) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:  # Any: whatever JSON holds; callers check
-    """Return the object in the file, {} if there is none or it is damaged."""
+    """Return the JSON object in a file, {} if there is no file or it is damaged."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

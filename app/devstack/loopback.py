@@ -11,7 +11,7 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 def status_of(
     url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, timeout: float
 ) -> int:
-    """Return the status of the response, 0 if there is none."""
+    """Return the HTTP status of the response, 0 if there is none within `timeout` seconds."""
     request = urllib.request.Request(url, headers=dict(headers or {}), method=method)  # noqa: S310 - our own
     try:
         with _OPENER.open(request, timeout=timeout) as answer:
@@ -24,7 +24,7 @@ def status_of(
 
 
 def bypass_proxies(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment with our own addresses excepted from proxies, and without SOCKS proxies.
+    """Return environment variables with local addresses excepted from proxies, and without SOCKS proxies.
 
     With a SOCKS proxy set, the HTTP client cannot be created, whatever the address.
     """

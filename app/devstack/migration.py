@@ -21,7 +21,7 @@ _INTERRUPTED = 130
 
 
 def draft_migration(message: str) -> int:
-    """Write a draft of a revision file, for a person to complete; return an exit status."""
+    """Write a draft of a migration file, for a person to complete; return an exit status."""
     if not message.strip():
         print('error: say what it is for: make migration m="add presence"', file=sys.stderr)
         return 2

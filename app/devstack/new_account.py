@@ -1,6 +1,7 @@
 """`python -m app.devstack.new_account [PROJECT USER]`: create the developer's account, and print it as JSON.
 
-With the ids of an existing account its user gets a new key; if the ids are not in this database, a new account is made.
+With the ids of an existing account its user gets a new key; if the ids are not in this database, a new
+account is made.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from app.services.accounts.api_keys import create_api_key
 
 
 async def make_account(session: AsyncSession, *, project_id: int | None, user_id: int | None) -> Account:
-    """Return an account with a new key: of this user in this project if both exist, else all new."""
+    """Return an account with a new API key: of this user and project if both exist, else all new."""
     if project_id is not None and user_id is not None:
         try:
             await require_projects(session, [project_id])

@@ -1,7 +1,7 @@
 """Start child processes, wait for them, and end all of them, whatever happens to this process.
 
-`stop()` ends children in order. If this process is killed, the kernel sends them their stop signals, and the watchdog
-ends children that hang and all descendants.
+`stop()` ends children in order. If this process is killed, the kernel sends them their stop signals, and the
+watchdog ends children that hang and all descendants.
 """
 
 import ctypes
@@ -46,7 +46,7 @@ def bind_to_parent(parent: int, death_signal: int) -> None:
 
 @dataclass(slots=True)
 class Child:
-    """A running process, and the file of its output."""
+    """A running child process, and the log file of its output."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -58,16 +58,16 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The process id, also the id of its session."""
+        """The process id of the child, which is also its session id."""
         return self.process.pid
 
     def tail(self) -> str:
-        """Return the last lines of output, indented; empty if there is none."""
+        """Return the last lines of the child's output, indented; empty if there is none."""
         lines = self._read(max(self.start, self._size() - _TAIL_BYTES)).decode(errors="replace").splitlines()
         return "".join(f"\n    {line}" for line in lines[-_TAIL_LINES:])
 
     def new_lines(self) -> list[str]:
-        """Return the lines since the last call, and keep the file small."""
+        """Return the lines of output since the last call, and keep the log file small."""
         is_over = self.process.poll() is not None
         content = self._read(self.position)
         *lines, unfinished = content.split(b"\n")
@@ -88,7 +88,9 @@ class Child:
 
 
 class Supervisor:
-    """The children of this process. Use it from the main thread: the parent-death signal follows the thread.
+    """Starts, watches and ends child processes; used from the main thread.
+
+    The parent-death signal follows the thread that starts a child.
 
     `stop()` is safe to call twice. As a context manager it stops everything at the end.
     """
@@ -120,10 +122,10 @@ class Supervisor:
         self._is_forced = self._is_stopping
 
     def stop_with_terminal(self) -> None:
-        """Stop when the terminal that this process was started from closes.
+        """Request a stop when the terminal that this process was started from closes.
 
-        The kernel signals only the foreground, and a shell its own jobs: without this, a process in the background of
-        another session leader would stay.
+        The kernel signals only the foreground, and a shell its own jobs: without this, a process in the
+        background of another session leader would stay.
         """
         with suppress(OSError):  # no terminal
             self._terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
@@ -133,7 +135,10 @@ class Supervisor:
         self._keep_open = (*self._keep_open, descriptor)
 
     def remove_if_killed(self, *paths: Path) -> None:
-        """Let the watchdog remove these files and folders if this process is killed; a clean stop leaves them alone."""
+        """Let the watchdog remove these files and folders if this process is killed.
+
+        A clean stop leaves them alone.
+        """
         for path in paths:
             self._send_to_watchdog(f"path {path}")
 
@@ -149,10 +154,11 @@ class Supervisor:
         prepare: Callable[[], None] | None = None,
         stdout: IO[bytes] | None = None,
     ) -> Child:
-        """Start a process in a session of its own.
+        """Start a child process in a session of its own.
 
-        Its output goes to the log, or without a log line by line to `on_output`; `stdout` takes its standard output
-        instead. `prepare` runs in the child before exec. Raises DevstackError if the program cannot be started.
+        Its output goes to the log, or without a log line by line to `on_output`; `stdout` takes its standard
+        output instead. `prepare` runs in the child before exec. Raises DevstackError if the program cannot be
+        started.
         """
         parent = os.getpid()
         output = _open_log(log) if log is not None else TemporaryFile("a+b")  # noqa: SIM115 - closed at the end
@@ -193,7 +199,9 @@ class Supervisor:
         timeout: float,
         prepare: Callable[[], None] | None = None,
     ) -> str:
-        """Run a command to its end and return its standard output; standard error goes to the log or to `on_output`.
+        """Run a command to its end and return its standard output.
+
+        Standard error goes to the log or to `on_output`.
 
         Raises DevstackError with the last lines if it fails or takes too long.
         """
@@ -218,7 +226,7 @@ class Supervisor:
         every: float = _POLL_SECONDS,
         one_shot: Child | None = None,
     ) -> None:
-        """Return when `ready()` holds; it is called every `every` seconds.
+        """Wait until `ready()` returns true; it is called every `every` seconds.
 
         Raises DevstackError if a child (other than `one_shot`) ends or the time is over, StopRequested after
         `request_stop()`.
@@ -233,13 +241,19 @@ class Supervisor:
                 raise DevstackError(f"{what} was not ready within {timeout:.0f} s{tail}")
 
     def run_until_stopped(self) -> NoReturn:
-        """Forward output until StopRequested, or until a child ends by itself (DevstackError)."""
+        """Forward the output of the children until a stop is requested.
+
+        Raises StopRequested then, and DevstackError if a child ends by itself.
+        """
         while True:
             time.sleep(_FORWARD_SECONDS)
             self._check(None)
 
     def stop(self) -> None:
-        """End all children, the last started first; kill children that do not stop in time, and their descendants."""
+        """End all children, the last started first.
+
+        Children that do not stop in time are killed, with their descendants.
+        """
         if not self.children and self._watchdog is None:
             return
         self._is_stopping = True

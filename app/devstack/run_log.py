@@ -16,7 +16,7 @@ Update = dict[str, Any]  # Any: an ACP update, as it stands in the log
 
 
 class RunLog:
-    """The log of one run, as far as it was read. Shows the entries that it knows, and skips all others."""
+    """A reader of one run's log that prints entries of known kinds on a terminal, and skips all others."""
 
     def __init__(self, terminal: TerminalOutput) -> None:
         self._terminal = terminal
@@ -29,7 +29,7 @@ class RunLog:
         }
 
     def show_new(self, client: httpx.Client, url: str) -> None:
-        """Print the entries that were added since the last call. Raises DevstackError."""
+        """Print the log entries that were added since the last call. Raises DevstackError."""
         try:
             answer = client.get(url, headers={"Range": f"bytes={self._offset}-"})
         except httpx.HTTPError as error:

@@ -43,7 +43,7 @@ _EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The parts of a stack, and the environment that its processes start with."""
+    """The parts of a development stack to start, and the environment variables of its processes."""
 
     home: Path
     host: str = "127.0.0.1"
@@ -57,7 +57,7 @@ class Plan:
 
     @classmethod
     def from_settings(cls, settings: Settings, environment: Mapping[str, str]) -> "Plan":
-        """Return the plan of `make run`: a server that the settings already name is not started."""
+        """Return the plan of `make run` for these settings: servers that they name are not started."""
         given = settings.model_fields_set
         # After Ctrl-C the worker does not wait for runs; they return to the queue.
         defaults = {"TASKBEACON_LOG_FORMAT": "console", "TASKBEACON_WORKER_DRAIN_SECONDS": "1"}
@@ -84,7 +84,7 @@ def _new_vapid_key() -> dict[str, str]:
 
 
 class Stack:
-    """A stack in its home folder. `start` once, `stop` always; `stop` may be called twice."""
+    """A development stack in its home folder. `start` once, `stop` always; `stop` may be called twice."""
 
     def __init__(self, plan: Plan, terminal: TerminalOutput) -> None:
         self.home = Home(plan.home)
@@ -103,14 +103,14 @@ class Stack:
 
     @property
     def has_expo_sink(self) -> bool:
-        """Return whether pushes go to a local page."""
+        """Return whether pushes go to the local stand-in for Expo, which shows them on a page."""
         return self._plan.with_expo_sink
 
     def start(self) -> Account:
-        """Start everything, write `dev.json` and return the developer's account.
+        """Start all servers and processes of the stack, write `dev.json` and return the developer's account.
 
-        Raises DevstackError if anything fails (stop the stack then), StackAlreadyRuns if the home folder is in use,
-        StopRequested.
+        Raises DevstackError if anything fails (stop the stack then), StackAlreadyRuns if the home folder is
+        in use, StopRequested.
         """
         self.home.create()
         self._lock = self.home.acquire()
@@ -130,7 +130,10 @@ class Stack:
         return account
 
     def build_console(self) -> None:
-        """Build the console if its sources have changed; a stack without it is a stack. Raises StopRequested."""
+        """Build the console if its sources have changed; a failure is reported and ignored.
+
+        Raises StopRequested.
+        """
         if not pages.is_wanted():
             return
         self.home.create()
@@ -146,11 +149,11 @@ class Stack:
             self._terminal.line(f"\n  Going on without a new console: {error}")
 
     def login_link(self) -> str | None:
-        """Return a link that signs a browser in, within a minute; None where no console is built."""
+        """Return a link that signs a browser in to the console within a minute; None if none is built."""
         return self._command("console", "app.cli", "console") if pages.is_built() else None
 
     def stop(self) -> None:
-        """End all processes and release the home folder."""
+        """End all processes of the stack and release its home folder."""
         if self._lock is not None:
             self.home.forget_running()
         self.supervisor.stop()
@@ -173,8 +176,8 @@ class Stack:
     def _start_processes(self, port: int) -> dict[str, int]:
         """Start servers and services, and return their process ids; the API is not ready yet.
 
-        Loading the modules of the API takes most of the time, so it starts as soon as the database is current; the
-        worker starts only when the servers leave a processor free.
+        Loading the modules of the API takes most of the time, so it starts as soon as the database is
+        current; the worker starts only when the servers leave a processor free.
         """
         started = time.monotonic()
 
@@ -294,7 +297,10 @@ class Stack:
 
 @contextmanager
 def stop_on_signals(supervisor: Supervisor) -> Iterator[None]:
-    """Turn Ctrl-C, SIGTERM and a closed terminal into a request to stop; under nohup ignore a closed terminal."""
+    """Turn Ctrl-C, SIGTERM and a closed terminal in the block into a request to stop.
+
+    Under nohup a closed terminal is ignored.
+    """
     signals = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signals.append(signal.SIGHUP)
@@ -311,7 +317,7 @@ def stop_on_signals(supervisor: Supervisor) -> Iterator[None]:
 
 
 def run_dev(settings: Settings) -> int:
-    """Run the stack in the foreground until it is asked to stop; return an exit status.
+    """Run the development stack in the foreground until Ctrl-C or SIGTERM; return an exit status.
 
     Build the settings with `Settings(development=True)`. Main thread only.
     """

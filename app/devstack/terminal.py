@@ -16,7 +16,7 @@ _NAME_WIDTH = 12
 
 
 class TerminalOutput:
-    """Lines for standard output or a given stream; plain text if the stream is a file."""
+    """A writer of lines, steps and errors to standard output or a given stream; plain text for a file."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         # None, despite its type, if the descriptor was closed before the start.
@@ -25,7 +25,7 @@ class TerminalOutput:
         self._unfinished: str | None = None
 
     def line(self, text: str = "") -> None:
-        """Write a line; a step in progress stays visible above it."""
+        """Write a line of text; a step in progress stays visible above it."""
         if self._unfinished is not None:
             self._write("\n")
             self._unfinished = None
@@ -36,16 +36,16 @@ class TerminalOutput:
         self.line(self.style(text, "bold"))
 
     def styled_line(self, text: str, style: str) -> None:
-        """Write a line in a style."""
+        """Write a line of text in a style, such as a colour."""
         self.line(self.style(text, style))
 
     def error(self, error: Exception) -> None:
-        """Write an error to standard error."""
+        """Write the message of an error to standard error."""
         self.line()
         print(self.style(f"error: {error}", "red"), file=sys.stderr)
 
     def child_line(self, name: str, text: str) -> None:
-        """Write a line that a child process printed."""
+        """Write a line that the child process `name` printed, prefixed with that name."""
         self.line(f"{self.style(f'{name:<6} │', 'cyan')} {text}")
 
     def table(self, rows: Mapping[str, str]) -> None:
@@ -55,7 +55,10 @@ class TerminalOutput:
 
     @contextmanager
     def step(self, text: str) -> Iterator[None]:
-        """Print the start of a step, then its duration; a failure leaves the line open."""
+        """Print the text of a step when the block begins, and its duration when it ends.
+
+        An error leaves the line open.
+        """
         started = time.monotonic()
         if self._unfinished is not None:
             self.line()
@@ -72,11 +75,11 @@ class TerminalOutput:
         self._unfinished = None
 
     def step_done(self, text: str, seconds: float) -> None:
-        """Print the end of a step that ran beside others."""
+        """Print the end of a step that ran beside others, with its duration in seconds."""
         self.line(f"  {self.style('✓', 'green')} {text} {self.style(f'{seconds:.1f} s', 'dim')}")
 
     def style(self, text: str, style: str) -> str:
-        """Return the text in a style, unchanged without a terminal."""
+        """Return the text with the escape codes of a style, unchanged if the output is no terminal."""
         return f"{_STYLES[style]}{text}{_RESET}" if self._rich else text
 
     def _write(self, text: str) -> None:

@@ -1,10 +1,11 @@
 """The process that outlives a killed launcher and ends the launcher's processes.
 
-The parent-death signal stops direct children. It does not reach grandchildren (an agent in a session of its own) and
-does not end a child that hangs; this process does. It imports only the standard library and is started by file path.
+The parent-death signal stops direct children. It does not reach grandchildren (an agent in a session of its
+own) and does not end a child that hangs; this process does. It imports only the standard library and is
+started by file path.
 
-Protocol on standard input, a line each: `pid N` and `path P` name processes to end and files or folders to remove
-after a kill; `done` before the end of the stream means a clean stop.
+Protocol on standard input, a line each: `pid N` and `path P` name processes to end and files or folders to
+remove after a kill; `done` before the end of the stream means a clean stop.
 """
 
 import os
@@ -54,7 +55,7 @@ def _list_processes() -> dict[int, tuple[int, int, str]]:
 
 
 def snapshot(roots: Iterable[int]) -> dict[int, str]:
-    """Return the living processes among the roots, their sessions and descendants: process id to start time."""
+    """Return the living processes among `roots`, their sessions and descendants: id to start time."""
     living = _list_processes()
     found, pending = set[int](), {*roots}
     while pending:
@@ -75,7 +76,10 @@ def _survivors(processes: dict[int, str]) -> list[int]:
 
 
 def kill_survivors(processes: dict[int, str], *, grace: float) -> None:
-    """Wait for all processes to end; after the grace period kill the others, and processes started meanwhile."""
+    """Wait `grace` seconds for all processes (id to start time) to end; then kill the others.
+
+    Processes that they started meanwhile are killed too.
+    """
     deadline = time.monotonic() + grace
     while (left := _survivors(processes)) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
@@ -87,7 +91,10 @@ def kill_survivors(processes: dict[int, str], *, grace: float) -> None:
 
 
 def main() -> None:
-    """Listen until the launcher stops or dies."""
+    """Read the launcher's messages until it stops or dies; after a death, end its processes.
+
+    Files that it named are removed then too.
+    """
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     roots: list[int] = []

@@ -1,1 +1,1 @@
-"""The cost of open consoles for everybody else."""
+"""The cost of open consoles for other requests to the API."""

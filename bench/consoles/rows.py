@@ -23,7 +23,10 @@ Send = Callable[[Iterator[Wire]], Awaitable[Cost]]
 async def rows(
     port: int, account: Account, project: ProjectOfSize, send: Send, *, rounds: int
 ) -> list[tuple[str, ...]]:
-    """Measure reads and writes; `send` sends requests for one round and returns what they cost."""
+    """Measure requests with and without open consoles in the project; return rows of the table.
+
+    `send` sends requests for one round and returns their cost.
+    """
     lines: list[tuple[str, ...]] = []
     for case in CASES:
         if case.name not in _CASES:

@@ -1,6 +1,7 @@
-"""`python -m bench.consoles.streams PORT PROJECT COUNT`: open consoles, as the service sees them: a session, and a stream each.
+"""`python -m bench.consoles.streams PORT PROJECT COUNT`: open consoles, each a session and a stream.
 
-The key is a line on standard input. Prints a line when all streams are open; reads what arrives until standard input ends.
+The key is a line on standard input. Prints a line when all streams are open; reads what arrives until
+standard input ends.
 """
 
 import asyncio

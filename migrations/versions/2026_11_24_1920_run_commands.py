@@ -1,6 +1,6 @@
 """Commands to live agents.
 
-Purpose: keep what people tell the agent of a run until it has it, and what became of it.
+Purpose: keep commands of people to the agent of a run until it has them, and their outcome.
 Locks: none but short ones on `runs` and `users` for the foreign keys; the table is new.
 Previous release: knows nothing of the table; its workers leave commands unread, so drain them first.
 

@@ -1,4 +1,4 @@
-"""How far the events of an agent outside our workers are taken.
+"""The number of the last event taken from an agent outside our workers.
 
 Purpose: take each of them once, however often and by however many requests it is sent.
 Locks: short, on `run_logs`; the default is constant, so no row is written.

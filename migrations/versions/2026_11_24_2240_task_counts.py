@@ -1,6 +1,6 @@
-"""How many tasks each audience of a project sees, and how often they changed.
+"""The number of tasks that each audience of a project sees, and a count of their changes.
 
-Purpose: count the tasks of a list, and tell whether an earlier answer still holds, without reading the tasks.
+Purpose: count the tasks of a list, and decide whether an earlier answer still holds, without reading the tasks.
 Locks: writes of `tasks` and `runs` wait while the existing tasks are counted: about a second for a million.
 Previous release: its writes are counted too, by the triggers; it reads nothing of this.
 

@@ -1,6 +1,6 @@
 """Event ids, signs of life and the end of the events of agents outside our workers; expiry of keys.
 
-Purpose: take an event once that comes by two ways, end runs whose agent is silent, and keys that expire.
+Purpose: take an event once that comes by two ways, end runs with a silent agent, and let keys expire.
 Locks: short, on `run_logs` and `api_keys`; the new columns are empty, so no row is written.
 Previous release: neither reads nor writes the table or the columns; it lets an expired key in.
 

@@ -1,4 +1,4 @@
-"""Who asked for a run, and the task as it stood then.
+"""The person who asked for a run, and the task as it stood then.
 
 Purpose: have a run that acts with an account or an environment of one person do what that person asked for.
 Locks: the table `runs` is locked for a moment; columns without a default rewrite nothing.

@@ -1,8 +1,8 @@
 """Deliveries from GitHub get a name of their own, and pushes may be about no task.
 
-Purpose: tell what GitHub sends in from what this service sends out, and push that a webhook endpoint was disabled.
-Locks: short ones on `webhook_deliveries`, `push_cooldowns` and `notifications`, whose rows are read once more
-to validate the new rule, which lets reads and writes pass.
+Purpose: separate GitHub's messages to this service from those it sends, and push that a webhook endpoint was disabled.
+Locks: short ones on `webhook_deliveries`, `push_cooldowns` and `notifications`; rows are read once more to validate
+the new rule, which lets reads and writes pass.
 Previous release: writes and reads GitHub's deliveries through a view of the old name, which the next release drops.
 
 Revision ID: 0017

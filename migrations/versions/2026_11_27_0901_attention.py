@@ -1,7 +1,7 @@
 """Columns for pushes that wait for the right moment, say as much as is wanted, and go when they are handled.
 
-Purpose: decide on a push again when it is due, with presence that says what was seen, quiet hours, reminders, and notices
-that are retracted.
+Purpose: decide on a push again when it is due, with presence that says what was seen, quiet hours, reminders, and
+notices that are retracted.
 Locks: short ones; the CHECKs are added without looking at the rows, which hold them already.
 Previous release: sends what is deferred or held when it is due, and knows nothing of the other columns, which have
 defaults.

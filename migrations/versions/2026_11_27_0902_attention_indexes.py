@@ -1,9 +1,9 @@
 """Indexes for pushes that wait and for those that are followed up; CHECKs are validated.
 
-Purpose: find what presence, the end of a question and a reminder settle, without reading the history; let the new CHECKs
-hold all rows.
-Locks: none that keeps anybody waiting; the indexes are made concurrently, and rows are read for the CHECKs
-behind the transaction that added them.
+Purpose: find what presence, the end of a question and a reminder settle, without reading the history; let the new
+CHECKs hold all rows.
+Locks: none that keeps anybody waiting; the indexes are made concurrently, and rows are read for the CHECKs behind the
+transaction that added them.
 Previous release: unaffected.
 
 Revision ID: 0020

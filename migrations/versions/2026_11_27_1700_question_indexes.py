@@ -1,7 +1,7 @@
 """An index for the commands that carry answers; the index of times at which questions expire is dropped.
 
-Purpose: deleting a run deletes its commands, and each of these searched all questions for the answer that it carried. No
-statement looks for questions by `expires_at`: the worker of a run closes them.
+Purpose: deleting a run deletes its commands, and each of these searched all questions for the answer that it carried.
+No statement looks for questions by `expires_at`: the worker of a run closes them.
 Locks: none that keeps anybody waiting; both are done concurrently.
 Previous release: unaffected.
 

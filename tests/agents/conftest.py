@@ -1,4 +1,4 @@
-"""What the tests of agents share: real git origins, real sandboxes, and runs performed for real."""
+"""Fixtures of the tests of agents: real git origins, real sandboxes, and runs performed in them."""
 
 import asyncio
 import os
@@ -67,7 +67,7 @@ async def sandbox() -> Sandbox:
 
 
 def scripted_adapter(part: str, **fields: Any) -> Adapter:
-    """Return an adapter whose agent plays a part of scripted_agent.py."""
+    """Return an adapter with an agent that plays a part of scripted_agent.py."""
     return Adapter(
         name="actor",
         command=(sys.executable, "-I", "-S", str(SCRIPT), part),
@@ -78,7 +78,7 @@ def scripted_adapter(part: str, **fields: Any) -> Adapter:
 
 
 def remembering_adapter(manner: str, name: str = "remembering") -> Adapter:
-    """Return an adapter whose agent keeps its conversations, and takes them up in a manner of remembering_agent.py."""
+    """Return an adapter with an agent that resumes its conversations in a manner of remembering_agent.py."""
     script = SCRIPT.with_name("remembering_agent.py")
     return Adapter(
         name=name,
@@ -149,7 +149,7 @@ class GitFolder:
 
 
 def make_origin(folder: Path, files: dict[str, str] | None = None) -> GitFolder:
-    """Make a bare repository whose `main` has three commits, or one with the files given."""
+    """Make a bare repository with three commits on `main`, or one with the given files."""
     bare = folder / "origin.git"
     if files is None:
         some = [Commit(f"Commit {n}", {f"file{n}.txt": f"content {n}\n"}) for n in range(3)]
@@ -166,7 +166,7 @@ def origin(tmp_path: Path) -> GitFolder:
 
 @dataclass
 class Outcome:
-    """What a run came to, and what its log holds."""
+    """The result or the error of a run, and the contents of its log."""
 
     result: RunResult | None = None
     error: AgentError | None = None

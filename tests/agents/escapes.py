@@ -1,4 +1,4 @@
-"""What a hostile agent would try, as a program for the sandbox: prints for each attempt whether it got through.
+"""Attempts of a hostile agent, as a program for the sandbox: prints for each whether it got through.
 
 Run by test_escapes.py, inside and, as the control, outside. No attempt does harm where it succeeds.
 """
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ATTEMPTS: dict[str, Callable[[dict[str, str]], object]] = {}
-# Those that an ordinary process outside may do, so that they tell whether the attempt itself is sound.
+# An ordinary process outside may do these, which shows that the attempt itself is sound.
 SOUND_OUTSIDE = (
     "environment of the service",
     "any environment",

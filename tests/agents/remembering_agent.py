@@ -1,6 +1,6 @@
 """An agent that keeps its conversations in its home, as the real ones do; started by test_kept_session.py.
 
-Its argument says how it takes one up: `load` (and tells all of it again), `resume` (silently), `refuse`, or `die`.
+Its argument says how it resumes one: `load` (and sends all of it again), `resume` (silently), `refuse`, or `die`.
 """
 
 import json

@@ -107,7 +107,7 @@ def permission(_prompt: Prompt) -> Answer:
 
 
 def hidden_failure(prompt: Prompt) -> Answer:
-    """End like any other turn, after telling aside how it went: the prompt's words, one after the other."""
+    """End like any other turn, after reporting its status aside: the prompt's words, one after the other."""
     for status in prompt[0]["text"].split():
         update(sessionUpdate="session_info_update", _meta={"codex": {"threadStatus": {"type": status}}})
     say("The model is away.")
@@ -212,7 +212,7 @@ def noisy(_prompt: Prompt) -> Answer:
 
 
 def ask_much(prompt: Prompt) -> Answer:
-    """Ask what the prompt spells out many times, stop looking at the input for as long as a file is there, and count."""
+    """Ask the prompt's question many times, stop reading the input while a file is there, and count the answers."""
     wanted = json.loads(prompt[0]["text"])
     for number in range(wanted["times"]):
         send({"id": 1000 + number, "method": wanted["method"], "params": wanted["params"]})
@@ -250,7 +250,7 @@ def take_back(prompt: Prompt) -> Answer:
 
 
 def take_messages(prompt: Prompt) -> Answer:
-    """Take messages until one says `end`; ask a permission first where the prompt is `ask`, and say all that is heard."""
+    """Read messages until one is `end`, and say them all; if the prompt is `ask`, first ask for a permission."""
     if prompt[0]["text"] == "ask":
         options = [{"optionId": "yes", "name": "Yes", "kind": "allow_once"}]
         asked = {"sessionId": "s", "toolCall": {"toolCallId": "t"}, "options": options}

@@ -226,7 +226,7 @@ async def test_run_that_cannot_be_steered_any_more_does_not_go_on(stage: Stage) 
 
 
 async def answered(room: Room, option_id: str, question: PermissionRequest) -> Answer | None:
-    """Return what the agent hears when a person takes an option."""
+    """Return the agent's report of the answer that it got after a person chose an option."""
     async with room.time:
         listening = asyncio.create_task(room.talk.listen())
         asking = asyncio.create_task(room.talk.decide(question))

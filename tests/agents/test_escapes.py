@@ -45,7 +45,7 @@ async def walled(runner: Runner) -> Runner:
 
 @pytest.fixture
 async def world(tmp_path: Path, walled: Runner) -> AsyncIterator[dict[str, str]]:
-    """What stands outside: a service with a secret, its servers, and the files of another run."""
+    """Targets outside the sandbox: a service with a secret, its servers, and the files of another run."""
     other = walled.context.files.root.parent / "elsewhere" / "other" / "work"
     hidden = tmp_path / "hidden"
     for folder in (other, hidden):
@@ -74,13 +74,13 @@ async def world(tmp_path: Path, walled: Runner) -> AsyncIterator[dict[str, str]]
 
 
 def results(text: str) -> dict[str, str]:
-    """Return what became of each attempt."""
+    """Return the result of each attempt."""
     lines = [line for line in text.splitlines() if ": " in line]
     return {name: result for name, _, result in (line.rpartition(": ") for line in lines)}
 
 
 def output_of(outcome: Outcome) -> str:
-    """Return what the steps of a run printed, as its log holds it."""
+    """Return the output of the steps of a run, from its log."""
     blocks = [
         block for update in outcome.updates("tool_call_update") for block in update.get("content") or ()
     ]

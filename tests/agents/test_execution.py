@@ -153,7 +153,7 @@ async def test_own_folder_is_never_committed(runner: Runner) -> None:
 async def test_own_folder_is_left_out_whatever_the_repository_ignores(
     runner: Runner, tmp_path: Path, rule: str
 ) -> None:
-    """Adding everything but an ignored folder used to be told as files that could not be taken along."""
+    """Files of an ignored folder were once reported as files that could not be added."""
     origin = make_origin(tmp_path / "ignoring", {".gitignore": rule + "\n"})
 
     outcome = await runner.run("```sh\necho 1 > .taskbeacon/note\necho x > x\n```", clone_url=origin.url)
@@ -532,7 +532,7 @@ async def test_agent_sees_nothing_of_the_workers_environment(runner: Runner) -> 
 
 @pytest.mark.parametrize("ending", ["", "; exit 3"])
 async def test_secrets_of_the_agent_are_reported_nowhere(runner: Runner, tmp_path: Path, ending: str) -> None:
-    """Variables of the run and of the agent's model, in all that is told; the patch stays as it is, or it is none."""
+    """Variables of the run and of the agent's model, in every report; the patch stays as it is, or there is none."""
     adapter = load_catalog().find("runbook").model_copy(update={"environment": ("MODEL_KEY",)})
     outbox = tmp_path / "outbox"
     outbox.mkdir()

@@ -1,4 +1,4 @@
-"""What a host says of its branches is data: only a name that git itself takes for one is ever used as such."""
+"""Branch names from a git host are data: only one that git itself accepts as a name is used as one."""
 
 import os
 import subprocess

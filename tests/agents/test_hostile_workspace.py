@@ -1,4 +1,4 @@
-"""Agents that leave traps for whoever collects their work. A trap that goes off writes to a canary.
+"""Agents that leave traps for the worker that collects their work. A trap that goes off writes to a canary.
 
 What an agent does is a shell script here, in the same sandbox and workspace that a run gives to a real one.
 """

@@ -20,7 +20,7 @@ MEMORY = "Before: something was done."
 
 
 def turns(outcome: Outcome) -> list[dict[str, Any]]:
-    """Return what the agent remembers of its conversation after its last turn."""
+    """Return the conversation that the agent remembers after its last turn."""
     return [json.loads(line) for line in outcome.done.summary.splitlines()]
 
 

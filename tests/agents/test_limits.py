@@ -205,7 +205,7 @@ def test_runs_that_are_measured_together_look_at_the_same_processes() -> None:
 
 
 def in_terminals(count: int, *lines: str) -> str:
-    """Return what has the scripted agent run a program in several terminals, and wait for the first to end."""
+    """Return a prompt with which the scripted agent runs a program in several terminals and waits for the first."""
     create = {"command": "python3", "args": ["-c", "\n".join(("import os, signal, time", *lines))]}
     wait = {"method": "terminal/wait_for_exit", "params": {"terminalId": "$terminal"}}
     return json.dumps([*([{"method": "terminal/create", "params": create}] * count), wait])
@@ -233,7 +233,7 @@ async def test_terminals_count_together_with_their_agent(limited: Runner, messag
 
 
 async def test_sockets_count_as_what_may_wait_in_them(limited: Runner) -> None:
-    """Their buffers are nobody's memory: neither a process's nor a file's."""
+    """Their buffers are memory of no process and of no file."""
     said = await over(
         limited,
         python(
@@ -252,7 +252,7 @@ async def test_sockets_count_as_what_may_wait_in_them(limited: Runner) -> None:
 
 
 async def test_buffers_of_sockets_cannot_be_made_larger(limited: Runner) -> None:
-    """What waits in them counts as the default: `net.core.wmem_max` may be much more."""
+    """Data waiting in a socket counts as its default size: `net.core.wmem_max` may be much more."""
     outcome = await limited.run(
         python(
             "buffers",

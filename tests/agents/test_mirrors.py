@@ -33,7 +33,7 @@ def kept(tmp_path: Path) -> list[Path]:
 
 
 def commit(origin: GitFolder, tmp_path: Path, name: str, text: str = "new\n") -> str:
-    """Add a commit to the origin's `main`, as somebody else does; nothing is compressed, which takes longest."""
+    """Add a commit of another person to the origin's `main`; nothing is compressed, which takes longest."""
     clone = tmp_path / f"clone-{uuid.uuid4().hex}"
     origin.git("config", "core.compression", "0")
     origin.git("clone", "--quiet", "--config", "core.compression=0", ".", str(clone))

@@ -1,4 +1,4 @@
-"""What an agent reaches at each network level: real runs, real sandboxes, servers on the loopback of the machine."""
+"""Reach of an agent at each network level: real runs, real sandboxes, servers on the machine's loopback."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -66,7 +66,7 @@ async def database() -> AsyncIterator[Model]:
 
 @pytest.fixture
 async def walled(runner: Runner) -> Runner:
-    """A runner whose sandbox has a network of its own."""
+    """A runner with a sandbox that has a network of its own."""
     try:
         sandbox = await find_sandbox(SandboxKind.BUBBLEWRAP)
     except SandboxUnavailable as error:

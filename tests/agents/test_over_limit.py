@@ -1,4 +1,4 @@
-"""How far and how long a run is over its limits, whatever way it takes: never more than twice for longer than a second."""
+"""Excess over the limits of a run, by every way: never more than twice the limit for longer than a second."""
 
 import asyncio
 import os
@@ -110,7 +110,7 @@ async def while_gathering(runner: Runner, kind: str, patch: pytest.MonkeyPatch) 
 async def test_run_is_over_twice_its_share_for_a_second_at_most(
     runner: Runner, monkeypatch: pytest.MonkeyPatch, way: object, kind: str
 ) -> None:
-    """Finding 6: for 25 to 167 seconds, and until its end."""
+    """A run was over its limit for 25 to 167 seconds, and until its end."""
     assert callable(way)
     policy = replace(runner.context.sandbox.policy, memory_bytes=MEMORY, processes=PROCESSES)
     runner.context = replace(

@@ -1,4 +1,4 @@
-"""The proxy of a run: who gets through, who does not, and every trick to pretend to be somebody else."""
+"""The proxy of a run: allowed and refused clients, and every trick to pretend to be another client."""
 
 import asyncio
 import socket
@@ -48,7 +48,7 @@ async def server() -> AsyncIterator[Server]:
 
 @dataclass
 class Internet(Connector):
-    """A world of names in which every public address is the one server; real connections, told names."""
+    """A set of names in which every public address is the one server; real connections, invented names."""
 
     server: Server
     names: dict[str, Sequence[str]] = field(default_factory=dict)
@@ -262,7 +262,7 @@ async def test_malformed_or_ambiguous_request_reaches_no_server(
 async def test_listed_name_that_leads_to_a_private_address_is_refused(
     proxy: Proxy, server: Server, address: str
 ) -> None:
-    """Also known as rebinding: whoever owns a name says where it leads, and says otherwise a moment later."""
+    """Also known as rebinding: the owner of a name decides where it leads, and decides otherwise a moment later."""
     proxy.internet.names["rebind.example.com"] = [address]
 
     answer = await proxy.tunnel("rebind.example.com:443")

@@ -1,4 +1,4 @@
-"""What people are shown of an agent's questions, when, and without which secrets (contract 15.8, 15.9, 15.11)."""
+"""Questions of agents as people see them: their content, their time, no secrets (contract 15.8, 15.9, 15.11)."""
 
 import asyncio
 from datetime import timedelta

@@ -186,7 +186,7 @@ async def test_what_the_agent_uses_is_counted(real: RealRunner, model: ModelServ
 
     report = meter.report()
     assert report is not None
-    # OpenCode tells the tokens of its last request only, and of all of them what they cost.
+    # OpenCode reports the tokens of its last request only, but the cost of all requests.
     total, taken, given = (1100, 1000, 100) if agent == "opencode" else (2200, 2000, 200)
     assert (report["total_tokens"], report["input_tokens"], report["output_tokens"]) == (total, taken, given)
     assert ("context_tokens" in report) == (agent != "gemini")

@@ -1,4 +1,4 @@
-"""What git says at the edges: remotes that are not there, branches, credentials, pushes."""
+"""git in unusual cases: remotes that are missing, branches, credentials, pushes."""
 
 import asyncio
 import base64
@@ -50,7 +50,7 @@ async def test_remotes_that_cannot_be_cloned(
 
 
 async def test_git_of_the_worker_may_have_a_gibibyte_of_memory(tmp_path: Path) -> None:
-    """Finding 5: 100 MB of empty lines cost 4.3 GB."""
+    """Memory of the worker: 100 MB of empty lines cost 4.3 GB."""
     git = Git(tmp_path, os.environ)
 
     said = await git.output("interpret-trailers", "/proc/self/limits", timeout=timedelta(seconds=60))
@@ -153,7 +153,7 @@ async def test_repository_that_has_our_folder_as_a_file_is_refused(
 
 @asynccontextmanager
 async def http_server(status: str, requests: list[str], *, location: str | None = None) -> AsyncIterator[int]:
-    """Serve a host that asks who is there, and gives this answer to whoever says it (or redirects at once)."""
+    """Serve a host that asks for credentials, and answers the right ones with this response (or redirects at once)."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()

@@ -28,7 +28,7 @@ class Agent:
         self.process.stdin.write(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
 
     async def ask(self, method: str, params: Any) -> dict[str, Any]:
-        """Return the answer to a request; what is told meanwhile is passed over."""
+        """Return the response to a request; notifications in the meantime are skipped."""
         self._count += 1
         self.write({"id": self._count, "method": method, "params": params})
         return await self.answer_to(self._count)

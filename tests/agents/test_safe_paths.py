@@ -119,7 +119,7 @@ def test_swapping_a_folder_for_a_link_never_leads_out(root: Path) -> None:
 
     def swap() -> None:
         while not done.is_set():
-            with suppress(OSError):  # the writer makes the folder anew when it finds none
+            with suppress(OSError):  # the writer makes the folder again when it finds none
                 (root / "swap").rename(root / f"aside{next(numbers)}")
                 (root / "swap").symlink_to(target)
             with suppress(OSError):

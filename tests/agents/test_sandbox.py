@@ -1,4 +1,4 @@
-"""What a confined process can and cannot do. Each refusal has a control that shows the attempt itself is sound."""
+"""Permissions of a confined process. Each refusal has a control that shows the attempt itself is sound."""
 
 import asyncio
 import marshal

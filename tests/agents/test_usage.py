@@ -1,4 +1,4 @@
-"""What is made of the numbers that agents tell, which are those of real ones."""
+"""Usage computed from the numbers that real agents report."""
 
 import pytest
 from acp.schema import Usage
@@ -30,7 +30,7 @@ def test_agent_that_reports_nothing_has_no_usage() -> None:
 
 
 def test_requests_of_a_turn_are_added_up_until_the_answer_is_exact() -> None:
-    """Claude tells twice of each request: as it begins and as it ends."""
+    """Claude reports each request twice: as it begins and as it ends."""
     meter = UsageMeter()
     meter.begin_turn()
     for update in (context(1001), context(1100), TOOL_ENDED, TOOL_ENDED, context(2001), context(2100)):

@@ -45,7 +45,7 @@ async def expo_url(push_service: PushService) -> AsyncGenerator[str, None]:
 async def site(
     own: Settings, sessions: SessionFactory, expo_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncGenerator[Site, None]:
-    """A project whose owner has one device, to which workers push through `push_service`."""
+    """A project with an owner who has one device, to which workers push through `push_service`."""
     monkeypatch.setenv("TASKBEACON_EXPO_BASE_URL", expo_url)
     monkeypatch.setenv("TASKBEACON_EXPO_MESSAGES_PER_SECOND", "0")
     async with unit_of_work(sessions) as session:

@@ -1,4 +1,4 @@
-"""Two APIs and two workers whose clocks are three minutes apart from each other perform runs together."""
+"""Two APIs and two workers with clocks three minutes apart perform runs together."""
 
 import asyncio
 from uuid import UUID

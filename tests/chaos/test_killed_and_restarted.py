@@ -1,6 +1,6 @@
 """No run is stuck, lost or done twice: real workers and servers, which are killed, emptied and restarted meanwhile.
 
-Nobody waits here for a lease or a grace time to pass: the rows are made as old as they would be then.
+No test waits for a lease or a grace time to pass: the rows are made as old as they would be then.
 """
 
 import os
@@ -56,7 +56,7 @@ async def test_killed_workers_lose_no_run_and_no_run_is_done_twice(site: Site, s
     for run in runs:
         if run not in lost:
             assert (run.status, run.error_message) == (RunStatus.COMPLETED, None)
-            # The agent is started once in the whole life of a run, or somebody did it twice.
+            # The agent is started once in the whole life of a run; otherwise its work was done twice.
             assert (await read_log(store, run)).count("Starting the agent") == 1
 
 

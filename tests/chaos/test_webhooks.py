@@ -1,4 +1,4 @@
-"""Webhooks under faults: workers that are killed among 10,000 events, and receivers that hang beside one that does not."""
+"""Webhooks under faults: workers killed among 10,000 events, and receivers that hang beside one that does not."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -187,7 +187,7 @@ async def test_receivers_that_hang_do_not_delay_another(site: Site) -> None:
 
 
 async def measure_p99(site: Site, task: Task, receiver: Receiver) -> float:
-    """Return how long the slowest in a hundred messages took, in seconds, from the commit of its event to its arrival."""
+    """Return the 99th percentile of the time from the commit of an event to the arrival of its message, in seconds."""
     redis = create_redis(site.settings.redis_url)
     began: list[float] = []
     arrived: list[float] = []

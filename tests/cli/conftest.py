@@ -51,7 +51,7 @@ def taskbeacon(cli_database_url: str) -> Taskbeacon:
 
 @contextmanager
 def kept_signals() -> Generator[None, None, None]:
-    """Give signals back to whoever had them, where the block has a command of a service begin."""
+    """Restore the signal handlers after a block in which a command of a service begins."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield

@@ -1,4 +1,4 @@
-"""What `taskbeacon admin` prints, and that it was done."""
+"""Output and effect of `taskbeacon admin`."""
 
 from pathlib import Path
 from typing import Any

@@ -65,7 +65,7 @@ def test_walls_are_tried_and_named(taskbeacon: Taskbeacon, tmp_path: Path) -> No
     assert first.endswith("An agent of this user cannot:")
     assert walled.exit_code == int(first.startswith("Sandbox: none"))
     assert "  held    read files of the service" in lines or walled.exit_code
-    # Whoever asks for no sandbox gets what was asked for.
+    # A caller who requests no sandbox gets none.
     assert unwalled.exit_code == 0
     found = json.loads(unwalled.stdout)
     assert found["sandbox"] == "none"

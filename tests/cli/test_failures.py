@@ -209,7 +209,7 @@ def test_worker_names_a_folder_that_it_cannot_make(taskbeacon: Taskbeacon, tmp_p
 
 
 def test_worker_names_the_sandbox_that_does_not_work_here(cli_database_url: str, tmp_path: Path) -> None:
-    # What a container engine does: no namespaces for whoever is inside.
+    # A container engine does the same: no namespaces inside.
     refuse = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"'
     namespace = ["unshare", "--user", "--map-root-user", "sh", "-c", refuse, "sh"]
     if subprocess.run([*namespace, "true"], capture_output=True, check=False).returncode != 0:

@@ -1,4 +1,4 @@
-"""What operators look up with `taskbeacon admin`, keys that expire, and keys that are revoked by their mask."""
+"""Look-ups of operators with `taskbeacon admin`, keys that expire, and keys that are revoked by their mask."""
 
 import json
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What one connection may send, hold open and have made, over real sockets."""
+"""Limits on one connection: data it sends, time it stays open, work it causes; over real sockets."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -128,7 +128,7 @@ class TestLargeHeads:
     async def test_larger_one_is_answered_with_431(
         self, application: Application, pieces: Sequence[bytes]
     ) -> None:
-        """Finding 7: one header of 150 MB stopped the API for 20 seconds at a time."""
+        """One header of 150 MB stopped the API for 20 seconds at a time."""
         async with connected(application) as (reader, writer):
             writer.writelines(pieces)
             assert_refused(await answers(reader), 431, "request_head_too_large")
@@ -160,7 +160,7 @@ class TestLargeHeads:
 
     @pytest.mark.parametrize("piece", [b"A: b\r\n", b"x"], ids=["many", "one"])
     async def test_trailers_of_a_body_count(self, application: Application, piece: bytes) -> None:
-        """Finding 7 once more: they were kept as headers, without end, and became those of the request."""
+        """Trailers were kept as headers, without a bound, and became those of the request."""
         application.may_answer.clear()
         async with connected(application) as (reader, writer):
             writer.write(
@@ -225,7 +225,7 @@ class TestLargeHeads:
 
 class TestSlowHeads:
     async def test_head_that_does_not_end_is_answered_with_408(self, application: Application) -> None:
-        """Finding 21: 200 half heads were open after 100 seconds."""
+        """Slow clients: 200 half heads were open after 100 seconds."""
         async with connected(application, Hasty) as (reader, writer):
             writer.write(GET[:-2])
             assert_refused(await answers(reader), 408, "request_timeout")
@@ -280,7 +280,7 @@ class TestPipelines:
         assert raw.count(b"HTTP/1.1 200 ") == 1 + PIPELINED_REQUESTS
 
     async def test_next_answer_is_not_made_before_the_last_one_is_taken(self) -> None:
-        """Finding 10: clients that pipelined requests for large answers and read none held all of them."""
+        """Clients that pipelined requests for large answers and read none held all of them in memory."""
         application = Application(b"x" * LARGE)
         async with connected(application) as (reader, writer):
             writer.write(GET * 4 + LAST)
@@ -293,7 +293,7 @@ class TestPipelines:
     async def test_client_that_leaves_is_gone_for_the_request_that_is_answered(
         self, application: Application, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Finding 22: only the last one of a pipeline knew; the others wrote to a closed transport, with a traceback."""
+        """Only the last request of a pipeline noticed; the others wrote to a closed transport, with a traceback."""
         application.may_answer.clear()
         async with connected(application) as (_, writer):
             writer.write(GET * 5)

@@ -36,7 +36,7 @@ async def test_processes_of_one_service_share_its_port_and_end_with_it(
     assert exit_code == 0
     events = [json.loads(line) for line in process.log.read_text().splitlines()]
     assert [event["event"] for event in events].count("Application shutdown complete.") == 2
-    # Those that started from nothing log as the first one was told to.
+    # Processes that started from nothing log as the first one does.
     (request,) = (event for event in events if event["event"] == "http.request")
     shown = (request["logger"], request["level"], request["path"])
     assert shown == ("app.web.middleware", "info", "/nothing")

@@ -1,4 +1,4 @@
-"""Redis behind a stand-in that can be away, a run whose events are sent, and connections to other services."""
+"""Redis behind a stand-in that can be away, a run with events to send, and connections to other services."""
 
 from collections.abc import AsyncGenerator
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""The one way out to addresses that others chose: nothing inside is reached, whatever stands in front of it."""
+"""The only client for addresses that others chose: it reaches no inside address, by any proxy or redirect."""
 
 import socket
 import ssl
@@ -107,7 +107,7 @@ async def port() -> AsyncGenerator[int, None]:
 
 
 async def test_what_is_connected_to_is_what_was_checked(port: int) -> None:
-    """A name whose second look-up would say something else: there is none."""
+    """A name of which a second look-up would give another address: there is none."""
     answers = iter([["127.0.0.1"], ["10.0.0.1"]])
     async with create_guarded_client(LOOPBACK, names=lambda _host, _port: next(answers)) as http:
         dialled: list[str] = []

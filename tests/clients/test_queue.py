@@ -1,4 +1,4 @@
-"""What every job queue does, so that the recording one of the tests cannot drift from the real one."""
+"""Promises of every job queue, so that the recording one of the tests cannot drift from the real one."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from uuid import UUID
@@ -20,7 +20,7 @@ ReadJobs = Callable[[], Awaitable[list[QueuedJob]]]
 async def queue_and_reader(
     request: pytest.FixtureRequest, settings: Settings, redis: RedisClient
 ) -> AsyncGenerator[tuple[JobQueue, ReadJobs], None]:
-    """A queue, and what tells which jobs it holds, oldest first."""
+    """A queue, and a function that lists its jobs, oldest first."""
     if request.param == "recording":
         recording = RecordingQueue()
 
@@ -83,7 +83,7 @@ class TestEveryQueue:
 
 class TestArqQueue:
     async def test_job_is_json_in_redis(self, settings: Settings, redis: RedisClient) -> None:
-        """Whoever can write to Redis must not be able to run code in a worker."""
+        """A client that can write to Redis must not be able to run code in a worker."""
         queue = ArqQueue(settings.redis_url)
         await queue.enqueue("execute_run", job_id="a", arguments={"run_id": "r1"})
         await queue.aclose()

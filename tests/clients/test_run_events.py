@@ -62,7 +62,7 @@ async def has_event(redis: RedisClient, run_id: UUID, number: int) -> bool:
 
 
 class TestEveryPublisher:
-    """What the recording one of the tests does as the real one, so that it cannot drift."""
+    """Promises of every publisher, so that the recording one of the tests cannot drift from the real one."""
 
     @pytest.fixture(params=["recording", "redis"])
     def publisher_and_reader(

@@ -337,7 +337,7 @@ async def test_subscription_with_broken_keys_is_dead(
 
     outcomes = await sender.send([message(browser.token)], Deadline())
 
-    # A secret of another length still encrypts; only the browser could tell that it is wrong.
+    # A secret of another length still encrypts; only the browser could see that it is wrong.
     assert outcomes == [DeadToken("NotASubscription")] or (part == "auth" and len(service.requests) == 1)
 
 

@@ -30,7 +30,7 @@ async def race(
     first: Callable[[AsyncSession], Awaitable[First]],
     second: Callable[[AsyncSession], Awaitable[Second]],
 ) -> tuple[First, Second]:
-    """Return what both come to, when `second` began before `first` committed."""
+    """Return the results of both functions, where `second` began before `first` committed."""
 
     async def is_waiting() -> bool:
         async with sessions() as session:

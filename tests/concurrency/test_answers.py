@@ -49,7 +49,7 @@ async def test_two_answers_at_once_200_times(
     redis: RedisClient,
     callers: tuple[Task, list[Principal]],
 ) -> None:
-    """Acceptance 1: each time one answer counts, the other one is told which, and there is one command."""
+    """Each time one answer counts, the other caller gets the winner, and there is one command."""
     task, people = callers
     run = await make_live_run(session, task=task)
     for _ in range(_ROUNDS):

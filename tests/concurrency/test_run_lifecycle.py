@@ -284,7 +284,7 @@ RECOVERED, NONE_LAPSED = "recovered", "none lapsed"
 
 
 class TestRaces:
-    """Named in the docstring of services/runs/lifecycle.py: the steps, what they return, and what the row then holds."""
+    """Races that services/runs/lifecycle.py names: the steps, their results, and the row that they leave."""
 
     @pytest.mark.parametrize(
         ("run", "first", "second", "outcome", "left"),
@@ -343,7 +343,7 @@ class TestRaces:
 
     @pytest.fixture
     async def run(self, request: pytest.FixtureRequest, make: MakeRun, clock: MovableClock) -> Run:
-        """A run that waits, that OWNER performs, whose lease has lapsed since, or that an outside agent performs."""
+        """A run that waits, that OWNER performs, that has a lapsed lease, or that an outside agent performs."""
         if request.param == "silent":
             return await make(status=RunStatus.IN_PROGRESS)
         run = await make()
@@ -373,7 +373,7 @@ class TestRaces:
 
 
 class TestRacesOfRequests:
-    """Those of the races in which a client's request takes part."""
+    """Races in which a client's request takes part."""
 
     @pytest.fixture
     def requests(self, project: Project, owner: User, process: ProcessContext) -> Requests:

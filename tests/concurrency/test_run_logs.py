@@ -117,7 +117,7 @@ async def test_what_a_dead_writer_left_is_cut_off_once_its_lock_has_lapsed(
     sessions: SessionFactory, store: S3Store, ref: RunRef, clock: MovableClock
 ) -> None:
     await append_lines(sessions, store, ref, lines(1))
-    # It had stored its lines and died before it could say so; its client was told nothing and sends them again.
+    # It had stored its lines and died before it could say so; its client got no response and sends them again.
     await store.extend(ref.log_key, len(lines(1)), lines(2), content_type="application/jsonl", tags={})
     async with unit_of_work(sessions) as session:
         await session.execute(update(RunLogState).values(writer="dead", writer_until=clock.now))
@@ -139,7 +139,7 @@ async def test_outage_of_the_store_adds_nothing_and_releases_the_lock(
 async def database_in_between(
     settings: Settings,
 ) -> AsyncGenerator[tuple[SessionFactory, Interruptible], None]:
-    """Yield sessions of a process whose connections to the database can break, and what breaks them."""
+    """Yield sessions of a process, and the switch that breaks its connections to the database."""
     async with interruptible(settings.database_url) as between:
         through = settings.model_copy(update={"database_url": behind(between, settings.database_url)})
         engine = create_engine(through, application_name="taskbeacon-tests")

@@ -1,4 +1,4 @@
-"""Who is claimed next, and how many of a project at once: decided by the database, between real connections."""
+"""Choice and number of the runs claimed in a project: decided by the database, between real connections."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Concurrent PATCHes of one run: every merge lasts, whoever commits first (contract 6.4)."""
+"""Concurrent PATCHes of one run: every merge lasts, in any order of commits (contract 6.4)."""
 
 import asyncio
 
@@ -56,7 +56,7 @@ async def test_concurrent_starts_ask_for_one_worker(
 async def test_concurrent_merges_together_stay_within_the_limit(
     client: httpx.AsyncClient, run_url: str
 ) -> None:
-    """Finding 10: each alone fits; whoever comes last finds no room."""
+    """Memory of lists: each update alone fits; the last to arrive finds no room."""
     part = "x" * (RUN_STATE_BYTES // 4)
     answers = await asyncio.gather(
         *(client.patch(run_url, json={"state": {f"new{n}": part}}) for n in range(6))

@@ -1,8 +1,8 @@
 """The acceptance scenes of the console (console/e2e), on a wheel that was installed into an environment of its own.
 
 `python -m tests.console.acceptance [SCENE …]`. What is tested is what people install: nothing of the checkout is on the
-path of the stack. Where Chromium, Node or a package cannot be had, that is said and is no failure, except with CI in the
-environment.
+path of the stack. Where Chromium, Node or a package cannot be had, that is said and is no failure, except with CI in
+the environment.
 """
 
 import os

@@ -16,7 +16,7 @@ _RUN_SECONDS = 200
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
-    """The environment without this test session's settings, without the make that runs it, and without a build by npm."""
+    """The environment variables without this test session's settings, without its make, and without a build by npm."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -71,5 +71,5 @@ def wait_for(condition: Callable[[], object], *, seconds: float, what: str) -> N
 
 
 def ended(processes: Mapping[int, str]) -> bool:
-    """Tell whether all these processes (of `snapshot`) have ended."""
+    """Return whether all these processes (of `snapshot`) have ended."""
     return not snapshot(processes).items() & processes.items()

@@ -1,4 +1,4 @@
-"""What `make agents` can install."""
+"""Installation of agents by `make agents`."""
 
 import json
 from pathlib import Path
@@ -94,7 +94,7 @@ def lay_program(path: Path, script: str) -> None:
 def test_agents_are_tested_where_they_were_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    """`make test-agents` looked into the checkout, whatever folder `make agents` was told to fill."""
+    """`make test-agents` looked into the checkout, not into the folder that `make agents` was to fill."""
     monkeypatch.setenv("TASKBEACON_TEST_AGENTS", "")
     monkeypatch.setenv(variable, str(tmp_path))
 

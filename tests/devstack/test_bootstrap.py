@@ -54,7 +54,7 @@ exec '{Path(sys.executable).parent / "uv"}' "$@"
 
 
 class Checkout:
-    """A small project with a lock, in a folder whose name has a space, and the wheels that the lock names."""
+    """A small project with a lock, in a folder with a space in its name, and the wheels that the lock names."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "my project"
@@ -155,7 +155,7 @@ def pip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def prepared(checkout: Checkout, pip_folder: Path) -> Checkout:
-    """A checkout whose environment holds nothing but pip."""
+    """A checkout with an environment that holds nothing but pip."""
     environment = checkout.folder / ".venv"
     venv.EnvBuilder(symlinks=True).create(environment)
     (packages,) = environment.glob("lib/*/site-packages")

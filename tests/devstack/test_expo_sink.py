@@ -75,7 +75,7 @@ async def test_page_shows_messages_newest_first_and_escaped(sink: httpx.AsyncCli
 
 
 async def test_long_message_that_is_compressed_is_taken_and_read_back_whole(sink: httpx.AsyncClient) -> None:
-    """Expo takes gzip; senders compress the message of a question, whose tokens are long."""
+    """Expo takes gzip; senders compress the message of a question, because its tokens are long."""
     message = {"to": TOKEN, "title": "Asks", "data": {"actions": [{"id": "allow", "token": "t" * 3_000}]}}
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
 

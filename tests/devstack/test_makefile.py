@@ -1,4 +1,4 @@
-"""What `make run` makes of the port that people ask for."""
+"""The port that `make run` passes on."""
 
 import os
 import subprocess

@@ -75,7 +75,7 @@ def test_root_without_user_namespaces_lends_the_server_to_an_unprivileged_user(t
 
 @needs_root
 def test_ordinary_user_needs_no_detour(tmp_path: Path) -> None:
-    # May read what root installed (an interpreter below /root, perhaps), and is nobody special else.
+    # May read what root installed (an interpreter below /root, perhaps), and has no other rights.
     rights = "+dac_override"
     prefix = (shutil.which("setpriv") or "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
     tmp_path.chmod(0o777)

@@ -102,7 +102,7 @@ def worker(service: Service) -> ServiceProcess:
 
 @pytest.fixture
 async def key(sessions: SessionFactory) -> str:
-    """The key of a user whose current project is a new one."""
+    """The key of a user with a new project as the current one."""
     async with unit_of_work(sessions) as session:
         user = await make_user(session, projects=[await make_project(session)])
         return await make_key(session, user=user)

@@ -1,7 +1,7 @@
 """The reference's own agent-server (npm `@posthog/agent`) performs a run against this API and a scripted model.
 
-Run by `make test-agents` after `npm install --prefix .taskbeacon/agent-server --ignore-scripts @posthog/agent` (1 GB), or
-below `TASKBEACON_HOME` where that is set.
+Run by `make test-agents` after `npm install --prefix .taskbeacon/agent-server --ignore-scripts @posthog/agent` (1 GB),
+or below `TASKBEACON_HOME` where that is set.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Machines whose clocks are 90 seconds apart: what processes compare is the time of the database (ADR 45)."""
+"""Machines with clocks 90 seconds apart: processes compare the time of the database (ADR 45)."""
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -28,7 +28,7 @@ TOLERANCE = timedelta(seconds=15)
 
 @asynccontextmanager
 async def api_behind(settings: Settings, *, log: Path, key: str) -> AsyncGenerator[httpx.AsyncClient, None]:
-    """Yield a client of an API on a machine whose clock is behind."""
+    """Yield a client of an API on a machine with a clock that is behind."""
     program = taskbeacon_ahead(-APART)
     with service_process("serve --port 0", settings=settings, log=log, program=program) as process:
         base_url = await address_of(process)

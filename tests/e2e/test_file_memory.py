@@ -1,4 +1,4 @@
-"""Files go through an API process or past it, never into it: fifty downloads at once, and a large upload (contract 8)."""
+"""Files pass through an API process or past it, never into its memory: many downloads, a large upload (contract 8)."""
 
 import asyncio
 import socket

@@ -74,7 +74,7 @@ async def test_two_killed_workers_lose_nothing_and_repeat_only_what_was_in_fligh
                 await eventually(lambda: _settled(sessions), within_seconds=30)
             else:
                 worker.kill()
-        # What the killed worker held would come up again after its lease; nobody waits for that here.
+        # Work of the killed worker would come up again after its lease; the test does not wait for that.
         async with unit_of_work(sessions) as session:
             await session.execute(
                 update(Notification)

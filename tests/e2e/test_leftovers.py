@@ -1,4 +1,4 @@
-"""What a killed worker had on the disk goes when the next one starts, and lies nowhere else."""
+"""Files that a killed worker left: all in one place, and removed when the next worker starts."""
 
 import httpx
 

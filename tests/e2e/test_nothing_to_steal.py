@@ -22,7 +22,7 @@ MODEL_KEY = "sk-of-the-operator"
 
 
 def shown(pid: int) -> bytes:
-    """Return what a process shows of its environment and its arguments."""
+    """Return the environment and the arguments that a process shows to others."""
     folder = Path("/proc") / str(pid)
     try:
         return (folder / "environ").read_bytes() + (folder / "cmdline").read_bytes()
@@ -100,7 +100,7 @@ async def test_environment_of_api_and_worker_shows_no_secret(
 
 
 def control_shows(variables: dict[str, str], secrets: list[str]) -> bool:
-    """Tell whether secrets are found of a program that does not hide what it was given."""
+    """Return whether secrets are found of a program that does not hide what it was given."""
     with subprocess.Popen(["sleep", "86400"], env=os.environ | variables) as control:
         try:
             return secrets_shown(control.pid, secrets) != []

@@ -15,7 +15,7 @@ from tests.support.waiting import eventually
 
 
 def passwords(settings: Settings) -> list[str]:
-    """Return what must never be logged of the settings."""
+    """Return the values of the settings that must never be logged."""
     urls = (httpx.URL(settings.database_url), httpx.URL(settings.redis_url))
     assert settings.s3_secret_access_key is not None
     return [*(url.password for url in urls), settings.s3_secret_access_key.get_secret_value()]

@@ -1,4 +1,4 @@
-"""Claude and Codex through API and worker as processes, against a scripted model on the loopback (`make test-agents`)."""
+"""Claude and Codex through API and worker processes, against a scripted model on the loopback (`make test-agents`)."""
 
 from pathlib import Path
 

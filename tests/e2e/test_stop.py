@@ -1,4 +1,4 @@
-"""How API and worker stop, with work and streams under way. Last of this folder, whose tests share the two."""
+"""The stop of API and worker, with work and streams in progress. Last of this folder: its tests share the two."""
 
 import json
 from pathlib import Path

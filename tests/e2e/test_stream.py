@@ -7,7 +7,7 @@ from tests.support.streams import following
 
 
 async def create_run(client: httpx.AsyncClient, description: str) -> str:
-    """Create a run that nobody performs yet, and return its path."""
+    """Create a run that no worker performs yet, and return its path."""
     task = (await client.post("", json={"description": description})).json()
     run = (await client.post(f"/{task['id']}/runs", json={"environment": "cloud"})).json()
     return f"/{task['id']}/runs/{run['id']}"
@@ -31,6 +31,6 @@ async def test_run_of_a_worker_is_followed_to_its_end(
     # The log holds the same, in the same order, but for pieces of messages.
     assert [entry for entry in entries if entry in logged] == logged
     assert "working" in str(logged)
-    # All of it came before the end, and whoever comes late gets the same.
+    # All of it came before the end, and a late follower gets the same.
     async with following(client, path, after=opened.id) as again:
         assert await again.rest() == received

@@ -1,4 +1,4 @@
-"""The receivers of docs/guide/webhooks.md, as a reader would run them: they verify what a worker sends, and nothing else.
+"""The receivers of docs/guide/webhooks.md, as a reader would run them: they verify a worker's messages only.
 
 The one in JavaScript needs `make client-tools`, which brings Node and the official library from npm.
 """

@@ -1,8 +1,8 @@
 """Generators of API clients, with what compiles and runs their output; `make client-tools` installs them.
 
 They have an environment of their own, below the home folder: Python packages from `locks/requirements.lock`, Node among
-them, and npm packages from `locks/package-lock.json`. The stamp, which names the locks, is written last: an installation
-that was interrupted is repeated.
+them, and npm packages from `locks/package-lock.json`. The stamp, which names the locks, is written last: an
+installation that was interrupted is repeated.
 """
 
 import hashlib

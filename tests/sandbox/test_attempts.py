@@ -1,4 +1,4 @@
-"""Each attempt, tried from inside by what `taskbeacon agents --check` tries: findings 3, 12, 14 and 18."""
+"""Each attempt to leave the sandbox, made from inside by the program of `taskbeacon agents --check`."""
 
 import os
 import secrets

@@ -1,6 +1,7 @@
-"""What a stranger chose takes effect inside the sandbox only: finding 1, by each way in and under each sandbox.
+"""Data that a stranger chose takes effect only inside the sandbox, by each way in and under each kind of sandbox.
 
-What makes the sandbox runs as the worker. One variable there (LD_PRELOAD) is code of the stranger's in the worker's place.
+The program that makes the sandbox runs as the worker: one variable there (LD_PRELOAD) would run a stranger's code in
+the worker's place.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What tests say about answers, in the contract's words."""
+"""Assertions about responses, in the contract's words."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""The kinds of callers that the contract tells apart, each with a real user and a real key."""
+"""The kinds of callers that the contract distinguishes, each with a real user and a real key."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,7 +13,7 @@ from tests.support.factories import make_key, make_organization, make_project, m
 
 
 class CallerKind(StrEnum):
-    """Who calls, with regard to the project of the request."""
+    """A kind of caller, by its relation to the project of the request."""
 
     OWNER = "owner"
     MEMBER = "member"

@@ -17,7 +17,7 @@ def in_process_client(application: FastAPI, *, headers: Mapping[str, str] | None
 
 
 def socket_client(**options: Any) -> httpx.AsyncClient:
-    """Return a client as httpx makes it, whose certificates are read but once: that takes longer than most tests."""
+    """Return a client as httpx makes it, with certificates read only once: that takes longer than most tests."""
     return httpx.AsyncClient(verify=_certificates(), **options)
 
 

@@ -32,7 +32,7 @@ class Description:
         return None
 
     def violations(self, value: Any, schema: dict[str, Any]) -> list[str]:
-        """Return how a value breaks a schema of the document."""
+        """Return the violations of a schema of the document by a value."""
         validator = Draft202012Validator(
             _strict(schema) | {"components": self._components},
             format_checker=Draft202012Validator.FORMAT_CHECKER,

@@ -87,7 +87,7 @@ async def make_many_pending(session: AsyncSession, *, task: Task, user: User, co
 
 
 async def notifications_of(sessions: SessionFactory, task: Task) -> list[Notification]:
-    """Return what was decided about a task, oldest first."""
+    """Return the decisions about pushes of a task, oldest first."""
     async with sessions() as session:
         rows = await session.scalars(
             select(Notification)

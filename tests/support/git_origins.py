@@ -23,7 +23,7 @@ Files = Mapping[str, str | Submodule]
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """What a commit says, and the files that it adds or changes."""
+    """A commit: its message, and the files that it adds or changes."""
 
     message: str
     files: Files

@@ -24,7 +24,7 @@ from tests.support.lfs import LargeFileService, large_file_routes
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the next request to the API gets in place of its answer; `after` lets it take effect first."""
+    """A fault that replaces the next response of the API; `after` lets the request take effect first."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Answer:
 
 @dataclass(slots=True)
 class CodeHostService:
-    """What the host holds, what it saw, and how it is to behave."""
+    """The contents of the host, the requests it saw, and how it is to behave."""
 
     folder: Path
     # Token to login.
@@ -52,7 +52,7 @@ class CodeHostService:
     large_files: LargeFileService = field(default_factory=LargeFileService)
 
     def login_of(self, headers: Mapping[str, str]) -> str | None:
-        """Return who asks by Basic authentication, as git does."""
+        """Return the user of a request with Basic authentication, which git uses."""
         return self.tokens.get(_password(headers))
 
     def asked(self, method: str, part: str) -> int:

@@ -1,4 +1,4 @@
-"""The books of a site after a fault: every run that was accepted, and what it came to, checked in one place."""
+"""The books of a site after a fault: every run that was accepted, and its outcome, checked in one place."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -30,7 +30,7 @@ _KINDS = ("lost", "doubled", "stuck", "incomplete", "left_behind")
 
 @dataclass(slots=True)
 class Ledger:
-    """What went wrong, one line each; nothing is lost, doubled, stuck or incomplete where this is empty."""
+    """Faults of the books, one line each; if empty, nothing is lost, doubled, stuck or incomplete."""
 
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
@@ -56,7 +56,7 @@ async def take_stock(
     pushes: PushService | None = None,
     again: Collection[UUID] = (),
 ) -> Ledger:
-    """Return the books of a site whose runs are all of `tests.support.site.work` and should be over.
+    """Return the books of a site on which all runs are of `tests.support.site.work` and should be over.
 
     Runs in `again` may have had more than one agent: a worker that was stopped gave them back. With `pushes`, each run
     that ended was to be pushed once.
@@ -89,7 +89,7 @@ async def take_stock(
 
 
 async def wait_for_pushes(pushes: PushService, count: int) -> None:
-    """Return once so many messages arrived, which is after the runs they tell of are over."""
+    """Return once so many messages arrived, which is after the runs that they report are over."""
 
     await eventually(lambda: len(pushes.received) >= count, within_seconds=120)
 

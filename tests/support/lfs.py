@@ -21,7 +21,7 @@ def pointer_of(content: bytes) -> Pointer:
 
 @dataclass(slots=True)
 class LargeFileService:
-    """What the host holds, what it saw, and how it is to behave."""
+    """The contents of the host, the requests it saw, and how it is to behave."""
 
     objects: dict[str, bytes] = field(default_factory=dict)
     verified: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What metrics of this process say."""
+"""Values of the metrics of this process."""
 
 from collections.abc import Callable
 
@@ -10,6 +10,6 @@ Growth = Callable[[], float]
 
 
 def growth(name: str, **labels: str) -> Growth:
-    """Return what says how much a metric has grown since now; a float is rounded, which others may have added to."""
+    """Return a function for the growth of a metric from now, rounded: the float may be inexact."""
     before = REGISTRY.get_sample_value(name, labels) or 0.0
     return lambda: round((REGISTRY.get_sample_value(name, labels) or 0.0) - before, 6)

@@ -106,7 +106,7 @@ class Asked:
 
     @property
     def text_tools(self) -> list[str]:
-        """Those of them that take a text, and not JSON."""
+        """The names of the tools that take a text instead of JSON."""
         return [str(tool.get("name")) for tool in self._tools if tool.get("type") == "custom"]
 
     @property

@@ -9,7 +9,7 @@ _BLOCK = 64 * 1024
 
 
 class Interruptible:
-    """Passes connections on until it is told to hang (accept and say nothing), to keep answers back, or to refuse."""
+    """Passes connections on until it is set to hang (accept and say nothing), to keep answers back, or to refuse."""
 
     def __init__(self, target: str) -> None:
         parts = urlsplit(target)

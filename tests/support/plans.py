@@ -1,4 +1,4 @@
-"""How PostgreSQL would perform a statement that the service sent."""
+"""Plans of PostgreSQL for statements that the service sent."""
 
 import json
 from collections.abc import Iterator

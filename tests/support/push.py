@@ -32,7 +32,7 @@ from app.ids import new_hex_id
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """How the next request goes wrong."""
+    """A failure of the next request."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
@@ -43,19 +43,19 @@ class Fault:
     hangs: bool = False
     # A byte now and then, without end.
     trickles: bool = False
-    # The sender in memory fails in a way that nobody thought of.
+    # The sender in memory fails in an unforeseen way.
     breaks: bool = False
 
 
 @dataclass(slots=True)
 class PushService:
-    """What a push service has seen, and how it is to behave."""
+    """The messages that a push service has seen, and how it is to behave."""
 
     received: list[dict[str, Any]] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     faults: deque[Fault] = field(default_factory=deque)
-    # Tokens whose devices are gone, tokens whose message is refused, tokens that spoil their whole request.
+    # Tokens of devices that are gone, of messages that are refused, and tokens that spoil their whole request.
     dead: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
     unreadable: set[str] = field(default_factory=set)

@@ -42,7 +42,7 @@ async def recorded(engine: AsyncEngine) -> AsyncGenerator[list[Statement], None]
     watched: set[Any] = set()
 
     def watch(connection: Any, *_: Any) -> None:
-        # `Prepared` statements go past SQLAlchemy; the driver does not tell of those that SQLAlchemy prepared.
+        # `Prepared` statements go past SQLAlchemy; the driver does not report those that SQLAlchemy prepared.
         driver = connection.driver_connection
         if driver not in watched:
             driver.add_query_logger(note)

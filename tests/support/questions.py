@@ -20,7 +20,7 @@ OPTIONS = [
 
 
 async def make_live_run(session: AsyncSession, *, task: Task, **overrides: Any) -> Run:
-    """Make a run whose agent is at work in some worker."""
+    """Make a run with an agent at work in a worker."""
     # A busy machine is slow, not wrong.
     until = utcnow() + timedelta(hours=1)
     values: dict[str, Any] = {

@@ -26,7 +26,7 @@ _CHUNK, _CHUNKS = b"." * 65_536, 500
 
 @dataclass(frozen=True)
 class Answer:
-    """What to answer one message."""
+    """The response to one message."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
@@ -67,7 +67,7 @@ class Received:
 
 
 class Receiver:
-    """Keeps what it gets; answers 200 unless told otherwise."""
+    """Keeps what it gets; answers 200 unless set otherwise."""
 
     def __init__(self) -> None:
         self.base_url = ""

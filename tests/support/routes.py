@@ -69,7 +69,7 @@ TASK_ROUTES = (
     Route("GET", _RUN + "/connection_token", Scope.TASK_WRITE),
     # The run is the cloud's already.
     Route("POST", _RUN + "/resume_in_cloud", Scope.TASK_WRITE, 400),
-    # Told to followers, and left out of the log, which these tests have no store for.
+    # Published to followers, and left out of the log, because these tests have no store.
     Route("POST", _RUN + "/append_log", Scope.TASK_WRITE, body={"entries": [_CHUNK]}),
     Route("GET", _RUN + "/diff", Scope.TASK_READ),
     Route("GET", _TASK + "/notifications", Scope.TASK_READ),
@@ -108,13 +108,13 @@ _ELSEWHERE: JSON = {"artifacts": [{**_ITEM, "id": _ANY_ID, "storage_path": "else
 _NO_FILE: JSON = {"storage_path": "nowhere"}
 
 # The rest: what they answer is no JSON, or takes more than a task and a run to succeed. Here they are asked for what
-# comes first, and answer as they do to whoever passed all gates.
+# comes first, and answer as they do to a caller who passed all gates.
 GATED_TASK_ROUTES = (
     *TASK_ROUTES,
     Route("POST", _RUN + "/relay_message", Scope.TASK_WRITE, body={"text": "hello"}),
     Route("GET", _RUN + "/logs", Scope.TASK_READ),
     Route("GET", _RUN + "/session_logs", Scope.TASK_READ),
-    # It would not end; a device that nobody registered is refused behind the look-up.
+    # It would not end; a device that is not registered is refused behind the look-up.
     Route("GET", _RUN + "/stream", Scope.TASK_READ, 404, query=f"device_id={_ANY_ID}"),
     Route("POST", _RUN + "/command", Scope.TASK_WRITE, 400, body={"jsonrpc": "2.0", "method": "cancel"}),
     Route("POST", _RUN + "/artifacts", Scope.TASK_WRITE, body={"artifacts": [{**_ITEM, "content": "a"}]}),

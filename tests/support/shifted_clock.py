@@ -1,4 +1,4 @@
-"""Runs `taskbeacon` on a machine whose clock is off: `python -m tests.support.shifted_clock SECONDS COMMAND…`.
+"""Runs `taskbeacon` on a machine with a wrong clock: `python -m tests.support.shifted_clock SECONDS COMMAND…`.
 
 Replaces what Python programs read the time from, before anything of the service is loaded. The monotonic clock is left
 alone, as it is on such a machine.

@@ -1,4 +1,4 @@
-"""A project whose runs real processes perform, on servers that a test may kill, and what the test needs to see."""
+"""A project with runs that real processes perform, on servers that a test may kill, and look-ups for tests."""
 
 import socket
 from collections.abc import AsyncGenerator
@@ -35,7 +35,7 @@ _OVER_SECONDS = 600
 
 
 def work(*, until: Path | None = None, script: str = ":") -> str:
-    """Return a runbook that says, changes and hands over something; first it waits until a file is there, or a script ran."""
+    """Return a runbook that says, changes and hands over something, after a file is there or a script ran."""
     wait = f"while [ ! -e {until} ]; do sleep 0.05; done" if until else script
     return (
         f"```say\nfirst words\n```\n```sh\n{wait}\n```\n```file path={PATCHED}\none\n```\n"
@@ -70,7 +70,7 @@ class Site:
         self._stack.close()
 
     def start_worker(self, program: str = "app.cli", **environment: str) -> ServiceProcess:
-        """Start a worker that performs two runs at a time unless it is told otherwise."""
+        """Start a worker that performs two runs at a time unless a setting says otherwise."""
         self._processes += 1
         name = f"worker{self._processes}"
         variables = {
@@ -142,7 +142,7 @@ class Site:
         await eventually(lambda: not self.files_left(), within_seconds=120)
 
     def files_left(self) -> list[str]:
-        """Return what lies in the temporary folder and among workspaces."""
+        """Return the entries of the temporary folder and of the folder of workspaces."""
         places = [self.temporary, *self.folder.glob("*/workspaces")]
         return [str(path) for place in places for path in place.iterdir()]
 

@@ -1,4 +1,4 @@
-"""The one place where tests wait: for a condition, with a deadline, never for a length of time."""
+"""The only place where tests wait: for a condition, with a deadline, never for a length of time."""
 
 import asyncio
 import inspect

@@ -1,4 +1,4 @@
-"""Answers hold no connection of the pool, and large ones a bounded part of the memory (finding 10)."""
+"""Answers hold no connection of the pool, and large ones a bounded part of the memory."""
 
 import asyncio
 

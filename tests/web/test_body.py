@@ -1,4 +1,4 @@
-"""How long a body may take to come."""
+"""The time that a client has for sending a body."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -22,7 +22,7 @@ def sent(receive: Callable[[], Awaitable[Message]]) -> Request:
 
 
 async def test_body_that_does_not_come_is_given_up() -> None:
-    """Finding 21: half bodies were waited for without end."""
+    """Clients that send half a body were waited for without end."""
 
     async def receive() -> Message:
         await asyncio.Event().wait()
@@ -34,7 +34,7 @@ async def test_body_that_does_not_come_is_given_up() -> None:
 
 @pytest.fixture
 async def blocked() -> AsyncGenerator[asyncio.Future[Any], None]:
-    """What never comes."""
+    """A future that is never done."""
     blocked = asyncio.ensure_future(asyncio.Event().wait())
     yield blocked
     blocked.cancel()

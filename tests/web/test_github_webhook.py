@@ -208,7 +208,7 @@ FIELDS = [
 @example(replaced={("check_suite", "conclusion"): {"a": 1}})
 @settings(max_examples=300)
 def test_every_field_may_be_anything(replaced: dict[tuple[str, ...], Any]) -> None:
-    """Finding 16: a list or an object as the conclusion was a server error."""
+    """A list or an object as the conclusion was a server error."""
     content = payload("check_suite")
     for (*parents, name), value in replaced.items():
         parent = content
@@ -236,7 +236,7 @@ async def test_project_over_its_limit_gets_no_follow_up_until_the_delivery_comes
     owner: User,
     has_creator: bool,
 ) -> None:
-    """Security finding 9. Other deliveries are not asked for."""
+    """Bypass of the usage gate by follow-up runs. It is not asked about other deliveries."""
     gate = OneGate()
     application.state.process = replace(process, gates=[gate])
     if not has_creator:
@@ -255,7 +255,7 @@ async def test_project_over_its_limit_gets_no_follow_up_until_the_delivery_comes
 
 
 class OneGate:
-    """Refuses until it is told otherwise."""
+    """Refuses until it is set otherwise."""
 
     def __init__(self) -> None:
         self.limit: Limit | None = Limit()

@@ -1,4 +1,4 @@
-"""`/metrics` is open to anyone: what it costs must not depend on how often it is asked for (finding 11)."""
+"""`/metrics` is open to clients without a key: its cost must not depend on how often it is requested."""
 
 import asyncio
 import threading

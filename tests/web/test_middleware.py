@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, its log line, its metrics, and clients that go away."""
+"""Middleware of every request: its id, its log line, its metrics, and clients that go away."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""What the tests of the worker share beside the fixtures of all tests."""
+"""Fixtures that the tests of the worker share beside those of all tests."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path

@@ -72,7 +72,7 @@ class Pilot:
         return (await self._workshop.read(self.run)).state
 
     async def until_waiting_for(self, kind: str) -> JSON:
-        """Return what the run says that it waits for, once it is that."""
+        """Return `waiting_for` of the run, as soon as it is set."""
 
         async def waits() -> bool:
             waiting_for: JSON = (await self.state()).get("waiting_for", {})
@@ -110,7 +110,7 @@ class Pilot:
         return reports
 
     async def statuses(self) -> list[str]:
-        """Return how far each command has come, in order."""
+        """Return the progress of each command, in order."""
         columns = select(RunCommand.status).where(RunCommand.run_id == self.run.id)
         async with self._workshop.sessions() as session:
             return list(await session.scalars(columns.order_by(RunCommand.position)))
@@ -126,7 +126,7 @@ class Pilot:
         return [_receipt(each) for each in await self.log("_taskbeacon/command")]
 
     async def said(self) -> list[str]:
-        """Return what people and the agent said, after the end."""
+        """Return the messages of people and the agent, after the end."""
         updates = [params["update"] for params in await self.log("session/update")]
         return [
             update["content"].get("text") or update["content"]["uri"].rpartition("/")[2]

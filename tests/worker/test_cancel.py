@@ -35,7 +35,7 @@ async def subscription(workshop: Workshop) -> AsyncGenerator[None, None]:
 
 
 def naps() -> bool:
-    """Tell whether a step of the agent is running; what runs in a sandbox is seen from here too."""
+    """Return whether a step of the agent is running; what runs in a sandbox is seen from here too."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if NAP.encode() in (process / "cmdline").read_bytes().split(b"\0"):
@@ -112,7 +112,7 @@ async def test_cancel_ends_the_gathering_of_work_within_two_seconds(
 
 
 async def test_heartbeat_that_fails_unexpectedly_ends_the_work(workshop: Workshop) -> None:
-    """It has a database without tables; an agent that went on would be held by nobody."""
+    """It has a database without tables; an agent that continued would have no worker."""
     process = workshop.context.process
     empty = process.settings.model_copy(update={"database_url": Settings().database_url})
     engine = create_engine(empty, application_name="taskbeacon-tests")

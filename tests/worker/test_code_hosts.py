@@ -86,7 +86,7 @@ async def test_fault_of_the_host_is_waited_for(host: Host) -> None:
 
 
 async def test_pull_request_with_a_lost_answer_is_not_opened_again(host: Host) -> None:
-    # The look-ups pass; the third request takes effect, but nobody hears of it.
+    # The look-ups pass; the third request takes effect, but its response is lost.
     host.service.answers.extend([None, None, Answer(503, {"Retry-After": "0"}, after=True)])
 
     run = await host.perform(await host.integrate(token=TOKEN))

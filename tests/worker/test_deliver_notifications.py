@@ -45,7 +45,7 @@ async def senders(push_service: PushService) -> AsyncGenerator[dict[Platform, Pu
 def worker(
     process: ProcessContext, sessions: SessionFactory, senders: dict[Platform, PushSender]
 ) -> ProcessContext:
-    """What a worker works with; every transaction of its own."""
+    """The process context of a worker, with a transaction of its own each time."""
     return replace(process, sessions=sessions, push=senders)
 
 
@@ -442,7 +442,7 @@ async def test_no_log_line_holds_a_token(
 async def test_stopped_worker_begins_nothing_more_and_gives_the_rest_back_at_once(
     worker: ProcessContext, task: Task, owner: User, push_service: PushService
 ) -> None:
-    """What is on the wire is waited for and written down; another worker need not wait for the lease of the rest."""
+    """Sent requests are awaited and recorded; another worker need not wait for the lease of the other rows."""
     count = PUSH_LANES * PUSHES_PER_CLAIM
     async with unit_of_work(worker.sessions) as session:
         await make_many_pending(session, task=task, user=owner, count=count)
@@ -454,7 +454,7 @@ async def test_stopped_worker_begins_nothing_more_and_gives_the_rest_back_at_onc
 
     await eventually(wire_is_full)
     job.cancel()
-    # By the time of this answer the lanes have been told.
+    # By the time of this answer the lanes have the signal to stop.
     await worker.push[Platform.IOS].receipts(["ticket"])
     assert not job.done()
     push_service.may_answer.set()

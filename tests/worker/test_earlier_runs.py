@@ -41,7 +41,7 @@ async def resumed(workshop: Workshop, previous: Run, **state: Any) -> Run:
 
 
 async def prompt_of(workshop: Workshop, run: Run) -> list[str]:
-    """Perform a run whose agent says its prompt, and return that."""
+    """Perform a run with an agent that says its prompt, and return that."""
     await execute_run(workshop.arq_context, run_id=str(run.id))
     done = await workshop.read(run)
     assert done.output is not None, done.error_message

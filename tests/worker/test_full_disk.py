@@ -47,7 +47,7 @@ async def test_failure_of_the_agent_is_reported_though_the_disk_has_no_room_for_
 
 
 async def perform(workshop: Workshop, disk: Path, description: str) -> tuple[str, str]:
-    """Perform a run whose workspace is on this disk; return how it ended."""
+    """Perform a run with its workspace on this disk; return how it ended."""
     run = await workshop.queued_run(description)
     settings = workshop.context.process.settings.model_copy(update={"workspaces": disk / "workspaces"})
     (disk / "workspaces").mkdir()

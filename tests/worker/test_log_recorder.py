@@ -1,4 +1,4 @@
-"""How a worker's log of a run goes to storage while it is being written; what storage does is tested elsewhere."""
+"""Upload of a run's log while a worker writes it; the storage itself is tested elsewhere."""
 
 import asyncio
 import tempfile

@@ -1,4 +1,4 @@
-"""What becomes of a run that was taken from its worker before its agent was there, with git that hangs in the clone."""
+"""Runs that are taken from their worker before the agent has started, with git that hangs in the clone."""
 
 import asyncio
 import os
@@ -31,7 +31,7 @@ WORK = "```file path=hello.txt\nHello\n```"
 
 
 class HangingRepository:
-    """A repository whose first reader waits: its HEAD is a pipe until it is mended."""
+    """A repository that makes its first reader wait: its HEAD is a pipe until it is mended."""
 
     def __init__(self, folder: Path) -> None:
         self._head = folder / "HEAD"
@@ -51,7 +51,7 @@ class HangingRepository:
         await eventually(is_read)
 
     def mend(self) -> None:
-        """Be like any other to whoever comes next; who waits goes on waiting."""
+        """Behave like any other repository to the next reader; one that waits goes on waiting."""
         self._head.unlink()
         self._head.write_text(self._content)
 
@@ -114,7 +114,7 @@ async def test_run_of_a_worker_lost_in_the_clone_is_performed_by_the_next(
 async def test_agent_of_a_run_that_was_cancelled_in_the_clone_is_not_started(
     workshop: Workshop, hanging: HangingRepository
 ) -> None:
-    """Nobody tells the worker, as while Redis is away: it finds out when it is about to start the agent."""
+    """The worker gets no signal, as while Redis is away: it finds out when it is about to start the agent."""
     process = workshop.context.process
     run = await workshop.queued_run(WORK, repository="acme/app")
     job = asyncio.create_task(execute_run(workshop.arq_context, run_id=str(run.id)))

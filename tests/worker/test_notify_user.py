@@ -1,4 +1,4 @@
-"""The tool `notify_user` from end to end: an agent in its sandbox, its worker, the decision, the push (contract 16.13)."""
+"""The tool `notify_user` from end to end: agent in its sandbox, worker, decision, push (contract 16.13)."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ REQUESTS = [call(title="Half way", message="Tests pass."), call(title="Again", m
 
 
 async def performed(workshop: Workshop) -> tuple[Pilot, list[Any]]:
-    """Perform a run whose agent makes the requests; return its pilot and what the agent said."""
+    """Perform a run with an agent that makes the requests; return its pilot and what the agent said."""
     run = await workshop.queued_run(json.dumps(REQUESTS), state=STATE)
     await execute_run(workshop.arq_context, run_id=str(run.id))
     done = await workshop.read(run)

@@ -1,4 +1,4 @@
-"""How workers look for jobs: at once when woken, without asking about what they do already."""
+"""Workers look for jobs at once when woken, and do not ask for jobs that they perform already."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
@@ -31,7 +31,7 @@ QUEUE = "tests:polling"
 
 
 def arq_options(settings: Settings) -> dict[str, Any]:
-    """Return what makes an arq worker look at the queue of these tests."""
+    """Return the arguments that make an arq worker read the queue of these tests."""
     return {
         "redis_pool": ArqRedis(
             connection_pool=create_pool(settings.redis_url),
@@ -48,7 +48,7 @@ def arq_options(settings: Settings) -> dict[str, Any]:
 
 
 class Worker:
-    """A worker whose jobs take themselves off the queue and wait until they are let go."""
+    """A worker with jobs that take themselves off the queue and wait until they are let go."""
 
     def __init__(self, settings: Settings, redis: RedisClient, queue: ArqQueue, *, slots: int) -> None:
         self.started: list[str] = []
@@ -184,7 +184,7 @@ async def test_start_that_fails_keeps_no_slot(worker: Worker, queue: ArqQueue, r
 async def test_wake_up_that_was_lost_costs_one_poll(
     settings: Settings, redis: RedisClient, queue: ArqQueue
 ) -> None:
-    """Here nobody listens."""
+    """No worker listens here."""
     worker = Worker(settings, redis, queue, slots=1)
     running = asyncio.create_task(worker.arq.async_run())
     try:

@@ -26,7 +26,7 @@ JSON = dict[str, Any]
 
 @pytest.fixture
 async def api(host: Host, shared_application: FastAPI) -> httpx.AsyncClient:
-    """A client of the API whose worker is the workshop's."""
+    """A client of the API that uses the workshop's worker."""
     shared_application.state.process = host.workshop.context.process
     async with unit_of_work(host.workshop.sessions) as session:
         key = await make_key(session, user=host.workshop.owner)

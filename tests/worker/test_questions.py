@@ -35,7 +35,7 @@ async def woken(workshop: Workshop) -> AsyncGenerator[None, None]:
 
 
 class Asking:
-    """A run whose agent sends one request and says what it hears."""
+    """A run with an agent that sends one request and says the answer."""
 
     def __init__(self, workshop: Workshop, pilot: Pilot) -> None:
         self._workshop = workshop
@@ -46,7 +46,7 @@ class Asking:
         return await self.pilot.answer(option_id, **more)
 
     async def heard(self) -> JSON:
-        """Return what the agent heard, after the end of its run."""
+        """Return the answers that the agent got, after the end of its run."""
         await self.pilot.until_waiting_for("message")
         await self.pilot.send("close")
         await self.job

@@ -1,4 +1,4 @@
-"""Nobody acts with another's account or environment: API, worker, git over HTTP and a real agent's process."""
+"""No act with another's account or environment: API, worker, git over HTTP and a real agent's process."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ AS_USER = {"pr_authorship_mode": "user"}
 
 
 class Team:
-    """The task of one member, whose GitHub account is linked, and another member who sees it."""
+    """The task of one member, who has linked a GitHub account, and another member who sees it."""
 
     def __init__(self, host: Host, owner: httpx.AsyncClient, member: httpx.AsyncClient) -> None:
         self.host = host
@@ -85,7 +85,7 @@ def assert_not_authorized(answer: httpx.Response) -> None:
 
 
 class TestAccountOfAnother:
-    """Security finding 2."""
+    """Threat: a member has a run act with another member's account (docs/security.md)."""
 
     async def test_other_member_neither_resumes_nor_starts_what_acts_as_its_person(self, team: Team) -> None:
         await team.create_task()
@@ -101,7 +101,7 @@ class TestAccountOfAnother:
             assert_not_authorized(await team.member.post(f"{team.url}/runs/{made['id']}/start", json={}))
 
         assert team.host.service.requests == before
-        # The one whose account it is may, with what the task says then.
+        # The owner of the account may, with what the task says then.
         resumed = await team.owner.post(f"{team.url}/runs/{run.id}/resume_in_cloud")
         assert resumed.status_code == 200, resumed.text
 
@@ -171,7 +171,7 @@ async def go(team: Team, how: str) -> None:
 
 
 class TestEnvironmentOfAnother:
-    """Security finding 8."""
+    """Threat: a run acts with the environment of another member (docs/security.md)."""
 
     async def environment(self, team: Team, **values: Any) -> SandboxEnvironment:
         workshop = team.host.workshop

@@ -152,7 +152,7 @@ async def test_variable_in_the_words_of_a_failure_is_masked(workshop: Workshop) 
 
 
 async def test_variable_in_the_name_of_an_artifact_is_masked(workshop: Workshop) -> None:
-    """Finding 24: the name was in the run and in the key of the store."""
+    """Names of files leaked secrets: the name was in the run and in the key of the store."""
     cipher = Cipher(workshop.context.process.settings.secret_keys)
     run = await run_in(
         workshop,

@@ -58,7 +58,7 @@ def until_released(mark: str) -> str:
 
 
 def is_running(mark: str) -> bool:
-    """Tell whether a process carries the mark; what runs in a sandbox is seen from here too."""
+    """Return whether a process carries the mark; what runs in a sandbox is seen from here too."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if mark.encode() in (process / "cmdline").read_bytes():
@@ -321,7 +321,7 @@ class TestCancelAndClose:
             ("user_message", "dropped", "The run is cancelled."),
         ]
         assert await pilot.receipts() == receipts
-        # Each once, and before the end, behind which nobody listens: that is told again with what the agent left.
+        # Each once, and before the end, after which there is no follower: that is sent again with what the agent left.
         assert await pilot.reports() == [*receipts, *[("ended", "cancelled")] * 2]
 
     async def test_commands_to_a_lost_agent_are_dropped_by_the_sweep(

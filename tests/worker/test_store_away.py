@@ -35,7 +35,7 @@ LOST = {"files": ["report.txt", "changes.patch"], "log_end": True}
 
 
 class CutOff(NamedTuple):
-    """A run that is performed by a worker whose store is away."""
+    """A run that is performed by a worker without its store."""
 
     job: asyncio.Task[None]
     run: Run

@@ -1,4 +1,4 @@
-"""What agents use, on the run and against the budget of its task, with agents that tell it."""
+"""Usage on the run and against the budget of its task, with agents that report it."""
 
 import asyncio
 from dataclasses import replace
@@ -22,7 +22,7 @@ STATE = {"mode": "background", "runtime_adapter": "actor", "model": "m"}
 
 
 def with_actor(workshop: Workshop, **settings: object) -> Workshop:
-    """Return a workshop whose agent spends what the task says."""
+    """Return a workshop with an agent that spends what the task says."""
     shipped = load_catalog()
     catalog = Catalog(
         dict(shipped.adapters) | {"actor": scripted_adapter("spend")}, (*shipped.choices, "actor")

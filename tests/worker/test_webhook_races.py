@@ -1,4 +1,4 @@
-"""Attempts that end late, meet a change of their endpoint, or are under way when their worker stops; and whose turn it is."""
+"""Attempts that end late, meet a change of their endpoint, or are cut off by a stop; and their order."""
 
 import asyncio
 from contextlib import suppress

@@ -18,7 +18,7 @@ _user = click.option("--user", type=ROW_ID, required=True, help="Id of the user.
 @_name
 @transactional
 async def create_organization(transaction: Transaction, name: str) -> Answer:
-    """Add an organization."""
+    """Add an organization, which groups projects."""
     organization = await accounts.create_organization(transaction.session, name)
     return {"id": organization.id, "name": organization.name}
 
@@ -32,7 +32,7 @@ async def create_organization(transaction: Transaction, name: str) -> Answer:
 )
 @transactional
 async def create_project(transaction: Transaction, name: str, organization: UUID | None) -> Answer:
-    """Add a project."""
+    """Add a project to a new or an existing organization."""
     return _describe(await accounts.create_project(transaction.session, name, organization_id=organization))
 
 
@@ -55,7 +55,7 @@ async def rename_project(transaction: Transaction, project: int, name: str) -> A
 )
 @transactional
 async def limit_push_text(transaction: Transaction, project: int, most: str) -> Answer:
-    """Limit what pushes about the tasks of a project say."""
+    """Limit how much of a task's content pushes about the tasks of a project contain."""
     limit = None if most == "any" else PushText(most)
     limited = await accounts.limit_push_text(transaction.session, project, limit)
     return {"project": limited.id, "push_text": limited.push_text}
@@ -66,7 +66,7 @@ async def limit_push_text(transaction: Transaction, project: int, most: str) -> 
 @click.option("--allow/--refuse", "may", required=True, help="Whether agents get the tool notify_user.")
 @transactional
 async def let_agents_notify(transaction: Transaction, project: int, may: bool) -> Answer:
-    """Decide whether agents may send messages to the people of a project's tasks."""
+    """Allow or forbid agents to send messages to the people of a project's tasks."""
     changed = await accounts.let_agents_notify(transaction.session, project, may=may)
     return {"project": changed.id, "notify_user": changed.notify_user}
 
@@ -91,7 +91,7 @@ async def create_user(
     staff: bool,
     project: tuple[int, ...],
 ) -> Answer:
-    """Add a user. Addresses are unique; case is ignored."""
+    """Add a user. E-mail addresses are unique; case is ignored."""
     user = await accounts.create_user(
         transaction.session,
         email,
@@ -127,7 +127,7 @@ async def remove_member(transaction: Transaction, project: int, user: int) -> An
 @_user
 @transactional
 async def deactivate_user(transaction: Transaction, user: int) -> Answer:
-    """Deactivate an account: its keys stop working, its data stays."""
+    """Deactivate a user's account: its API keys stop working, its data stays."""
     await accounts.deactivate_user(transaction.session, user)
     return {"id": user}
 
@@ -136,7 +136,7 @@ async def deactivate_user(transaction: Transaction, user: int) -> Answer:
 @_user
 @transactional
 async def delete_user(transaction: Transaction, user: int) -> Answer:
-    """Delete an account and its keys; its tasks become visible to the whole project."""
+    """Delete a user's account and its API keys; its tasks become visible to the whole project."""
     await accounts.delete_user(transaction.session, user)
     return {"id": user}
 

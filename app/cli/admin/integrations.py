@@ -134,5 +134,5 @@ async def create_signal_report(transaction: Transaction, project: int, title: st
 @click.command("rotate-secrets")
 @upkeep
 async def rotate_secrets(job: Upkeep) -> Answer:
-    """Encrypt all stored secrets with the first of TASKBEACON_SECRET_KEYS, so that the others can be removed."""
+    """Encrypt stored secrets with the first of TASKBEACON_SECRET_KEYS, so that the others can be removed."""
     return dict(await secret_rotation.rotate_secrets(job.sessions, Cipher(job.settings.secret_keys)))

@@ -37,7 +37,7 @@ def _page(command: Callable[..., Any]) -> Callable[..., Any]:
 async def list_users(
     transaction: Transaction, project: int | None, email: str | None, limit: int, offset: int
 ) -> Answer:
-    """List users."""
+    """List users, of one project or with one e-mail address if asked for."""
     return await inventory.list_users(
         transaction.session, project_id=project, email=email, limit=limit, offset=offset
     )
@@ -50,7 +50,7 @@ async def list_users(
 async def list_projects(
     transaction: Transaction, organization: UUID | None, limit: int, offset: int
 ) -> Answer:
-    """List projects."""
+    """List projects, of one organization if asked for."""
     return await inventory.list_projects(
         transaction.session, organization_id=organization, limit=limit, offset=offset
     )
@@ -60,7 +60,7 @@ async def list_projects(
 @_page
 @transactional
 async def list_organizations(transaction: Transaction, limit: int, offset: int) -> Answer:
-    """List organizations."""
+    """List the organizations, each a group of projects."""
     return await inventory.list_organizations(transaction.session, limit=limit, offset=offset)
 
 
@@ -72,7 +72,7 @@ async def list_organizations(transaction: Transaction, limit: int, offset: int) 
 async def list_keys(
     transaction: Transaction, user: int | None, mask: str | None, limit: int, offset: int
 ) -> Answer:
-    """List keys, with their last use and their expiry; revoked ones too."""
+    """List API keys, with their last use and their expiry; revoked ones too."""
     return await inventory.list_keys(transaction.session, user_id=user, mask=mask, limit=limit, offset=offset)
 
 
@@ -81,7 +81,7 @@ async def list_keys(
 @_page
 @transactional
 async def list_integrations(transaction: Transaction, project: int | None, limit: int, offset: int) -> Answer:
-    """List integrations."""
+    """List integrations (connections to code hosts), of one project if asked for."""
     return await inventory.list_integrations(
         transaction.session, project_id=project, limit=limit, offset=offset
     )
@@ -107,7 +107,7 @@ async def show_project(transaction: Transaction, project: int) -> Answer:
 @click.option("--key", type=click.UUID, required=True, help="Id of the key.")
 @transactional
 async def show_key(transaction: Transaction, key: UUID) -> Answer:
-    """Show a key, without its value."""
+    """Show an API key, without its value."""
     return await inventory.show_key(transaction.session, key)
 
 
@@ -115,5 +115,5 @@ async def show_key(transaction: Transaction, key: UUID) -> Answer:
 @click.option("--integration", type=ROW_ID, required=True, help="Id of the integration.")
 @transactional
 async def show_integration(transaction: Transaction, integration: int) -> Answer:
-    """Show an integration, without its secrets."""
+    """Show an integration (a connection to a code host), without its secrets."""
     return await inventory.show_integration(transaction.session, integration)

@@ -52,7 +52,7 @@ async def create_key(
     label: str,
     expires: datetime | None,
 ) -> Answer:
-    """Create a key. Its value is shown only once."""
+    """Create an API key. Its value is shown only once."""
     key = await api_keys.create_api_key(
         transaction.session,
         user_id=user,
@@ -69,7 +69,7 @@ async def create_key(
 @click.option("--mask", help="Mask of the key, instead of its id, for example phx_...a1b2.")
 @transactional
 async def revoke_key(transaction: Transaction, key: UUID | None, mask: str | None) -> Answer:
-    """Revoke a key. A mask that matches several active keys revokes none of them."""
+    """Revoke an API key. A mask that matches several active keys revokes none of them."""
     if (key is None) == (mask is None):
         raise click.UsageError("Give either --key or --mask.")
     if key is None:

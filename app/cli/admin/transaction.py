@@ -26,7 +26,7 @@ ROW_ID = click.IntRange(1, MAX_BIGINT)
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """The session and the settings of a command."""
+    """The database session and the settings of an admin command."""
 
     session: AsyncSession
     settings: Settings
@@ -40,7 +40,7 @@ class Transaction:
 def transactional(
     operation: Callable[Concatenate[Transaction, Options], Awaitable[Answer]],
 ) -> Callable[Options, None]:
-    """Run `operation` in a transaction, commit, and print its result."""
+    """Make an admin command of `operation`: run it in a transaction, commit, and print its result as JSON."""
 
     @wraps(operation)
     def command(*args: Options.args, **options: Options.kwargs) -> None:
@@ -57,14 +57,14 @@ def transactional(
 
 @dataclass(frozen=True, slots=True)
 class Upkeep:
-    """The session factory and the settings of a command with many short transactions."""
+    """The session factory and the settings of an admin command with many short transactions."""
 
     sessions: SessionFactory
     settings: Settings
 
 
 def upkeep(operation: Callable[Concatenate[Upkeep, Options], Awaitable[Answer]]) -> Callable[Options, None]:
-    """Run `operation`, which opens its own transactions, and print the result."""
+    """Make an admin command of `operation`, which opens its own transactions; print its result as JSON."""
 
     @wraps(operation)
     def command(*args: Options.args, **options: Options.kwargs) -> None:

@@ -19,7 +19,7 @@ def webhooks() -> None:
 @click.option("--project", type=click.IntRange(1, 2**63 - 1), help="Only those of this project.")
 @transactional
 async def list_webhooks(job: Transaction, *, project: int | None) -> Answer:
-    """List endpoints, with their owners and the numbers of pending and failed deliveries."""
+    """List webhook endpoints, with their owners and the numbers of pending and failed deliveries."""
     results = await webhook_admin.list_all(job.session, project_id=project)
     return {"count": len(results), "results": results}
 
@@ -28,7 +28,7 @@ async def list_webhooks(job: Transaction, *, project: int | None) -> Answer:
 @click.option("--endpoint", type=click.UUID, required=True, help="Id of the endpoint.")
 @transactional
 async def ping_webhook(job: Transaction, *, endpoint: UUID) -> Answer:
-    """Send a test message to an endpoint; a worker delivers it."""
+    """Send a test message to a webhook endpoint; a worker delivers it."""
     return {"delivery_id": await webhook_admin.ping(job.session, endpoint)}
 
 
@@ -36,18 +36,18 @@ async def ping_webhook(job: Transaction, *, endpoint: UUID) -> Answer:
 @click.option("--delivery", type=click.UUID, required=True, help="Id of the delivery.")
 @transactional
 async def redeliver_webhook(job: Transaction, *, delivery: UUID) -> Answer:
-    """Send a message once more, under the same id."""
+    """Send the webhook message of a delivery once more, under the same id."""
     return {"delivery_id": await webhook_admin.redeliver(job.session, delivery)}
 
 
 @click.group("events")
 def events() -> None:
-    """Maintain the ledger of events."""
+    """Maintain the ledger of events (delete old ones)."""
 
 
 @events.command("prune")
 @upkeep
 async def prune(job: Upkeep) -> Answer:
-    """Delete the events that are past their retention; a worker does this every hour."""
+    """Delete events in the ledger that are past their retention; a worker does this every hour."""
     kept = timedelta(days=job.settings.event_retention_days)
     return {"removed": await prune_events(job.sessions, kept)}

@@ -1,8 +1,8 @@
 """The port that the processes of `serve --workers` share.
 
-Each process listens on a socket of its own, and the kernel distributes connections among them. With one shared socket,
-the process that is first accepts all waiting connections: long-lived connections, as from proxies, often ended up in
-one process.
+Each process listens on a socket of its own, and the kernel distributes connections among them. With one
+shared socket, the process that is first accepts all waiting connections: long-lived connections, as from
+proxies, often ended up in one process.
 """
 
 import socket
@@ -12,14 +12,14 @@ from typing_extensions import override
 
 
 class DealtSocket(socket.socket):
-    """A bound socket that reserves the port; each process that gets it binds one of its own beside it.
+    """A bound socket that reserves a port; each server process binds a socket of its own to the same port.
 
     It does not listen itself: no process would accept its share of connections.
     """
 
     @classmethod
     def of(cls, bound: socket.socket) -> "DealtSocket":
-        """Return the replacement for a socket that was bound by itself, so that a port in use was refused."""
+        """Return the shared replacement for a socket that was bound alone, which refuses a port in use."""
         dealt = cls(bound.family, bound.type, bound.proto, fileno=bound.detach())
         # With it any service could bind the port until one of the processes listens.
         dealt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)

@@ -1,8 +1,8 @@
 """Load a process without garbage collection, because loading leaves hardly any garbage.
 
-Imports only add objects, so each full collection examines all of them in vain: a quarter of the loading time of an API,
-0.15 s of the 1.2 s in which it must be ready. This module imports nothing of the service, because modules imported
-before it would be examined.
+Imports only add objects, so each full collection examines all of them in vain: a quarter of the loading time
+of an API, 0.15 s of the 1.2 s in which it must be ready. This module imports nothing of the service, because
+modules imported before it would be examined.
 """
 
 import gc
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def defer_garbage_collection() -> Iterator[None]:
-    """Disable collection in the block, and exempt all objects that exist at its end for good.
+    """Disable garbage collection in the block, and exempt all objects that exist at its end for good.
 
-    Loaded modules stay until the process ends. Each full collection would examine them again, and delay requests for
-    longer than many requests take.
+    Loaded modules stay until the process ends. Each full collection would examine them again, and delay
+    requests for longer than many requests take.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -32,7 +32,10 @@ def defer_garbage_collection() -> Iterator[None]:
 
 
 def load_api() -> "ASGIApp":
-    """Return the API for uvicorn; a process of `--workers` starts from nothing."""
+    """Return the API application for uvicorn to serve.
+
+    Each process of `--workers` calls this, with nothing loaded.
+    """
     with defer_garbage_collection():
         # Here and not above, where it would be loaded with garbage collection.
         from app.cli.privacy import hide_environment  # noqa: PLC0415

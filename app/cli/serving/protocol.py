@@ -1,8 +1,8 @@
 """uvicorn's connections, with limits on data and time of clients, and an orderly end of streams.
 
-uvicorn limits neither the size nor the time of the head of a request, httptools joins long headers in quadratic time,
-and each header and each chunk of a body calls Python. This is a protocol class, not a server class, because each process
-of `--workers` makes its own server.
+uvicorn limits neither the size nor the time of the head of a request, httptools joins long headers in
+quadratic time, and each header and each chunk of a body calls Python. This is a protocol class, not a server
+class, because each process of `--workers` makes its own server.
 
 The only file that relies on undocumented parts of uvicorn: the callbacks of `HttpToolsProtocol`, its `cycle`,
 `pipeline` and `flow`, and the fields of `RequestResponseCycle`. If a release renames one of them,
@@ -44,22 +44,24 @@ class _Refused(Exception):
 
 
 class StreamingProtocol(HttpToolsProtocol):
-    """A connection of a client.
+    """One HTTP connection of a client, with limits on data and time.
 
-    A head that is too large or too slow is answered with 431 or 408. The number of pipelined requests is limited, and
-    each begins when the client has received the response before it. Data after a refused request is not read.
+    A head that is too large or too slow is answered with 431 or 408. The number of pipelined requests is
+    limited, and each begins when the client has received the response before it. Data after a refused request
+    is not read.
     """
 
-    # How long sent data may stay unacknowledged or unread by the client. Streams send something every 20 seconds, so a
-    # device that lost its network does not count as watching for much longer than a device that stopped sending beats.
+    # How long sent data may stay unacknowledged or unread by the client. Streams send something every 20
+    # seconds, so a device that lost its network does not count as watching for much longer than a device that
+    # stopped sending beats.
     unacknowledged_milliseconds: ClassVar[int] = int(UNACKNOWLEDGED_SECONDS * 1000)
     head_seconds: ClassVar[float] = HEAD_SECONDS
 
     # Whether a head is being read, or a body.
     _in_head = False
     _in_body = False
-    # Bytes since the last callback of the parser, which does not limit heads, trailers of chunked bodies and extensions
-    # of chunks.
+    # Bytes since the last callback of the parser, which does not limit heads, trailers of chunked bodies and
+    # extensions of chunks.
     _silent_bytes = 0
     _was_silent = True
     # Headers and trailers of the request that is being read; chunks that the piece being read may still have.
@@ -67,7 +69,8 @@ class StreamingProtocol(HttpToolsProtocol):
     _chunks_left = 0
     # Ends the wait for a head, or for a refused client to disconnect.
     _clock: asyncio.TimerHandle | None = None
-    # The reason why the request that is being read cannot be served, and whether a refusal has ended the reading.
+    # The reason why the request that is being read cannot be served, and whether a refusal has ended the
+    # reading.
     _refusal: AppError | None = None
     _is_refused = False
     # The request that is being answered; uvicorn's own `cycle` is the last one that was read.
@@ -187,7 +190,8 @@ class StreamingProtocol(HttpToolsProtocol):
 
     @override
     def shutdown(self) -> None:
-        # Before the server waits for responses: streams do not end by themselves. Their clients reconnect elsewhere.
+        # Before the server waits for responses: streams do not end by themselves. Their clients reconnect
+        # elsewhere.
         self.app_state["hub"].end_all()
         super().shutdown()
 

@@ -25,13 +25,16 @@ class Npm:
     environment: Mapping[str, str]
 
     def run(self, arguments: Sequence[str], folder: Path) -> None:
-        """Run npm in a folder. Raises DevstackError with its last lines."""
+        """Run npm in a folder. Raises DevstackError with the last lines of its output if it fails."""
         _run([*self.command, *arguments], folder, self.environment)
 
     def call(
         self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
     ) -> int:
-        """Run npm in a folder with the output of this process, and variables beside its own; return its exit status."""
+        """Run npm in a folder with the output of this process; return its exit status.
+
+        `environment` adds variables to those of this `Npm`.
+        """
         command, variables = [*self.command, *arguments], {**self.environment, **(environment or {})}
         return subprocess.run(
             command, cwd=folder, env=variables, stdin=subprocess.DEVNULL, check=False
@@ -39,7 +42,7 @@ class Npm:
 
 
 def find_npm(oldest: tuple[int, int]) -> Npm | None:
-    """Return the npm on PATH if its Node has at least this version."""
+    """Return the npm on PATH if its Node has at least this version (major, minor), else None."""
     node, npm = shutil.which("node"), shutil.which("npm")
     return Npm([npm], dict(os.environ)) if npm and _is_new_enough(node, oldest) else None
 
@@ -56,7 +59,12 @@ def find_installed_npm(folder: Path) -> Npm | None:
 
 
 def install_npm(folder: Path, scratch: Path, oldest: tuple[int, int], terminal: TerminalOutput) -> Npm:
-    """Install Node into a folder, by way of a scratch folder on the same disk. Raises DevstackError."""
+    """Install Node from PyPI into `folder` and return its npm.
+
+    `scratch` is a temporary folder on the same disk.
+
+    Raises DevstackError.
+    """
     made = scratch / "node"
     version = ".".join(str(part) for part in oldest if part)
     with terminal.step(f"Node, since there is no version {version} or newer on PATH (about 200 MB)"):
@@ -70,7 +78,7 @@ def install_npm(folder: Path, scratch: Path, oldest: tuple[int, int], terminal: 
 
 
 def put(made: Path, folder: Path) -> None:
-    """Move a new file or folder into a folder, in place of the one with the same name."""
+    """Move the file or folder `made` into `folder`, in place of an entry with the same name."""
     place = folder / made.name
     if place.is_dir():
         # Renamed first: removing takes long, and until its end the folder would be incomplete.

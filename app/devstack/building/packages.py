@@ -23,13 +23,13 @@ _TO_BUILD, _ALL = "to build", "all"
 
 
 def is_checkout() -> bool:
-    """Return whether there are sources: an installed wheel has none."""
+    """Return whether the sources of the console are there, which an installed wheel lacks."""
     return (SOURCE / "package-lock.json").is_file()
 
 
 @contextmanager
 def lock_builds(home: Path) -> Iterator[None]:
-    """Wait until no other process installs or builds for this home folder."""
+    """Hold the lock for building the console in this home folder during the block; wait for it first."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (home / ".console.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -37,7 +37,9 @@ def lock_builds(home: Path) -> Iterator[None]:
 
 
 def npm_with_packages(home: Path, terminal: TerminalOutput, *, with_tools: bool) -> Npm:
-    """Return npm, with the packages of the lock installed: those for a build, or also those for checks and tests.
+    """Install the console's npm packages from their lock and return npm.
+
+    `with_tools` adds those for checks and tests.
 
     Call it within `lock_builds`. Raises DevstackError.
     """

@@ -1,7 +1,8 @@
 """`make console`: build the console from its sources, with Node from PATH or from PyPI.
 
-The build is put beside the module that serves it (app/web/console/files.py), where the wheel and the image have it too.
-It is replaced when it is complete, so a failure leaves the last one. Does nothing if all is current.
+The build is put beside the module that serves it (app/web/console/files.py), where the wheel and the image
+have it too. It is replaced when it is complete, so a failure leaves the last one. Does nothing if all is
+current.
 """
 
 import hashlib
@@ -28,12 +29,15 @@ _APART = frozenset({"node_modules", "dist", "e2e"})
 
 
 def is_built() -> bool:
-    """Return whether a console is built, of whatever sources."""
+    """Return whether there is a built console, current or not."""
     return (_PLACE / "dist" / "index.html").is_file()
 
 
 def is_wanted() -> bool:
-    """Return whether there are sources that the build does not have yet; `SKIP_CONSOLE_BUILD=1` says that there are none."""
+    """Return whether the console's sources have changed since it was built; False if there are none.
+
+    `SKIP_CONSOLE_BUILD=1` counts as no sources.
+    """
     is_skipped = os.environ.get(SKIP, "0") not in {"", "0"}
     return not is_skipped and packages.is_checkout() and not _is_current(_PLACE / "dist")
 
@@ -85,7 +89,7 @@ def _sources(folder: Path) -> Iterator[Path]:
 
 
 def main() -> int:
-    """Build, and say where the result is; return an exit status."""
+    """Build the console unless it is current, and print where the pages are; return an exit status."""
     terminal = TerminalOutput()
     terminal.title("Console")
     started = time.monotonic()

@@ -1,4 +1,6 @@
-"""Scripts of the console's package.json, for `make check` and `make test`: `python -m app.devstack.building.scripts NAME …`.
+"""Scripts of the console's package.json: `python -m app.devstack.building.scripts NAME …`.
+
+`make check` and `make test` run them.
 
 Where Node or the packages cannot be had, that is said and is no failure, except with CI in the environment.
 """
@@ -14,7 +16,7 @@ from app.devstack.terminal import TerminalOutput
 
 
 def main(names: Sequence[str]) -> int:
-    """Run the scripts one after the other; return the exit status of the first that fails."""
+    """Run npm scripts of the console in order; return the exit status of the first that fails, else 0."""
     home = Settings(development=True).home.absolute()
     try:
         with packages.lock_builds(home):

@@ -98,7 +98,10 @@ The module map is written, and its check passes.
 
 
 def run_demo(then: Callable[[Stack], None] | None = None) -> int:
-    """Run the demo and return an exit status; `then` is called while its stack still runs. Main thread only."""
+    """Run the demo and return an exit status; `then` is called while its stack still runs.
+
+    Main thread only.
+    """
     terminal = TerminalOutput()
     folder = Path(tempfile.mkdtemp(prefix="taskbeacon-demo-"))
     repository = DemoRepository(folder / "git")
@@ -223,7 +226,7 @@ def _show_pushes(
     phone: Phone,
     watched_run: dict[str, Any],
 ) -> None:
-    """Show that the phone got no push for the run it watched, and those for the next run, of which one is a question."""
+    """Show that the phone got no push for the run it watched, but two for the next: a question and its end."""
     terminal.line()
     terminal.title("Pushes")
     show_notification(terminal, _notification(stack, phone, watched_run["id"]))

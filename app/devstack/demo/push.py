@@ -20,7 +20,7 @@ _UNDECIDED = frozenset({NotificationDecision.PENDING, NotificationDecision.RETRY
 
 
 class Phone:
-    """A registered device of the caller, and its task."""
+    """A simulated phone: a device registered for pushes through the API, which can show one task."""
 
     def __init__(self, client: httpx.Client, base_url: str, task_id: str) -> None:
         self._client = client
@@ -41,7 +41,7 @@ class Phone:
         self._answer("DELETE", f"{self._task}/presence/", device_id=self._device_id)
 
     def notification(self, run_id: str, kind: NotificationKind) -> dict[str, Any]:  # Any: JSON
-        """Return the decision about the push of this kind for a run; empty until it is made."""
+        """Return the row of the push of this kind for a run, with its decision; empty until it is decided."""
         listed = self._answer("GET", f"{self._task}/notifications/")["results"]
         ours = (row for row in listed if row["run"] == run_id and row["kind"] == kind)
         return next((row for row in ours if row["decision"] not in _UNDECIDED), {})
@@ -56,7 +56,7 @@ class Phone:
 
 
 def show_notification(terminal: TerminalOutput, row: dict[str, Any]) -> None:  # Any: JSON
-    """Print a decision in words."""
+    """Print the service's decision about a push in words, from its row."""
     watched = row.get("watched_by")
     if row.get("decision") in _WAITED and watched:
         age = watched["seconds_ago"]

@@ -1,4 +1,7 @@
-"""The question of the demo: its push arrives at the stack's sink, and the token of a button in it answers without a key."""
+"""The question of the demo, answered with the token of a button in its push.
+
+The push arrives at the stack's sink; the answer needs no key.
+"""
 
 from typing import Any
 
@@ -22,14 +25,17 @@ test "$TASKBEACON_ANSWER" = yes
 
 
 class PushedQuestion:
-    """A question of a run, as it is in a push that the sink took."""
+    """A question of an agent as its push notification has it: an id, and buttons with action tokens."""
 
     def __init__(self, push: dict[str, Any]) -> None:  # Any: JSON
         self.id: str = push["data"]["questionId"]
         self._buttons = {button["id"]: button for button in push["data"]["actions"]}
 
     def allow(self, plain: httpx.Client, base_url: str) -> str:
-        """Answer by the link of the button that allows; return its title. Raises DevstackError."""
+        """Answer the question with the action token of its `allow` button; return the button's title.
+
+        Raises DevstackError.
+        """
         button = self._buttons.get("allow")
         if button is None:
             raise DevstackError("the push of the question has no button that allows")
@@ -41,7 +47,10 @@ class PushedQuestion:
 
 
 def find_pushed(plain: httpx.Client, sink_url: str, run_id: str) -> list[PushedQuestion]:
-    """Return the questions of a run from the pushes that the sink took. Raises DevstackError."""
+    """Return the questions of a run from the pushes that the local push service received.
+
+    Raises DevstackError.
+    """
     with failures_as_devstack_errors("the sink cannot be read"):
         pushes = plain.get(f"{sink_url}/pushes").raise_for_status().json()
     return [

@@ -28,7 +28,9 @@ class DemoRepository:
         return self._folder.as_uri()
 
     def create(self) -> str:
-        """Copy the checkout's last commit (or its files, if it is not under git); return a description of the source.
+        """Copy the last commit of the checkout; return a description of the source.
+
+        Without git, its files are copied instead.
 
         Raises DevstackError.
         """
@@ -55,7 +57,7 @@ class DemoRepository:
         return f"the files of {checkout}"
 
     def show_branch(self, branch: str) -> str:
-        """Return `git log --stat` of the branch since `main`. Raises DevstackError."""
+        """Return the output of `git log --stat` for a branch since `main`. Raises DevstackError."""
         return self._git("log", "--stat", "--format=commit %h%nAuthor: %an%n%n    %s%n", f"main..{branch}")
 
     def _succeeds(self, *arguments: str) -> bool:

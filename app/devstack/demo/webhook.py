@@ -1,4 +1,4 @@
-"""The demo's receiver of webhooks: the stack's sink, and the official library, which verifies the messages."""
+"""The demo's receiver of webhooks: the stack's sink, and the official library to verify the messages."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from app.devstack.errors import DevstackError
 
 
 class HookedSink:
-    """An endpoint of the developer that gets the ends of runs."""
+    """A webhook endpoint, registered for `run.completed`, that the local receiver of the stack serves."""
 
     def __init__(self, client: httpx.Client, plain: httpx.Client, sink_url: str) -> None:
         self._plain = plain
@@ -27,9 +27,9 @@ class HookedSink:
         self._secret = made["secret"]
 
     def fetch_verified(self, run_id: str) -> dict[str, Any]:  # Any: JSON
-        """Return the verified message about the end of a run; empty until it has arrived.
+        """Return the webhook message about a run's end, its signature verified; empty until it has arrived.
 
-        Raises DevstackError if its signature is wrong.
+        Raises DevstackError if a signature is wrong.
         """
         with failures_as_devstack_errors("the sink cannot be read"):
             messages = self._plain.get(self._url).raise_for_status().json()

@@ -1,7 +1,7 @@
 """PostgreSQL from a wheel, for development and tests; the wheel has only programs, the configuration is here.
 
-It listens on loopback TCP and on no Unix socket: the path of one has at most 107 bytes. The data folder survives
-restarts and kills.
+It listens on loopback TCP and on no Unix socket: the path of one has at most 107 bytes. The data folder
+survives restarts and kills.
 """
 
 import asyncio
@@ -68,11 +68,11 @@ class Postgres:
 
     @property
     def address(self) -> str:
-        """Its address, for people."""
+        """The address of the PostgreSQL server, for people."""
         return f"127.0.0.1:{self._port}"
 
     def start(self, supervisor: Supervisor, log: Path) -> Child:
-        """Start the server; make its data folder at the first start. Raises DevstackError."""
+        """Start the PostgreSQL server; make its data folder at the first start. Raises DevstackError."""
         if not (self._data / "PG_VERSION").exists():
             self._initialise(supervisor, log)
         _await_predecessor(self._data / "postmaster.pid")
@@ -92,7 +92,7 @@ class Postgres:
         )
 
     def is_ready(self) -> bool:
-        """Return whether the server accepts connections."""
+        """Return whether the PostgreSQL server accepts connections."""
         try:
             lines = (self._data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         except OSError:
@@ -100,7 +100,7 @@ class Postgres:
         return len(lines) > _STATUS_LINE and lines[_STATUS_LINE].strip() == "ready"
 
     def create_database(self) -> None:
-        """Make the service's role and database, unless they exist."""
+        """Make the service's role and database in PostgreSQL, unless they exist."""
         asyncio.run(self._create_database())
 
     async def _create_database(self) -> None:
@@ -114,7 +114,8 @@ class Postgres:
         )
         try:
             if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", _NAME):
-                # In the text, because CREATE ROLE takes no parameters; a password of token_urlsafe has no quote.
+                # In the text, because CREATE ROLE takes no parameters; a password of token_urlsafe has no
+                # quote.
                 await connection.execute(
                     f"CREATE ROLE {_NAME} LOGIN CREATEDB PASSWORD '{self._passwords[_NAME]}'"
                 )
@@ -152,7 +153,7 @@ class Postgres:
 
 
 def find_account() -> PostgresAccount:
-    """Choose the OS user of the server: ourselves, or for root the least intrusive other user."""
+    """Choose the OS user of the PostgreSQL server: the current one, or for root the least intrusive other."""
     if os.geteuid() != 0:
         return PostgresAccount()
     in_namespace = namespace_account()
@@ -165,7 +166,7 @@ def find_account() -> PostgresAccount:
 
 
 def namespace_account() -> PostgresAccount:
-    """Root seen as an unprivileged user inside a user namespace: files stay root's, no other account is needed."""
+    """Return an account that is root seen as an unprivileged user in a user namespace: files stay root's."""
     account = pwd.getpwnam("nobody")
 
     def enter() -> None:
@@ -179,7 +180,7 @@ def namespace_account() -> PostgresAccount:
 
 
 def setuid_account() -> PostgresAccount:
-    """Become an unprivileged user, who keeps root's right to enter private folders (for a checkout below /root)."""
+    """Return an unprivileged user that keeps root's right to enter private folders, such as /root."""
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         raise DevstackError(
@@ -224,7 +225,8 @@ def _server_environment() -> dict[str, str]:
 def _await_predecessor(pid_file: Path) -> None:
     """Remove the pid file of a killed server; wait for a server that is still shutting down.
 
-    The server would mistake any living process with the recorded id for its predecessor, for example after a reboot.
+    The server would mistake any living process with the recorded id for its predecessor, for example after a
+    reboot.
     """
     try:
         pid = int(pid_file.read_text(encoding="utf-8").splitlines()[0])

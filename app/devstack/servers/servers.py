@@ -18,7 +18,10 @@ Report = Callable[[str, str], None]  # takes the name and the address of a serve
 
 
 class EmbeddedServers:
-    """`postgres`, `valkey` and `seaweedfs`, as requested. The supervisor stops them; then call `clean_up`."""
+    """The requested ones of PostgreSQL, Valkey and SeaweedFS.
+
+    Their supervisor stops them; then call `clean_up`.
+    """
 
     def __init__(self, home: Home, *, wanted: Iterable[str], durable: bool, bucket: str) -> None:
         wanted = frozenset(wanted)
@@ -41,7 +44,7 @@ class EmbeddedServers:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The settings by which the service uses these servers."""
+        """The environment variables by which the service uses these servers."""
         environment: dict[str, str] = {}
         if self._postgres is not None:
             environment["TASKBEACON_DATABASE_URL"] = self._postgres.url
@@ -52,7 +55,10 @@ class EmbeddedServers:
         return environment
 
     def start(self, supervisor: Supervisor) -> None:
-        """Start all servers, the slowest first, without waiting for them. Raises DevstackError, StopRequested."""
+        """Start the embedded servers, the slowest first, without waiting.
+
+        Raises DevstackError, StopRequested.
+        """
         if self._s3 is not None:
             self.pids["seaweedfs"] = self._s3.start(supervisor, self._logs / "seaweedfs.log").pid
         if self._valkey is not None:
@@ -61,14 +67,14 @@ class EmbeddedServers:
             self.pids["postgres"] = self._postgres.start(supervisor, self._logs / "postgres.log").pid
 
     def await_database(self, supervisor: Supervisor, report: Report) -> None:
-        """Return when the service's database is ready. Raises DevstackError, StopRequested."""
+        """Wait until the service's database is ready. Raises DevstackError, StopRequested."""
         if self._postgres is not None:
             supervisor.wait(self._postgres.is_ready, what="PostgreSQL", timeout=_START_SECONDS)
             self._postgres.create_database()
             report("PostgreSQL", self._postgres.address)
 
     def await_others(self, supervisor: Supervisor, report: Report) -> None:
-        """Return when queue and object store are ready. Raises DevstackError, StopRequested."""
+        """Wait until Valkey and the object store are ready. Raises DevstackError, StopRequested."""
         if self._valkey is not None:
             supervisor.wait(self._valkey.is_ready, what="Valkey", timeout=_START_SECONDS)
             report("Valkey", self._valkey.address)
@@ -78,6 +84,6 @@ class EmbeddedServers:
             report("SeaweedFS", self._s3.address)
 
     def clean_up(self) -> None:
-        """Remove the servers' files outside the home folder, after the servers have ended."""
+        """Remove the embedded servers' files outside the home folder, after the servers have ended."""
         if self._s3 is not None:
             self._s3.clean_up()

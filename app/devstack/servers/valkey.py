@@ -15,7 +15,7 @@ from app.devstack.processes import Child, Supervisor
 
 
 class Valkey:
-    """One server with one data folder, which survives restarts and kills."""
+    """A Valkey server with one data folder, which survives restarts and kills."""
 
     def __init__(self, folder: Path, port: int, *, durable: bool) -> None:
         self._folder = folder
@@ -28,16 +28,16 @@ class Valkey:
 
     @property
     def url(self) -> str:
-        """The URL of database 0."""
+        """The Redis URL of the Valkey server, database 0."""
         return f"redis://:{self._password}@127.0.0.1:{self._port}/0"
 
     @property
     def address(self) -> str:
-        """Its address, for people."""
+        """The address of the Valkey server, for people."""
         return f"127.0.0.1:{self._port}"
 
     def start(self, supervisor: Supervisor, log: Path) -> Child:
-        """Start the server. Raises DevstackError."""
+        """Start the Valkey server. Raises DevstackError."""
         settings = {
             "bind": "127.0.0.1",
             "port": str(self._port),
@@ -59,7 +59,7 @@ class Valkey:
         )
 
     def is_ready(self) -> bool:
-        """Return whether the server responds, and has loaded its data."""
+        """Return whether the Valkey server responds and has loaded its data."""
         try:
             with socket.create_connection(("127.0.0.1", self._port), timeout=1) as connection:
                 connection.sendall(b"AUTH %s\r\nPING\r\n" % self._password.encode())

@@ -1,7 +1,7 @@
 """A bare copy of the reader's own repository, to which an agent's work is pushed.
 
-The reader's checkout is only read. In the end it gets one new branch: its working tree, its index and its other
-branches do not change, and none of its hooks runs.
+The reader's checkout is only read. In the end it gets one new branch: its working tree, its index and its
+other branches do not change, and none of its hooks runs.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ _HEAD = re.compile(r"^ref: refs/heads/(\S+)\tHEAD$", re.MULTILINE)
 
 
 class TrialRepository:
-    """A copy of a repository below `folder`; `source` is a folder of this machine, or a URL for `git clone`."""
+    """A bare copy of a repository below `folder`; `source` is a local folder, or a URL for `git clone`."""
 
     def __init__(self, folder: Path, source: str) -> None:
         local = Path(source).expanduser()
@@ -36,7 +36,7 @@ class TrialRepository:
 
     @classmethod
     def find(cls, folder: Path, name: str, *, base_url: str) -> "TrialRepository":
-        """Return the copy of a repository named by a person: a folder in a checkout, a URL, or organization/repository.
+        """Return the copy of a repository named by a folder in a checkout, a URL, or organization/repository.
 
         Raises DevstackError.
         """
@@ -50,7 +50,10 @@ class TrialRepository:
         return cls(folder, name)
 
     def copy(self) -> str:
-        """Update the copy to the source's HEAD, and return its branch. Raises DevstackError."""
+        """Update the bare copy to the source's HEAD, and return the name of its branch.
+
+        Raises DevstackError.
+        """
         heads = _git(self.source, "ls-remote", "--symref", "--", self.source, "HEAD")
         if not heads:
             raise DevstackError(f"{self.source} has no commit yet; an agent needs one to begin with")
@@ -66,14 +69,17 @@ class TrialRepository:
         return branch
 
     def has_changes(self) -> bool:
-        """Return whether the checkout has uncommitted changes, which are not copied."""
+        """Return whether the source is a checkout with uncommitted changes, which are not copied."""
         if self.checkout is None:
             return False
         status = ("--no-optional-locks", "-C", self.source, "status", "--porcelain", "--ignore-submodules")
         return bool(_git(self.source, *status).strip())
 
     def fetch_branch(self, branch: str) -> str:
-        """Add the agent's branch to the checkout, if there is one; return the command to view it. Raises DevstackError."""
+        """Add the agent's branch to the checkout, if there is one; return the command to view it.
+
+        Raises DevstackError.
+        """
         if self.checkout is None:
             return shlex.join(["git", "fetch", str(self._path), branch])
         fetch = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head")

@@ -56,7 +56,7 @@ REPOSITORY-MAP.md is written.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningStack:
-    """The URL of the stack, and the developer's project and key."""
+    """The URL of the running development stack, and the developer's project and API key."""
 
     base_url: str
     api_key: str
@@ -65,7 +65,7 @@ class RunningStack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """The prompt, agent and model of one trial."""
+    """The prompt, agent and model that `taskbeacon try` was called with."""
 
     prompt: str
     adapter: str | None = None  # None: the built-in one
@@ -75,7 +75,7 @@ class Trial:
 def run_trial(
     stack: RunningStack, repository: TrialRepository, trial: Trial, terminal: TerminalOutput
 ) -> int:
-    """Let an agent do the work, show its progress, and bring back its branch; return an exit status."""
+    """Let an agent work on a repository, print its progress, and fetch its branch; return an exit status."""
     try:
         return _perform(stack, repository, trial, terminal)
     except DevstackError as error:

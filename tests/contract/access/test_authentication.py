@@ -1,4 +1,4 @@
-"""Who is calling (contract 2.2): where a key may stand, which keys are refused, and with which status."""
+"""Authentication (contract 2.2): where a key may stand, which keys are refused, and with which status."""
 
 import logging
 from collections.abc import Callable

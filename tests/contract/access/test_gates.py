@@ -1,4 +1,4 @@
-"""What a caller may do, and in which order it is asked (contract 2.1, 2.3)."""
+"""Rights of a caller, and the order in which they are checked (contract 2.1, 2.3)."""
 
 import itertools
 from uuid import UUID
@@ -60,7 +60,7 @@ async def test_route_needs_its_scope_and_no_other(
     run: Run,
     route: Route,
 ) -> None:
-    """The one scope is enough, and all the others together are not."""
+    """A key with only this scope is accepted; one with all the other scopes is not."""
     url = route.url(project=project.id, task=task.id, run=run.id)
     sufficient = {route.scope, f"{route.scope.partition(':')[0]}:write"}
     others = [scope for scope in Scope if scope not in {Scope.ANY, *sufficient}]

@@ -1,4 +1,4 @@
-"""Who sees a task (contract 4), as a matrix of callers, routes, creators and origins.
+"""Visibility of tasks (contract 4), as a matrix of callers, routes, creators and origins.
 
 Not visible is not found, on every route and never with another status.
 """
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("signing_key")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Who made a task, and from what; what `caller` should see follows from the contract's three rules."""
+    """A creator and an origin of a task, and a caller; the contract's three rules say whether the caller sees it."""
 
     caller: CallerKind
     creator: str
@@ -36,7 +36,7 @@ class Case:
 
     @property
     def rules(self) -> int:
-        """How many of the contract's three rules show the task."""
+        """The number of the contract's three rules that show the task."""
         is_callers = self.creator == "owner" and self.caller is CallerKind.OWNER
         return sum((is_callers, self.creator == "none", self.origin in TEAM_WIDE))
 

@@ -1,4 +1,4 @@
-"""Whatever a file is called, its key stays below its task and no request ends in a server error (contract 8.1)."""
+"""Hostile names of files: the key stays below its task and no request ends in a server error (contract 8.1)."""
 
 import httpx
 import pytest

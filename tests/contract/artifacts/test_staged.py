@@ -41,7 +41,7 @@ def assert_refused(response: httpx.Response, error: str) -> None:
 
 
 class Stage:
-    """What finalised files of a task leave behind: rows, and tags of objects."""
+    """Traces of the finalised files of a task: rows, and tags of objects."""
 
     def __init__(self, session: AsyncSession, store: S3Store, task: Task) -> None:
         self._session = session
@@ -157,7 +157,7 @@ class TestPrepare:
 
 
 class TestForm:
-    """What the store itself refuses (contract 8.2)."""
+    """Uploads that the store itself refuses (contract 8.2)."""
 
     async def test_file_beyond_the_announced_size_or_with_another_key_is_refused(
         self, client: httpx.AsyncClient, url: str, store: S3Store

@@ -178,7 +178,7 @@ async def test_session_acts_as_its_key(
 async def test_key_outranks_the_cookie(
     page: httpx.AsyncClient, session: AsyncSession, key: str, project: Project
 ) -> None:
-    """What a caller with a key is answered does not depend on a cookie (contract 2.2)."""
+    """A request with a key gets the same response with and without a cookie (contract 2.2)."""
     await sign_in(page, key)
     tasks = f"/api/projects/{project.id}/tasks/"
     unknown = new_api_key()

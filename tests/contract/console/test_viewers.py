@@ -1,4 +1,4 @@
-"""Who looks at which task (contract 17.10)."""
+"""Viewers of a task (contract 17.10)."""
 
 from datetime import timedelta
 

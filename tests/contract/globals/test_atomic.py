@@ -1,4 +1,4 @@
-"""What answers with an error has changed nothing, on every route that writes (ADR 44).
+"""Error responses have changed nothing, on every route that writes (ADR 44).
 
 Each request below succeeds and writes. It is sent with a failure planted behind the service's function, and with one at
 the commit: the client gets an error, and a second connection finds every table as it was; no job was asked for, no
@@ -104,7 +104,7 @@ class Sent:
 
 @dataclass(slots=True)
 class Scene:
-    """What the requests are about."""
+    """The rows and clients that the requests use."""
 
     client: httpx.AsyncClient
     session: AsyncSession
@@ -115,7 +115,7 @@ class Scene:
     run: Run
 
     async def live_run(self) -> Run:
-        """A run whose agent is at work."""
+        """A run with an agent at work."""
         until = utcnow() + timedelta(seconds=60)
         return await make_run(
             self.session,

@@ -1,4 +1,4 @@
-"""What is taken for what (contract 2.5), and the words of each refusal (2.4), through the API."""
+"""Coercion of input (contract 2.5) and the text of each refusal (2.4), through the API."""
 
 from collections.abc import Callable
 from typing import Any
@@ -231,7 +231,7 @@ async def test_unknown_and_read_only_keys_are_ignored(
 
 
 async def test_wrong_lists_of_ids_are_refused(client: httpx.AsyncClient, tasks_url: str) -> None:
-    """The one list of tasks that has no default (contract 6.3)."""
+    """`ids` of the summaries, the only list of task ids without a default (contract 6.3)."""
     many = [str(UUID(int=number)) for number in range(5001)]
     cases: list[tuple[Any, str, str, str]] = [
         (None, "ids", "null", NULL),

@@ -1,4 +1,4 @@
-"""A page of huge rows ends early and links to the rest (finding 10): no list is larger than the process can bear."""
+"""A page of huge rows ends early and links to the rest: no list is larger than the memory of the process allows."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -76,7 +76,7 @@ async def test_row_that_is_larger_than_a_page_is_a_page(
 async def test_page_of_huge_runs_ends_early(
     client: httpx.AsyncClient, session: AsyncSession, task: Task, task_url: str, new_run: NewRun
 ) -> None:
-    """What compresses well is as large as anything once it is here."""
+    """Data that compresses well has its full size in the process."""
     for _ in range(MANY):
         await new_run()
     text = "x" * (MIB - 64)
@@ -120,7 +120,7 @@ async def narrow(
 async def test_client_that_takes_nothing_keeps_no_connection_from_others(
     narrow: FastAPI, caller: Caller, tasks: list[Task], tasks_url: str
 ) -> None:
-    """Finding 10: requests of others waited for a connection until they were answered with 503."""
+    """Requests of others waited for a connection until they were answered with 503."""
     assert tasks
     head = "".join(f"{name}: {value}\r\n" for name, value in caller.headers.items())
     request = f"GET {tasks_url}?limit=100 HTTP/1.1\r\nHost: x\r\n{head}\r\n"

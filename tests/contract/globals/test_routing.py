@@ -97,7 +97,7 @@ async def test_options_names_the_methods(
 async def test_paths_beside_tasks_are_no_tasks(
     client: httpx.AsyncClient, tasks_url: str, name: str, allowed: str, suffix: str
 ) -> None:
-    """Finding 24: they were answered as tasks that are not there, and advertised the methods of one."""
+    """Other paths were answered as tasks that do not exist, and advertised the methods of a task."""
     url = f"{tasks_url}/{name}{suffix}"
     assert (await client.options(url)).headers["allow"] == allowed
     for method in ("PUT", "PATCH", "DELETE"):

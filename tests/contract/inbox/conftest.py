@@ -41,7 +41,7 @@ def answer_url(questions_url: str, question: Question) -> str:
 async def notification(
     session: AsyncSession, task: Task, question: Question, device: PushToken
 ) -> Notification:
-    """What the owner's device was sent about the question."""
+    """The notification about the question that the owner's device was sent."""
     return await make_pending(
         session, task=task, device=device, run_id=question.run_id, kind=NotificationKind.AWAITING
     )

@@ -35,7 +35,7 @@ async def run(session: AsyncSession, task: Task) -> Run:
 
 @pytest.fixture
 def settings_of_links() -> dict[str, Any]:
-    """What is set otherwise than elsewhere."""
+    """The settings that differ from those of other tests."""
     return {"public_url": "https://tasks.example", "task_url": "https://app.example/{project_id}/{task_id}"}
 
 

@@ -1,7 +1,7 @@
 """A dispatcher that is killed (SIGKILL) at each step: no push is lost, and no device shows one twice (contract 16.15).
 
-Between the request to the push service and the commit of its result, one repeat is possible: Expo and browsers' services
-take no key that makes a request idempotent. The repeat has the tag of the first message and replaces it.
+Between the request to the push service and the commit of its result, one repeat is possible: Expo and browsers'
+services take no key that makes a request idempotent. The repeat has the tag of the first message and replaces it.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable

@@ -1,4 +1,4 @@
-"""How loud, when, how much (contract 16): preferences of pushes, quiet hours, and the one message at their end."""
+"""Volume and time of pushes (contract 16): preferences, quiet hours, and the one message at their end."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -169,7 +169,7 @@ async def test_end_of_quiet_hours_is_one_message(
             await trigger(sessions, run, NotificationKind.AWAITING, questions[-1])
         else:
             await trigger(sessions, run, NotificationKind.COMPLETED)
-    # One of them needs nobody any more.
+    # One of them needs no answer any more.
     async with unit_of_work(sessions) as own:
         await records.withdraw(own, [questions[0].run_id])
     assert await deliver() == 0

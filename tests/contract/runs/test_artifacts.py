@@ -51,7 +51,7 @@ def assert_no_artifact(response: httpx.Response) -> None:
 
 class TestInline:
     async def test_name_may_be_as_long_as_a_name_of_a_file(self, client: httpx.AsyncClient, url: str) -> None:
-        """What the key puts before it (8.1) must not make it too long for a store on a file system."""
+        """The prefix of the key (8.1) must not make it too long for a store on a file system."""
         for name in ("x" * 255, "日" * 85, "x" * 251 + ".txt"):
             entry = await add(client, url, name=name)
             assert entry["name"] == name

@@ -130,7 +130,7 @@ NO_ACCOUNT = Expected(400, "github_authorization_required")
 
 
 def expected(way: Way, caller: str, authorship: str, environment: str) -> Expected:
-    """Return what the rule says."""
+    """Return the outcome that the rule of authority requires."""
     if caller in REFUSALS:
         return REFUSALS[caller]
     is_creator = caller == "creator"
@@ -141,7 +141,7 @@ def expected(way: Way, caller: str, authorship: str, environment: str) -> Expect
         return Expected(success, account=authorship, environment=environment)
     if authorship in {"linked", "token"} and not (is_creator or brings_token):
         return NO_ACCOUNT
-    # A token is that run's alone: one that goes on from it acts by the account that the creator has linked.
+    # A token is that run's alone: one that resumes it acts by the account that the creator has linked.
     account = "linked" if way.kind == "inherit" and authorship == "token" else authorship
     # Over, it has lost its token.
     if way.name == "resume_in_cloud" and authorship == "token":
@@ -202,7 +202,7 @@ class Scene:
         return run
 
     async def push(self, run: Run, integration_id: int, repository: str) -> None:
-        """Note that a run pushed the commit whose checks fail."""
+        """Note that a run pushed the commit of which the checks fail."""
         pushed = PushRecord(
             repository=repository,
             integration_id=integration_id,
@@ -376,7 +376,7 @@ async def fail_check(client: httpx.AsyncClient, integration_id: int, repository:
 
 
 class TestStateIsNoWayAround:
-    """What the service decided is not a client's to write (contract 6.4)."""
+    """Decisions of the service are not a client's to write (contract 6.4)."""
 
     async def test_patch_changes_neither_environment_nor_account_nor_repository(
         self, anonymous: httpx.AsyncClient, scene: Scene

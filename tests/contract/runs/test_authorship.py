@@ -1,4 +1,4 @@
-"""Who authors what a run makes (contract 5.8 step 6, 13.3)."""
+"""Authors of the commits and pushes of a run (contract 5.8 step 6, 13.3)."""
 
 from typing import Any
 

@@ -39,7 +39,7 @@ ANSWER = {"requestId": "r1", "optionId": "yes"}
 
 @pytest.fixture
 async def live(session: AsyncSession, task: Task, clock: MovableClock) -> Run:
-    """A run whose agent is at work in some worker."""
+    """A run with an agent at work in a worker."""
     return await make_run(
         session,
         task=task,

@@ -1,4 +1,4 @@
-"""Agents beyond the contract's two, which an operator enables (contract 5.8, 9.3: the rules of the two hold for all)."""
+"""Agents beyond the contract's two, enabled by an operator (contract 5.8, 9.3: the same rules hold for all)."""
 
 from dataclasses import replace
 from pathlib import Path

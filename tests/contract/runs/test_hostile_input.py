@@ -1,4 +1,4 @@
-"""Whatever a client sends about a run, the service answers as it is described, and never with a server error.
+"""Hostile input about a run: the service answers as it is described, and never with a server error.
 
 Bodies are what each endpoint takes, with one part replaced; so they come further than any noise would.
 """

@@ -1,4 +1,4 @@
-"""The log of a run: append, read whole, read in pages, relay (contract 6.4, 9.2, 13.4, 13.12), on a real object store."""
+"""The log of a run: append, read whole or in pages, relay (contract 6.4, 9.2, 13.4, 13.12), on a real store."""
 
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -80,7 +80,7 @@ async def test_what_a_refused_append_left_in_the_store_is_not_read(
 
 
 class UnsigningStore(S3Store):
-    """A store whose credentials cannot be had when a URL is to be signed, as on Amazon."""
+    """A store without credentials when a URL is to be signed, which happens on Amazon."""
 
     @override
     async def signed_url(self, key: str) -> str:

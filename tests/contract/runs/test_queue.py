@@ -1,4 +1,4 @@
-"""What clients see of the wait for a worker, and of the workers a run had."""
+"""Queueing as clients see it: the wait of a run for a worker, and the workers that it had."""
 
 from functools import partial
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a run takes over from the one it resumes (contract 9.2)."""
+"""Inheritance of a run from the one that it resumes (contract 9.2)."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What clients write into a run is bounded: everybody's lists carry it (finding 10)."""
+"""Bounds on the data that clients write into a run: lists of all callers carry it, so memory is at stake."""
 
 from typing import Any
 from uuid import UUID
@@ -102,7 +102,7 @@ async def test_run_is_not_created_with_more(client: httpx.AsyncClient, task_url:
 async def test_run_shows_texts_of_the_state_and_nothing_else_as_its_own(
     client: httpx.AsyncClient, url: str
 ) -> None:
-    """Finding 17: clients may write anything into the state; the fields that are read from it are text or null."""
+    """Clients may write anything into the state; the fields that are read from it are text or null."""
     odd = {"runtime_adapter": ["x"], "model": 5, "reasoning_effort": {"a": 1}, "provider": True}
     run = (await client.patch(url, json={"state": odd})).json()
     assert {name: run["state"][name] for name in odd} == odd

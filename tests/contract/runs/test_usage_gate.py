@@ -50,7 +50,7 @@ class ScriptedGate:
 
 @asynccontextmanager
 async def scripted_gate(_settings: Settings, _sessions: SessionFactory) -> AsyncGenerator[UsageGate, None]:
-    """What an operator would name in the setting."""
+    """A usage gate as an operator would name it in the setting."""
     yield ScriptedGate()
 
 
@@ -141,7 +141,7 @@ async def test_run_that_exists_does_not_begin_to_cost_over_the_limit(
     body: Mapping[str, Any] | None,
     given: Mapping[str, Any],
 ) -> None:
-    """Security finding 9: a run made locally, or before, was resumed or started again and again."""
+    """Bypass of the gate: a run made locally, or before, was resumed or started again and again."""
     run = await make_run(session, task=task, **given)
     before = (run.status, run.environment, run.dispatch_requested_at)
     gate.limit = Limit()

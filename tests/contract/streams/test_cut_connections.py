@@ -1,4 +1,4 @@
-"""No follower is left behind when its connection, and the API's own to Redis, are cut as the run ends (contract 6.4)."""
+"""No follower is left behind when its connection and the API's own to Redis are cut at a run's end (contract 6.4)."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable

@@ -190,7 +190,7 @@ class TestWrongLines:
     async def test_client_that_sends_all_of_it_first_gets_its_answer(
         self, api: httpx.AsyncClient, agent: Agent, url: str, end: bytes
     ) -> None:
-        """Finding 24: the connection was reset before the answer could be read."""
+        """The connection was reset before the client could read the response."""
         body = b"x" * (25 * 2**20) + end
         head = (
             f"POST {url}/event_stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {agent.token}\r\n"

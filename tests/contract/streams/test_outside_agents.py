@@ -1,5 +1,6 @@
-"""Agents outside our workers, as the reference's own agent-server is one (contract 13.16): each event once, by whichever way
-it comes first; an end of the events; and an end of runs whose agent is silent.
+"""Agents outside our workers, such as the reference's own agent-server (contract 13.16).
+
+Each event arrives once, by the first of several ways; the events end, and so does a run with a silent agent.
 """
 
 import asyncio

@@ -110,7 +110,7 @@ async def test_reading_that_fails_unexpectedly_ends_the_stream(
 
 
 class TestRun:
-    """A run whose stream cannot go on: the client reconnects for it, and gets everything once."""
+    """A run with a stream that cannot continue: the client reconnects for it, and gets everything once."""
 
     @pytest.fixture
     def task_url(self, tasks_url: str, task: Task) -> str:

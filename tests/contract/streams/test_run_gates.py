@@ -1,4 +1,4 @@
-"""Who may follow a run (contract 6.4), and what following costs."""
+"""Access to the stream of a run (contract 6.4), and the cost of following it."""
 
 from contextlib import AsyncExitStack
 

@@ -25,7 +25,7 @@ from tests.support.processes import free_port
 async def test_repositories_are_distinct_and_sorted(
     client: httpx.AsyncClient, new_task: NewTask, tasks_url: str
 ) -> None:
-    """Those of internal and deleted tasks do not count, those of archived ones do (contract 6.2 and 11 #26)."""
+    """Repositories of internal and deleted tasks do not count; archived ones do (contract 6.2 and 11 #26)."""
     assert (await client.get(f"{tasks_url}/repositories")).json() == {"repositories": []}
     for repository in ("z/z", "a/b", "a/b", "a/a", "", None):
         await new_task(repository=repository)

@@ -147,7 +147,7 @@ class TestRepository:
     async def test_is_bounded_in_lower_case_too(
         self, client: httpx.AsyncClient, url: str, method: str
     ) -> None:
-        """Finding 15: letters that become several in lower case."""
+        """Some letters become several in lower case."""
         response = await client.request(method, url, json={"repository": "İ" * 128 + "/a"})
         detail = "Ensure this field has no more than 255 characters."
         assert_invalid(response, "repository", "max_length", detail)
@@ -156,7 +156,7 @@ class TestRepository:
 
 
 class TestReferences:
-    """What a task points to must exist and belong to the project or the caller (contract 5.2)."""
+    """References of a task must exist and belong to the project or the caller (contract 5.2)."""
 
     async def test_own_ones_are_taken(
         self,

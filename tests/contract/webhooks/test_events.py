@@ -1,4 +1,4 @@
-"""What happens to tasks and runs is in the ledger, once, with ids and statuses and nothing that people wrote (contract 14)."""
+"""The ledger of events (contract 14): each change once, with ids and statuses and no text that people wrote."""
 
 from collections.abc import AsyncGenerator
 from typing import Any

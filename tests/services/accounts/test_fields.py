@@ -1,4 +1,4 @@
-"""What names, addresses, tokens and URLs of accounts may be."""
+"""Valid and invalid names, addresses, tokens and URLs of accounts."""
 
 from collections.abc import Callable
 

@@ -28,7 +28,7 @@ def git(folder: Path, *arguments: str) -> bytes:
 
 @pytest.fixture(scope="module")
 def patch(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """What git itself says of every kind of change, with the options of the worker."""
+    """The patch that git itself makes of every kind of change, with the options of the worker."""
     folder = tmp_path_factory.mktemp("repository")
     git(folder, "init", "--quiet")
     for name, content in {

@@ -1,4 +1,4 @@
-"""Names, keys and sizes of files, also of those that somebody chose with care (contract 8)."""
+"""Names, keys and sizes of files, also of those that an attacker chose with care (contract 8)."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""What the sweeper takes and what it never takes, on a bucket of its own (contract 8.3)."""
+"""Files that the sweep deletes and files that it never deletes, on a bucket of its own (contract 8.3)."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -51,7 +51,7 @@ def sweep(sessions: SessionFactory, bucket: S3Store) -> RunSweep:
 
 @pytest.fixture(autouse=True)
 def _now(clock: MovableClock) -> None:
-    """The store has a clock of its own, which tells the truth."""
+    """The store has a clock of its own, which is right."""
     clock.now = datetime.now(UTC)
 
 
@@ -109,7 +109,7 @@ async def test_upload_that_was_not_finalised_goes_after_a_day(
     orphans = {
         await put(bucket, staged_path(task)),
         await put(bucket, run_path(run)),
-        # Of a task that nobody knows, such as one of a project that was removed.
+        # Of a task that is in no table, such as one of a project that was removed.
         await put(bucket, staged_key(task.project_id, new_id(), artifact_id=new_hex_id(), name="a")),
     }
 

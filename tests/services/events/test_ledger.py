@@ -46,7 +46,7 @@ async def note(session: AsyncSession, project: Project, task_id: UUID, seq: int,
 
 
 class Reader:
-    """Somebody who goes on from where they left off."""
+    """A reader of the ledger that continues where it left off."""
 
     def __init__(self, sessions: SessionFactory, principal: Principal) -> None:
         self.seen: list[int | None] = []

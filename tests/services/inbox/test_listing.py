@@ -1,4 +1,4 @@
-"""What an inbox costs: as many statements, and as much reading, whether few or many questions are open."""
+"""The cost of an inbox: as many statements, and as much reading, whether few or many questions are open."""
 
 import asyncpg
 import httpx

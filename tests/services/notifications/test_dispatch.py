@@ -61,7 +61,7 @@ EVENTS = RecordingEvents()
 
 
 class Watcher(Enum):
-    """Who is looking, and at what."""
+    """The device that shows a task: which one, and which task."""
 
     NO_DEVICE = auto()
     OWN_DEVICE = auto()
@@ -75,7 +75,7 @@ WATCHING = {Watcher.OWN_DEVICE, Watcher.OWN_DEVICE_UNTIL_THE_LAST_MOMENT}
 
 
 class Access(Enum):
-    """What the task's creator is by now."""
+    """The present state of the account of the task's creator."""
 
     MEMBER = auto()
     INACTIVE = auto()
@@ -84,7 +84,7 @@ class Access(Enum):
 
 
 class Wish(Enum):
-    """What the creator wants to hear."""
+    """The notifications that the task's creator wants."""
 
     ALL = auto()
     TASK_MUTED = auto()
@@ -115,7 +115,7 @@ CASES = [Case(*values) for values in itertools.product((0, 1, 3), Watcher, Acces
 def expected(
     case: Case, cooldown: Cooldown, kind: NotificationKind
 ) -> list[tuple[NotificationDecision, str | None]]:
-    """Return what the contract decides, one entry for each row."""
+    """Return the decisions that the contract requires, one for each row."""
     if case.access is Access.DELETED:
         return []
     excess: tuple[NotificationDecision, str | None] = (NotificationDecision.COOLED_DOWN, None)

@@ -1,4 +1,4 @@
-"""What the sweeper decides: who is queued again, who has failed, who is left alone."""
+"""Decisions of the sweep about runs without a worker: queued again, failed, or left alone."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -67,7 +67,7 @@ async def test_runs_that_a_limit_keeps_waiting_are_not_asked_for(
     clock: MovableClock,
     events: RunEvents,
 ) -> None:
-    """Each sweep would otherwise queue a long line, whose jobs all go away empty-handed."""
+    """Each sweep would otherwise queue a long line of jobs that find no work."""
     runs = []
     for _ in range(4):
         clock.advance(seconds=1)

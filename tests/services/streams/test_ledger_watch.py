@@ -1,4 +1,4 @@
-"""The one poll of the ledger for all its followers in this process."""
+"""One poll of the ledger serves all followers in this process."""
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine

@@ -1,4 +1,4 @@
-"""A follower of topics (contract 14.2) whose reading of the ledger is broken off."""
+"""A follower of topics (contract 14.2) that is interrupted while it reads the ledger."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The sums over a project's tasks: right after every write, whoever writes, and the same before and after folding."""
+"""The sums over a project's tasks: right after every write, by any writer, and the same before and after folding."""
 
 import random
 from collections.abc import Awaitable, Callable

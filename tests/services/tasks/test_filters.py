@@ -1,4 +1,4 @@
-"""How many statements requests about tasks send, and that none of them reads a large table from end to end."""
+"""The number of statements of requests about tasks, none of which reads a large table from end to end."""
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
@@ -33,14 +33,14 @@ from tests.support.waiting import eventually
 
 
 def behind_authentication(statements: list[Statement]) -> list[Statement]:
-    """Return what is left when the one statement of authentication is taken away."""
+    """Return the number of statements without the one of authentication."""
     rest = [statement for statement in statements if "api_keys" not in statement.sql]
     assert len(rest) == len(statements) - 1
     return rest
 
 
 class TestBudget:
-    """Whatever the number of rows."""
+    """A fixed number of statements for any number of rows."""
 
     # Ten are twice as many as any budget: a statement for each of them is seen.
     @pytest.fixture(params=[1, 10])
@@ -241,7 +241,7 @@ QUERIES: list[tuple[dict[str, str], str | None]] = [
 
 @asynccontextmanager
 async def made_again_at_once(connection: asyncpg.Connection) -> AsyncGenerator[None, None]:
-    """Do without keys, indexes and triggers of tasks and runs in the block; behind it all are as migrations made them."""
+    """Drop keys, indexes and triggers of tasks and runs during the block; afterwards all are as migrations made them."""
     keys, indexes = await connection.fetch(_KEYS), await connection.fetch(_INDEXES)
     triggers = "ALTER TABLE tasks {0} TRIGGER USER; ALTER TABLE runs {0} TRIGGER USER"
     await connection.execute(triggers.format("DISABLE"))
@@ -276,7 +276,7 @@ async def large_engine(large_database: str, settings: Settings) -> AsyncGenerato
 
 @pytest.fixture
 async def large_cast(large_engine: AsyncEngine, large_database: str) -> Cast:
-    """Who works in the large project; the caller is staff, so that every filter is honoured."""
+    """Users of the large project; the caller is staff, so that every filter is honoured."""
     async with unit_of_work(create_session_factory(large_engine)) as session:
         cast = await make_cast(session)
         user = await make_user(session, projects=[cast.project], is_staff=True)
@@ -288,7 +288,7 @@ async def large_cast(large_engine: AsyncEngine, large_database: str) -> Cast:
             await connection.execute(step.format(project=cast.project.id, owner=user.id))
 
     async def is_vacuumed() -> bool:
-        """Whoever looks at the database meanwhile, such as the autovacuum, keeps rows from counting as settled."""
+        """Any concurrent snapshot, such as the autovacuum's, keeps rows from counting as settled."""
         await connection.execute("VACUUM ANALYZE")
         settled = "SELECT relallvisible >= relpages FROM pg_class WHERE oid = 'tasks'::regclass"
         return bool(await connection.fetchval(settled))
@@ -330,7 +330,7 @@ async def test_every_list_of_a_large_project_answers_from_an_index(
 async def faults(
     connection: asyncpg.Connection, params: dict[str, str], statement: Statement, index: str | None
 ) -> list[str]:
-    """Return what is wrong with the plans of a statement, as lines to read."""
+    """Return the faults in the plans of a statement, as lines to read."""
     found = []
     for name, plan in (
         ("custom", await custom_plan(connection, statement)),

@@ -1,4 +1,4 @@
-"""What a process remembers of lists: never older than what the caller sees, looked up once, and bounded."""
+"""The cache of lists in a process: never older than what the caller sees, looked up once, and bounded."""
 
 import asyncio
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""What a claim of webhook deliveries reads: as much, whether few or many are pending."""
+"""Reads of a claim of webhook deliveries: as many, whether few or many are pending."""
 
 import asyncpg
 from sqlalchemy import text

@@ -1,4 +1,4 @@
-"""The rules of pushes: every combination of what they look at, decided as contract 16 says, and none contradicts another.
+"""The rules of pushes: every combination of conditions, decided as contract 16 says, without contradictions.
 
 What is expected is said here a second time, as a table of conditions, each of which names the combinations that it
 decides; a combination that none decides, or that two decide differently, is a fault of the rules.
@@ -39,17 +39,17 @@ WATCHING = Watching(new_id(), beat_at=EXPIRY - MINUTE, expires_at=EXPIRY)
 
 
 class Seen(Enum):
-    """What the recipient's devices say."""
+    """The state of the recipient's devices."""
 
     NONE = auto()
     FOCUSED = auto()
-    # It was there and lapsed, or nobody looks at it: for the rules there is no device.
+    # It was there and lapsed, or has no viewer: for the rules there is no device.
     LAPSED = auto()
     SHOWN = auto()
 
 
 class Question(Enum):
-    """What the notice asks; that of a run's end, and a message of an agent, ask nothing."""
+    """The question of the notice; a run's end and a message of an agent have none."""
 
     NOTHING = auto()
     AGENT = auto()
@@ -68,7 +68,7 @@ class Wish(Enum):
 
 
 class Age(Enum):
-    """How long ago the event was."""
+    """The age of the event."""
 
     NEW = auto()
     WALKED_AWAY = auto()
@@ -198,7 +198,7 @@ def is_to_send(case: Case) -> bool:
 
 
 def expected(case: Case) -> set[tuple[Decision, str | None, datetime | None]]:
-    """Return what each condition that holds decides; there must be one answer."""
+    """Return the decision of each condition that holds; there must be exactly one."""
     passes = not case.is_swallowed and not case.is_throttled
     reaches = case.has_access and passes
     wants = reaches and case.is_wanted
@@ -257,7 +257,7 @@ def test_only_an_open_question_before_its_person_is_a_quiet_reminder() -> None:
 
 
 def test_whatever_held_a_notice_back_lets_it_go_in_the_end() -> None:
-    """Decided again each time that it falls due, with nobody there any more, every notice comes to an end."""
+    """Decided again each time that it falls due, with no viewer any more, every notice comes to an end."""
     for case in CASES:
         facts, now = case.facts(), NOW
         verdict = decide(facts, now)
