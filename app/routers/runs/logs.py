@@ -1,6 +1,5 @@
 """The log of a run (contract 6.4)."""
 
-import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Response
@@ -15,6 +14,7 @@ from app.web.answers import Json
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import RunId, TaskId
+from app.web.log_responses import LOG_PAGE, TEXT, WHOLE_LOG, TimerDep, headers_of_page
 from app.web.openapi.errors import errors
 from app.web.unit_route import UnitRoute
 
@@ -24,53 +24,6 @@ router = APIRouter(
 
 AppendBody = Annotated[AppendIn, Depends(json_body(AppendIn))]
 RelayBody = Annotated[RelayIn, Depends(json_body(RelayIn))]
-
-_TEXT = "text/plain"
-_WHOLE: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The log, one JSON object a line.",
-        # Text first: Swagger UI requests the first type, and cannot show JSON lines. Generators read it too.
-        "content": {_TEXT: {"schema": {"type": "string"}}, CONTENT_TYPE: {"schema": {"type": "string"}}},
-    }
-}
-_COUNTS = {
-    "X-Total-Count": "Entries of the log.",
-    "X-Matching-Count": "Entries that the filters leave.",
-    "X-Filtered-Count": "The same.",
-}
-_PAGE: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "A page of entries, oldest first.",
-        "headers": {
-            **{
-                name: {"description": meaning, "schema": {"type": "integer"}}
-                for name, meaning in _COUNTS.items()
-            },
-            "X-Has-More": {
-                "description": "`true` if matching entries follow: go on with `offset` + what you got.",
-                "schema": {"type": "string", "enum": ["true", "false"]},
-            },
-        },
-    }
-}
-
-
-class _Timer:
-    """Measures the time of the endpoint itself, for `Server-Timing`."""
-
-    def __init__(self) -> None:
-        self._started = time.perf_counter()
-
-    def header(self, name: str) -> dict[str, str]:
-        milliseconds = (time.perf_counter() - self._started) * 1000
-        return {"Server-Timing": f"{name};dur={milliseconds:.1f}"}
-
-
-async def _timer() -> _Timer:
-    return _Timer()
-
-
-TimerDep = Annotated[_Timer, Depends(_timer)]
 
 
 @router.post(
@@ -107,7 +60,7 @@ async def relay_message(call: TaskWrite, body: RelayBody, task_id: TaskId, run_i
     operation_id="tasks_runs_logs_retrieve",
     summary="Read the whole log",
     response_class=StreamingResponse,
-    responses=_WHOLE | errors(403, 404, 429),
+    responses=WHOLE_LOG | errors(403, 404, 429),
 )
 async def read_logs(
     call: TaskRead,
@@ -120,7 +73,7 @@ async def read_logs(
     With `Accept: text/plain` and no other type, the same lines are sent as plain text.
     """
     text = await run_logs.read_text(call.session, call.caller, task_id, run_id, store=call.process.store)
-    media_type = _TEXT if (accept or "").strip().lower() == _TEXT else CONTENT_TYPE
+    media_type = TEXT if (accept or "").strip().lower() == TEXT else CONTENT_TYPE
     headers = {"Cache-Control": "no-cache", "Vary": "Accept"}
     return StreamingResponse(text, media_type=media_type, headers=headers)
 
@@ -130,7 +83,7 @@ async def read_logs(
     operation_id="tasks_runs_session_logs_retrieve",
     summary="Read the log in pages",
     response_model=list[dict[str, Any]],
-    responses=_PAGE | errors(400, 403, 404, 429),
+    responses=LOG_PAGE | errors(400, 403, 404, 429),
 )
 async def read_session_logs(
     call: TaskRead, query: Annotated[LogQuery, Query()], task_id: TaskId, run_id: RunId, timer: TimerDep
@@ -142,15 +95,5 @@ async def read_session_logs(
     page = await run_logs.read_page(
         call.session, call.caller, task_id, run_id, query, store=call.process.store
     )
-    headers = _counts(page, query.offset) | timer.header("read")
+    headers = headers_of_page(page, query.offset) | timer.header("read")
     return Response(page.body, media_type=Json.media_type, headers=headers)
-
-
-def _counts(page: run_logs.LogPage, offset: int) -> dict[str, str]:
-    return {
-        "X-Total-Count": str(page.total),
-        "X-Filtered-Count": str(page.matching),
-        "X-Matching-Count": str(page.matching),
-        "X-Has-More": "true" if page.matching > offset + len(page.entries) else "false",
-        "Cache-Control": "no-cache",
-    }
