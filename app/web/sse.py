@@ -25,7 +25,7 @@ LastEventId = Annotated[
     str | None,
     Header(
         alias="Last-Event-ID",
-        description="The id of the last frame that the client has; it gets the later frames. Browsers send it.",
+        description="Id of the last received frame: the stream continues after it. Browsers send this header.",
     ),
 ]
 _HEADERS = [

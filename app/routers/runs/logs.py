@@ -1,4 +1,4 @@
-"""The log of a run (contract 6.4)."""
+"""Endpoints of the log of a run (contract 6.4)."""
 
 from typing import Annotated, Any
 
@@ -29,7 +29,7 @@ RelayBody = Annotated[RelayIn, Depends(json_body(RelayIn))]
 @router.post(
     "/append_log",
     operation_id="tasks_runs_append_log_create",
-    summary="Add to the log of a run",
+    summary="Append to the log of a run",
     response_description="The run.",
     response_model=RunOut,
     responses=errors(400, 403, 404, 413, 415, 429),
@@ -37,7 +37,7 @@ RelayBody = Annotated[RelayIn, Depends(json_body(RelayIn))]
 async def append_log(
     call: TaskWrite, body: AppendBody, task_id: TaskId, run_id: RunId, timer: TimerDep
 ) -> Json:
-    """Add entries at the end of the log, all of them or none, even with concurrent writers."""
+    """Append entries to the log of the run: all of them or none, even with concurrent writers."""
     run = await run_logs.append_log(call.session, call.caller, task_id, run_id, body.entries, call.process)
     return Json(run, headers=timer.header("append"))
 
@@ -46,12 +46,15 @@ async def append_log(
     "/relay_message",
     operation_id="tasks_runs_relay_message_create",
     summary="Relay a message of the agent",
-    response_description="What became of it.",
+    response_description="Whether the message was relayed.",
     response_model=RelayOut,
     responses=errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,)),
 )
 async def relay_message(call: TaskWrite, body: RelayBody, task_id: TaskId, run_id: RunId) -> Json:
-    """Write the message to the log of the run. There is no chat to relay it to, so the status is `skipped`."""
+    """Write a message of the agent to the log of the run.
+
+    No chat is connected, so the status is `skipped`.
+    """
     return Json(await run_logs.relay_message(call.session, call.caller, task_id, run_id, body, call.process))
 
 
@@ -68,9 +71,9 @@ async def read_logs(
     run_id: RunId,
     accept: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> StreamingResponse:
-    """Send the log of the run, after the logs of the runs that it resumes.
+    """Return the whole log of the run as JSON lines, after the logs of the runs that it resumes.
 
-    With `Accept: text/plain` and no other type, the same lines are sent as plain text.
+    If `Accept` is exactly `text/plain`, the same lines are returned with this content type.
     """
     text = await run_logs.read_text(call.session, call.caller, task_id, run_id, store=call.process.store)
     media_type = TEXT if (accept or "").strip().lower() == TEXT else CONTENT_TYPE
@@ -81,7 +84,7 @@ async def read_logs(
 @router.get(
     "/session_logs",
     operation_id="tasks_runs_session_logs_retrieve",
-    summary="Read the log in pages",
+    summary="Read the log page by page",
     response_model=list[dict[str, Any]],
     responses=LOG_PAGE | errors(400, 403, 404, 429),
 )
@@ -90,7 +93,7 @@ async def read_session_logs(
 ) -> Response:
     """Return filtered entries of the logs of the run and of the runs that it resumes, oldest first.
 
-    A page of large entries ends early; only `X-Has-More` reports whether it was the last page.
+    A page of large entries can have fewer than `limit`; only `X-Has-More` shows whether it is the last page.
     """
     page = await run_logs.read_page(
         call.session, call.caller, task_id, run_id, query, store=call.process.store
