@@ -1,7 +1,8 @@
 """Report words that docs/glossary.md replaces: `python -m checks.words [--count] PATH...`.
 
-Looks at names of files and of code, docstrings, comments, and texts of help and documentation; in names of
-tests for words without a capital letter only; in Markdown at everything but code. Other strings are left
+Looks at names of files and of code, docstrings, comments, and texts of help and documentation: arguments and dictionary
+values named `description`, `summary` and the like, and every constant of a package `openapi`. In names of tests it looks
+for words without a capital letter only; in Markdown at everything but code. Other strings are left
 alone: error texts belong to the contract.
 
 A docstring also must not begin with a pronoun or a question word ("What ...", "Return who ..."): it names the
@@ -22,7 +23,9 @@ __all__ = ["find_openings", "find_words", "read_glossary"]
 _ROOT = Path(__file__).parents[1]
 _GLOSSARY = _ROOT / "docs/glossary.md"
 _SKIPPED = frozenset({"CHANGELOG.md", "contract.md"})
-_DOCUMENTED = frozenset({"summary", "description", "help", "short_help", "epilog"})
+_DOCUMENTED = frozenset({"summary", "description", "response_description", "help", "short_help", "epilog"})
+# The package with modules of published texts.
+_PUBLISHED = "openapi"
 _FENCE = re.compile(r"^( *)(`{3,}|~{3,}).*?^\1\2", re.MULTILINE | re.DOTALL)
 # A docstring that begins without a noun.
 _OPENING = re.compile(r"(?:(?:Whatever|What|Who|How|Those|The one)|Return (?:what|who|how(?! many\b)))\b")
@@ -54,7 +57,11 @@ def find_words(path: Path, glossary: dict[str, str]) -> Iterator[tuple[int, str]
         return
     names = [word for word in glossary if word.islower() or "tests" not in path.parts]
     yield from _match(_names(source), _pattern(names), normalize=_as_snake_case)
-    texts = [*_comments(source), *_documentation(ast.parse(source))]
+    module = ast.parse(source)
+    texts = [*_comments(source), *_docstrings(module), *_documentation(module)]
+    if path.parent.name == _PUBLISHED:
+        texts += _constants(module)
+    texts = sorted(set(texts))
     yield from _match(texts, _pattern(word for word in glossary if word.islower()))
 
 
@@ -110,12 +117,25 @@ def _docstrings(module: ast.Module) -> Iterator[Line]:
 
 
 def _documentation(module: ast.Module) -> Iterator[Line]:
-    yield from _docstrings(module)
     for node in ast.walk(module):
         if isinstance(node, ast.keyword) and node.arg in _DOCUMENTED:
-            for part in ast.walk(node.value):
-                if isinstance(part, ast.Constant) and isinstance(part.value, str):
-                    yield part.lineno, part.value
+            yield from _strings(node.value)
+        elif isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values, strict=True):
+                if isinstance(key, ast.Constant) and key.value in _DOCUMENTED:
+                    yield from _strings(value)
+
+
+def _constants(module: ast.Module) -> Iterator[Line]:
+    for node in module.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            yield from _strings(node.value)
+
+
+def _strings(value: ast.expr) -> Iterator[Line]:
+    for part in ast.walk(value):
+        if isinstance(part, ast.Constant) and isinstance(part.value, str):
+            yield part.lineno, part.value
 
 
 def _files(paths: list[str]) -> Iterator[Path]:

@@ -29,6 +29,12 @@ PLANTED = {
         "@dataclass(frozen=True)\nclass Spec:\n" + "".join(f"    f{n}: int\n" for n in range(11)),
         "has 11 fields",
     ),
+    "process.py": (
+        "@dataclass\nclass Base:\n"
+        + "".join(f"    f{n}: int\n" for n in range(9))
+        + "@dataclass\nclass Process(Base):\n    a: int\n    b: int\n",
+        "has 11 fields",
+    ),
 }
 
 

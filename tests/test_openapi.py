@@ -215,7 +215,7 @@ def test_pages_of_a_log_have_limits_of_their_own(document: dict[str, Any]) -> No
     limit, offset = described["limit"]["schema"], described["offset"]["schema"]
     assert (limit["minimum"], limit["maximum"], limit["default"]) == (1, 5000, 1000)
     assert (offset["minimum"], offset["default"]) == (0, 0)
-    assert "no positive number" not in described["limit"]["description"]
+    assert "not a positive number" not in described["limit"]["description"]
 
 
 def test_every_route_states_its_scope_or_is_on_the_public_list(shared_application: FastAPI) -> None:

@@ -34,6 +34,8 @@ def test_glossary_gives_each_replaced_word_its_use() -> None:
         ('raise ValueError("I tell you")\n', []),
         ('option(help="Only tell.")\n', [(1, "tell")]),
         ('router.get(summary="First.",\n    description="One. "\n    "I told.")\n', [(2, "told")]),
+        ('router.get(response_description="Told.")\n', [(1, "Told")]),
+        ('TAGS = [{"name": "told", "description": "One."},\n    {"summary": f"Told {n}."}]\n', [(2, "Told")]),
     ],
 )
 def test_words_of_code_are_found(tmp_path: Path, text: str, hits: list[tuple[int, str]]) -> None:
@@ -44,6 +46,13 @@ def test_words_with_a_capital_letter_are_no_names_of_tests_only(tmp_path: Path) 
     text = "# tell\ntold = 1\nplaces = Places()\n"
 
     assert found(tmp_path / "tests" / "test_it.py", text) == [(1, "tell"), (2, "told")]
+
+
+def test_constants_are_read_in_packages_of_published_texts(tmp_path: Path) -> None:
+    text = 'GUIDE = f"""One.\nTell {n}."""\n_MEANING: dict[int, str] = {1: "told"}\nlog("told")\n'
+
+    assert found(tmp_path / "groups.py", text) == []
+    assert found(tmp_path / "openapi" / "groups.py", text) == [(2, "Tell"), (3, "told")]
 
 
 def test_prose_is_read_without_code_and_targets(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Answer from a notification: the token in the path is the only credential (contract 15)."""
+"""Endpoints that answer a question with the action token of its notification, without a key (contract 15)."""
 
 from typing import Annotated
 
@@ -25,18 +25,19 @@ Body = Annotated[ActionIn, Depends(json_body(ActionIn))]
 @api_router.post(
     "/{token}",
     operation_id="actions_create",
-    summary="Answer by an action token",
-    response_description="The answer that counts, and how far it has come.",
+    summary="Answer a question with an action token",
+    response_description="The answer that counts, and the progress of its delivery.",
     response_model=AnsweredOut,
     responses=errors(400, 403, 404, 409, 410, 413, 415, 429, refusals=(StateRefusedOut,)) | settled(409, 410),
 )
 async def act(request: Request, token: OpenAction, body: Body) -> Json:
     """Answer a question with the action token of its notification; no API key is needed.
 
-    A token that names an option needs no body. The same token again returns its answer with `repeated`; another token
-    of an answered question gets 409. A token that is forged, older than a day, or of a person who has lost access gets
-    404. A question with a risk beyond `TASKBEACON_ACTION_TOKENS`, or high, takes no token alone (403): its page asks for an API
-    key, or for a browser that is signed in to the console.
+    A token that names an option needs no body. If the same token is sent again, its answer is returned with
+    `repeated`; a different token of an answered question is refused with 409. A token that is forged, older
+    than a day, or of a person who has lost access is answered with 404. If the risk of the question is high,
+    or above `TASKBEACON_ACTION_TOKENS`, a token alone is refused with 403: the question's page then asks for
+    an API key, or for a browser that is signed in to the console.
     """
     redis = process_of(request).redis
     return Json(await actions.act(session_of(request), token, body, client_of(request), redis=redis))
@@ -44,12 +45,15 @@ async def act(request: Request, token: OpenAction, body: Body) -> Json:
 
 @page_router.get("/{token}", include_in_schema=False)
 async def show_question(request: Request, token: OpenAction) -> Response:
-    """Show a question with its answers. Changes nothing, since scanners of mail and chat follow links."""
+    """Return the HTML page of a question with its possible answers.
+
+    Changes nothing, since scanners of mail follow links.
+    """
     asks_for_key = token.needs_key and not await is_signed_in(request, token)
     return render(page_of_question(token.question, token.offered, asks_for_key=asks_for_key))
 
 
 @page_router.post("/{token}", include_in_schema=False)
 async def answer_question(request: Request, token: OpenAction) -> Response:
-    """Answer the question by the form of its page, and redirect back to the page."""
+    """Answer a question with the submitted form of its HTML page, and redirect back to the page."""
     return await answer_by_form(request, token)

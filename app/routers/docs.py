@@ -1,4 +1,4 @@
-"""The description of the API, and Swagger UI to explore it, served without any request to other servers."""
+"""Endpoints of the OpenAPI document and of Swagger UI, which loads nothing from other servers."""
 
 from fastapi import APIRouter, Request
 from fastapi.openapi.docs import get_swagger_ui_html
@@ -35,13 +35,13 @@ async def begin(request: Request) -> RedirectResponse:
 
 @router.get("/openapi.json", include_in_schema=False)
 async def describe(request: Request) -> Response:
-    """Return the description, compressed if the client accepts that; 304 if the client has it already."""
+    """Return the OpenAPI document, as gzip if the client accepts it; 304 if the client's ETag is current."""
     return publish(request.app, _root(request), request.headers)
 
 
 @router.get("/docs", include_in_schema=False)
 async def explore(request: Request) -> HTMLResponse:
-    """Return Swagger UI for this service's own description."""
+    """Return the HTML page of Swagger UI for this service's OpenAPI document."""
     root = _root(request)
     page = get_swagger_ui_html(
         openapi_url=f"{root}/openapi.json",

@@ -1,4 +1,4 @@
-"""The events of a project: the ledger in pages, and live (contract 14)."""
+"""Endpoints that list the events of a project, and follow them live (contract 14)."""
 
 from typing import Annotated
 
@@ -21,7 +21,7 @@ router = APIRouter(prefix="/api/projects/{project_id}/events", tags=["events"], 
     "",
     operation_id="events_list",
     summary="List events",
-    response_description="Events, oldest first, and where to go on.",
+    response_description="Events, oldest first, and the position to continue from.",
     response_model=EventPage,
     responses=errors(400, 403, 404, 429),
 )
@@ -32,8 +32,9 @@ async def list_events(
 ) -> Json:
     """Return the events of the tasks that the caller can see, deleted tasks included, from `after` on.
 
-    Continue with `next_after`: no event is skipped or repeated. An event may appear a moment after its change, once all
-    earlier changes have ended. Events are kept for 30 days unless the operator configures another time.
+    Continue with `next_after`: no event is skipped or repeated. An event may appear a moment after its
+    change, once all earlier changes have ended. Events are kept for 30 days unless the operator configures
+    another time.
     """
     link = call.process.settings.task_url
     return Json(await reading.list_events(call.session, call.caller, query, limit=limit, link=link))
@@ -42,7 +43,7 @@ async def list_events(
 @router.get(
     "/stream",
     operation_id="events_stream_retrieve",
-    summary="Follow a project live",
+    summary="Follow the events of a project live",
     response_class=Response,
     responses=streamed("for 15 minutes") | errors(400, 403, 404, 429),
 )
@@ -51,12 +52,13 @@ async def follow_events(
     query: Annotated[EventStreamQuery, Query()],
     last_event_id: LastEventId = None,
 ) -> EventStream:
-    """Send the events of the ledger, and the streams of the named runs, live as server-sent events.
+    """Stream the events of the project's tasks, and of the named runs, live as server-sent events.
 
-    A frame without `event` is an event as in the list; a frame with `event: run:<id>` is a frame of that run's stream.
-    The ledger starts now and a run at its beginning, unless `Last-Event-ID` gives the client's position; one id holds
-    the positions in all topics. `gap` reports missing events and their topic; `keepalive` is sent after 20 quiet
-    seconds. After 15 minutes `event: end` closes the stream: reconnect with the last id.
+    A frame without `event` is an event as in the list; a frame with `event: run:<id>` is a frame of that
+    run's stream. The events of tasks start now and those of a run at its beginning, unless `Last-Event-ID`
+    gives the client's position; one id holds the positions in all topics. `gap` reports missing events and
+    their topic; `keepalive` is sent after 20 seconds without an event. After 15 minutes `event: end` closes
+    the stream: reconnect with the last id.
     """
     last_id = last_event_id or query.last_event_id
     topics = await open_project_stream(call.session, call.caller, query.topics, last_id)

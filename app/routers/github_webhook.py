@@ -1,4 +1,4 @@
-"""The endpoint to which code hosts report events. They have no API key: each delivery is signed."""
+"""Endpoint that receives the webhooks of code hosts. They have no API key: each delivery is signed."""
 
 from typing import Annotated
 
@@ -20,15 +20,25 @@ router = APIRouter(prefix="/api/webhooks", tags=["operations"], route_class=Unit
 
 Integration = Annotated[
     int | None,
-    Query(ge=1, le=MAX_BIGINT, description="Integration with the webhook secret that signed this."),
+    Query(
+        ge=1,
+        le=MAX_BIGINT,
+        description="Id of the integration with the webhook secret that signed the request.",
+    ),
 ]
-Event = Annotated[str, Header(alias="X-GitHub-Event", max_length=100, description="The kind of event.")]
+Event = Annotated[
+    str, Header(alias="X-GitHub-Event", max_length=100, description="GitHub's name of the event type.")
+]
 DeliveryId = Annotated[
-    str, Header(alias="X-GitHub-Delivery", max_length=100, description="GitHub's id of it.")
+    str, Header(alias="X-GitHub-Delivery", max_length=100, description="GitHub's id of the delivery.")
 ]
 Signature = Annotated[
     str,
-    Header(alias="X-Hub-Signature-256", max_length=200, description="`sha256=` and the HMAC of the body."),
+    Header(
+        alias="X-Hub-Signature-256",
+        max_length=200,
+        description="`sha256=` and the HMAC-SHA256 of the body, in hexadecimal digits.",
+    ),
 ]
 
 
@@ -48,19 +58,21 @@ async def _read_delivery(
 @router.post(
     "/github",
     operation_id="webhooks_github_create",
-    summary="GitHub webhook",
-    response_description="What came of it.",
+    summary="Receive a webhook of GitHub",
+    response_description="Whether a run was started.",
     response_model=WebhookOut,
     responses=errors(400, 403, 413, usage_gate=True),
 )
 async def receive_github(
     request: Request, sent: Annotated[UnverifiedDelivery, Depends(_read_delivery)]
 ) -> Json:
-    """Receive a webhook of GitHub; everything except a failed check on a pushed branch is ignored.
+    """Receive a webhook of GitHub.
 
-    A failed `check_suite` or `workflow_run` on a branch that a run pushed starts a follow-up run with the task's
-    `ci_prompt`, at most three times for a branch. The request is signed with the webhook secret of `integration`, or
-    with the secret of the service if no integration is named.
+    Every event except a failed check on a branch that a run pushed is ignored.
+
+    A failed `check_suite` or `workflow_run` on a branch that a run pushed starts a follow-up run with the
+    task's `ci_prompt`, at most three times per branch. The request must be signed with the webhook secret of
+    `integration`, or with the secret of the service if no integration is named.
     """
     process = process_of(request)
     secret = process.settings.github_webhook_secret

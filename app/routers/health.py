@@ -1,4 +1,4 @@
-"""Liveness, readiness and metrics, for operators of the service."""
+"""Endpoints for operators of the service: liveness, readiness and metrics."""
 
 import asyncio
 
@@ -25,26 +25,26 @@ _metrics = Coalesced[bytes](seconds=METRICS_SECONDS)
     "/livez",
     operation_id="livez",
     summary="Check that the process is alive",
-    response_description="It lives.",
+    response_description="The process is alive.",
     response_model=LivenessOut,
     responses=WRONG_METHOD,
 )
 async def live() -> Json:
-    """Report that the process answers; contacts no other server."""
+    """Report that the process responds; no other server is contacted."""
     return Json({"status": "ok"})
 
 
 @router.get(
     "/readyz",
     operation_id="readyz",
-    summary="Check that the service can work",
-    response_description="Every part is ready.",
+    summary="Check that the service is ready",
+    response_description="All servers are ready.",
     response_model=ReadinessOut,
     responses=WRONG_METHOD
-    | {503: {"model": ReadinessOut, "description": "A part is not ready; it is named."}},
+    | {503: {"model": ReadinessOut, "description": "At least one server is not ready; the body names it."}},
 )
 async def ready(request: Request) -> Json:
-    """Report whether the database, its schema, Redis and the object store are ready, each by name."""
+    """Report for each of the database with its schema, Redis and the object store whether it is ready."""
     process = process_of(request)
     answer, is_ready = await _readiness.get(
         lambda: check_readiness(process.sessions, process.redis, process.store)
@@ -67,7 +67,7 @@ async def ready(request: Request) -> Json:
     },
 )
 async def metrics(request: Request) -> Response:
-    """Return the metrics of this process, and the number of waiting runs; at most one second old."""
+    """Return the metrics of this process and the number of waiting runs, at most one second old."""
 
     async def read() -> bytes:
         await measure_queue(process_of(request).sessions)

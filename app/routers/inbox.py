@@ -1,4 +1,4 @@
-"""The inbox: the questions of agents to the caller, over all of the caller's projects (contract 15)."""
+"""Endpoints of the inbox: the questions of agents to the caller, across all their projects (contract 15)."""
 
 from typing import Annotated
 
@@ -21,15 +21,16 @@ router = APIRouter(prefix="/api/users/@me/inbox", tags=["inbox"], route_class=Un
 @router.get(
     "",
     operation_id="users_inbox_list",
-    summary="List what agents ask the caller",
+    summary="List the questions in the caller's inbox",
     response_description="A page of questions.",
     response_model=InboxPage,
     responses=errors(400, 401, 403, 429),
 )
 async def list_inbox(call: InboxRead, query: Annotated[InboxQuery, Query()], page: PageDep) -> Json:
-    """Return the questions of the tasks that the caller created or follows, the most urgent first, then the oldest.
+    """Return the questions of tasks that the caller created or follows, most urgent first, then oldest first.
 
-    `open_count` is the number for a badge: all open questions except messages, regardless of the filter.
+    `open_count` is a number to show as a badge: all open questions except messages, regardless of the
+    filters.
     """
     count, open_count, results = await listing.list_inbox(
         call.session,
@@ -51,11 +52,11 @@ async def list_inbox(call: InboxRead, query: Annotated[InboxQuery, Query()], pag
 async def follow_inbox(
     call: InboxRead, query: Annotated[InboxStreamQuery, Query()], last_event_id: LastEventId = None
 ) -> EventStream:
-    """Send the events of questions in the inbox live: `question.opened`, `answered`, `expired`, `withdrawn`.
+    """Stream the events of the caller's questions: `question.opened`, `answered`, `expired`, `withdrawn`.
 
-    The stream starts now, or after the frame with `Last-Event-ID`; no event is skipped or repeated. `event: gap`
-    reports missing events: read the inbox again. `keepalive` is sent after 20 quiet seconds. After 15 minutes
-    `event: end` closes the stream: reconnect with the last id.
+    The stream starts now, or after the frame with `Last-Event-ID`; no event is skipped or repeated. `event:
+    gap` reports missing events: read the inbox again. `keepalive` is sent after 20 seconds without an event.
+    After 15 minutes `event: end` closes the stream: reconnect with the last id.
     """
     inbox = await open_inbox_stream(call.session, call.caller, last_event_id or query.last_event_id)
     return EventStream(call, follow_topics(inbox, call.process.stream_clients()))

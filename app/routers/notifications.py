@@ -1,4 +1,4 @@
-"""Pushes with the decisions about them, muting of tasks, and preferences."""
+"""Endpoints of push notifications: the decisions about them, the muting of tasks, and preferences."""
 
 from typing import Annotated
 
@@ -33,15 +33,15 @@ PreferencesBody = Annotated[PreferencesIn, Depends(json_body(PreferencesIn))]
 @router.get(
     _TASK + "/notifications",
     operation_id="tasks_notifications_list",
-    summary="Find out why a push came or did not",
+    summary="List the pushes about a task, with reasons",
     response_description="A page of decisions.",
     response_model=NotificationPage,
     responses=errors(403, 404, 429),
 )
 async def list_notifications(call: TaskRead, task_id: TaskId, page: PageDep) -> Json:
-    """Return the decisions about the caller's pushes for a task, one entry per event and device, newest first.
+    """Return the pushes to the caller about a task, newest first: one entry per event and device.
 
-    Only pushes to the caller are shown; they are kept for 30 days.
+    Pushes to other people are not shown. Entries are kept for 30 days.
     """
     count, results = await history.list_notifications(
         call.session, call.caller, task_id, limit=page.limit, offset=page.offset
@@ -52,15 +52,15 @@ async def list_notifications(call: TaskRead, task_id: TaskId, page: PageDep) -> 
 @router.post(
     _TASK + "/notifications/test",
     operation_id="tasks_notifications_test_create",
-    summary="Push a test message to the caller's device",
-    response_description="What the push service said.",
+    summary="Send a test push to a device",
+    response_description="The response of the push service.",
     response_model=PushTestOut,
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def push_test(call: ProjectUserWrite, body: TestBody, task_id: TaskId) -> Json:
     """Send a push about a task to one of the caller's devices at once, and return the push service's ticket.
 
-    Presence, cooldown and preferences do not apply.
+    The push is sent regardless of presence, cooldown and preferences.
     """
     senders, composer = call.process.push, Composer.of(call.process.settings)
     return Json(
@@ -80,7 +80,7 @@ async def push_test(call: ProjectUserWrite, body: TestBody, task_id: TaskId) -> 
     responses=errors(403, 404, 429),
 )
 async def mute_task(call: TaskWrite, task_id: TaskId) -> Response:
-    """Send the caller no pushes about a task; other people are not affected."""
+    """Stop pushes to the caller about a task; other people are not affected."""
     await notification_preferences.mute_task(call.session, call.caller, task_id)
     return no_content()
 
@@ -95,7 +95,7 @@ async def mute_task(call: TaskWrite, task_id: TaskId) -> Response:
     responses=errors(403, 404, 429),
 )
 async def unmute_task(call: TaskWrite, task_id: TaskId) -> Response:
-    """Send the caller pushes about a task again."""
+    """Allow pushes to the caller about a task again."""
     await notification_preferences.unmute_task(call.session, call.caller, task_id)
     return no_content()
 
@@ -103,24 +103,24 @@ async def unmute_task(call: TaskWrite, task_id: TaskId) -> Response:
 @router.get(
     "/users/@me/notification_preferences",
     operation_id="users_notification_preferences_retrieve",
-    summary="Retrieve which pushes the caller wants",
+    summary="Retrieve the notification preferences",
     response_description="The preferences.",
     response_model=PreferencesOut,
     responses=errors(401, 403, 429),
 )
 async def retrieve_preferences(call: UserRead) -> Json:
-    """Return the caller's preferences: the kinds of pushes (all of them by default), their times and texts."""
+    """Return the notification preferences of the caller: the kinds of pushes, their times, their detail."""
     return Json(await notification_preferences.retrieve_preferences(call.session, call.caller))
 
 
 @router.patch(
     "/users/@me/notification_preferences",
     operation_id="users_notification_preferences_partial_update",
-    summary="Choose which pushes the caller wants",
-    response_description="The preferences as they are now.",
+    summary="Update the notification preferences",
+    response_description="The updated preferences.",
     response_model=PreferencesOut,
     responses=errors(400, 401, 403, 413, 415, 429),
 )
 async def update_preferences(call: UserWrite, body: PreferencesBody) -> Json:
-    """Change the given preferences; the others keep their values."""
+    """Update the notification preferences of the caller: only the given fields change."""
     return Json(await notification_preferences.update_preferences(call.session, call.caller, body))

@@ -1,4 +1,4 @@
-"""Presence: devices that show a task (contract 5.6, 5.7), and the people who look at tasks (17.10)."""
+"""Endpoints of presence: devices that show a task (contract 5.6, 5.7), and viewers of tasks (17.10)."""
 
 from typing import Annotated
 from uuid import UUID
@@ -26,7 +26,7 @@ LeaveBody = Annotated[PresenceLeaveIn, Depends(json_body(PresenceLeaveIn))]
 
 
 async def _read_leaving_device(body: LeaveBody, query: Annotated[PresenceLeaveQuery, Query()]) -> UUID:
-    """Return the device that the body names, or else the query (contract 5.7)."""
+    """Return the id of the device that no longer shows a task, from the body or the query (contract 5.7)."""
     device_id = body.device_id or query.device_id
     if device_id is None:
         raise InvalidInput("This field is required.", code="required", attr="device_id")
@@ -48,8 +48,9 @@ LeavingDevice = Annotated[UUID, Depends(_read_leaving_device)]
 async def beat(call: TaskWrite, body: PresenceBody, task_id: TaskId) -> Response:
     """Count one of the caller's devices as watching the task for the next 60 seconds.
 
-    While a watching device is focused, pushes to the caller about the task are deferred. They are sent 5 seconds after
-    the last beat has expired, unless the event was seen or the question answered. Call it about every 30 seconds.
+    Call this operation about every 30 seconds. While a watching device is focused, pushes to the caller about
+    the task are deferred. They are sent 5 seconds after the presence has expired, unless the event was seen
+    or the question was answered.
     """
     await presence.beat(
         call.session,
@@ -72,9 +73,11 @@ async def beat(call: TaskWrite, body: PresenceBody, task_id: TaskId) -> Response
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def leave(call: TaskWrite, device: LeavingDevice, task_id: TaskId) -> Response:
-    """End the presence of a device at once. Answers 204 also if it was not watching, or belongs to another user.
+    """End the presence of a device on a task at once.
 
-    Leaving counts as seeing: deferred pushes are dropped, unless the device reported its shown events by `seen_seq`.
+    The response is 204 even if the device was not watching, or belongs to another user. All events count as
+    seen and their deferred pushes are dropped, unless the device has reported the events that it showed
+    (`seen_seq`).
     """
     await presence.leave(call.session, call.caller, task_id, device)
     return no_content()
@@ -83,14 +86,15 @@ async def leave(call: TaskWrite, device: LeavingDevice, task_id: TaskId) -> Resp
 @router.get(
     "/viewers",
     operation_id="viewers_list",
-    summary="Find out who looks at which task",
-    response_description="People and the tasks that they look at now.",
+    summary="List the viewers of tasks",
+    response_description="The viewers, each with the task that they look at now.",
     response_model=ViewersOut,
     responses=errors(403, 404, 429),
 )
 async def viewers(call: TaskRead) -> Json:
-    """Return the members of the project with a focused device on a task now, and the task, if the caller sees it.
+    """Return the members of the project who look at a task that the caller can see, each with the task.
 
-    The caller is among them. The latest come first, at most 500. Presence changes every half minute: ask no sooner.
+    A member looks at a task while one of their devices shows it in focus. The list includes the caller; it
+    has at most 500 entries, the latest first. Poll no more often than every 30 seconds.
     """
     return Json(await list_viewers(call.session, call.caller))

@@ -1,4 +1,4 @@
-"""The projects that the caller may use."""
+"""Endpoint that lists the projects that the caller may use."""
 
 from fastapi import APIRouter
 
@@ -22,7 +22,7 @@ router = APIRouter(prefix="/api/projects", tags=["projects"], route_class=UnitRo
     responses=errors(401, 403, 429),
 )
 async def list_projects(call: ProjectRead, page: PageDep) -> Json:
-    """Return the projects that the caller is a member of and that this key may use."""
+    """Return the projects that the caller is a member of and that the key may use."""
     count, projects = await users.list_projects(
         call.session, call.caller, limit=page.limit, offset=page.offset
     )

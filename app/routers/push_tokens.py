@@ -1,4 +1,4 @@
-"""The caller's devices (contract 6.5), and the key by which browsers subscribe to web push."""
+"""Endpoints of the caller's devices (contract 6.5), and of the key for subscriptions to web push."""
 
 from typing import Annotated
 
@@ -27,7 +27,7 @@ UnregisterBody = Annotated[UnregisterIn, Depends(json_body(UnregisterIn))]
     responses=errors(401, 403),
 )
 async def list_devices(call: DeviceWrite) -> Json:
-    """Return the devices that get the caller's pushes, the most recently seen first."""
+    """Return the devices that receive the caller's pushes, the most recently seen first."""
     return Json({"results": await push_tokens.list_devices(call.session, call.caller)})
 
 
@@ -40,9 +40,11 @@ async def list_devices(call: DeviceWrite) -> Json:
     responses=errors(400, 401, 403, 413, 415),
 )
 async def register_device(call: DeviceWrite, body: PushTokenBody) -> Json:
-    """Register a device for pushes, or renew its registration. A device of another user moves to the caller.
+    """Register a device for pushes, or renew its registration.
 
-    A user has at most 20 devices; the least recently seen device is deleted for a new one.
+    A device of another user is moved to the caller.
+
+    A user has at most 20 devices: a new device replaces the least recently seen one.
     """
     return Json(await push_tokens.register(call.session, call.caller, body))
 
@@ -57,7 +59,7 @@ async def register_device(call: DeviceWrite, body: PushTokenBody) -> Json:
     responses=errors(400, 401, 403, 413, 415),
 )
 async def unregister_device(call: DeviceWrite, body: UnregisterBody) -> Response:
-    """Delete a device by its token. Answers 204 also if the caller has no such device."""
+    """Delete a device by its token. The response is 204 even if the caller has no such device."""
     await push_tokens.unregister(call.session, call.caller, body.token)
     return no_content()
 
@@ -67,7 +69,7 @@ async def unregister_device(call: DeviceWrite, body: UnregisterBody) -> Response
 @router.post("/users/{user_id}/push_tokens", include_in_schema=False)
 @router.post("/users/{user_id}/push_tokens/unregister", include_in_schema=False)
 async def refuse_other_users(_call: DeviceWrite) -> None:
-    """Refuse every user other than `@me`."""
+    """Raise PermissionDenied for a user in the path other than `@me`, whether that user exists or not."""
     push_tokens.refuse_other_users()
 
 
@@ -80,8 +82,9 @@ async def refuse_other_users(_call: DeviceWrite) -> None:
     responses=errors(401, 403, 404, 429),
 )
 async def retrieve_vapid_public_key(call: UserRead) -> Json:
-    """Return the key by which a browser subscribes. Register the subscription, as JSON, as a `web` device.
+    """Return the public key with which a browser subscribes to web push (VAPID).
 
-    Answers 404 if web push is not configured.
+    Register the browser's subscription, as JSON, as a device of the platform `web`. The response is 404 if
+    web push is not configured.
     """
     return Json({"public_key": push_tokens.vapid_public_key(call.process.settings)})

@@ -1,4 +1,4 @@
-"""Answer and snooze questions of agents, and follow tasks to have their questions in the inbox (contract 15)."""
+"""Endpoints that answer and snooze questions of agents, and follow tasks (contract 15)."""
 
 from typing import Annotated
 
@@ -28,17 +28,18 @@ SnoozeBody = Annotated[SnoozeIn, Depends(json_body(SnoozeIn))]
     _QUESTION + "/answer",
     operation_id="questions_answer_create",
     summary="Answer a question",
-    response_description="The answer that counts, and how far it has come.",
+    response_description="The answer that counts, and the progress of its delivery.",
     response_model=AnsweredOut,
     responses=errors(400, 403, 404, 409, 410, 413, 415, 429, refusals=(StateRefusedOut,)) | settled(409, 410),
 )
 async def answer_question(
     call: TaskWrite, body: AnswerBody, question_id: QuestionId, once: OnceDep
 ) -> Response:
-    """Answer with `option_id` (permission), `action` (form, url) or `text` (message); the first answer counts.
+    """Answer a question: with `option_id` (permission), `action` (form, url) or `text` (message).
 
-    The same answer again, by any member, changes nothing and is returned with `repeated`. Send `digest` to make sure
-    that the question is unchanged since it was shown. A member who answers follows the task from then on.
+    The first answer counts. If any member sends the same answer again, nothing changes and it is returned
+    with `repeated`. Send `digest` to make sure that the question has not changed since it was shown. A member
+    who answers follows the task from then on.
     """
     return await once(
         lambda: answers.answer_question(
@@ -58,7 +59,7 @@ async def answer_question(
 async def snooze_question(
     call: TaskWrite, body: SnoozeBody, question_id: QuestionId, once: OnceDep
 ) -> Response:
-    """Send the caller no notices of a question for a time, at most a day; nothing else changes."""
+    """Suspend the caller's notifications about a question for up to a day; it stays in the inbox."""
     return await once(
         lambda: follows.snooze_question(
             call.session, call.caller, question_id, body, link=call.process.settings.task_url
@@ -76,7 +77,10 @@ async def snooze_question(
     responses=errors(403, 404, 429),
 )
 async def follow_task(call: TaskWrite, task_id: TaskId) -> Response:
-    """Add the questions of another person's task to the caller's inbox. Pushes still go to its creator alone."""
+    """Add the questions of another person's task to the caller's inbox.
+
+    Pushes still go to the task's creator only.
+    """
     await follows.follow_task(call.session, call.caller, task_id)
     return no_content()
 

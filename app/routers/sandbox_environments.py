@@ -1,4 +1,4 @@
-"""Sandbox environments: the network access and the environment variables of agents (contract 5.8, 9.2)."""
+"""Endpoints of sandbox environments: network access and variables of agents (contract 5.8, 9.2)."""
 
 from typing import Annotated
 
@@ -38,7 +38,7 @@ UpdateBody = Annotated[SandboxEnvironmentUpdateIn, Depends(json_body(SandboxEnvi
     responses=errors(403, 404, 429),
 )
 async def list_environments(call: TaskRead, page: PageDep) -> Json:
-    """Return the environments that the caller may use, newest first: the project's shared ones and the caller's own."""
+    """Return the sandbox environments that the caller may use, shared and own ones, newest first."""
     count, results = await sandbox_environments.list_environments(
         call.session, call.caller, limit=page.limit, offset=page.offset
     )
@@ -55,9 +55,10 @@ async def list_environments(call: TaskRead, page: PageDep) -> Json:
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def create_environment(call: TaskWrite, body: CreateBody) -> Json:
-    """Create an environment, which runs name by `sandbox_environment_id`. It is private by default.
+    """Create a sandbox environment, which runs select by `sandbox_environment_id`. It is private by default.
 
-    Values of variables are stored encrypted and never shown again; the agent of a run gets them, and may print them.
+    Values of variables are stored encrypted and never returned; the agent of a run receives them, and may
+    print them.
     """
     return Json(
         await sandbox_environments.create_environment(
@@ -76,7 +77,7 @@ async def create_environment(call: TaskWrite, body: CreateBody) -> Json:
     responses=errors(403, 404, 429),
 )
 async def retrieve_environment(call: TaskRead, environment_id: EnvironmentId) -> Json:
-    """Return an environment. A private environment of another user is not found."""
+    """Return a sandbox environment. A private environment of another user is answered with 404."""
     return Json(await sandbox_environments.retrieve_environment(call.session, call.caller, environment_id))
 
 
@@ -84,12 +85,15 @@ async def retrieve_environment(call: TaskRead, environment_id: EnvironmentId) ->
     "/{environment_id}",
     operation_id="sandbox_environments_partial_update",
     summary="Update a sandbox environment",
-    response_description="The environment as it is now.",
+    response_description="The updated environment.",
     response_model=SandboxEnvironmentOut,
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def update_environment(call: TaskWrite, environment_id: VisibleEnvironment, body: UpdateBody) -> Json:
-    """Change only the given fields, for runs that start from now on. Lists and variables are replaced."""
+    """Update a sandbox environment: only the given fields change, for runs that start from now on.
+
+    Lists and variables are replaced as a whole.
+    """
     return Json(
         await sandbox_environments.update_environment(
             call.session, call.caller, environment_id, body, cipher=call.process.cipher
@@ -101,12 +105,12 @@ async def update_environment(call: TaskWrite, environment_id: VisibleEnvironment
     "/{environment_id}",
     operation_id="sandbox_environments_destroy",
     summary="Delete a sandbox environment",
-    response_description="It is gone; the answer is empty.",
+    response_description="Deleted; the response has no body.",
     status_code=204,
     response_class=Response,
     responses=errors(403, 404, 429),
 )
 async def delete_environment(call: TaskWrite, environment_id: EnvironmentId) -> Response:
-    """Delete an environment and its variables. Waiting runs that name it will fail."""
+    """Delete a sandbox environment and its variables. Waiting runs that use it will fail."""
     await sandbox_environments.delete_environment(call.session, call.caller, environment_id)
     return no_content()

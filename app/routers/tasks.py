@@ -1,4 +1,4 @@
-"""Tasks of a project (contract 5.1 to 5.5, 6.2, 6.3)."""
+"""Endpoints of the tasks of a project (contract 5.1 to 5.5, 6.2, 6.3)."""
 
 from typing import Annotated
 
@@ -40,8 +40,8 @@ SummariesBody = Annotated[SummariesIn, Depends(json_body(SummariesIn))]
 async def list_tasks(call: TaskRead, page: PageDep, query: Annotated[TaskListQuery, Query()]) -> Json:
     """Return the tasks of the project that the caller can see, newest first, each with its latest run.
 
-    All filters apply together; `count` is the number of matching tasks. Archived and internal tasks are omitted by
-    default.
+    All filters apply together; `count` is the number of matching tasks. Archived and internal tasks are
+    omitted by default.
     """
     wanted = Page(page.limit, page.offset)
     count, results = await reading.list_tasks(
@@ -76,7 +76,7 @@ async def create_task(call: TaskWrite, body: TaskBody, once: OnceDep) -> Respons
     responses=errors(403, 404, 429),
 )
 async def list_repositories(call: TaskRead) -> Json:
-    """Return the distinct repositories of the tasks that the caller can see, sorted, without internal tasks."""
+    """Return the sorted, distinct repositories of the tasks that the caller can see, internal tasks excluded."""
     return Json({"repositories": await reading.list_repositories(call.session, call.caller)})
 
 
@@ -89,7 +89,7 @@ async def list_repositories(call: TaskRead) -> Json:
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def summarize_tasks(call: TaskRead, page: PageDep, body: SummariesBody) -> Json:
-    """Return title, repository and status of up to 5000 tasks by id; tasks the caller cannot see are omitted."""
+    """Return title, repository and status of up to 5000 tasks by id, without those hidden from the caller."""
     count, results = await reading.summarize_tasks(
         call.session, call.caller, body.ids, limit=page.limit, offset=page.offset
     )
@@ -113,12 +113,15 @@ async def retrieve_task(call: TaskRead, task_id: TaskId) -> Json:
     "/{task_id}",
     operation_id="tasks_partial_update",
     summary="Update a task",
-    response_description="The task as it is now.",
+    response_description="The updated task.",
     response_model=TaskOut,
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def update_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Json:
-    """Change only the given fields. Origin, signal report and relationship are fixed at creation."""
+    """Update a task: only the given fields change.
+
+    Origin, signal report and relationship are fixed at creation.
+    """
     return Json(await writing.update_task(call.session, call.caller, task_id, body, store=call.process.store))
 
 
@@ -126,12 +129,12 @@ async def update_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Jso
     "/{task_id}",
     operation_id="tasks_update",
     summary="Update a task (as PATCH)",
-    response_description="The task as it is now.",
+    response_description="The updated task.",
     response_model=TaskOut,
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def replace_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Json:
-    """Change only the given fields: every field is optional, so this is the same as PATCH."""
+    """Update a task exactly as PATCH does: every field is optional, and only the given fields change."""
     return Json(await writing.update_task(call.session, call.caller, task_id, body, store=call.process.store))
 
 
@@ -139,7 +142,7 @@ async def replace_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Js
     "/{task_id}",
     operation_id="tasks_destroy",
     summary="Delete a task",
-    response_description="It is gone; the answer is empty.",
+    response_description="Deleted; the response has no body.",
     status_code=204,
     response_class=Response,
     responses=errors(403, 404, 429),

@@ -1,4 +1,4 @@
-"""The caller."""
+"""Endpoint that returns the user of the key."""
 
 from fastapi import APIRouter
 
@@ -15,11 +15,11 @@ router = APIRouter(prefix="/api/users", tags=["users"], route_class=UnitRoute)
 @router.get(
     "/@me",
     operation_id="users_me_retrieve",
-    summary="Retrieve the caller",
-    response_description="The caller.",
+    summary="Retrieve the user of the key",
+    response_description="The user.",
     response_model=UserOut,
     responses=errors(401, 403, 429),
 )
 async def retrieve_me(call: UserRead) -> Json:
-    """Return the user of this key, their current project (`@current`) and their organizations."""
+    """Return the user of the key, their current project (`@current`) and their organizations."""
     return Json(await users.retrieve_caller(call.session, call.caller))

@@ -1,4 +1,4 @@
-"""Webhooks of users: endpoints, their deliveries, and the types of events (contract 14)."""
+"""Endpoints that manage webhook endpoints and their deliveries, and list event types (contract 14)."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -49,12 +49,12 @@ RecoverBody = Annotated[RecoverIn, Depends(json_body(RecoverIn))]
     "/webhook_event_types",
     operation_id="webhook_event_types_list",
     summary="List event types",
-    response_description="All types, each with the JSON Schema of its body and an example.",
+    response_description="All event types, each with the JSON Schema of its body and an example.",
     response_model=list[EventTypeOut],
     responses=errors(403, 404, 429),
 )
 async def list_event_types(_call: WebhookRead) -> Json:
-    """Return the event types that an endpoint may name, and the JSON Schemas of their bodies."""
+    """Return the event types that a webhook endpoint can subscribe to, with JSON Schemas of their bodies."""
     return Json(published_types())
 
 
@@ -67,7 +67,7 @@ async def list_event_types(_call: WebhookRead) -> Json:
     responses=errors(403, 404, 429),
 )
 async def list_endpoints(call: WebhookRead, page: PageDep) -> Json:
-    """Return the caller's endpoints in the project, newest first; endpoints of other users are not visible."""
+    """Return the caller's webhook endpoints in the project, newest first, without those of other users."""
     count, results = await endpoints.list_endpoints(
         call.session, call.caller, limit=page.limit, offset=page.offset
     )
@@ -84,10 +84,11 @@ async def list_endpoints(call: WebhookRead, page: PageDep) -> Json:
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def create_endpoint(call: WebhookWrite, body: CreateBody) -> Json:
-    """Send events to a URL by the Standard Webhooks specification: signed, and retried until it answers 2xx.
+    """Create a webhook endpoint: a URL to which events are sent by the Standard Webhooks specification.
 
-    The endpoint gets the events that the caller can see when they happen. A project has at most 20 endpoints. No
-    request is sent to the URL now: use `ping` to check that it can be reached.
+    Messages are signed, and retried until the URL answers with 2xx. The endpoint gets the events that the
+    caller can see when they happen. A project has at most 20 endpoints. No request is sent to the URL now:
+    use `ping` to check that it can be reached.
     """
     made = await endpoints.create_endpoint(
         call.session, call.caller, body, policy=_policy(call), cipher=call.process.cipher
@@ -104,7 +105,7 @@ async def create_endpoint(call: WebhookWrite, body: CreateBody) -> Json:
     responses=errors(403, 404, 429),
 )
 async def retrieve_endpoint(call: WebhookRead, endpoint_id: EndpointId) -> Json:
-    """Return an endpoint of the caller, and its recent successes and failures."""
+    """Return a webhook endpoint of the caller, with its recent successes and failures."""
     return Json(await endpoints.retrieve_endpoint(call.session, call.caller, endpoint_id))
 
 
@@ -112,19 +113,22 @@ async def retrieve_endpoint(call: WebhookRead, endpoint_id: EndpointId) -> Json:
     _ENDPOINT,
     operation_id="webhook_endpoints_partial_update",
     summary="Update a webhook endpoint",
-    response_description="The endpoint as it is now.",
+    response_description="The updated endpoint.",
     response_model=EndpointOut,
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def update_endpoint(call: WebhookWrite, endpoint_id: OwnEndpoint, body: UpdateBody) -> Json:
-    """Change only the given fields. Disabling an endpoint cancels its pending deliveries."""
+    """Update a webhook endpoint: only the given fields change.
+
+    Disabling it cancels its pending deliveries.
+    """
     return Json(
         await endpoints.update_endpoint(call.session, call.caller, endpoint_id, body, policy=_policy(call))
     )
 
 
 def _policy(call: Call) -> AddressPolicy:
-    """Return the addresses that endpoints may have."""
+    """Return the policy that decides which addresses webhook endpoints may have."""
     return AddressPolicy.parse(call.process.settings.webhook_allow_private_networks)
 
 
@@ -132,13 +136,13 @@ def _policy(call: Call) -> AddressPolicy:
     _ENDPOINT,
     operation_id="webhook_endpoints_destroy",
     summary="Delete a webhook endpoint",
-    response_description="It is gone; the answer is empty.",
+    response_description="Deleted; the response has no body.",
     status_code=204,
     response_class=Response,
     responses=errors(403, 404, 429),
 )
 async def delete_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Response:
-    """Delete an endpoint with its secret, its deliveries and their log."""
+    """Delete a webhook endpoint with its secret, its deliveries and their attempts."""
     await endpoints.delete_endpoint(call.session, call.caller, endpoint_id)
     return no_content()
 
@@ -152,7 +156,10 @@ async def delete_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Respon
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def rotate_secret(call: WebhookWrite, body: RotateBody, endpoint_id: EndpointId) -> Json:
-    """Create a new secret. Until the old one expires, both sign every message, so that no receiver fails meanwhile."""
+    """Replace the signing secret of a webhook endpoint.
+
+    Until the old one expires, both secrets sign every message.
+    """
     overlap, cipher = timedelta(seconds=body.expire_old_after_seconds), call.process.cipher
     return Json(
         await endpoints.rotate_secret(call.session, call.caller, endpoint_id, overlap=overlap, cipher=cipher)
@@ -163,13 +170,13 @@ async def rotate_secret(call: WebhookWrite, body: RotateBody, endpoint_id: Endpo
     _ENDPOINT + "/ping",
     operation_id="webhook_endpoints_ping_create",
     summary="Send a test message to a webhook endpoint",
-    response_description="The delivery to look at.",
+    response_description="The id of the delivery.",
     status_code=202,
     response_model=PingedOut,
     responses=errors(403, 404, 429),
 )
 async def ping_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
-    """Send a message of the type `ping` once, even to a disabled endpoint; at most one per second."""
+    """Send a message of the type `ping` to a webhook endpoint, even a disabled one, at most once a second."""
     delivery_id = await deliveries.ping(call.session, call.caller, endpoint_id)
     return Json({"delivery_id": delivery_id}, status_code=202)
 
@@ -178,26 +185,29 @@ async def ping_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
     _ENDPOINT + "/enable",
     operation_id="webhook_endpoints_enable_create",
     summary="Enable a webhook endpoint",
-    response_description="The endpoint as it is now.",
+    response_description="The updated endpoint.",
     response_model=EndpointOut,
     responses=errors(403, 404, 429),
 )
 async def enable_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
-    """Send events again from now on. To send the missed events too, use `recover`."""
+    """Enable a webhook endpoint: events are sent again from now on.
+
+    To send the missed events too, use `recover`.
+    """
     return Json(await endpoints.enable_endpoint(call.session, call.caller, endpoint_id))
 
 
 @router.post(
     _ENDPOINT + "/recover",
     operation_id="webhook_endpoints_recover_create",
-    summary="Send again what a webhook endpoint missed",
-    response_description="How many messages will be sent.",
+    summary="Redeliver the missed events of a webhook endpoint",
+    response_description="The number of messages that will be sent again.",
     status_code=202,
     response_model=RecoveredOut,
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def recover_endpoint(call: WebhookWrite, body: RecoverBody, endpoint_id: EndpointId) -> Json:
-    """Send again the failed or unsent messages of a period, while events are kept. Delivered ones are not repeated."""
+    """Redeliver the failed and unsent messages of a period, as long as their events are kept."""
     count = await recovery.recover(
         call.session, call.caller, endpoint_id, body, settings=call.process.settings
     )
@@ -218,7 +228,7 @@ async def list_deliveries(
     endpoint_id: EndpointId,
     page: PageDep,
 ) -> Json:
-    """Return the sent, pending and failed deliveries, newest first, for as long as events are kept."""
+    """Return the deliveries to a webhook endpoint, newest first, for as long as their events are kept."""
     count, results = await deliveries.list_deliveries(
         call.session, call.caller, endpoint_id, query, limit=page.limit, offset=page.offset
     )
@@ -228,26 +238,26 @@ async def list_deliveries(
 @router.get(
     _DELIVERY,
     operation_id="webhook_endpoints_deliveries_retrieve",
-    summary="Find out what became of a delivery",
-    response_description="The request and all attempts.",
+    summary="Retrieve a delivery with its attempts",
+    response_description="The delivery, with its request and all attempts.",
     response_model=DeliveryDetailOut,
     responses=errors(403, 404, 429),
 )
 async def retrieve_delivery(call: WebhookRead, endpoint_id: EndpointId, delivery_id: DeliveryId) -> Json:
-    """Return the request, with its signature masked, and the response or the error of each attempt."""
+    """Return a delivery: its request, with a masked signature, and the response or error of each attempt."""
     return Json(await deliveries.retrieve_delivery(call.session, call.caller, endpoint_id, delivery_id))
 
 
 @router.post(
     _DELIVERY + "/redeliver",
     operation_id="webhook_endpoints_deliveries_redeliver_create",
-    summary="Send a message once more",
+    summary="Redeliver a message",
     response_description="The delivery, which is pending again.",
     status_code=202,
     response_model=DeliveryOut,
     responses=errors(400, 403, 404, 429),
 )
 async def redeliver(call: WebhookWrite, endpoint_id: EndpointId, delivery_id: DeliveryId) -> Json:
-    """Send a message again now, with the same `webhook-id`, regardless of its earlier result."""
+    """Redeliver a message now, with the same `webhook-id`, regardless of the earlier result."""
     asked = await deliveries.redeliver(call.session, call.caller, endpoint_id, delivery_id)
     return Json(asked, status_code=202)

@@ -1,4 +1,6 @@
-"""Server-sent events as an answer: they end with the client, the source, the console session or the process.
+"""Write the bytes of live streams: responses of server-sent events, sent until their source is over.
+
+A stream also ends when its client disconnects, its console session ends or the process stops.
 
 FastAPI's `EventSourceResponse` is not used, since it encodes events itself and adds comments every 15 seconds. Nor is
 Starlette's `StreamingResponse`, since it cancels its source when the client disconnects, and with it the end of the
@@ -23,7 +25,7 @@ LastEventId = Annotated[
     str | None,
     Header(
         alias="Last-Event-ID",
-        description="The id of the last frame that the client has; it gets the later frames. Browsers send it.",
+        description="Id of the last received frame: the stream continues after it. Browsers send this header.",
     ),
 ]
 _HEADERS = [

@@ -1,1 +1,1 @@
-"""The console: browsers sign in and get its pages (contract 17)."""
+"""Endpoints of the console: browsers sign in, and get its page and files (contract 17)."""

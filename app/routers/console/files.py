@@ -1,4 +1,4 @@
-"""The console itself: pages and files for browsers (contract 17)."""
+"""Endpoints that send the console's page and files to browsers (contract 17)."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -9,11 +9,11 @@ router = APIRouter(prefix="/console", include_in_schema=False)
 
 @router.get("")
 async def open_console(request: Request) -> Response:
-    """Send the page."""
+    """Return the HTML page of the console, for the path `/console` itself."""
     return send_file(request, "")
 
 
 @router.get("/{path:path}")
 async def open_path(request: Request, path: str) -> Response:
-    """Send a file, or the page, which reads the rest of the path itself."""
+    """Return a file of the console, or its HTML page if the path below `/console` names no file."""
     return send_file(request, path)

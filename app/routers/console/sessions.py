@@ -1,4 +1,4 @@
-"""Sign a browser in to the console and out, list its user's sessions and end them (contract 17)."""
+"""Endpoints that sign a browser in to the console and out, and list and end sessions (contract 17)."""
 
 from typing import Annotated
 
@@ -26,17 +26,18 @@ SignInBody = Annotated[SignIn, Depends(json_body(SignIn))]
 @router.post(
     _SESSION,
     operation_id="console_session_create",
-    summary="Sign in",
-    response_description="The session; its cookie comes with the answer.",
+    summary="Sign in to the console",
+    response_description="The session; the response sets its cookie.",
     status_code=201,
     response_model=ConsoleSessionOut,
     responses=errors(400, 401, 403, 413, 415, 429),
 )
 async def sign_in(request: Request, browser: SigningIn, body: SignInBody) -> Json:
-    """Open a session by an API key, or by the code of a login link (`taskbeacon console`); no other key is needed.
+    """Open a console session with an API key, or with the code of a login link (`taskbeacon console`).
 
-    The cookie is `__Host-taskbeacon`; on localhost, over http, `taskbeacon`. With it the browser may call every
-    operation that takes a key, as that key. Pages of other sites are refused (403), and so is http elsewhere.
+    The session's cookie is named `__Host-taskbeacon`, or `taskbeacon` over http on localhost. With the
+    cookie, the browser may call every operation that accepts a key, with the rights of the key. Requests from
+    pages of other sites are refused with 403, and so is http on other hosts.
     """
     opened, secret = await console_sessions.open_session(session_of(request), body, browser)
     return Json(opened, 201, {**_UNKEPT, "Set-Cookie": new_cookie(request, secret)})
@@ -45,27 +46,27 @@ async def sign_in(request: Request, browser: SigningIn, body: SignInBody) -> Jso
 @router.get(
     _SESSION,
     operation_id="console_session_retrieve",
-    summary="Retrieve the session",
+    summary="Retrieve the console session",
     response_description="The session of this browser.",
     response_model=ConsoleSessionOut,
     responses=errors(401, 429),
 )
 async def retrieve_session(call: ConsoleUser) -> Json:
-    """Return the session of the cookie, with its user, and what it may do."""
+    """Return the console session of the cookie, with its user, scopes and projects."""
     return Json(await console_sessions.show_session(call.session, call.caller), headers=_UNKEPT)
 
 
 @router.delete(
     _SESSION,
     operation_id="console_session_destroy",
-    summary="Sign out",
+    summary="Sign out of the console",
     response_description="The session has ended.",
     status_code=204,
     response_class=Response,
     responses=errors(401, 403, 429),
 )
 async def sign_out(request: Request, call: ConsoleUser) -> Response:
-    """End the session of the cookie, and have the browser forget it."""
+    """End the console session of the cookie, and delete the cookie in the browser."""
     assert call.caller.session_id is not None
     await console_sessions.end_session(call.session, call.caller, call.caller.session_id)
     return Response(status_code=204, headers={"Set-Cookie": no_cookie(request)})
@@ -74,26 +75,26 @@ async def sign_out(request: Request, call: ConsoleUser) -> Response:
 @router.get(
     "/sessions",
     operation_id="console_sessions_list",
-    summary="List sessions",
+    summary="List the caller's console sessions",
     response_description="The caller's sessions.",
     response_model=ConsoleSessionList,
     responses=errors(401, 403, 429),
 )
 async def list_sessions(call: UserRead) -> Json:
-    """Return the caller's sessions, of all their keys, the last used first."""
+    """Return the console sessions of the caller, opened with any of their keys, the last used first."""
     return Json(await console_sessions.list_sessions(call.session, call.caller))
 
 
 @router.delete(
     "/sessions/{session_id}",
     operation_id="console_sessions_destroy",
-    summary="End a session",
+    summary="End a console session",
     response_description="The session has ended.",
     status_code=204,
     response_class=Response,
     responses=errors(401, 403, 404, 429),
 )
 async def end_session(call: UserWrite, session_id: SessionId) -> Response:
-    """End one of the caller's sessions; it is refused within a second."""
+    """End one of the caller's console sessions; within a second its cookie is refused."""
     await console_sessions.end_session(call.session, call.caller, session_id)
     return no_content()

@@ -1,4 +1,4 @@
-"""Files of a run (contract 6.4)."""
+"""Endpoints of the files of a run (contract 6.4)."""
 
 from typing import Annotated, Any
 
@@ -32,14 +32,14 @@ _WRITE_ERRORS = errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,)
 _ANY_TYPE = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
 _FILE: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "The file. `Content-Disposition` names it.",
+        "description": "The content of the file; `Content-Disposition` gives its name.",
         "content": _ANY_TYPE,
     },
     206: {
-        "description": "The part of the file that `Range` asks for.",
+        "description": "The part of the file that `Range` requests.",
         "content": _ANY_TYPE,
     },
-    416: {"description": "The file ends before the part that `Range` asks for."},
+    416: {"description": "The requested `Range` begins after the end of the file."},
 }
 
 
@@ -52,7 +52,10 @@ _FILE: dict[int | str, dict[str, Any]] = {
     responses=_WRITE_ERRORS,
 )
 async def add_inline(call: TaskWrite, body: InlineBody, task_id: TaskId, run_id: RunId) -> Json:
-    """Store the files in the body and return all files of the run. For larger files: `prepare_upload`."""
+    """Store the files in the body, and return all files of the run.
+
+    For larger files, use `prepare_upload`.
+    """
     manifest = await run_artifacts.add_inline(
         call.session, call.caller, task_id, run_id, body, store=call.process.store
     )
@@ -68,7 +71,7 @@ async def add_inline(call: TaskWrite, body: InlineBody, task_id: TaskId, run_id:
     responses=_WRITE_ERRORS,
 )
 async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId, run_id: RunId) -> Json:
-    """Return a signed form for each file, by which it is uploaded directly to object storage within an hour."""
+    """Return a signed form for each file, valid for an hour, that uploads it directly to object storage."""
     prepared = await run_artifacts.prepare_uploads(
         call.session, call.caller, task_id, run_id, body, store=call.process.store
     )
@@ -79,12 +82,12 @@ async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId, ru
     "/finalize_upload",
     operation_id="tasks_runs_artifacts_finalize_upload_create",
     summary="Finalise uploads to a run",
-    response_description="The files, as they are stored.",
+    response_description="The stored files.",
     response_model=ArtifactsOut,
     responses=_WRITE_ERRORS,
 )
 async def finalize_upload(call: TaskWrite, body: FinalizeBody, task_id: TaskId, run_id: RunId) -> Json:
-    """Verify uploads and add them to the files of the run; all of them, or none. Safe to repeat."""
+    """Verify uploaded files and add them to the run: all of them, or none. Safe to repeat."""
     finished = await run_artifacts.finalize_uploads(
         call.session, call.caller, task_id, run_id, body, store=call.process.store
     )
@@ -94,13 +97,13 @@ async def finalize_upload(call: TaskWrite, body: FinalizeBody, task_id: TaskId, 
 @router.post(
     "/presign",
     operation_id="tasks_runs_artifacts_presign_create",
-    summary="Get a URL of a file",
+    summary="Get a download URL of a file",
     response_description="The URL.",
     response_model=SignedUrlOut,
     responses=errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,), refusal_status=404),
 )
 async def presign(call: TaskRead, body: PathBody, task_id: TaskId, run_id: RunId) -> Json:
-    """Return a URL by which the file can be read for an hour without an API key."""
+    """Return a URL from which the file can be downloaded for an hour without an API key."""
     signed = await run_artifacts.presign_download(
         call.session, call.caller, task_id, run_id, body.storage_path, store=call.process.store
     )
@@ -119,7 +122,7 @@ async def presign(call: TaskRead, body: PathBody, task_id: TaskId, run_id: RunId
 async def download(
     request: Request, call: TaskRead, body: PathBody, task_id: TaskId, run_id: RunId
 ) -> StoredFile:
-    """Send a file of the run, or of a run that it resumes. `Range` asks for a part, `If-Range` for one version's."""
+    """Return a file of the run, or of a run that it resumes. `Range` and `If-Range` are supported."""
     file = await run_artifacts.find_download(call.session, call.caller, task_id, run_id, body.storage_path)
     return StoredFile(request, call.process.store, file)
 
@@ -136,6 +139,6 @@ async def download(
 async def download_by_query(
     request: Request, call: TaskRead, query: Annotated[PathIn, Query()], task_id: TaskId, run_id: RunId
 ) -> StoredFile:
-    """Send a file of the run, or of a run that it resumes. `Range` asks for a part, `If-Range` for one version's."""
+    """Return a file of the run, or of a run that it resumes. `Range` and `If-Range` are supported."""
     file = await run_artifacts.find_download(call.session, call.caller, task_id, run_id, query.storage_path)
     return StoredFile(request, call.process.store, file)

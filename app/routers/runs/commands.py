@@ -1,4 +1,4 @@
-"""Steering the agent of a live run (contract 6.4, 13.6)."""
+"""Endpoint that sends commands to the agent of a live run (contract 6.4, 13.6)."""
 
 from typing import Annotated
 
@@ -25,7 +25,7 @@ CommandBody = Annotated[CommandIn, Depends(json_body(CommandIn))]
     "/command",
     operation_id="tasks_runs_command_create",
     summary="Send a command to a running agent",
-    response_description="The JSON-RPC response: `result`, or `error` where the command was not taken.",
+    response_description="The JSON-RPC response: `result`, or `error` if the command was refused.",
     response_model=CommandOut,
     responses=errors(400, 403, 404, 409, 413, 415, 429, refusals=(StateRefusedOut,)),
 )
@@ -34,8 +34,8 @@ async def send_command(
 ) -> Response:
     """Send a command to the agent of a live run.
 
-    - `user_message`: a message for the agent. While the agent is busy, messages are queued; it gets them in order, each
-      after it has finished with the previous one.
+    - `user_message`: a message for the agent. While the agent is busy, messages are queued; it gets them in
+      order, each after it has finished with the previous one.
     - `cancel`: end the current turn. A background run without a queued message then ends as `cancelled`; an
       interactive run waits for the next message.
     - `close`: end the conversation. A run that waits for a message is completed with its work so far; in the
@@ -43,11 +43,12 @@ async def send_command(
     - `permission_response`: answer the request in the run's `state.waiting_for`. The first answer counts.
     - `set_config_option`: set an option of the agent, such as its `mode` or `model`.
 
-    A run that acts with a member's GitHub account or private environment accepts `cancel` and `close` from every
-    member, and the other commands from that member alone.
+    A run that acts with a member's GitHub account or private environment accepts `cancel` and `close` from
+    every member, and the other commands from that member alone.
 
-    Answered at once. The progress of the command is written to the log and the stream of the run, as entries of the
-    method `_taskbeacon/command`: `accepted`, `delivered`, then `consumed`, or `dropped` with a `reason`.
+    The response does not wait for the agent. The progress of the command is written to the log and the stream
+    of the run, as entries of the method `_taskbeacon/command`: `accepted`, `delivered`, then `consumed`, or
+    `dropped` with a `reason`.
     """
     return await once(
         lambda: run_commands.send_command(

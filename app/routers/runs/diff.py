@@ -1,4 +1,4 @@
-"""The changes of a run (contract 17.9)."""
+"""Endpoint of the files that a run changed (contract 17.9)."""
 
 from typing import Annotated
 
@@ -31,9 +31,9 @@ router = APIRouter(
 async def retrieve_diff(
     call: TaskRead, query: Annotated[DiffQuery, Query()], task_id: TaskId, run_id: RunId
 ) -> Json:
-    """Return the files that the run changed, from its patch (`changes.patch`): at most 2 MB, then `next`.
+    """Return the files that the run changed, from its patch (`changes.patch`), in pages of at most 2 MB.
 
-    A run that has changed nothing, or is not over, has no files.
+    A run that has changed nothing or has not ended has no files.
     """
     diff = await read_diff(call.session, call.caller, task_id, run_id, query.cursor, store=call.process.store)
     return Json(diff)

@@ -1,6 +1,5 @@
-"""The log of a run (contract 6.4)."""
+"""Endpoints of the log of a run (contract 6.4)."""
 
-import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Response
@@ -15,6 +14,7 @@ from app.web.answers import Json
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import RunId, TaskId
+from app.web.log_responses import LOG_PAGE, TEXT, WHOLE_LOG, TimerDep, headers_of_page
 from app.web.openapi.errors import errors
 from app.web.unit_route import UnitRoute
 
@@ -25,58 +25,11 @@ router = APIRouter(
 AppendBody = Annotated[AppendIn, Depends(json_body(AppendIn))]
 RelayBody = Annotated[RelayIn, Depends(json_body(RelayIn))]
 
-_TEXT = "text/plain"
-_WHOLE: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The log, one JSON object a line.",
-        # Text first: Swagger UI requests the first type, and cannot show JSON lines. Generators read it too.
-        "content": {_TEXT: {"schema": {"type": "string"}}, CONTENT_TYPE: {"schema": {"type": "string"}}},
-    }
-}
-_COUNTS = {
-    "X-Total-Count": "Entries of the log.",
-    "X-Matching-Count": "Entries that the filters leave.",
-    "X-Filtered-Count": "The same.",
-}
-_PAGE: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "A page of entries, oldest first.",
-        "headers": {
-            **{
-                name: {"description": meaning, "schema": {"type": "integer"}}
-                for name, meaning in _COUNTS.items()
-            },
-            "X-Has-More": {
-                "description": "`true` if matching entries follow: go on with `offset` + what you got.",
-                "schema": {"type": "string", "enum": ["true", "false"]},
-            },
-        },
-    }
-}
-
-
-class _Timer:
-    """Measures the time of the endpoint itself, for `Server-Timing`."""
-
-    def __init__(self) -> None:
-        self._started = time.perf_counter()
-
-    def header(self, name: str) -> dict[str, str]:
-        milliseconds = (time.perf_counter() - self._started) * 1000
-        return {"Server-Timing": f"{name};dur={milliseconds:.1f}"}
-
-
-async def _timer() -> _Timer:
-    return _Timer()
-
-
-TimerDep = Annotated[_Timer, Depends(_timer)]
-
 
 @router.post(
     "/append_log",
     operation_id="tasks_runs_append_log_create",
-    summary="Add to the log of a run",
+    summary="Append to the log of a run",
     response_description="The run.",
     response_model=RunOut,
     responses=errors(400, 403, 404, 413, 415, 429),
@@ -84,7 +37,7 @@ TimerDep = Annotated[_Timer, Depends(_timer)]
 async def append_log(
     call: TaskWrite, body: AppendBody, task_id: TaskId, run_id: RunId, timer: TimerDep
 ) -> Json:
-    """Add entries at the end of the log, all of them or none, even with concurrent writers."""
+    """Append entries to the log of the run: all of them or none, even with concurrent writers."""
     run = await run_logs.append_log(call.session, call.caller, task_id, run_id, body.entries, call.process)
     return Json(run, headers=timer.header("append"))
 
@@ -93,12 +46,15 @@ async def append_log(
     "/relay_message",
     operation_id="tasks_runs_relay_message_create",
     summary="Relay a message of the agent",
-    response_description="What became of it.",
+    response_description="Whether the message was relayed.",
     response_model=RelayOut,
     responses=errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,)),
 )
 async def relay_message(call: TaskWrite, body: RelayBody, task_id: TaskId, run_id: RunId) -> Json:
-    """Write the message to the log of the run. There is no chat to relay it to, so the status is `skipped`."""
+    """Write a message of the agent to the log of the run.
+
+    No chat is connected, so the status is `skipped`.
+    """
     return Json(await run_logs.relay_message(call.session, call.caller, task_id, run_id, body, call.process))
 
 
@@ -107,7 +63,7 @@ async def relay_message(call: TaskWrite, body: RelayBody, task_id: TaskId, run_i
     operation_id="tasks_runs_logs_retrieve",
     summary="Read the whole log",
     response_class=StreamingResponse,
-    responses=_WHOLE | errors(403, 404, 429),
+    responses=WHOLE_LOG | errors(403, 404, 429),
 )
 async def read_logs(
     call: TaskRead,
@@ -115,12 +71,12 @@ async def read_logs(
     run_id: RunId,
     accept: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> StreamingResponse:
-    """Send the log of the run, after the logs of the runs that it resumes.
+    """Return the whole log of the run as JSON lines, after the logs of the runs that it resumes.
 
-    With `Accept: text/plain` and no other type, the same lines are sent as plain text.
+    If `Accept` is exactly `text/plain`, the same lines are returned with this content type.
     """
     text = await run_logs.read_text(call.session, call.caller, task_id, run_id, store=call.process.store)
-    media_type = _TEXT if (accept or "").strip().lower() == _TEXT else CONTENT_TYPE
+    media_type = TEXT if (accept or "").strip().lower() == TEXT else CONTENT_TYPE
     headers = {"Cache-Control": "no-cache", "Vary": "Accept"}
     return StreamingResponse(text, media_type=media_type, headers=headers)
 
@@ -128,29 +84,19 @@ async def read_logs(
 @router.get(
     "/session_logs",
     operation_id="tasks_runs_session_logs_retrieve",
-    summary="Read the log in pages",
+    summary="Read the log page by page",
     response_model=list[dict[str, Any]],
-    responses=_PAGE | errors(400, 403, 404, 429),
+    responses=LOG_PAGE | errors(400, 403, 404, 429),
 )
 async def read_session_logs(
     call: TaskRead, query: Annotated[LogQuery, Query()], task_id: TaskId, run_id: RunId, timer: TimerDep
 ) -> Response:
     """Return filtered entries of the logs of the run and of the runs that it resumes, oldest first.
 
-    A page of large entries ends early; only `X-Has-More` reports whether it was the last page.
+    A page of large entries can have fewer than `limit`; only `X-Has-More` shows whether it is the last page.
     """
     page = await run_logs.read_page(
         call.session, call.caller, task_id, run_id, query, store=call.process.store
     )
-    headers = _counts(page, query.offset) | timer.header("read")
+    headers = headers_of_page(page, query.offset) | timer.header("read")
     return Response(page.body, media_type=Json.media_type, headers=headers)
-
-
-def _counts(page: run_logs.LogPage, offset: int) -> dict[str, str]:
-    return {
-        "X-Total-Count": str(page.total),
-        "X-Filtered-Count": str(page.matching),
-        "X-Matching-Count": str(page.matching),
-        "X-Has-More": "true" if page.matching > offset + len(page.entries) else "false",
-        "Cache-Control": "no-cache",
-    }

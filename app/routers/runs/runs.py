@@ -1,4 +1,4 @@
-"""Runs of a task (contract 5.8, 6.4)."""
+"""Endpoints of the runs of a task (contract 5.8, 6.4)."""
 
 from typing import Annotated
 
@@ -50,8 +50,8 @@ _CHANGE_ERRORS = errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,
 async def run_task(call: TaskWrite, body: RunBody, task_id: TaskId, once: OnceDep) -> Response:
     """Start a cloud run of the task and return the task with its new latest run.
 
-    An empty body takes every default. The run is queued; a worker claims it within moments and performs it in a
-    sandbox. Follow its `stream`, or poll the run.
+    An empty body selects all defaults. The run is queued; when a worker has a free slot, it performs the run
+    in a sandbox. Follow the run's `stream`, or poll the run.
     """
     return await once(
         lambda: start.start_cloud_run(call.session, call.caller, task_id, body, call.process),
@@ -112,16 +112,16 @@ async def retrieve_run(call: TaskRead, task_id: TaskId, run_id: RunId) -> Json:
     "/runs/{run_id}",
     operation_id="tasks_runs_partial_update",
     summary="Update a run",
-    response_description="The run as it is now.",
+    response_description="The updated run.",
     response_model=RunOut,
     responses=errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,), usage_gate=True),
 )
 async def update_run(call: TaskWrite, task_id: TaskId, run_id: VisibleRun, body: RunUpdateBody) -> Json:
-    """Change only the given fields; `output` and `state` are merged, one level deep.
+    """Update a run: only the given fields change; `output` and `state` are merged, one level deep.
 
-    Set `status` to `cancelled` to stop a run: its agent ends within two seconds. A run that is over keeps its status.
-    If a run acts with a member's GitHub account or private environment, only that member may change the fields that
-    affect its agent: `state`, `branch`, and a status that starts the run again.
+    Set `status` to `cancelled` to stop a run: its agent ends within two seconds. A run that is over keeps its
+    status. If a run acts with a member's GitHub account or private environment, only that member may change
+    the fields that affect its agent: `state`, `branch`, and a status that starts the run again.
     """
     return Json(await changes.update_run(call.session, call.caller, task_id, run_id, body, call.process))
 
@@ -130,12 +130,12 @@ async def update_run(call: TaskWrite, task_id: TaskId, run_id: VisibleRun, body:
     "/runs/{run_id}/set_output",
     operation_id="tasks_runs_set_output_partial_update",
     summary="Set the output of a run",
-    response_description="The run as it is now.",
+    response_description="The updated run.",
     response_model=RunOut,
     responses=_CHANGE_ERRORS,
 )
 async def set_output(call: TaskWrite, body: SetOutputBody, task_id: TaskId, run_id: RunId) -> Json:
-    """Replace the output; if the task has a `json_schema`, the output must satisfy it."""
+    """Replace the output of the run; if the task has a `json_schema`, the output must satisfy it."""
     return Json(
         await changes.set_output(call.session, call.caller, task_id, run_id, body.output, call.process)
     )
@@ -184,7 +184,7 @@ async def resume_in_cloud(call: TaskWrite, task_id: TaskId, run_id: RunId) -> Js
     responses=errors(403, 404, 429),
 )
 async def issue_connection_token(call: TaskWrite, task_id: TaskId, run_id: RunId) -> Json:
-    """Return a token for this run, for a client without an API key, such as an agent outside our workers."""
+    """Return a token for this run, for a client without an API key, such as an agent outside the workers."""
     secrets = call.process.settings.secret_keys
     return Json(
         await connection_tokens.issue_token(call.session, call.caller, task_id, run_id, secrets=secrets)

@@ -1,4 +1,4 @@
-"""The live stream of a run, and the input of events from an agent outside our workers (contract 6.4)."""
+"""Endpoints that follow a run live, and accept events of agents outside the workers (contract 6.4)."""
 
 from typing import Annotated
 
@@ -29,17 +29,18 @@ Where = Annotated[StreamQuery, Query()]
     operation_id="tasks_runs_stream_retrieve",
     summary="Follow a run live",
     response_class=Response,
-    responses=streamed("until the run is over") | errors(400, 403, 404, 429),
+    responses=streamed("until the run has ended") | errors(400, 403, 404, 429),
 )
 async def follow_run(
     call: TaskRead, query: Where, task_id: TaskId, run_id: RunId, last_event_id: LastEventId = None
 ) -> EventStream:
-    """Send the past events of the run and then new events live, as server-sent events.
+    """Stream the past events of the run and then its new events live, as server-sent events.
 
-    Each `data` is a JSON object: an entry as in `session_logs`, chunks of messages included, or a `task_run_state`
-    whenever the run changes. The stream ends after the final state of the run, or after an hour: reconnect with the
-    last `id` as `Last-Event-ID`, as browsers do by themselves. Two other events are possible: `keepalive` after 20
-    quiet seconds, and `gap` for missing events, with their number (`lost`, null: unknown) and the URL of the log.
+    Each `data` is a JSON object: an entry as in `session_logs`, chunks of messages included, or a
+    `task_run_state` whenever the run changes. The stream ends after the final state of the run, or after an
+    hour: reconnect with the last `id` as `Last-Event-ID`, as browsers do by themselves. Two other events are
+    possible: `keepalive` after 20 seconds without an event, and `gap` for missing events, with their number
+    (`lost`, null if unknown) and the URL of the log.
     """
     run = await run_stream.open_stream(call.session, call.caller, task_id, run_id, device_id=query.device_id)
     start = run_stream.start_of(last_event_id or query.last_event_id, query.start)
@@ -50,23 +51,24 @@ async def follow_run(
     "/event_stream",
     operation_id="tasks_runs_event_stream_create",
     summary="Send the events of an agent",
-    response_description="How far the events are taken.",
+    response_description="The number of the last accepted event.",
     response_model=PositionOut,
     responses=errors(400, 403, 404, 413, refusals=(StateRefusedOut,))
     | {
         409: {
             "model": PositionOut,
-            "description": "An event before these was not taken: go on behind this number.",
+            "description": "The events do not follow the last accepted event: continue after this number.",
         }
     },
     openapi_extra=EVENT_LINES,
 )
 async def take_events(run: RunHolder, request: Request) -> Json:
-    """Accept numbered events of an agent outside our workers; a repeated event counts once.
+    """Accept numbered events of an agent outside the service's workers; a repeated event counts once.
 
-    Log entries (`type: notification`) go to the log of the run, and all events to its followers. Keep the request open
-    and send events as they happen, or send them in batches. After a failure, get the position by an empty body and
-    continue from there. The error names an invalid line; the lines before it are accepted. An `event_id` is accepted
-    once, even if `append_log` added it before. The run fails when its agent is silent for too long.
+    Log entries (`type: notification`) go to the log of the run, and all events to its followers. Keep the
+    request open and send events as they happen, or send them in batches. After a failure, send an empty body
+    to get the position, and continue from there. The error names an invalid line; the lines before it are
+    accepted. An `event_id` is accepted once, even if `append_log` added it before. The run fails if its agent
+    is silent for too long.
     """
     return Json(await run_ingest.take_events(run, read_event_lines(request), process_of(request)))

@@ -4,8 +4,8 @@ from typing import Any
 
 EVENT_LINES: dict[str, Any] = {
     "requestBody": {
-        "description": 'Lines of JSON, each `{"seq": n, "event": {…}}`, numbered from 1. Nothing: asks for the position. '
-        'A last line `{"type": "_posthog/stream_complete", "final_seq": n}` says that there are no more.',
+        "description": 'JSON lines, each `{"seq": n, "event": {…}}`, numbered from 1. An empty body only asks for the position. '
+        'The last line `{"type": "_posthog/stream_complete", "final_seq": n}` declares that no events follow.',
         "content": {
             "application/x-ndjson": {
                 "schema": {"type": "string"},
@@ -19,7 +19,7 @@ EVENT_LINES: dict[str, Any] = {
                         "value": '{"seq": 3, "event": {"type": "step"}}\n'
                         '{"type": "_posthog/stream_complete", "final_seq": 3}\n',
                     },
-                    "example2": {"summary": "How far am I?", "value": ""},
+                    "example2": {"summary": "Ask for the position", "value": ""},
                 },
             }
         },

@@ -35,7 +35,7 @@ _READ_BY: dict[Callable[..., Any], tuple[str, ...]] = {
 }
 _RETRY_AFTER = {
     "Retry-After": {
-        "description": "Seconds until the rate limit is reset.",
+        "description": "Seconds to wait before the next request.",
         "schema": {"type": "integer", "minimum": 1},
     }
 }
@@ -127,9 +127,9 @@ def _webhook(known: CataloguedType) -> dict[str, Any]:
     """Return the request that sends an event to a webhook endpoint."""
     schema = {name: part for name, part in known.schema.items() if name != "$schema"}
     headers = (
-        ("webhook-id", "The event's id, the same at each attempt."),
-        ("webhook-timestamp", "Seconds since 1970, of this attempt."),
-        ("webhook-signature", "What verifies the message, `v1,…`; several while a secret is replaced."),
+        ("webhook-id", "Id of the event, the same for every delivery attempt."),
+        ("webhook-timestamp", "Time of this delivery attempt, in seconds since 1970."),
+        ("webhook-signature", "Signature of the message, `v1,…`; several while a secret is being replaced."),
     )
     return {
         "operationId": f"webhook_{known.type.replace('.', '_')}",
@@ -152,7 +152,9 @@ def _webhook(known: CataloguedType) -> dict[str, Any]:
             "content": {Json.media_type: {"schema": schema, "example": known.example}},
         },
         "responses": {
-            "2XX": {"description": "Taken. Anything else is sent again by schedule; 410 disables."}
+            "2XX": {
+                "description": "The event is delivered. After any other status it is sent again later; 410 disables the endpoint."
+            }
         },
     }
 

@@ -39,21 +39,21 @@ REFERENCE = "#/components/schemas/{model}"
 BODIES_OF_ERRORS = (ErrorOut, QuestionSettledOut, RunRefusedOut, StateRefusedOut, UsageLimitOut)
 
 _MEANING = {
-    400: "The body or the query breaks a rule; `attr` names the field.",
+    400: "The body or the query is invalid; `attr` names the field.",
     401: "The key is missing, unknown or revoked.",
     403: "The key is missing, unknown or revoked, lacks the scope, or may not use this project.",
-    404: "There is no such thing, or it is not visible to the caller.",
-    405: "The path takes another method; `Allow` names it.",
-    409: "The request contradicts the state of what it is about.",
+    404: "The resource does not exist, or the caller may not see it.",
+    405: "The path does not accept this method; `Allow` lists the methods that it accepts.",
+    409: "The request conflicts with the current state of the resource.",
     410: "The question is closed.",
     413: f"The body is larger than {BODY_BYTES // 2**20} MB.",
     415: "The body is not JSON.",
-    429: "The budget of requests is used up; `Retry-After` says for how many seconds.",
-    500: "An unexpected error. The log has more under the answer's `X-Request-Id`.",
-    503: "A server that the service depends on does not answer.",
+    429: "The request limit is exceeded; `Retry-After` gives the seconds to wait.",
+    500: "An unexpected error. The service's log has the details under the response's `X-Request-Id`.",
+    503: "A server that the service depends on does not respond.",
 }
 _OVER_LIMIT_MEANING = (
-    "The budget of requests is used up, and `Retry-After` says for how many seconds; or the project is over its usage "
+    "The request limit is exceeded, and `Retry-After` gives the seconds to wait; or the project is over its usage "
     "limit."
 )
 _INVALID, _OVER_LIMIT, _SERVER_ERROR = 400, 429, 500
@@ -122,9 +122,9 @@ def examples_of_errors(
         return {"Unexpected error": SERVER_ERROR}
     shown: dict[str, AppError | RequestRefused] = {}
     if status == _INVALID and model is not None:
-        shown["A field breaks a rule"] = _refusal(model)
+        shown["Invalid field"] = _refusal(model)
     if status == _INVALID and has_body:
-        shown["Broken JSON"] = MalformedBody(_BROKEN)
+        shown["Malformed JSON"] = MalformedBody(_BROKEN)
     shown |= _failures(gate, status)
     for error in REFUSALS.get(operation_id, ()):
         if error.status == status:
@@ -134,34 +134,34 @@ def examples_of_errors(
 
 _TOO_LARGE: Mapping[str, AppError] = {"Too large": BodyTooLarge(BODY_BYTES)}
 _AWAY: Mapping[str, AppError] = {
-    "Database away": Unavailable("The database does not answer. Please try again in a moment.")
+    "Database unavailable": Unavailable("The database does not answer. Please try again in a moment.")
 }
 _NO_KEY: Mapping[str, AppError] = {
-    "No key": NotAuthenticated(),
+    "Missing key": NotAuthenticated(),
     "Unknown or revoked key": AuthenticationFailed("Authorization header"),
 }
 _OF_KEY: Mapping[int, Mapping[str, AppError]] = {
     401: _NO_KEY,
-    404: {"Not there, or not visible": NotFound(), "No such project": NotFound("Project not found.")},
-    409: {"The key was used with another request": IdempotencyConflict()},
+    404: {"Not found, or not visible": NotFound(), "No such project": NotFound("Project not found.")},
+    409: {"The key was used for a different request": IdempotencyConflict()},
     413: _TOO_LARGE,
     415: {"Not JSON": UnsupportedMediaType("text/plain")},
     429: {"Request limit reached": Throttled(retry_after=17)},
     503: _AWAY,
 }
 _OF_COOKIE: Mapping[int, Mapping[str, AppError]] = {
-    401: {"No cookie": NotAuthenticated(), "The session has ended": SessionEnded()},
+    401: {"Missing cookie": NotAuthenticated(), "The session has ended": SessionEnded()},
     403: {
-        "Not from the console's page": PermissionDenied(
+        "Request from another site": PermissionDenied(
             "A request with the console's cookie must come from the console's own page."
         )
     },
 }
 _BROKEN = "JSON parse error - unexpected end of data: line 1 column 2 (char 1)"
 _OF_TOKEN: Mapping[int, Mapping[str, AppError]] = {
-    400: {"A line is broken": MalformedBody(f"Line 3: {_BROKEN}. Events up to number 2 were taken.")},
-    403: {"No token": NotAuthenticated(), "Not a token of ours, or too old": RunTokenInvalid()},
-    404: {"The token is for another run, or the run is not visible any more": NotFound()},
+    400: {"Malformed line": MalformedBody(f"Line 3: {_BROKEN}. Events up to number 2 were taken.")},
+    403: {"Missing token": NotAuthenticated(), "Invalid or expired token": RunTokenInvalid()},
+    404: {"The token belongs to another run, or its user may no longer see the run": NotFound()},
     413: _TOO_LARGE,
     503: _AWAY,
 }

@@ -95,26 +95,26 @@ def _command(method: str, **params: Any) -> dict[str, Any]:
 
 BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     SignIn: {
-        "By a key": {"api_key": "phx_…"},
-        "By a login link": {"code": "What follows # in the link"},
+        "With an API key": {"api_key": "phx_…"},
+        "With a login link": {"code": "The part of the link after #"},
     },
     AnswerIn: {
-        "Allow it once": {"option_id": "allow", "digest": _DIGEST},
-        "Refuse it, and say why": {"option_id": "reject", "custom_input": "Deploy to staging first."},
+        "Allow once": {"option_id": "allow", "digest": _DIGEST},
+        "Reject, with a reason": {"option_id": "reject", "custom_input": "Deploy to staging first."},
         "Fill in a form": {"action": "accept", "content": {"question_0": "Blue"}},
-        "Skip a form, or a page to open": {"action": "decline"},
-        "Say what is next": {"text": "Now write the tests."},
+        "Decline a form, or to open a page": {"action": "decline"},
+        "Send the next message": {"text": "Now write the tests."},
     },
     ActionIn: {
-        "The token says it all": {},
-        "By a token of a page": {"option_id": "allow"},
+        "A token that names an option": {},
+        "A token of a page": {"option_id": "allow"},
     },
     SnoozeIn: {
         "For an hour": {"seconds": 3600},
     },
     TaskIn: {
         "A runbook task": {"title": "Say hello", "description": _RUNBOOK},
-        "The least": {"description": "Fix the typo on the login page."},
+        "A minimal task": {"description": "Fix the typo on the login page."},
         "A task in a repository, with a structured result": {
             "title": "Count the tests",
             "description": "Count the test functions of this repository.",
@@ -125,11 +125,11 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
                 "required": ["tests"],
             },
         },
-        "Archive it (update)": {"archived": True},
+        "Archive (update)": {"archived": True},
     },
     SummariesIn: {"Two tasks": {"ids": [f"019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f4{n}" for n in range(2)]}},
     RunIn: {
-        "Every default": {},
+        "All defaults": {},
         "From a branch, with a message": {"branch": "main", "pending_user_message": "Keep the change small."},
         "With Claude": {
             "runtime_adapter": "claude",
@@ -139,17 +139,17 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         },
     },
     RunCreateIn: {
-        "Performed here": {},
-        "For a worker, later": {"environment": "cloud", "branch": "main"},
+        "Performed by the client": {},
+        "Performed by a worker, later": {"environment": "cloud", "branch": "main"},
     },
     RunUpdateIn: {
         "Report progress": {"status": "in_progress", "stage": "testing"},
-        "Stop it": {"status": "cancelled"},
-        "Change its state": {"state": {"mode": "interactive"}, "state_remove_keys": ["snapshot_external_id"]},
+        "Cancel": {"status": "cancelled"},
+        "Change the state": {"state": {"mode": "interactive"}, "state_remove_keys": ["snapshot_external_id"]},
     },
     SetOutputIn: {"A result": {"output": {"tests": 42}}},
     StartIn: {
-        "As it was created": {},
+        "With the options of its creation": {},
         "With a message": {"pending_user_message": "Keep the change small."},
     },
     AppendIn: {"A message of the agent": {"entries": [_LOG_ENTRY]}},
@@ -159,14 +159,14 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "A message with a file of the run": _command(
             "user_message", content="Like in this picture.", artifact_ids=[_FILE_ID]
         ),
-        "A message in blocks": _command(
+        "A message of content blocks": _command(
             "user_message",
             content=[
                 {"type": "text", "text": "Follow this guide:"},
                 {"type": "resource_link", "name": "guide", "uri": "https://docs.example.com/guide"},
             ],
         ),
-        "Leave the turn": _command("cancel"),
+        "Cancel the turn": _command("cancel"),
         "End the conversation": _command("close"),
         "Answer a permission request": _command(
             "permission_response", requestId="0f3c9d1b7a5e4c2d8b6a4f2e1d3c5b7a", optionId="allow_once"
@@ -191,7 +191,7 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     },
     PathIn: {"A file of the run": {"storage_path": _PATH}},
     SandboxEnvironmentIn: {
-        "Hosts of its own, a secret, for everyone in the project": {
+        "Additional hosts and a secret, shared with the project": {
             "name": "Web app",
             "network_access_level": "custom",
             "allowed_domains": ["registry.npmjs.org", "*.example.com"],
@@ -199,19 +199,19 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
             "environment_variables": {"STAGING_TOKEN": "s3cret"},
             "private": False,
         },
-        "Package registries and code hosts, for me alone": {"name": "Mine"},
-        "No network at all": {"name": "Offline", "network_access_level": "none", "private": False},
+        "Package registries and code hosts, private": {"name": "Mine"},
+        "No network access": {"name": "Offline", "network_access_level": "none", "private": False},
     },
     SandboxEnvironmentUpdateIn: {
-        "Share it": {"private": False},
-        "Replace its variables": {"environment_variables": {"STAGING_TOKEN": "s3cret"}},
+        "Share with the project": {"private": False},
+        "Replace the variables": {"environment_variables": {"STAGING_TOKEN": "s3cret"}},
     },
     EndpointIn: {
-        "Runs that end, and questions": {
+        "Ended runs, and questions": {
             "url": "https://hooks.example.com/taskbeacon",
             "event_types": ["run.completed", "run.failed", "run.cancelled", "question.*"],
         },
-        "Everything about my own tasks, in full": {
+        "All events of the caller's own tasks, with full bodies": {
             "url": "https://hooks.example.com/taskbeacon",
             "event_types": ["*"],
             "payload": "full",
@@ -219,13 +219,13 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         },
     },
     EndpointUpdateIn: {
-        "Send it elsewhere": {"url": "https://hooks.example.com/new"},
-        "Disable it": {"enabled": False},
+        "Change the URL": {"url": "https://hooks.example.com/new"},
+        "Disable": {"enabled": False},
     },
     RotateIn: {"A day with both": {}, "At once": {"expire_old_after_seconds": 0}},
     RecoverIn: {
-        "What failed": {"since": "2026-03-01T00:00:00Z"},
-        "All that was missed in an hour": {
+        "Failed deliveries": {"since": "2026-03-01T00:00:00Z"},
+        "All events missed within an hour": {
             "since": "2026-03-01T10:00:00Z",
             "until": "2026-03-01T11:00:00Z",
             "only": "all",
@@ -237,8 +237,8 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     PresenceLeaveIn: {"A device": _DEVICE},
     PushTestIn: {"The device last seen": {}, "A certain device": _DEVICE},
     PreferencesIn: {
-        "Nothing about cancelled runs": {"cancelled": False},
-        "Quiet at night, and no titles": {
+        "No pushes about cancelled runs": {"cancelled": False},
+        "Quiet hours at night, and no titles": {
             "quiet_hours": {"start": "22:00", "end": "07:00", "timezone": "Europe/Berlin"},
             "allow_during_quiet": ["high"],
             "push_text": "generic",

@@ -1,97 +1,100 @@
-"""The texts of the published description: the guide, the tags, and the parameters.
+"""Texts of the published OpenAPI document: introduction, tags, security schemes and shared parameters.
 
-Data and prose only; `document.py` puts them into the document.
+Only data and prose; `document.py` puts them into the document.
 """
 
 from typing import Any
 
 from app.api_limits import BODY_BYTES, PAGE_DEFAULT, PAGE_MAXIMUM
 
-SUMMARY = "Tasks done by coding agents: create, run, follow, collect the result."
+SUMMARY = "Run coding agents on tasks: create a task, run it, follow it live, collect the result."
 
 DESCRIPTION = f"""\
-Taskbeacon keeps *tasks* for code repositories and has coding agents perform them.
+Taskbeacon stores *tasks* for code repositories and lets coding agents work on them.
 
-1. **Create** a task: what is to be done (`description`), and in which `repository`.
-2. **Run** it: the run is queued, a worker clones the repository and lets an agent work on it in a sandbox.
-3. **Follow** it: the run's `stream` tells live what happens; `latest_run` of the task shows `status` and `log_url`.
-4. **Steer** it with `command`: send messages, answer what its agent asks (`state.waiting_for`), cancel or close.
+1. **Create** a task: the instructions (`description`) and the `repository`.
+2. **Run** it: the run is queued. A worker claims it, clones the repository and starts an agent in a sandbox.
+3. **Follow** it: the run's `stream` sends its events live. The task's `latest_run` shows `status` and
+   `log_url`.
+4. **Steer** it with `command`: send messages, answer the agent's questions (`state.waiting_for`), cancel or
+   close the run.
 5. **Collect** the result: `output`, the patch among the run's `artifacts`, and the pushed branch.
 
-The built-in agent `runbook` needs no model: it performs the fenced blocks of the description, step by step. Open
-*Create a task* below, pick the example "A runbook task", execute it, and run the task that you get.
+The built-in agent `runbook` needs no model: it executes the fenced code blocks of the description in order.
+To try it, open *Create a task* below, choose the example "A runbook task", send it, and run the created task.
 
 ## Authentication
 
-Send a personal API key as `Authorization: Bearer phx_…`; use the **Authorize** button here. Where no header can be
-set, the JSON field or the query parameter `personal_api_key` works too. A key has scopes; `write` implies `read`, and
-`*` allows everything. Each operation names the scope it needs. A key may be limited to projects or organizations.
+Send a personal API key as `Authorization: Bearer phx_…`; here, use the **Authorize** button. If you cannot
+set headers, send the key as the JSON field or the query parameter `personal_api_key`. A key has scopes:
+`write` implies `read`, and `*` allows everything. Each operation names the scope that it needs. A key can be
+limited to projects or organizations.
 
-`@current` in place of a project id stands for the caller's current project.
+`@current` in place of a project id means the caller's current project.
 
 ## Errors
 
-Every failure answers `{{"type": …, "code": …, "detail": …, "attr": …}}`: `code` is for programs, `detail` for people,
-and `attr` names the field at fault (nested keys joined by `__`) or is null. Only the first error is reported. What the
-caller may not see does not exist: it answers 404, not 403. A missing or unknown key answers 403 on the routes of a
-project, 401 elsewhere. Exceptions to the shape: what cannot be done to a run or a file may answer with `detail` or with
-`error` alone; the operations concerned show it.
+Every error response is `{{"type": …, "code": …, "detail": …, "attr": …}}`: `code` is for programs, `detail`
+for people, and `attr` names the invalid field (nested keys joined by `__`) or is null. Only the first error
+is reported. A resource that the caller may not see is answered with 404, not 403. A missing or unknown key is
+answered with 403 on paths below a project, and with 401 elsewhere. One exception: some operations on runs and
+files answer with `detail` or `error` alone; their descriptions show it.
 
 ## Lists
 
-Lists take `limit` (default {PAGE_DEFAULT}, at most {PAGE_MAXIMUM}) and `offset`, are ordered newest first, and answer
-`count`, `next`, `previous` and `results`. `next` and `previous` are complete URLs that keep all other parameters.
+Lists take `limit` (default {PAGE_DEFAULT}, maximum {PAGE_MAXIMUM}) and `offset`. They are sorted newest
+first unless the operation says otherwise, and return `count`, `next`, `previous` and `results`. `next` and
+`previous` are complete URLs that keep all other parameters.
 
 ## Rate limits
 
-Answers to a key carry `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` (seconds) of the request limit that ends
-first. Beyond it requests answer 429 with `Retry-After`.
+Responses to requests with a key carry `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` (in
+seconds) of the limit that will be reached first. Above the limit, requests are answered with 429 and
+`Retry-After`.
 
 ## Conventions
 
-A trailing slash is optional on every path and changes nothing. Bodies are JSON of at most
-{BODY_BYTES // 2**20} MB; unknown and read-only keys are ignored, an empty body is `{{}}`. Times are UTC in
-ISO 8601 with `Z`. Every answer carries `X-Request-Id`, which the service's logs know too.
+A trailing slash in a path is optional. Request bodies are JSON of at most {BODY_BYTES // 2**20} MB; unknown
+and read-only keys are ignored, and an empty body is treated as `{{}}`. Times are UTC in ISO 8601 with `Z`.
+Every response carries an `X-Request-Id`, which also appears in the service's logs.
 """
 
 CONTACT = {"name": "The operators of this server"}
 
 TAGS = [
-    {"name": "tasks", "description": "What is to be done: create, find, change, put away."},
+    {"name": "tasks", "description": "Create, list, search, update and delete tasks."},
     {
         "name": "runs",
-        "description": "One performance of a task by an agent: start it, follow it, read its result.",
+        "description": "Start an attempt of an agent at a task, follow it live, steer it, and read its result.",
     },
-    {
-        "name": "artifacts",
-        "description": "Files that go into a run and files that come out of it.",
-    },
+    {"name": "artifacts", "description": "Input files and output files of runs."},
     {
         "name": "sandbox environments",
-        "description": "What agents reach over the network and which variables they get; runs name one.",
+        "description": "Network access and environment variables of agents, which a run selects by id.",
     },
     {
         "name": "inbox",
-        "description": "What agents ask of people: find it over all projects, answer it, put it off.",
+        "description": "Questions of agents to the caller, across all projects: list, answer and snooze them.",
     },
     {
         "name": "push",
-        "description": "Devices, presence, and pushes: who is told when a run ends, and why or why not.",
+        "description": "Push notifications: devices, presence and preferences, and why a push was or was not sent.",
     },
     {
         "name": "events",
-        "description": "What happened, oldest first: to catch up with, or to follow.",
+        "description": "The history of tasks and runs: read it, oldest first, or follow it live.",
     },
     {
         "name": "webhooks",
-        "description": "Events sent to a server of yours, signed (Standard Webhooks), with a log of every attempt.",
+        "description": "Events sent to your server, signed by the Standard Webhooks specification, with every delivery "
+        "attempt on record.",
     },
-    {"name": "projects", "description": "Where tasks live, and who sees them."},
-    {"name": "console", "description": "Sign browsers in to the console, and out."},
-    {"name": "users", "description": "Whose key this is."},
+    {"name": "projects", "description": "The projects that the caller may use."},
+    {"name": "console", "description": "Sign browsers in to the console and out of it."},
+    {"name": "users", "description": "The user of the key."},
     {
         "name": "operations",
-        "description": "Health and metrics, for those who run the service. No key needed.",
+        "description": "Health and metrics, for operators of the service. No key is needed.",
     },
 ]
 
@@ -100,7 +103,7 @@ SECURITY_SCHEME = {
     "type": "http",
     "scheme": "bearer",
     "bearerFormat": "phx_…",
-    "description": "A personal API key. `taskbeacon admin create-key` makes one; `make run` prints one.",
+    "description": "A personal API key. `taskbeacon admin create-key` creates one; `make run` prints one.",
 }
 
 RUN_SCHEME_NAME = "runToken"
@@ -108,7 +111,7 @@ RUN_SCHEME = {
     "type": "http",
     "scheme": "bearer",
     "bearerFormat": "JWT",
-    "description": "The token of one run, as its `connection_token` answers it.",
+    "description": "The token of a single run, issued by its `connection_token` operation.",
 }
 
 CONSOLE_SCHEME_NAME = "consoleSession"
@@ -116,7 +119,7 @@ CONSOLE_SCHEME = {
     "type": "apiKey",
     "in": "cookie",
     "name": "__Host-taskbeacon",
-    "description": "The cookie of the console; it takes the place of a key in every operation.",
+    "description": "The session cookie of the console, which every operation accepts in place of a key.",
 }
 
 _UUID = {"type": "string", "format": "uuid"}
@@ -148,44 +151,50 @@ PARAMETERS: dict[str, dict[str, Any]] = {
             example="@current",
         ),
         _parameter(
-            "task_id", "path", "Id of the task. One that the caller does not see is not found.", _UUID
+            "task_id",
+            "path",
+            "Id of the task. A task that the caller may not see is answered with 404.",
+            _UUID,
         ),
-        _parameter("run_id", "path", "Id of a run of that task.", _UUID),
+        _parameter("run_id", "path", "Id of a run of the task.", _UUID),
         _parameter(
             "environment_id",
             "path",
-            "Id of the sandbox environment. Another member's private one is not found.",
+            "Id of the sandbox environment. A private environment of another user is answered with 404.",
             _UUID,
         ),
         _parameter(
             "endpoint_id",
             "path",
-            "Id of a webhook endpoint of the caller. Those of others are not found.",
+            "Id of a webhook endpoint of the caller. An endpoint of another user is answered with 404.",
             _UUID,
         ),
         _parameter(
-            "question_id", "path", "Id of the question. One that the caller does not see is not found.", _UUID
+            "question_id",
+            "path",
+            "Id of the question. A question that the caller may not see is answered with 404.",
+            _UUID,
         ),
-        _parameter("token", "path", "The action token of a notification.", {"type": "string"}),
+        _parameter("token", "path", "The action token from a notification.", {"type": "string"}),
         _parameter("session_id", "path", "Id of a console session of the caller.", _UUID),
-        _parameter("delivery_id", "path", "Id of a delivery to that endpoint.", _UUID),
+        _parameter("delivery_id", "path", "Id of a delivery to the endpoint.", _UUID),
         _parameter(
             "limit",
             "query",
-            f"Page size. More than {PAGE_MAXIMUM} is {PAGE_MAXIMUM}; what is no positive number is the default.",
+            f"Page size. Values above {PAGE_MAXIMUM} are reduced to it; a value that is not a positive number means the default.",
             {"type": "integer", "minimum": 1, "maximum": PAGE_MAXIMUM, "default": PAGE_DEFAULT},
         ),
         _parameter(
             "offset",
             "query",
-            "How many to skip. What is no positive number is 0.",
+            "Number of results to skip. A value that is not a positive number means 0.",
             {"type": "integer", "minimum": 0, "default": 0},
         ),
         _parameter(
             "Idempotency-Key",
             "header",
-            "A text of yours, new for each wish. The same request with the same key is performed once and answered "
-            "alike for 24 hours (then with `Idempotent-Replayed: true`).",
+            "A unique text that you choose for each operation. A request that is repeated with the same key within 24 hours "
+            "is performed once; repetitions get the first response again, with `Idempotent-Replayed: true`.",
             {"type": "string", "maxLength": 255},
         ),
     )

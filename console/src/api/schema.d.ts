@@ -12,17 +12,20 @@ export interface paths {
          * Report that a device shows a task
          * @description Count one of the caller's devices as watching the task for the next 60 seconds.
          *
-         *     While a watching device is focused, pushes to the caller about the task are deferred. They are sent 5 seconds after
-         *     the last beat has expired, unless the event was seen or the question answered. Call it about every 30 seconds.
+         *     Call this operation about every 30 seconds. While a watching device is focused, pushes to the caller about
+         *     the task are deferred. They are sent 5 seconds after the presence has expired, unless the event was seen
+         *     or the question was answered.
          *
          *     **Scope:** `task:write`
          */
         post: operations["tasks_presence_create"];
         /**
          * End the presence of a device
-         * @description End the presence of a device at once. Answers 204 also if it was not watching, or belongs to another user.
+         * @description End the presence of a device on a task at once.
          *
-         *     Leaving counts as seeing: deferred pushes are dropped, unless the device reported its shown events by `seen_seq`.
+         *     The response is 204 even if the device was not watching, or belongs to another user. All events count as
+         *     seen and their deferred pushes are dropped, unless the device has reported the events that it showed
+         *     (`seen_seq`).
          *
          *     **Scope:** `task:write`
          */
@@ -40,10 +43,11 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Find out who looks at which task
-         * @description Return the members of the project with a focused device on a task now, and the task, if the caller sees it.
+         * List the viewers of tasks
+         * @description Return the members of the project who look at a task that the caller can see, each with the task.
          *
-         *     The caller is among them. The latest come first, at most 500. Presence changes every half minute: ask no sooner.
+         *     A member looks at a task while one of their devices shows it in focus. The list includes the caller; it
+         *     has at most 500 entries, the latest first. Poll no more often than every 30 seconds.
          *
          *     **Scope:** `task:read`
          */
@@ -67,8 +71,8 @@ export interface paths {
          * List tasks
          * @description Return the tasks of the project that the caller can see, newest first, each with its latest run.
          *
-         *     All filters apply together; `count` is the number of matching tasks. Archived and internal tasks are omitted by
-         *     default.
+         *     All filters apply together; `count` is the number of matching tasks. Archived and internal tasks are
+         *     omitted by default.
          *
          *     **Scope:** `task:read`
          */
@@ -147,7 +151,7 @@ export interface paths {
         get: operations["tasks_retrieve"];
         /**
          * Update a task (as PATCH)
-         * @description Change only the given fields: every field is optional, so this is the same as PATCH.
+         * @description Update a task exactly as PATCH does: every field is optional, and only the given fields change.
          *
          *     **Scope:** `task:write`
          */
@@ -164,7 +168,9 @@ export interface paths {
         head?: never;
         /**
          * Update a task
-         * @description Change only the given fields. Origin, signal report and relationship are fixed at creation.
+         * @description Update a task: only the given fields change.
+         *
+         *     Origin, signal report and relationship are fixed at creation.
          *
          *     **Scope:** `task:write`
          */
@@ -184,8 +190,8 @@ export interface paths {
          * Run a task
          * @description Start a cloud run of the task and return the task with its new latest run.
          *
-         *     An empty body takes every default. The run is queued; a worker claims it within moments and performs it in a
-         *     sandbox. Follow its `stream`, or poll the run.
+         *     An empty body selects all defaults. The run is queued; when a worker has a free slot, it performs the run
+         *     in a sandbox. Follow the run's `stream`, or poll the run.
          *
          *     **Scope:** `task:write`
          */
@@ -245,11 +251,11 @@ export interface paths {
         head?: never;
         /**
          * Update a run
-         * @description Change only the given fields; `output` and `state` are merged, one level deep.
+         * @description Update a run: only the given fields change; `output` and `state` are merged, one level deep.
          *
-         *     Set `status` to `cancelled` to stop a run: its agent ends within two seconds. A run that is over keeps its status.
-         *     If a run acts with a member's GitHub account or private environment, only that member may change the fields that
-         *     affect its agent: `state`, `branch`, and a status that starts the run again.
+         *     Set `status` to `cancelled` to stop a run: its agent ends within two seconds. A run that is over keeps its
+         *     status. If a run acts with a member's GitHub account or private environment, only that member may change
+         *     the fields that affect its agent: `state`, `branch`, and a status that starts the run again.
          *
          *     **Scope:** `task:write`
          */
@@ -271,7 +277,7 @@ export interface paths {
         head?: never;
         /**
          * Set the output of a run
-         * @description Replace the output; if the task has a `json_schema`, the output must satisfy it.
+         * @description Replace the output of the run; if the task has a `json_schema`, the output must satisfy it.
          *
          *     **Scope:** `task:write`
          */
@@ -335,7 +341,7 @@ export interface paths {
         };
         /**
          * Get a token for one run
-         * @description Return a token for this run, for a client without an API key, such as an agent outside our workers.
+         * @description Return a token for this run, for a client without an API key, such as an agent outside the workers.
          *
          *     **Scope:** `task:write`
          */
@@ -358,8 +364,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Add to the log of a run
-         * @description Add entries at the end of the log, all of them or none, even with concurrent writers.
+         * Append to the log of a run
+         * @description Append entries to the log of the run: all of them or none, even with concurrent writers.
          *
          *     **Scope:** `task:write`
          */
@@ -381,7 +387,9 @@ export interface paths {
         put?: never;
         /**
          * Relay a message of the agent
-         * @description Write the message to the log of the run. There is no chat to relay it to, so the status is `skipped`.
+         * @description Write a message of the agent to the log of the run.
+         *
+         *     No chat is connected, so the status is `skipped`.
          *
          *     **Scope:** `task:write`
          */
@@ -401,9 +409,9 @@ export interface paths {
         };
         /**
          * Read the whole log
-         * @description Send the log of the run, after the logs of the runs that it resumes.
+         * @description Return the whole log of the run as JSON lines, after the logs of the runs that it resumes.
          *
-         *     With `Accept: text/plain` and no other type, the same lines are sent as plain text.
+         *     If `Accept` is exactly `text/plain`, the same lines are returned with this content type.
          *
          *     **Scope:** `task:read`
          */
@@ -424,10 +432,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Read the log in pages
+         * Read the log page by page
          * @description Return filtered entries of the logs of the run and of the runs that it resumes, oldest first.
          *
-         *     A page of large entries ends early; only `X-Has-More` reports whether it was the last page.
+         *     A page of large entries can have fewer than `limit`; only `X-Has-More` shows whether it is the last page.
          *
          *     **Scope:** `task:read`
          */
@@ -449,12 +457,13 @@ export interface paths {
         };
         /**
          * Follow a run live
-         * @description Send the past events of the run and then new events live, as server-sent events.
+         * @description Stream the past events of the run and then its new events live, as server-sent events.
          *
-         *     Each `data` is a JSON object: an entry as in `session_logs`, chunks of messages included, or a `task_run_state`
-         *     whenever the run changes. The stream ends after the final state of the run, or after an hour: reconnect with the
-         *     last `id` as `Last-Event-ID`, as browsers do by themselves. Two other events are possible: `keepalive` after 20
-         *     quiet seconds, and `gap` for missing events, with their number (`lost`, null: unknown) and the URL of the log.
+         *     Each `data` is a JSON object: an entry as in `session_logs`, chunks of messages included, or a
+         *     `task_run_state` whenever the run changes. The stream ends after the final state of the run, or after an
+         *     hour: reconnect with the last `id` as `Last-Event-ID`, as browsers do by themselves. Two other events are
+         *     possible: `keepalive` after 20 seconds without an event, and `gap` for missing events, with their number
+         *     (`lost`, null if unknown) and the URL of the log.
          *
          *     **Scope:** `task:read`
          */
@@ -478,12 +487,13 @@ export interface paths {
         put?: never;
         /**
          * Send the events of an agent
-         * @description Accept numbered events of an agent outside our workers; a repeated event counts once.
+         * @description Accept numbered events of an agent outside the service's workers; a repeated event counts once.
          *
-         *     Log entries (`type: notification`) go to the log of the run, and all events to its followers. Keep the request open
-         *     and send events as they happen, or send them in batches. After a failure, get the position by an empty body and
-         *     continue from there. The error names an invalid line; the lines before it are accepted. An `event_id` is accepted
-         *     once, even if `append_log` added it before. The run fails when its agent is silent for too long.
+         *     Log entries (`type: notification`) go to the log of the run, and all events to its followers. Keep the
+         *     request open and send events as they happen, or send them in batches. After a failure, send an empty body
+         *     to get the position, and continue from there. The error names an invalid line; the lines before it are
+         *     accepted. An `event_id` is accepted once, even if `append_log` added it before. The run fails if its agent
+         *     is silent for too long.
          */
         post: operations["tasks_runs_event_stream_create"];
         delete?: never;
@@ -505,8 +515,8 @@ export interface paths {
          * Send a command to a running agent
          * @description Send a command to the agent of a live run.
          *
-         *     - `user_message`: a message for the agent. While the agent is busy, messages are queued; it gets them in order, each
-         *       after it has finished with the previous one.
+         *     - `user_message`: a message for the agent. While the agent is busy, messages are queued; it gets them in
+         *       order, each after it has finished with the previous one.
          *     - `cancel`: end the current turn. A background run without a queued message then ends as `cancelled`; an
          *       interactive run waits for the next message.
          *     - `close`: end the conversation. A run that waits for a message is completed with its work so far; in the
@@ -514,11 +524,12 @@ export interface paths {
          *     - `permission_response`: answer the request in the run's `state.waiting_for`. The first answer counts.
          *     - `set_config_option`: set an option of the agent, such as its `mode` or `model`.
          *
-         *     A run that acts with a member's GitHub account or private environment accepts `cancel` and `close` from every
-         *     member, and the other commands from that member alone.
+         *     A run that acts with a member's GitHub account or private environment accepts `cancel` and `close` from
+         *     every member, and the other commands from that member alone.
          *
-         *     Answered at once. The progress of the command is written to the log and the stream of the run, as entries of the
-         *     method `_taskbeacon/command`: `accepted`, `delivered`, then `consumed`, or `dropped` with a `reason`.
+         *     The response does not wait for the agent. The progress of the command is written to the log and the stream
+         *     of the run, as entries of the method `_taskbeacon/command`: `accepted`, `delivered`, then `consumed`, or
+         *     `dropped` with a `reason`.
          *
          *     **Scope:** `task:write`
          */
@@ -540,11 +551,11 @@ export interface paths {
         put?: never;
         /**
          * Prepare uploads for the next run
-         * @description Return a signed form for each file, by which it is uploaded directly to object storage within an hour.
+         * @description Return a signed form for each file, valid for an hour, that uploads it directly to object storage.
          *
-         *     POST the form's fields verbatim, then the file as the part `file`, to the form's `url`; no API key is needed
-         *     there. Nothing is stored until `finalize_upload` is called. Files have at most 30 MB, PDFs attached for the agent
-         *     (`user_attachment`) at most 10 MB.
+         *     POST the form's fields verbatim, then the file as the part `file`, to the form's `url`; no API key is
+         *     needed there. Then call `finalize_upload`: without it the run does not get the file. A file has at most 30
+         *     MB, a PDF that is attached for the agent (`user_attachment`) at most 10 MB.
          *
          *     **Scope:** `task:write`
          */
@@ -566,10 +577,10 @@ export interface paths {
         put?: never;
         /**
          * Finalise uploads for the next run
-         * @description Verify uploads and keep them for 24 hours for a run to use; all of them, or none.
+         * @description Verify uploaded files and keep them for 24 hours, for a run to use: all of them, or none.
          *
-         *     Send the ids to `POST …/run` as `pending_user_artifact_ids`: exactly one run can use a file. Calling this endpoint
-         *     again renews the 24 hours.
+         *     Send the ids to `POST …/run` as `pending_user_artifact_ids`: exactly one run can use a file. Calling this
+         *     operation again renews the 24 hours.
          *
          *     **Scope:** `task:write`
          */
@@ -591,7 +602,9 @@ export interface paths {
         put?: never;
         /**
          * Upload small files to a run
-         * @description Store the files in the body and return all files of the run. For larger files: `prepare_upload`.
+         * @description Store the files in the body, and return all files of the run.
+         *
+         *     For larger files, use `prepare_upload`.
          *
          *     **Scope:** `task:write`
          */
@@ -613,7 +626,7 @@ export interface paths {
         put?: never;
         /**
          * Prepare uploads to a run
-         * @description Return a signed form for each file, by which it is uploaded directly to object storage within an hour.
+         * @description Return a signed form for each file, valid for an hour, that uploads it directly to object storage.
          *
          *     **Scope:** `task:write`
          */
@@ -635,7 +648,7 @@ export interface paths {
         put?: never;
         /**
          * Finalise uploads to a run
-         * @description Verify uploads and add them to the files of the run; all of them, or none. Safe to repeat.
+         * @description Verify uploaded files and add them to the run: all of them, or none. Safe to repeat.
          *
          *     **Scope:** `task:write`
          */
@@ -656,8 +669,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Get a URL of a file
-         * @description Return a URL by which the file can be read for an hour without an API key.
+         * Get a download URL of a file
+         * @description Return a URL from which the file can be downloaded for an hour without an API key.
          *
          *     **Scope:** `task:read`
          */
@@ -677,7 +690,7 @@ export interface paths {
         };
         /**
          * Download a file (path in the query)
-         * @description Send a file of the run, or of a run that it resumes. `Range` asks for a part, `If-Range` for one version's.
+         * @description Return a file of the run, or of a run that it resumes. `Range` and `If-Range` are supported.
          *
          *     **Scope:** `task:read`
          */
@@ -685,7 +698,7 @@ export interface paths {
         put?: never;
         /**
          * Download a file (path in the body)
-         * @description Send a file of the run, or of a run that it resumes. `Range` asks for a part, `If-Range` for one version's.
+         * @description Return a file of the run, or of a run that it resumes. `Range` and `If-Range` are supported.
          *
          *     **Scope:** `task:read`
          */
@@ -705,9 +718,9 @@ export interface paths {
         };
         /**
          * Retrieve the changes of a run
-         * @description Return the files that the run changed, from its patch (`changes.patch`): at most 2 MB, then `next`.
+         * @description Return the files that the run changed, from its patch (`changes.patch`), in pages of at most 2 MB.
          *
-         *     A run that has changed nothing, or is not over, has no files.
+         *     A run that has changed nothing or has not ended has no files.
          *
          *     **Scope:** `task:read`
          */
@@ -729,7 +742,7 @@ export interface paths {
         };
         /**
          * List sandbox environments
-         * @description Return the environments that the caller may use, newest first: the project's shared ones and the caller's own.
+         * @description Return the sandbox environments that the caller may use, shared and own ones, newest first.
          *
          *     **Scope:** `task:read`
          */
@@ -737,9 +750,10 @@ export interface paths {
         put?: never;
         /**
          * Create a sandbox environment
-         * @description Create an environment, which runs name by `sandbox_environment_id`. It is private by default.
+         * @description Create a sandbox environment, which runs select by `sandbox_environment_id`. It is private by default.
          *
-         *     Values of variables are stored encrypted and never shown again; the agent of a run gets them, and may print them.
+         *     Values of variables are stored encrypted and never returned; the agent of a run receives them, and may
+         *     print them.
          *
          *     **Scope:** `task:write`
          */
@@ -759,7 +773,7 @@ export interface paths {
         };
         /**
          * Retrieve a sandbox environment
-         * @description Return an environment. A private environment of another user is not found.
+         * @description Return a sandbox environment. A private environment of another user is answered with 404.
          *
          *     **Scope:** `task:read`
          */
@@ -768,7 +782,7 @@ export interface paths {
         post?: never;
         /**
          * Delete a sandbox environment
-         * @description Delete an environment and its variables. Waiting runs that name it will fail.
+         * @description Delete a sandbox environment and its variables. Waiting runs that use it will fail.
          *
          *     **Scope:** `task:write`
          */
@@ -777,7 +791,9 @@ export interface paths {
         head?: never;
         /**
          * Update a sandbox environment
-         * @description Change only the given fields, for runs that start from now on. Lists and variables are replaced.
+         * @description Update a sandbox environment: only the given fields change, for runs that start from now on.
+         *
+         *     Lists and variables are replaced as a whole.
          *
          *     **Scope:** `task:write`
          */
@@ -795,8 +811,9 @@ export interface paths {
          * List events
          * @description Return the events of the tasks that the caller can see, deleted tasks included, from `after` on.
          *
-         *     Continue with `next_after`: no event is skipped or repeated. An event may appear a moment after its change, once all
-         *     earlier changes have ended. Events are kept for 30 days unless the operator configures another time.
+         *     Continue with `next_after`: no event is skipped or repeated. An event may appear a moment after its
+         *     change, once all earlier changes have ended. Events are kept for 30 days unless the operator configures
+         *     another time.
          *
          *     **Scope:** `task:read`
          */
@@ -817,13 +834,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Follow a project live
-         * @description Send the events of the ledger, and the streams of the named runs, live as server-sent events.
+         * Follow the events of a project live
+         * @description Stream the events of the project's tasks, and of the named runs, live as server-sent events.
          *
-         *     A frame without `event` is an event as in the list; a frame with `event: run:<id>` is a frame of that run's stream.
-         *     The ledger starts now and a run at its beginning, unless `Last-Event-ID` gives the client's position; one id holds
-         *     the positions in all topics. `gap` reports missing events and their topic; `keepalive` is sent after 20 quiet
-         *     seconds. After 15 minutes `event: end` closes the stream: reconnect with the last id.
+         *     A frame without `event` is an event as in the list; a frame with `event: run:<id>` is a frame of that
+         *     run's stream. The events of tasks start now and those of a run at its beginning, unless `Last-Event-ID`
+         *     gives the client's position; one id holds the positions in all topics. `gap` reports missing events and
+         *     their topic; `keepalive` is sent after 20 seconds without an event. After 15 minutes `event: end` closes
+         *     the stream: reconnect with the last id.
          *
          *     **Scope:** `task:read`
          */
@@ -845,7 +863,7 @@ export interface paths {
         };
         /**
          * List event types
-         * @description Return the event types that an endpoint may name, and the JSON Schemas of their bodies.
+         * @description Return the event types that a webhook endpoint can subscribe to, with JSON Schemas of their bodies.
          *
          *     **Scope:** `webhook:read`
          */
@@ -867,7 +885,7 @@ export interface paths {
         };
         /**
          * List webhook endpoints
-         * @description Return the caller's endpoints in the project, newest first; endpoints of other users are not visible.
+         * @description Return the caller's webhook endpoints in the project, newest first, without those of other users.
          *
          *     **Scope:** `webhook:read`
          */
@@ -875,10 +893,11 @@ export interface paths {
         put?: never;
         /**
          * Create a webhook endpoint
-         * @description Send events to a URL by the Standard Webhooks specification: signed, and retried until it answers 2xx.
+         * @description Create a webhook endpoint: a URL to which events are sent by the Standard Webhooks specification.
          *
-         *     The endpoint gets the events that the caller can see when they happen. A project has at most 20 endpoints. No
-         *     request is sent to the URL now: use `ping` to check that it can be reached.
+         *     Messages are signed, and retried until the URL answers with 2xx. The endpoint gets the events that the
+         *     caller can see when they happen. A project has at most 20 endpoints. No request is sent to the URL now:
+         *     use `ping` to check that it can be reached.
          *
          *     **Scope:** `webhook:write`
          */
@@ -898,7 +917,7 @@ export interface paths {
         };
         /**
          * Retrieve a webhook endpoint
-         * @description Return an endpoint of the caller, and its recent successes and failures.
+         * @description Return a webhook endpoint of the caller, with its recent successes and failures.
          *
          *     **Scope:** `webhook:read`
          */
@@ -907,7 +926,7 @@ export interface paths {
         post?: never;
         /**
          * Delete a webhook endpoint
-         * @description Delete an endpoint with its secret, its deliveries and their log.
+         * @description Delete a webhook endpoint with its secret, its deliveries and their attempts.
          *
          *     **Scope:** `webhook:write`
          */
@@ -916,7 +935,9 @@ export interface paths {
         head?: never;
         /**
          * Update a webhook endpoint
-         * @description Change only the given fields. Disabling an endpoint cancels its pending deliveries.
+         * @description Update a webhook endpoint: only the given fields change.
+         *
+         *     Disabling it cancels its pending deliveries.
          *
          *     **Scope:** `webhook:write`
          */
@@ -934,7 +955,9 @@ export interface paths {
         put?: never;
         /**
          * Replace the secret of a webhook endpoint
-         * @description Create a new secret. Until the old one expires, both sign every message, so that no receiver fails meanwhile.
+         * @description Replace the signing secret of a webhook endpoint.
+         *
+         *     Until the old one expires, both secrets sign every message.
          *
          *     **Scope:** `webhook:write`
          */
@@ -956,7 +979,7 @@ export interface paths {
         put?: never;
         /**
          * Send a test message to a webhook endpoint
-         * @description Send a message of the type `ping` once, even to a disabled endpoint; at most one per second.
+         * @description Send a message of the type `ping` to a webhook endpoint, even a disabled one, at most once a second.
          *
          *     **Scope:** `webhook:write`
          */
@@ -978,7 +1001,9 @@ export interface paths {
         put?: never;
         /**
          * Enable a webhook endpoint
-         * @description Send events again from now on. To send the missed events too, use `recover`.
+         * @description Enable a webhook endpoint: events are sent again from now on.
+         *
+         *     To send the missed events too, use `recover`.
          *
          *     **Scope:** `webhook:write`
          */
@@ -999,8 +1024,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Send again what a webhook endpoint missed
-         * @description Send again the failed or unsent messages of a period, while events are kept. Delivered ones are not repeated.
+         * Redeliver the missed events of a webhook endpoint
+         * @description Redeliver the failed and unsent messages of a period, as long as their events are kept.
          *
          *     **Scope:** `webhook:write`
          */
@@ -1020,7 +1045,7 @@ export interface paths {
         };
         /**
          * List deliveries of a webhook endpoint
-         * @description Return the sent, pending and failed deliveries, newest first, for as long as events are kept.
+         * @description Return the deliveries to a webhook endpoint, newest first, for as long as their events are kept.
          *
          *     **Scope:** `webhook:read`
          */
@@ -1041,8 +1066,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Find out what became of a delivery
-         * @description Return the request, with its signature masked, and the response or the error of each attempt.
+         * Retrieve a delivery with its attempts
+         * @description Return a delivery: its request, with a masked signature, and the response or error of each attempt.
          *
          *     **Scope:** `webhook:read`
          */
@@ -1065,8 +1090,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Send a message once more
-         * @description Send a message again now, with the same `webhook-id`, regardless of its earlier result.
+         * Redeliver a message
+         * @description Redeliver a message now, with the same `webhook-id`, regardless of the earlier result.
          *
          *     **Scope:** `webhook:write`
          */
@@ -1086,7 +1111,7 @@ export interface paths {
         };
         /**
          * List the caller's devices
-         * @description Return the devices that get the caller's pushes, the most recently seen first.
+         * @description Return the devices that receive the caller's pushes, the most recently seen first.
          *
          *     **Scope:** `user:write`
          */
@@ -1094,9 +1119,11 @@ export interface paths {
         put?: never;
         /**
          * Register a device
-         * @description Register a device for pushes, or renew its registration. A device of another user moves to the caller.
+         * @description Register a device for pushes, or renew its registration.
          *
-         *     A user has at most 20 devices; the least recently seen device is deleted for a new one.
+         *     A device of another user is moved to the caller.
+         *
+         *     A user has at most 20 devices: a new device replaces the least recently seen one.
          *
          *     **Scope:** `user:write`
          */
@@ -1118,7 +1145,7 @@ export interface paths {
         put?: never;
         /**
          * Unregister a device
-         * @description Delete a device by its token. Answers 204 also if the caller has no such device.
+         * @description Delete a device by its token. The response is 204 even if the caller has no such device.
          *
          *     **Scope:** `user:write`
          */
@@ -1138,9 +1165,10 @@ export interface paths {
         };
         /**
          * Retrieve the key for web push
-         * @description Return the key by which a browser subscribes. Register the subscription, as JSON, as a `web` device.
+         * @description Return the public key with which a browser subscribes to web push (VAPID).
          *
-         *     Answers 404 if web push is not configured.
+         *     Register the browser's subscription, as JSON, as a device of the platform `web`. The response is 404 if
+         *     web push is not configured.
          *
          *     **Scope:** `user:read`
          */
@@ -1161,10 +1189,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Find out why a push came or did not
-         * @description Return the decisions about the caller's pushes for a task, one entry per event and device, newest first.
+         * List the pushes about a task, with reasons
+         * @description Return the pushes to the caller about a task, newest first: one entry per event and device.
          *
-         *     Only pushes to the caller are shown; they are kept for 30 days.
+         *     Pushes to other people are not shown. Entries are kept for 30 days.
          *
          *     **Scope:** `task:read`
          */
@@ -1187,10 +1215,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Push a test message to the caller's device
+         * Send a test push to a device
          * @description Send a push about a task to one of the caller's devices at once, and return the push service's ticket.
          *
-         *     Presence, cooldown and preferences do not apply.
+         *     The push is sent regardless of presence, cooldown and preferences.
          *
          *     **Scope:** `user:write`
          */
@@ -1211,7 +1239,7 @@ export interface paths {
         get?: never;
         /**
          * Mute a task
-         * @description Send the caller no pushes about a task; other people are not affected.
+         * @description Stop pushes to the caller about a task; other people are not affected.
          *
          *     **Scope:** `task:write`
          */
@@ -1219,7 +1247,7 @@ export interface paths {
         post?: never;
         /**
          * Unmute a task
-         * @description Send the caller pushes about a task again.
+         * @description Allow pushes to the caller about a task again.
          *
          *     **Scope:** `task:write`
          */
@@ -1237,8 +1265,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Retrieve which pushes the caller wants
-         * @description Return the caller's preferences: the kinds of pushes (all of them by default), their times and texts.
+         * Retrieve the notification preferences
+         * @description Return the notification preferences of the caller: the kinds of pushes, their times, their detail.
          *
          *     **Scope:** `user:read`
          */
@@ -1249,8 +1277,8 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Choose which pushes the caller wants
-         * @description Change the given preferences; the others keep their values.
+         * Update the notification preferences
+         * @description Update the notification preferences of the caller: only the given fields change.
          *
          *     **Scope:** `user:write`
          */
@@ -1265,10 +1293,11 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List what agents ask the caller
-         * @description Return the questions of the tasks that the caller created or follows, the most urgent first, then the oldest.
+         * List the questions in the caller's inbox
+         * @description Return the questions of tasks that the caller created or follows, most urgent first, then oldest first.
          *
-         *     `open_count` is the number for a badge: all open questions except messages, regardless of the filter.
+         *     `open_count` is a number to show as a badge: all open questions except messages, regardless of the
+         *     filters.
          *
          *     **Scope:** `task:read`
          */
@@ -1290,11 +1319,11 @@ export interface paths {
         };
         /**
          * Follow the caller's inbox live
-         * @description Send the events of questions in the inbox live: `question.opened`, `answered`, `expired`, `withdrawn`.
+         * @description Stream the events of the caller's questions: `question.opened`, `answered`, `expired`, `withdrawn`.
          *
-         *     The stream starts now, or after the frame with `Last-Event-ID`; no event is skipped or repeated. `event: gap`
-         *     reports missing events: read the inbox again. `keepalive` is sent after 20 quiet seconds. After 15 minutes
-         *     `event: end` closes the stream: reconnect with the last id.
+         *     The stream starts now, or after the frame with `Last-Event-ID`; no event is skipped or repeated. `event:
+         *     gap` reports missing events: read the inbox again. `keepalive` is sent after 20 seconds without an event.
+         *     After 15 minutes `event: end` closes the stream: reconnect with the last id.
          *
          *     **Scope:** `task:read`
          */
@@ -1318,10 +1347,11 @@ export interface paths {
         put?: never;
         /**
          * Answer a question
-         * @description Answer with `option_id` (permission), `action` (form, url) or `text` (message); the first answer counts.
+         * @description Answer a question: with `option_id` (permission), `action` (form, url) or `text` (message).
          *
-         *     The same answer again, by any member, changes nothing and is returned with `repeated`. Send `digest` to make sure
-         *     that the question is unchanged since it was shown. A member who answers follows the task from then on.
+         *     The first answer counts. If any member sends the same answer again, nothing changes and it is returned
+         *     with `repeated`. Send `digest` to make sure that the question has not changed since it was shown. A member
+         *     who answers follows the task from then on.
          *
          *     **Scope:** `task:write`
          */
@@ -1343,7 +1373,7 @@ export interface paths {
         put?: never;
         /**
          * Snooze a question
-         * @description Send the caller no notices of a question for a time, at most a day; nothing else changes.
+         * @description Suspend the caller's notifications about a question for up to a day; it stays in the inbox.
          *
          *     **Scope:** `task:write`
          */
@@ -1364,7 +1394,9 @@ export interface paths {
         get?: never;
         /**
          * Follow a task
-         * @description Add the questions of another person's task to the caller's inbox. Pushes still go to its creator alone.
+         * @description Add the questions of another person's task to the caller's inbox.
+         *
+         *     Pushes still go to the task's creator only.
          *
          *     **Scope:** `task:write`
          */
@@ -1392,13 +1424,14 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Answer by an action token
+         * Answer a question with an action token
          * @description Answer a question with the action token of its notification; no API key is needed.
          *
-         *     A token that names an option needs no body. The same token again returns its answer with `repeated`; another token
-         *     of an answered question gets 409. A token that is forged, older than a day, or of a person who has lost access gets
-         *     404. A question with a risk beyond `TASKBEACON_ACTION_TOKENS`, or high, takes no token alone (403): its page asks for an API
-         *     key, or for a browser that is signed in to the console.
+         *     A token that names an option needs no body. If the same token is sent again, its answer is returned with
+         *     `repeated`; a different token of an answered question is refused with 409. A token that is forged, older
+         *     than a day, or of a person who has lost access is answered with 404. If the risk of the question is high,
+         *     or above `TASKBEACON_ACTION_TOKENS`, a token alone is refused with 403: the question's page then asks for
+         *     an API key, or for a browser that is signed in to the console.
          */
         post: operations["actions_create"];
         delete?: never;
@@ -1415,8 +1448,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Retrieve the caller
-         * @description Return the user of this key, their current project (`@current`) and their organizations.
+         * Retrieve the user of the key
+         * @description Return the user of the key, their current project (`@current`) and their organizations.
          *
          *     **Scope:** `user:read`
          */
@@ -1437,22 +1470,23 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Retrieve the session
-         * @description Return the session of the cookie, with its user, and what it may do.
+         * Retrieve the console session
+         * @description Return the console session of the cookie, with its user, scopes and projects.
          */
         get: operations["console_session_retrieve"];
         put?: never;
         /**
-         * Sign in
-         * @description Open a session by an API key, or by the code of a login link (`taskbeacon console`); no other key is needed.
+         * Sign in to the console
+         * @description Open a console session with an API key, or with the code of a login link (`taskbeacon console`).
          *
-         *     The cookie is `__Host-taskbeacon`; on localhost, over http, `taskbeacon`. With it the browser may call every
-         *     operation that takes a key, as that key. Pages of other sites are refused (403), and so is http elsewhere.
+         *     The session's cookie is named `__Host-taskbeacon`, or `taskbeacon` over http on localhost. With the
+         *     cookie, the browser may call every operation that accepts a key, with the rights of the key. Requests from
+         *     pages of other sites are refused with 403, and so is http on other hosts.
          */
         post: operations["console_session_create"];
         /**
-         * Sign out
-         * @description End the session of the cookie, and have the browser forget it.
+         * Sign out of the console
+         * @description End the console session of the cookie, and delete the cookie in the browser.
          */
         delete: operations["console_session_destroy"];
         options?: never;
@@ -1468,8 +1502,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List sessions
-         * @description Return the caller's sessions, of all their keys, the last used first.
+         * List the caller's console sessions
+         * @description Return the console sessions of the caller, opened with any of their keys, the last used first.
          *
          *     **Scope:** `user:read`
          */
@@ -1493,8 +1527,8 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * End a session
-         * @description End one of the caller's sessions; it is refused within a second.
+         * End a console session
+         * @description End one of the caller's console sessions; within a second its cookie is refused.
          *
          *     **Scope:** `user:write`
          */
@@ -1513,7 +1547,7 @@ export interface paths {
         };
         /**
          * List projects
-         * @description Return the projects that the caller is a member of and that this key may use.
+         * @description Return the projects that the caller is a member of and that the key may use.
          *
          *     **Scope:** `project:read`
          */
@@ -1536,12 +1570,14 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * GitHub webhook
-         * @description Receive a webhook of GitHub; everything except a failed check on a pushed branch is ignored.
+         * Receive a webhook of GitHub
+         * @description Receive a webhook of GitHub.
          *
-         *     A failed `check_suite` or `workflow_run` on a branch that a run pushed starts a follow-up run with the task's
-         *     `ci_prompt`, at most three times for a branch. The request is signed with the webhook secret of `integration`, or
-         *     with the secret of the service if no integration is named.
+         *     Every event except a failed check on a branch that a run pushed is ignored.
+         *
+         *     A failed `check_suite` or `workflow_run` on a branch that a run pushed starts a follow-up run with the
+         *     task's `ci_prompt`, at most three times per branch. The request must be signed with the webhook secret of
+         *     `integration`, or with the secret of the service if no integration is named.
          */
         post: operations["webhooks_github_create"];
         delete?: never;
@@ -1559,7 +1595,7 @@ export interface paths {
         };
         /**
          * Check that the process is alive
-         * @description Report that the process answers; contacts no other server.
+         * @description Report that the process responds; no other server is contacted.
          */
         get: operations["livez"];
         put?: never;
@@ -1578,8 +1614,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Check that the service can work
-         * @description Report whether the database, its schema, Redis and the object store are ready, each by name.
+         * Check that the service is ready
+         * @description Report for each of the database with its schema, Redis and the object store whether it is ready.
          */
         get: operations["readyz"];
         put?: never;
@@ -1599,7 +1635,7 @@ export interface paths {
         };
         /**
          * Read the metrics
-         * @description Return the metrics of this process, and the number of waiting runs; at most one second old.
+         * @description Return the metrics of this process and the number of waiting runs, at most one second old.
          */
         get: operations["metrics"];
         put?: never;
@@ -5563,7 +5599,7 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
             };
             cookie?: never;
@@ -5581,7 +5617,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5599,7 +5635,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5626,10 +5662,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -5637,7 +5673,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5646,7 +5682,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5670,7 +5706,7 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
             };
             cookie?: never;
@@ -5688,7 +5724,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5706,7 +5742,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5733,10 +5769,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -5744,7 +5780,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5753,7 +5789,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5779,7 +5815,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description People and the tasks that they look at now. */
+            /** @description The viewers, each with the task that they look at now. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5817,7 +5853,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5826,10 +5862,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -5837,7 +5873,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5846,7 +5882,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5878,9 +5914,9 @@ export interface operations {
                 stage?: string;
                 /** @description Status of the latest run. */
                 status?: "not_started" | "queued" | "in_progress" | "completed" | "failed" | "cancelled";
-                /** @description Page size. More than 100 is 100; what is no positive number is the default. */
+                /** @description Page size. Values above 100 are reduced to it; a value that is not a positive number means the default. */
                 limit?: number;
-                /** @description How many to skip. What is no positive number is 0. */
+                /** @description Number of results to skip. A value that is not a positive number means 0. */
                 offset?: number;
             };
             header?: never;
@@ -5980,7 +6016,7 @@ export interface operations {
                     "application/json": components["schemas"]["TaskPage"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5998,7 +6034,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6007,10 +6043,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6018,7 +6054,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -6027,7 +6063,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6042,7 +6078,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A text of yours, new for each wish. The same request with the same key is performed once and answered alike for 24 hours (then with `Idempotent-Replayed: true`). */
+                /** @description A unique text that you choose for each operation. A request that is repeated with the same key within 24 hours is performed once; repetitions get the first response again, with `Idempotent-Replayed: true`. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -6138,7 +6174,7 @@ export interface operations {
                     "application/json": components["schemas"]["TaskOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6156,7 +6192,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6165,7 +6201,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The request contradicts the state of what it is about. */
+            /** @description The request conflicts with the current state of the resource. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6192,10 +6228,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6203,7 +6239,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -6212,7 +6248,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6263,7 +6299,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6272,10 +6308,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6283,7 +6319,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -6292,7 +6328,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6306,9 +6342,9 @@ export interface operations {
     tasks_summaries_create: {
         parameters: {
             query?: {
-                /** @description Page size. More than 100 is 100; what is no positive number is the default. */
+                /** @description Page size. Values above 100 are reduced to it; a value that is not a positive number means the default. */
                 limit?: number;
-                /** @description How many to skip. What is no positive number is 0. */
+                /** @description Number of results to skip. A value that is not a positive number means 0. */
                 offset?: number;
             };
             header?: never;
@@ -6356,7 +6392,7 @@ export interface operations {
                     "application/json": components["schemas"]["SummaryPage"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6374,7 +6410,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6401,10 +6437,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6412,7 +6448,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -6421,7 +6457,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6442,7 +6478,7 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
             };
             cookie?: never;
@@ -6536,7 +6572,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6545,10 +6581,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6556,7 +6592,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -6565,7 +6601,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6586,7 +6622,7 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
             };
             cookie?: never;
@@ -6597,7 +6633,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The task as it is now. */
+            /** @description The updated task. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6675,7 +6711,7 @@ export interface operations {
                     "application/json": components["schemas"]["TaskOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6693,7 +6729,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6720,10 +6756,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6731,7 +6767,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -6740,7 +6776,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6761,14 +6797,14 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description It is gone; the answer is empty. */
+            /** @description Deleted; the response has no body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -6784,7 +6820,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6793,10 +6829,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6804,7 +6840,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -6813,7 +6849,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6834,7 +6870,7 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
             };
             cookie?: never;
@@ -6845,7 +6881,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The task as it is now. */
+            /** @description The updated task. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6923,7 +6959,7 @@ export interface operations {
                     "application/json": components["schemas"]["TaskOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6941,7 +6977,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6968,10 +7004,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6979,7 +7015,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -6988,7 +7024,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7003,7 +7039,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A text of yours, new for each wish. The same request with the same key is performed once and answered alike for 24 hours (then with `Idempotent-Replayed: true`). */
+                /** @description A unique text that you choose for each operation. A request that is repeated with the same key within 24 hours is performed once; repetitions get the first response again, with `Idempotent-Replayed: true`. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -7012,7 +7048,7 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
             };
             cookie?: never;
@@ -7101,7 +7137,7 @@ export interface operations {
                     "application/json": components["schemas"]["TaskOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -7119,7 +7155,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -7128,7 +7164,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The request contradicts the state of what it is about. */
+            /** @description The request conflicts with the current state of the resource. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -7155,10 +7191,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up, and `Retry-After` says for how many seconds; or the project is over its usage limit. */
+            /** @description The request limit is exceeded, and `Retry-After` gives the seconds to wait; or the project is over its usage limit. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -7166,7 +7202,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["UsageLimitOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -7175,7 +7211,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7189,9 +7225,9 @@ export interface operations {
     tasks_runs_list: {
         parameters: {
             query?: {
-                /** @description Page size. More than 100 is 100; what is no positive number is the default. */
+                /** @description Page size. Values above 100 are reduced to it; a value that is not a positive number means the default. */
                 limit?: number;
-                /** @description How many to skip. What is no positive number is 0. */
+                /** @description Number of results to skip. A value that is not a positive number means 0. */
                 offset?: number;
             };
             header?: never;
@@ -7201,7 +7237,7 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
             };
             cookie?: never;
@@ -7271,7 +7307,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -7280,10 +7316,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -7291,7 +7327,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -7300,7 +7336,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7315,7 +7351,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A text of yours, new for each wish. The same request with the same key is performed once and answered alike for 24 hours (then with `Idempotent-Replayed: true`). */
+                /** @description A unique text that you choose for each operation. A request that is repeated with the same key within 24 hours is performed once; repetitions get the first response again, with `Idempotent-Replayed: true`. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -7324,7 +7360,7 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
             };
             cookie?: never;
@@ -7382,7 +7418,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -7400,7 +7436,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -7409,7 +7445,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The request contradicts the state of what it is about. */
+            /** @description The request conflicts with the current state of the resource. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -7436,10 +7472,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up, and `Retry-After` says for how many seconds; or the project is over its usage limit. */
+            /** @description The request limit is exceeded, and `Retry-After` gives the seconds to wait; or the project is over its usage limit. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -7447,7 +7483,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["UsageLimitOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -7456,7 +7492,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7477,9 +7513,9 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
-                /** @description Id of a run of that task. */
+                /** @description Id of a run of the task. */
                 run_id: string;
             };
             cookie?: never;
@@ -7542,7 +7578,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -7551,10 +7587,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -7562,7 +7598,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -7571,7 +7607,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7592,9 +7628,9 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
-                /** @description Id of a run of that task. */
+                /** @description Id of a run of the task. */
                 run_id: string;
             };
             cookie?: never;
@@ -7605,7 +7641,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The run as it is now. */
+            /** @description The updated run. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7652,7 +7688,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -7670,7 +7706,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -7697,10 +7733,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up, and `Retry-After` says for how many seconds; or the project is over its usage limit. */
+            /** @description The request limit is exceeded, and `Retry-After` gives the seconds to wait; or the project is over its usage limit. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -7708,7 +7744,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["UsageLimitOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -7717,7 +7753,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7738,9 +7774,9 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
-                /** @description Id of a run of that task. */
+                /** @description Id of a run of the task. */
                 run_id: string;
             };
             cookie?: never;
@@ -7751,7 +7787,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The run as it is now. */
+            /** @description The updated run. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7798,7 +7834,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -7816,7 +7852,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -7843,10 +7879,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -7854,7 +7890,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -7863,7 +7899,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7884,9 +7920,9 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
-                /** @description Id of a run of that task. */
+                /** @description Id of a run of the task. */
                 run_id: string;
             };
             cookie?: never;
@@ -7975,7 +8011,7 @@ export interface operations {
                     "application/json": components["schemas"]["TaskOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -7993,7 +8029,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8020,10 +8056,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up, and `Retry-After` says for how many seconds; or the project is over its usage limit. */
+            /** @description The request limit is exceeded, and `Retry-After` gives the seconds to wait; or the project is over its usage limit. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8031,7 +8067,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["UsageLimitOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -8040,7 +8076,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8061,9 +8097,9 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
-                /** @description Id of a run of that task. */
+                /** @description Id of a run of the task. */
                 run_id: string;
             };
             cookie?: never;
@@ -8117,7 +8153,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -8135,7 +8171,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8144,10 +8180,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up, and `Retry-After` says for how many seconds; or the project is over its usage limit. */
+            /** @description The request limit is exceeded, and `Retry-After` gives the seconds to wait; or the project is over its usage limit. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8155,7 +8191,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["UsageLimitOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -8164,7 +8200,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8185,9 +8221,9 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
-                /** @description Id of a run of that task. */
+                /** @description Id of a run of the task. */
                 run_id: string;
             };
             cookie?: never;
@@ -8217,7 +8253,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8226,10 +8262,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8237,7 +8273,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -8246,7 +8282,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8267,9 +8303,9 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
-                /** @description Id of a run of that task. */
+                /** @description Id of a run of the task. */
                 run_id: string;
             };
             cookie?: never;
@@ -8327,7 +8363,7 @@ export interface operations {
                     "application/json": components["schemas"]["RunOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -8345,7 +8381,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8372,10 +8408,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8383,7 +8419,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -8392,7 +8428,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8413,9 +8449,9 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
-                /** @description Id of a run of that task. */
+                /** @description Id of a run of the task. */
                 run_id: string;
             };
             cookie?: never;
@@ -8426,7 +8462,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What became of it. */
+            /** @description Whether the message was relayed. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8440,7 +8476,7 @@ export interface operations {
                     "application/json": components["schemas"]["RelayOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -8458,7 +8494,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8485,10 +8521,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8496,7 +8532,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -8505,7 +8541,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8526,16 +8562,16 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
-                /** @description Id of a run of that task. */
+                /** @description Id of a run of the task. */
                 run_id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The log, one JSON object a line. */
+            /** @description The log, one JSON object per line. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8556,7 +8592,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8565,10 +8601,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8576,7 +8612,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -8585,7 +8621,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8617,25 +8653,25 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
-                /** @description Id of a run of that task. */
+                /** @description Id of a run of the task. */
                 run_id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description A page of entries, oldest first. */
+            /** @description A page of log entries, oldest first. */
             200: {
                 headers: {
-                    /** @description Entries of the log. */
+                    /** @description Number of entries in the log. */
                     "X-Total-Count"?: number;
-                    /** @description Entries that the filters leave. */
+                    /** @description Number of entries that pass the filters. */
                     "X-Matching-Count"?: number;
-                    /** @description The same. */
+                    /** @description The same number as `X-Matching-Count`. */
                     "X-Filtered-Count"?: number;
-                    /** @description `true` if matching entries follow: go on with `offset` + what you got. */
+                    /** @description `true` if more matching entries follow: continue at `offset` plus the number of entries on this page. */
                     "X-Has-More"?: "true" | "false";
                     [name: string]: unknown;
                 };
@@ -8667,7 +8703,7 @@ export interface operations {
                     }[];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -8685,7 +8721,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8694,10 +8730,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8705,7 +8741,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -8714,7 +8750,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8736,7 +8772,7 @@ export interface operations {
                 device_id?: string;
             };
             header?: {
-                /** @description The id of the last frame that the client has; it gets the later frames. Browsers send it. */
+                /** @description Id of the last received frame: the stream continues after it. Browsers send this header. */
                 "Last-Event-ID"?: string | null;
             };
             path: {
@@ -8745,16 +8781,16 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
-                /** @description Id of a run of that task. */
+                /** @description Id of a run of the task. */
                 run_id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Server-sent events, until the run is over. */
+            /** @description Server-sent events, until the run has ended. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8767,7 +8803,7 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -8785,7 +8821,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8794,10 +8830,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8805,7 +8841,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -8814,7 +8850,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8835,21 +8871,21 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
-                /** @description Id of a run of that task. */
+                /** @description Id of a run of the task. */
                 run_id: string;
             };
             cookie?: never;
         };
-        /** @description Lines of JSON, each `{"seq": n, "event": {…}}`, numbered from 1. Nothing: asks for the position. A last line `{"type": "_posthog/stream_complete", "final_seq": n}` says that there are no more. */
+        /** @description JSON lines, each `{"seq": n, "event": {…}}`, numbered from 1. An empty body only asks for the position. The last line `{"type": "_posthog/stream_complete", "final_seq": n}` declares that no events follow. */
         requestBody?: {
             content: {
                 "application/x-ndjson": string;
             };
         };
         responses: {
-            /** @description How far the events are taken. */
+            /** @description The number of the last accepted event. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8863,7 +8899,7 @@ export interface operations {
                     "application/json": components["schemas"]["PositionOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -8881,7 +8917,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8890,7 +8926,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An event before these was not taken: go on behind this number. */
+            /** @description The events do not follow the last accepted event: continue after this number. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -8908,7 +8944,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -8917,7 +8953,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8932,7 +8968,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A text of yours, new for each wish. The same request with the same key is performed once and answered alike for 24 hours (then with `Idempotent-Replayed: true`). */
+                /** @description A unique text that you choose for each operation. A request that is repeated with the same key within 24 hours is performed once; repetitions get the first response again, with `Idempotent-Replayed: true`. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -8941,9 +8977,9 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
-                /** @description Id of a run of that task. */
+                /** @description Id of a run of the task. */
                 run_id: string;
             };
             cookie?: never;
@@ -8954,7 +8990,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The JSON-RPC response: `result`, or `error` where the command was not taken. */
+            /** @description The JSON-RPC response: `result`, or `error` if the command was refused. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8972,7 +9008,7 @@ export interface operations {
                     "application/json": components["schemas"]["CommandOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -8990,7 +9026,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8999,7 +9035,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The request contradicts the state of what it is about. */
+            /** @description The request conflicts with the current state of the resource. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -9026,10 +9062,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -9037,7 +9073,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -9046,7 +9082,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9067,7 +9103,7 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
             };
             cookie?: never;
@@ -9110,7 +9146,7 @@ export interface operations {
                     "application/json": components["schemas"]["PreparedPage"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -9128,7 +9164,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -9155,10 +9191,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -9166,7 +9202,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -9175,7 +9211,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9196,7 +9232,7 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
             };
             cookie?: never;
@@ -9207,7 +9243,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The files, as they are stored. */
+            /** @description The stored files. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9232,7 +9268,7 @@ export interface operations {
                     "application/json": components["schemas"]["ArtifactsOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -9250,7 +9286,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -9277,10 +9313,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -9288,7 +9324,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -9297,7 +9333,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9318,9 +9354,9 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
-                /** @description Id of a run of that task. */
+                /** @description Id of a run of the task. */
                 run_id: string;
             };
             cookie?: never;
@@ -9356,7 +9392,7 @@ export interface operations {
                     "application/json": components["schemas"]["ArtifactsOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -9374,7 +9410,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -9401,10 +9437,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -9412,7 +9448,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -9421,7 +9457,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9442,9 +9478,9 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
-                /** @description Id of a run of that task. */
+                /** @description Id of a run of the task. */
                 run_id: string;
             };
             cookie?: never;
@@ -9487,7 +9523,7 @@ export interface operations {
                     "application/json": components["schemas"]["PreparedPage"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -9505,7 +9541,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -9532,10 +9568,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -9543,7 +9579,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -9552,7 +9588,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9573,9 +9609,9 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
-                /** @description Id of a run of that task. */
+                /** @description Id of a run of the task. */
                 run_id: string;
             };
             cookie?: never;
@@ -9586,7 +9622,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The files, as they are stored. */
+            /** @description The stored files. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9611,7 +9647,7 @@ export interface operations {
                     "application/json": components["schemas"]["ArtifactsOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -9629,7 +9665,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -9656,10 +9692,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -9667,7 +9703,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -9676,7 +9712,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9697,9 +9733,9 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
-                /** @description Id of a run of that task. */
+                /** @description Id of a run of the task. */
                 run_id: string;
             };
             cookie?: never;
@@ -9725,7 +9761,7 @@ export interface operations {
                     "application/json": components["schemas"]["SignedUrlOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -9743,7 +9779,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -9770,10 +9806,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -9781,7 +9817,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -9790,7 +9826,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9814,16 +9850,16 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
-                /** @description Id of a run of that task. */
+                /** @description Id of a run of the task. */
                 run_id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The file. `Content-Disposition` names it. */
+            /** @description The content of the file; `Content-Disposition` gives its name. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9832,7 +9868,7 @@ export interface operations {
                     "*/*": string;
                 };
             };
-            /** @description The part of the file that `Range` asks for. */
+            /** @description The part of the file that `Range` requests. */
             206: {
                 headers: {
                     [name: string]: unknown;
@@ -9841,7 +9877,7 @@ export interface operations {
                     "*/*": string;
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -9859,7 +9895,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -9868,17 +9904,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["StateRefusedOut"];
                 };
             };
-            /** @description The file ends before the part that `Range` asks for. */
+            /** @description The requested `Range` begins after the end of the file. */
             416: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -9886,7 +9922,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -9895,7 +9931,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9916,9 +9952,9 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
-                /** @description Id of a run of that task. */
+                /** @description Id of a run of the task. */
                 run_id: string;
             };
             cookie?: never;
@@ -9929,7 +9965,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The file. `Content-Disposition` names it. */
+            /** @description The content of the file; `Content-Disposition` gives its name. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9938,7 +9974,7 @@ export interface operations {
                     "*/*": string;
                 };
             };
-            /** @description The part of the file that `Range` asks for. */
+            /** @description The part of the file that `Range` requests. */
             206: {
                 headers: {
                     [name: string]: unknown;
@@ -9947,7 +9983,7 @@ export interface operations {
                     "*/*": string;
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -9965,7 +10001,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -9992,17 +10028,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The file ends before the part that `Range` asks for. */
+            /** @description The requested `Range` begins after the end of the file. */
             416: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -10010,7 +10046,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -10019,7 +10055,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10043,9 +10079,9 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
-                /** @description Id of a run of that task. */
+                /** @description Id of a run of the task. */
                 run_id: string;
             };
             cookie?: never;
@@ -10080,7 +10116,7 @@ export interface operations {
                     "application/json": components["schemas"]["DiffOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -10098,7 +10134,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -10107,10 +10143,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["StateRefusedOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -10118,7 +10154,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -10127,7 +10163,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10141,9 +10177,9 @@ export interface operations {
     sandbox_environments_list: {
         parameters: {
             query?: {
-                /** @description Page size. More than 100 is 100; what is no positive number is the default. */
+                /** @description Page size. Values above 100 are reduced to it; a value that is not a positive number means the default. */
                 limit?: number;
-                /** @description How many to skip. What is no positive number is 0. */
+                /** @description Number of results to skip. A value that is not a positive number means 0. */
                 offset?: number;
             };
             header?: never;
@@ -10219,7 +10255,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -10228,10 +10264,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -10239,7 +10275,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -10248,7 +10284,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10323,7 +10359,7 @@ export interface operations {
                     "application/json": components["schemas"]["SandboxEnvironmentOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -10341,7 +10377,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -10368,10 +10404,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -10379,7 +10415,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -10388,7 +10424,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10409,7 +10445,7 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the sandbox environment. Another member's private one is not found. */
+                /** @description Id of the sandbox environment. A private environment of another user is answered with 404. */
                 environment_id: string;
             };
             cookie?: never;
@@ -10470,7 +10506,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -10479,10 +10515,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -10490,7 +10526,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -10499,7 +10535,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10520,14 +10556,14 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the sandbox environment. Another member's private one is not found. */
+                /** @description Id of the sandbox environment. A private environment of another user is answered with 404. */
                 environment_id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description It is gone; the answer is empty. */
+            /** @description Deleted; the response has no body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -10543,7 +10579,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -10552,10 +10588,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -10563,7 +10599,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -10572,7 +10608,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10593,7 +10629,7 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the sandbox environment. Another member's private one is not found. */
+                /** @description Id of the sandbox environment. A private environment of another user is answered with 404. */
                 environment_id: string;
             };
             cookie?: never;
@@ -10604,7 +10640,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The environment as it is now. */
+            /** @description The updated environment. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -10649,7 +10685,7 @@ export interface operations {
                     "application/json": components["schemas"]["SandboxEnvironmentOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -10667,7 +10703,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -10694,10 +10730,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -10705,7 +10741,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -10714,7 +10750,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10736,7 +10772,7 @@ export interface operations {
                 task_id?: string;
                 /** @description Only events of this run. */
                 run_id?: string;
-                /** @description Page size. More than 100 is 100; what is no positive number is the default. */
+                /** @description Page size. Values above 100 are reduced to it; a value that is not a positive number means the default. */
                 limit?: number;
             };
             header?: never;
@@ -10751,7 +10787,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Events, oldest first, and where to go on. */
+            /** @description Events, oldest first, and the position to continue from. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -10778,7 +10814,7 @@ export interface operations {
                     "application/json": components["schemas"]["EventPage"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -10796,7 +10832,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -10805,10 +10841,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -10816,7 +10852,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -10825,7 +10861,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10845,7 +10881,7 @@ export interface operations {
                 last_event_id?: string;
             };
             header?: {
-                /** @description The id of the last frame that the client has; it gets the later frames. Browsers send it. */
+                /** @description Id of the last received frame: the stream continues after it. Browsers send this header. */
                 "Last-Event-ID"?: string | null;
             };
             path: {
@@ -10872,7 +10908,7 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -10890,7 +10926,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -10899,10 +10935,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -10910,7 +10946,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -10919,7 +10955,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10945,7 +10981,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description All types, each with the JSON Schema of its body and an example. */
+            /** @description All event types, each with the JSON Schema of its body and an example. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -11037,7 +11073,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -11046,10 +11082,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -11057,7 +11093,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -11066,7 +11102,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11080,9 +11116,9 @@ export interface operations {
     webhook_endpoints_list: {
         parameters: {
             query?: {
-                /** @description Page size. More than 100 is 100; what is no positive number is the default. */
+                /** @description Page size. Values above 100 are reduced to it; a value that is not a positive number means the default. */
                 limit?: number;
-                /** @description How many to skip. What is no positive number is 0. */
+                /** @description Number of results to skip. A value that is not a positive number means 0. */
                 offset?: number;
             };
             header?: never;
@@ -11153,7 +11189,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -11162,10 +11198,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -11173,7 +11209,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -11182,7 +11218,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11253,7 +11289,7 @@ export interface operations {
                     "application/json": components["schemas"]["NewEndpointOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -11271,7 +11307,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -11298,10 +11334,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -11309,7 +11345,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -11318,7 +11354,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11339,7 +11375,7 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of a webhook endpoint of the caller. Those of others are not found. */
+                /** @description Id of a webhook endpoint of the caller. An endpoint of another user is answered with 404. */
                 endpoint_id: string;
             };
             cookie?: never;
@@ -11395,7 +11431,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -11404,10 +11440,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -11415,7 +11451,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -11424,7 +11460,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11445,14 +11481,14 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of a webhook endpoint of the caller. Those of others are not found. */
+                /** @description Id of a webhook endpoint of the caller. An endpoint of another user is answered with 404. */
                 endpoint_id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description It is gone; the answer is empty. */
+            /** @description Deleted; the response has no body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -11468,7 +11504,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -11477,10 +11513,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -11488,7 +11524,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -11497,7 +11533,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11518,7 +11554,7 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of a webhook endpoint of the caller. Those of others are not found. */
+                /** @description Id of a webhook endpoint of the caller. An endpoint of another user is answered with 404. */
                 endpoint_id: string;
             };
             cookie?: never;
@@ -11529,7 +11565,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The endpoint as it is now. */
+            /** @description The updated endpoint. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -11569,7 +11605,7 @@ export interface operations {
                     "application/json": components["schemas"]["EndpointOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -11587,7 +11623,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -11614,10 +11650,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -11625,7 +11661,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -11634,7 +11670,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11655,7 +11691,7 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of a webhook endpoint of the caller. Those of others are not found. */
+                /** @description Id of a webhook endpoint of the caller. An endpoint of another user is answered with 404. */
                 endpoint_id: string;
             };
             cookie?: never;
@@ -11681,7 +11717,7 @@ export interface operations {
                     "application/json": components["schemas"]["RotatedOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -11699,7 +11735,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -11726,10 +11762,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -11737,7 +11773,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -11746,7 +11782,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11767,14 +11803,14 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of a webhook endpoint of the caller. Those of others are not found. */
+                /** @description Id of a webhook endpoint of the caller. An endpoint of another user is answered with 404. */
                 endpoint_id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The delivery to look at. */
+            /** @description The id of the delivery. */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -11797,7 +11833,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -11806,10 +11842,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -11817,7 +11853,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -11826,7 +11862,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11847,14 +11883,14 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of a webhook endpoint of the caller. Those of others are not found. */
+                /** @description Id of a webhook endpoint of the caller. An endpoint of another user is answered with 404. */
                 endpoint_id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The endpoint as it is now. */
+            /** @description The updated endpoint. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -11903,7 +11939,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -11912,10 +11948,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -11923,7 +11959,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -11932,7 +11968,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11953,7 +11989,7 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of a webhook endpoint of the caller. Those of others are not found. */
+                /** @description Id of a webhook endpoint of the caller. An endpoint of another user is answered with 404. */
                 endpoint_id: string;
             };
             cookie?: never;
@@ -11964,7 +12000,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description How many messages will be sent. */
+            /** @description The number of messages that will be sent again. */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -11978,7 +12014,7 @@ export interface operations {
                     "application/json": components["schemas"]["RecoveredOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -11996,7 +12032,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -12023,10 +12059,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -12034,7 +12070,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -12043,7 +12079,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12067,9 +12103,9 @@ export interface operations {
                 after?: string;
                 /** @description Made earlier than this instant. */
                 before?: string;
-                /** @description Page size. More than 100 is 100; what is no positive number is the default. */
+                /** @description Page size. Values above 100 are reduced to it; a value that is not a positive number means the default. */
                 limit?: number;
-                /** @description How many to skip. What is no positive number is 0. */
+                /** @description Number of results to skip. A value that is not a positive number means 0. */
                 offset?: number;
             };
             header?: never;
@@ -12079,7 +12115,7 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of a webhook endpoint of the caller. Those of others are not found. */
+                /** @description Id of a webhook endpoint of the caller. An endpoint of another user is answered with 404. */
                 endpoint_id: string;
             };
             cookie?: never;
@@ -12116,7 +12152,7 @@ export interface operations {
                     "application/json": components["schemas"]["DeliveryPage"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -12134,7 +12170,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -12143,10 +12179,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -12154,7 +12190,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -12163,7 +12199,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12184,16 +12220,16 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of a webhook endpoint of the caller. Those of others are not found. */
+                /** @description Id of a webhook endpoint of the caller. An endpoint of another user is answered with 404. */
                 endpoint_id: string;
-                /** @description Id of a delivery to that endpoint. */
+                /** @description Id of a delivery to the endpoint. */
                 delivery_id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The request and all attempts. */
+            /** @description The delivery, with its request and all attempts. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -12247,7 +12283,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -12256,10 +12292,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -12267,7 +12303,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -12276,7 +12312,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12297,9 +12333,9 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of a webhook endpoint of the caller. Those of others are not found. */
+                /** @description Id of a webhook endpoint of the caller. An endpoint of another user is answered with 404. */
                 endpoint_id: string;
-                /** @description Id of a delivery to that endpoint. */
+                /** @description Id of a delivery to the endpoint. */
                 delivery_id: string;
             };
             cookie?: never;
@@ -12329,7 +12365,7 @@ export interface operations {
                     "application/json": components["schemas"]["DeliveryOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -12347,7 +12383,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -12356,10 +12392,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -12367,7 +12403,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -12376,7 +12412,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12435,7 +12471,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -12444,7 +12480,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12485,7 +12521,7 @@ export interface operations {
                     "application/json": components["schemas"]["DeviceOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -12530,7 +12566,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -12539,7 +12575,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12570,7 +12606,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -12615,7 +12651,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -12624,7 +12660,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12676,7 +12712,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -12685,10 +12721,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -12696,7 +12732,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -12705,7 +12741,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12719,9 +12755,9 @@ export interface operations {
     tasks_notifications_list: {
         parameters: {
             query?: {
-                /** @description Page size. More than 100 is 100; what is no positive number is the default. */
+                /** @description Page size. Values above 100 are reduced to it; a value that is not a positive number means the default. */
                 limit?: number;
-                /** @description How many to skip. What is no positive number is 0. */
+                /** @description Number of results to skip. A value that is not a positive number means 0. */
                 offset?: number;
             };
             header?: never;
@@ -12731,7 +12767,7 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
             };
             cookie?: never;
@@ -12794,7 +12830,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -12803,10 +12839,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -12814,7 +12850,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -12823,7 +12859,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12844,7 +12880,7 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
             };
             cookie?: never;
@@ -12855,7 +12891,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What the push service said. */
+            /** @description The response of the push service. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -12874,7 +12910,7 @@ export interface operations {
                     "application/json": components["schemas"]["PushTestOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -12892,7 +12928,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -12919,10 +12955,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -12930,7 +12966,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -12939,7 +12975,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12960,7 +12996,7 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
             };
             cookie?: never;
@@ -12983,7 +13019,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -12992,10 +13028,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -13003,7 +13039,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -13012,7 +13048,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13033,7 +13069,7 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
             };
             cookie?: never;
@@ -13056,7 +13092,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13065,10 +13101,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -13076,7 +13112,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -13085,7 +13121,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13154,10 +13190,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -13165,7 +13201,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -13174,7 +13210,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13198,7 +13234,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The preferences as they are now. */
+            /** @description The updated preferences. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -13229,7 +13265,7 @@ export interface operations {
                     "application/json": components["schemas"]["PreferencesOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -13274,10 +13310,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -13285,7 +13321,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -13294,7 +13330,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13314,9 +13350,9 @@ export interface operations {
                 kind?: "permission" | "form" | "url" | "message";
                 /** @description Only questions of this project. */
                 project_id?: number;
-                /** @description Page size. More than 100 is 100; what is no positive number is the default. */
+                /** @description Page size. Values above 100 are reduced to it; a value that is not a positive number means the default. */
                 limit?: number;
-                /** @description How many to skip. What is no positive number is 0. */
+                /** @description Number of results to skip. A value that is not a positive number means 0. */
                 offset?: number;
             };
             header?: never;
@@ -13398,7 +13434,7 @@ export interface operations {
                     "application/json": components["schemas"]["InboxPage"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -13425,10 +13461,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -13436,7 +13472,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -13445,7 +13481,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13463,7 +13499,7 @@ export interface operations {
                 last_event_id?: string;
             };
             header?: {
-                /** @description The id of the last frame that the client has; it gets the later frames. Browsers send it. */
+                /** @description Id of the last received frame: the stream continues after it. Browsers send this header. */
                 "Last-Event-ID"?: string | null;
             };
             path?: never;
@@ -13484,7 +13520,7 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -13511,10 +13547,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -13522,7 +13558,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -13531,7 +13567,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13546,7 +13582,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A text of yours, new for each wish. The same request with the same key is performed once and answered alike for 24 hours (then with `Idempotent-Replayed: true`). */
+                /** @description A unique text that you choose for each operation. A request that is repeated with the same key within 24 hours is performed once; repetitions get the first response again, with `Idempotent-Replayed: true`. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -13555,7 +13591,7 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the question. One that the caller does not see is not found. */
+                /** @description Id of the question. A question that the caller may not see is answered with 404. */
                 question_id: string;
             };
             cookie?: never;
@@ -13566,7 +13602,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The answer that counts, and how far it has come. */
+            /** @description The answer that counts, and the progress of its delivery. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -13598,7 +13634,7 @@ export interface operations {
                     "application/json": components["schemas"]["AnsweredOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -13616,7 +13652,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13625,7 +13661,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The request contradicts the state of what it is about. */
+            /** @description The request conflicts with the current state of the resource. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -13661,10 +13697,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -13672,7 +13708,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -13681,7 +13717,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13696,7 +13732,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A text of yours, new for each wish. The same request with the same key is performed once and answered alike for 24 hours (then with `Idempotent-Replayed: true`). */
+                /** @description A unique text that you choose for each operation. A request that is repeated with the same key within 24 hours is performed once; repetitions get the first response again, with `Idempotent-Replayed: true`. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -13705,7 +13741,7 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the question. One that the caller does not see is not found. */
+                /** @description Id of the question. A question that the caller may not see is answered with 404. */
                 question_id: string;
             };
             cookie?: never;
@@ -13781,7 +13817,7 @@ export interface operations {
                     "application/json": components["schemas"]["QuestionOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -13799,7 +13835,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13808,7 +13844,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The request contradicts the state of what it is about. */
+            /** @description The request conflicts with the current state of the resource. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -13844,10 +13880,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -13855,7 +13891,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -13864,7 +13900,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13885,7 +13921,7 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
             };
             cookie?: never;
@@ -13908,7 +13944,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13917,10 +13953,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -13928,7 +13964,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -13937,7 +13973,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13958,7 +13994,7 @@ export interface operations {
                  * @example @current
                  */
                 project_id: string;
-                /** @description Id of the task. One that the caller does not see is not found. */
+                /** @description Id of the task. A task that the caller may not see is answered with 404. */
                 task_id: string;
             };
             cookie?: never;
@@ -13981,7 +14017,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -13990,10 +14026,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -14001,7 +14037,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -14010,7 +14046,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14026,7 +14062,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The action token of a notification. */
+                /** @description The action token from a notification. */
                 token: string;
             };
             cookie?: never;
@@ -14037,7 +14073,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The answer that counts, and how far it has come. */
+            /** @description The answer that counts, and the progress of its delivery. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -14069,7 +14105,7 @@ export interface operations {
                     "application/json": components["schemas"]["AnsweredOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -14087,7 +14123,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -14096,7 +14132,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The request contradicts the state of what it is about. */
+            /** @description The request conflicts with the current state of the resource. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -14132,10 +14168,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -14143,7 +14179,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -14152,7 +14188,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14172,7 +14208,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The caller. */
+            /** @description The user. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -14233,10 +14269,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -14244,7 +14280,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -14253,7 +14289,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14319,10 +14355,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -14330,7 +14366,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -14339,7 +14375,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14363,7 +14399,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The session; its cookie comes with the answer. */
+            /** @description The session; the response sets its cookie. */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -14400,7 +14436,7 @@ export interface operations {
                     "application/json": components["schemas"]["ConsoleSessionOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -14445,10 +14481,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -14456,7 +14492,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -14465,7 +14501,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14510,10 +14546,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -14521,7 +14557,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -14530,7 +14566,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14591,10 +14627,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -14602,7 +14638,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -14611,7 +14647,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14659,7 +14695,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description There is no such thing, or it is not visible to the caller. */
+            /** @description The resource does not exist, or the caller may not see it. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -14668,10 +14704,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -14679,7 +14715,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -14688,7 +14724,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14702,9 +14738,9 @@ export interface operations {
     projects_list: {
         parameters: {
             query?: {
-                /** @description Page size. More than 100 is 100; what is no positive number is the default. */
+                /** @description Page size. Values above 100 are reduced to it; a value that is not a positive number means the default. */
                 limit?: number;
-                /** @description How many to skip. What is no positive number is 0. */
+                /** @description Number of results to skip. A value that is not a positive number means 0. */
                 offset?: number;
             };
             header?: never;
@@ -14758,10 +14794,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up; `Retry-After` says for how many seconds. */
+            /** @description The request limit is exceeded; `Retry-After` gives the seconds to wait. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -14769,7 +14805,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -14778,7 +14814,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14792,15 +14828,15 @@ export interface operations {
     webhooks_github_create: {
         parameters: {
             query?: {
-                /** @description Integration with the webhook secret that signed this. */
+                /** @description Id of the integration with the webhook secret that signed the request. */
                 integration?: number | null;
             };
             header?: {
-                /** @description The kind of event. */
+                /** @description GitHub's name of the event type. */
                 "X-GitHub-Event"?: string;
-                /** @description GitHub's id of it. */
+                /** @description GitHub's id of the delivery. */
                 "X-GitHub-Delivery"?: string;
-                /** @description `sha256=` and the HMAC of the body. */
+                /** @description `sha256=` and the HMAC-SHA256 of the body, in hexadecimal digits. */
                 "X-Hub-Signature-256"?: string;
             };
             path?: never;
@@ -14808,7 +14844,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What came of it. */
+            /** @description Whether a run was started. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -14824,7 +14860,7 @@ export interface operations {
                     "application/json": components["schemas"]["WebhookOut"];
                 };
             };
-            /** @description The body or the query breaks a rule; `attr` names the field. */
+            /** @description The body or the query is invalid; `attr` names the field. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -14851,10 +14887,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description The budget of requests is used up, and `Retry-After` says for how many seconds; or the project is over its usage limit. */
+            /** @description The request limit is exceeded, and `Retry-After` gives the seconds to wait; or the project is over its usage limit. */
             429: {
                 headers: {
-                    /** @description Seconds until the rate limit is reset. */
+                    /** @description Seconds to wait before the next request. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -14862,7 +14898,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"] | components["schemas"]["UsageLimitOut"];
                 };
             };
-            /** @description An unexpected error. The log has more under the answer's `X-Request-Id`. */
+            /** @description An unexpected error. The service's log has the details under the response's `X-Request-Id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -14871,7 +14907,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A server that the service depends on does not answer. */
+            /** @description A server that the service depends on does not respond. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14891,7 +14927,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It lives. */
+            /** @description The process is alive. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -14905,7 +14941,7 @@ export interface operations {
                     "application/json": components["schemas"]["LivenessOut"];
                 };
             };
-            /** @description The path takes another method; `Allow` names it. */
+            /** @description The path does not accept this method; `Allow` lists the methods that it accepts. */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -14925,7 +14961,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Every part is ready. */
+            /** @description All servers are ready. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -14942,7 +14978,7 @@ export interface operations {
                     "application/json": components["schemas"]["ReadinessOut"];
                 };
             };
-            /** @description The path takes another method; `Allow` names it. */
+            /** @description The path does not accept this method; `Allow` lists the methods that it accepts. */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -14951,7 +14987,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description A part is not ready; it is named. */
+            /** @description At least one server is not ready; the body names it. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -14981,7 +15017,7 @@ export interface operations {
                     "text/plain": string;
                 };
             };
-            /** @description The path takes another method; `Allow` names it. */
+            /** @description The path does not accept this method; `Allow` lists the methods that it accepts. */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -14996,11 +15032,11 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The event's id, the same at each attempt. */
+                /** @description Id of the event, the same for every delivery attempt. */
                 "webhook-id": string;
-                /** @description Seconds since 1970, of this attempt. */
+                /** @description Time of this delivery attempt, in seconds since 1970. */
                 "webhook-timestamp": string;
-                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                /** @description Signature of the message, `v1,…`; several while a secret is being replaced. */
                 "webhook-signature": string;
             };
             path?: never;
@@ -15045,7 +15081,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            /** @description The event is delivered. After any other status it is sent again later; 410 disables the endpoint. */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
@@ -15058,11 +15094,11 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The event's id, the same at each attempt. */
+                /** @description Id of the event, the same for every delivery attempt. */
                 "webhook-id": string;
-                /** @description Seconds since 1970, of this attempt. */
+                /** @description Time of this delivery attempt, in seconds since 1970. */
                 "webhook-timestamp": string;
-                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                /** @description Signature of the message, `v1,…`; several while a secret is being replaced. */
                 "webhook-signature": string;
             };
             path?: never;
@@ -15113,7 +15149,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            /** @description The event is delivered. After any other status it is sent again later; 410 disables the endpoint. */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
@@ -15126,11 +15162,11 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The event's id, the same at each attempt. */
+                /** @description Id of the event, the same for every delivery attempt. */
                 "webhook-id": string;
-                /** @description Seconds since 1970, of this attempt. */
+                /** @description Time of this delivery attempt, in seconds since 1970. */
                 "webhook-timestamp": string;
-                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                /** @description Signature of the message, `v1,…`; several while a secret is being replaced. */
                 "webhook-signature": string;
             };
             path?: never;
@@ -15175,7 +15211,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            /** @description The event is delivered. After any other status it is sent again later; 410 disables the endpoint. */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
@@ -15188,11 +15224,11 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The event's id, the same at each attempt. */
+                /** @description Id of the event, the same for every delivery attempt. */
                 "webhook-id": string;
-                /** @description Seconds since 1970, of this attempt. */
+                /** @description Time of this delivery attempt, in seconds since 1970. */
                 "webhook-timestamp": string;
-                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                /** @description Signature of the message, `v1,…`; several while a secret is being replaced. */
                 "webhook-signature": string;
             };
             path?: never;
@@ -15248,7 +15284,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            /** @description The event is delivered. After any other status it is sent again later; 410 disables the endpoint. */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
@@ -15261,11 +15297,11 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The event's id, the same at each attempt. */
+                /** @description Id of the event, the same for every delivery attempt. */
                 "webhook-id": string;
-                /** @description Seconds since 1970, of this attempt. */
+                /** @description Time of this delivery attempt, in seconds since 1970. */
                 "webhook-timestamp": string;
-                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                /** @description Signature of the message, `v1,…`; several while a secret is being replaced. */
                 "webhook-signature": string;
             };
             path?: never;
@@ -15321,7 +15357,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            /** @description The event is delivered. After any other status it is sent again later; 410 disables the endpoint. */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
@@ -15334,11 +15370,11 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The event's id, the same at each attempt. */
+                /** @description Id of the event, the same for every delivery attempt. */
                 "webhook-id": string;
-                /** @description Seconds since 1970, of this attempt. */
+                /** @description Time of this delivery attempt, in seconds since 1970. */
                 "webhook-timestamp": string;
-                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                /** @description Signature of the message, `v1,…`; several while a secret is being replaced. */
                 "webhook-signature": string;
             };
             path?: never;
@@ -15397,7 +15433,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            /** @description The event is delivered. After any other status it is sent again later; 410 disables the endpoint. */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
@@ -15410,11 +15446,11 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The event's id, the same at each attempt. */
+                /** @description Id of the event, the same for every delivery attempt. */
                 "webhook-id": string;
-                /** @description Seconds since 1970, of this attempt. */
+                /** @description Time of this delivery attempt, in seconds since 1970. */
                 "webhook-timestamp": string;
-                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                /** @description Signature of the message, `v1,…`; several while a secret is being replaced. */
                 "webhook-signature": string;
             };
             path?: never;
@@ -15470,7 +15506,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            /** @description The event is delivered. After any other status it is sent again later; 410 disables the endpoint. */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
@@ -15483,11 +15519,11 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The event's id, the same at each attempt. */
+                /** @description Id of the event, the same for every delivery attempt. */
                 "webhook-id": string;
-                /** @description Seconds since 1970, of this attempt. */
+                /** @description Time of this delivery attempt, in seconds since 1970. */
                 "webhook-timestamp": string;
-                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                /** @description Signature of the message, `v1,…`; several while a secret is being replaced. */
                 "webhook-signature": string;
             };
             path?: never;
@@ -15543,7 +15579,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            /** @description The event is delivered. After any other status it is sent again later; 410 disables the endpoint. */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
@@ -15556,11 +15592,11 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The event's id, the same at each attempt. */
+                /** @description Id of the event, the same for every delivery attempt. */
                 "webhook-id": string;
-                /** @description Seconds since 1970, of this attempt. */
+                /** @description Time of this delivery attempt, in seconds since 1970. */
                 "webhook-timestamp": string;
-                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                /** @description Signature of the message, `v1,…`; several while a secret is being replaced. */
                 "webhook-signature": string;
             };
             path?: never;
@@ -15619,7 +15655,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            /** @description The event is delivered. After any other status it is sent again later; 410 disables the endpoint. */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
@@ -15632,11 +15668,11 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The event's id, the same at each attempt. */
+                /** @description Id of the event, the same for every delivery attempt. */
                 "webhook-id": string;
-                /** @description Seconds since 1970, of this attempt. */
+                /** @description Time of this delivery attempt, in seconds since 1970. */
                 "webhook-timestamp": string;
-                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                /** @description Signature of the message, `v1,…`; several while a secret is being replaced. */
                 "webhook-signature": string;
             };
             path?: never;
@@ -15701,7 +15737,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            /** @description The event is delivered. After any other status it is sent again later; 410 disables the endpoint. */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
@@ -15714,11 +15750,11 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The event's id, the same at each attempt. */
+                /** @description Id of the event, the same for every delivery attempt. */
                 "webhook-id": string;
-                /** @description Seconds since 1970, of this attempt. */
+                /** @description Time of this delivery attempt, in seconds since 1970. */
                 "webhook-timestamp": string;
-                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                /** @description Signature of the message, `v1,…`; several while a secret is being replaced. */
                 "webhook-signature": string;
             };
             path?: never;
@@ -15777,7 +15813,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            /** @description The event is delivered. After any other status it is sent again later; 410 disables the endpoint. */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
@@ -15790,11 +15826,11 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The event's id, the same at each attempt. */
+                /** @description Id of the event, the same for every delivery attempt. */
                 "webhook-id": string;
-                /** @description Seconds since 1970, of this attempt. */
+                /** @description Time of this delivery attempt, in seconds since 1970. */
                 "webhook-timestamp": string;
-                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                /** @description Signature of the message, `v1,…`; several while a secret is being replaced. */
                 "webhook-signature": string;
             };
             path?: never;
@@ -15853,7 +15889,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            /** @description The event is delivered. After any other status it is sent again later; 410 disables the endpoint. */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
@@ -15866,11 +15902,11 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The event's id, the same at each attempt. */
+                /** @description Id of the event, the same for every delivery attempt. */
                 "webhook-id": string;
-                /** @description Seconds since 1970, of this attempt. */
+                /** @description Time of this delivery attempt, in seconds since 1970. */
                 "webhook-timestamp": string;
-                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                /** @description Signature of the message, `v1,…`; several while a secret is being replaced. */
                 "webhook-signature": string;
             };
             path?: never;
@@ -15923,7 +15959,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            /** @description The event is delivered. After any other status it is sent again later; 410 disables the endpoint. */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
@@ -15936,11 +15972,11 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The event's id, the same at each attempt. */
+                /** @description Id of the event, the same for every delivery attempt. */
                 "webhook-id": string;
-                /** @description Seconds since 1970, of this attempt. */
+                /** @description Time of this delivery attempt, in seconds since 1970. */
                 "webhook-timestamp": string;
-                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                /** @description Signature of the message, `v1,…`; several while a secret is being replaced. */
                 "webhook-signature": string;
             };
             path?: never;
@@ -15996,7 +16032,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            /** @description The event is delivered. After any other status it is sent again later; 410 disables the endpoint. */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
@@ -16009,11 +16045,11 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The event's id, the same at each attempt. */
+                /** @description Id of the event, the same for every delivery attempt. */
                 "webhook-id": string;
-                /** @description Seconds since 1970, of this attempt. */
+                /** @description Time of this delivery attempt, in seconds since 1970. */
                 "webhook-timestamp": string;
-                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                /** @description Signature of the message, `v1,…`; several while a secret is being replaced. */
                 "webhook-signature": string;
             };
             path?: never;
@@ -16066,7 +16102,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            /** @description The event is delivered. After any other status it is sent again later; 410 disables the endpoint. */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
@@ -16079,11 +16115,11 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The event's id, the same at each attempt. */
+                /** @description Id of the event, the same for every delivery attempt. */
                 "webhook-id": string;
-                /** @description Seconds since 1970, of this attempt. */
+                /** @description Time of this delivery attempt, in seconds since 1970. */
                 "webhook-timestamp": string;
-                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                /** @description Signature of the message, `v1,…`; several while a secret is being replaced. */
                 "webhook-signature": string;
             };
             path?: never;
@@ -16135,7 +16171,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            /** @description The event is delivered. After any other status it is sent again later; 410 disables the endpoint. */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
@@ -16148,11 +16184,11 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The event's id, the same at each attempt. */
+                /** @description Id of the event, the same for every delivery attempt. */
                 "webhook-id": string;
-                /** @description Seconds since 1970, of this attempt. */
+                /** @description Time of this delivery attempt, in seconds since 1970. */
                 "webhook-timestamp": string;
-                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                /** @description Signature of the message, `v1,…`; several while a secret is being replaced. */
                 "webhook-signature": string;
             };
             path?: never;
@@ -16208,7 +16244,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            /** @description The event is delivered. After any other status it is sent again later; 410 disables the endpoint. */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
@@ -16221,11 +16257,11 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The event's id, the same at each attempt. */
+                /** @description Id of the event, the same for every delivery attempt. */
                 "webhook-id": string;
-                /** @description Seconds since 1970, of this attempt. */
+                /** @description Time of this delivery attempt, in seconds since 1970. */
                 "webhook-timestamp": string;
-                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                /** @description Signature of the message, `v1,…`; several while a secret is being replaced. */
                 "webhook-signature": string;
             };
             path?: never;
@@ -16260,7 +16296,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            /** @description The event is delivered. After any other status it is sent again later; 410 disables the endpoint. */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
@@ -16273,11 +16309,11 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description The event's id, the same at each attempt. */
+                /** @description Id of the event, the same for every delivery attempt. */
                 "webhook-id": string;
-                /** @description Seconds since 1970, of this attempt. */
+                /** @description Time of this delivery attempt, in seconds since 1970. */
                 "webhook-timestamp": string;
-                /** @description What verifies the message, `v1,…`; several while a secret is replaced. */
+                /** @description Signature of the message, `v1,…`; several while a secret is being replaced. */
                 "webhook-signature": string;
             };
             path?: never;
@@ -16309,7 +16345,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Taken. Anything else is sent again by schedule; 410 disables. */
+            /** @description The event is delivered. After any other status it is sent again later; 410 disables the endpoint. */
             "2XX": {
                 headers: {
                     [name: string]: unknown;
