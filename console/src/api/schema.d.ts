@@ -100,7 +100,7 @@ export interface paths {
         };
         /**
          * List the repositories of tasks
-         * @description Return the distinct repositories of the tasks that the caller can see, sorted, without internal tasks.
+         * @description Return the sorted, distinct repositories of the tasks that the caller can see, internal tasks excluded.
          *
          *     **Scope:** `task:read`
          */
@@ -124,7 +124,7 @@ export interface paths {
         put?: never;
         /**
          * Summarise tasks
-         * @description Return title, repository and status of up to 5000 tasks by id; tasks the caller cannot see are omitted.
+         * @description Return title, repository and status of up to 5000 tasks by id, without those hidden from the caller.
          *
          *     **Scope:** `task:read`
          */
