@@ -1,4 +1,4 @@
-"""The clients that service functions use besides their database session, in one object."""
+"""The opened clients of a process (Redis, queue, store, ...) for service functions, in one object."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,10 @@ from app.services.usage_gates import UsageGate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceClients:
-    """The opened clients of a process; a function that needs only one of them takes only that one."""
+    """The opened clients of a process for service functions that need several of them.
+
+    A function that needs one takes only that one.
+    """
 
     # For steps outside the caller's transaction.
     sessions: SessionFactory

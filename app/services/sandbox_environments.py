@@ -1,4 +1,4 @@
-"""Sandbox environments: stored, shown without secrets, and checked for runs that name them (contract 5.8, 9.2)."""
+"""Store, show and delete sandbox environments: network rules and variables for runs (contract 5.8, 9.2)."""
 
 from collections.abc import Mapping
 from typing import Any, assert_never
@@ -44,7 +44,7 @@ _COLUMNS = (
 async def create_environment(
     session: AsyncSession, caller: Principal, body: SandboxEnvironmentIn, *, cipher: Cipher
 ) -> SandboxEnvironmentOut:
-    """Store a new sandbox environment of the caller, its variables encrypted, and return it as shown."""
+    """Store a new sandbox environment of the caller, its variables encrypted, and return it."""
     environment_id, now = new_id(), utcnow()
     await session.execute(
         insert(SandboxEnvironment).values(
@@ -63,7 +63,7 @@ async def create_environment(
 async def list_environments(
     session: AsyncSession, caller: Principal, *, limit: int, offset: int
 ) -> tuple[int, list[SandboxEnvironmentOut]]:
-    """Return the number of environments that the caller sees, and a page of them, newest first."""
+    """Return the number of sandbox environments that the caller sees, and a page of them, newest first."""
     count = await session.scalar(
         select(func.count()).select_from(SandboxEnvironment).where(visible_environment(caller))
     )
@@ -100,7 +100,7 @@ async def update_environment(
     *,
     cipher: Cipher,
 ) -> SandboxEnvironmentOut:
-    """Write only the given fields; runs that start from now on use them.
+    """Write the given fields of a sandbox environment and return it; runs that start from now on use them.
 
     Raises:
         NotFound: there is none, or it is another user's own.
@@ -129,7 +129,9 @@ async def update_environment(
 
 
 async def delete_environment(session: AsyncSession, caller: Principal, environment_id: UUID) -> None:
-    """Delete a sandbox environment and its variables. Waiting runs that name it will fail instead of running without it.
+    """Delete a sandbox environment with its variables.
+
+    Waiting runs that name it will fail instead of running without it.
 
     Raises:
         NotFound: there is none, it is deleted, or it is another user's own.

@@ -1,4 +1,4 @@
-"""The schema revision that this release needs: compare it with the database's, and upgrade.
+"""Compare the schema revision of the database with the one that this release needs, and upgrade it.
 
 The revisions are those of the `migrations` package, beside `app` in a checkout and in an installed wheel.
 """
@@ -25,19 +25,19 @@ class OutdatedSchema(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A step of the schema; `purpose` is the first line of its file."""
+    """A revision of the database schema; `purpose` is the first line of its migration's docstring."""
 
     id: str
     purpose: str
 
 
 def expected_revision() -> str:
-    """Return the newest revision that this release knows; read from the migrations folder once per process."""
+    """Return the id of the newest schema revision that this release knows, by its migrations folder."""
     return _known_revisions()[0].id
 
 
 def revisions_between(old: str | None, new: str | None) -> Sequence[Revision]:
-    """Return the known revisions after `old` up to `new`, oldest first; None stands for an empty database."""
+    """Return the schema revisions after `old` up to `new`, oldest first; None: an empty database."""
     oldest_first = _known_revisions()[::-1]
     position = {revision.id: index for index, revision in enumerate(oldest_first)}
     start = position[old] + 1 if old in position else 0
@@ -46,7 +46,7 @@ def revisions_between(old: str | None, new: str | None) -> Sequence[Revision]:
 
 
 async def database_revision(session: AsyncSession) -> str | None:
-    """Return the revision of the database, None if it was never migrated."""
+    """Return the id of the database's schema revision, None if it was never migrated."""
     # Checked first, because selecting from a missing table would abort the transaction.
     if await session.scalar(text("SELECT to_regclass('alembic_version')")) is None:
         return None
@@ -55,7 +55,7 @@ async def database_revision(session: AsyncSession) -> str | None:
 
 
 async def schema_is_current(session: AsyncSession) -> bool:
-    """Return whether the database has all revisions that this release knows.
+    """Return whether the database has all schema revisions that this release knows.
 
     An unknown revision comes from a later release, and counts as current: releases run side by side during a deploy,
     and a migration stays compatible with the release before it (migrations/README.md).
@@ -67,7 +67,7 @@ async def schema_is_current(session: AsyncSession) -> bool:
 
 
 async def require_current_schema(sessions: SessionFactory) -> None:
-    """Check that this release can work with the database; the API and the worker start after this.
+    """Check that the database's schema fits this release; the API and the worker do so before they start.
 
     Raises OutdatedSchema otherwise.
     """
@@ -89,7 +89,9 @@ def migration_config(database_url: str) -> "Config":
 
 
 def upgrade_schema(database_url: str) -> None:
-    """Upgrade the database to the newest revision; does nothing if it is there, and concurrent calls wait in turn.
+    """Upgrade the database to the newest schema revision of this release.
+
+    Does nothing if it is there; concurrent calls wait for each other.
 
     Runs an event loop of its own, so call it from synchronous code or a thread. Raises alembic's `CommandError` if the
     database is at a revision that this release does not know.
@@ -101,7 +103,7 @@ def upgrade_schema(database_url: str) -> None:
 
 @lru_cache(maxsize=1)
 def _known_revisions() -> tuple[Revision, ...]:
-    """Return all revisions, newest first."""
+    """Return all schema revisions of this release, newest first."""
     from alembic.script import ScriptDirectory  # noqa: PLC0415 - as above
 
     scripts = ScriptDirectory.from_config(migration_config(""))

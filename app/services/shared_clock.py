@@ -1,4 +1,4 @@
-"""Synchronises this process's time with the database's (app/clock.py, ADR 45)."""
+"""Synchronise the time of this process with that of the database (app/clock.py, ADR 45)."""
 
 import asyncio
 import time
@@ -32,7 +32,7 @@ class ClockSkewed(Exception):
 
 
 async def synchronise(sessions: SessionFactory) -> None:
-    """Read the clock of the database, and use it from now on. Repeatable.
+    """Read the clock of the database and make `app.clock` follow it from now on. Repeatable.
 
     Raises:
         DatabaseUnavailable: the database did not answer.
@@ -51,10 +51,10 @@ async def _read(session: AsyncSession) -> Reading:
 
 
 async def require_machine_time(sessions: SessionFactory) -> None:
-    """Synchronise, and check that this machine's own clock is accurate enough for signatures.
+    """Synchronise with the database's clock; check that this machine's own is accurate enough for signatures.
 
     Raises:
-        ClockSkewed: it is more than `MAX_SKEW` away from the database's.
+        ClockSkewed: the machine's clock is more than `MAX_SKEW` away from the database's.
         DatabaseUnavailable: as `synchronise`.
 
     """
@@ -71,7 +71,7 @@ async def require_machine_time(sessions: SessionFactory) -> None:
 
 @asynccontextmanager
 async def keep_synchronised(sessions: SessionFactory) -> AsyncGenerator[None, None]:
-    """Synchronise, at once and every half minute until the block ends: clocks drift, and databases move.
+    """Synchronise with the database's clock now and every half minute until the block ends.
 
     Raises:
         DatabaseUnavailable: as `synchronise`. Later outages are only logged.

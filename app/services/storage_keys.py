@@ -1,4 +1,4 @@
-"""The keys of objects in the store, and the file names in them (contract 8.1)."""
+"""Make and check the keys of objects in the object store, and the file names in them (contract 8.1)."""
 
 import re
 import unicodedata
@@ -20,7 +20,7 @@ _OWNER = re.compile(r"tasks/artifacts/team_(\d{1,19})/task_([0-9a-f-]{36})/(?:st
 
 
 def safe_name(name: str) -> str:
-    """Return the last segment of a name, valid in a key, in a folder and on the wire (contract 8.1).
+    """Return a file name that is safe in a key, a folder and a response: the last segment (contract 8.1).
 
     Control and direction characters are removed; a name of more than 255 bytes is shortened before its suffix.
     Idempotent.
@@ -49,7 +49,7 @@ def _shorten(name: str, limit: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RunRef:
-    """A run with its task and project, the parts of its keys."""
+    """The ids of a run, its task and its project, which its storage keys contain."""
 
     project_id: int
     task_id: UUID
@@ -57,27 +57,27 @@ class RunRef:
 
     @property
     def log_key(self) -> str:
-        """The key of its log."""
+        """The storage key of the run's log."""
         return log_key(self.project_id, self.task_id, self.run_id)
 
 
 def log_key(project_id: int, task_id: UUID, run_id: UUID) -> str:
-    """Return the key of a run's log, which has one JSON object a line."""
+    """Return the storage key of a run's log, which has one JSON object a line."""
     return f"tasks/logs/team_{project_id}/task_{task_id}/run_{run_id}.jsonl"
 
 
 def session_key(project_id: int, task_id: UUID, run_id: UUID) -> str:
-    """Return the key of an agent's packed conversation; no client ever gets it."""
+    """Return the storage key of a run's packed agent conversation; no client ever gets it."""
     return f"tasks/sessions/team_{project_id}/task_{task_id}/run_{run_id}.json.gz"
 
 
 def staged_key(project_id: int, task_id: UUID, *, artifact_id: str, name: str) -> str:
-    """Return the key of a file that waits for a run of its task."""
+    """Return the storage key of a file that is uploaded for a task and waits for a run."""
     return f"{_staged_prefix(project_id, task_id)}{artifact_id}/{safe_name(name)}"
 
 
 def run_artifact_key(project_id: int, task_id: UUID, run_id: UUID, *, artifact_id: str, name: str) -> str:
-    """Return the key of an artifact that belongs to a run."""
+    """Return the storage key of an artifact that belongs to a run."""
     prefix = f"{artifact_id[:_SHORT_ID_LENGTH]}_"
     # Stores on a file system have this limit too: the whole segment must fit.
     name = _shorten(safe_name(name), _MAX_NAME_BYTES - len(prefix))
@@ -85,12 +85,12 @@ def run_artifact_key(project_id: int, task_id: UUID, run_id: UUID, *, artifact_i
 
 
 def is_staged_path(path: str, project_id: int, task_id: UUID, *, artifact_id: str) -> bool:
-    """Return whether we handed out a path for this artifact of this task (contract 5.9, step 1)."""
+    """Return whether the service makes this storage path for a staged artifact of the task (contract 5.9)."""
     return _is_handed_out(path, f"{_staged_prefix(project_id, task_id)}{artifact_id}/", artifact_id)
 
 
 def is_run_path(path: str, project_id: int, task_id: UUID, run_id: UUID, *, artifact_id: str) -> bool:
-    """Return whether we handed out a path for this artifact of this run (contract 6.4)."""
+    """Return whether the service makes this storage path for an artifact of the run (contract 6.4)."""
     prefix = f"{_run_prefix(project_id, task_id, run_id)}{artifact_id[:_SHORT_ID_LENGTH]}_"
     return _is_handed_out(path, prefix, artifact_id)
 
@@ -101,7 +101,7 @@ def _is_handed_out(path: str, prefix: str, artifact_id: str) -> bool:
 
 
 def owner_of_key(key: str) -> tuple[int, UUID] | None:
-    """Return the project and task of an artifact's key; None for any other key."""
+    """Return the project id and task id in an artifact's storage key; None for any other key."""
     match = _OWNER.fullmatch(key)
     try:
         return (int(match[1]), UUID(match[2])) if match else None

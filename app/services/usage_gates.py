@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """A limit that a project has exceeded, as shown to the caller."""
+    """A usage limit that a project has exceeded, as it is shown to the caller."""
 
     # Whether the project has a paid plan already, so that clients know what to offer.
     is_pro: bool = False
@@ -51,14 +51,14 @@ UsageGateFactory = Callable[[Settings, SessionFactory], AbstractAsyncContextMana
 
 
 class UsageGateInvalid(Exception):
-    """The setting does not name a factory of a gate."""
+    """The setting `TASKBEACON_USAGE_GATE` does not name an object that can be loaded."""
 
 
 @asynccontextmanager
 async def open_gates(
     settings: Settings, sessions: SessionFactory
 ) -> AsyncGenerator[Sequence[UsageGate], None]:
-    """Open the gates that the settings ask for.
+    """Yield the usage gates that the settings name, open until the block ends.
 
     Raises:
         UsageGateInvalid: the object that `usage_gate` names cannot be loaded.
@@ -82,7 +82,7 @@ def _load(place: str) -> UsageGateFactory:
 
 
 async def require_allowance(gates: Sequence[UsageGate], *, project_id: int, user_id: int | None) -> None:
-    """Check that no gate refuses another start of a run; call it without a database connection.
+    """Check that no usage gate refuses another run of a project; call it without a database connection.
 
     Raises:
         UsageLimitExceeded: the project has exceeded a limit.

@@ -39,7 +39,7 @@ def longest_waiting(run_id: Any) -> ColumnElement[UUID]:
 
 
 async def lock_room(session: AsyncSession, run_id: UUID) -> None:
-    """Lock claims of runs in this run's project until the transaction ends, so that each counts the others."""
+    """Lock the claims in this run's project until the transaction ends, so that each counts the others."""
     name = func.concat(_LOCK_NAME, Run.project_id)
     await session.execute(
         select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))).where(Run.id == run_id)

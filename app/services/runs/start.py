@@ -41,7 +41,8 @@ async def require_new_run_allowance(
 ) -> None:
     """Check that no usage gate refuses a new run of a task; call it before creating the run.
 
-    See contract 5.8 steps 1 to 3, and 6.4. Separate from the creation: usage gates may make requests, and the session's transaction may end meanwhile.
+    See contract 5.8 steps 1 to 3, and 6.4. Separate from the creation: usage gates may make requests, and the
+    session's transaction may end meanwhile.
 
     Raises:
         InvalidInput: the options contradict each other.

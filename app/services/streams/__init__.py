@@ -1,1 +1,1 @@
-"""Follow a run, a project or an inbox live."""
+"""Live streams (server-sent events) of runs, projects and inboxes."""

@@ -1,4 +1,4 @@
-"""The clients and settings of a process that its live streams use."""
+"""The clients and intervals that the live streams of a process use."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from app.services.streams.ledger_watch import LedgerWatch
 
 @dataclass(frozen=True, slots=True)
 class StreamIntervals:
-    """The intervals of a stream, in seconds."""
+    """The intervals of a live stream, in seconds."""
 
     # Between keepalives.
     keepalive: float
@@ -23,7 +23,7 @@ class StreamIntervals:
 
     @classmethod
     def of(cls, settings: Settings) -> "StreamIntervals":
-        """Return the configured intervals."""
+        """Return the intervals that the settings configure."""
         return cls(
             keepalive=settings.stream_keepalive_seconds,
             patience=settings.stream_patience_seconds,
@@ -33,7 +33,7 @@ class StreamIntervals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamClients:
-    """The clients of a process that live streams use."""
+    """The opened clients and shared watches of a process that its live streams use."""
 
     sessions: SessionFactory
     hub: EventHub

@@ -1,8 +1,8 @@
-"""The frames of live streams, as server-sent events."""
+"""Encode the frames of live streams, as server-sent events."""
 
 
 def encode(data: bytes, *, name: bytes = b"", id_: bytes = b"") -> bytes:
-    """Return a frame; `data` is JSON without line breaks."""
+    """Return a server-sent event with this data, name and id; `data` is JSON without line breaks."""
     lines = (b"id: %b\n" % id_ if id_ else b"", b"event: %b\n" % name if name else b"")
     return b"%b%bdata: %b\n\n" % (*lines, data)
 
@@ -14,5 +14,5 @@ KEEPALIVE = encode(_ALIVE, name=b"keepalive")
 
 
 def keepalive(id_: bytes) -> bytes:
-    """Return a keepalive that gives the client a place to continue from."""
+    """Return a keepalive frame with an id, from which a client that reconnects continues."""
     return encode(_ALIVE, name=b"keepalive", id_=id_)

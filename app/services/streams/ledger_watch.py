@@ -1,4 +1,4 @@
-"""One poll of the ledger for all its followers in this process."""
+"""Poll the ledger of events once for all live streams of a process."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 
 class LedgerWatch:
-    """Wakes followers when the ledger has grown; polls only while there are followers."""
+    """Wakes live streams when the ledger of events has grown; polls it only while there are such streams."""
 
     def __init__(self) -> None:
         self._followers: set[asyncio.Event] = set()
@@ -31,7 +31,7 @@ class LedgerWatch:
 
     @asynccontextmanager
     async def watching(self, sessions: SessionFactory) -> AsyncGenerator[asyncio.Event, None]:
-        """Yield an event that is set whenever the ledger may have grown; the waiting caller clears it."""
+        """Yield an `asyncio.Event` that is set whenever the ledger may have grown; the caller clears it."""
         grown = asyncio.Event()
         self._followers.add(grown)
         if self._looking is None:
@@ -47,12 +47,12 @@ class LedgerWatch:
                 await asyncio.gather(looking, return_exceptions=True)
 
     def wake_again(self, grown: asyncio.Event) -> None:
-        """Set `grown` after the next successful look, whatever it finds: its follower could not read the ledger."""
+        """Set `grown` after the next successful poll in any case: its stream could not read the ledger."""
         self._behind.add(grown)
 
     @asynccontextmanager
     async def reading(self, sessions: SessionFactory) -> AsyncGenerator[AsyncSession, None]:
-        """Yield a session in which a follower reads the ledger, once it is its turn."""
+        """Yield a database session to read the ledger, after waiting for a turn: few streams read at once."""
         async with self._turns, unit_of_work(sessions) as session:
             yield session
 

@@ -1,4 +1,4 @@
-"""Follow a run live (contract 6.4): first the earlier events, from where the client left off, then new events.
+"""Live streams of runs (contract 6.4): first the events that the client has missed, then new ones.
 
 A client never misses events without a notice: if some are lost, it gets an `event: gap` with their number, if that is
 known, the first id that is still available, and the URL of the whole log. No database session is held while a stream is
@@ -45,7 +45,7 @@ log = structlog.get_logger(__name__)
 
 
 class Start(Enum):
-    """The start of a stream if the client names no valid event."""
+    """The start of a run's stream if the client names no valid event to continue after."""
 
     BEGINNING = auto()
     LATEST = auto()
@@ -54,7 +54,7 @@ class Start(Enum):
 
 
 def start_of(last_event_id: str | None, start: str | None) -> EventId | Start:
-    """Return the start of a stream: after the event that the client names, else as it requests."""
+    """Return the start of a run's stream: after the event that the client names, else as `start` requests."""
     text = (last_event_id or "").strip()
     if text not in _NOTHING_SEEN:
         return EventId.parse(text) or Start.UNKNOWN
@@ -63,7 +63,7 @@ def start_of(last_event_id: str | None, start: str | None) -> EventId | Start:
 
 @dataclass(frozen=True, slots=True)
 class FollowedRun:
-    """A run at the time when its stream was requested."""
+    """A run to follow, as it was when its stream was requested."""
 
     id: UUID
     is_over: bool
@@ -77,7 +77,7 @@ class FollowedRun:
 async def open_stream(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, device_id: UUID | None
 ) -> FollowedRun:
-    """Return the run to follow; from now on the device counts as watching.
+    """Return a run to follow, if the caller sees it; from now on the device counts as watching its task.
 
     Raises:
         NotFound: there is no such run for this caller, or the device is not one of theirs.
@@ -106,11 +106,11 @@ async def open_stream(
 async def follow(
     run: FollowedRun, start: EventId | Start, clients: StreamClients, *, topic: str | None = None
 ) -> AsyncGenerator["RunFollower", None]:
-    """Yield the follower of a run; its device counts as watching until the block ends.
+    """Yield the live stream of a run for one client; its device counts as watching until the block ends.
 
     Args:
-        run: the run.
-        start: the client's place in its stream.
+        run: the run to follow.
+        start: the event after which to start, or the kind of start.
         clients: the clients of this process.
         topic: the `topic` of gaps, in a stream with several topics.
 
@@ -123,16 +123,16 @@ async def follow(
 
 
 class RunFollower:
-    """One client that follows a run."""
+    """The live stream of one client that follows a run: its events as data, or as server-sent events."""
 
     __slots__ = (
         "_has_ended",
         "_intervals",
         "_is_unavailable",
         "_last",
+        "_last_state",
         "_redis",
         "_run",
-        "_said",
         "_start",
         "_subscription",
         "_topic",
@@ -154,21 +154,24 @@ class RunFollower:
         self._topic = topic
         # The last event that the client has, and the last state event.
         self._last: EventId | None = None
-        self._said: EventKind | None = None
+        self._last_state: EventKind | None = None
         self._has_ended = False
         self._is_unavailable = False
 
     @property
     def is_complete(self) -> bool:
-        """Whether no event follows those that were yielded: the run has ended, or its task was deleted."""
+        """Whether the stream has yielded the last event: the run has ended, or its task was deleted."""
         return self._has_ended or self._subscription.is_run_deleted
 
     def end(self) -> None:
-        """Make `frames` and `events` end."""
+        """End the client's stream: `frames` and `events` stop."""
         self._subscription.end()
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
-        """Yield bytes to send, one or more frames at a time; ends after the run, or when the client must reconnect."""
+        """Yield the events of the run as bytes of server-sent events, one or more at a time.
+
+        Ends after the run, or when the client must reconnect.
+        """
         yield RETRY
         async with aclosing(self.events()) as batches:
             async for events in batches:
@@ -177,7 +180,7 @@ class RunFollower:
             yield _NOT_AVAILABLE
 
     async def events(self) -> AsyncGenerator[Sequence[RunEvent], None]:
-        """Yield the events that the client does not have, and gaps: some at a time, none after a quiet interval.
+        """Yield lists of events that the client lacks, and of gaps; an empty list after a quiet interval.
 
         Ends after the run (`is_complete`), or when the client must reconnect.
         """
@@ -191,7 +194,7 @@ class RunFollower:
             async with aclosing(self._history()) as history:
                 async for events in history:
                     yield events
-            if self._said is EventKind.ENDED:
+            if self._last_state is EventKind.ENDED:
                 self._has_ended = True
                 return
             if self._run.is_over:
@@ -231,7 +234,7 @@ class RunFollower:
             is_collecting = True
 
     async def _begin(self) -> RunEvent | None:
-        """Find the start; return a gap if events before it are missing."""
+        """Find the event to start after; return a gap if events before it are missing."""
         ends = await read_ends(self._redis, self._run.id)
         if self._start is Start.LATEST:
             self._last = ends and ends[1].id
@@ -258,7 +261,7 @@ class RunFollower:
             events = await self._subscription.take(within=self._intervals.keepalive)
             if new := self._advance(events):
                 yield new
-            if self._said is EventKind.ENDED:
+            if self._last_state is EventKind.ENDED:
                 self._has_ended = True
                 return
             if self._subscription.is_over:
@@ -270,7 +273,7 @@ class RunFollower:
                     return
 
     def _advance(self, events: Iterable[RunEvent]) -> Sequence[RunEvent]:
-        """Return those events that the client does not have yet, and a gap before each hole."""
+        """Return the events that the client does not have yet, with a gap wherever some are missing."""
         new: list[RunEvent] = []
         for event in events:
             if event.id is not None:
@@ -283,7 +286,7 @@ class RunFollower:
             is_entry = event.kind is EventKind.ENTRY
             new.append(event if is_entry else self._with_link(event))
             if not is_entry and event.kind in _STATES:
-                self._said = event.kind
+                self._last_state = event.kind
         return new
 
     def _has(self, id_: EventId) -> bool:
@@ -297,7 +300,7 @@ class RunFollower:
         return self._gap(id_.number - last.number - 1 if id_.epoch == last.epoch else None, id_)
 
     def _with_link(self, event: RunEvent) -> RunEvent:
-        """Return the event as this client gets it: with the URL of the log where data is missing."""
+        """Return an event as the client gets it: with the URL of the run's log if data is missing."""
         match event.kind:
             case EventKind.GAP:
                 return self._gap(orjson.loads(event.data)["lost"], None, id_=event.id)
@@ -323,7 +326,7 @@ def _now() -> float:
 
 
 async def final_states(sessions: SessionFactory, run_ids: Collection[UUID]) -> Mapping[UUID, bytes | None]:
-    """Return the final states of runs that are over, as events, and None for runs of deleted tasks; in one statement."""
+    """Return, by run id, the last event of each run that is over; None for runs of deleted tasks."""
     statement = (
         select(*STATE_COLUMNS, Task.deleted)
         .join(Task, Task.id == Run.task_id)

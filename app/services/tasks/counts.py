@@ -1,4 +1,4 @@
-"""Count the tasks a caller sees, and show whether an earlier view of them still holds, without reading the tasks.
+"""Count the tasks that a caller sees, and find out whether any has changed, without reading them.
 
 Both are sums over `task_counts`; triggers write its rows in the transaction of each change (ADR 30). The number of
 changes is the version of a caller's view: it never falls, and two snapshots with the same version hold the same tasks,
@@ -20,12 +20,12 @@ _SEEN = (
 
 
 def version() -> ScalarSelect[int]:
-    """Return the expression for the number of changes to tasks that the caller sees, or saw."""
+    """Return the SQL expression for the number of changes to tasks that the caller sees, or saw."""
     return _sum(TaskCount.changes)
 
 
 def tasks_counted(*conditions: ColumnElement[bool]) -> ScalarSelect[int]:
-    """Return the expression for the number of visible tasks with flags in `TaskCount` that meet the conditions."""
+    """Return the SQL expression for the number of visible tasks, by conditions on flags in `TaskCount`."""
     return _sum(TaskCount.tasks, *conditions)
 
 

@@ -1,4 +1,4 @@
-"""Filters of task lists: a query as the shape of a statement, which is built once, and the values of this request.
+"""Build the statements of task lists, once for each set of filters, apart from the values of a request.
 
 Pure: does not use the database. The index for each condition is in `app/models/tasks.py`.
 """
@@ -44,14 +44,14 @@ _SHAPES_KEPT = 512
 
 @dataclass(frozen=True, slots=True)
 class TaskFilter:
-    """The names of the conditions, which select the statement, and the values of its parameters."""
+    """A filter of a task list: the names of its conditions, which select the statement, and values."""
 
     shape: tuple[str, ...]
     values: Mapping[str, Any]
 
 
 def task_filter(caller: Principal, query: TaskListQuery) -> TaskFilter:
-    """Return the filter of a query over the tasks that the caller sees (contract 5.1)."""
+    """Return the filter that selects the tasks of a query that the caller sees (contract 5.1)."""
     # Only staff may list internal tasks; for others the parameter is ignored, not refused.
     shape = ["internal" if query.internal and caller.is_staff else "not internal"]
     values: dict[str, Any] = visibility(caller)
@@ -122,7 +122,7 @@ _FLAGS: Mapping[str, ColumnElement[bool]] = {
 
 @lru_cache(maxsize=_SHAPES_KEPT)
 def first_page_statement(shape: tuple[str, ...], limit: int) -> Prepared:
-    """Return the statement that selects the newest tasks of a filter that `is_dense`, each row with the total `count`.
+    """Return the SELECT of the newest tasks of a filter that `is_dense`, each with the total `count`.
 
     Its only parameters are those of the filter: the planner knows the limit, and does not plan again.
     """
@@ -131,7 +131,7 @@ def first_page_statement(shape: tuple[str, ...], limit: int) -> Prepared:
 
 @lru_cache(maxsize=_SHAPES_KEPT)
 def known_page_statement(shape: tuple[str, ...]) -> Prepared:
-    """Return the statement that selects the visible tasks among `ids`, newest first.
+    """Return the SELECT of the visible tasks among `ids`, newest first.
 
     Each row has the `version` of the caller's view, and the `count` if the filter uses flags only, else null: then a
     look-up is needed. Without any task the result is one row with only these two.
@@ -147,7 +147,7 @@ def known_page_statement(shape: tuple[str, ...]) -> Prepared:
 
 @lru_cache(maxsize=_SHAPES_KEPT)
 def look_up_statement(shape: tuple[str, ...], limit: int, *, counting: bool) -> Prepared:
-    """Return the statement that selects a page, newest first, each row with the `version` of its snapshot.
+    """Return the SELECT of a page of a filter's tasks, newest first, each with the `version` of the snapshot.
 
     With `counting` each row also has the `count` of all tasks of the filter. An empty page is one row without a task.
     Parameters: `offset`, and `end`, the sum of `limit` and `offset`.
@@ -166,7 +166,7 @@ def is_dense(shape: tuple[str, ...]) -> bool:
 
 
 def _join_snapshot(looked_at: Select[*tuple[Any, ...]], tasks: Select[*tuple[Any, ...]]) -> Prepared:
-    """Return the statement that selects tasks, newest first, each beside the values read in the same snapshot."""
+    """Return the SELECT of tasks, newest first, each beside the values of `looked_at`, by one snapshot."""
     seen, page = looked_at.subquery("seen"), tasks.subquery("page")
     return Prepared(
         select(seen, page)
@@ -177,7 +177,7 @@ def _join_snapshot(looked_at: Select[*tuple[Any, ...]], tasks: Select[*tuple[Any
 
 
 def _by_flags(shape: tuple[str, ...]) -> bool:
-    """Return whether a filter uses only flags, by which `task_counts` counts tasks."""
+    """Return whether a filter uses only the flags by which the table `task_counts` counts tasks."""
     return _FLAGS.keys() >= set(shape)
 
 
@@ -191,7 +191,7 @@ def _show(page: Select[Any]) -> Select[Any]:
 
 
 def _select_newest(shape: tuple[str, ...], limit: int, *, first: bool = True) -> Select[Any]:
-    """Return the ids of one page: each audience read in the order of its index, then merged.
+    """Return the SELECT of the ids of one page of tasks: each audience in its index order, then merged.
 
     `audience IN (…)` would lose the order of the index and sort all visible tasks.
     """

@@ -1,4 +1,4 @@
-"""Pages of filtered lists and the number of their tasks, looked up once for each version of a caller's view (ADR 30).
+"""Cache pages of filtered task lists and their counts for a version of what a caller sees (ADR 30).
 
 A list takes at most three statements:
 
@@ -29,7 +29,7 @@ _MOST_PAGES = 4
 
 @dataclass(slots=True)
 class _KnownList:
-    """The count and some pages of one filter, all from a snapshot with this version."""
+    """The cached count and pages of one filter of tasks, all from a snapshot with this version."""
 
     version: int = -1
     count: int | None = None
@@ -48,13 +48,13 @@ class _KnownList:
 
 
 class KnownLists:
-    """The lists that this process has cached, by caller and filter; the least recently used are dropped."""
+    """The cache of task lists of a process, by caller and filter; the least recently used are dropped."""
 
     def __init__(self) -> None:
         self._lists: dict[Hashable, _KnownList] = {}
 
     def of(self, task_filter: TaskFilter) -> _KnownList:
-        """Return the cached list of a filter, empty at first."""
+        """Return the cached task list of a filter, empty at first."""
         key = (task_filter.shape, tuple(task_filter.values.items()))
         known = self._lists.pop(key) if key in self._lists else _KnownList()
         # Now the most recently used.
@@ -67,7 +67,7 @@ class KnownLists:
 async def find_page(
     session: AsyncSession, task_filter: TaskFilter, page: Page, lists: KnownLists
 ) -> tuple[int, Sequence[Fields]]:
-    """Return the number of tasks of a filter, and the rows of a page, newest first.
+    """Return the number of tasks that match a filter, and the rows of a page of them, newest first.
 
     Both are as of the call, or of a moment later if another request looks up the same list.
     """
@@ -104,7 +104,10 @@ async def _read_known(
 async def _look_up(
     session: AsyncSession, task_filter: TaskFilter, page: Page, *, counting: bool
 ) -> Sequence[Fields]:
-    """Look up with a plan for these values, in a transaction that ends here: its lock delays no other request."""
+    """Read the version, the count and a page of tasks, by a query plan for these values.
+
+    In a transaction that ends here, so that its lock delays no other request.
+    """
     await session.execute(_PLAN_FOR_THESE_VALUES)
     statement = look_up_statement(task_filter.shape, page.limit, counting=counting)
     values = {**task_filter.values, "offset": page.offset, "end": page.offset + page.limit}
@@ -114,5 +117,5 @@ async def _look_up(
 
 
 def _tasks(rows: Sequence[Fields]) -> Sequence[Fields]:
-    """Return the rows, without the placeholder of an empty page."""
+    """Return the rows that have a task: an empty page has one row without."""
     return [row for row in rows if row["id"] is not None]

@@ -53,7 +53,7 @@ async def list_tasks(
 async def retrieve_task(
     session: AsyncSession, caller: Principal, task_id: UUID, *, store: ObjectStore
 ) -> TaskOut:
-    """Return a task that the caller sees.
+    """Return a task as the API shows it, if the caller sees it.
 
     Raises:
         NotFound: there is no such task, or not for this caller.

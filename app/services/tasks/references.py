@@ -1,4 +1,4 @@
-"""The references of a task: each must exist, and belong to the project or to the caller (contract 5.2)."""
+"""Check that the integrations and the report of a task exist and may be used for it (contract 5.2)."""
 
 from sqlalchemy import ColumnElement, ScalarSelect, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,10 +15,10 @@ from app.statements import Fields, Prepared
 async def require_references(
     session: AsyncSession, caller: Principal, body: TaskIn, *, updating: bool = False
 ) -> None:
-    """Check everything the body refers to, with at most one statement, in the order of the fields.
+    """Check the integrations and the report that a request for a task names, with at most one statement.
 
     Raises:
-        InvalidInput: a reference is unknown, foreign, or not allowed for the origin.
+        InvalidInput: one does not exist, belongs to others, or does not fit the origin of the task.
 
     """
     owners = await _owners(session, body)
@@ -41,7 +41,7 @@ async def require_references(
 
 
 def _require_origin(body: TaskIn) -> None:
-    """Check the rules between fields that only a new task can have: an update ignores these fields."""
+    """Check the fields of a new task about its origin against each other; an update ignores these fields."""
     from_report = body.origin_product is OriginProduct.SIGNAL_REPORT
     if body.signal_report_task_relationship is not None:
         if body.signal_report is None:
@@ -80,7 +80,7 @@ _OWNERS = Prepared(
 
 
 async def _owners(session: AsyncSession, body: TaskIn) -> Fields:
-    """Return the owner of each object the body refers to, None for an object that does not exist."""
+    """Return the id of the owner of each object that a request for a task names; None without one."""
     integration = body.github_integration
     references = {
         # Larger numbers do not fit the column, so no integration has them.
@@ -95,7 +95,7 @@ async def _owners(session: AsyncSession, body: TaskIn) -> Fields:
 
 
 def default_github_integration(project_id: ColumnElement[int]) -> ScalarSelect[int]:
-    """Return the first GitHub integration of a project, the default of its tasks."""
+    """Return a subquery of the first GitHub integration of a project, the default of its tasks."""
     return (
         select(Integration.id)
         .where(Integration.project_id == project_id, Integration.kind == CodeHostKind.GITHUB)

@@ -1,4 +1,4 @@
-"""Pure rules for texts of a task: its title, and searches (contract 5.1, 10.2)."""
+"""Derive the title of a task from its description, and prepare searches; pure rules (contract 5.1, 10.2)."""
 
 import re
 
@@ -10,7 +10,7 @@ _TASK_NUMBER = re.compile(r"(?:.*-)?([0-9]+)", re.ASCII | re.DOTALL)
 
 
 def title_from_description(description: str) -> str:
-    """Return the first line of a description, shortened to 60 characters (contract 10.2)."""
+    """Return a title for a task: the first line of its description, at most 60 characters (contract 10.2)."""
     first_line = description.strip().partition("\n")[0].strip()
     if len(first_line) <= _TITLE_LENGTH:
         return first_line
@@ -18,7 +18,7 @@ def title_from_description(description: str) -> str:
 
 
 def searched_number(search: str) -> int | None:
-    """Return the task number that a search may contain: its digits, or those after its last hyphen."""
+    """Return the task number in a search text, such as 12 for "12" and "ABC-12"; None without one."""
     match = _TASK_NUMBER.fullmatch(search)
     if match is None:
         return None

@@ -1,4 +1,4 @@
-"""The people who look at tasks now, for other members of the project (contract 17.10)."""
+"""List the people who look at tasks now, for other members of the project (contract 17.10)."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Write tasks: create, change and delete them, each in one statement that records its event (contract 5.2, 5.4, 5.5)."""
+"""Create, change and delete tasks, each by one statement that records its event (contract 5.2, 5.4, 5.5)."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -119,7 +119,7 @@ async def create_task(
 
 
 def _create_statement() -> Select[Any]:
-    """Return one statement that takes the project's next number, inserts the task, links and selects it.
+    """Return the statement that takes the project's next task number, inserts the task, and selects it.
 
     The counter's row stays locked until the commit: concurrent requests wait, and a rollback returns the number.
     """
@@ -176,7 +176,7 @@ def _create_statement() -> Select[Any]:
 
 
 def _event_cte(source: CTE, type_: EventType, *conditions: ColumnElement[bool], **data: Any) -> CTE:
-    """Return a CTE that inserts an event for each written task."""
+    """Return a CTE that records an event of this type for each written task."""
     return insert_event_cte(
         source,
         type_,
@@ -195,11 +195,11 @@ _CREATE = Prepared(_create_statement())
 async def update_task(
     session: AsyncSession, caller: Principal, task_id: UUID, body: TaskIn, *, store: ObjectStore
 ) -> TaskOut:
-    """Write only the given fields, so that concurrent updates of different fields both persist.
+    """Write the given fields of a task and return it; concurrent updates of different fields both persist.
 
     Raises:
         NotFound: there is no such task, or not for this caller; this precedes any other error.
-        InvalidInput: something it refers to is not there or not the caller's to use.
+        InvalidInput: an integration that the body names does not exist, or the caller may not use it.
 
     """
     try:
@@ -227,7 +227,7 @@ async def update_task(
 
 @lru_cache(maxsize=256)  # more sets of fields are possible than clients send
 def _update_statement(columns: tuple[str, ...]) -> Prepared:
-    """Return one statement that writes these columns of a task, records which changed, and selects it.
+    """Return the statement that writes these columns of a task, records which changed, and selects it.
 
     The row is locked first, so that the new values are compared with the current ones.
     """
@@ -260,7 +260,7 @@ def _update_statement(columns: tuple[str, ...]) -> Prepared:
 
 
 def _new_fields(values: Mapping[str, Any]) -> ColumnElement[Any]:
-    """Return the expression for the names of the fields with changed values."""
+    """Return the SQL expression for the names of the task's fields that got new values."""
     fields = {column: field for field, column in _COLUMN_OF_FIELD.items()} | {"archived": "archived"}
     names = [
         case((getattr(Task, column).is_distinct_from(values[column]), literal_column(f"'{field}'", Text)))

@@ -1,1 +1,1 @@
-"""Rows as the API shows them."""
+"""Turn rows of tasks, runs and users into the form in which the API shows them."""

@@ -1,4 +1,4 @@
-"""Pages of rows that end at a number of bytes, measured in the database."""
+"""Limit pages of rows to a number of bytes, measured in the database."""
 
 from typing import Any, NamedTuple
 
@@ -10,28 +10,31 @@ _LITTLE_BYTES: ColumnElement[int] = literal_column("1024")
 
 
 class Page(NamedTuple):
-    """The limit and the offset of a page."""
+    """The limit and the offset of a page, in rows."""
 
     limit: int
     offset: int
 
 
 def text_bytes(column: Any) -> ColumnElement[int]:
-    """Return the size of a text, in bytes."""
+    """Return the SQL expression for the size of a text column, in bytes; 0 for NULL."""
     return func.coalesce(func.octet_length(column), 0)
 
 
 def json_bytes(column: Any) -> ColumnElement[int]:
-    """Return the size of a document; if its stored size is small, that: compressed documents may be much larger."""
+    """Return the SQL expression for the size of a JSON column, in bytes; 0 for NULL.
+
+    It is the stored size if that is small; larger documents are measured whole, as they may be compressed.
+    """
     stored = func.pg_column_size(column)
     whole = func.octet_length(cast(column, Text))
     return func.coalesce(case((stored > _LITTLE_BYTES, whole), else_=stored), 0)
 
 
 def within_page(rows: Select[Any], of: Any, size: ColumnElement[int]) -> Select[Any]:
-    """Return the statement without rows after the first `PAGE_BYTES`; the first row always stays.
+    """Return a SELECT of those of `rows` that begin within the first `PAGE_BYTES`, newest first.
 
-    Texts are measured without being fetched.
+    The first row always stays. Texts are measured without being fetched.
     """
     order = (of.created_at.desc(), of.id.desc())
     before = func.coalesce(func.sum(size).over(order_by=order, rows=(None, -1)), 0).label("bytes_before")

@@ -1,4 +1,4 @@
-"""The position of a run in its project's queue, as an expression."""
+"""Show the position of a run in its project's queue, as an SQL expression."""
 
 from typing import Any
 
@@ -16,12 +16,18 @@ LAST_POSITION = 1000
 
 
 def position(run: Any = Run) -> ColumnElement[int | None]:
-    """Return the position of a run among its project's waiting runs, from 1; NULL if it does not wait."""
+    """Return the SQL expression for a run's position among its project's waiting runs, from 1.
+
+    NULL if it does not wait.
+    """
     return case((is_waiting(run), _ahead_of(run) + 1))
 
 
 def _ahead_of(run: Any) -> ColumnElement[int]:
-    """Return the number of runs that wait before this one, which the same statement may insert and not see."""
+    """Return the SQL expression for the number of runs that wait before `run`.
+
+    The same statement may insert that run, and does not see its row.
+    """
     ahead = aliased(Run)
     place = (tuple_(ahead.dispatch_requested_at, ahead.id), tuple_(run.dispatch_requested_at, run.id))
     counted = (

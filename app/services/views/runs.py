@@ -1,4 +1,4 @@
-"""Runs as the API shows them (contract 3.3)."""
+"""Read runs and show them as the API does (contract 3.3)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -42,7 +42,7 @@ RUN_COLUMNS = (*SHOWN_COLUMNS, position(Run).label(QUEUE_POSITION))
 async def retrieve_run(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, store: ObjectStore
 ) -> RunOut:
-    """Return a run of a visible task.
+    """Return a run as the API shows it, if the caller sees its task.
 
     Raises:
         NotFound: the task is not visible, or the run is not one of its runs.
@@ -60,7 +60,7 @@ _RUN = Prepared(select(*RUN_COLUMNS).join(Task, Task.id == Run.task_id).where(VI
 async def list_runs(
     session: AsyncSession, caller: Principal, task_id: UUID, *, limit: int, offset: int, store: ObjectStore
 ) -> tuple[int, list[RunOut]]:
-    """Return the number of runs of a visible task, and a page of the runs, newest first.
+    """Return the number of a task's runs, and a page of them, newest first, if the caller sees the task.
 
     Raises:
         NotFound: there is no such task for this caller.
@@ -74,13 +74,13 @@ async def list_runs(
 
 
 def run_bytes(run: Any) -> ColumnElement[int]:
-    """Return the size of a run's variable columns, in bytes."""
+    """Return the SQL expression for the size of a run's texts and documents, in bytes."""
     documents = json_bytes(run.output) + json_bytes(run.state) + json_bytes(run.artifacts)
     return text_bytes(run.error_message) + documents
 
 
 def runs_within_page(rows: Select[Any]) -> Select[Any]:
-    """Return the page of `RUN_COLUMNS` for `rows`, newest first, up to `PAGE_BYTES`."""
+    """Return a SELECT of these runs, newest first, that begin within the first `PAGE_BYTES`."""
     return within_page(rows, Run, run_bytes(Run))
 
 
@@ -96,12 +96,12 @@ _PAGE = Prepared(runs_within_page(select(*RUN_COLUMNS).where(Run.id.in_(_NEWEST)
 
 
 async def run_out(values: Mapping[Any, Any], links: SignedLinks | None, *, prefix: str = "") -> RunOut:
-    """Return a run as shown (contract 3.3), from the mapping of a row with `RUN_COLUMNS`.
+    """Return a run as the API shows it (contract 3.3), from a row with `RUN_COLUMNS`.
 
     Args:
-        values: the row.
-        links: signs the link to the log; None leaves it out.
-        prefix: of the names of the columns.
+        values: the row, by names of columns.
+        links: signs the URL of the log; None leaves it out.
+        prefix: the beginning of the names of the run's columns, `run_` in rows of tasks.
 
     """
     state = values[prefix + "state"]
@@ -130,7 +130,7 @@ async def run_out(values: Mapping[Any, Any], links: SignedLinks | None, *, prefi
 
 
 def _dispatch_state(values: Mapping[Any, Any], prefix: str) -> dict[str, Any]:
-    """Return the keys of a run's state about its wait and its workers; those without a value are absent."""
+    """Return the keys of a run's state for its queue position and attempts, if they have a value."""
     return {name: value for name in (QUEUE_POSITION, ATTEMPTS) if (value := values[prefix + name])}
 
 

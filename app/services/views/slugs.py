@@ -1,4 +1,4 @@
-"""The slugs of tasks (contract 10.1)."""
+"""Make the slugs of tasks, such as `ABC-12` (contract 10.1)."""
 
 from functools import lru_cache
 
@@ -8,7 +8,7 @@ _FALLBACK_PREFIX = "TSK"
 
 @lru_cache(maxsize=1024)
 def slug_prefix(project_name: str) -> str:
-    """Return the prefix of the slugs of a project, made from its name (contract 10.1)."""
+    """Return the prefix of the slugs of a project's tasks, made from its name (contract 10.1)."""
     letters = [character for character in project_name if character.isalnum()]
     capitals = [character for character in letters if character.isupper()]
     chosen = capitals if len(capitals) >= _PREFIX_LENGTH else letters
@@ -16,5 +16,5 @@ def slug_prefix(project_name: str) -> str:
 
 
 def slug(prefix: str, task_number: int | None) -> str:
-    """Return the slug of a task; None for rows from before tasks were numbered."""
+    """Return the slug of a task, such as `ABC-12`; empty for a task from before tasks had numbers."""
     return "" if task_number is None else f"{prefix}-{task_number}"

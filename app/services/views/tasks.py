@@ -1,4 +1,4 @@
-"""From rows to the wire: tasks and runs as plain data, selected by column.
+"""Read tasks with their latest runs, and show them as the API does (contract 3.1).
 
 One statement selects a task, or a page of tasks, each with its creator and its latest run; no ORM entity is built and
 no attribute is loaded later.
@@ -51,7 +51,7 @@ def _label(prefix: str, columns: Sequence[Any], source: Any) -> list[Any]:
 
 
 def select_tasks(of: type[Task] = Task) -> Select[Any]:
-    """Return the statement for the rows that `task_out` reads; add a condition and an order.
+    """Return the SELECT of tasks with the columns that `task_out` reads; add a condition and an order.
 
     Args:
         of: the tasks to show; for example an alias of the rows that a statement has written.
@@ -71,17 +71,20 @@ def select_tasks(of: type[Task] = Task) -> Select[Any]:
 
 
 def tasks_within_page(rows: Select[Any]) -> Select[Any]:
-    """Return the page of `select_tasks` for `rows`, newest first, up to `PAGE_BYTES`."""
+    """Return a SELECT of these tasks, newest first, that begin within the first `PAGE_BYTES`."""
     return within_page(rows, Task, _TASK_BYTES + run_bytes(_LatestRun))
 
 
 async def tasks_out(rows: Sequence[Fields], project: ProjectRef, links: SignedLinks) -> list[TaskOut]:
-    """Return a page of tasks as shown."""
+    """Return a page of tasks as the API shows them, from rows of `select_tasks`."""
     return [await task_out(row, project, links) for row in rows]
 
 
 async def task_out(row: Fields, project: ProjectRef, links: SignedLinks | None) -> TaskOut:
-    """Return a row of `select_tasks` as shown (contract 3.1), with a link to the log if `links` can sign it."""
+    """Return a task as the API shows it (contract 3.1), from a row of `select_tasks`.
+
+    `links` signs the URL of the latest run's log; None leaves it out.
+    """
     return {
         "id": row["id"],
         "task_number": row["task_number"],

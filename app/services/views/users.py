@@ -1,4 +1,4 @@
-"""The creator of a row: a user's columns in its statement, and the user as it is shown (contract 3.2)."""
+"""Show the user that created a row, as the API does, from columns of its statement (contract 3.2)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +24,7 @@ CREATOR_COLUMNS = [column.label(f"{_PREFIX}{column.key}") for column in _FIELDS]
 
 
 def user_basic(values: Mapping[Any, Any]) -> UserBasic | None:
-    """Return the creator from the mapping of a row with `CREATOR_COLUMNS`; None after the account was deleted."""
+    """Return the creator from `CREATOR_COLUMNS` as the API shows it; None if the account was deleted."""
     if values["creator_id"] is None:
         return None
     return {

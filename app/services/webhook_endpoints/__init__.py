@@ -1,1 +1,1 @@
-"""Outgoing webhooks: endpoints of users, deliveries made from events, attempts, and their log (ADR 61)."""
+"""Outgoing webhooks: the endpoints of users, and the deliveries of events to them (ADR 61)."""

@@ -1,4 +1,4 @@
-"""Operators' actions on the endpoints of any user: list them, test them, send a message again."""
+"""List and test the webhook endpoints of all users, and send messages again, for operators."""
 
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,10 @@ from app.services.webhook_endpoints.deliveries import add_ping, schedule_redeliv
 
 
 async def list_all(session: AsyncSession, *, project_id: int | None) -> list[dict[str, Any]]:
-    """Return endpoints, oldest first, with the numbers of pending and failed deliveries."""
+    """Return all webhook endpoints, or those of a project, oldest first.
+
+    Each has its numbers of pending and failed deliveries.
+    """
     counts = [
         func.count(WebhookEndpointDelivery.id).filter(WebhookEndpointDelivery.status == status).label(status)
         for status in (DeliveryStatus.PENDING, DeliveryStatus.FAILED)
@@ -43,7 +46,7 @@ async def list_all(session: AsyncSession, *, project_id: int | None) -> list[dic
 
 
 async def ping(session: AsyncSession, endpoint_id: UUID) -> UUID:
-    """Send a test message to an endpoint; return the id of its delivery. Raises NotFound."""
+    """Send a test message to a webhook endpoint of any user; return its delivery's id. Raises NotFound."""
     project_id = await session.scalar(
         select(WebhookEndpoint.project_id).where(WebhookEndpoint.id == endpoint_id)
     )
@@ -53,7 +56,7 @@ async def ping(session: AsyncSession, endpoint_id: UUID) -> UUID:
 
 
 async def redeliver(session: AsyncSession, delivery_id: UUID) -> UUID:
-    """Send a message again, under the same id; return the id of its delivery. Raises NotFound."""
+    """Send a webhook message again, under the same id; return its delivery's id. Raises NotFound."""
     if await schedule_redelivery(session, WebhookEndpointDelivery.id == delivery_id) is None:
         raise NotFound(f"Webhook delivery {delivery_id} does not exist.")
     return delivery_id

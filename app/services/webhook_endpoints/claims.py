@@ -1,4 +1,4 @@
-"""Claim deliveries that are due, a few of each endpoint.
+"""Claim webhook deliveries that are due, a few of each endpoint.
 
 A claim is a lease: the claims of a killed worker become due again by themselves. A message that it was sending may have
 arrived, and is sent again under the same id: twice is better than not at all.
@@ -54,7 +54,7 @@ _CLAIM_LOCK = 0x7765_6268
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A delivery that this process holds, proven by the number of the attempt."""
+    """A webhook delivery that this process has claimed for attempt number `n`, with its message."""
 
     id: UUID
     endpoint_id: UUID
@@ -65,7 +65,7 @@ class Claimed:
 
 
 async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> list[Claimed]:
-    """Claim at most `limit` deliveries that are due, a few of each endpoint, for the length of the lease.
+    """Claim at most `limit` webhook deliveries that are due, a few of each endpoint, for `WEBHOOK_LEASE`.
 
     A limit above `RESERVED` gives the turns beyond it to endpoints that answer, as many as each may have.
     """
@@ -92,7 +92,7 @@ async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> lis
 
 
 def _secrets(row: Fields, cipher: Cipher, *, now: datetime) -> tuple[str, ...]:
-    """Return the secrets that sign; none if the service lost the key that encrypted them."""
+    """Return the secrets that sign the messages of an endpoint; none if no secret key decrypts them."""
     try:
         return tuple(live_secrets(row["encrypted_secret"], row["encrypted_old_secrets"], cipher, now=now))
     except DecryptionError:
@@ -106,7 +106,7 @@ _CLAIMED = and_(WebhookEndpointDelivery.status == _PENDING, WebhookEndpointDeliv
 
 
 def _number(number: int) -> ColumnElement[int]:
-    """Return a constant of a statement, which does not become a parameter."""
+    """Return a number as an SQL literal, which does not become a parameter."""
     return literal_column(str(number), Integer)
 
 
@@ -193,7 +193,7 @@ _CLAIM = Prepared(_claim_statement())
 
 
 async def next_due(session: AsyncSession) -> datetime | None:
-    """Return the time at which the next free delivery is due; None if there is none."""
+    """Return the time at which the next webhook delivery can be claimed; None if none is pending."""
     row = await _NEXT.first(session, {})
     return None if row is None else row["due_at"]
 

@@ -1,4 +1,4 @@
-"""The log of an endpoint, and its owner's requests: a ping, a redelivery, a recovery of missed messages."""
+"""Show the deliveries of a webhook endpoint to its owner, and send test messages or a message again."""
 
 import operator
 from collections.abc import Callable, Mapping
@@ -54,7 +54,7 @@ async def list_deliveries(
     limit: int,
     offset: int,
 ) -> tuple[int, list[DeliveryOut]]:
-    """Return the number of an endpoint's deliveries that match the filters, and a page of them, newest first.
+    """Return the number of deliveries of a webhook endpoint that match, and a page of them, newest first.
 
     Raises:
         NotFound: there is no such endpoint, or it is another user's.
@@ -76,7 +76,7 @@ async def list_deliveries(
 async def retrieve_delivery(
     session: AsyncSession, caller: Principal, endpoint_id: UUID, delivery_id: UUID
 ) -> DeliveryDetailOut:
-    """Return a delivery with the message and all attempts, without secrets and signatures.
+    """Return a webhook delivery with its message and all attempts, without secrets and signatures.
 
     Raises:
         NotFound: there is no such delivery of an endpoint of the caller's.
@@ -103,7 +103,7 @@ async def retrieve_delivery(
 
 
 async def ping(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> UUID:
-    """Send a test message once, also to a disabled endpoint; return the id of its delivery.
+    """Send a test message to a webhook endpoint, also a disabled one; return the id of its delivery.
 
     Raises:
         NotFound: there is no such endpoint, or it is another user's.
@@ -125,7 +125,7 @@ async def ping(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> U
 
 
 async def add_ping(session: AsyncSession, endpoint_id: UUID, project_id: int) -> UUID:
-    """Add a pending delivery of a test message; return its id."""
+    """Add a pending delivery of a test message to a webhook endpoint; return the id of the delivery."""
     delivery_id, now = new_id(), utcnow()
     await session.execute(
         insert(WebhookEndpointDelivery).values(
@@ -149,7 +149,9 @@ async def add_ping(session: AsyncSession, endpoint_id: UUID, project_id: int) ->
 async def redeliver(
     session: AsyncSession, caller: Principal, endpoint_id: UUID, delivery_id: UUID
 ) -> DeliveryOut:
-    """Send a message again, now and under the same id; a pending delivery keeps its further attempts.
+    """Send a webhook message again, at once and under the same id; return the delivery.
+
+    A pending delivery keeps its further attempts.
 
     Raises:
         InvalidInput: the endpoint is disabled.
@@ -169,7 +171,10 @@ async def redeliver(
 async def schedule_redelivery(
     session: AsyncSession, condition: ColumnElement[bool]
 ) -> Mapping[Any, Any] | None:
-    """Schedule another attempt of a delivery; return the delivery as it is now, None if there is none."""
+    """Schedule another attempt of the webhook delivery that meets a condition, at once; return the delivery.
+
+    None if there is no such delivery.
+    """
     delivery = WebhookEndpointDelivery
     is_pending = delivery.status == DeliveryStatus.PENDING
     asked = await session.execute(
@@ -189,10 +194,10 @@ async def schedule_redelivery(
 
 
 async def require_enabled(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> None:
-    """Check that an endpoint of the caller is enabled, and keep it so until the end of the transaction.
+    """Check that a webhook endpoint of the caller is enabled, and keep it so until the transaction ends.
 
     Raises:
-        InvalidInput: it is disabled.
+        InvalidInput: the endpoint is disabled.
         NotFound: there is none, or it is another user's.
 
     """
@@ -234,7 +239,7 @@ def _out(row: Mapping[Any, Any]) -> DeliveryOut:
 
 
 def _headers(row: Mapping[Any, Any]) -> dict[str, str]:
-    """Return the headers of the last attempt, or of the first attempt to come."""
+    """Return the request headers of the last attempt, or of the first to come, with the signature masked."""
     at: datetime = row["last_attempt_at"] or row["due_at"]
     return {
         **FIXED_HEADERS,

@@ -1,4 +1,4 @@
-"""Disable endpoints by the service: their creator gets a push, and the creator's other endpoints get an event."""
+"""Disable webhook endpoints that fail or lost their owner, and notify the owner by push and by event."""
 
 from urllib.parse import urlsplit
 
@@ -19,9 +19,10 @@ log = structlog.get_logger(__name__)
 
 
 async def disable(session: AsyncSession, condition: ColumnElement[bool], reason: DisabledReason) -> int:
-    """Disable the enabled endpoints that meet a condition and cancel their pending deliveries; return their number.
+    """Disable the enabled webhook endpoints that meet a condition; return their number.
 
-    Part of the caller's transaction, with its events and pushes.
+    Their pending deliveries are cancelled. All of it, with its events and pushes, is part of the session's
+    transaction.
     """
     now = utcnow()
     disabled = await session.execute(
@@ -56,7 +57,7 @@ async def disable(session: AsyncSession, condition: ColumnElement[bool], reason:
 async def disable_of_user(
     session: AsyncSession, user_id: int, reason: DisabledReason, *, project_id: int | None = None
 ) -> None:
-    """Disable the endpoints of a user who leaves a project; without `project_id`, in all projects."""
+    """Disable the webhook endpoints of a user who leaves a project; without `project_id`, in all projects."""
     condition = WebhookEndpoint.created_by_id == user_id
     if project_id is not None:
         condition &= WebhookEndpoint.project_id == project_id
@@ -64,7 +65,7 @@ async def disable_of_user(
 
 
 async def disable_orphaned(session: AsyncSession) -> int:
-    """Disable the endpoints that are still enabled after their creator left; return their number."""
+    """Disable webhook endpoints that are still enabled after their creator left; return their number."""
     is_active = select(User.id).where(User.id == WebhookEndpoint.created_by_id, User.is_active).exists()
     member = active_member(WebhookEndpoint.created_by_id, WebhookEndpoint.project_id)
     closed = await disable(session, ~is_active, DisabledReason.CREATOR_DEACTIVATED)

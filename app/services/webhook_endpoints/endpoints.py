@@ -1,4 +1,4 @@
-"""Endpoints: each belongs to its creator alone; for other members of the project it does not exist."""
+"""Create, show, change and delete webhook endpoints; each exists for its creator alone."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -57,7 +57,7 @@ _FORGIVEN = {"consecutive_failures": 0, "failing_since": None, "has_exhausted": 
 async def create_endpoint(
     session: AsyncSession, caller: Principal, body: EndpointIn, *, policy: AddressPolicy, cipher: Cipher
 ) -> NewEndpointOut:
-    """Store a new endpoint of the caller and return it with its secret, which is not shown again.
+    """Store a new webhook endpoint of the caller and return it with its secret, which is not shown again.
 
     Raises:
         InvalidInput: a field breaks a rule, or the project has the maximal number of endpoints.
@@ -89,7 +89,7 @@ async def create_endpoint(
 async def list_endpoints(
     session: AsyncSession, caller: Principal, *, limit: int, offset: int
 ) -> tuple[int, list[EndpointOut]]:
-    """Return the number of the caller's endpoints in the project, and a page of them, newest first."""
+    """Return the number of the caller's webhook endpoints in the project, and a page, newest first."""
     own = own_endpoints(caller)
     count = await session.scalar(select(func.count()).select_from(WebhookEndpoint).where(own))
     rows = await session.execute(
@@ -103,7 +103,7 @@ async def list_endpoints(
 
 
 async def retrieve_endpoint(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> EndpointOut:
-    """Return an endpoint of the caller.
+    """Return a webhook endpoint of the caller as the API shows it.
 
     Raises:
         NotFound: the caller has no such endpoint.
@@ -123,7 +123,9 @@ async def update_endpoint(
     *,
     policy: AddressPolicy,
 ) -> EndpointOut:
-    """Write the given fields only, and return the endpoint; later messages follow them. Disabling cancels pending deliveries.
+    """Write the given fields of a webhook endpoint and return it; later messages follow them.
+
+    Disabling it cancels its pending deliveries.
 
     Raises:
         InvalidInput: a field breaks a rule.
@@ -146,7 +148,9 @@ async def update_endpoint(
 
 
 async def enable_endpoint(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> EndpointOut:
-    """Send events again, from now on; missed events are sent only by a recovery. Idempotent.
+    """Enable a webhook endpoint: it gets events again from now on. Idempotent.
+
+    Missed events are sent only by a recovery.
 
     Raises:
         NotFound: the caller has no such endpoint.
@@ -157,7 +161,7 @@ async def enable_endpoint(session: AsyncSession, caller: Principal, endpoint_id:
 
 
 async def delete_endpoint(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> None:
-    """Delete an endpoint with its secret, its deliveries and their log.
+    """Delete a webhook endpoint of the caller with its secret, its deliveries and their log.
 
     Raises:
         NotFound: there is none, it is deleted, or it is another user's.
@@ -173,7 +177,9 @@ async def delete_endpoint(session: AsyncSession, caller: Principal, endpoint_id:
 async def rotate_secret(
     session: AsyncSession, caller: Principal, endpoint_id: UUID, *, overlap: timedelta, cipher: Cipher
 ) -> RotatedOut:
-    """Replace the secret and return the new one, which is not shown again; for `overlap` the old one signs too.
+    """Replace the secret of a webhook endpoint; return the new one, which is not shown again.
+
+    For `overlap` the old one signs messages too.
 
     Raises:
         InvalidInput: the endpoint already signs with the maximal number of secrets.
@@ -211,7 +217,7 @@ async def rotate_secret(
 
 
 async def cancel_pending(session: AsyncSession, endpoint_ids: Sequence[UUID]) -> None:
-    """Cancel the pending deliveries of disabled endpoints."""
+    """Cancel the pending deliveries of these webhook endpoints, which were disabled."""
     await session.execute(
         update(WebhookEndpointDelivery)
         .where(

@@ -1,4 +1,4 @@
-"""The health of an endpoint, and the conditions that disable it."""
+"""Decide by the results of attempts when a webhook endpoint is disabled."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ _BLOCKED_IN_A_ROW = 20
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Columns of an endpoint; all but the first two count since the last success."""
+    """The failures of a webhook endpoint; all but the first two fields count since the last success."""
 
     last_success_at: datetime | None
     last_failure_at: datetime | None
@@ -25,11 +25,14 @@ class Health:
 
     @classmethod
     def of(cls, row: Mapping[Any, Any]) -> "Health":
-        """Return the health in a row of an endpoint."""
+        """Return the health of a webhook endpoint from its row."""
         return cls(**{name: row[name] for name in cls.__slots__})
 
     def behind(self, result: AttemptResult, *, now: datetime, exhausted: bool) -> "Health":
-        """Return the health after an attempt with this result; `exhausted`: it was the last attempt of a message."""
+        """Return the health of the endpoint after a further attempt with this result.
+
+        `exhausted`: it was the last attempt of a message.
+        """
         if result.error is None:
             return Health(now, self.last_failure_at, 0, None, has_exhausted=False, blocked_in_a_row=0)
         is_blocked = result.error is DeliveryError.BLOCKED_ADDRESS

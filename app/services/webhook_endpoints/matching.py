@@ -1,4 +1,4 @@
-"""Match events with endpoints: by the visibility of the creator, and by the types and tasks that the endpoint selects."""
+"""Decide which webhook endpoint gets which event: by what its creator sees, and by what it selects."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -30,12 +30,12 @@ MATCHED_COLUMNS = (
 
 
 def select_matched() -> Any:  # Any: a Select of many columns
-    """Return the SELECT of `MATCHED_COLUMNS` of events, which needs a condition and an order."""
+    """Return the SELECT of events with the columns for `wants`; add a condition and an order."""
     return select(*MATCHED_COLUMNS).outerjoin(Task, Task.id == Event.task_id)
 
 
 def select_receivers(project_ids: Collection[int]) -> Any:  # Any: a Select of many columns
-    """Return the SELECT of the enabled endpoints of these projects with a creator that is an active member.
+    """Return the SELECT of enabled webhook endpoints in these projects, by creators that are active members.
 
     It locks their rows until the end of the transaction: an endpoint gets no delivery after it was disabled.
     """
@@ -61,7 +61,7 @@ def select_receivers(project_ids: Collection[int]) -> Any:  # Any: a Select of m
 
 
 def wants(endpoint: Columns, event: Columns) -> bool:
-    """Return whether an endpoint is to get an event."""
+    """Return whether a webhook endpoint is to get an event, both given as rows."""
     return (
         endpoint["project_id"] == event["project_id"]
         and _is_selected(endpoint["event_types"], event["type"])
@@ -93,11 +93,11 @@ def _passes(task_filter: dict[str, Any] | None, user_id: int, event: Columns) ->
 async def deliveries_of(
     session: AsyncSession, pairs: Sequence[tuple[Columns, Columns]], *, link: str
 ) -> list[dict[str, Any]]:
-    """Return the rows of deliveries for these pairs, each with its body.
+    """Return a new row of a webhook delivery, with its message body, for each of these pairs.
 
     Args:
-        session: to read the snapshots for full bodies.
-        pairs: endpoints and events; events with `MATCHED_COLUMNS`.
+        session: reads the snapshots for full bodies.
+        pairs: each a webhook endpoint and an event with `MATCHED_COLUMNS`.
         link: the setting `task_url`.
 
     """

@@ -1,4 +1,4 @@
-"""Send again the events that an endpoint missed in a period; delivered ones are not sent again."""
+"""Recover events that a webhook endpoint missed in a period: send them again, but none that was delivered."""
 
 from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime, timedelta
@@ -36,7 +36,9 @@ _MISSED = (DeliveryStatus.FAILED, DeliveryStatus.CANCELLED)
 async def recover(
     session: AsyncSession, caller: Principal, endpoint_id: UUID, body: RecoverIn, *, settings: Settings
 ) -> int:
-    """Send failed and cancelled deliveries again, with `all` also events that had no delivery; return their number.
+    """Send the failed and cancelled deliveries of a webhook endpoint again; return their number.
+
+    With `all`, events that had no delivery are sent too.
 
     Raises:
         InvalidInput: the endpoint is disabled, or the events of that period are no longer kept.
@@ -108,7 +110,7 @@ async def _send_missing(
 async def _batches(
     session: AsyncSession, project_id: int, since: datetime, until: datetime
 ) -> AsyncGenerator[Sequence[Any], None]:
-    """Yield the events of a project in a period, in batches."""
+    """Yield the events of a project in a period, in batches of rows with `MATCHED_COLUMNS`."""
     place = START
     statement = (
         select_matched()

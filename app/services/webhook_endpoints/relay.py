@@ -1,4 +1,4 @@
-"""Make deliveries from events: a transactional outbox.
+"""Relay events to webhook endpoints: make a delivery for each endpoint that is to get an event.
 
 One relay works at a time. It commits its position together with the deliveries, so a killed relay has done a whole
 batch or nothing, and the next one resumes at the same position.
@@ -27,7 +27,7 @@ _READER = "webhooks"
 
 
 async def relay_events(session: AsyncSession, *, link: str, batch: int = BATCH) -> int:
-    """Make the deliveries of the events after the relay's position; return the number of these events.
+    """Make the webhook deliveries of the next `batch` events; return the number of these events.
 
     Fewer than `batch` means that there are no more for now, or that another process relays.
     """
@@ -64,7 +64,7 @@ async def _deliver(session: AsyncSession, events: Sequence[Columns], *, link: st
 
 
 async def _lock_cursor(session: AsyncSession) -> Cursor | None:
-    """Return the position of the relay, its row locked; None while another process holds it."""
+    """Return the relay's position in the ledger, its row locked; None while another process holds it."""
     locked = (
         select(EventCursor.transaction_id, EventCursor.seq)
         .where(EventCursor.reader == _READER)

@@ -1,4 +1,4 @@
-"""Secrets of endpoints, and signatures (Standard Webhooks 1.0.0)."""
+"""Make the secrets of webhook endpoints, and sign messages with them (Standard Webhooks 1.0.0)."""
 
 import base64
 import secrets
@@ -16,14 +16,14 @@ _BYTES = 32
 
 
 def new_secret() -> str:
-    """Return a new secret; it is shown once and stored encrypted."""
+    """Return a new secret of a webhook endpoint; it is shown once and stored encrypted."""
     return _PREFIX + base64.b64encode(secrets.token_bytes(_BYTES)).decode()
 
 
 def live_secrets(
     encrypted: str, encrypted_old: Mapping[str, str], cipher: Cipher, *, now: datetime
 ) -> list[str]:
-    """Return the secrets that sign now: the current one, and replaced ones that are still valid.
+    """Decrypt the secrets that sign an endpoint's messages now: the current one, and valid replaced ones.
 
     Raises:
         DecryptionError: no key of the service decrypts one of them.
@@ -33,7 +33,10 @@ def live_secrets(
 
 
 def still_valid(encrypted_old: Mapping[str, Any], now: datetime) -> dict[str, str]:
-    """Return the replaced secrets that still sign, by the time at which they stop; newest first."""
+    """Return the replaced secrets of an endpoint that still sign, by the time at which they stop.
+
+    The last to stop comes first.
+    """
     return {
         until: encrypted_old[until]
         for until in sorted(encrypted_old, reverse=True)
@@ -42,7 +45,7 @@ def still_valid(encrypted_old: Mapping[str, Any], now: datetime) -> dict[str, st
 
 
 def signed_headers(message_id: str, body: str, keys: Sequence[str], *, now: datetime) -> dict[str, str]:
-    """Return the headers of an attempt: id, timestamp and signatures, one by each key."""
+    """Return the headers that sign a webhook message: its id, the time, and a signature by each key."""
     timestamp = int(now.timestamp())
     # The library ignores the time zone: the time must be in UTC.
     at = datetime.fromtimestamp(timestamp, UTC)

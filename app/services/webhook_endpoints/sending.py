@@ -1,4 +1,4 @@
-"""One attempt: sign, send, and return the result. Does not use the database."""
+"""Send a webhook message once: sign it, post it, and return the result; without the database."""
 
 import asyncio
 import re
@@ -49,7 +49,7 @@ _NO_TLS_FAILURES = (
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message, its URL, and the secrets that sign it."""
+    """A webhook message with the URL that it is sent to and the secrets that sign it."""
 
     id: UUID
     url: str
@@ -59,7 +59,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptResult:
-    """The result of an attempt; the receiver took the message if `error` is None."""
+    """The result of one attempt to send a webhook message; the receiver took it if `error` is None."""
 
     started_at: datetime
     duration: timedelta
@@ -71,11 +71,11 @@ class AttemptResult:
 
 
 async def send(http: httpx.AsyncClient, message: Message) -> AttemptResult:
-    """Send a message once, signed now with all of its secrets; return the result, never raise for a failure.
+    """Send a webhook message once, signed with all of its secrets; return the result, also of a failure.
 
     Args:
         http: a client of `create_guarded_client`.
-        message: the message.
+        message: the message to send.
 
     """
     started_at, began = utcnow(), asyncio.get_running_loop().time()
@@ -122,7 +122,7 @@ def _error_of(status: int) -> DeliveryError | None:
 
 
 async def _read_excerpt(response: httpx.Response) -> str | None:
-    """Return the beginning of a text response, and close the response. Errors here change nothing."""
+    """Return the beginning of a text response, and close the response; errors here are ignored."""
     read = bytearray()
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
@@ -142,7 +142,7 @@ async def _read_excerpt(response: httpx.Response) -> str | None:
 
 
 def _classify(failure: BaseException) -> DeliveryError:
-    """Return the kind of a failure: timeouts first, because a timeout during TLS contains TLS errors."""
+    """Return the kind of an error of sending: timeouts first, as a timeout in TLS contains TLS errors."""
     chain = list(_causes(failure))
     if any(isinstance(cause, BlockedAddress) for cause in chain):
         return DeliveryError.BLOCKED_ADDRESS
@@ -163,7 +163,7 @@ def _causes(failure: BaseException) -> Iterator[BaseException]:
 
 
 def parse_retry_after(header: str | None, *, now: datetime) -> timedelta | None:
-    """Return the delay of a `Retry-After`, a number of seconds or a date, up to a day; None if it is neither."""
+    """Parse a header `Retry-After`, a number of seconds or a date, up to a day; None if it is neither."""
     text = (header or "").strip()
     if text.isascii() and text.isdigit():
         return min(timedelta(seconds=min(int(text[:9]), 10**8)), _LONGEST_RETRY_AFTER)

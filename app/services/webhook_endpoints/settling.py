@@ -1,4 +1,4 @@
-"""Record the results of attempts: the log, the delivery, and the health of its endpoint."""
+"""Store the results of webhook attempts: the log, the delivery, and the health of the endpoint."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 
 async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, AttemptResult]]) -> None:
-    """Record the results of attempts, and disable endpoints that are gone or have failed for too long.
+    """Store the results of webhook attempts; disable endpoints that are gone or have failed for too long.
 
     An attempt after its lease lapsed, when another worker has begun the next one, is only logged. An attempt of a
     deleted endpoint is dropped.
@@ -77,7 +77,10 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Attemp
 
 
 async def _lock(session: AsyncSession, table: Table, ids: set[UUID]) -> dict[UUID, Mapping[Any, Any]]:
-    """Lock and return rows by their ids; in the same order everywhere, to avoid deadlocks between processes that settle."""
+    """Lock the rows with these ids and return them by id.
+
+    In the same order everywhere, so that processes that settle cannot deadlock.
+    """
     statement = select(table).where(table.c.id.in_(ids)).order_by(table.c.id).with_for_update(key_share=True)
     return {row["id"]: row for row in (await session.execute(statement)).mappings()}
 
@@ -85,7 +88,7 @@ async def _lock(session: AsyncSession, table: Table, ids: set[UUID]) -> dict[UUI
 def _end_of(
     row: Mapping[Any, Any], claimed: Claimed, result: AttemptResult, *, now: datetime
 ) -> dict[str, Any] | None:
-    """Return the columns that an attempt changes in its delivery; None if a later attempt decides."""
+    """Return the columns of a webhook delivery that an attempt changes; None if a later attempt decides."""
     if row["attempts"] != claimed.n:
         return None
     end = {

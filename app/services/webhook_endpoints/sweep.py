@@ -1,4 +1,4 @@
-"""Remove deliveries and their attempts after the retention time of events."""
+"""Remove webhook deliveries and their attempts after the retention time of events."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ _AT_ONCE = 2000
 
 
 async def prune_deliveries(sessions: SessionFactory, kept: timedelta) -> int:
-    """Remove deliveries older than `kept` that are not pending, in short transactions; return their number. Repeatable."""
+    """Remove webhook deliveries older than `kept` that are not pending; return their number. Repeatable."""
     total, removed = 0, _AT_ONCE
     while removed >= _AT_ONCE:
         async with unit_of_work(sessions) as session:

@@ -1,4 +1,4 @@
-"""Check the URL of an endpoint. Its addresses are checked at each attempt (`clients/guarded_http.py`)."""
+"""Check the URL of a webhook endpoint; `clients/guarded_http.py` checks its addresses at each attempt."""
 
 import re
 from ipaddress import ip_address
@@ -18,7 +18,7 @@ _LOCAL_NAMES = frozenset({"local", "localhost"})
 
 
 def check_url(url: str, policy: AddressPolicy) -> None:
-    """Check that messages may be sent to a URL, without looking its name up.
+    """Check that webhook messages may be sent to a URL, without resolving its host name.
 
     Args:
         url: at most 2048 characters.
