@@ -1,1 +1,4 @@
-"""The rules of the service, as functions that take the database session first. They do not know HTTP, and they do not commit."""
+"""The rules of the service, as functions that take the database session first; they know no HTTP.
+
+They do not commit: the caller owns the transaction.
+"""

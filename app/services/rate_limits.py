@@ -28,7 +28,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """The rest of the tightest rate limit of a request, for the headers of its response."""
+    """The requests that remain of the tightest rate limit, for the headers of the response."""
 
     limit: int
     remaining: int

@@ -133,7 +133,7 @@ class _Statements:
         self._in_current = _in_project(caller, User.current_project_id.expression)
 
     def of(self, project: int | str | None) -> Prepared:
-        """Return the statement for a request that names `project`."""
+        """Return the statement that finds the caller of a request that names `project`."""
         if project is None:
             return self._anywhere
         return self._in_current if project == CURRENT_PROJECT else self._in_project

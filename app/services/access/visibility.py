@@ -1,4 +1,4 @@
-"""The projects, tasks, runs, sandbox environments and webhook endpoints that a caller sees.
+"""SQL conditions for the projects, tasks, runs, sandbox environments and webhook endpoints of a caller.
 
 A row that is not visible is not found (contract 4). Every query for a caller uses these conditions.
 """

@@ -1,4 +1,4 @@
-"""Organizations, projects, their members, and users, as an operator creates and deletes them.
+"""Create, change and delete organizations, projects, their members, and users, for operators.
 
 These functions check no caller: they serve the command line, not the API. Look-ups for a caller are in users.py and
 services/access.

@@ -1,4 +1,4 @@
-"""The changes of a run in pages of files, read from its patch in the object store (contract 17.9)."""
+"""Show the changes of a run in pages of files, from its patch in the object store (contract 17.9)."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing

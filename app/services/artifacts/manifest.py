@@ -1,4 +1,4 @@
-"""The manifest of a run: its files, how they are added and read (contract 3.4, 6.4, 8.1).
+"""Add files to the manifest of a run, the list of its artifacts, and read them (contract 3.4, 6.4, 8.1).
 
 An object is stored before its entry is written, so that every entry has its object; objects left by a failure belong to
 no run and are swept. No transaction is open during requests to the store.

@@ -1,4 +1,4 @@
-"""Pure rules for files: sizes, lifetimes, types, and whether a browser may display one (contract 8)."""
+"""Pure rules for artifacts: sizes, lifetimes, types, and which a browser may display (contract 8)."""
 
 import mimetypes
 import re

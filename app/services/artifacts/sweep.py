@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 
 class Reason(StrEnum):
-    """The reason to remove a stored file; the table above defines each."""
+    """The reason to remove a stored file: expired, of a deleted task, or never claimed by a run."""
 
     EXPIRED = "expired"
     DELETED = "deleted"

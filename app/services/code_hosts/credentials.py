@@ -1,4 +1,4 @@
-"""The host of a run's repository, and the credential to access it (contract 5.8 step 6, 9.1, 13.3).
+"""Find the code host of a run's repository and the credential to access it (contract 5.8 step 6, 9.1, 13.3).
 
     authorship `user`   the token sent with the run, or the linked GitHub account of its person
     otherwise           the task's integration: its token, or a token of its App installation
@@ -102,7 +102,7 @@ async def read_code_host(
 
 
 async def is_member_still(session: AsyncSession, host: CodeHost) -> bool:
-    """Return whether the person that owns the credential is still an active member of the project.
+    """Return whether the person that owns a code host credential is still an active member of the project.
 
     True for a credential of the project.
     """

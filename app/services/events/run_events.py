@@ -21,7 +21,7 @@ async def record_run_events(
 ) -> None:
     """Record events of one type of a run in the ledger, one for each item of `data`, in order.
 
-    They commit with the session's transaction. Locks the run's row until then: its event count numbers the events.
+    They commit with the session's transaction, which keeps the run's row locked: its event count numbers them.
     """
     await record_events_of_runs(session, [(run_id, type_, item) for item in data])
 
@@ -56,7 +56,7 @@ async def record_artifacts(session: AsyncSession, run_id: UUID, added: Sequence[
 
 
 def waiting_data(waiting_for: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the `data` of the events `run.awaiting_input` and `run.resumed` from a run's state key `waiting_for`."""
+    """Return the `data` of `run.awaiting_input` and `run.resumed` events from the fact `waiting_for`."""
     data = {"kind": waiting_for["kind"], "question_id": waiting_for.get("request_id")}
     return {name: value for name, value in data.items() if value is not None}
 

@@ -96,7 +96,10 @@ async def answer_question(
 async def _require_same_answer(
     session: AsyncSession, row: Fields, answer: GivenAnswer, origin: Origin | None
 ) -> AnsweredOut:
-    """Return the answer of a closed question if it equals `answer`. Raises AlreadyAnswered or QuestionClosed."""
+    """Return the answer of a closed question if it equals `answer`.
+
+    Raises AlreadyAnswered or QuestionClosed otherwise.
+    """
     if row["status"] != QuestionStatus.ANSWERED:
         raise QuestionClosed(winner(row))
     is_same = row["answer"] == answer.shown

@@ -108,7 +108,7 @@ def _beat_statement(updates: Mapping[str, Any] = MappingProxyType({})) -> Select
 
 
 def _report_statement() -> Select[Any]:
-    """Return the statement of a beat that reports `focused` or `seen_seq`; it settles the notices that were seen."""
+    """Return the statement of a beat that reports `focused` or `seen_seq`; it settles seen notices."""
     task, device = _beat_sources()
     focused, seen_seq = bindparam("focused", type_=Boolean), bindparam("seen_seq", type_=BigInteger)
     inserts = {

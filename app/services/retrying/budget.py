@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 
 class RetryBudget:
-    """The tries that a retry policy allows, shared by all steps of a piece of work: a delay is used up once."""
+    """The delays that a retry policy allows, each used once by the steps of one piece of work together."""
 
     def __init__(self, policy: RetryPolicy) -> None:
         self._policy = policy
@@ -26,8 +26,8 @@ class RetryBudget:
         """Run a step and return its result; repeat it after a transient error while delays are left.
 
         Raises:
-            Exception: the step's last error, once all delays are used or the server asks for too long a delay; any
-                error that the policy does not name, at once.
+            Exception: the step's last error, once all delays are used or the server asks for too long a delay;
+                any error that the policy does not name, at once.
 
         """
         failures = 0
@@ -43,7 +43,7 @@ class RetryBudget:
             await self._wait(delay)
 
     def _delay(self, _failures: int, error: Exception) -> float | None:
-        """Return the delay in seconds after this failure of the step, counted from 1; None if it is not repeated."""
+        """Return the delay in seconds after this failure of a step, counted from 1; None for no further try."""
         delay = self._delays.pop(0) if self._delays else None
         longest = self._policy.longest_retry_after
         requested: float | None = None if longest is None else getattr(error, "retry_after", None)
@@ -56,7 +56,12 @@ class RetryBudget:
 
 
 async def until_database_answers(step: Callable[[], Awaitable[Result]]) -> Result:
-    """Run a step and return its result; repeat it while the database is unavailable, then raise the last error."""
+    """Run a step and return its result; repeat it while the database is unavailable.
+
+    Raises:
+        DatabaseUnavailable: the database was still unavailable at the last try.
+
+    """
     return await RetryBudget(DATABASE).call(step)
 
 

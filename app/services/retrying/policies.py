@@ -17,12 +17,12 @@ from app.outages import DatabaseUnavailable
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """The errors after which a step is repeated, the delays between its tries in seconds, and the event to log."""
+    """The errors after which a step is repeated, the delays before that in seconds, and the event to log."""
 
     errors: tuple[type[Exception], ...]
     delays: tuple[float, ...]
     event: str
-    # An error's `retry_after` replaces the delay if it is at most this many seconds; a longer one ends the tries.
+    # An error's `retry_after` replaces the delay if it is at most this many seconds, else it ends the tries.
     # None: errors ask for no delay.
     longest_retry_after: float | None = None
 

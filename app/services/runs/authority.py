@@ -75,7 +75,7 @@ _WORDS = (
 
 
 class Intent(Enum):
-    """The kind of a request that makes a run act; the table above lists the requests of each kind."""
+    """The kind of a request that makes a run act: to create, follow up, perform or steer it."""
 
     CREATE = auto()
     FOLLOW = auto()
@@ -308,7 +308,7 @@ def frozen_or_current(word: Any) -> ColumnElement[Any]:
 
 
 def frozen_or_new_snapshot(run_id: UUID, task_id: UUID) -> ScalarSelect[Any]:
-    """Return a subquery of a run's task snapshot, or else a new one, for a follow-up run like it."""
+    """Return a subquery of the task snapshot of a run, or else of a new one, for its follow-up run."""
     kept = func.coalesce(Run.asked_task, task_snapshot(task_id), type_=JSONB)
     return select(kept).where(Run.id == run_id).scalar_subquery()
 

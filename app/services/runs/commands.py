@@ -68,7 +68,7 @@ class GivenAnswer:
 
 
 class OpenQuestion(NamedTuple):
-    """The fields of a question that are needed to answer it."""
+    """The fields of an open question of an agent that are needed to answer it."""
 
     id: UUID
     task_id: UUID

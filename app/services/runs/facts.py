@@ -1,4 +1,4 @@
-"""The names of the facts of a run (`Run.facts`), which only the service writes; the wire shows them in `state`.
+"""The names of the facts of a run (`Run.facts`): only the service writes them, the API shows them in `state`.
 
 Clients write `Run.state`. COMPATIBILITY: the database keeps a copy of the facts in `Run.state`, for processes of the
 previous release (ADR 56).

@@ -86,7 +86,7 @@ async def require_follow_up_allowance(
 
 
 async def follow_up(session: AsyncSession, check: FailedCheck, clients: ServiceClients) -> WebhookOut:
-    """Start a follow-up run for a failed check, unless a rule forbids it; return the response."""
+    """Start a follow-up run for a failed check, unless a rule forbids it; return the webhook response."""
     pushed = await _find_push(session, check)
     if pushed is None or pushed.head_sha != check.head_sha:
         return ignore("No run pushed this commit, or a later one has moved the branch on.")

@@ -57,9 +57,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FollowedLedger:
-    """The events of the ledger that one client follows: functions to read those after a position, and to check it.
+    """The events of the ledger that a stream follows: functions to read those after a position.
 
-    `is_truncated` returns whether events after the position were removed.
+    `is_truncated` returns whether events after the position were removed, so that the client missed them.
     """
 
     topics: Sequence[str]
@@ -102,7 +102,7 @@ class _Gap(NamedTuple):
 async def open_project_stream(
     session: AsyncSession, caller: Principal, topics: str | None, last_id: str | None
 ) -> FollowedTopics:
-    """Return the topics of a live stream of a project, with the position to start from in each (contract 14).
+    """Return the topics of a live stream of a project, each with its start position (contract 14).
 
     Args:
         session: reads the runs and the end of the ledger.
@@ -131,7 +131,10 @@ async def open_project_stream(
 
 
 async def open_inbox_stream(session: AsyncSession, caller: Principal, last_id: str | None) -> FollowedTopics:
-    """Return the topic of a live stream of the caller's inbox; `last_id` is as in `open_project_stream` (contract 15)."""
+    """Return the topic of a live stream of the caller's inbox (contract 15).
+
+    `last_id` is as in `open_project_stream`.
+    """
     return await follow_ledger(session, _inbox_ledger(caller), last_id)
 
 
@@ -199,7 +202,7 @@ async def _open_run(session: AsyncSession, caller: Principal, text: str) -> Foll
 
 
 def _parse_id(text: str | None) -> tuple[Cursor | None, dict[UUID, EventId], bool]:
-    """Return the positions in the id of a frame (ledger, runs), and whether the text is no id of our streams."""
+    """Return the positions of the ledger and of runs in the id of a frame, and whether it is no id of ours."""
     if not text or not text.strip():
         return None, {}, False
     ledger, *parts = text.strip().split(";")
@@ -217,7 +220,7 @@ def _parse_id(text: str | None) -> tuple[Cursor | None, dict[UUID, EventId], boo
 async def follow_topics(
     topics: FollowedTopics, clients: StreamClients
 ) -> AsyncGenerator["TopicFollower", None]:
-    """Yield the follower of these topics; it ends with the block, or when the process stops."""
+    """Yield the live stream of these topics for one client; it ends with the block or the process."""
     # This stream ends before those of its runs, and follows its other topics while a run has no stream yet.
     lasting = replace(clients, intervals=replace(clients.intervals, life=math.inf, patience=math.inf))
     async with AsyncExitStack() as stack:

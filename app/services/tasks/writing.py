@@ -76,11 +76,11 @@ async def create_task(
 ) -> TaskOut:
     """Create a task in the caller's project and return it as the API shows it (contract 5.2).
 
-    It gets the next number of the project; concurrent creations leave no gap (contract 10.1). Without a title it gets
-    one from its description. The event `task.created` is recorded in the same statement.
+    It gets the next number of the project; concurrent creations leave no gap (contract 10.1). Without a title
+    it gets one from its description. The event `task.created` is recorded in the same statement.
 
     Raises:
-        InvalidInput: an integration or report that the body names does not exist, or the caller may not use it.
+        InvalidInput: an integration or report that the body names does not exist, or may not be used.
 
     """
     await require_references(session, caller, body)

@@ -78,7 +78,7 @@ class Notice(NamedTuple):
     push_text: PushText
 
     def with_watching(self, watching: Mapping[tuple[UUID, int], Watching]) -> "Notice":
-        """Return the notice with the fact which device shows its task to the recipient, if any.
+        """Return the notice with the device that shows its task to the recipient now, if any.
 
         `watching` has the devices by task and user.
         """

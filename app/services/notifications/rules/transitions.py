@@ -50,7 +50,8 @@ _ATTEMPTED = {
     Decision.REJECTED,
     Decision.GIVEN_UP,
 }
-# The decisions of sequels: they follow a notice that the device shows, or may show because an attempt had no response.
+# The decisions of sequels: they follow a notice that the device shows, or may show because an attempt had no
+# response.
 _SEQUELS = {Decision.REMINDER, Decision.RETRACTED}
 
 # The decisions that may follow each decision. None follows one that is not named.
@@ -124,7 +125,7 @@ def literal_decision(decision: Decision) -> ColumnElement[str]:
 
 
 def _may_follow(to: ColumnElement[Any]) -> ColumnElement[bool]:
-    # In the order of the enum, so that every process sends the same text: the order of a set differs between processes.
+    # In the order of the enum, so that every process sends the same text: that of a set differs between processes.
     return or_(
         *(
             and_(to == literal_decision(target), Notification.decision.in_(map(literal_decision, sources)))

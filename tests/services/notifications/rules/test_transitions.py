@@ -57,7 +57,7 @@ def test_table_names_every_decision() -> None:
 
 
 def test_statement_has_the_decisions_in_the_order_of_the_enum() -> None:
-    """The order of a set of texts differs between processes, so each prepared a different text for one statement."""
+    """The order of a set differs between processes, so each prepared another text for the same statement."""
     values = decision_update(bindparam("to"), bindparam("reason"), bindparam("entries"))
     following = re.findall(r":to = '(\w+)' AND", str(values[Notification.decision]))
     assert len(following) > 1
