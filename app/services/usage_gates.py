@@ -46,7 +46,7 @@ class UsageGate(Protocol):
         """
 
 
-# The object that `TASKBEACON_USAGE_GATE` names. A process opens the gate at its start and closes it at its end.
+# The object that `TASKBEACON_USAGE_GATE` names. A process opens the gate when it starts, until it ends.
 UsageGateFactory = Callable[[Settings, SessionFactory], AbstractAsyncContextManager[UsageGate]]
 
 

@@ -21,7 +21,7 @@ async def record_run_events(
 ) -> None:
     """Record events of one type of a run in the ledger, one for each item of `data`, in order.
 
-    They commit with the session's transaction, which keeps the run's row locked: its event count numbers them.
+    They commit with the session's transaction, which locks the run's row: its event count numbers them.
     """
     await record_events_of_runs(session, [(run_id, type_, item) for item in data])
 

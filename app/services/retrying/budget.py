@@ -26,8 +26,8 @@ class RetryBudget:
         """Run a step and return its result; repeat it after a transient error while delays are left.
 
         Raises:
-            Exception: the step's last error, once all delays are used or the server asks for too long a delay;
-                any error that the policy does not name, at once.
+            Exception: the step's last error, once all delays are used or the server asks for a delay that is too
+                long; any error that the policy does not name, at once.
 
         """
         failures = 0
@@ -43,7 +43,7 @@ class RetryBudget:
             await self._wait(delay)
 
     def _delay(self, _failures: int, error: Exception) -> float | None:
-        """Return the delay in seconds after this failure of a step, counted from 1; None for no further try."""
+        """Return the delay in seconds after this failure of a step, from 1; None for no further try."""
         delay = self._delays.pop(0) if self._delays else None
         longest = self._policy.longest_retry_after
         requested: float | None = None if longest is None else getattr(error, "retry_after", None)

@@ -34,7 +34,7 @@ from app.services.views.runs import retrieve_run
 # Bytes after which a page ends, however few entries it has; the entry that exceeds it is included.
 _PAGE_BYTES = 16 * 1024 * 1024
 
-# Followers get an event through Redis, over several turns of the event loop: `sleep(0)` would wait for only one.
+# Followers get an event through Redis, over several turns of the event loop; `sleep(0)` waits for one only.
 # An event takes 0.2 ms to a single follower (docs/performance.md), so 1 ms lets a few followers be served.
 _FOLLOWERS_FIRST_SECONDS = 0.001
 

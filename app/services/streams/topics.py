@@ -202,7 +202,7 @@ async def _open_run(session: AsyncSession, caller: Principal, text: str) -> Foll
 
 
 def _parse_id(text: str | None) -> tuple[Cursor | None, dict[UUID, EventId], bool]:
-    """Return the positions of the ledger and of runs in the id of a frame, and whether it is no id of ours."""
+    """Return the positions of the ledger and of runs in a frame's id, and whether it is no id of ours."""
     if not text or not text.strip():
         return None, {}, False
     ledger, *parts = text.strip().split(";")

@@ -125,7 +125,7 @@ def literal_decision(decision: Decision) -> ColumnElement[str]:
 
 
 def _may_follow(to: ColumnElement[Any]) -> ColumnElement[bool]:
-    # In the order of the enum, so that every process sends the same text: that of a set differs between processes.
+    # In the order of the enum: that of a set differs between processes, and so would the text of the statement.
     return or_(
         *(
             and_(to == literal_decision(target), Notification.decision.in_(map(literal_decision, sources)))
