@@ -26,8 +26,8 @@ class RetryBudget:
         """Run a step and return its result; repeat it after a transient error while delays are left.
 
         Raises:
-            Exception: the step's last error, once all delays are used or the server asks for a delay that is too
-                long; any error that the policy does not name, at once.
+            Exception: the step's last error, once all delays are used or the server asks for a longer
+                delay than the policy allows; any error that the policy does not name, at once.
 
         """
         failures = 0

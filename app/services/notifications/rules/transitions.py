@@ -125,7 +125,7 @@ def literal_decision(decision: Decision) -> ColumnElement[str]:
 
 
 def _may_follow(to: ColumnElement[Any]) -> ColumnElement[bool]:
-    # In the order of the enum: that of a set differs between processes, and so would the text of the statement.
+    # In the order of the enum: that of a set differs between processes, and with it the text of the SQL.
     return or_(
         *(
             and_(to == literal_decision(target), Notification.decision.in_(map(literal_decision, sources)))
