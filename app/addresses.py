@@ -51,7 +51,7 @@ _SECURE_PORT = 443
 
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
-    """The addresses that the service may connect to: public ones by HTTPS, all in networks that were opened."""
+    """Addresses to which the service may connect: public ones by HTTPS, all in networks that were opened."""
 
     opened: tuple[IPv4Network | IPv6Network, ...] = ()
 
@@ -77,7 +77,7 @@ class AddressPolicy:
     def is_open(self, address: str) -> bool:
         """Return whether an IP address is in a network that the operator opened.
 
-        Credential servers of clouds are never.
+        False for the credential servers of clouds, whatever the operator opened.
 
         Raises:
             ValueError: the text is not an address.

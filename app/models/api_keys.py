@@ -11,7 +11,7 @@ from app.models.base import Base
 
 
 class ApiKey(Base):
-    """An API key of a user, limited to scopes and, if the lists have entries, to projects or organizations."""
+    """An API key of a user, limited to scopes, and by lists with entries to projects or organizations."""
 
     __tablename__ = "api_keys"
     __table_args__ = (Index(None, "user_id"),)
