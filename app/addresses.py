@@ -1,7 +1,7 @@
 """Decide which addresses the service may connect to, if a user or an agent has chosen the target.
 
-Webhooks and web pushes go through `clients/guarded_http.py`, agents through their proxy (`agents/network/proxy.py`).
-Both check exactly the address that they then connect to.
+Webhooks and web pushes go through `clients/guarded_http.py`, agents through their proxy
+(`agents/network/proxy.py`). Both check exactly the address that they then connect to.
 """
 
 from collections.abc import Iterator
@@ -51,20 +51,23 @@ _SECURE_PORT = 443
 
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
-    """Addresses that the service may connect to: public ones by HTTPS, any in networks that the operator opened."""
+    """Addresses to which the service may connect: public ones by HTTPS, all in networks that were opened."""
 
     opened: tuple[IPv4Network | IPv6Network, ...] = ()
 
     @classmethod
     def parse(cls, networks: tuple[str, ...]) -> "AddressPolicy":
-        """Return the policy that permits these networks, in CIDR form. Raises ValueError."""
+        """Return a policy that also permits these networks, given in CIDR form.
+
+        Raises ValueError for another form.
+        """
         return cls(tuple(map(ip_network, networks)))
 
     def admits(self, address: str, *, scheme: str, port: int) -> bool:
-        """Return whether a request with this scheme and port may be sent to an address.
+        """Return whether the service may send a request with this scheme and port to an IP address.
 
         Raises:
-            ValueError: it is no address.
+            ValueError: the text is not an address.
 
         """
         if self.is_open(address):
@@ -72,10 +75,12 @@ class AddressPolicy:
         return scheme == "https" and port == _SECURE_PORT and is_public(address)
 
     def is_open(self, address: str) -> bool:
-        """Return whether an address is in a network that the operator opened, and is not a cloud's credential server.
+        """Return whether an IP address is in a network that the operator opened.
+
+        False for the credential servers of clouds, whatever the operator opened.
 
         Raises:
-            ValueError: it is no address.
+            ValueError: the text is not an address.
 
         """
         ends = list(_ends(ip_address(address.partition("%")[0])))
@@ -83,7 +88,9 @@ class AddressPolicy:
 
 
 def is_public(address: str) -> bool:
-    """Return whether an address, which may have a zone, is public; embedded IPv4 addresses must be public too.
+    """Return whether an IP address, which may have a zone, is public.
+
+    Embedded IPv4 addresses must be public too.
 
     Raises:
         ValueError: the text is not an address.

@@ -1,8 +1,8 @@
 """The only source of the current time: the clock of the database, extrapolated with the monotonic clock.
 
-Processes compare times that others wrote (leases, presence, cooldowns, schedules, the order of runs), so they must not
-use the clocks of their own machines. `app/services/shared_clock.py` reads the clock of the database; until then the
-clock of the machine is used. Tests replace the clock.
+Processes compare times that others wrote (leases, presence, cooldowns, schedules, the order of runs), so they
+must not use the clocks of their own machines. `app/services/shared_clock.py` reads the clock of the database;
+until then the clock of the machine is used. Tests replace the clock.
 """
 
 import time
@@ -13,14 +13,14 @@ from datetime import UTC, datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A reading of a clock: its time, this process's monotonic time at the reading, and the largest possible error."""
+    """A reading of a clock: its time, this process's monotonic time then, and the largest possible error."""
 
     instant: datetime
     monotonic: float
     error: timedelta = timedelta(0)
 
     def now(self) -> datetime:
-        """Return the current time of that clock."""
+        """Return the current time of the clock that was read, extrapolated from the reading."""
         return self.instant + timedelta(seconds=time.monotonic() - self.monotonic)
 
 
@@ -39,15 +39,17 @@ _now: Callable[[], datetime] = _shared_now
 
 
 def utcnow() -> datetime:
-    """Return the current time, aware and in UTC."""
+    """Return the current time of the service's shared clock, aware and in UTC."""
     return _now()
 
 
 def adopt(reading: Reading | None) -> None:
-    """Use this reading from now on; None returns to the clock of the machine.
+    """Extrapolate the service's time from this reading of the database's clock.
 
-    A reading that agrees with the current one within their errors changes nothing: time must not jump back and forth by
-    the duration of a round trip.
+    None returns to the machine's clock.
+
+    A reading that agrees with the current one within their errors changes nothing: time must not jump back
+    and forth by the duration of a round trip.
     """
     global _reading  # noqa: PLW0603 - one clock per process is the point
     if (
@@ -64,6 +66,6 @@ def machine_skew() -> timedelta:
 
 
 def set_clock(now: Callable[[], datetime] | None) -> None:
-    """Replace the clock of this process; None restores the shared clock."""
+    """Replace the clock of this process, for tests; None restores the shared clock."""
     global _now  # noqa: PLW0603 - as above
     _now = now or _shared_now

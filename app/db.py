@@ -1,8 +1,8 @@
-"""Engine, sessions and the unit of work. The only file that commits.
+"""Database engine, sessions and units of work. No other module commits.
 
-One request or one job step is one transaction. Effects on the outside world (a job, an event) are registered with
-`after_commit` and run after its commit; a rollback drops them. They may be lost in a crash, so a row that requests the
-effect is written in the same transaction, and a sweep finds rows with a lost effect.
+One request or one job step is one transaction. Effects on the outside world (a job, an event) are registered
+with `after_commit` and run after its commit; a rollback drops them. They may be lost in a crash, so a row
+that requests the effect is written in the same transaction, and a sweep finds rows with a lost effect.
 """
 
 import asyncio
@@ -55,11 +55,11 @@ def create_engine(
     statement_seconds: float = _STATEMENT_TIMEOUT_SECONDS,
     plan_once: bool = False,
 ) -> AsyncEngine:
-    """Return an engine with a pool of this process; it does not connect yet.
+    """Return a database engine with a connection pool for this process; it does not connect yet.
 
-    A statement that takes longer than `statement_seconds` fails as if the server were away. With `plan_once` the server
-    plans a statement once per connection, for any values: planning takes most of the time of short statements. Code
-    that needs a plan for particular values sets that in its transaction.
+    A statement that takes longer than `statement_seconds` fails as if the server were away. With `plan_once`
+    the server plans a statement once per connection, for any values: planning takes most of the time of short
+    statements. Code that needs a plan for particular values sets that in its transaction.
     """
     # JIT helps analytics; here it would only delay the first request by its compile time.
     server_settings = {"application_name": application_name, "jit": "off"}
@@ -90,9 +90,10 @@ def create_engine(
 
 
 def _pgbouncer_options(application_name: str) -> dict[str, Any]:
-    """Return the arguments for connections through a pooler, where each transaction may be in another server session.
+    """Return the arguments for connections through a pooler, which may change the server session.
 
-    There statements have no name, and no settings are sent that a pooler like pgbouncer does not know and refuses.
+    There statements have no name, and no settings are sent that a pooler like pgbouncer does not know and
+    refuses.
     """
     return {
         "statement_cache_size": 0,
@@ -105,7 +106,10 @@ def _pgbouncer_options(application_name: str) -> dict[str, Any]:
 def create_session_factory(
     engine: AsyncEngine, *, info: Mapping[str, Any] = MappingProxyType({})
 ) -> SessionFactory:
-    """Return a factory of sessions that do not reload rows after a commit; each has a copy of `info`."""
+    """Return a factory of database sessions that do not reload rows after a commit.
+
+    Each has a copy of `info`.
+    """
     return async_sessionmaker(
         engine, expire_on_commit=False, autoflush=False, sync_session_class=_JoiningSession, info=dict(info)
     )
@@ -113,7 +117,9 @@ def create_session_factory(
 
 @asynccontextmanager
 async def unit_of_work(sessions: SessionFactory) -> AsyncGenerator[AsyncSession, None]:
-    """Yield a session; commit if the block succeeds, then run the after-commit hooks; else roll back.
+    """Yield a database session.
+
+    Commit if the block succeeds, then run the after-commit hooks; else roll back.
 
     Raises:
         DatabaseUnavailable: the server went away, or no connection was free in time.
@@ -142,7 +148,7 @@ async def unit_of_work(sessions: SessionFactory) -> AsyncGenerator[AsyncSession,
 
 
 async def release(session: AsyncSession) -> None:
-    """Commit and return the connection to the pool, so that the caller may wait for other servers.
+    """Commit a session and return its connection to the pool, so that the caller may wait for other servers.
 
     The session stays usable: its next statement begins a new transaction.
     """
@@ -185,10 +191,10 @@ async def _run(hooks: list[Hook]) -> None:
 
 
 class Transaction:
-    """A transaction that the driver itself begins and ends, at a fraction of the cost of a session's.
+    """A database transaction that the driver itself begins and ends, at a fraction of a session's cost.
 
-    Statements of the session join it on the same connection, so there is one commit for all. `commit` and `roll_back`
-    return the connection; call one of them, once.
+    Statements of the session join it on the same connection, so there is one commit for all. `commit` and
+    `roll_back` return the connection; call one of them, once.
     """
 
     __slots__ = ("_connection", "_driver", "_is_joined")
@@ -199,7 +205,10 @@ class Transaction:
         self._is_joined = False
 
     async def begin(self) -> None:
-        """Send BEGIN; if that fails, close the connection, so that the pool does not lend it again."""
+        """Begin the transaction.
+
+        If that fails, close the connection, so that the pool does not lend it again.
+        """
         try:
             await self._driver.execute("BEGIN")
         except BaseException:
@@ -217,7 +226,10 @@ class Transaction:
         return cast("Sequence[Mapping[str, Any]]", rows)
 
     def join(self) -> Connection:
-        """Return the connection for a session; only this object can end the transaction."""
+        """Return the transaction's connection for use by a session.
+
+        Only this object can end the transaction.
+        """
         if not self._is_joined:
             # SQLAlchemy sends no BEGIN, COMMIT and ROLLBACK of its own.
             self._connection.execution_options(isolation_level="AUTOCOMMIT")
@@ -225,11 +237,17 @@ class Transaction:
         return self._connection
 
     async def commit(self) -> None:
-        """Commit and return the connection to the pool; if that fails, raise as `NamedErrors` and close the connection."""
+        """Commit and return the connection to the pool.
+
+        If that fails, close it and raise as `NamedErrors`.
+        """
         await self._end("COMMIT")
 
     async def roll_back(self) -> None:
-        """Roll back and return the connection to the pool; a connection that `drop` closed has nothing to roll back."""
+        """Roll back and return the connection to the pool.
+
+        A connection that `drop` has closed is left alone.
+        """
         if self._connection.invalidated:
             self._connection.close()
         else:
@@ -251,10 +269,10 @@ class Transaction:
 
 
 async def drop(connection: Connection | PoolProxiedConnection) -> None:
-    """Close a connection of the pool in the middle of its work, within two seconds.
+    """Close a database connection in the middle of its work, within two seconds.
 
-    In a greenlet, where SQLAlchemy lets the driver cancel its statement first. Otherwise the server would go on with it,
-    and hold its locks, until its end.
+    In a greenlet, where SQLAlchemy lets the driver cancel its statement first. Otherwise the server would go
+    on with it, and hold its locks, until its end.
     """
     await greenlet_spawn(connection.invalidate)
 
@@ -269,13 +287,13 @@ class _JoiningSession(Session):
 
 
 def transaction_of(session: AsyncSession) -> Transaction | None:
-    """Return the transaction that the driver has begun for a session, None if there is none."""
+    """Return the transaction that the driver has begun for a database session, None if there is none."""
     transaction: Transaction | None = session.info.get(_TRANSACTION)
     return transaction
 
 
 async def begin(session: AsyncSession) -> Transaction | None:
-    """Begin the transaction of a session that has none; return None if no unit of work would end it."""
+    """Begin a transaction for a database session without one; return None if no unit of work would end it."""
     if _TRANSACTION not in session.info:
         return None
     with NamedErrors():
@@ -294,15 +312,18 @@ def _take_transaction(session: AsyncSession) -> Transaction | None:
 
 
 class NamedErrors:
-    """Raises the errors that a session would, in place of the driver's; a class takes a third of a generator's time."""
+    """Context manager that converts errors of the database driver to those that a session would raise.
+
+    Not a generator, which would take three times as long.
+    """
 
     __slots__ = ()
 
     def __enter__(self) -> None:
-        """Set nothing up: the errors are converted at the exit."""
+        """Do nothing: errors are converted at the exit."""
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        """Raise `DatabaseUnavailable` for an outage, `IntegrityError` for a refusal by a constraint."""
+        """Raise `DatabaseUnavailable` for an outage, `IntegrityError` for a violated constraint."""
         if not isinstance(error, Exception):
             return
         if isinstance(error, asyncpg.IntegrityConstraintViolationError):
@@ -339,6 +360,6 @@ def _name_outage(context: ExceptionContext) -> None:
 
 
 def _refuse_closed_connection(connection: Any, _record: ConnectionPoolEntry, _proxy: Any) -> None:
-    """Let the pool reconnect if the server went away, without a round trip: asyncpg knows that its socket closed."""
+    """Let the pool replace a connection with a closed socket, which asyncpg knows without a round trip."""
     if connection.driver_connection.is_closed():
         raise DisconnectionError("the server closed this connection")

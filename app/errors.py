@@ -39,7 +39,7 @@ from typing_extensions import override
 
 
 class AppError(Exception):
-    """An expected failure that is answered in the envelope."""
+    """Base class of expected errors with the response `{type, code, detail, attr}` (contract 2.4)."""
 
     status: int = 400
     type: ClassVar[str] = "invalid_request"
@@ -53,19 +53,22 @@ class AppError(Exception):
             self.code = code
 
     def envelope(self) -> dict[str, Any]:
-        """Return the four keys of the answer; a few failures add `extra`."""
+        """Return the body of the error response: `type`, `code`, `detail`, `attr`.
+
+        A few errors add `extra`.
+        """
         return {"type": self.type, "code": self.code, "detail": self.detail, "attr": self.attr}
 
 
 class InvalidInput(AppError):
-    """A field breaks a rule; `attr` names it, None means the whole body."""
+    """A field of the request is invalid; `attr` names it, None means the whole body."""
 
     type = "validation_error"
     code = "invalid_input"
 
 
 class MalformedBody(AppError):
-    """The body is not JSON, or cannot be stored."""
+    """The request's body is not JSON, or cannot be stored."""
 
     code = "parse_error"
 
@@ -120,7 +123,7 @@ class RunTokenInvalid(AuthenticationError):
 
 
 class PermissionDenied(AppError):
-    """The caller is known and may not do this."""
+    """The caller is authenticated, but may not do this."""
 
     status = 403
     type = "authentication_error"
@@ -128,7 +131,7 @@ class PermissionDenied(AppError):
 
 
 class NotFound(AppError):
-    """It does not exist, or the caller cannot see it (contract 4)."""
+    """The resource does not exist, or the caller cannot see it (contract 4)."""
 
     status = 404
     code = "not_found"
@@ -138,7 +141,7 @@ class NotFound(AppError):
 
 
 class MethodNotAllowed(AppError):
-    """The path exists, the method does not; the error mapper fills `allowed`, for the Allow header."""
+    """The path does not accept the method; the mapper of errors sets `allowed`, for the Allow header."""
 
     status = 405
     code = "method_not_allowed"
@@ -211,7 +214,7 @@ class QuestionChanged(AppError):
 
 
 class BodyTooLarge(AppError):
-    """The body is larger than the service reads."""
+    """The request's body is larger than the service reads."""
 
     status = 413
     code = "request_too_large"
@@ -221,7 +224,7 @@ class BodyTooLarge(AppError):
 
 
 class UnsupportedMediaType(AppError):
-    """The Content-Type of the body is not JSON."""
+    """The Content-Type of the request's body is not JSON."""
 
     status = 415
     code = "unsupported_media_type"
@@ -231,7 +234,7 @@ class UnsupportedMediaType(AppError):
 
 
 class Throttled(AppError):
-    """The project is over its rate limit; `retry_after` is in whole seconds."""
+    """The caller is over a rate limit; `retry_after` is the delay in whole seconds."""
 
     status = 429
     type = "throttled_error"
@@ -244,7 +247,7 @@ class Throttled(AppError):
 
 
 class HeadTooLarge(AppError):
-    """Path, query and headers of the request are larger, or more, than the service reads; its connection is closed."""
+    """Path, query or headers of the request exceed what the service reads; the connection is closed."""
 
     status = 431
     code = "request_head_too_large"
@@ -262,7 +265,7 @@ class Unavailable(AppError):
 
 
 class RequestRefused(Exception):
-    """An expected failure with another body than the envelope; `body` is sent unchanged."""
+    """Base class of expected errors with their own response body, `body`, instead of the four keys."""
 
     status: ClassVar[int] = 400
 
@@ -301,7 +304,7 @@ class ArtifactNotFound(RequestRefused):
 
 
 class EventsMissing(RequestRefused):
-    """The number of an event does not follow the last accepted one."""
+    """The number of a sent event does not follow the last accepted one."""
 
     status = 409
 

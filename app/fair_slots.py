@@ -1,4 +1,4 @@
-"""Share a bounded number of slots fairly: no party holds more than its share."""
+"""Share a bounded number of slots fairly among parties, none of which may hold more than its share."""
 
 import asyncio
 from collections.abc import AsyncIterator, Hashable
@@ -6,11 +6,14 @@ from contextlib import asynccontextmanager
 
 
 class QueueFull(Exception):
-    """Too many of the same party are waiting."""
+    """No slot is free, and too many callers of the same party are waiting already."""
 
 
 class FairSlots:
-    """Slots for several parties; `share` bounds the slots of a party, `waiting` how many of it wait."""
+    """A bounded number of slots for several parties.
+
+    Each may hold `share` slots, and `waiting` callers of it may wait.
+    """
 
     def __init__(self, slots: int, *, share: int, waiting: int) -> None:
         self._slots = asyncio.Semaphore(slots)
@@ -22,7 +25,7 @@ class FairSlots:
 
     @asynccontextmanager
     async def hold(self, party: Hashable) -> AsyncIterator[None]:
-        """Wait for a slot and hold it during the block.
+        """Wait for a slot for a party, and hold it during the block.
 
         Raises:
             QueueFull: too many of the same party are waiting.

@@ -1,4 +1,4 @@
-"""The API: the middleware of a request, from the outermost layer inwards, its error handlers and its description."""
+"""Assemble the API application: middleware from the outermost inwards, error handlers and routes."""
 
 import re
 from collections.abc import AsyncGenerator, Iterable
@@ -40,7 +40,7 @@ _EXPOSED_HEADERS = (
 
 
 def create_app(settings: Settings | None = None, *, process: ProcessContext | None = None) -> FastAPI:
-    """Return the API.
+    """Return the API as an ASGI application.
 
     Args:
         settings: default: the settings of the environment.
@@ -94,6 +94,6 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
 
 
 def _any_port(origins: Iterable[str]) -> str | None:
-    """Return a pattern for the origins that are given with any port, None if there is none."""
+    """Return a regular expression for the allowed CORS origins that have any port, None if there are none."""
     hosts = [re.escape(origin.removesuffix(ANY_PORT)) for origin in origins if origin.endswith(ANY_PORT)]
     return rf"(?:{'|'.join(hosts)})(?::[0-9]{{1,5}})?" if hosts else None

@@ -13,7 +13,7 @@ _SHORTEST = 8
 
 
 class Masker:
-    """Replaces secrets in texts and JSON values."""
+    """Replaces known secrets in texts and JSON values."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         # The longest first: a secret may contain another.
@@ -21,7 +21,7 @@ class Masker:
         self._replacements = [(secret, MASK) for secret in longest_first]
 
     def text(self, text: str) -> str:
-        """Return a text without the secrets."""
+        """Return a text with its secrets replaced."""
         for found, shown in self._replacements:
             text = text.replace(found, shown)
         return text
@@ -29,7 +29,7 @@ class Masker:
     def mask_emit(
         self, emit: Callable[[dict[str, Any]], Awaitable[None]]
     ) -> Callable[[dict[str, Any]], Awaitable[None]]:
-        """Return a function that calls `emit` with masked entries."""
+        """Return a function that masks each log entry and passes it to `emit`."""
         if not self._replacements:
             return emit
 
@@ -39,7 +39,7 @@ class Masker:
         return masked
 
     def value(self, value: Any) -> Any:
-        """Return a JSON value without the secrets."""
+        """Return a JSON value with the secrets in its texts replaced."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):

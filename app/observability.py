@@ -1,6 +1,7 @@
-"""Configure structured logs, and remove secrets from them.
+"""Configure structured logging, and remove secrets from log lines.
 
-Ids of the request, project, run and job are bound once through `structlog.contextvars` and appear on each line.
+Ids of the request, project, run and job are bound once through `structlog.contextvars` and appear on each
+line.
 """
 
 import logging
@@ -24,7 +25,7 @@ _HIDDEN = "[redacted]"
 
 
 def configure_logging(log_format: LogFormat, level: str) -> None:
-    """Send this process's logs, and those of its libraries, to standard error, one event a line.
+    """Write the logs of this process and of its libraries to standard error, one line for each log event.
 
     Events of the service are written here: the standard library would take as long again, at each request.
     """
@@ -86,7 +87,7 @@ def redact(
     _method: str,
     event: MutableMapping[str, Any],
 ) -> MutableMapping[str, Any]:
-    """Replace secrets in an event, by the name or the format of a value (structlog processor)."""
+    """Replace secrets in a log event, found by the name or the format of a value (structlog processor)."""
     for key, value in event.items():
         event[key] = _HIDDEN if key.lower() in _SECRET_NAMES else _redact_value(value)
     return event

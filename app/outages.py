@@ -1,7 +1,7 @@
 """Classify the errors of drivers as outages or defects, in one place.
 
-An outage concerns a server or the connection to it; the same step may work in a moment, so it is repeated, or answered
-with 503. Any other error concerns the request, and is either a refusal or a defect.
+An outage concerns a server or the connection to it; the same step may work in a moment, so it is repeated, or
+answered with 503. Any other error concerns the request, and is either a refusal or a defect.
 """
 
 from typing import ClassVar
@@ -27,26 +27,26 @@ _BROKEN_TRANSACTION = "8s2b"
 
 
 class Outage(Exception):
-    """A server that this service depends on does not answer; the same step may work in a moment."""
+    """A server that this service depends on does not respond; the same step may work in a moment."""
 
     server: ClassVar[str] = "server"
 
 
 class DatabaseUnavailable(Outage):
-    """The database does not answer; the same transaction may work in a moment, and has changed nothing so far."""
+    """The database does not respond; the transaction has changed nothing, and may work in a moment."""
 
     server = "database"
 
 
 def is_outage(error: BaseException | None) -> bool:
-    """Return whether an error of any driver, or one of ours made from it, is an outage."""
+    """Return whether an error of a driver, or an error made from one, is an outage of a server."""
     if isinstance(error, Outage | RedisConnectionError | RedisTimeoutError | ReadOnlyError):
         return True
     return is_database_outage(error)
 
 
 def is_database_outage(error: BaseException | None) -> bool:
-    """Return whether an error of SQLAlchemy or asyncpg concerns the database, not the statement.
+    """Return whether an error of SQLAlchemy or asyncpg is an outage of the database, not a faulty statement.
 
     Errors of sockets are not included: they do not show which server they concern.
     """
@@ -67,7 +67,7 @@ def is_database_outage(error: BaseException | None) -> bool:
 
 
 def is_value_refused(error: BaseException) -> bool:
-    """Return whether the database cannot store a value."""
+    """Return whether an error of the database driver says that a value cannot be stored."""
     return _sqlstate(error.orig if isinstance(error, DBAPIError) else error) in _VALUE
 
 

@@ -1,4 +1,4 @@
-"""Values that the services and the agent of a run exchange: usage, and messages to the person of the task."""
+"""Values that services and agents of runs exchange: token usage, and messages to the creator of a task."""
 
 from dataclasses import dataclass
 from typing import Any  # JSON
@@ -8,7 +8,7 @@ from app.enums import NotificationDecision, Urgency
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Tokens, and the cost in US dollars as far as agents report it."""
+    """The usage of a run: tokens, and the cost in US dollars as far as agents report it."""
 
     tokens: int = 0
     cost: float = 0.0
@@ -16,7 +16,7 @@ class Spent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentMessage:
-    """A message of an agent to the person of its task, without secrets."""
+    """A message that an agent sends to the creator of its task, with secrets removed."""
 
     title: str
     message: str
@@ -25,14 +25,14 @@ class AgentMessage:
 
 @dataclass(frozen=True, slots=True)
 class MessageOutcome:
-    """The decision about a message: the devices that it is sent to, or why it is not."""
+    """The decision about a message of an agent: the devices that it is sent to, or why it is not sent."""
 
     decision: NotificationDecision
     reason: str | None = None
     devices: int = 0
 
     def answer(self) -> dict[str, Any]:
-        """Return the answer to the agent; a push that is still being sent counts as sent."""
+        """Return the result as JSON for the agent; a push that is still being sent counts as sent."""
         if self.decision is NotificationDecision.PENDING:
             return {"decision": NotificationDecision.SENT.value, "devices": self.devices}
         return {"decision": self.decision.value, "reason": self.reason}

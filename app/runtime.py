@@ -1,4 +1,4 @@
-"""The resources that a process owns: one pool, one client of each kind. The API and the worker open them alike."""
+"""Open the resources of a process, API or worker: a connection pool, and a client of each other server."""
 
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -60,7 +60,7 @@ class ProcessContext(ServiceClients):
     ledger: LedgerWatch = field(default_factory=LedgerWatch)
 
     def stream_clients(self) -> StreamClients:
-        """Return the clients of this process that live streams use."""
+        """Return the subset of this process's clients that live streams use."""
         return StreamClients(
             sessions=self.sessions,
             hub=self.hub,
@@ -123,7 +123,10 @@ async def open_process(
 
 
 class _LateSenders(Mapping[Platform, PushSender]):
-    """The push services; their clients are created at the first push, because an API process rarely sends one."""
+    """The push services.
+
+    Their clients are created at the first push, because an API process rarely sends one.
+    """
 
     def __init__(self, settings: Settings, redis: RedisClient) -> None:
         self._settings = settings

@@ -26,22 +26,25 @@ def new_project_token() -> str:
 
 
 def hash_api_key(value: str) -> str:
-    """Return the hash of a key, for storage: unsalted, so that it can be looked up; a key has 256 random bits."""
+    """Return the hash of a key, for storage: unsalted, so that it can be looked up.
+
+    A key has 256 random bits.
+    """
     return "sha256$" + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def new_session_secret() -> str:
-    """Return a new value for the cookie of a console session, or a new code for a login link: 256 random bits."""
+    """Return a new secret of 256 random bits, for the cookie of a console session or for a login link."""
     return _random_characters()
 
 
 def hash_session_secret(value: str) -> str:
-    """Return the hash of such a value, for storage; never the hash of a key with the same characters."""
+    """Return the hash of a session's secret, for storage; it differs from the hash of an equal API key."""
     return "session$" + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def mask_api_key(value: str) -> str:
-    """Return the prefix and the last characters of a key, for display."""
+    """Return the prefix and the last characters of an API key, for display."""
     return f"{API_KEY_PREFIX}...{value[-_MASK_TAIL:]}"
 
 
@@ -60,11 +63,11 @@ class Cipher:
         self._fernet = MultiFernet([Fernet(self._derive(key)) for key in keys])
 
     def encrypt(self, value: str) -> str:
-        """Return `value` encrypted with the first key."""
+        """Return a text encrypted with the first key."""
         return self._fernet.encrypt(value.encode()).decode()
 
     def decrypt(self, value: str) -> str:
-        """Return the plain text.
+        """Return the plain text of an encrypted value.
 
         Raises:
             DecryptionError: no configured key decrypts it.

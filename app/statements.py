@@ -1,13 +1,13 @@
-"""Statements that are built and compiled once, and run by the driver directly.
+"""Prepared SQL statements, which are built and compiled once, and run by the driver directly.
 
-Requests normally use these (CONTRIBUTING, "Queries"): building and compiling a statement takes longer than running it,
-and so does a transaction around a single statement.
+Requests normally use these (CONTRIBUTING, "Queries"): building and compiling a statement takes longer than
+running it, and so does a transaction around a single statement.
 
-A read joins the transaction of its session; if there is none, it runs alone: no BEGIN, no COMMIT, one round trip. A
-write, or a read that locks rows, begins the transaction of its session, so that a later failure rolls it back and the
-locks last; the driver begins and ends that transaction itself until the session runs a statement of its own (ADR 51).
-Only `first_alone` and `perform_alone` commit a write by itself; `tests/test_statements.py` lists the permitted callers
-(ADR 44).
+A read joins the transaction of its session; if there is none, it runs alone: no BEGIN, no COMMIT, one round
+trip. A write, or a read that locks rows, begins the transaction of its session, so that a later failure rolls
+it back and the locks last; the driver begins and ends that transaction itself until the session runs a
+statement of its own (ADR 51). Only `first_alone` and `perform_alone` commit a write by itself;
+`tests/test_statements.py` lists the permitted callers (ADR 44).
 """
 
 import asyncio
@@ -34,7 +34,10 @@ _DIALECT: Dialect = dialect()  # type: ignore[no-untyped-call] # SQLAlchemy's ow
 
 
 class Prepared:
-    """A statement with only `bindparam` parameters; keep it in a constant, or in a bounded cache by its shape."""
+    """An SQL statement that is compiled once; its values are `bindparam`s.
+
+    Keep it in a constant or a bounded cache.
+    """
 
     def __init__(self, statement: Executable) -> None:
         self._statement = statement
@@ -79,14 +82,14 @@ class Prepared:
         return rows[0] if rows else None
 
     async def perform(self, session: AsyncSession, values: Mapping[str, Any]) -> None:
-        """Run a statement without rows as `all` does."""
+        """Run a statement that returns no rows, as `all` does."""
         await self.all(session, values)
 
     async def first_alone(self, session: AsyncSession, values: Mapping[str, Any]) -> Fields | None:
         """Run a write as a transaction of its own, committed on return; return its first row, if any.
 
-        For a write with every condition in its own statement, which no later failure would have to roll back. Joins the
-        session's transaction if there is one. Raises as `all`.
+        For a write with every condition in its own statement, which no later failure would have to roll back.
+        Joins the session's transaction if there is one. Raises as `all`.
         """
         if session.in_transaction() or transaction_of(session):
             return await self.first(session, values)
@@ -94,7 +97,7 @@ class Prepared:
         return rows[0] if rows else None
 
     async def perform_alone(self, session: AsyncSession, values: Mapping[str, Any]) -> None:
-        """Run a write without rows as `first_alone` does."""
+        """Run a write that returns no rows, as `first_alone` does."""
         await self.first_alone(session, values)
 
 

@@ -1,4 +1,4 @@
-"""Make text from programs and networks storable: as UTF-8 and in PostgreSQL."""
+"""Make text from other programs storable as UTF-8 and in PostgreSQL."""
 
 import re
 from typing import Any
@@ -9,7 +9,7 @@ _REPLACEMENT = "\ufffd"
 
 
 def storable(value: Any) -> Any:  # Any: JSON
-    """Return JSON data or text with a replacement character for each character that cannot be stored."""
+    """Return JSON data or text with U+FFFD for each character that UTF-8 or PostgreSQL cannot store."""
     match value:
         case str():
             return _UNSTORABLE.sub(_REPLACEMENT, value)

@@ -1,4 +1,4 @@
-"""A time after which no new step may begin. A step in progress is not interrupted."""
+"""A deadline after which no new step of some work may begin; a step in progress is not interrupted."""
 
 import asyncio
 import math
@@ -7,7 +7,7 @@ from time import monotonic
 
 
 class Deadline:
-    """A point in time that can be moved to now, which wakes all sleepers."""
+    """A point in time after which no new step of some work may begin; `expire` moves it to now."""
 
     def __init__(self, seconds: float = math.inf) -> None:
         self._moment = monotonic() + seconds
@@ -24,11 +24,11 @@ class Deadline:
         return self.seconds_left == 0.0
 
     def expire(self) -> None:
-        """Move the deadline to now."""
+        """Move the deadline to now, and wake all callers of `sleep`."""
         self._expired.set()
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep for some seconds, or until the deadline expires."""
+        """Sleep for `seconds`, or until the deadline expires if that is earlier."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 _ = await self._expired.wait()

@@ -1,7 +1,8 @@
-"""Pass events of runs from Redis to all followers in this process, through one connection.
+"""Pass live events of runs from Redis to all followers in this process, through one connection.
 
-Each followed run has a channel (subscriptions.py). A follower that is too slow is cut off: it can reconnect and continue
-after its last event. After a break of the connection, missed events are read from the stream of each run.
+Each followed run has a channel (subscriptions.py). A follower that is too slow is cut off: it can reconnect
+and continue after its last event. After a break of the connection, missed events are read from the stream of
+each run.
 """
 
 import asyncio
@@ -32,7 +33,10 @@ LookUp = Callable[[Collection[UUID]], Awaitable[Mapping[UUID, bytes | None]]]
 
 
 class EventHub:
-    """The followers in this process, and their connection, which opens with the first one."""
+    """Passes live events of runs to the followers in this process.
+
+    Its Redis connection opens with the first one.
+    """
 
     def __init__(self, redis: RedisClient, look_up: LookUp, *, look_seconds: float = _LOOK_SECONDS) -> None:
         self._redis = redis
@@ -52,7 +56,10 @@ class EventHub:
 
     @asynccontextmanager
     async def follow(self, run_id: UUID) -> AsyncGenerator[Subscription, None]:
-        """Yield a follower of a run; once the hub is closed, an ended one."""
+        """Yield a new follower of a run (context manager).
+
+        If the hub is closed, one that has already ended.
+        """
         name = channel_of(run_id)
         channel = self._channels.get(name)
         if channel is None:
@@ -77,7 +84,7 @@ class EventHub:
                 await self._reconcile(name)
 
     def end_all(self) -> None:
-        """End all followers, and each later one at once: the process is about to stop."""
+        """End all followers, and from now on each new one at once, because the process is about to stop."""
         self._is_closed = True
         for channel in self._channels.values():
             channel.end()
@@ -98,10 +105,11 @@ class EventHub:
             ]
 
     async def _reconcile(self, name: str) -> None:
-        """Subscribe to a channel with followers, unsubscribe from one without; repeatable.
+        """Subscribe to a channel that has followers, or unsubscribe from one that has none; repeatable.
 
-        Calls run one after the other, so that a leaving follower cannot end the subscription of a new one. The next
-        follower or check repeats a command that failed or was lost: a channel is connected once Redis has confirmed it.
+        Calls run one after the other, so that a leaving follower cannot end the subscription of a new one.
+        The next follower or check repeats a command that failed or was lost: a channel is connected once
+        Redis has confirmed it.
         """
         async with self._commanding:
             if self._pubsub is None:
@@ -113,7 +121,7 @@ class EventHub:
                     await command(name)
 
     async def _read(self) -> None:
-        """Read from one connection, and open a new one after each failure."""
+        """Read messages from the Redis connection, and open a new one after each failure."""
         while True:
             await self._has_channels.wait()
             try:
@@ -163,7 +171,7 @@ class EventHub:
                 await self._catch_up(channel)
 
     async def _catch_up(self, channel: Channel) -> None:
-        """Pass on the events of the stream after the last one that was passed on."""
+        """Pass on the events that a run's Redis stream holds after the last one that was passed on."""
         while channel.collecting or channel.last is not None:
             missed = await read_events(
                 self._redis, channel.run_id, after=channel.last, count=_CATCH_UP_EVENTS
@@ -174,7 +182,7 @@ class EventHub:
                 return
 
     async def _look(self) -> None:
-        """At intervals find the runs that ended while Redis was away, and the runs that were deleted."""
+        """Find at intervals the followed runs that ended while Redis was away or were deleted."""
         while True:
             await self._has_channels.wait()
             await asyncio.sleep(self._look_seconds)

@@ -1,8 +1,8 @@
-"""HTTP to addresses that users chose: connections go to exactly the address that was checked.
+"""Send HTTP requests to hosts that users chose: connections go to exactly the address that was checked.
 
-Each connection looks the name up once, checks all its addresses, and connects to one of them, with the name in TLS and
-in `Host`. So a name that resolves differently the next time cannot evade the check. Redirects are not followed, and proxies of
-the environment are not used.
+Each connection looks the name up once, checks all its addresses, and connects to one of them, with the name
+in TLS and in `Host`. So a name that resolves differently the next time cannot evade the check. Redirects are
+not followed, and proxies of the environment are not used.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ NameServer = Callable[[str, int], Sequence[str]]
 
 
 class BlockedAddress(httpx.ConnectError):
-    """A host has an address that the policy refuses, `address`."""
+    """A host has an address, `address`, to which the service may not connect."""
 
     def __init__(self, address: str) -> None:
         super().__init__(f"{address} may not be connected to")
@@ -38,11 +38,11 @@ class BlockedAddress(httpx.ConnectError):
 
 
 class NameNotFound(httpx.ConnectError):
-    """A host has no address, or the look-up failed."""
+    """A host name has no address, or its look-up failed."""
 
 
 def system_names(host: str, port: int) -> Sequence[str]:
-    """Return the addresses that the system's resolver knows; blocks. Raises OSError."""
+    """Return the addresses of a host from the system's resolver; blocks. Raises OSError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
@@ -54,11 +54,10 @@ def create_guarded_client(
 
     Args:
         policy: the permitted addresses.
-        keepalive: number of connections to keep for further requests to the same host; 0: check at each request.
+        keepalive: number of idle connections to keep for further requests; 0: check at each request.
         names: the resolver of names.
 
     Its requests raise errors of httpx; `BlockedAddress` and `NameNotFound` are subclasses of these.
-
     """
     return httpx.AsyncClient(
         transport=_GuardedTransport(policy, keepalive, names),
@@ -115,7 +114,7 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
 
 
 def _pin(request: httpx.Request, address: str) -> httpx.Request:
-    """Return the request for one address; `Host` and the name in TLS are those of the URL."""
+    """Return a request with one address as its host; `Host` and the name in TLS stay those of the URL."""
     # Not `url.host`, which httpx has decoded.
     host = request.url.raw_host.decode("ascii")
     extensions = dict(request.extensions)
@@ -139,7 +138,7 @@ def _is_address(host: str) -> bool:
 
 
 class _Names:
-    """Looks names up in threads of its own, each name once at a time: slow look-ups must not delay others."""
+    """Looks host names up in its own threads, each once at a time; slow look-ups must not delay others."""
 
     def __init__(self, names: NameServer) -> None:
         self._names = names

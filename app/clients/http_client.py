@@ -1,8 +1,8 @@
 """The HTTP client of a process, which keeps no state of the servers that it asks.
 
-All httpx clients of the service are made here; Expo (`expo.client.open_http`) and the object store use aiohttp. One client
-serves all runs and all hosts. It keeps no cookies: a cookie that a host sets for one run would be sent with the
-requests of the next. The code that sends a request sets its time limit.
+All httpx clients of the service are made here; Expo (`expo.client.open_http`) and the object store use
+aiohttp. One client serves all runs and all hosts. It keeps no cookies: a cookie that a host sets for one run
+would be sent with the requests of the next. The code that sends a request sets its time limit.
 """
 
 import ssl
@@ -27,7 +27,7 @@ def create_http_client(
 
 @cache
 def tls_context() -> ssl.SSLContext:
-    """Return the TLS settings of all clients, made once: reading the certificates of the authorities takes 20 ms."""
+    """Return the TLS settings that all clients share; reading the certificates takes 20 ms."""
     return httpx.create_ssl_context()
 
 

@@ -14,7 +14,7 @@ _PAUSE_SECONDS = 0.01
 
 
 class LedgerWakes:
-    """Wakes the readers of the ledger in all processes: at once, and at most once in each hundredth of a second."""
+    """Wakes the readers of the ledger in all processes at once, at most once per hundredth of a second."""
 
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
@@ -22,13 +22,13 @@ class LedgerWakes:
         self._sending: asyncio.Task[None] | None = None
 
     async def announce(self) -> None:
-        """Wake the readers soon; returns at once."""
+        """Wake the readers of the ledger soon; returns at once."""
         self._is_wanted = True
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._send())
 
     async def aclose(self) -> None:
-        """Wake the readers now if that is still due."""
+        """Wake the readers of the ledger now if an announced wake is still due."""
         if self._sending is not None:
             await asyncio.gather(self._sending, return_exceptions=True)
 

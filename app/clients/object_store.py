@@ -1,4 +1,4 @@
-"""Object storage as the service uses it; the implementation on S3 is in `s3`.
+"""Protocols for object storage, and its errors; the implementation on S3 is in `s3`.
 
 ObjectStoreUnavailable     the store did not respond in time, or refused; the same call may work in a moment
 ObjectMissing              there is no object under this key
@@ -24,22 +24,22 @@ LOG_TAGS = {TTL_TAG: str(KEPT_DAYS)}
 
 
 class ObjectStoreUnavailable(Outage):
-    """The store did not respond, or refused; the same call may work in a moment."""
+    """Object storage did not respond, or refused the request; the same call may work in a moment."""
 
     server = "object store"
 
 
 class ObjectMissing(Exception):
-    """There is no object under this key."""
+    """Object storage has no object under the requested key."""
 
 
 class RangeNotSatisfiable(Exception):
-    """The requested range begins after the object's end."""
+    """The requested byte range begins after the object's end."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """The metadata of an object; `size` is None if the store does not report it."""
+    """The metadata of a stored object; `size` is in bytes, None if the store does not report it."""
 
     size: int | None
     content_type: str
@@ -48,7 +48,7 @@ class ObjectInfo:
 
 @dataclass(frozen=True, slots=True)
 class ListedObject:
-    """One entry of a listing."""
+    """A stored object in a listing of the bucket."""
 
     key: str
     size: int
@@ -57,7 +57,10 @@ class ListedObject:
 
 @dataclass(frozen=True, slots=True)
 class SignedForm:
-    """A form by which its holder may upload one key, also repeatedly; the fields precede the file, verbatim."""
+    """A form that uploads an object under one key, also repeatedly.
+
+    Its fields are sent verbatim before the file.
+    """
 
     url: str
     fields: dict[str, str]
@@ -65,7 +68,7 @@ class SignedForm:
 
 @dataclass(frozen=True, slots=True)
 class ObjectContent:
-    """An object, or a part of it, being read; its chunks are never all in memory."""
+    """A stored object, or a part of it, that is being read in chunks, never completely in memory."""
 
     size: int
     # As in HTTP's Content-Range; None for the whole object.
@@ -75,16 +78,16 @@ class ObjectContent:
 
 
 class ObjectFiles(Protocol):
-    """Objects as the service reads and writes them. Every method raises `ObjectStoreUnavailable`."""
+    """Reads and writes stored objects. Every method may raise `ObjectStoreUnavailable`."""
 
     async def put(self, key: str, body: bytes | Path, *, content_type: str, tags: Mapping[str, str]) -> None:
-        """Store an object from memory or a file; replaces an object with the same key."""
+        """Store an object from memory or a file under a key; an existing object is replaced."""
         ...
 
     async def extend(
         self, key: str, size: int, tail: bytes, *, content_type: str, tags: Mapping[str, str]
     ) -> None:
-        """Replace an object by its first `size` bytes and `tail`, in bounded memory and atomically for readers.
+        """Replace an object by its first `size` bytes and `tail`, in bounded memory, atomically for readers.
 
         Of concurrent calls for one key the last one wins: callers need a lock.
 
@@ -95,13 +98,15 @@ class ObjectFiles(Protocol):
         ...
 
     async def head(self, key: str) -> ObjectInfo | None:
-        """Return the metadata of the object under a key, None if there is none."""
+        """Return the metadata of the object under a key, None if there is no such object."""
         ...
 
     def open(
         self, key: str, *, byte_range: str | None = None, if_match: str | None = None
     ) -> AbstractAsyncContextManager[ObjectContent]:
-        """Open an object, or the part of HTTP's `bytes=…`; with `if_match` the part only if the ETag matches, else all.
+        """Open an object for reading.
+
+        `byte_range` (`bytes=…`) selects a part, with `if_match` only if the ETag matches, else all.
 
         Raises:
             ObjectMissing: there is nothing under this key.
@@ -111,7 +116,7 @@ class ObjectFiles(Protocol):
         ...
 
     async def tag(self, key: str, tags: Mapping[str, str]) -> None:
-        """Replace the tags of an object.
+        """Replace the tags of a stored object.
 
         Raises:
             ObjectMissing: there is nothing under this key.
@@ -121,20 +126,26 @@ class ObjectFiles(Protocol):
 
 
 class SignedLinks(Protocol):
-    """URLs and forms for clients. Every method raises `ObjectStoreUnavailable`."""
+    """Signs URLs and forms by which clients access objects.
+
+    Every method may raise `ObjectStoreUnavailable`.
+    """
 
     async def signed_url(self, key: str) -> str:
-        """Return a GET URL valid for an hour; the same URL for 55 minutes, so that clients may cache it."""
+        """Return a URL to GET an object, valid for an hour.
+
+        The same one for 55 minutes, so that clients may cache it.
+        """
         ...
 
     async def signed_download(
         self, key: str, *, disposition: str, content_type: str, lifetime: timedelta
     ) -> str:
-        """Return a new GET URL, answered with this Content-Disposition and Content-Type."""
+        """Return a new URL to GET an object, with these Content-Disposition and Content-Type headers."""
         ...
 
     async def signed_form(self, key: str, *, max_bytes: int, lifetime: timedelta) -> SignedForm:
-        """Return a form by which a client may upload this key, at most `max_bytes`, until `lifetime` is over.
+        """Return a form that lets a client upload an object of at most `max_bytes`, valid for `lifetime`.
 
         A repeated upload replaces the object.
         """
@@ -142,22 +153,22 @@ class SignedLinks(Protocol):
 
 
 class ObjectStore(ObjectFiles, SignedLinks, Protocol):
-    """The storage of logs and artifacts."""
+    """Object storage for logs and artifacts: objects, signed links, and a health check."""
 
     async def check(self) -> None:
-        """Check that the bucket responds."""
+        """Check that the bucket responds. Raises ObjectStoreUnavailable."""
         ...
 
 
 class Bucket(Protocol):
-    """Maintenance of the bucket, apart from single requests. Every method raises `ObjectStoreUnavailable`."""
+    """Maintenance of the whole bucket. Every method may raise `ObjectStoreUnavailable`."""
 
     def pages(self, prefix: str) -> AsyncIterator[Sequence[ListedObject]]:
-        """Yield the objects below a prefix in the order of their keys, at most a thousand at a time."""
+        """Yield the objects below a prefix in the order of their keys, in lists of at most a thousand."""
         ...
 
     async def delete(self, keys: Sequence[str]) -> int:
-        """Remove objects, at most a thousand; return the number removed. Repeatable."""
+        """Delete stored objects, at most a thousand; return the number of deleted ones. Repeatable."""
         ...
 
     async def write_lifecycle(self, days: Sequence[int]) -> bool:
@@ -169,4 +180,4 @@ class Bucket(Protocol):
 
 
 class Storage(ObjectStore, Bucket, Protocol):
-    """All interfaces of the bucket that a process uses."""
+    """Object storage with all its protocols, as a process opens it."""

@@ -1,4 +1,4 @@
-"""Push senders take messages and return one outcome each. Failures are sorted by the reaction that they need.
+"""Push messages, their senders and outcomes; failures are sorted by the reaction that they need.
 
 PushOutcome
 ├── Accepted     the service accepted it; with `ticket` its receipt is read later, if the service has receipts
@@ -23,7 +23,7 @@ _ELLIPSIS = "…"
 
 @dataclass(frozen=True, slots=True)
 class PushAction:
-    """A button of a push: its token answers the question, and `link` is the page that a browser opens for it."""
+    """A button of a push: its token answers the question; `link` is the page that a browser opens for it."""
 
     id: str
     option_id: str
@@ -35,7 +35,7 @@ class PushAction:
 # Not frozen: that takes twice as long to make.
 @dataclass(slots=True, kw_only=True)
 class PushStyle:
-    """The look and sound of a push; each service encodes them in its own way."""
+    """The look and sound of a push; each push service encodes them in its own way."""
 
     urgency: Urgency
     # How long a push service keeps it for a device that cannot be reached.
@@ -68,34 +68,34 @@ class PushMessage:
     tag: str | None = None
 
     def content(self) -> dict[str, Any]:
-        """Return the content that the device gets."""
+        """Return the content of the push as JSON, as the device gets it."""
         return {"title": self.title, "body": self.body, "data": dict(self.data)}
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The service accepted the message."""
+    """Outcome: the push service accepted the message; `ticket` finds its receipt later."""
 
     ticket: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DeadToken:
-    """The device does not exist any more."""
+    """Outcome: the device no longer exists; its token is to be removed."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class BadMessage:
-    """The message is refused for good."""
+    """Outcome: the push service will never accept this message; the device's token stays."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class TryLater:
-    """Nothing was decided about the message."""
+    """Outcome: the push service decided nothing about the message, which is to be sent again."""
 
     reason: str
     retry_after: float | None = None
@@ -110,7 +110,10 @@ NOT_REACHED = TryLater("NotReached")
 
 
 class PushUnavailable(Exception):
-    """The service accepts no messages now; `retry_after` is its own request, in seconds."""
+    """The push service accepts no messages now.
+
+    `retry_after` is the delay in seconds that it requests, or None.
+    """
 
     def __init__(
         self, reason: str, *, retry_after: float | None = None, may_have_arrived: bool = False
@@ -122,15 +125,15 @@ class PushUnavailable(Exception):
 
     @property
     def outcome(self) -> TryLater:
-        """The outcome of each message of the call."""
+        """The outcome for each message of a call that failed in this way."""
         return TryLater(self.reason, self.retry_after, self.may_have_arrived)
 
 
 class PushSender(Protocol):
-    """A service that sends messages to devices."""
+    """A push service that sends messages to devices."""
 
     async def send(self, messages: Sequence[PushMessage], deadline: Deadline) -> list[PushOutcome]:
-        """Send at most 100 messages; return their outcomes, by position.
+        """Send at most 100 push messages; return their outcomes in the same order.
 
         Messages that would have to wait beyond the deadline, for other messages or the rate, are not sent
         (`NOT_REACHED`).
@@ -142,7 +145,7 @@ class PushSender(Protocol):
         ...
 
     async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
-        """Return the outcomes of at most 1000 accepted messages, by ticket; those not known yet are left out.
+        """Return the final outcomes of at most 1000 accepted messages, by ticket; unknown ones are left out.
 
         Raises:
             PushUnavailable: the service does not respond.
@@ -157,7 +160,7 @@ def shorten(
     max_bytes: int,
     content: Callable[[PushMessage], Mapping[str, Any]] = PushMessage.content,
 ) -> PushMessage:
-    """Return the message so that the JSON of its content fits into `max_bytes`: drop its buttons, then shorten its body."""
+    """Return a message with JSON content of at most `max_bytes`: drop its buttons, then shorten its body."""
     if message.style and message.style.actions and len(orjson.dumps(content(message))) > max_bytes:
         # An agent names its options; long names must not keep the question from its person.
         message = replace(message, style=replace(message.style, actions=()))

@@ -1,8 +1,8 @@
-"""The job queue as the service uses it, and its only implementation, on arq.
+"""The protocol of the job queue, and its only implementation, on arq.
 
-A job is a name and plain arguments in JSON. Its id is derived from its row, so it is queued once at a time, however
-often it is enqueued. The rows in the database, not Redis, are the record of the work to do. A process that enqueues a
-job wakes the workers (`run_changes.wake`), which otherwise poll only twice a second.
+A job is a name and plain arguments in JSON. Its id is derived from its row, so it is queued once at a time,
+however often it is enqueued. The rows in the database, not Redis, are the record of the work to do. A process
+that enqueues a job wakes the workers (`run_changes.wake`), which otherwise poll only twice a second.
 """
 
 from datetime import timedelta
@@ -29,25 +29,28 @@ _KEPT = timedelta(days=1)
 
 
 class JobQueue(Protocol):
-    """The queue of jobs for workers."""
+    """A queue of jobs, which workers perform."""
 
     async def enqueue(
         self, job: str, *, job_id: str, arguments: dict[str, Any], queue_name: str = QUEUE_NAME
     ) -> bool:
-        """Enqueue `job`; return False if a job with this id is queued or running already."""
+        """Enqueue the job named `job`; return False if a job with this id is queued or running already."""
         ...
 
     async def withdraw(self, *, job_id: str, queue_name: str = QUEUE_NAME) -> None:
-        """Take a job off the queue; called by the job itself at its start, so that it can be enqueued again."""
+        """Take a job off the queue.
+
+        A job calls this itself at its start, so that it can be enqueued again.
+        """
         ...
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """Close the connections to Redis."""
         ...
 
 
 class ArqQueue(JobQueue):
-    """Jobs in Redis, performed by `taskbeacon worker`."""
+    """The job queue in Redis, on arq; `taskbeacon worker` performs the jobs."""
 
     def __init__(self, redis_url: str) -> None:
         self._redis = ArqRedis(
@@ -88,7 +91,7 @@ class ArqQueue(JobQueue):
 
 
 def encode_job(job: dict[str, Any]) -> bytes:
-    """Return arq's job record as JSON: with pickle, access to Redis would allow running code in a worker."""
+    """Return arq's job record as JSON; with pickle, access to Redis would allow running code in a worker."""
     return orjson.dumps(job, default=str)
 
 

@@ -1,4 +1,4 @@
-"""Connections to Redis. Nothing connects at the start: a process starts, and answers what it can, while Redis is away."""
+"""Clients of Redis. They connect at their first use, so that a process can start while Redis is away."""
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.backoff import NoBackoff
@@ -13,7 +13,7 @@ _WAIT_FOR_CONNECTION_SECONDS = 2.0
 
 
 def create_pool(url: str) -> BlockingConnectionPool:
-    """Return a bounded pool: a caller waits for a connection for a short time before it gets an error."""
+    """Return a bounded pool of Redis connections; a caller waits shortly for one before it gets an error."""
     return BlockingConnectionPool.from_url(
         url,
         max_connections=_MAX_CONNECTIONS,
@@ -27,5 +27,5 @@ def create_pool(url: str) -> BlockingConnectionPool:
 
 
 def create_redis(url: str) -> RedisClient:
-    """Return a client with a pool of its own; close it with `aclose()`."""
+    """Return a Redis client with a pool of its own; close it with `aclose()`."""
     return Redis.from_pool(create_pool(url))

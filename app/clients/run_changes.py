@@ -1,7 +1,7 @@
-"""Messages between processes that a run was changed or a job was queued: one subscription in each worker.
+"""Notify workers through Redis that a run was changed or a job was queued.
 
-A message carries no data: the change is in the database or in the queue. It may be lost, so no code relies on it: code
-that waits for a change also polls from time to time.
+A message carries no data: the change is in the database or in the queue. It may be lost, so no code relies on
+it: code that waits for a change also polls from time to time.
 """
 
 import asyncio
@@ -29,7 +29,10 @@ async def publish_change(redis: RedisClient, run_id: UUID) -> None:
 
 
 async def wake(redis: RedisClient, topic: str) -> None:
-    """Wake all watchers of a topic, such as a queue with a new job; an outage of Redis is only logged."""
+    """Wake the watchers of a topic, such as a queue with a new job, in all workers.
+
+    An outage of Redis is only logged.
+    """
     await _publish(redis, _WAKE_CHANNEL, topic)
 
 
@@ -49,11 +52,11 @@ class RunChanges:
         self._watchers: dict[tuple[str, str], set[asyncio.Event]] = {}
 
     def watch(self, run_id: UUID) -> AbstractContextManager[asyncio.Event]:
-        """Yield an event that is set at every change of a run; the waiter clears it."""
+        """Yield an `asyncio.Event` that is set at every change of a run; the waiter clears it."""
         return self._watch(_CHANNEL, str(run_id))
 
     def watch_topic(self, topic: str) -> AbstractContextManager[asyncio.Event]:
-        """Yield an event that is set whenever the topic is woken; the waiter clears it."""
+        """Yield an `asyncio.Event` that is set whenever the topic is woken; the waiter clears it."""
         return self._watch(_WAKE_CHANNEL, topic)
 
     @contextmanager
@@ -69,7 +72,10 @@ class RunChanges:
                 self._watchers.pop((channel, message), None)
 
     async def listen(self) -> Never:
-        """Pass messages on until cancelled. After an outage wake all watchers: messages may have been lost."""
+        """Wake watchers for each message from Redis, until cancelled.
+
+        After an outage wake all, as messages may be lost.
+        """
         while True:
             try:
                 await self._listen()

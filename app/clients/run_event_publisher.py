@@ -1,4 +1,4 @@
-"""Publish events of runs to Redis from one process: in order, in batches, without delaying the code that makes them."""
+"""Publish events of runs to Redis, in order and in batches, without delaying the code that creates them."""
 
 import asyncio
 from collections import Counter, deque
@@ -42,10 +42,10 @@ class _Event(NamedTuple):
 
 
 class RedisRunEvents(RunEvents):
-    """A queue and, while it is not empty, one task that sends its events.
+    """Publishes events of runs to Redis, through a queue and one task that runs while the queue is not empty.
 
-    During an outage events wait. When the queue is full they are dropped and counted, and the stream has a gap in their
-    place.
+    During an outage events wait. When the queue is full they are dropped and counted, and the stream has a
+    gap in their place.
     """
 
     def __init__(self, redis: RedisClient, *, max_waiting: int = MAX_WAITING_EVENTS) -> None:
@@ -137,7 +137,7 @@ class RedisRunEvents(RunEvents):
         await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
 
     def _release(self, up_to: int) -> None:
-        """Resume the callers that wait for this event or an earlier one."""
+        """Resume the callers of `settle` that wait for this event or an earlier one."""
         still_settling = []
         for number, settled in self._settling:
             if number > up_to:
@@ -157,7 +157,10 @@ class RedisRunEvents(RunEvents):
         return batch
 
     async def _send_batch(self, batch: list[_Event]) -> None:
-        """Send events in one round trip; events that were sent already, without an answer, are not added twice."""
+        """Send events to Redis in one round trip.
+
+        Events that an earlier, failed attempt has added are not added twice.
+        """
         by_run: dict[UUID, list[str | int | bytes]] = {}
         for event in batch:
             by_run.setdefault(event.run_id, []).extend((event.number, event.kind, event.data))

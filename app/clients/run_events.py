@@ -1,8 +1,8 @@
 """The events of a run, kept for a day in a Redis stream for followers that connect later.
 
-An id is `<epoch>-<number>`: the start of the stream in microseconds, and a number that counts from 1 without holes. So
-a reader sees how many events it missed, and a new epoch if Redis was emptied. One script appends and publishes events
-atomically: their order on the channel is the order of their ids.
+An id is `<epoch>-<number>`: the start of the stream in microseconds, and a number that counts from 1 without
+holes. So a reader sees how many events it missed, and a new epoch if Redis was emptied. One script appends
+and publishes events atomically: their order on the channel is the order of their ids.
 
 Redis may lose all of this. Data that must not be lost is in the database and in the log of the run.
 """
@@ -29,7 +29,10 @@ _MAX_DIGITS = 18
 
 
 class EventKind(StrEnum):
-    """The kind of an event, kept apart from its content, so that no content can forge it."""
+    """The kind of an event on a run's live stream.
+
+    It is kept apart from content, so that none can forge it.
+    """
 
     ENTRY = "entry"
     STATE = "state"
@@ -44,7 +47,7 @@ class EventKind(StrEnum):
 
 
 class EventId(NamedTuple):
-    """The position of an event in its stream."""
+    """The position of an event in a run's live stream, `<epoch>-<number>`."""
 
     epoch: int
     number: int
@@ -55,7 +58,7 @@ class EventId(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "EventId | None":
-        """Return the id in a text, or None."""
+        """Return the event id in a text, None if it is not one."""
         epoch, _, number = text.partition("-")
         if not (_is_number(epoch) and _is_number(number)):
             return None
@@ -68,7 +71,10 @@ def _is_number(text: str) -> bool:
 
 @dataclass(frozen=True)
 class RunEvent:
-    """An event as read; `data` is a JSON object without line breaks. An event without id is not on the stream."""
+    """An event of a run's live stream; `data` is a JSON object on one line.
+
+    Without an id it is not stored in Redis.
+    """
 
     id: EventId | None
     kind: EventKind
@@ -76,25 +82,28 @@ class RunEvent:
 
     @cached_property
     def frame(self) -> bytes:
-        """The event as sent to browsers; encoded once for all followers."""
+        """The event as a server-sent event, encoded once for all followers."""
         id_ = b"" if self.id is None else b"id: %b\n" % str(self.id).encode()
         name = b"event: gap\n" if self.kind is EventKind.GAP else b""
         return b"%b%bdata: %b\n\n" % (id_, name, self.data)
 
 
 class RunEvents(Protocol):
-    """Publishes events of runs to their followers."""
+    """Publishes live events of runs to their followers."""
 
     def put(self, run_id: UUID, data: bytes, *, kind: EventKind = EventKind.ENTRY) -> None:
-        """Publish a JSON object without line breaks soon, in the order of calls; never waits, never fails."""
+        """Publish a JSON object on one line as an event of a run, in the order of calls.
+
+        Returns at once, never fails.
+        """
         ...
 
     async def settle(self) -> None:
-        """Return when all events put so far are sent, or Redis is known to be away."""
+        """Wait until all events put so far are sent, or Redis is known to be away."""
         ...
 
     async def aclose(self) -> None:
-        """Send the remaining events, if that is possible at once."""
+        """Send the remaining events if that is possible at once, and stop."""
         ...
 
 
@@ -134,22 +143,25 @@ redis.call('EXPIRE', writers, life)
 
 
 def stream_keys(run_id: UUID) -> tuple[str, str]:
-    """Return the keys of the script: the stream, and the position of each of its writers."""
+    """Return the Redis keys of a run's live stream: its events, and the positions of its writers."""
     return f"{_PREFIX}{run_id}", f"{_PREFIX}{run_id}:writers"
 
 
 def channel_of(run_id: UUID) -> str:
-    """Return the channel on which the events of a run are published."""
+    """Return the name of the Redis channel on which the live events of a run are published."""
     return f"{_PREFIX}{run_id}"
 
 
 def script_arguments(run_id: UUID, writer: str) -> tuple[str | int, ...]:
-    """Return the first arguments of the script; the events follow them."""
+    """Return the first arguments of the Redis script that appends events to a run's stream.
+
+    The events follow them.
+    """
     return (channel_of(run_id), writer, _LIFE_SECONDS, MAX_EVENTS, MAX_STREAM_BYTES)
 
 
 def parse_message(message: bytes) -> RunEvent:
-    """Return the event in a message of the script."""
+    """Return the event in a message from a run's Redis channel."""
     id_, kind, data = message.split(b" ", 2)
     return RunEvent(EventId.parse(id_.decode()), EventKind(kind.decode()), data)
 
@@ -157,13 +169,13 @@ def parse_message(message: bytes) -> RunEvent:
 async def read_events(
     redis: RedisClient, run_id: UUID, *, after: EventId | None, count: int
 ) -> list[RunEvent]:
-    """Return up to `count` events after `after`, or from the beginning of the remaining stream."""
+    """Return up to `count` events of a run's Redis stream after `after`; None: from its oldest event."""
     start = "-" if after is None else f"({after}"
     return _parse(await redis.xrange(stream_keys(run_id)[0], min=start, count=count))
 
 
 async def read_ends(redis: RedisClient, run_id: UUID) -> tuple[RunEvent, RunEvent] | None:
-    """Return the first and the last remaining event of a stream; None if there is none."""
+    """Return the oldest and the newest event of a run's Redis stream; None if it is empty."""
     key = stream_keys(run_id)[0]
     async with redis.pipeline(transaction=True) as pipeline:
         pipeline.xrange(key, count=1)

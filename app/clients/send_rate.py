@@ -1,7 +1,7 @@
 """Limit the rate of sending messages, counted in Redis for all processes together.
 
-Each call reserves a slot in a steady stream (the generic cell rate algorithm), so that the limit holds in every
-interval of a second, not only in the seconds of a clock.
+Each call reserves a slot in a steady stream (the generic cell rate algorithm), so that the limit holds in
+every interval of a second, not only in the seconds of a clock.
 """
 
 from typing import Protocol
@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 class SendRate(Protocol):
-    """A limit on the rate of sending."""
+    """A limit on the rate at which messages are sent to a push service."""
 
     async def take(self, count: int, deadline: Deadline) -> bool:
         """Wait until `count` messages may be sent; return False if that is not before the deadline."""
@@ -41,7 +41,7 @@ class SendRate(Protocol):
 
 
 class UnlimitedRate(SendRate):
-    """No limit."""
+    """No limit on the rate at which messages are sent."""
 
     @override
     async def take(self, count: int, deadline: Deadline) -> bool:
@@ -49,7 +49,10 @@ class UnlimitedRate(SendRate):
 
 
 class RedisSendRate(SendRate):
-    """At most `per_second` messages a second. Messages pass while Redis is away: the push service has its own limits."""
+    """At most `per_second` messages a second.
+
+    Messages pass while Redis is away: the push service has its own limits.
+    """
 
     def __init__(self, redis: RedisClient, key: str, *, per_second: int) -> None:
         self._reserve = redis.register_script(_RESERVE)

@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 
 class Subscription:
-    """One follower of a run. It reads earlier events first, and collects new ones once it asks for that."""
+    """A follower of a run: it reads past events by itself, then collects live events from its channel."""
 
     __slots__ = ("_channel", "_queued", "_queued_bytes", "_waiter", "is_over", "is_run_deleted")
 
@@ -31,29 +31,38 @@ class Subscription:
         self._waiter: asyncio.Future[None] | None = None
 
     async def is_connected(self, *, within: float) -> bool:
-        """Return True as soon as no new event can be missed, False after `within` seconds or at the end."""
+        """Wait until no new event can be missed, and return True.
+
+        False after `within` seconds or if the follower ended.
+        """
         await self._wait(within, lambda: self._channel.is_connected or self.is_over)
         return self._channel.is_connected and not self.is_over
 
     def collect(self, *, after: EventId | None) -> None:
-        """Collect new events from now on, for `take`; those up to `after` are known."""
+        """Collect live events from now on, for `take`.
+
+        Events up to `after` were already read and are left out.
+        """
         self._channel.last = self._channel.last or after
         self._channel.collecting.add(self)
 
     async def take(self, *, within: float) -> list[RunEvent]:
-        """Return the collected events, oldest first; wait for one up to `within` seconds or the end of the subscription."""
+        """Return the collected events, oldest first.
+
+        If there are none, wait up to `within` seconds for one.
+        """
         await self._wait(within, lambda: bool(self._queued) or self.is_over)
         taken, self._queued, self._queued_bytes = self._queued, [], 0
         return taken
 
     def end(self) -> None:
-        """Stop collecting, and wake the follower, which may take what is queued."""
+        """Stop collecting events, and wake the follower, which may still take queued ones."""
         self.is_over = True
         self._channel.collecting.discard(self)
         self.wake()
 
     def offer(self, event: RunEvent) -> None:
-        """Queue an event; a follower with too much in its queue is ended, and its queue dropped."""
+        """Queue a live event for the follower; if its queue is full, drop the queue and end the follower."""
         if len(self._queued) >= MAX_QUEUED_EVENTS or self._queued_bytes >= MAX_QUEUED_BYTES:
             log.info("event_hub.follower_cut_off", run_id=str(self._channel.run_id))
             self._queued, self._queued_bytes = [], 0
@@ -64,7 +73,7 @@ class Subscription:
         self.wake()
 
     def wake(self) -> None:
-        """Wake the follower."""
+        """Wake the code that waits for events of this follower."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -80,7 +89,7 @@ class Subscription:
 
 
 class Channel:
-    """The followers of one run in this process, and the last event that was passed on to them."""
+    """The followers of one run in this process, and the last live event that was passed on to them."""
 
     def __init__(self, run_id: UUID) -> None:
         self.run_id = run_id
@@ -92,7 +101,7 @@ class Channel:
         self._subscribed_at: float | None = None
 
     def may_subscribe(self) -> bool:
-        """Return whether to request the subscription: it is missing, and was not requested a moment ago."""
+        """Return whether to request the Redis subscription: it is missing, and not requested a moment ago."""
         now = asyncio.get_running_loop().time()
         if self.is_connected or (
             self._subscribed_at is not None and now - self._subscribed_at < _SUBSCRIBE_AGAIN_SECONDS
@@ -102,32 +111,32 @@ class Channel:
         return True
 
     def connect(self) -> None:
-        """Note that Redis has confirmed the subscription, and wake the followers."""
+        """Note that Redis has confirmed the subscription to the run's channel, and wake the followers."""
         self.is_connected = True
         for follower in self.followers:
             follower.wake()
 
     def is_next(self, event: RunEvent) -> bool:
-        """Return whether no event is missing before this one."""
+        """Return whether no event of the run is missing before this one."""
         if self.last is None:
             return not self.collecting or (event.id is not None and event.id.number == 1)
         return event.id == self.last._replace(number=self.last.number + 1)
 
     def is_known(self, event: RunEvent) -> bool:
-        """Return whether the event was passed on or read earlier."""
+        """Return whether an event of the run was passed on or read earlier."""
         known, id_ = self.last, event.id
         return (
             id_ is not None and known is not None and id_.epoch == known.epoch and id_.number <= known.number
         )
 
     def pass_on(self, event: RunEvent) -> None:
-        """Queue an event for each follower that collects events."""
+        """Queue a live event for every follower that has read the history, and note it as passed on."""
         self.last = event.id or self.last
         for follower in list(self.collecting):
             follower.offer(event)
 
     def end(self, *, is_run_deleted: bool = False) -> None:
-        """Stop collecting for all followers, and wake them; they may take what is queued."""
+        """End all followers of the run and wake them; they may still take queued events."""
         for follower in list(self.followers):
             follower.is_run_deleted = is_run_deleted
             follower.end()

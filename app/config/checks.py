@@ -1,4 +1,4 @@
-"""Types of single settings, and their checks; each raises ValueError with the accepted form.
+"""Types of single settings, and the checks of their values; each raises ValueError with the accepted form.
 
 No message repeats the value, which may contain a password. No server is contacted.
 """

@@ -1,7 +1,7 @@
-"""Settings: every value an operator may change, read once from the environment variables (prefix `TASKBEACON_`).
+"""Settings: every value that an operator may change, read once from environment variables (`TASKBEACON_…`).
 
-Nothing else in the service reads `os.environ` for settings. A production process refuses to start with a secret
-that ships with this file.
+Nothing else in the service reads `os.environ` for settings. A production process refuses to start with a
+secret that ships with this file.
 """
 
 import os
@@ -309,14 +309,14 @@ class Settings(PushSettings, BaseSettings):
 
     @property
     def network_ceiling(self) -> AgentNetwork:
-        """The highest network level of any run."""
+        """The highest network level that the operator allows any run."""
         if self.agent_network_ceiling is not None:
             return self.agent_network_ceiling
         return AgentNetwork.FULL if self.agent_network is AgentNetwork.FULL else AgentNetwork.TRUSTED
 
     @property
     def run_timeout(self) -> timedelta:
-        """Wall-clock limit of a run."""
+        """The wall-clock time that a run may take."""
         return timedelta(seconds=self.run_timeout_seconds)
 
     @property
@@ -331,27 +331,27 @@ class Settings(PushSettings, BaseSettings):
 
     @property
     def workspaces_path(self) -> Path:
-        """Folder that holds one sub-folder per run in progress."""
+        """The folder with one sub-folder for each run in progress."""
         return (self.workspaces or self.home / "workspaces").absolute()
 
     @property
     def agents_path(self) -> Path:
-        """Folder of the agents that `make agents` installs."""
+        """The folder of the agents that `make agents` installs."""
         return (self.agents or self.home / "agents").absolute()
 
     @property
     def mirrors_path(self) -> Path:
-        """Folder of the mirrors that the runs on this machine share."""
+        """The folder of git mirrors that the runs on this machine share."""
         return (self.home / "mirrors").absolute()
 
     @property
     def s3_signing_endpoint_url(self) -> str | None:
-        """The storage host that clients see (contract 8.2)."""
+        """The URL of object storage that clients see, for signed URLs (contract 8.2)."""
         return self.s3_public_endpoint_url or self.s3_endpoint_url
 
 
 def unknown_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str | None]:
-    """Return the variables with our prefix that no setting reads, each with the setting of the most similar name."""
+    """Return the `TASKBEACON_…` variables that no setting reads, each with the most similar setting."""
     known = [f"{_PREFIX}{name.upper()}" for name in Settings.model_fields]
     unknown = (
         name

@@ -1,4 +1,4 @@
-"""All enumerations of the service. Their values are the ones on the wire and in the database."""
+"""All enumerations of the service, with the values that the API and the database use."""
 
 from app.enums.access import Scope
 from app.enums.agents import (

@@ -21,7 +21,7 @@ class ReasoningEffort(StrEnum):
 
 
 class PermissionMode(StrEnum):
-    """The actions that an agent may take without asking (contract 5.8); each adapter supports some modes (9.3)."""
+    """The mode that decides which actions an agent may take without asking (contract 5.8, 9.3)."""
 
     DEFAULT = "default"
     ACCEPT_EDITS = "acceptEdits"
@@ -33,7 +33,7 @@ class PermissionMode(StrEnum):
 
 
 class SandboxKind(StrEnum):
-    """The mechanism that confines an agent."""
+    """The mechanism of the sandbox that confines an agent."""
 
     AUTO = "auto"
     BUBBLEWRAP = "bubblewrap"
@@ -50,13 +50,16 @@ class AgentNetwork(StrEnum):
     FULL = "full"
 
     def at_most(self, ceiling: "AgentNetwork") -> "AgentNetwork":
-        """Return the lower of this level and `ceiling`."""
+        """Return the lower one of this network level and `ceiling`."""
         levels = list(AgentNetwork)
         return min(self, ceiling, key=levels.index)
 
 
 class NetworkAccessLevel(StrEnum):
-    """The network level of a sandbox environment; `custom` is `trusted` with only the environment's own hosts."""
+    """The network level of a sandbox environment.
+
+    `custom` is `trusted` with only the environment's own hosts.
+    """
 
     NONE = "none"
     MODEL_ONLY = "model-only"

@@ -28,7 +28,7 @@ class EventType(StrEnum):
 
 
 class PayloadKind(StrEnum):
-    """The detail of a webhook's body: ids and statuses, or also the task and the run at the time of the event."""
+    """The detail of a webhook's body: ids and statuses, or also the task and run at the time of the event."""
 
     THIN = "thin"
     FULL = "full"
@@ -45,7 +45,7 @@ class DeliveryStatus(StrEnum):
 
 
 class RecoverOnly(StrEnum):
-    """The messages of an endpoint to send again: failed ones, or all that were not delivered."""
+    """The messages that a webhook endpoint gets again: failed ones, or all that were not delivered."""
 
     FAILED = "failed"
     ALL = "all"

@@ -1,4 +1,4 @@
-"""Enumerations of devices, pushes and their decisions."""
+"""Enumerations of devices, pushes, and the decisions about pushes."""
 
 from enum import StrEnum
 
@@ -14,7 +14,7 @@ class Platform(StrEnum):
 
 
 class NotificationKind(StrEnum):
-    """The event that a push reports (contract 7.2); its recipient requests a test push."""
+    """The event that a push reports (contract 7.2); a test push reports none."""
 
     COMPLETED = "completed"
     FAILED = "failed"
@@ -67,14 +67,14 @@ class Urgency(StrEnum):
 
 
 class ActionTokens(StrEnum):
-    """The highest risk of questions that tokens of notifications can answer alone."""
+    """The highest risk of a question that an action token alone, without a key, can answer."""
 
     OFF = "off"
     LOW = "low"
     NORMAL = "normal"
 
     def covers(self, risk: QuestionRisk) -> bool:
-        """Return whether a token alone may answer a question with this risk; it never may at high risk."""
+        """Return whether an action token alone may answer a question with this risk; never at high risk."""
         order = list(QuestionRisk)
         return self is not ActionTokens.OFF and order.index(risk) <= order.index(QuestionRisk(self))
 
@@ -87,6 +87,6 @@ class PushText(StrEnum):
     FULL = "full"
 
     def at_most(self, other: "PushText | None") -> "PushText":
-        """Return the less detailed of this level and `other`; None is no limit."""
+        """Return the less detailed one of this level and `other`; None sets no limit."""
         order = list(PushText)
         return self if other is None or order.index(self) <= order.index(other) else other

@@ -33,14 +33,14 @@ class QuestionRisk(StrEnum):
 
 
 class InboxStatus(StrEnum):
-    """The questions that an inbox shows: open ones, or closed ones too."""
+    """The filter of an inbox: open questions, or closed ones too."""
 
     OPEN = "open"
     ALL = "all"
 
 
 class FormAction(StrEnum):
-    """The action of a person on a form or a link of an agent."""
+    """The action of a person on a form or a link that an agent has sent."""
 
     ACCEPT = "accept"
     DECLINE = "decline"
@@ -56,7 +56,7 @@ class QuestionAction(StrEnum):
 
 
 class AnswerVia(StrEnum):
-    """The way by which a question was answered."""
+    """The channel by which a question was answered."""
 
     API = "api"
     CONSOLE = "console"

@@ -18,7 +18,7 @@ TERMINAL_STATUSES = frozenset({RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.
 
 
 class Environment(StrEnum):
-    """The place where a run is performed: on the caller's machine (`local`) or by our worker (`cloud`)."""
+    """The place where a run is performed: at its client (`local`) or by a worker of the service (`cloud`)."""
 
     LOCAL = "local"
     CLOUD = "cloud"
@@ -32,7 +32,7 @@ class RunMode(StrEnum):
 
 
 class CommandMethod(StrEnum):
-    """Commands for a running agent (contract 6.4, 13.6)."""
+    """The method of a command to a running agent (contract 6.4, 13.6)."""
 
     USER_MESSAGE = "user_message"
     CANCEL = "cancel"
@@ -42,7 +42,7 @@ class CommandMethod(StrEnum):
 
 
 class CommandStatus(StrEnum):
-    """The progress of a command; each step is logged in the run's log, in this order."""
+    """The progress of a command to an agent; the run's log has each step, in this order."""
 
     ACCEPTED = "accepted"
     # The agent has received it.
@@ -53,7 +53,7 @@ class CommandStatus(StrEnum):
 
 
 class PrAuthorshipMode(StrEnum):
-    """The author of the pull request: the user or the project's integration."""
+    """The author of a run's pull request: the user, or the project's integration."""
 
     USER = "user"
     BOT = "bot"

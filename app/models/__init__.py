@@ -1,4 +1,4 @@
-"""All tables, imported so that the metadata is complete."""
+"""All database tables; importing this package completes their metadata."""
 
 from app.models.api_keys import ApiKey
 from app.models.base import Base

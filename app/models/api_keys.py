@@ -1,4 +1,4 @@
-"""Personal API keys: only their hashes are kept."""
+"""Personal API keys, of which only the hashes are stored."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,7 +11,7 @@ from app.models.base import Base
 
 
 class ApiKey(Base):
-    """A credential of a user, narrowed to scopes and, if the lists are not empty, to projects or organizations."""
+    """An API key of a user, limited to scopes, and by lists with entries to projects or organizations."""
 
     __tablename__ = "api_keys"
     __table_args__ = (Index(None, "user_id"),)

@@ -1,4 +1,4 @@
-"""The base of all tables: names of constraints, time-zone aware instants, closed vocabularies as CHECKs."""
+"""The base class of all tables: names of constraints, times with a zone, and enumerations as CHECKs."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -13,7 +13,7 @@ JsonDict = dict[str, Any]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """`timestamptz` that refuses naive values, which the driver would read in the zone of the process."""
+    """Column type `timestamptz`; refuses naive times, which the driver would read in the process's zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -26,7 +26,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Base(DeclarativeBase):
-    """Base of all tables. Constraints are named by convention so that migrations can find them."""
+    """Base class of all tables. Constraints are named by a convention, so that migrations can find them."""
 
     metadata = MetaData(
         naming_convention={
@@ -44,6 +44,6 @@ class Base(DeclarativeBase):
 
 
 def one_of(column: str, vocabulary: type[StrEnum]) -> CheckConstraint:
-    """Return the CHECK that holds `column` to the values of `vocabulary`; NULL passes."""
+    """Return a CHECK constraint that limits `column` to the values of an enumeration; NULL passes."""
     values = ", ".join(f"'{member.value}'" for member in vocabulary)
     return CheckConstraint(f"{column} IN ({values})", name=column)

@@ -10,7 +10,10 @@ from app.models.base import Base
 
 
 class PushedBranch(Base):
-    """The branch that one run left at a code host. Unlike the run's output and state, no client can write it."""
+    """The branch that a run pushed to a code host.
+
+    Unlike the run's output and state, no client can write it.
+    """
 
     __tablename__ = "pushed_branches"
     __table_args__ = (
@@ -38,7 +41,7 @@ class PushedBranch(Base):
 
 
 class GithubDelivery(Base):
-    """A processed delivery; hosts repeat deliveries that they believe to be lost."""
+    """A webhook delivery of GitHub that was processed, so that a repeated one is recognised."""
 
     __tablename__ = "github_deliveries"
     __table_args__ = (Index(None, "received_at"),)
@@ -48,7 +51,7 @@ class GithubDelivery(Base):
 
 
 class CiFailure(Base):
-    """A commit of ours with failed checks. Several failed checks of one commit are one failure."""
+    """A commit of a run with failed checks. Several failed checks of one commit are one row."""
 
     __tablename__ = "ci_failures"
     __table_args__ = (

@@ -15,8 +15,8 @@ CURRENT_TRANSACTION = "((pg_current_xact_id())::text)::bigint"
 class Event(Base):
     """One fact of the life cycle of a task or a run.
 
-    Readers order by (`transaction_id`, `seq`) and stop before the oldest open transaction: a row that commits late
-    belongs to a transaction that they have not reached (services/events/reading.py).
+    Readers order by (`transaction_id`, `seq`) and stop before the oldest open transaction: a row that commits
+    late belongs to a transaction that they have not reached (services/events/reading.py).
     """
 
     __tablename__ = "events"
@@ -44,7 +44,7 @@ class Event(Base):
 
 
 class EventSnapshot(Base):
-    """The task and the run at the time of an event, for receivers that want full bodies."""
+    """The task and the run at the time of an event, for webhook endpoints that want full bodies."""
 
     __tablename__ = "event_snapshots"
 
@@ -54,7 +54,7 @@ class EventSnapshot(Base):
 
 
 class EventCursor(Base):
-    """The position of a reader of the whole ledger."""
+    """The position of a reader of the whole ledger of events, such as the webhook relay."""
 
     __tablename__ = "event_cursors"
 
@@ -64,7 +64,7 @@ class EventCursor(Base):
 
 
 class EventHorizon(Base):
-    """The last removed event of a project; readers before it miss some, and their answers show that."""
+    """The last removed event of a project. Readers with an earlier position have missed events."""
 
     __tablename__ = "event_horizons"
 

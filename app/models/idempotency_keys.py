@@ -1,4 +1,4 @@
-"""Stored answers for repeated requests, kept for a day."""
+"""Stored responses for requests that are repeated with an Idempotency-Key, kept for a day."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from app.models.base import Base
 
 
 class IdempotencyKey(Base):
-    """A key that a caller used in a project. Written in the transaction of the request's own effect."""
+    """An Idempotency-Key that a caller has used, with its response, written in the request's transaction."""
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (

@@ -62,7 +62,7 @@ class UserIntegration(Base):
 
 
 class SignalReport(Base):
-    """A finding that people can create tasks for."""
+    """A signal report: a finding for which people can create tasks."""
 
     __tablename__ = "signal_reports"
     __table_args__ = (Index(None, "project_id"),)
@@ -74,7 +74,7 @@ class SignalReport(Base):
 
 
 class SignalReportTask(Base):
-    """The relation of a task to a report (contract 5.2)."""
+    """The relation of a task to a signal report (contract 5.2)."""
 
     __tablename__ = "signal_report_tasks"
     __table_args__ = (

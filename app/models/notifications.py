@@ -15,7 +15,7 @@ from app.models.base import Base, JsonDict, one_of
 
 
 class Notification(Base):
-    """One event for one recipient and one device: the decision and its reason; without a device if there was none."""
+    """A push about one event to one device of a recipient: the decision about it, and the reason."""
 
     __tablename__ = "notifications"
     __table_args__ = (
@@ -102,7 +102,7 @@ class Notification(Base):
 
 
 class PushCooldown(Base):
-    """The end of the cooldown of a kind of trigger for a run, until which it is not pushed (contract 7.2)."""
+    """The end of the cooldown of a kind of push for a run (contract 7.2)."""
 
     __tablename__ = "push_cooldowns"
     __table_args__ = (one_of("kind", NotificationKind),)
@@ -113,7 +113,7 @@ class PushCooldown(Base):
 
 
 class NotificationPreferences(Base):
-    """The kinds of notification that a user wants, when, and how much text they show; without a row, all at once."""
+    """The pushes that a user wants, when, and how detailed; without a row all are sent at once."""
 
     __tablename__ = "notification_preferences"
     __table_args__ = (one_of("push_text", PushText),)

@@ -21,7 +21,10 @@ class Organization(Base):
 
 
 class Project(Base):
-    """The owner of tasks; "team" in the wire's older names. Its name makes the prefix of slugs (contract 10.1)."""
+    """A project, which owns tasks; "team" in older API names.
+
+    Its name gives the prefix of slugs (contract 10.1).
+    """
 
     __tablename__ = "projects"
     __table_args__ = (one_of("push_text", PushText), Index(None, "organization_id"))

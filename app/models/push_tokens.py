@@ -43,7 +43,7 @@ HAS_ADDRESS = PushToken.token != literal_column("''")
 
 
 class Presence(Base):
-    """A device that shows a task until `expires_at`; a row at or past its expiry counts as absent."""
+    """A device that shows a task until `expires_at`; an expired row counts as absent."""
 
     __tablename__ = "presence"
     __table_args__ = (

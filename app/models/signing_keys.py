@@ -1,4 +1,4 @@
-"""Key pairs that this installation signs with."""
+"""Key pairs with which this installation signs tokens."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from app.models.base import Base
 
 
 class SigningKey(Base):
-    """The only key pair for a purpose, made when it is first needed; all processes share it."""
+    """The key pair for signing for one purpose, created at its first use and shared by all processes."""
 
     __tablename__ = "signing_keys"
 

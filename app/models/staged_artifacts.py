@@ -11,7 +11,7 @@ from app.models.base import Base, one_of
 
 
 class StagedArtifact(Base):
-    """A file that one run can take; that deletes the row. Expired from `expires_at` on."""
+    """An uploaded file that one run can use, which deletes the row. It is valid until `expires_at`."""
 
     __tablename__ = "staged_artifacts"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""Tasks: what people ask an agent to do."""
+"""Tasks: pieces of work for agents."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -101,7 +101,7 @@ _LISTED_BY = ("audience", "archived", "internal")
 def _alive(
     name: str, *columns: Any, where: str = "NOT deleted", include: Sequence[str] = _LISTED_BY
 ) -> Index:
-    """Return an index over tasks that are not deleted, by `columns` and then newest first."""
+    """Return an index of the tasks that are not deleted, by `columns` and then newest first."""
     return Index(
         name,
         *columns,
@@ -164,9 +164,9 @@ Index(
 class TaskCount(Base):
     """A part of two sums over the tasks of an audience (ADR 30).
 
-    Triggers on `tasks` and `runs` add a row for each change, in its transaction: writers never wait for each other, and
-    a rollback removes the row. Rows are never changed; `services/count_folding.py` replaces many by one with the same
-    sums.
+    Triggers on `tasks` and `runs` add a row for each change, in its transaction: writers never wait for each
+    other, and a rollback removes the row. Rows are never changed; `services/count_folding.py` replaces many
+    by one with the same sums.
     """
 
     __tablename__ = "task_counts"

@@ -1,4 +1,4 @@
-"""People who create tasks and get pushes."""
+"""User accounts: people who create tasks and get pushes."""
 
 from datetime import datetime
 from uuid import UUID
@@ -10,7 +10,7 @@ from app.models.base import Base, JsonDict
 
 
 class User(Base):
-    """An account. If it is deleted, its tasks become visible to the whole project (contract 4)."""
+    """A user's account. If it is deleted, its tasks become visible to the whole project (contract 4)."""
 
     __tablename__ = "users"
 

@@ -1,6 +1,7 @@
 """Webhook endpoints of users, their deliveries, and each attempt.
 
-A pending delivery is its own outbox: a claim is a lease, and the claims of a lost worker become due by themselves.
+A pending delivery is its own outbox: a claim is a lease, and the claims of a lost worker become due by
+themselves.
 """
 
 from datetime import datetime
@@ -56,7 +57,7 @@ class WebhookEndpoint(Base):
 
 
 class WebhookEndpointDelivery(Base):
-    """One event for one endpoint; `body` is sent byte for byte at each attempt."""
+    """A delivery of an event to a webhook endpoint; `body` is sent byte for byte at each attempt."""
 
     __tablename__ = "webhook_endpoint_deliveries"
     __table_args__ = (
@@ -105,7 +106,7 @@ class WebhookEndpointDelivery(Base):
 
 
 class WebhookAttempt(Base):
-    """The result of one attempt."""
+    """The result of one attempt to deliver an event to a webhook endpoint."""
 
     __tablename__ = "webhook_attempts"
     __table_args__ = (one_of("outcome", AttemptOutcome), one_of("error", DeliveryError))

@@ -76,7 +76,7 @@ async def create_task(call: TaskWrite, body: TaskBody, once: OnceDep) -> Respons
     responses=errors(403, 404, 429),
 )
 async def list_repositories(call: TaskRead) -> Json:
-    """Return the sorted, distinct repositories of the tasks that the caller can see, internal tasks excluded."""
+    """Return the repositories of the tasks that the caller can see, sorted; internal tasks are left out."""
     return Json({"repositories": await reading.list_repositories(call.session, call.caller)})
 
 

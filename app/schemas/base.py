@@ -1,4 +1,4 @@
-"""Base classes of request bodies, and the fields of every page."""
+"""Base classes for request bodies and queries, and the type of links between pages of a list."""
 
 from typing import Annotated, Any
 
@@ -15,17 +15,17 @@ PageLink = Annotated[
 
 
 class Input(BaseModel):
-    """A body, or the query of a list. Unknown and read-only keys are ignored, with any value (contract 2.5)."""
+    """Base class of request bodies and queries. Unknown and read-only keys are ignored (contract 2.5)."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, arbitrary_types_allowed=True)
 
     def given(self, field: str) -> bool:
-        """Return whether the caller sent this field; a default counts as not sent."""
+        """Return whether the client sent the field with this name; a default value counts as not sent."""
         return field in self.model_fields_set
 
 
 class QueryInput(Input):
-    """The query of a request; an empty parameter counts as not given."""
+    """Base class of queries in URLs; an empty parameter (`?a=`) counts as not given."""
 
     @model_validator(mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""Sessions of the console: how one is opened, and how they are shown (contract 17)."""
+"""Bodies that open console sessions, and the published form of these (contract 17)."""
 
 from datetime import datetime
 from typing import Annotated, Self
@@ -16,17 +16,17 @@ _AMBIGUOUS = fail("invalid_input", "Give exactly one of api_key and code.")
 
 
 class SignIn(Input):
-    """The credential that opens a session: an API key, or the code of a login link."""
+    """A credential that opens a console session: an API key, or the code of a login link."""
 
     api_key: Annotated[
         str | None,
         Text(max_length=_MOST_CHARACTERS, null=True),
-        Field(description="A personal API key; the session may do what it may."),
+        Field(description="A personal API key; the session has the same rights."),
     ] = None
     code: Annotated[
         str | None,
         Text(max_length=_MOST_CHARACTERS, null=True),
-        Field(description="What follows `#` in a login link. It can be used once, for a minute."),
+        Field(description="The part of a login link after `#`. It is valid once, for a minute."),
     ] = None
 
     @model_validator(mode="after")
@@ -37,41 +37,49 @@ class SignIn(Input):
 
 
 class SessionProject(TypedDict):
-    """A project that the session may use."""
+    """A project that a console session may use."""
 
-    id: Annotated[int, Field(description="What stands in the paths of its tasks.")]
+    id: Annotated[int, Field(description="The project's id in the paths of its tasks.")]
     name: Annotated[str, Field(examples=["Test Team"])]
     organization: Annotated[UUID, Field(description="The organization that owns it.")]
 
 
 class ConsoleSessionOut(TypedDict):
-    """The session of this browser."""
+    """The console session of the browser that sent the request."""
 
     id: UUID
-    user: Annotated[UserBasic, Field(description="The user of its key.")]
-    projects: Annotated[list[SessionProject], Field(description="Those that the key may use.")]
-    scopes: Annotated[list[str], Field(description="Those of the key.", examples=[["*"]])]
+    user: Annotated[UserBasic, Field(description="The user of the session's key.")]
+    projects: Annotated[list[SessionProject], Field(description="The projects that the key may use.")]
+    scopes: Annotated[list[str], Field(description="The scopes of the key.", examples=[["*"]])]
     created_at: datetime
     expires_at: Annotated[
         datetime,
-        Field(description="When it ends at the latest; two weeks without use end it sooner."),
+        Field(description="When the session ends at the latest; without use it ends after two weeks."),
     ]
 
 
 class ConsoleSessionRow(TypedDict):
-    """One of the caller's sessions."""
+    """One of the caller's console sessions."""
 
     id: UUID
     created_at: datetime
-    last_used_at: Annotated[datetime, Field(description="Noted at most hourly.")]
-    user_agent: Annotated[str, Field(description="Of the browser that signed in.", examples=["Mozilla/5.0"])]
-    address: Annotated[
-        str, Field(description="Where it signed in from; an IPv6 network.", examples=["203.0.113.7"])
+    last_used_at: Annotated[
+        datetime, Field(description="When the session was last used, updated at most once an hour.")
     ]
-    current: Annotated[bool, Field(description="Whether it is the session of this request.")]
+    user_agent: Annotated[
+        str, Field(description="The `User-Agent` of the browser that signed in.", examples=["Mozilla/5.0"])
+    ]
+    address: Annotated[
+        str,
+        Field(
+            description="The address that the browser signed in from; for IPv6, its network.",
+            examples=["203.0.113.7"],
+        ),
+    ]
+    current: Annotated[bool, Field(description="Whether this request was sent with the session.")]
 
 
 class ConsoleSessionList(TypedDict):
-    """The caller's sessions, the last used first."""
+    """The caller's console sessions, the last used first."""
 
     results: list[ConsoleSessionRow]

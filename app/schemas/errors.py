@@ -11,35 +11,35 @@ from app.schemas.questions import Winner
 
 
 class ErrorOut(TypedDict):
-    """The body of every failure: exactly these four keys."""
+    """The body of every error response: exactly these four keys."""
 
     type: Annotated[
         Literal[
             "validation_error", "invalid_request", "authentication_error", "throttled_error", "server_error"
         ],
-        Field(description="The kind of failure."),
+        Field(description="The kind of error."),
     ]
-    code: Annotated[str, Field(description="What is wrong, for programs.", examples=["not_found"])]
-    detail: Annotated[str, Field(description="What is wrong, for people.", examples=["Not found."])]
+    code: Annotated[str, Field(description="Machine-readable code of the error.", examples=["not_found"])]
+    detail: Annotated[str, Field(description="The error, as a text for people.", examples=["Not found."])]
     attr: Annotated[
         str | None,
         Field(
-            description="The field that is wrong, nested keys joined by `__`; null if it is not about one."
+            description="The invalid field, with nested keys joined by `__`; null if the error concerns no single field."
         ),
     ]
 
 
 class QuestionSettledOut(ErrorOut):
-    """A question that does not accept an answer any more."""
+    """The response to an answer that a question no longer accepts, with the answer that counts."""
 
     extra: Annotated[Winner, Field(description="The answer that counts.")]
 
 
 class RunRefusedOut(TypedDict):
-    """A run that cannot be created as requested."""
+    """The error response if a run cannot be created as requested."""
 
     detail: Annotated[
-        str, Field(description="What is wrong, for people.", examples=["Invalid resume_from_run_id"])
+        str, Field(description="The error, as a text for people.", examples=["Invalid resume_from_run_id"])
     ]
     missing_artifact_ids: NotRequired[
         Annotated[list[str], Field(description="The missing artifacts, as the request named them.")]
@@ -47,7 +47,7 @@ class RunRefusedOut(TypedDict):
 
 
 class StateRefusedOut(TypedDict):
-    """An artifact or a run in a state that does not allow the request."""
+    """The error response if the state of an artifact or a run does not allow the request."""
 
     error: Annotated[str, Field(examples=["Run is already completed"])]
     missing_artifact_ids: NotRequired[
@@ -58,13 +58,15 @@ class StateRefusedOut(TypedDict):
 
 
 class UsageLimitOut(TypedDict):
-    """A project that may not have another cloud run."""
+    """The error response if the usage limit of a project does not allow another cloud run."""
 
     type: Literal["rate_limited"]
     code: Literal["usage_limit_exceeded"]
     error: Annotated[
         str,
-        Field(description="What is wrong, for people.", examples=["This project is over its usage limit."]),
+        Field(
+            description="The error, as a text for people.", examples=["This project is over its usage limit."]
+        ),
     ]
     is_pro: Annotated[bool, Field(description="Whether the project has a paid plan already.")]
     limit_type: NotRequired[Annotated[LimitType, Field(description="The exceeded limit, if it is known.")]]

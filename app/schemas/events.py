@@ -1,4 +1,4 @@
-"""The query for events, and a page of the ledger."""
+"""Queries for the events of a project, and a page of them."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -14,32 +14,32 @@ _WORD = Text(max_length=2000, blank_is_absent=True)
 
 
 class EventQuery(QueryInput):
-    """The filters of the event list; an empty parameter counts as not given."""
+    """The filters of the list of events; an empty parameter counts as not given."""
 
     after: Annotated[
         str | None,
         Text(max_length=64, blank_is_absent=True),
         Field(
-            description="`next_after` of an earlier answer: only later events. Absent: from the oldest stored event."
+            description="`next_after` of an earlier response: only later events. By default, all stored events."
         ),
     ] = None
     type: Annotated[
         str | None,
         _WORD,
-        Field(description="Comma list of types, or families such as `run.*`."),
+        Field(description="Only events of these types or families (`run.*`), separated by commas."),
     ] = None
     task_id: Annotated[UUID | None, Uuid(), Field(description="Only events of this task.")] = None
     run_id: Annotated[UUID | None, Uuid(), Field(description="Only events of this run.")] = None
 
 
 class EventStreamQuery(QueryInput):
-    """The topics to follow, and the position to start from."""
+    """The topics of a live event stream, and the position to start from."""
 
     topics: Annotated[
         str | None,
         _WORD,
         Field(
-            description="Comma list: `tasks` for the ledger of the project (the default), `inbox` for the events of the "
+            description="Topics, separated by commas: `tasks` for the events of the project's tasks (the default), `inbox` for the events of the "
             "caller's questions in all projects, `run:<id>` for the stream of a run."
         ),
     ] = None
@@ -47,26 +47,31 @@ class EventStreamQuery(QueryInput):
         str | None,
         _WORD,
         Field(
-            description="As `Last-Event-ID`, for clients that cannot set headers. The header has precedence."
+            description="The same as the header `Last-Event-ID`, for clients that cannot set headers. The header has precedence."
         ),
     ] = None
 
 
 class EventOut(TypedDict):
-    """One event."""
+    """One event in the life cycle of a task or run."""
 
-    id: Annotated[UUID, Field(description="The `webhook-id` of its deliveries.")]
-    seq: Annotated[int, Field(description="Its number in the ledger, which is not the order of commits.")]
+    id: Annotated[UUID, Field(description="Id of the event; the `webhook-id` of its deliveries.")]
+    seq: Annotated[
+        int, Field(description="Number of the event. Events can become visible in a different order.")
+    ]
     type: Annotated[str, Field(examples=["run.completed"])]
     timestamp: datetime
     data: Annotated[
         dict[str, Any],
-        Field(description="As `webhook_event_types` describes it.", examples=[{"project_id": 1, "seq": 3}]),
+        Field(
+            description="Details of the event; `webhook_event_types` describes them by type.",
+            examples=[{"project_id": 1, "seq": 3}],
+        ),
     ]
 
 
 class EventPage(TypedDict):
-    """Events, oldest first."""
+    """A page of events, oldest first."""
 
     results: list[EventOut]
     next_after: Annotated[
@@ -78,17 +83,15 @@ class EventPage(TypedDict):
     ]
     truncated: Annotated[
         bool,
-        Field(
-            description="Whether events after `after` were deleted already: then read the tasks themselves."
-        ),
+        Field(description="Whether events after `after` have been deleted: then read the tasks themselves."),
     ]
 
 
 class EventTypeOut(TypedDict):
-    """An event type."""
+    """A type of events, with the JSON Schema of its webhook body."""
 
     type: str
     description: str
     schema: Annotated[dict[str, Any], Field(description="JSON Schema of the whole body.")]
     example: dict[str, Any]
-    since: Annotated[str, Field(description="The version that sent it first.")]
+    since: Annotated[str, Field(description="The version of this service that introduced the type.")]

@@ -1,4 +1,4 @@
-"""Lenient input fields, with the conversions and error texts that clients of the API rely on (contract 2.4, 2.5).
+"""Lenient input fields, with the conversions and error texts that API clients rely on (contract 2.4, 2.5).
 
 Each class is metadata for `Annotated`, holds the rules of one field, and fails with a contract code and text:
 
@@ -34,7 +34,7 @@ _ECHO_LIMIT = 200
 
 
 def fail(code: str, text: str) -> PydanticCustomError:
-    """Return the error of a field with a code and a text of the contract."""
+    """Return the validation error of a field, with the error code and text of the contract."""
     # The text is passed in the context, since Pydantic would interpret braces in a template.
     return PydanticCustomError(code, "{text}", {"text": text})
 
@@ -62,7 +62,10 @@ def parse_uuid(value: Any) -> UUID | None:
 
 
 def parse_timestamp(value: Any) -> datetime | None:
-    """Return the time of an ISO 8601 text, in UTC; None for any other value. A text without a zone means UTC."""
+    """Return the time of an ISO 8601 text, in UTC; None for any other value.
+
+    A text without a zone means UTC.
+    """
     try:
         moment = datetime.fromisoformat(value)
     except (TypeError, ValueError):
@@ -92,17 +95,17 @@ def has_null_character(value: Any) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field(ABC):
-    """Base of all fields: null first, then the field's own rule."""
+    """Base class of input fields: handles null, then applies `parse` of the subclass."""
 
     null: bool = False
 
     @abstractmethod
     def parse(self, value: Any) -> Any:
-        """Return the value of the input, or raise `fail(...)`."""
+        """Return the converted value of an input that is not null, or raise the error that `fail` returns."""
 
     @abstractmethod
     def json_schema(self) -> JsonSchema:
-        """Return the JSON Schema of a value that is not null."""
+        """Return the published JSON Schema of the field, for a value that is not null."""
 
     def _validate(self, value: Any) -> Any:
         if value is None:
@@ -126,7 +129,10 @@ class Field(ABC):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text(Field):
-    """A field that takes a string, trimmed; numbers are converted to strings. `check` may refuse the string or return it changed."""
+    """A field that takes a string, trimmed; numbers are converted to strings.
+
+    `check` may refuse the string or return it changed.
+    """
 
     max_length: int | None = None
     blank: bool = False
@@ -248,7 +254,7 @@ class Timestamp(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice(Field):
-    """A field that takes a member of a closed vocabulary."""
+    """A field that takes a member of an enumeration."""
 
     of: type[StrEnum]
 
@@ -266,7 +272,7 @@ class Choice(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenChoice(Field):
-    """A field that takes a word of a vocabulary that operators extend; a service checks that the member exists."""
+    """A field that takes a name from a set that operators can extend; a service checks that it exists."""
 
     max_length: int
 

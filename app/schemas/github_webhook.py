@@ -1,4 +1,4 @@
-"""The response to a code host that reports an event."""
+"""The response to a webhook of a code host."""
 
 from typing import Annotated, Literal
 from uuid import UUID
@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 
 class WebhookOut(TypedDict):
-    """The consequence of an event of a code host: a run that was started, or none, with the reason."""
+    """The result of a code host's webhook: the run that was started, or the reason why none was."""
 
     status: Annotated[
         Literal["started", "ignored"], Field(description="`started`: a run to correct a failed check.")

@@ -1,4 +1,4 @@
-"""Bodies about the health of the service, for its operators."""
+"""Responses of the liveness and readiness probes."""
 
 from typing import Annotated, Literal
 
@@ -7,7 +7,7 @@ from typing_extensions import TypedDict
 
 
 class LivenessOut(TypedDict):
-    """The answer of the liveness probe: the process responds; no server was asked."""
+    """The response of the liveness probe: the process responds; no other server was contacted."""
 
     status: Literal["ok"]
 

@@ -1,4 +1,4 @@
-"""Notifications: the decisions about each push, the preferences of people, and the test push."""
+"""Bodies about push notifications: decisions about pushes, users' preferences, and test pushes."""
 
 from datetime import datetime
 from typing import Annotated
@@ -14,31 +14,33 @@ from app.schemas.quiet_hours import QuietHours, QuietHoursField
 
 
 class WatchedBy(TypedDict):
-    """The device that showed the task to the recipient, because of which a push was deferred."""
+    """The device that showed the task to the recipient when a push was deferred."""
 
     device: Annotated[UUID, Field(description="The device that showed the task.")]
-    seconds_ago: Annotated[float, Field(description="How old its last beat was at that moment.")]
+    seconds_ago: Annotated[
+        float, Field(description="Age of the device's last beat when the decision was made.")
+    ]
 
 
 class DecisionOut(TypedDict):
     """One of the decisions about a push."""
 
     decision: Annotated[NotificationDecision, Field(description="The decision.")]
-    reason: Annotated[str | None, Field(description="Its reason.", examples=["presence"])]
-    at: Annotated[datetime, Field(description="Its time.")]
+    reason: Annotated[str | None, Field(description="The reason for the decision.", examples=["presence"])]
+    at: Annotated[datetime, Field(description="When the decision was made.")]
 
 
 class NotificationOut(TypedDict):
-    """The decision about one event and one device, with its reason and its result."""
+    """A push about one event to one device: the decision about it, the reason, and the result."""
 
-    id: Annotated[UUID, Field(description="Id of this decision.")]
-    run: Annotated[UUID | None, Field(description="The run it is about; null for a test push.")]
-    kind: Annotated[NotificationKind, Field(description="The kind of event that it reports.")]
-    title: Annotated[
-        str | None, Field(description="The title that an agent gave its message.", examples=[None])
+    id: Annotated[UUID, Field(description="Id of the entry.")]
+    run: Annotated[UUID | None, Field(description="The run that the push is about; null for a test push.")]
+    kind: Annotated[NotificationKind, Field(description="The kind of event that the push reports.")]
+    title: Annotated[str | None, Field(description="The title of an agent's message.", examples=[None])]
+    body: Annotated[str, Field(description="Text of the push.", examples=['"Say hello" finished'])]
+    device: Annotated[
+        UUID | None, Field(description="The device that the push is for; null if the user has no device.")
     ]
-    body: Annotated[str, Field(description="Its text.", examples=['"Say hello" finished'])]
-    device: Annotated[UUID | None, Field(description="The device; null where no device was reached.")]
     platform: Annotated[Platform | None, Field(description="The platform of the device.")]
     decision: Annotated[
         NotificationDecision,
@@ -60,35 +62,39 @@ class NotificationOut(TypedDict):
             examples=["presence"],
         ),
     ]
-    watched_by: Annotated[WatchedBy | None, Field(description="The presence that defers it.")]
-    attempts: Annotated[int, Field(description="How often it was sent.", examples=[0])]
-    created_at: Annotated[datetime, Field(description="When it was decided.")]
-    next_attempt_at: Annotated[datetime | None, Field(description="When it is sent next.", examples=[None])]
+    watched_by: Annotated[WatchedBy | None, Field(description="The device that deferred the push.")]
+    attempts: Annotated[
+        int, Field(description="How often the push was sent to the push service.", examples=[0])
+    ]
+    created_at: Annotated[datetime, Field(description="When the decision was made.")]
+    next_attempt_at: Annotated[
+        datetime | None, Field(description="When the push is sent next.", examples=[None])
+    ]
     due_at: Annotated[
-        datetime | None, Field(description="When it is decided again; the same time.", examples=[None])
+        datetime | None, Field(description="When the decision is made again; the same time.", examples=[None])
     ]
     deferred_for: Annotated[
         float | None,
-        Field(description="The seconds that it was deferred before it was sent.", examples=[65.0]),
+        Field(description="Seconds for which the push was deferred before it was sent.", examples=[65.0]),
     ]
     sent_at: Annotated[
-        datetime | None, Field(description="When the push service accepted it.", examples=[None])
+        datetime | None, Field(description="When the push service accepted the push.", examples=[None])
     ]
-    settled_at: Annotated[datetime | None, Field(description="When its final decision was known.")]
-    history: Annotated[list[DecisionOut], Field(description="The decisions about it, oldest first.")]
+    settled_at: Annotated[datetime | None, Field(description="When the final decision was made.")]
+    history: Annotated[list[DecisionOut], Field(description="All decisions about the push, oldest first.")]
 
 
 class NotificationPage(TypedDict):
-    """A page of decisions, newest first."""
+    """A page of pushes with their decisions, newest first."""
 
-    count: Annotated[int, Field(description="How many there are in all.")]
+    count: Annotated[int, Field(description="Total number of entries.")]
     next: PageLink
     previous: PageLink
     results: list[NotificationOut]
 
 
 class PushTestIn(Input):
-    """The device of the caller that gets a test push."""
+    """A request for a test push to one of the caller's devices."""
 
     device_id: Annotated[
         UUID | None, Uuid(), Field(description="Default: the caller's most recently seen device.")
@@ -96,15 +102,15 @@ class PushTestIn(Input):
 
 
 class PushTestOut(TypedDict):
-    """The answer of the push service to the test push."""
+    """The response of the push service to a test push."""
 
-    id: Annotated[UUID, Field(description="Id of its row among the notifications of the task.")]
-    device: Annotated[UUID, Field(description="The device it went to.")]
+    id: Annotated[UUID, Field(description="Id of the push in the list of the task's notifications.")]
+    device: Annotated[UUID, Field(description="The device that the push was sent to.")]
     platform: Annotated[Platform, Field(description="The platform of the device.")]
     decision: Annotated[
         NotificationDecision, Field(description="`sent`, `rejected` or `retrying`.", examples=["sent"])
     ]
-    reason: Annotated[str | None, Field(description="The reason if it was not sent.", examples=[None])]
+    reason: Annotated[str | None, Field(description="Why the push was not sent.", examples=[None])]
     ticket: Annotated[
         str | None,
         Field(
@@ -115,7 +121,7 @@ class PushTestOut(TypedDict):
 
 
 _PUSH_TEXT = (
-    "How much a push says: `generic` names neither task nor question, `title` the task, `full` also the question. Expo, "
+    "How much detail a push shows: `generic` names neither task nor question, `title` the task, `full` also the question. Expo, "
     "Apple and Google can read pushes to phones; those to browsers are encrypted. A project may allow less."
 )
 _ALLOWED = "Classes of pushes that quiet hours let through, such as `high`."
@@ -129,22 +135,28 @@ class QuietHoursOut(TypedDict):
     end: Annotated[
         str, Field(description="Time of day; on the next day unless later than `start`.", examples=["07:00"])
     ]
-    timezone: Annotated[str, Field(description="IANA name of the zone.", examples=["Europe/Berlin"])]
+    timezone: Annotated[str, Field(description="IANA name of the time zone.", examples=["Europe/Berlin"])]
     days: Annotated[list[str], Field(description="Days on which the quiet hours start: `mon` to `sun`.")]
 
 
 class PreferencesIn(Input):
-    """Changes to the caller's preferences: kinds of pushes, their times and texts; absent fields keep their values."""
+    """Changes to the caller's notification preferences; absent fields keep their values."""
 
-    completed: Annotated[bool, Boolean(), Field(description="A run is completed.")] = True
-    failed: Annotated[bool, Boolean(), Field(description="A run failed.")] = True
-    cancelled: Annotated[bool, Boolean(), Field(description="A run was cancelled.")] = True
-    awaiting: Annotated[bool, Boolean(), Field(description="An agent needs input.")] = True
-    notify_user: Annotated[bool, Boolean(), Field(description="An agent has a message.")] = True
+    completed: Annotated[bool, Boolean(), Field(description="Whether to push when a run is completed.")] = (
+        True
+    )
+    failed: Annotated[bool, Boolean(), Field(description="Whether to push when a run fails.")] = True
+    cancelled: Annotated[bool, Boolean(), Field(description="Whether to push when a run is cancelled.")] = (
+        True
+    )
+    awaiting: Annotated[bool, Boolean(), Field(description="Whether to push when an agent needs input.")] = (
+        True
+    )
+    notify_user: Annotated[bool, Boolean(), Field(description="Whether to push messages of agents.")] = True
     quiet_hours: Annotated[
         QuietHours | None,
         QuietHoursField(null=True),
-        Field(description="When the caller wants no pushes; null: never."),
+        Field(description="The times without pushes; null: none."),
     ] = None
     allow_during_quiet: Annotated[
         list[Annotated[Urgency, Choice(of=Urgency)]], Items(max_length=3), Field(description=_ALLOWED)
@@ -156,14 +168,14 @@ class PreferencesIn(Input):
 
 
 class PreferencesOut(TypedDict):
-    """The caller's preferences: kinds of pushes, their times and texts."""
+    """The notification preferences of the caller: kinds of pushes, their times, their detail."""
 
-    completed: Annotated[bool, Field(description="A run is completed.")]
-    failed: Annotated[bool, Field(description="A run failed.")]
-    cancelled: Annotated[bool, Field(description="A run was cancelled.")]
-    awaiting: Annotated[bool, Field(description="An agent needs input.")]
-    notify_user: Annotated[bool, Field(description="An agent has a message.")]
-    quiet_hours: Annotated[QuietHoursOut | None, Field(description="When the caller wants no pushes.")]
+    completed: Annotated[bool, Field(description="Whether to push when a run is completed.")]
+    failed: Annotated[bool, Field(description="Whether to push when a run fails.")]
+    cancelled: Annotated[bool, Field(description="Whether to push when a run is cancelled.")]
+    awaiting: Annotated[bool, Field(description="Whether to push when an agent needs input.")]
+    notify_user: Annotated[bool, Field(description="Whether to push messages of agents.")]
+    quiet_hours: Annotated[QuietHoursOut | None, Field(description="The times without pushes.")]
     allow_during_quiet: Annotated[list[Urgency], Field(description=_ALLOWED)]
     push_text: Annotated[PushText, Field(description=_PUSH_TEXT)]
     reminder_after_seconds: Annotated[int | None, Field(description=_REMINDER)]

@@ -1,4 +1,4 @@
-"""Push tokens (contract 6.5) and presence (5.6, 5.7): bodies that register devices and report the shown tasks."""
+"""Bodies that register devices for pushes (contract 6.5), and report which tasks they show (5.6, 5.7)."""
 
 from datetime import datetime
 from typing import Annotated
@@ -22,7 +22,7 @@ _TOKEN = Text(max_length=MAX_WEB_TOKEN_LENGTH)
 
 
 class PushTokenIn(Input):
-    """A device that is to get pushes."""
+    """A device to register for pushes."""
 
     token: Annotated[
         str,
@@ -43,9 +43,9 @@ class PushTokenIn(Input):
 
 
 class UnregisterIn(Input):
-    """A device that is to get no more pushes."""
+    """A device to unregister from pushes."""
 
-    token: Annotated[str, _TOKEN, Field(description="The token it was registered with.")]
+    token: Annotated[str, _TOKEN, Field(description="The token that the device was registered with.")]
 
 
 class DeviceOut(TypedDict):
@@ -53,8 +53,8 @@ class DeviceOut(TypedDict):
 
     id: Annotated[UUID, Field(description="The `device_id` of presence.")]
     platform: Annotated[Platform, Field(description="The platform of the device.")]
-    created_at: Annotated[datetime, Field(description="When this user first registered it.")]
-    last_seen_at: Annotated[datetime, Field(description="When it was last registered.")]
+    created_at: Annotated[datetime, Field(description="When the user first registered the device.")]
+    last_seen_at: Annotated[datetime, Field(description="When the device was last registered.")]
 
 
 class DeviceList(TypedDict):
@@ -64,7 +64,7 @@ class DeviceList(TypedDict):
 
 
 class VapidPublicKeyOut(TypedDict):
-    """The key by which a browser subscribes to web push."""
+    """The public key with which a browser subscribes to web push (VAPID)."""
 
     public_key: Annotated[
         str,
@@ -78,11 +78,13 @@ class VapidPublicKeyOut(TypedDict):
 
 
 class PresenceIn(Input):
-    """A beat of presence: the device shows the task now."""
+    """A report that a device shows the task now; it counts for 60 seconds."""
 
     device_id: Annotated[UUID, Uuid(), Field(description=_WHICH)]
     focused: Annotated[
-        bool, Boolean(), Field(description="Whether a person looks at it; only then are pushes deferred.")
+        bool,
+        Boolean(),
+        Field(description="Whether a person looks at the device; only then are pushes deferred."),
     ] = True
     seen_seq: Annotated[
         int | None,
@@ -95,12 +97,12 @@ class PresenceIn(Input):
 
 
 class PresenceLeaveIn(Input):
-    """A device that does not show the task any more."""
+    """A report that a device no longer shows the task."""
 
     device_id: Annotated[UUID | None, Uuid(), Field(description=_WHICH)] = None
 
 
 class PresenceLeaveQuery(QueryInput):
-    """The device that does not show the task any more, for clients that cannot send a body with DELETE."""
+    """The device that no longer shows the task, for clients that cannot send a body with DELETE."""
 
     device_id: Annotated[UUID | None, Uuid(), Field(description=_WHICH + " The body has precedence.")] = None

@@ -1,4 +1,4 @@
-"""Questions of agents: their shown form, and the bodies that answer and snooze them (contract 15)."""
+"""Questions of agents: their published form, and the bodies that answer and snooze them (contract 15)."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal, NotRequired, Self
@@ -33,12 +33,12 @@ _AMBIGUOUS = fail("invalid_input", "Give exactly one of option_id, action and te
 
 
 class InboxQuery(QueryInput):
-    """The filters of an inbox."""
+    """The filters of the questions in an inbox."""
 
     status: Annotated[
         InboxStatus,
         Choice(of=InboxStatus),
-        Field(description="`open`: questions that wait for an answer; `all`: closed questions too."),
+        Field(description="`open`: only questions that wait for an answer; `all`: closed questions too."),
     ] = InboxStatus.OPEN
     kind: Annotated[
         QuestionKind | None, Choice(of=QuestionKind), Field(description="Only questions of this kind.")
@@ -51,22 +51,24 @@ class InboxQuery(QueryInput):
 
 
 class InboxStreamQuery(QueryInput):
-    """The position from which an inbox is followed."""
+    """The position from which the live stream of an inbox starts."""
 
     last_event_id: Annotated[
         str | None,
         Text(max_length=2000, blank_is_absent=True),
         Field(
-            description="As `Last-Event-ID`, for clients that cannot set headers. The header has precedence."
+            description="The same as the header `Last-Event-ID`, for clients that cannot set headers. The header has precedence."
         ),
     ] = None
 
 
 class QuestionOption(TypedDict):
-    """A choice that the agent offers."""
+    """A choice that an agent offers for a permission request."""
 
     id: Annotated[str, Field(description="The `option_id` of an answer.", examples=["allow"])]
-    name: Annotated[str, Field(description="The agent's words.", examples=["Allow once"])]
+    name: Annotated[
+        str, Field(description="The label of the choice, written by the agent.", examples=["Allow once"])
+    ]
     kind: Annotated[
         str,
         Field(
@@ -77,7 +79,7 @@ class QuestionOption(TypedDict):
 
 
 class QuestionTask(TypedDict):
-    """The task of a question."""
+    """The task that a question belongs to."""
 
     id: UUID
     title: Annotated[str, Field(examples=["Say hello"])]
@@ -86,29 +88,29 @@ class QuestionTask(TypedDict):
 
 
 class QuestionRun(TypedDict):
-    """The run of a question."""
+    """The run that a question belongs to."""
 
     id: UUID
     status: RunStatus
 
 
 class Winner(TypedDict):
-    """The answer of a question, with its person, way and time; all null if it has no answer."""
+    """The accepted answer of a question, and who gave it, how and when; all null without an answer."""
 
     answer: Annotated[
         dict[str, Any] | None,
         Field(
-            description="The answer: `option_id`, `action`, or `text`.",
+            description="The answer: `option_id`, `action` or `text`.",
             examples=[{"option_id": "allow"}],
         ),
     ]
     answered_by: UserBasic | None
-    answered_via: Annotated[AnswerVia | None, Field(description="The way by which the answer came.")]
+    answered_via: Annotated[AnswerVia | None, Field(description="The channel by which the answer arrived.")]
     answered_at: datetime | None
 
 
 class QuestionOut(Winner):
-    """A question of an agent."""
+    """A question that an agent asks people, or asked them."""
 
     id: UUID
     kind: Annotated[
@@ -124,7 +126,7 @@ class QuestionOut(Winner):
             description="`expired`: no answer came in time; `withdrawn`: the agent does not wait any more."
         ),
     ]
-    urgency: Annotated[Urgency, Field(description="The loudness of its notifications.")]
+    urgency: Annotated[Urgency, Field(description="The urgency of notifications about the question.")]
     risk: Annotated[
         QuestionRisk, Field(description="The risk of an answer, by the tool and the rules of the service.")
     ]
@@ -145,27 +147,35 @@ class QuestionOut(Winner):
     link: Annotated[
         str | None, Field(description="The page that a `url` question is about.", examples=[None])
     ]
-    link_host: Annotated[str | None, Field(description="Its host. Show it first.", examples=[None])]
+    link_host: Annotated[
+        str | None,
+        Field(description="The host of `url`. Show it to people before they open the page.", examples=[None]),
+    ]
     task: QuestionTask
     run: QuestionRun
     project_id: int
     opened_at: datetime
-    expires_at: Annotated[datetime | None, Field(description="The time from which it counts as refused.")]
+    expires_at: Annotated[
+        datetime | None, Field(description="When the question expires, which counts as a refusal.")
+    ]
     snoozed_until: Annotated[
         datetime | None,
-        Field(description="The time until which the caller gets no notices.", examples=[None]),
+        Field(description="Until when the caller gets no notifications about the question.", examples=[None]),
     ]
     allowed_actions: Annotated[
         list[QuestionAction], Field(description="The actions the caller may take now.")
     ]
     url: Annotated[
         str,
-        Field(description="Address of the task for people.", examples=["/api/projects/1/tasks/019ca8a0/"]),
+        Field(
+            description="URL of a page that shows the task to people.",
+            examples=["/api/projects/1/tasks/019ca8a0/"],
+        ),
     ]
 
 
 class InboxPage(TypedDict):
-    """A page of questions, the most urgent first, then the oldest."""
+    """A page of questions, most urgent first, then oldest first."""
 
     count: Annotated[int, Field(description="The number of matching questions.")]
     next: PageLink
@@ -180,7 +190,7 @@ class InboxPage(TypedDict):
 
 
 class ActionIn(Input):
-    """An answer by an action token; empty for a token that names an option."""
+    """An answer to a question with an action token; empty if the token names an option."""
 
     digest: Annotated[
         str | None,
@@ -194,7 +204,7 @@ class ActionIn(Input):
         FormAction | None,
         Choice(of=FormAction, null=True),
         Field(
-            description="Answers a `form` or a `url`; `cancel` also ends the action that the agent asked for."
+            description="Answers a `form` or a `url`; `cancel` also cancels the action that the agent asked for."
         ),
     ] = None
     content: Annotated[
@@ -223,12 +233,12 @@ class ActionIn(Input):
 
     @property
     def given_ways(self) -> int:
-        """The number of answer fields that are set."""
+        """The number of fields that answer the question in their own way (`option_id`, `action`, `text`)."""
         return sum(way is not None for way in (self.option_id, self.action, self.text))
 
 
 class AnswerIn(ActionIn):
-    """An answer: exactly one of `option_id`, `action` and `text`, by the kind of the question."""
+    """An answer to a question: one of `option_id`, `action` and `text`, by the kind of the question."""
 
     @model_validator(mode="after")
     def _require_answer(self) -> Self:
@@ -238,7 +248,7 @@ class AnswerIn(ActionIn):
 
 
 class AnsweredOut(Winner):
-    """The answer of a question, and its delivery to the agent."""
+    """The accepted answer of a question, and the progress of its delivery to the agent."""
 
     status: Literal["answered"]
     delivery: Annotated[
@@ -251,15 +261,17 @@ class AnsweredOut(Winner):
 
 
 class SnoozeIn(Input):
-    """The time until which the caller gets no notices of a question: exactly one of the two fields."""
+    """Until when the caller gets no notifications about a question: exactly one of the two fields."""
 
-    until: Annotated[datetime | None, Timestamp(null=True), Field(description="At most 24 hours ahead.")] = (
-        None
-    )
+    until: Annotated[
+        datetime | None,
+        Timestamp(null=True),
+        Field(description="Until this time, at most 24 hours from now."),
+    ] = None
     seconds: Annotated[
         int | None,
         Integer(minimum=1, maximum=MAX_SNOOZE_SECONDS, null=True),
-        Field(description="Seconds from now."),
+        Field(description="For how many seconds from now."),
     ] = None
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Quiet hours: a daily span in which pushes are held back, and its form on the wire (contract 16)."""
+"""Quiet hours, a daily period in which pushes are held back, and their JSON form (contract 16)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,10 @@ _TIME = "%H:%M"
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
-    """A daily span; it passes midnight unless `end` is later than `start`. `days` are the days of its start."""
+    """A daily period without pushes; it passes midnight unless `end` is later than `start`.
+
+    `days` are the days of the week on which the period starts.
+    """
 
     start: time
     end: time
@@ -27,7 +30,7 @@ class QuietHours:
 
     @classmethod
     def read(cls, stored: dict[str, Any]) -> "QuietHours":
-        """Return the preferences that `as_stored` encoded."""
+        """Return the quiet hours that `as_stored` encoded."""
         return cls(
             start=time.fromisoformat(stored["start"]),
             end=time.fromisoformat(stored["end"]),
@@ -36,7 +39,7 @@ class QuietHours:
         )
 
     def as_stored(self) -> dict[str, Any]:
-        """Return the form that the column stores and the API shows."""
+        """Return the quiet hours as JSON, the form that the database stores and the API returns."""
         return {
             "start": f"{self.start:%H:%M}",
             "end": f"{self.end:%H:%M}",
@@ -46,7 +49,7 @@ class QuietHours:
 
     @property
     def is_whole_day(self) -> bool:
-        """Whether the span lasts 24 hours, so that the span of the next day follows without a gap."""
+        """Whether the quiet hours last 24 hours, so that those of the next day follow without a gap."""
         return self.start == self.end
 
     def end_at(self, now: datetime) -> datetime | None:
@@ -65,8 +68,8 @@ class QuietHours:
     def _instant(self, day: date, local: time) -> datetime:
         """Return the instant of a time of day.
 
-        At a change of the clock as in RFC 5545: the first of two equal times; the offset before the change for a
-        skipped time.
+        At a change of the clock as in RFC 5545: the first of two equal times; the offset before the change
+        for a skipped time.
         """
         return datetime.combine(day, local, ZoneInfo(self.timezone)).astimezone(UTC)
 
@@ -94,12 +97,20 @@ class QuietHoursField(Field):
             "required": ["start", "end", "timezone"],
             "properties": {
                 "start": {**clock, "example": "22:00"},
-                "end": {**clock, "description": "Of the next day unless it is later.", "example": "07:00"},
-                "timezone": {"type": "string", "description": "IANA name.", "example": "Europe/Berlin"},
+                "end": {
+                    **clock,
+                    "description": "End of the quiet hours; on the next day unless later than `start`.",
+                    "example": "07:00",
+                },
+                "timezone": {
+                    "type": "string",
+                    "description": "IANA name of the time zone.",
+                    "example": "Europe/Berlin",
+                },
                 "days": {
                     "type": ["array", "null"],
                     "items": {"type": "string", "enum": list(DAYS)},
-                    "description": "Days on which they start; default: all.",
+                    "description": "Days on which the quiet hours start; default: all.",
                 },
             },
         }

@@ -1,4 +1,4 @@
-"""Sandbox environments: the bodies that write them, and their shown form.
+"""Bodies that create and change sandbox environments, and the published form of these.
 
 Names and shape follow the reference's own `sandbox_environments`, to which the contract's
 `sandbox_environment_id` (5.8) refers.
@@ -55,7 +55,7 @@ def _check_repository(text: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Variables(JsonObject):
-    """Environment variables by name; values are strings."""
+    """A field that takes environment variables: an object of strings by name."""
 
     @override
     def parse(self, value: Any) -> dict[str, str]:
@@ -92,11 +92,11 @@ class _Variables(JsonObject):
 
 
 _NAME = Text(max_length=255)
-_NAMED = Field(description="Name for people.", examples=["Web app"])
+_NAMED = Field(description="Name of the environment, for people.", examples=["Web app"])
 
 
 class _Fields(Input):
-    """The writable fields, all optional."""
+    """The writable fields of a sandbox environment, all optional."""
 
     network_access_level: Annotated[
         NetworkAccessLevel,
@@ -118,7 +118,9 @@ class _Fields(Input):
     repositories: Annotated[
         list[Annotated[str, Text(max_length=255, check=_check_repository)]],
         Items(max_length=_MAX_REPOSITORIES),
-        Field(description="Repositories it is meant for, for clients to choose by; not enforced."),
+        Field(
+            description="Repositories that the environment is meant for, as a hint for clients; not enforced."
+        ),
     ] = []  # noqa: RUF012 - likewise
     environment_variables: Annotated[
         dict[str, str],
@@ -132,7 +134,7 @@ class _Fields(Input):
         bool,
         Boolean(),
         Field(
-            description="Whether only its creator can use it (the default of a new one), or the whole project."
+            description="Whether only the creator can use the environment (the default of a new one), or the whole project."
         ),
     ] = True
 
@@ -153,35 +155,47 @@ class SandboxEnvironmentOut(TypedDict):
     """A sandbox environment, without the values of its variables."""
 
     id: UUID
-    name: Annotated[str, Field(description="Name for people.", examples=["Web app"])]
+    name: Annotated[str, Field(description="Name of the environment, for people.", examples=["Web app"])]
     network_access_level: Annotated[
         NetworkAccessLevel, Field(description="The hosts that agents can reach.", examples=["custom"])
     ]
     allowed_domains: Annotated[
-        list[str], Field(description="Host names of its own.", examples=[["registry.npmjs.org"]])
+        list[str],
+        Field(
+            description="Additional host names; `*.example.com` matches all names below example.com.",
+            examples=[["registry.npmjs.org"]],
+        ),
     ]
     include_default_domains: Annotated[
         bool, Field(description="Whether `custom` has the default domains too.", examples=[False])
     ]
     repositories: Annotated[
-        list[str], Field(description="Repositories it is meant for.", examples=[["taskbeacon/taskbeacon"]])
+        list[str],
+        Field(
+            description="Repositories that the environment is meant for; not enforced.",
+            examples=[["taskbeacon/taskbeacon"]],
+        ),
     ]
-    has_environment_variables: Annotated[bool, Field(description="Whether it has any variable.")]
+    has_environment_variables: Annotated[bool, Field(description="Whether the environment has any variable.")]
     environment_variable_keys: Annotated[
-        list[str], Field(description="Names of its variables, sorted.", examples=[["STAGING_TOKEN"]])
+        list[str], Field(description="Names of the variables, sorted.", examples=[["STAGING_TOKEN"]])
     ]
-    private: Annotated[bool, Field(description="Whether only its creator can use it.", examples=[False])]
+    private: Annotated[
+        bool, Field(description="Whether only the creator can use the environment.", examples=[False])
+    ]
     internal: Annotated[
         bool, Field(description="Always false: the service creates no environments itself.", examples=[False])
     ]
     effective_domains: Annotated[
         list[str],
         Field(
-            description="Host names that agents can reach beside their model; empty for `full`: all hosts.",
+            description="All host names that agents can reach besides their model's; empty for `full`, which allows all hosts.",
             examples=[["registry.npmjs.org"]],
         ),
     ]
-    created_by: Annotated[UserBasic | None, Field(description="Null once the account is deleted.")]
+    created_by: Annotated[
+        UserBasic | None, Field(description="The creator; null if the account was deleted.")
+    ]
     created_at: datetime
     updated_at: datetime
 

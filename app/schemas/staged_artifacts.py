@@ -1,4 +1,4 @@
-"""Uploads of files: requested, prepared and finalised, before a run or on a run (contract 5.9, 6.1)."""
+"""Bodies that prepare and finalise uploads of files, for a run or its next one (contract 5.9, 6.1)."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -28,12 +28,12 @@ ContentType = Annotated[
     Text(max_length=255, blank_is_absent=True),
     Field(description="Media type of the file.", examples=["image/png"]),
 ]
-StoragePath = Annotated[str, Text(max_length=500), Field(description="The path of the prepared artifact.")]
+StoragePath = Annotated[str, Text(max_length=500), Field(description="The `storage_path` of the file.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtifactItems(Items):
-    """The list of artifacts of a body, with its own error text for an empty list (contract 5.9)."""
+    """A field that takes a list of artifacts, with its own error text for an empty list (contract 5.9)."""
 
     max_length: int = _MAX_ITEMS
     empty: bool = False
@@ -56,12 +56,16 @@ class ArtifactOut(TypedDict):
     """A file that belongs to a run."""
 
     id: Annotated[
-        str, Field(description="32 hexadecimal digits.", examples=["4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d"])
+        str,
+        Field(
+            description="Id of the artifact: 32 hexadecimal digits.",
+            examples=["4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d"],
+        ),
     ]
     name: Annotated[str, Field(description="Name of the file.", examples=["changes.patch"])]
-    type: Annotated[str, Field(description="Its role in the run.", examples=["output"])]
-    source: Annotated[str, Field(description="Its origin; may be empty.", examples=["agent"])]
-    size: Annotated[int, Field(description="Bytes.", examples=[213])]
+    type: Annotated[str, Field(description="Role of the file in the run.", examples=["output"])]
+    source: Annotated[str, Field(description="Origin of the file; may be empty.", examples=["agent"])]
+    size: Annotated[int, Field(description="Size in bytes.", examples=[213])]
     content_type: Annotated[str, Field(description="Media type; may be empty.", examples=["text/x-patch"])]
     storage_path: Annotated[
         str,
@@ -73,7 +77,7 @@ class ArtifactOut(TypedDict):
     uploaded_at: Annotated[
         str,
         Field(
-            description="When it was stored.",
+            description="When the file was stored.",
             json_schema_extra={"format": "date-time"},
             examples=["2026-03-01T10:00:42.600000+00:00"],
         ),
@@ -87,13 +91,15 @@ class PrepareItem(Input):
     type: Type
     source: Source = ""
     size: Annotated[
-        int, Integer(minimum=1, maximum=MAX_BYTES), Field(description="Bytes; the form accepts no more.")
+        int,
+        Integer(minimum=1, maximum=MAX_BYTES),
+        Field(description="Size in bytes; the form accepts no larger file."),
     ]
     content_type: ContentType = None
 
 
 class PrepareIn(Input):
-    """Files to get upload forms for."""
+    """Files to be uploaded, for which upload forms are requested."""
 
     artifacts: Annotated[
         list[PrepareItem], ArtifactItems(), Field(description="Files to upload, in the order of the answer.")
@@ -112,7 +118,7 @@ class FinalizeItem(Input):
 
 
 class FinalizeIn(Input):
-    """Files that were uploaded; all of them are accepted, or none."""
+    """Files that were uploaded with their forms; all of them are accepted, or none."""
 
     artifacts: Annotated[
         list[FinalizeItem],
@@ -122,7 +128,7 @@ class FinalizeIn(Input):
 
 
 class PresignedPost(TypedDict):
-    """A form that uploads one file, straight to object storage."""
+    """An HTML form, signed, that uploads one file directly to object storage."""
 
     url: Annotated[
         str,
@@ -141,7 +147,7 @@ class PresignedPost(TypedDict):
 
 
 class PreparedOut(TypedDict):
-    """A file that may be uploaded now (contract 3.5)."""
+    """A file that can be uploaded now, with its form (contract 3.5)."""
 
     id: Annotated[str, Field(examples=["9c1f2e3d4b5a69788796a5b4c3d2e1f0"])]
     name: Annotated[str, Field(examples=["screenshot.png"])]
@@ -157,12 +163,12 @@ class PreparedOut(TypedDict):
 
 
 class PreparedPage(TypedDict):
-    """The prepared files, in the order of the request."""
+    """The prepared uploads, in the order of the request."""
 
     artifacts: list[PreparedOut]
 
 
 class ArtifactsOut(TypedDict):
-    """The artifacts that uploaded files have become."""
+    """The stored files of a run, or those for the next run of a task."""
 
     artifacts: list[ArtifactOut]

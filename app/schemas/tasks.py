@@ -1,4 +1,4 @@
-"""Tasks: the bodies that write them, the query that lists them, and their shown form (contract 3.1, 5, 6)."""
+"""Bodies that create and change tasks, the query of lists, and the published form (contract 3.1, 5, 6)."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -29,7 +29,7 @@ _MAX_SUMMARIES = 5000
 
 
 class Archived(StrEnum):
-    """The tasks of a list by their archiving: archived, not archived, or all."""
+    """Which tasks a list shows: archived, not archived, or all."""
 
     NO = "false"
     ONLY = "true"
@@ -103,7 +103,7 @@ class TaskIn(Input):
     signal_report: Annotated[
         UUID | None,
         ForeignUuid(null=True),
-        Field(description="The report this task is about. Fixed at creation."),
+        Field(description="The signal report that the task is about. Fixed at creation."),
     ] = None
     signal_report_task_relationship: Annotated[
         SignalReportRelationship | None,
@@ -113,8 +113,14 @@ class TaskIn(Input):
     json_schema: Annotated[
         Any, Json(null=True), Field(description="JSON Schema that the output of every run must satisfy.")
     ] = None
-    internal: Annotated[bool, Boolean(), Field(description="Hidden from lists.")] = False
-    archived: Annotated[bool, Boolean(), Field(description="Archived; lists omit it by default.")] = False
+    internal: Annotated[
+        bool, Boolean(), Field(description="Whether the task is internal, and hidden from lists by default.")
+    ] = False
+    archived: Annotated[
+        bool,
+        Boolean(),
+        Field(description="Whether the task is archived; lists omit archived tasks by default."),
+    ] = False
     ci_prompt: Annotated[
         str | None,
         Text(blank=True, null=True),
@@ -129,38 +135,52 @@ class TaskListQuery(QueryInput):
     """The filters of the task list, which all apply together. An empty parameter counts as not given."""
 
     archived: Annotated[
-        Archived, Choice(of=Archived), Field(description="`true`: only archived ones, `all`: both.")
+        Archived,
+        Choice(of=Archived),
+        Field(
+            description="`true`: only archived tasks; `all`: archived tasks too. By default archived tasks are omitted."
+        ),
     ] = Archived.NO
-    created_by: Annotated[int | None, Integer(), Field(description="Id of the user who created it.")] = None
+    created_by: Annotated[
+        int | None, Integer(), Field(description="Only tasks that the user with this id created.")
+    ] = None
     internal: Annotated[
-        bool, Boolean(), Field(description="Only internal tasks; for staff, ignored for others.")
+        bool, Boolean(), Field(description="`true`: only internal tasks. Ignored unless the caller is staff.")
     ] = False
     organization: Annotated[
-        str | None, _WORD, Field(description="Owner part of the repository, any case.")
+        str | None, _WORD, Field(description="Only tasks of repositories of this owner, in any case.")
     ] = None
     origin_product: Annotated[str | None, _WORD, Field(description="Product the task came from.")] = None
     repository: Annotated[
-        str | None, _WORD, Field(description="`organization/repository`, or the name alone; any case.")
+        str | None,
+        _WORD,
+        Field(
+            description="Only tasks of this repository: `organization/repository`, or the name alone, in any case."
+        ),
     ] = None
     search: Annotated[
         str | None,
         _WORD,
-        Field(description="Text in title or description, or a task number (`TES-12`, `12`)."),
+        Field(
+            description="Only tasks with this text in the title or description, or with this number (`TES-12`, `12`)."
+        ),
     ] = None
-    stage: Annotated[str | None, _WORD, Field(description="Tasks with a run in this stage.")] = None
+    stage: Annotated[str | None, _WORD, Field(description="Only tasks with a run in this stage.")] = None
     status: Annotated[
-        RunStatus | None, Choice(of=RunStatus), Field(description="Status of the latest run.")
+        RunStatus | None,
+        Choice(of=RunStatus),
+        Field(description="Only tasks with a latest run of this status."),
     ] = None
 
 
 class TaskOut(TypedDict):
-    """A task: always exactly these keys."""
+    """A task; the response always has exactly these keys."""
 
     id: UUID
     task_number: Annotated[
-        int | None, Field(description="Number within the project; the first is 0.", examples=[12])
+        int | None, Field(description="Number of the task within the project; the first is 0.", examples=[12])
     ]
-    slug: Annotated[str, Field(description="Number with the project's prefix.", examples=["TES-12"])]
+    slug: Annotated[str, Field(description="The number with the project's prefix.", examples=["TES-12"])]
     title: Annotated[str, Field(description="May be empty.", examples=["Say hello"])]
     title_manually_set: Annotated[bool, Field(description="Whether a person chose the title.")]
     description: Annotated[
@@ -171,12 +191,16 @@ class TaskOut(TypedDict):
         ),
     ]
     origin_product: Annotated[
-        OriginProduct, Field(description="Its origin; decides who can see it.", examples=["user_created"])
+        OriginProduct,
+        Field(
+            description="The product that the task came from; decides who can see the task.",
+            examples=["user_created"],
+        ),
     ]
     repository: Annotated[
         str | None,
         Field(
-            description="`organization/repository` in lower case, null for none.",
+            description="The repository as `organization/repository` in lower case; null for none.",
             examples=["taskbeacon/taskbeacon"],
         ),
     ]
@@ -186,17 +210,26 @@ class TaskOut(TypedDict):
     github_user_integration: Annotated[
         UUID | None, Field(description="Integration of the creator to push with.", examples=[None])
     ]
-    signal_report: Annotated[UUID | None, Field(description="The report it is about.", examples=[None])]
+    signal_report: Annotated[
+        UUID | None, Field(description="The signal report that the task is about.", examples=[None])
+    ]
     json_schema: Annotated[
         Any, Field(description="JSON Schema that the output of every run must satisfy; null for none.")
     ]
-    internal: Annotated[bool, Field(description="Hidden from lists.", examples=[False])]
-    archived: Annotated[bool, Field(description="Whether it is archived.", examples=[False])]
-    archived_at: Annotated[datetime | None, Field(description="When it was archived.", examples=[None])]
+    internal: Annotated[
+        bool,
+        Field(
+            description="Whether the task is internal, and hidden from lists by default.", examples=[False]
+        ),
+    ]
+    archived: Annotated[bool, Field(description="Whether the task is archived.", examples=[False])]
+    archived_at: Annotated[datetime | None, Field(description="When the task was archived.", examples=[None])]
     latest_run: Annotated[RunOut | None, Field(description="The complete newest run; null before the first.")]
     created_at: datetime
     updated_at: datetime
-    created_by: Annotated[UserBasic | None, Field(description="Null once the account is deleted.")]
+    created_by: Annotated[
+        UserBasic | None, Field(description="The creator; null if the account was deleted.")
+    ]
     ci_prompt: Annotated[
         str | None,
         Field(
@@ -215,7 +248,7 @@ class TaskPage(TypedDict):
 
 
 class RepositoriesOut(TypedDict):
-    """The repositories of the tasks that the caller sees."""
+    """The repositories of the tasks that the caller can see."""
 
     repositories: Annotated[
         list[str], Field(description="Distinct and sorted.", examples=[["taskbeacon/taskbeacon"]])
@@ -223,7 +256,7 @@ class RepositoriesOut(TypedDict):
 
 
 class SummariesIn(Input):
-    """The tasks to summarise."""
+    """The ids of the tasks to summarise."""
 
     ids: Annotated[
         list[Annotated[UUID, Uuid()]],
@@ -233,30 +266,35 @@ class SummariesIn(Input):
 
 
 class LatestRunSummary(TypedDict):
-    """The status of the latest run of a task."""
+    """The status of the latest run of a task, in its summary."""
 
     status: Annotated[RunStatus, Field(examples=["completed"])]
     environment: Annotated[Environment, Field(examples=["cloud"])]
 
 
 class SummaryOut(TypedDict):
-    """A task in short."""
+    """A summary of a task."""
 
     id: UUID
     title: Annotated[str, Field(description="May be empty.", examples=["Say hello"])]
     repository: Annotated[
         str | None,
-        Field(description="`organization/repository`, null for none.", examples=["taskbeacon/taskbeacon"]),
+        Field(
+            description="The repository as `organization/repository`; null for none.",
+            examples=["taskbeacon/taskbeacon"],
+        ),
     ]
     created_at: datetime
     updated_at: datetime
-    latest_run: Annotated[LatestRunSummary | None, Field(description="Null before the first run.")]
+    latest_run: Annotated[
+        LatestRunSummary | None, Field(description="The latest run; null before the first run.")
+    ]
 
 
 class SummaryPage(TypedDict):
-    """A page of summaries, newest first."""
+    """A page of summaries of tasks, newest first."""
 
-    count: Annotated[int, Field(description="The number of these tasks that the caller can see.")]
+    count: Annotated[int, Field(description="Number of the requested tasks that the caller can see.")]
     next: PageLink
     previous: PageLink
     results: list[SummaryOut]

@@ -1,4 +1,4 @@
-"""The shown forms of users and projects (contract 3.2, 6.6, 6.7)."""
+"""The published forms of users, organizations and projects (contract 3.2, 6.6, 6.7)."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ from app.schemas.base import PageLink
 
 
 class UserBasic(TypedDict):
-    """A user as a part of another object."""
+    """A user, as shown within other objects."""
 
     id: int
     uuid: UUID
@@ -23,22 +23,22 @@ class UserBasic(TypedDict):
     email: Annotated[str, Field(examples=["ada@example.com"])]
     is_email_verified: bool | None
     hedgehog_config: Annotated[
-        dict[str, Any] | None, Field(description="Looks of the user's avatar.", examples=[None])
+        dict[str, Any] | None, Field(description="The appearance of the user's avatar.", examples=[None])
     ]
     role_at_organization: Annotated[
-        str | None, Field(description="In the user's own words.", examples=[None])
+        str | None, Field(description="The user's role, in the user's own words.", examples=[None])
     ]
 
 
 class OrganizationOut(TypedDict):
-    """An organization the caller belongs to through a project."""
+    """An organization that owns a project of the caller."""
 
     id: UUID
     name: Annotated[str, Field(examples=["Test Organization"])]
 
 
 class ProjectOut(TypedDict):
-    """A project the caller may use."""
+    """A project that the caller may use."""
 
     id: Annotated[int, Field(description="The project's id in the paths of its tasks.")]
     uuid: UUID
@@ -57,16 +57,16 @@ class ProjectOut(TypedDict):
 
 
 class ProjectPage(TypedDict):
-    """A page of projects."""
+    """A page of projects that the caller may use."""
 
-    count: Annotated[int, Field(description="How many projects the caller may use.")]
+    count: Annotated[int, Field(description="Number of projects that the caller may use.")]
     next: PageLink
     previous: PageLink
     results: list[ProjectOut]
 
 
 class UserOut(TypedDict):
-    """The caller."""
+    """The user of the key, with their current project and organizations."""
 
     id: int
     uuid: UUID
@@ -80,10 +80,10 @@ class UserOut(TypedDict):
     is_email_verified: bool | None
     date_joined: datetime
     hedgehog_config: Annotated[
-        dict[str, Any] | None, Field(description="Looks of the user's avatar.", examples=[None])
+        dict[str, Any] | None, Field(description="The appearance of the user's avatar.", examples=[None])
     ]
     role_at_organization: Annotated[
-        str | None, Field(description="In the user's own words.", examples=[None])
+        str | None, Field(description="The user's role, in the user's own words.", examples=[None])
     ]
     team: Annotated[ProjectOut | None, Field(description="The current project (`@current`).")]
     organization: Annotated[OrganizationOut | None, Field(description="The organization of that project.")]

@@ -1,4 +1,4 @@
-"""The shown form of people who look at tasks (contract 17.10)."""
+"""The published form of people who look at tasks now (contract 17.10)."""
 
 from typing import Annotated
 from uuid import UUID
@@ -10,13 +10,13 @@ from app.schemas.users import UserBasic
 
 
 class ViewerOut(TypedDict):
-    """A person who looks at a task now."""
+    """A user who looks at a task now."""
 
     task: Annotated[UUID, Field(description="The task.")]
-    user: Annotated[UserBasic, Field(description="The person.")]
+    user: Annotated[UserBasic, Field(description="The user who looks at the task.")]
 
 
 class ViewersOut(TypedDict):
-    """The people who look at tasks of the project now, the latest first."""
+    """The users who look at tasks of a project now, the latest first."""
 
     results: list[ViewerOut]

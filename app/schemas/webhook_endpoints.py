@@ -1,4 +1,4 @@
-"""Webhook endpoints: the request bodies, and the shown forms of endpoints and deliveries."""
+"""Bodies that create and change webhook endpoints, and the published forms of these and their deliveries."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,7 +41,7 @@ _MAX_ID = 2**63 - 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Creator(InputField):
-    """The id of a user, or `me`."""
+    """A field that takes the id of a user, or `me`."""
 
     @override
     def parse(self, value: Any) -> int | str:
@@ -65,12 +65,12 @@ def _check_repository(text: str) -> str:
 
 
 class TaskFilterIn(Input):
-    """A selection of tasks, those that match all given fields; an endpoint gets the events of these alone."""
+    """A filter of a webhook endpoint: only events of tasks that match all given fields are sent."""
 
     created_by: Annotated[
         int | str | None,
         _Creator(null=True),
-        Field(description="Id of the creator, or `me`: your own tasks."),
+        Field(description="Only tasks of this creator: a user's id, or `me` for the caller."),
     ] = None
     repository: Annotated[
         str | None,
@@ -98,10 +98,12 @@ _Type = Annotated[str, Text(max_length=64)]
 
 
 class _Fields(Input):
-    """The other writable fields, all optional."""
+    """The writable fields of a webhook endpoint except its URL and event types, all optional."""
 
     description: Annotated[
-        str, Text(max_length=_MAX_DESCRIPTION, blank=True), Field(description="For people; may be empty.")
+        str,
+        Text(max_length=_MAX_DESCRIPTION, blank=True),
+        Field(description="Description of the endpoint, for people; may be empty."),
     ] = ""
     payload: Annotated[
         PayloadKind,
@@ -112,10 +114,11 @@ class _Fields(Input):
         ),
     ] = PayloadKind.THIN
     task_filter: Annotated[
-        TaskFilterIn | None, Field(description="Only events of these tasks; null: all that you can see.")
+        TaskFilterIn | None,
+        Field(description="Only events of these tasks; null: of all tasks that the caller can see."),
     ] = None
     enabled: Annotated[
-        bool, Boolean(), Field(description="Whether events are sent; a new one is enabled.")
+        bool, Boolean(), Field(description="Whether events are sent; a new endpoint is enabled.")
     ] = True
 
 
@@ -134,7 +137,7 @@ class EndpointUpdateIn(_Fields):
 
 
 class RotateIn(Input):
-    """The time for which the old secret signs beside the new one."""
+    """For how long the old secret of a webhook endpoint signs messages beside the new one."""
 
     expire_old_after_seconds: Annotated[
         int,
@@ -144,13 +147,13 @@ class RotateIn(Input):
 
 
 class RecoverIn(Input):
-    """A selection of undelivered messages to send again: by the time of the event, and the state of the delivery."""
+    """The undelivered messages to send again, selected by the time of the event and the delivery's result."""
 
-    since: Annotated[datetime, Timestamp(), Field(description="Events from this instant on.")]
+    since: Annotated[datetime, Timestamp(), Field(description="Only events from this time on.")]
     until: Annotated[
         datetime | None,
         Timestamp(null=True),
-        Field(description="Events before this instant; null: until now."),
+        Field(description="Only events before this time; null: until now."),
     ] = None
     only: Annotated[
         RecoverOnly,
@@ -163,19 +166,23 @@ class RecoverIn(Input):
 
 
 class DeliveryQuery(QueryInput):
-    """The filters of the list of deliveries; an empty parameter counts as not given."""
+    """The filters of the list of webhook deliveries; an empty parameter counts as not given."""
 
     status: Annotated[
-        DeliveryStatus | None, Choice(of=DeliveryStatus), Field(description="Only of this status.")
+        DeliveryStatus | None, Choice(of=DeliveryStatus), Field(description="Only deliveries of this status.")
     ] = None
     event_type: Annotated[
-        str | None, Text(max_length=64, blank_is_absent=True), Field(description="Only of this type.")
+        str | None,
+        Text(max_length=64, blank_is_absent=True),
+        Field(description="Only deliveries of this event type."),
     ] = None
     task_id: Annotated[UUID | None, Uuid(), Field(description="Only events of this task.")] = None
-    after: Annotated[datetime | None, Timestamp(), Field(description="Made later than this instant.")] = None
-    before: Annotated[datetime | None, Timestamp(), Field(description="Made earlier than this instant.")] = (
-        None
-    )
+    after: Annotated[
+        datetime | None, Timestamp(), Field(description="Only deliveries created after this time.")
+    ] = None
+    before: Annotated[
+        datetime | None, Timestamp(), Field(description="Only deliveries created before this time.")
+    ] = None
 
 
 class EndpointOut(TypedDict):
@@ -187,26 +194,27 @@ class EndpointOut(TypedDict):
     description: Annotated[str, Field(examples=["Our chat"])]
     payload: PayloadKind
     task_filter: Annotated[
-        dict[str, Any] | None, Field(description="The given filter; null: all tasks.", examples=[None])
+        dict[str, Any] | None, Field(description="The filter of tasks; null: all tasks.", examples=[None])
     ]
     enabled: bool
     disabled_reason: Annotated[
-        DisabledReason | None, Field(description="Reason if it is disabled, else null.", examples=[None])
+        DisabledReason | None,
+        Field(description="Why the endpoint is disabled; null if it is enabled.", examples=[None]),
     ]
     created_at: datetime
     created_by: Annotated[UserBasic | None, Field(description="The owner: the only user who can see it.")]
     last_success_at: datetime | None
     last_failure_at: datetime | None
     consecutive_failures: Annotated[
-        int, Field(description="Failed attempts since the last success.", examples=[0])
+        int, Field(description="Number of failed attempts since the last success.", examples=[0])
     ]
     secret_hint: Annotated[
-        str, Field(description="The last four characters of its secret.", examples=["Zm8="])
+        str, Field(description="The last four characters of the secret.", examples=["Zm8="])
     ]
 
 
 class NewEndpointOut(EndpointOut):
-    """A webhook endpoint as its creation is answered: with its secret, which no later answer shows."""
+    """A new webhook endpoint with its secret, which no later response shows."""
 
     secret: Annotated[
         str,
@@ -227,7 +235,7 @@ class EndpointPage(TypedDict):
 
 
 class RotatedOut(TypedDict):
-    """A secret as its rotation is answered: which no later answer shows, and until when the old one signs too."""
+    """The new secret of a webhook endpoint, which no later response shows, and the expiry of the old one."""
 
     secret: Annotated[
         str,
@@ -236,41 +244,46 @@ class RotatedOut(TypedDict):
             examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKY0="],
         ),
     ]
-    old_secret_valid_until: Annotated[datetime, Field(description="Until then both secrets sign.")]
+    old_secret_valid_until: Annotated[
+        datetime, Field(description="Until when both secrets sign every message.")
+    ]
 
 
 class PingedOut(TypedDict):
-    """The id of the delivery of a ping, under which its result can be read."""
+    """The id of a ping's delivery, by which its result can be retrieved."""
 
-    delivery_id: Annotated[UUID, Field(description="Its entry in `deliveries`, with the result.")]
+    delivery_id: Annotated[UUID, Field(description="Id of the delivery; `deliveries` has its result.")]
 
 
 class RecoveredOut(TypedDict):
-    """The number of messages that will be sent again."""
+    """The number of webhook messages that will be sent again."""
 
     count: Annotated[int, Field(description="The number of deliveries.")]
 
 
 class _Delivery(TypedDict):
     id: UUID
-    event_id: Annotated[UUID, Field(description="The `webhook-id`, the same at each attempt.")]
+    event_id: Annotated[UUID, Field(description="The header `webhook-id`, the same for every attempt.")]
     event_type: Annotated[str, Field(examples=["run.completed"])]
     task_id: UUID | None
     run_id: UUID | None
     status: DeliveryStatus
     created_at: datetime
-    next_attempt_at: Annotated[datetime | None, Field(description="Null unless it is pending.")]
+    next_attempt_at: Annotated[
+        datetime | None,
+        Field(description="When the next attempt is due; null unless the delivery is pending."),
+    ]
     delivered_at: datetime | None
 
 
 class DeliveryOut(_Delivery):
-    """A delivery of an event to an endpoint, with the number of its attempts."""
+    """A delivery of an event to a webhook endpoint, with the number of its attempts."""
 
     attempts: Annotated[int, Field(description="The number of attempts.")]
 
 
 class DeliveryPage(TypedDict):
-    """A page of deliveries, newest first."""
+    """A page of deliveries to a webhook endpoint, newest first."""
 
     count: Annotated[int, Field(description="The number of deliveries that match the filters.")]
     next: PageLink
@@ -279,28 +292,31 @@ class DeliveryPage(TypedDict):
 
 
 class AttemptOut(TypedDict):
-    """One attempt of a delivery: the response, or the error."""
+    """One attempt to deliver an event to a webhook endpoint: the response, or the error."""
 
     n: int
-    manual: Annotated[bool, Field(description="Whether a request caused it.")]
+    manual: Annotated[
+        bool, Field(description="Whether a user requested the attempt, instead of the schedule.")
+    ]
     started_at: datetime
     duration_ms: int
     outcome: Literal["delivered", "failed"]
     status_code: Annotated[
-        int | None, Field(description="Status of the response, null for none.", examples=[200])
+        int | None, Field(description="HTTP status of the response; null without a response.", examples=[200])
     ]
     response_excerpt: Annotated[
         str | None, Field(description="The first KiB of a text response.", examples=["ok"])
     ]
     error: Annotated[DeliveryError | None, Field(examples=[None])]
     resolved_ip: Annotated[
-        str | None, Field(description="The address that was tried.", examples=["203.0.113.7"])
+        str | None,
+        Field(description="The IP address that the request was sent to.", examples=["203.0.113.7"]),
     ]
     next_attempt_at: datetime | None
 
 
 class RequestOut(TypedDict):
-    """The HTTP request of a delivery: its headers, with the signature masked, and its body."""
+    """The HTTP request of a webhook delivery: its headers, with a masked signature, and its body."""
 
     headers: Annotated[
         dict[str, str],
@@ -321,7 +337,7 @@ class RequestOut(TypedDict):
 
 
 class DeliveryDetailOut(_Delivery):
-    """A delivery with its request and all attempts."""
+    """A delivery to a webhook endpoint, with its request and all attempts."""
 
     request: RequestOut
     attempts: list[AttemptOut]

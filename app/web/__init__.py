@@ -1,1 +1,1 @@
-"""HTTP code that all routers share. Only this package, `routers` and `main` import FastAPI."""
+"""HTTP code that all endpoints share. Only `app.web`, `app.routers` and `app.main` import FastAPI."""

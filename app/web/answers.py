@@ -1,4 +1,4 @@
-"""Encoding of answers: plain data is encoded to JSON once."""
+"""Responses of endpoints: plain data is encoded to JSON once."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -17,12 +17,12 @@ SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
 class Json(Response):
-    """JSON with the value formats of the contract (2.8): instants in UTC with `Z`, microseconds unless zero.
+    """A JSON response with the contract's formats (2.8): times in UTC with `Z`, microseconds unless zero.
 
-    Routers declare the shape by `response_model`, for documentation only: the service's typed answer is not validated
-    again. The answer of a read is encoded when it is sent, after the unit of work has released its connection. The
-    answer of a write is encoded before its commit, so that an answer that cannot be encoded changes nothing
-    (`unit_route.py`).
+    Routers declare the shape by `response_model`, for documentation only: the service's typed answer is not
+    validated again. The answer of a read is encoded when it is sent, after the unit of work has released its
+    connection. The answer of a write is encoded before its commit, so that an answer that cannot be encoded
+    changes nothing (`unit_route.py`).
     """
 
     media_type = "application/json"
@@ -45,12 +45,12 @@ class Json(Response):
     @cached_property
     @override
     def body(self) -> bytes:  # type: ignore[override] # Starlette's attribute, which nothing sets here
-        """The encoded content."""
+        """The JSON-encoded content of the response, encoded at the first access."""
         return orjson.dumps(self._content, default=_encode, option=orjson.OPT_UTC_Z)
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Encode and send the answer. Raises the errors of `LargeAnswers` if it is large."""
+        """Encode and send the response (ASGI). Raises the errors of `LargeAnswers.send` if it is large."""
         body = self.body
         start: Message = {
             "type": "http.response.start",
@@ -73,5 +73,5 @@ def _encode(value: Any) -> str:
 
 
 def no_content() -> Response:
-    """Return 204: no body, no content type (contract 2.1)."""
+    """Return a response with status 204, without body and content type (contract 2.1)."""
     return Response(status_code=204)

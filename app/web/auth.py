@@ -1,7 +1,7 @@
-"""From a request's credential to its `Principal`, through the gates in the contract's order (2.3).
+"""Authenticate and authorise requests: dependencies of endpoints that check in the contract's order (2.3).
 
-An endpoint states its scope by the alias in its signature: `call: TaskWrite`. One dependency checks all of it: FastAPI's
-cost grows with the number of dependencies (ADR 53).
+An endpoint states its scope by the alias in its signature: `call: TaskWrite`. One dependency checks all of
+it: FastAPI's cost grows with the number of dependencies (ADR 53).
 """
 
 import re
@@ -32,7 +32,7 @@ _NO_PROJECT = 0
 
 
 class ScopeGate:
-    """The gates of a route that needs `scope`; `in_project` ones also need the project of their path."""
+    """Dependency that admits callers with `scope`; if `in_project`, only to the project in the path."""
 
     def __init__(self, scope: Scope, *, in_project: bool, is_throttled: bool = True) -> None:
         self.scope = scope
@@ -40,7 +40,7 @@ class ScopeGate:
         self.is_throttled = is_throttled
 
     async def __call__(self, request: Request) -> Call:
-        """Authenticate, check project, scope and request limit; return the call."""
+        """Authenticate the caller, check the project, the scope and the request limit; return the `Call`."""
         caller = await self._authenticate(request)
         if self.in_project:
             require_project(caller)
@@ -78,7 +78,7 @@ async def _caller_of(request: Request, project: int | str | None) -> Principal:
 
 
 def _cookie(request: Request) -> str:
-    """Return the cookie of a console session, for a request without a key (contract 17)."""
+    """Return the secret in the cookie of a console session, for a request without a key (contract 17)."""
     secret = None if request.headers.get("authorization") else session_secret(request)
     if secret is None:
         raise NotAuthenticated
@@ -86,7 +86,10 @@ def _cookie(request: Request) -> str:
 
 
 async def _key(request: Request) -> tuple[str, str] | None:
-    """Return the key and where it was found: header, then body, then query (contract 2.2); None if there is none."""
+    """Return the API key of a request and its place: header, body or query (contract 2.2).
+
+    None without a key.
+    """
     scheme, _, value = request.headers.get("authorization", "").strip().partition(" ")
     if scheme.lower() == "bearer" and value.strip():
         return value.strip()[:_MAX_SECRET_LENGTH], "Authorization header"
@@ -134,13 +137,16 @@ VisibleRun = Annotated[UUID, Depends(_visible_run)]
 
 
 class ConsoleGate:
-    """The gate of a route about the console session of its cookie; no key opens it, and no scope is needed."""
+    """Dependency that admits a request with the cookie of a console session.
+
+    Keys are refused, and no scope is needed.
+    """
 
     in_project = False
     is_throttled = True
 
     async def __call__(self, request: Request) -> Call:
-        """Authenticate, check the request limit; return the call."""
+        """Authenticate the console session and check the request limit; return the `Call`."""
         process = process_of(request)
         caller = await authenticate_session(session_of(request), _cookie(request), cache=process.callers)
         await throttle(request, process, caller, in_project=False)
@@ -151,10 +157,16 @@ ConsoleUser = Annotated[Call, Depends(ConsoleGate())]
 
 
 class RunTokenGate:
-    """The gate of a route for holders of the token of its run; personal API keys do not open it (contract 6.4)."""
+    """Dependency that admits a request with the token of the run in its path.
+
+    API keys are refused (contract 6.4).
+    """
 
     async def __call__(self, request: Request) -> RunRef:
-        """Return the run; no connection is held from here on, however long the request is."""
+        """Authenticate the token and return its run.
+
+        No database connection is held after that, however long the request takes.
+        """
         task_id, run_id = task_id_of(request), path_uuid(request, "run_id")
         session = session_of(request)
         scheme, _, token = request.headers.get("authorization", "").strip().partition(" ")

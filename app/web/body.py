@@ -1,7 +1,8 @@
 """Request bodies as dependencies, so that an endpoint's signature shows the order of its gates.
 
-FastAPI's own body parameters refuse malformed JSON before any dependency runs, and an invalid body after all of them.
-The contract requires authentication first and then, per route, the body or the look-up (2.3). One reader serves all.
+FastAPI's own body parameters refuse malformed JSON before any dependency runs, and an invalid body after all
+of them. The contract requires authentication first and then, per route, the body or the look-up (2.3). One
+reader serves all.
 """
 
 import asyncio
@@ -30,13 +31,13 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class BodyReader:
-    """A dependency that reads and validates a body; it has the model as an attribute, for OpenAPI."""
+    """A dependency that reads and validates a request body; its attribute `model` is published in OpenAPI."""
 
     def __init__(self, model: type[BaseModel]) -> None:
         self.model = model
 
     async def __call__(self, request: Request) -> Any:
-        """Return the body as an instance of the model."""
+        """Return the request's body as a validated instance of the model."""
         data = await read_json(request)
         if data is None:
             raise InvalidInput("No data provided", code="null")
@@ -57,7 +58,7 @@ def json_body(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:
 
 
 async def read_json(request: Request) -> Any:
-    """Return the body as JSON; an empty body is `{}`. It is read once per request, for all gates together."""
+    """Return the request's body as parsed JSON; an empty body is `{}`. It is read once per request."""
     if _CACHED not in request.scope:
         try:
             request.scope[_CACHED] = await _read_json(request)
@@ -80,7 +81,7 @@ async def _read_json(request: Request) -> Any:
 
 
 def load_json(raw: bytes) -> Any:
-    """Return parsed JSON that the service can store.
+    """Return a JSON text as parsed data that PostgreSQL can store.
 
     Raises:
         MalformedBody: the body is not JSON, or is nested too deeply.
@@ -96,7 +97,7 @@ def load_json(raw: bytes) -> Any:
 
 
 async def read_bytes(request: Request, *, limit: int = BODY_BYTES, seconds: float = BODY_SECONDS) -> bytes:
-    """Return the bytes of the body; `seconds` is the time allowed in addition to the time for its size.
+    """Return the bytes of a request's body; `seconds` are allowed in addition to the time for its size.
 
     Raises:
         BodyTooLarge: the body is larger than `limit`. Up to another limit it has still been read to its end.

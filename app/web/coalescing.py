@@ -1,4 +1,4 @@
-"""Work that is done once for all concurrent callers."""
+"""Load a value once for all concurrent callers, and keep it for a while."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,7 +8,7 @@ Value = TypeVar("Value")
 
 
 class Coalesced(Generic[Value]):
-    """A value that concurrent callers load together; it is kept for `seconds`."""
+    """A value that is loaded once for all concurrent callers, and then kept for `seconds`."""
 
     def __init__(self, *, seconds: float = 0) -> None:
         self._seconds = seconds
@@ -17,7 +17,9 @@ class Coalesced(Generic[Value]):
         self._kept_until = 0.0
 
     async def get(self, load: Callable[[], Awaitable[Value]]) -> Value:
-        """Return the kept value, or the result of one call of `load` for all waiting callers, or raise its error.
+        """Return the kept value, or the result of one call of `load` for all waiting callers.
+
+        Raises its errors.
 
         The call goes on if a caller is cancelled.
         """

@@ -1,7 +1,7 @@
-"""The resources of a request for its endpoint, behind the gates of `auth.py`.
+"""Give endpoints the resources of their request: clients, session, caller, and ids of the path.
 
-Dependencies are `async` and take only the request: FastAPI would call a plain function in a thread, and would resolve
-nested dependencies again at each use. Both cost more than the work here (ADR 53).
+Dependencies are `async` and take only the request: FastAPI would call a plain function in a thread, and would
+resolve nested dependencies again at each use. Both cost more than the work here (ADR 53).
 """
 
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ from app.services.access.principal import Principal
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request that has passed its gates: the caller, and the resources of the endpoint.
+    """An authorised request, as endpoints get it: the caller, the database session and the process's clients.
 
-    It has no reference to the request, which refers to it: a reference cycle would leave both to the garbage collector,
-    which costs a tenth of a read's time.
+    It has no reference to the request, which refers to it: a reference cycle would leave both to the garbage
+    collector, which costs a tenth of a read's time.
     """
 
     caller: Principal
@@ -31,25 +31,25 @@ class Call:
 
 
 def process_of(request: Request) -> ProcessContext:
-    """Return the clients of this process."""
+    """Return the clients and settings of the process that serves a request."""
     process: ProcessContext = request.app.state.process
     return process
 
 
 def session_of(request: Request) -> AsyncSession:
-    """Return the session of the request's unit of work."""
+    """Return the database session of the request's unit of work."""
     session: AsyncSession = request.state.session
     return session
 
 
 def call_of(request: Request) -> Call:
-    """Return the call, for dependencies behind its gate."""
+    """Return the `Call` of a request; only for dependencies that run after its gate."""
     call: Call = request.state.call
     return call
 
 
 def path_uuid(request: Request, name: str) -> UUID:
-    """Return an id of the path.
+    """Return the path parameter `name` of a request as a UUID.
 
     Raises:
         NotFound: the id is malformed: 404, never 400 (contract 2.1).

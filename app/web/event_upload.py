@@ -1,4 +1,4 @@
-"""Reads numbered events from JSON lines as they arrive: an agent may keep one request open for a whole run."""
+"""Read numbered events from JSON lines as they arrive: an agent may use one request for a whole run."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -29,7 +29,9 @@ _GATHER_SECONDS = 0.2
 
 
 async def read_event_lines(request: Request) -> AsyncGenerator[list[NumberedEvent | Completion], None]:
-    """Yield batches of events. At an invalid line, the events before it are yielded first, then the error is raised.
+    """Yield batches of the numbered events in a request's body.
+
+    An invalid line's error comes after the events before it.
 
     Nothing is read after the event that completes the stream.
 
@@ -79,7 +81,7 @@ async def _drain(chunks: AsyncIterator[bytes]) -> None:
 
 
 class _Batch:
-    """Events that were read and not yielded yet."""
+    """A batch of events that have been read from the body and not been yielded yet."""
 
     def __init__(self) -> None:
         self.events: list[NumberedEvent | Completion] = []
@@ -91,7 +93,7 @@ class _Batch:
 
     @property
     def patience(self) -> float:
-        """The seconds to wait for more events."""
+        """The seconds to wait for more of the body until the batch is due or the agent counts as silent."""
         return max(0.0, self._due_at - _now()) if self.events else EVENT_SILENCE_SECONDS
 
     @property
@@ -101,7 +103,7 @@ class _Batch:
         return self.is_last or is_large or _now() >= self._due_at
 
     def add(self, chunk: bytes | None) -> None:
-        """Add a piece of the body, None for its end; an error in it is raised after the events before it."""
+        """Add the events in a piece of the body, None for its end; an error in it is kept in `failure`."""
         if not self.events:
             self._due_at = _now() + _GATHER_SECONDS
         try:
@@ -116,7 +118,7 @@ class _Batch:
         self.is_last = chunk is None or self.failure is not None
 
     def take(self) -> list[NumberedEvent | Completion]:
-        """Return the events and start a new batch."""
+        """Return the events of the batch, and start a new one."""
         taken, self.events, self._bytes = self.events, [], 0
         return taken
 
@@ -126,7 +128,7 @@ def _now() -> float:
 
 
 class _Lines:
-    """Splits a body into lines without empty ones; `count` is the number of the line that was yielded last."""
+    """Splits a body into its non-empty lines; `count` is the number of the last yielded line in the body."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -1,7 +1,7 @@
-"""Files as answers: read from object storage while they are sent, never completely in memory.
+"""Send files from object storage as responses, piece by piece, never completely in memory.
 
-The object is opened when the answer begins, so a request that fails earlier leaves nothing open; errors of the store at
-that time are still answered as ordinary errors.
+The object is opened when the answer begins, so a request that fails earlier leaves nothing open; errors of
+the store at that time are still answered as ordinary errors.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _HEADERS = {
 
 
 class StoredFile(Response):
-    """A download; answers range requests, including those conditional on the version (If-Range)."""
+    """A response with a stored file; supports range requests, also conditional on the version (If-Range)."""
 
     def __init__(self, request: Request, store: ObjectStore, file: DownloadableFile) -> None:
         self._store = store
@@ -41,7 +41,7 @@ class StoredFile(Response):
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Open the object and send it, within an hour."""
+        """Open the stored object and send it (ASGI), within an hour."""
         try:
             async with (
                 asyncio.timeout(_SEND_SECONDS),
@@ -82,7 +82,7 @@ class StoredFile(Response):
 
 
 def _requested_range(request: Request) -> tuple[str | None, str | None]:
-    """Return the requested range, and the version (ETag) that the range must belong to."""
+    """Return the byte range that a request asks for, and the version (ETag) that it must belong to."""
     byte_range = request.headers.get("range", "").strip()
     if not _RANGE.fullmatch(byte_range):
         return None, None

@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: a repeated request is performed once, and gets the same answer for a day.
+"""Handle `Idempotency-Key`: a repeated request is performed once, and gets the first response for a day.
 
 An endpoint has a parameter `once: OnceDep` behind its other gates and answers `await once(lambda: …)`.
 """
@@ -25,7 +25,7 @@ _CREDENTIAL = "personal_api_key"
 
 
 class Once:
-    """Performs the work of a request, or returns the stored answer of the first request with its key."""
+    """Performs a request, or returns the stored response to the first request with its Idempotency-Key."""
 
     def __init__(self, request: Request, call: Call, key: str) -> None:
         self._request = request
@@ -39,9 +39,12 @@ class Once:
         status_code: int = 200,
         first: Callable[[], Awaitable[None]] | None = None,
     ) -> Response:
-        """Return the answer; `work` must not commit, so that its effect and the key are one transaction.
+        """Return the response: the result of `work`, or the stored one.
 
-        `first` is awaited before `work` and may commit. It is skipped for a request that was performed already.
+        `work` must not commit: its effect and the key are one transaction.
+
+        `first` is awaited before `work` and may commit. It is skipped for a request that was performed
+        already.
 
         Raises:
             IdempotencyConflict: the key was used with another request.
@@ -85,7 +88,7 @@ async def _hash(request: Request, caller: Principal) -> str:
 
 
 async def read_key(request: Request) -> Once:
-    """Return the `Once` of a request; a dependency behind the gate of its caller.
+    """Return the `Once` for the Idempotency-Key of a request; a dependency after the gate of its caller.
 
     Raises:
         InvalidInput: the key is too long, or contains unprintable characters.

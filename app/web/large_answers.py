@@ -1,6 +1,7 @@
-"""Sending of large answers: in pieces, as fast as clients read, and a limited number at a time.
+"""Send large responses in pieces, as fast as clients read, and a limited number at a time.
 
-An answer that waits for a slow client takes memory of this process. Small answers fit the buffer of their socket.
+An answer that waits for a slow client takes memory of this process. Small answers fit the buffer of their
+socket.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from app.errors import Unavailable
 
 
 class LargeAnswers:
-    """Limits the concurrent large answers of one process."""
+    """Sends large responses, and limits how many of them a process sends at the same time."""
 
     def __init__(
         self, *, slots: int = LARGE_ANSWERS, wait_seconds: float = LARGE_ANSWER_WAIT_SECONDS
@@ -30,13 +31,13 @@ class LargeAnswers:
         self._wait_seconds = wait_seconds
 
     async def send(self, start: Message, body: bytes, send: Send, *, may_refuse: bool) -> None:
-        """Send an answer, waiting for room if too many are being sent.
+        """Send a large response; wait first if too many are being sent.
 
         Args:
             start: the status and the headers.
             body: the whole body.
             send: the ASGI function.
-            may_refuse: whether to refuse without room; a request that has changed something is always answered.
+            may_refuse: whether to refuse without room; the response to a change is always sent.
 
         Raises:
             ClientDisconnect: the client read too slowly; the answer was aborted.

@@ -40,13 +40,13 @@ log = structlog.get_logger(__name__)
 
 
 class TrailingSlashMiddleware:
-    """Serve `/path/` as `/path`: a redirect would cost clients their body or their credential (contract 2.1)."""
+    """Serve `/path/` as `/path`: with a redirect, clients would lose body or credential (contract 2.1)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Store the requested path and pass on the path without the slash."""
+        """Serve one request (ASGI): pass on its path without the slash, and store the requested path."""
         if scope["type"] == "http":
             path: str = scope["path"]
             scope[ORIGINAL_PATH] = path
@@ -57,13 +57,13 @@ class TrailingSlashMiddleware:
 
 
 class HeadMiddleware:
-    """Answer HEAD as GET without its body."""
+    """Serve HEAD requests as GET without the response's body."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the GET handler and drop its body."""
+        """Serve one request (ASGI); for HEAD, call the GET handler and drop the response's body."""
         if scope["type"] != "http" or scope["method"] != "HEAD":
             await self.app(scope, receive, send)
             return
@@ -81,13 +81,13 @@ class HeadMiddleware:
 
 
 class ObservabilityMiddleware:
-    """Bind a request id, count and log the answer, add its headers, and hide details of unexpected errors."""
+    """Give each request an id, count and log its response, and hide the details of unexpected errors."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Wrap one request."""
+        """Serve one request (ASGI), then count and log its response."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -147,7 +147,7 @@ class ObservabilityMiddleware:
 
 @cache
 def _series(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
-    """Return the metric series of such requests, cached: the library's look-up would double the cost of a record."""
+    """Return the metric series of a method, route and status, cached: the library's look-up is slow."""
     return _REQUESTS.labels(method, route, status), _SECONDS.labels(method, route)
 
 

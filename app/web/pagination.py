@@ -1,4 +1,4 @@
-"""Lenient limit and offset, and absolute links to the neighbouring pages (contract 2.6)."""
+"""Read `limit` and `offset` of lists leniently, and link to the neighbouring pages (contract 2.6)."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -18,7 +18,7 @@ _NOT_COPIED = frozenset({"personal_api_key", "limit", "offset"})
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """The requested part of a list, and the links to its neighbours."""
+    """The requested page of a list (`limit`, `offset`), with the URL for links to its neighbours."""
 
     limit: int
     offset: int
@@ -26,7 +26,10 @@ class PageRequest:
     kept: tuple[tuple[str, str], ...]
 
     def page(self, count: int, results: list[Any]) -> dict[str, Any]:
-        """Return the envelope of a page, which may have ended early (`PAGE_BYTES`)."""
+        """Return the body of a page (`count`, `next`, `previous`, `results`).
+
+        It may be cut short by `PAGE_BYTES`.
+        """
         following = self.offset + (len(results) or self.limit)
         preceding = self.offset - self.limit
         return {
@@ -44,13 +47,16 @@ class PageRequest:
 
 
 async def read_limit(request: Request) -> int:
-    """Return the requested maximum of rows; a value that is not a positive number counts as not given."""
+    """Return the maximum number of results, from the query parameter `limit`.
+
+    Invalid values mean the default.
+    """
     asked = parse_integer(request.query_params.get("limit"))
     return min(asked, PAGE_MAXIMUM) if asked and asked > 0 else PAGE_DEFAULT
 
 
 async def read_page(request: Request) -> PageRequest:
-    """Return the requested page; a value that is not a positive number counts as not given."""
+    """Return the requested page, from `limit` and `offset` in the query; invalid values mean the defaults."""
     asked_offset = parse_integer(request.query_params.get("offset"))
     path = request.scope.get(ORIGINAL_PATH, request.url.path)
     return PageRequest(

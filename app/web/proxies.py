@@ -1,4 +1,4 @@
-"""Forwarded headers: the client's address, scheme and requested host, as a proxy in front of the API reports them.
+"""Apply the headers in which a proxy reports the client's address, scheme and requested host.
 
 Uvicorn's own middleware does not read the host, which links to pages need (contract 2.6).
 """
@@ -12,7 +12,7 @@ _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]
 
 
 class TrustedProxies:
-    """Believes X-Forwarded-Host, -Proto and -For of the addresses in `trusted` (comma list, or *), and of no other."""
+    """Middleware that applies X-Forwarded-Host, -Proto and -For if the peer's address is in `trusted`."""
 
     def __init__(self, app: ASGIApp, *, trusted: str) -> None:
         self._app = app
@@ -20,7 +20,10 @@ class TrustedProxies:
         self._others = ProxyHeadersMiddleware(app, trusted_hosts=trusted)  # type: ignore[arg-type]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; anything but HTTP is passed on."""
+        """Serve one request (ASGI) with its forwarded headers applied.
+
+        Connections other than HTTP are passed on.
+        """
         if scope["type"] == "http":
             client = scope.get("client")
             if client is not None and client[0] in self._others.trusted_hosts:
@@ -29,7 +32,7 @@ class TrustedProxies:
 
 
 def _with_forwarded_host(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Return the headers with the forwarded host as `host`, if there is a valid one.
+    """Return a request's headers with the valid forwarded host, if there is one, as `host`.
 
     Of several hosts the last counts: the nearest proxy added it, while clients may have sent the others.
     """

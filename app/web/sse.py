@@ -2,9 +2,9 @@
 
 A stream also ends when its client disconnects, its console session ends or the process stops.
 
-FastAPI's `EventSourceResponse` is not used, since it encodes events itself and adds comments every 15 seconds. Nor is
-Starlette's `StreamingResponse`, since it cancels its source when the client disconnects, and with it the end of the
-device's presence.
+FastAPI's `EventSourceResponse` is not used, since it encodes events itself and adds comments every 15
+seconds. Nor is Starlette's `StreamingResponse`, since it cancels its source when the client disconnects, and
+with it the end of the device's presence.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ _OPEN = Gauge("taskbeacon_open_streams", "Clients that follow a run through this
 
 
 def streamed(duration: str) -> dict[int | str, dict[str, Any]]:
-    """Return the published answer of a stream."""
+    """Return the `responses` argument of a route that sends a live stream; `duration` says when that ends."""
     return {
         200: {
             "description": f"Server-sent events, {duration}.",
@@ -48,19 +48,22 @@ def streamed(duration: str) -> dict[int | str, dict[str, Any]]:
 
 
 class FrameSource(Protocol):
-    """The frames of one open stream."""
+    """Source of the frames of one open event stream."""
 
     def frames(self) -> AsyncGenerator[bytes, None]:
-        """Yield the frames to send, until the stream is over."""
+        """Yield the encoded frames to send, until the stream is over."""
         ...
 
     def end(self) -> None:
-        """Make `frames` end soon."""
+        """Make `frames` end soon, without waiting for that."""
         ...
 
 
 class EventStream(Response):
-    """An endless answer; its source is opened when it begins and closed when it ends."""
+    """A response of server-sent events.
+
+    Its source is opened when the response begins and closed when it ends.
+    """
 
     def __init__(self, call: Call, source: AbstractAsyncContextManager[FrameSource]) -> None:
         super().__init__(status_code=200)
@@ -69,7 +72,7 @@ class EventStream(Response):
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send frames until the source ends, the client disconnects, or the caller's console session ends."""
+        """Send frames (ASGI) until the source, the client's connection or the console session ends."""
         scope[IS_ENDLESS] = True
         async with self._source as source, self._watch_session(source):
             await send({"type": "http.response.start", "status": self.status_code, "headers": _HEADERS})

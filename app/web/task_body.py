@@ -1,7 +1,7 @@
-"""The body of a task; its references are checked with their fields (contract 2.4).
+"""Read the body of a task; references to other rows are checked together with the fields (contract 2.4).
 
-A reference that does not exist is reported before a later invalid field. So the references before the first invalid
-field are looked up before that field's error is raised.
+A reference that does not exist is reported before a later invalid field. So the references before the first
+invalid field are looked up before that field's error is raised.
 """
 
 from typing import Annotated, Any
@@ -20,11 +20,11 @@ _FIELDS = tuple(TaskIn.model_fields)
 
 
 class _TaskReader(BodyReader):
-    """Reads the body of a task; a dependency behind the gate of its caller."""
+    """Dependency, after the gate, that reads and validates the body of a new task."""
 
     @override
     async def __call__(self, request: Request) -> Any:
-        """Return the body. Raises the error of the first invalid field."""
+        """Return the validated body of a new task. Raises the error of the first invalid field."""
         try:
             return await super().__call__(request)
         except InvalidInput as error:
@@ -39,15 +39,18 @@ class _TaskReader(BodyReader):
 
 
 class _ChangeReader(_TaskReader):
-    """Reads the changes to the task in the path; a dependency behind the gate of its caller.
+    """Dependency, after the gate, that reads and validates the changes to the task in the path.
 
-    A missing task is reported before an invalid body (contract 2.3), so the task is looked up here if the body is
-    invalid. For a valid body, the statement that changes the task finds out by itself.
+    A missing task is reported before an invalid body (contract 2.3), so the task is looked up here if the
+    body is invalid. For a valid body, the statement that changes the task finds out by itself.
     """
 
     @override
     async def __call__(self, request: Request) -> Any:
-        """Return the body. Raises NotFound if there is no such task, or else the error of the first invalid field."""
+        """Return the changes.
+
+        Raises NotFound if there is no such task, or else the error of the first invalid field.
+        """
         try:
             return await super().__call__(request)
         except AppError:

@@ -1,4 +1,4 @@
-"""Request limits: of a project per minute and hour (contract 2.7), and of an address without a key.
+"""Apply request limits: of a project per minute and hour (contract 2.7), and of an address without a key.
 
 While Redis is unavailable all requests pass, so that the limits cause no outage.
 """
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 async def throttle(
     request: Request, process: ProcessContext, principal: Principal, *, in_project: bool
 ) -> None:
-    """Count one request, and make its answer report the rest of the limit.
+    """Count one request of a caller against the request limits, which its response's headers report.
 
     Raises:
         Throttled: the request limit of this window is used up.
@@ -54,7 +54,7 @@ async def throttle(
 
 
 async def throttle_address(request: Request, process: ProcessContext, purpose: str) -> None:
-    """Count one request of a client that has no key, by its address.
+    """Count one request of a client without a key against the limit of its address.
 
     Raises:
         Throttled: the address has sent too many requests.
@@ -72,7 +72,7 @@ async def throttle_address(request: Request, process: ProcessContext, purpose: s
 
 
 def address_of(request: Request) -> str:
-    """Return the address of a client; for IPv6 its network, since each client has many addresses."""
+    """Return the IP address of a client; for IPv6 its network, since each client has many addresses."""
     host = request.client.host if request.client else ""
     try:
         address = ip_address(host)

@@ -1,4 +1,4 @@
-"""Expo's answers: tickets and receipts as outcomes, and errors of a whole request."""
+"""Read responses of Expo's push service: tickets and receipts as outcomes, and errors of requests."""
 
 from http import HTTPStatus
 from typing import Any, NamedTuple, TypeGuard
@@ -34,7 +34,7 @@ class Answer(NamedTuple):
 
 
 class RequestRefused(Exception):
-    """Expo refuses the whole request because of something in it."""
+    """Expo refuses a whole request, with all its messages, because of its content."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -42,7 +42,7 @@ class RequestRefused(Exception):
 
 
 def read(answer: Answer) -> dict[str, Any]:
-    """Return the JSON of an answer. Raises PushUnavailable or RequestRefused, by its status."""
+    """Return the JSON in a response of Expo. Raises PushUnavailable or RequestRefused, by the status."""
     try:
         content = orjson.loads(answer.content)
     except orjson.JSONDecodeError:
@@ -69,7 +69,10 @@ def _error_code(content: Any) -> str | None:
 
 
 def outcomes_of(content: dict[str, Any], count: int) -> list[PushOutcome]:
-    """Return the outcomes for the tickets of `count` messages."""
+    """Return the outcomes of `count` messages from the tickets in Expo's response.
+
+    Without a ticket, TryLater.
+    """
     tickets = content.get("data")
     if not isinstance(tickets, list):
         raise PushUnavailable("UnreadableAnswer")
@@ -80,7 +83,7 @@ def outcomes_of(content: dict[str, Any], count: int) -> list[PushOutcome]:
 
 
 def outcome_of(ticket: Any) -> PushOutcome:
-    """Return the outcome for one ticket or receipt."""
+    """Return the outcome of a message from its ticket or receipt in Expo's response."""
     if not isinstance(ticket, dict):
         return TryLater("UnreadableTicket")
     if ticket.get("status") == "ok":
@@ -95,5 +98,5 @@ def outcome_of(ticket: Any) -> PushOutcome:
 
 
 def _is_text(value: Any) -> TypeGuard[str]:
-    """Return whether a value is a text without NUL, which PostgreSQL cannot store."""
+    """Return whether a value is a text of printable characters, which PostgreSQL can store."""
     return isinstance(value, str) and value.isprintable()

@@ -1,4 +1,7 @@
-"""The client of Expo's push service. Ticket i belongs to message i; only a message without a ticket may be sent again."""
+"""The client of Expo's push service.
+
+In a response ticket i belongs to message i; only messages without one are resent.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -42,10 +45,10 @@ log = structlog.get_logger(__name__)
 
 
 def open_http(base_url: str) -> aiohttp.ClientSession:
-    """Return a client for requests to `base_url`, through a proxy if the environment names one.
+    """Return an HTTP client for Expo's API at `base_url`, through a proxy if the environment names one.
 
-    Not httpx, which is used for other servers: at a hundred messages a request it would take a third of a worker's
-    processor time (ADR 37).
+    Not httpx, which is used for other servers: at a hundred messages a request it would take a third of a
+    worker's processor time (ADR 37).
     """
     address = urlsplit(base_url)
     proxies = {} if proxy_bypass(address.netloc) else getproxies()
@@ -65,7 +68,7 @@ def open_http(base_url: str) -> aiohttp.ClientSession:
 
 
 class ExpoClient(PushSender):
-    """Sends through `http`, a client that the process owns, at most at the rate that Expo allows a project."""
+    """Sends pushes by Expo's push service, at most at `rate`; the process owns the HTTP client `http`."""
 
     def __init__(
         self,

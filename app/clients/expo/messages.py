@@ -18,14 +18,14 @@ _CATEGORY = "question"
 
 
 class Content(NamedTuple):
-    """An encoded request body and its headers."""
+    """An encoded body of a request to Expo, and the headers for it."""
 
     body: bytes
     headers: Mapping[str, str]
 
 
 def encode(content: Any) -> Content:
-    """Return the body of a request, compressed if that saves much."""
+    """Return JSON encoded as the body of a request, compressed if that saves much, with its headers."""
     body = orjson.dumps(content)
     if len(body) <= _WORTH_COMPRESSING_BYTES:
         return Content(body, {})
@@ -33,7 +33,7 @@ def encode(content: Any) -> Content:
 
 
 def wire_message(message: PushMessage) -> dict[str, Any]:
-    """Return a message in Expo's format, shortened to its limit."""
+    """Return a push message as JSON in Expo's format, shortened to Expo's size limit."""
     content = wire_content(message)
     if len(orjson.dumps(content)) > _MAX_PAYLOAD_BYTES:
         content = wire_content(shorten(message, max_bytes=_MAX_PAYLOAD_BYTES, content=wire_content))
@@ -41,7 +41,7 @@ def wire_message(message: PushMessage) -> dict[str, Any]:
 
 
 def wire_content(message: PushMessage) -> dict[str, Any]:
-    """Return a message in Expo's format, without its recipient."""
+    """Return a push message as JSON in Expo's format, without its recipient, of any size."""
     style = message.style
     content = message.content()
     if message.tag is not None:

@@ -1,1 +1,1 @@
-"""GitHub's REST API, the part that runs need: tokens of App installations, and pull requests."""
+"""The part of GitHub's REST API that runs need: tokens of App installations, and pull requests."""

@@ -1,4 +1,4 @@
-"""The operations on a GitHub host, and their errors.
+"""The protocol for operations on a GitHub host, and their errors.
 
 GitHubError            `message` is a sentence for people, without any secret
 ├── GitHubUnavailable  no answer, a fault of the host, or a rate limit: the same request may work later
@@ -13,7 +13,7 @@ from typing import Protocol
 
 
 class GitHubError(Exception):
-    """A request that did not succeed."""
+    """Base class: a request to a GitHub host that did not succeed."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -21,7 +21,10 @@ class GitHubError(Exception):
 
 
 class GitHubUnavailable(GitHubError):
-    """The same request may work later: after `retry_after` seconds, if the host asks for a delay."""
+    """The GitHub host is unavailable or limits the rate.
+
+    Try again, after `retry_after` seconds if that is not None.
+    """
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -29,20 +32,20 @@ class GitHubUnavailable(GitHubError):
 
 
 class GitHubDenied(GitHubError):
-    """The credential is refused, or lacks a permission."""
+    """The GitHub host refuses the credential, or it lacks a permission."""
 
 
 class GitHubMissing(GitHubError):
-    """The repository, pull request or installation does not exist, or not for this credential."""
+    """The repository, pull request or installation does not exist, or the credential cannot see it."""
 
 
 class GitHubRefused(GitHubError):
-    """The host refuses the request itself."""
+    """The GitHub host refuses the request because of its content."""
 
 
 @dataclass(frozen=True, slots=True)
 class GitHubAccess:
-    """The URL of a host's API, and the token."""
+    """Access to a GitHub host: the URL of its API, and a token."""
 
     api_url: str
     token: str = field(repr=False)
@@ -50,7 +53,7 @@ class GitHubAccess:
 
 @dataclass(frozen=True, slots=True)
 class InstallationToken:
-    """A token of an App installation."""
+    """An access token of a GitHub App's installation, with its expiry."""
 
     token: str = field(repr=False)
     expires_at: datetime
@@ -58,7 +61,7 @@ class InstallationToken:
 
 @dataclass(frozen=True, slots=True)
 class PullRequest:
-    """A pull request as it is on the host."""
+    """A pull request as the GitHub host reports it."""
 
     number: int
     url: str
@@ -77,18 +80,27 @@ class NewPullRequest:
 
 
 class GitHub(Protocol):
-    """A host that speaks GitHub's REST API. Every method raises a GitHubError; `repository` is `owner/name`."""
+    """Operations on a host with GitHub's REST API.
+
+    Each may raise a GitHubError; `repository` is `owner/name`.
+    """
 
     async def create_installation_token(
         self, api_url: str, *, app_id: str, installation_id: str, private_key: str
     ) -> InstallationToken:
-        """Return a new token of an installation, valid for an hour; `private_key` is the App's, in PEM form."""
+        """Return a new token of a GitHub App's installation, valid for an hour.
+
+        `private_key` is the App's, as PEM.
+        """
         ...
 
     async def find_pull_request(
         self, access: GitHubAccess, repository: str, branch: str
     ) -> PullRequest | None:
-        """Return the open pull request from this branch of the repository itself, None if there is none."""
+        """Return the open pull request from a branch of the repository, not of a fork.
+
+        None if there is none.
+        """
         ...
 
     async def create_pull_request(
@@ -100,5 +112,5 @@ class GitHub(Protocol):
     async def update_pull_request(
         self, access: GitHubAccess, repository: str, number: int, *, body: str
     ) -> PullRequest:
-        """Replace the text of a pull request."""
+        """Replace the description of a pull request."""
         ...

@@ -38,7 +38,7 @@ _DEFAULT_PAUSE_SECONDS = 60.0
 
 
 class GitHubClient(GitHub):
-    """GitHub's REST API through `http`, a client that the process owns."""
+    """The client of GitHub's REST API; the process owns the HTTP client `http`."""
 
     def __init__(self, http: httpx.AsyncClient, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._http = http
@@ -91,7 +91,10 @@ class GitHubClient(GitHub):
         return _pull_request(await self._ask(access, "PATCH", path, {"body": body}))
 
     async def _ask(self, access: GitHubAccess, method: str, path: str, content: Any = None) -> Any:
-        """Return the JSON of a successful response. A moved repository is followed, on the same host only."""
+        """Send a request and return the JSON of its response.
+
+        Redirects of moved repositories are followed on the same host.
+        """
         url = access.api_url.rstrip("/") + path
         for _ in range(_MAX_REDIRECTS):
             response, body = await self._send(access.token, method, url, content)
@@ -141,7 +144,7 @@ def _pulls(repository: str) -> str:
 
 
 def _answer(response: httpx.Response, body: bytes) -> Any:
-    """Return the JSON of a response, or raise the error for its status."""
+    """Return the JSON of a GitHub response, or raise the GitHubError for its status."""
     try:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -178,7 +181,7 @@ def _requested_delay(headers: Mapping[str, str], reason: str) -> float | None:
 
 
 def _reason(answer: Any) -> str:
-    """Return the host's explanation of an error, bounded: its message and those of its list of errors."""
+    """Return the bounded explanation of an error in a GitHub response: its message and its list of errors."""
     if not isinstance(answer, dict):
         return ""
     parts = [answer.get("message")]

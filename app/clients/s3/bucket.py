@@ -1,4 +1,4 @@
-"""Maintenance of a bucket in S3, through aioboto3: listing, deletion, and the rules of lifetimes."""
+"""Maintenance of an S3 bucket through aioboto3: listing, deletion, and rules for the expiry of objects."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -15,7 +15,7 @@ _RULE_PREFIX = "taskbeacon-ttl-"
 
 
 class S3Bucket(S3Connection, Bucket):
-    """The maintenance of a bucket."""
+    """Maintenance of an S3 bucket: listing, deletion, and rules for the expiry of objects."""
 
     @override
     async def pages(self, prefix: str) -> AsyncIterator[Sequence[ListedObject]]:

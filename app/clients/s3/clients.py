@@ -1,7 +1,7 @@
-"""Clients of aioboto3, imported at the first call that needs one.
+"""S3 clients of aioboto3, which is imported at the first call that needs one.
 
-At the start of a process the import would add 0.2 s and 25 MB, although most API processes never read or write an
-object. An idle process would exceed its limit of 140 MB.
+At the start of a process the import would add 0.2 s and 25 MB, although most API processes never read or
+write an object. An idle process would exceed its limit of 140 MB.
 """
 
 from collections.abc import AsyncGenerator
@@ -16,14 +16,17 @@ from app.config import Settings
 
 
 class S3Clients(NamedTuple):
-    """Two clients of the library, which has no types."""
+    """Two S3 clients of aioboto3, which has no types."""
 
     internal: Any  # for requests
     public: Any  # signs for the host that clients see
 
 
 def open_clients(settings: Settings, *, connections: int) -> AbstractAsyncContextManager[S3Clients]:
-    """Return a context manager that opens both clients. It reads the library's description of S3: call it in a thread."""
+    """Return a context manager that opens both S3 clients.
+
+    Call it in a thread, as it reads aioboto3's description of S3.
+    """
     library = get_session()
     for description in ("service-2", "endpoint-rule-set-1"):
         library.get_component("data_loader").load_service_model("s3", description)

@@ -1,4 +1,4 @@
-"""The connections to a bucket, opened at the first call that needs them."""
+"""The connections to an S3 bucket, opened at the first call that needs them."""
 
 import asyncio
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -17,7 +17,7 @@ _CONNECTIONS = STREAMS + 50
 
 
 class S3Connection:
-    """The connections to a bucket; an async context manager that owns them.
+    """The connections to an S3 bucket; an async context manager that owns them.
 
     The library is loaded at the first call that needs it, in a thread (`clients.py`).
     """
@@ -37,11 +37,11 @@ class S3Connection:
 
     @property
     def is_loaded(self) -> bool:
-        """Whether the library is loaded and its clients are open."""
+        """Whether aioboto3 is loaded and its S3 clients are open."""
         return self._clients is not None
 
     async def clients(self) -> "S3Clients":
-        """Return the clients of the library, opened at the first call."""
+        """Return the S3 clients of aioboto3, opened at the first call."""
         async with self._opening:
             if self._clients is None:
                 opened = await asyncio.to_thread(_load, self._settings)

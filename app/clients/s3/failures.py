@@ -1,4 +1,4 @@
-"""Errors of the library as those of `app/clients/object_store.py`."""
+"""Translate errors of the S3 library to those of `app/clients/object_store.py`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,10 @@ _NOT_SATISFIABLE = 416
 
 @contextmanager
 def failures(what: str, *, of_object: bool = False) -> Iterator[None]:
-    """Translate errors of the library; "not found" means the object only if `of_object`, else the bucket."""
+    """Translate errors of the S3 library in the block.
+
+    "not found" means the object if `of_object`, else the bucket.
+    """
     try:
         yield
     except ClientError as error:
@@ -33,6 +36,6 @@ def failures(what: str, *, of_object: bool = False) -> Iterator[None]:
 
 
 def status_of(error: ClientError) -> int:
-    """Return the HTTP status of an error; 0 if it has none."""
+    """Return the HTTP status in an error of the S3 library; 0 if it has none."""
     status: int = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return status

@@ -1,4 +1,4 @@
-"""Objects in S3, through aioboto3."""
+"""Read and write objects in S3 through aioboto3."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -32,7 +32,7 @@ _PRECONDITION_FAILED = 412
 
 
 class S3Objects(S3Connection, ObjectFiles):
-    """The objects of a bucket."""
+    """Reads and writes the objects of an S3 bucket."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)

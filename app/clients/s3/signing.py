@@ -1,7 +1,8 @@
-"""URLs that give access to objects in S3 (AWS Signature Version 4, in the query).
+"""Sign URLs that give access to objects in S3 (AWS Signature Version 4, in the query).
 
-Signed with the library's own algorithm but without its client: that takes a tenth of the time, and a process that only
-signs does not load the rest of the library. The URLs are identical (tests/clients/test_s3_signing.py).
+Signed with the library's own algorithm but without its client: that takes a tenth of the time, and a process
+that only signs does not load the rest of the library. The URLs are identical
+(tests/clients/test_s3_signing.py).
 """
 
 from collections.abc import Mapping
@@ -32,7 +33,7 @@ class UrlSigner:
         method: str = "GET",
         parameters: Mapping[str, str] | None = None,
     ) -> str:
-        """Return a URL of an object, or of the bucket for an empty key, valid for one method and for `lifetime`.
+        """Return a signed URL of an object, or of the bucket if `key` is empty.
 
         Args:
             key: of the object, which need not exist.

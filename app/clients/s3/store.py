@@ -1,7 +1,8 @@
-"""Object storage on S3, over aioboto3.
+"""Object storage on S3, through aioboto3.
 
-URLs and forms for clients are signed for the public host (contract 8.2); the service itself uses the internal one.
-Signing and the check of the bucket need only a part of the library; `objects.py` and `bucket.py` use the rest.
+URLs and forms for clients are signed for the public host (contract 8.2); the service itself uses the internal
+one. Signing and the check of the bucket need only a part of the library; `objects.py` and `bucket.py` use the
+rest.
 """
 
 import asyncio
@@ -65,7 +66,7 @@ class S3Store(S3Objects, S3Bucket, Storage):
         return await self.sign_by_library(key, lifetime, overrides)
 
     async def sign_by_library(self, key: str, lifetime: timedelta, overrides: Mapping[str, str]) -> str:
-        """Return the URL signed by the library's client; `overrides` are named as in S3's query."""
+        """Return a URL signed by aioboto3's client; `overrides` are named as in S3's query."""
         names = {name: name.title().replace("-", "") for name in overrides}
         clients = await self.clients()
         with failures(f"sign a URL of {key}"):
@@ -112,7 +113,10 @@ class S3Store(S3Objects, S3Bucket, Storage):
 
 
 def _signer(settings: Settings, endpoint: str | None) -> UrlSigner | None:
-    """Return the signer for a host; None if only the library can find out the host or the key (on Amazon)."""
+    """Return the URL signer for an S3 host.
+
+    None if only the library can find out the host or the key (on Amazon).
+    """
     key_id, secret = settings.s3_access_key_id, settings.s3_secret_access_key
     if settings.s3_endpoint_url is None or endpoint is None or key_id is None or secret is None:
         return None
@@ -120,7 +124,10 @@ def _signer(settings: Settings, endpoint: str | None) -> UrlSigner | None:
 
 
 def _head(url: str) -> int:
-    """Return the status of a HEAD request. Uses the HTTP library that comes with signing; called rarely."""
+    """Send a HEAD request and return its status.
+
+    For rare calls, with the HTTP library that comes with signing.
+    """
     session = URLLib3Session(timeout=_CHECK_SECONDS, proxies=get_environ_proxies(url))
     try:
         return int(session.send(AWSRequest(method="HEAD", url=url).prepare()).status_code)

@@ -1,7 +1,7 @@
-"""The client of browsers' push services; each message is encrypted for its browser (RFC 8291).
+"""The client of browsers' push services (web push); each message is encrypted for its browser (RFC 8291).
 
-A token is the browser's subscription as JSON. Its endpoint is a URL that a user chose, so it is used only if its host
-is a known push service; otherwise a user could direct a worker to addresses inside its own network.
+A token is the browser's subscription as JSON. Its endpoint is a URL that a user chose, so it is used only if
+its host is a known push service; otherwise a user could direct a worker to addresses inside its own network.
 """
 
 import asyncio
@@ -52,11 +52,11 @@ class _Request:
 
 
 class _NotASubscription(Exception):
-    """The token is not a subscription of a browser, or its push service is unknown."""
+    """A device's token is not a web push subscription, or names an unknown push service."""
 
 
 class WebPushClient(PushSender):
-    """Sends through `http`, a client that the process owns; each message is one request."""
+    """Sends web pushes, one request for each message; the process owns the HTTP client `http`."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class WebPushClient(PushSender):
         )
 
     def _subscription(self, token: str) -> dict[str, Any]:
-        """Return the subscription in a token, its keys and address checked."""
+        """Return the browser's subscription in a device's token, with its keys and address checked."""
         try:
             subscription = orjson.loads(token)
             endpoint = str(subscription["endpoint"])
@@ -150,7 +150,10 @@ class WebPushClient(PushSender):
         return {"endpoint": endpoint, "keys": keys}
 
     def _knows(self, host: str) -> bool:
-        """Return whether a host is a known push service; an entry with a leading dot stands for its subdomains."""
+        """Return whether a host is a known push service.
+
+        A configured host with a leading dot includes its subdomains.
+        """
         return any(host.endswith(known) if known.startswith(".") else host == known for known in self._hosts)
 
 

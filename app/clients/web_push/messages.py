@@ -1,4 +1,4 @@
-"""Messages in the format of browsers, and the headers for their push services."""
+"""Encode web push messages for browsers, and the headers for their push services."""
 
 import hashlib
 from typing import Any
@@ -10,7 +10,7 @@ _TIME_TO_LIVE_SECONDS = 3600
 
 
 def browser_content(message: PushMessage) -> dict[str, Any]:
-    """Return the message in the declarative format, with the fields that other browsers' service workers read."""
+    """Return a message as JSON for browsers: declarative web push, and what service workers read."""
     style = message.style
     plain = message.content()
     if style is None:
@@ -38,7 +38,7 @@ def browser_content(message: PushMessage) -> dict[str, Any]:
 
 
 def handling_headers(message: PushMessage) -> dict[str, str]:
-    """Return the headers for the urgency and the lifetime of a message at its push service."""
+    """Return the headers that give a push service the urgency and lifetime of a message."""
     style = message.style
     headers = (
         {"TTL": str(_TIME_TO_LIVE_SECONDS), "Urgency": "high"}

@@ -1,4 +1,4 @@
-"""The key by which push services identify this server (RFC 8292)."""
+"""The VAPID key, by which browsers' push services identify this server (RFC 8292)."""
 
 import base64
 from urllib.parse import urlsplit
@@ -20,7 +20,7 @@ class VapidKey:
 
     @classmethod
     def generate(cls) -> SecretStr:
-        """Return a new private key in the form of the setting: 32 bytes in base64url."""
+        """Return a new private VAPID key in the form of the setting: 32 bytes in base64url."""
         vapid = Vapid02()
         vapid.generate_keys()
         number = vapid.private_key.private_numbers().private_value
@@ -35,7 +35,7 @@ class VapidKey:
         return base64url(point)
 
     def headers(self, endpoint: str, *, subject: str) -> dict[str, str]:
-        """Return the headers that prove the sender's identity to the endpoint's service."""
+        """Return the headers that prove this server's identity to the push service of an endpoint."""
         address = urlsplit(endpoint)
         claims = {
             "sub": subject,

@@ -1,4 +1,7 @@
-"""Commands to running agents. An accepted row is the outbox: the worker of the run reads it and records its result."""
+"""Commands to running agents.
+
+An accepted row is the outbox: the worker of the run reads it and records its result.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -13,7 +16,7 @@ from app.models.base import Base, JsonDict, one_of
 
 
 class RunCommand(Base):
-    """One command. Written under the lock of its run's row, so that positions have the order of the commits."""
+    """A command to a running agent, written under its run's lock, so that positions are in commit order."""
 
     __tablename__ = "run_commands"
     __table_args__ = (

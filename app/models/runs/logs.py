@@ -14,7 +14,7 @@ from app.models.base import Base
 
 
 class RunLogState(Base):
-    """The row of a run with a log; separate from the run's row, which has other writers."""
+    """The state of a run's log; separate from the run's row, which has other writers."""
 
     __tablename__ = "run_logs"
 
@@ -34,7 +34,7 @@ class RunLogState(Base):
 
 
 class RunEventId(Base):
-    """An event taken of a run, by its agent's id for it; kept until a day after the run."""
+    """The agent's id of an accepted event, so that it is accepted once; kept until a day after the run."""
 
     __tablename__ = "run_event_ids"
     LONGEST: ClassVar[int] = 128

@@ -30,7 +30,10 @@ _INBOX_ORDER = ("task_creator_id", "rank", "opened_at", "id")
 
 
 class Question(Base):
-    """One question of one agent. One conditional statement on `status` closes it, so the first answer wins."""
+    """A question of an agent to people.
+
+    A conditional UPDATE of `status` closes it, so the first answer wins.
+    """
 
     __tablename__ = "questions"
     __table_args__ = (
@@ -108,8 +111,8 @@ class Question(Base):
 class QuestionCount(Base):
     """A part of the number of open questions of a person's tasks (ADR 30).
 
-    Triggers on `questions` add rows for each statement, in its transaction; `services/count_folding.py` replaces many
-    by one with the same sum.
+    Triggers on `questions` add rows for each statement, in its transaction; `services/count_folding.py`
+    replaces many by one with the same sum.
     """
 
     __tablename__ = "question_counts"
@@ -136,7 +139,7 @@ class QuestionCount(Base):
 
 
 class QuestionSnooze(Base):
-    """The time until which a user gets no notices of a question. The question stays in their inbox."""
+    """The time until which a user gets no pushes about a question, which stays in their inbox."""
 
     __tablename__ = "question_snoozes"
     __table_args__ = (Index("ix_question_snoozes_user", "user_id"),)

@@ -1,4 +1,4 @@
-"""Runs: one performance of a task by an agent. A queued row is the outbox of its job."""
+"""Runs: attempts of agents at tasks. A queued row is the outbox of its job."""
 
 from datetime import datetime
 from typing import Any
@@ -93,13 +93,19 @@ class Run(Base):
 
 
 def is_waiting(run: Any = Run) -> ColumnElement[bool]:
-    """Return whether a run waits for a worker; a run without a dispatch request is its client's own (contract 13.1)."""
+    """Return whether a run waits for a worker.
+
+    A run without a dispatch request is its client's own (contract 13.1).
+    """
     waits: ColumnElement[bool] = (run.status == RunStatus.QUEUED) & run.dispatch_requested_at.is_not(None)
     return waits
 
 
 class RunCredential(Base):
-    """The token of one run, kept from the request to the run's end; services/runs/credentials.py writes and removes it."""
+    """The token of one run, kept from the request to the run's end.
+
+    Services/runs/credentials.py writes and removes it.
+    """
 
     __tablename__ = "run_credentials"
     # For the sweep.

@@ -1,4 +1,4 @@
-"""Files of a run: uploads in a body, and requests by path (contract 6.4)."""
+"""Bodies that upload files of a run, or request them by path (contract 6.4)."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -36,7 +36,7 @@ class Content(InputField):
 
 
 class InlineItem(Input):
-    """A file and its content."""
+    """A file to store on a run, with its content."""
 
     name: Name
     type: Type
@@ -51,7 +51,7 @@ class InlineItem(Input):
 
 
 class InlineIn(Input):
-    """Files to store on a run; all of them, or none. For larger files prepare an upload."""
+    """Files to store on a run: all of them, or none. For larger files prepare an upload."""
 
     artifacts: Annotated[
         list[InlineItem], ArtifactItems(), Field(description="Files, each with its content.")
@@ -59,13 +59,13 @@ class InlineIn(Input):
 
 
 class PathIn(Input):
-    """A file of a run, by its `storage_path`."""
+    """A request for the file of a run with this `storage_path`."""
 
     storage_path: StoragePath
 
 
 class SignedUrlOut(TypedDict):
-    """A URL that needs no API key."""
+    """A URL from which a file can be downloaded without an API key."""
 
     url: Annotated[
         str, Field(examples=["https://storage.example.com/taskbeacon/changes.patch?X-Amz-Signature=…"])

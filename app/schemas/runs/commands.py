@@ -173,7 +173,7 @@ _PARAMS: Mapping[CommandMethod, type[Input]] = {
 
 
 class CommandIn(Input):
-    """A JSON-RPC 2.0 request; `params` are validated by the method, and contain only its keys afterwards."""
+    """A command to an agent as a JSON-RPC 2.0 request; the `method` decides which `params` it takes."""
 
     jsonrpc: Annotated[JsonRpcVersion, Choice(of=JsonRpcVersion), Field(description="Always `2.0`.")]
     method: Annotated[
@@ -194,7 +194,9 @@ class CommandIn(Input):
     id: Annotated[
         Any,
         _RpcId(null=True),
-        Field(description="Your id; the response and the command's receipts repeat it."),
+        Field(
+            description="The client's id of the request, repeated in the response and in the command's log entries."
+        ),
     ] = None
 
     @field_validator("params")
@@ -219,7 +221,7 @@ def _below(error: ValidationError) -> PydanticCustomError:
 
 
 class RpcError(TypedDict):
-    """The reason for which a command was refused."""
+    """The error in a JSON-RPC 2.0 response: why a command was refused."""
 
     code: Annotated[
         int,
@@ -228,11 +230,11 @@ class RpcError(TypedDict):
             examples=[-32602],
         ),
     ]
-    message: Annotated[str, Field(description="The reason, for people.")]
+    message: Annotated[str, Field(description="The reason, as a text for people.")]
 
 
 class CommandOut(TypedDict):
-    """A JSON-RPC 2.0 response: `result`, or `error`."""
+    """The JSON-RPC 2.0 response to a command: `result`, or `error` if it was refused."""
 
     jsonrpc: Annotated[str, Field(examples=["2.0"])]
     result: NotRequired[
@@ -245,4 +247,6 @@ class CommandOut(TypedDict):
         ]
     ]
     error: NotRequired[RpcError]
-    id: NotRequired[Annotated[str | int | float, Field(description="The id of the request, if it has one.")]]
+    id: NotRequired[
+        Annotated[str | int | float, Field(description="The `id` of the request, if it has one.")]
+    ]

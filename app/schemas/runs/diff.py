@@ -1,4 +1,4 @@
-"""The changes of a run, file by file (contract 17.9)."""
+"""The changes of a run to its repository, file by file (contract 17.9)."""
 
 from typing import Annotated, Literal, NotRequired
 
@@ -12,39 +12,39 @@ _MAX_OFFSET = 2**53
 
 
 class DiffQuery(QueryInput):
-    """Which page of a diff is asked for."""
+    """The requested page of the files that a run changed."""
 
     cursor: Annotated[
-        int, Integer(minimum=0, maximum=_MAX_OFFSET), Field(description="`next` of the page before.")
+        int, Integer(minimum=0, maximum=_MAX_OFFSET), Field(description="`next` of the previous page.")
     ] = 0
 
 
 class FileDiff(TypedDict):
-    """One changed file."""
+    """A file that a run changed."""
 
     path: Annotated[str, Field(examples=["src/login.py"])]
-    old_path: Annotated[str | None, Field(description="Its former path, of a renamed file.", examples=[None])]
+    old_path: Annotated[str | None, Field(description="The former path of a renamed file.", examples=[None])]
     status: Annotated[
         Literal["A", "M", "D", "R"],
         Field(description="Added, modified, deleted or renamed.", examples=["M"]),
     ]
-    additions: Annotated[int, Field(description="Lines, of a text.", examples=[1])]
-    deletions: Annotated[int, Field(description="Lines, of a text.", examples=[1])]
+    additions: Annotated[int, Field(description="Number of lines, for a text file.", examples=[1])]
+    deletions: Annotated[int, Field(description="Number of lines, for a text file.", examples=[1])]
     binary: Annotated[bool, Field(examples=[False])]
     patch: NotRequired[
         Annotated[
             str,
             Field(
-                description="The file's part of the patch, at most 256 KiB of it; absent of a binary file.",
+                description="The file's part of the patch, at most 256 KiB; absent for a binary file.",
                 examples=["diff --git a/src/login.py b/src/login.py\n@@ -1 +1 @@\n-old\n+new\n"],
             ),
         ]
     ]
-    truncated: Annotated[bool, Field(description="Whether `patch` lacks an end.", examples=[False])]
+    truncated: Annotated[bool, Field(description="Whether `patch` is cut off.", examples=[False])]
 
 
 class DiffOut(TypedDict):
-    """A page of the changes of a run."""
+    """A page of the files that a run changed."""
 
     base: Annotated[
         str | None,
@@ -57,7 +57,7 @@ class DiffOut(TypedDict):
             examples=["9fceb02d0ae598e95dc970b74767f19372d61af8"],
         ),
     ]
-    files: Annotated[list[FileDiff], Field(description="In the order of the patch.")]
+    files: Annotated[list[FileDiff], Field(description="The changed files, in the order of the patch.")]
     next: Annotated[
-        str | None, Field(description="`cursor` of the next page, null on the last.", examples=[None])
+        str | None, Field(description="`cursor` of the next page; null on the last page.", examples=[None])
     ]

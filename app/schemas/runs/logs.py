@@ -1,4 +1,4 @@
-"""The log of a run: entries to add, and filters for reading (contract 6.4, 13.4)."""
+"""Bodies that append entries to the log of a run, and filters for reading it (contract 6.4, 13.4)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ _MAX_OFFSET = 2**53
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Entries(Items):
-    """The list of entries, with its own error text for an empty list (contract 6.4)."""
+    """A field that takes a list of log entries, with its own error text for an empty list (contract 6.4)."""
 
     @override
     def _check(self, value: Any) -> Any:
@@ -28,7 +28,7 @@ class _Entries(Items):
 
 
 class AppendIn(Input):
-    """Entries for the end of a run's log."""
+    """Entries to append to the log of a run."""
 
     entries: Annotated[
         list[Annotated[dict[str, Any], JsonObject()]],
@@ -50,14 +50,16 @@ class LogQuery(QueryInput):
     event_types: Annotated[
         str | None,
         _WORDS,
-        Field(description="Comma list; only entries with one of these notification methods."),
+        Field(description="Only entries with one of these notification methods, separated by commas."),
     ] = None
     exclude_types: Annotated[
-        str | None, _WORDS, Field(description="Comma list; no entries with these methods.")
+        str | None,
+        _WORDS,
+        Field(description="No entries with these notification methods, separated by commas."),
     ] = None
     limit: Annotated[
-        int, Integer(minimum=1, maximum=_MAX_PAGE), Field(description="The most entries to return.")
+        int, Integer(minimum=1, maximum=_MAX_PAGE), Field(description="Maximum number of entries to return.")
     ] = 1000
     offset: Annotated[
-        int, Integer(minimum=0, maximum=_MAX_OFFSET), Field(description="Matching entries to skip.")
+        int, Integer(minimum=0, maximum=_MAX_OFFSET), Field(description="Number of matching entries to skip.")
     ] = 0

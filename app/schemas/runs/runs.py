@@ -1,4 +1,4 @@
-"""Runs: the bodies that create and change them, and their shown form (contract 3.3, 5.8, 6.4)."""
+"""Bodies that create and change runs, and the published form of runs (contract 3.3, 5.8, 6.4)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,7 +33,7 @@ _MAX_PARTS = 100
 
 
 class RunIn(Input):
-    """The options of a run; an empty body takes every default. Null is refused except for `branch`."""
+    """The options of a new run; an empty body selects all defaults. Null is refused except for `branch`."""
 
     mode: Annotated[
         RunMode,
@@ -74,7 +74,7 @@ class RunIn(Input):
         Field(description="The trigger of the run; `signal_report` forces authorship `bot`."),
     ] = None
     signal_report_id: Annotated[
-        str | None, Text(max_length=255), Field(description="Report behind the run.")
+        str | None, Text(max_length=255), Field(description="The signal report that caused the run.")
     ] = None
     runtime_adapter: Annotated[
         str | None,
@@ -127,7 +127,7 @@ class _Ignored(InputField):
 
 
 class RunCreateIn(RunIn):
-    """A run to create without starting it; it has the same options as `run`."""
+    """The options of a run that is created without being started; the same as of `run`."""
 
     environment: Annotated[
         Environment,
@@ -142,7 +142,7 @@ class RunCreateIn(RunIn):
 
 
 class StartIn(Input):
-    """The message and files for the agent of a run that is started now."""
+    """The message and files for the agent of a run that is being started."""
 
     pending_user_message: Annotated[
         str | None,
@@ -160,7 +160,9 @@ class RunUpdateIn(Input):
     """Changes to a run; absent fields keep their values."""
 
     status: Annotated[
-        RunStatus | None, Choice(of=RunStatus), Field(description="Any, as long as the run is not over.")
+        RunStatus | None,
+        Choice(of=RunStatus),
+        Field(description="The new status; any, unless the run has ended."),
     ] = None
     branch: Annotated[
         str | None, Text(max_length=255, null=True), Field(description="Branch of the run.")
@@ -168,12 +170,12 @@ class RunUpdateIn(Input):
     stage: Annotated[
         str | None,
         Text(max_length=100, null=True),
-        Field(description="The progress of the run, in your words."),
+        Field(description="The progress of the run, as a text of the client."),
     ] = None
     output: Annotated[
         dict[str, Any] | None,
         JsonObject(null=True),
-        Field(description="Keys to set in the output; null empties it."),
+        Field(description="Keys to set in the output; null empties the output."),
     ] = None
     state: Annotated[
         dict[str, Any] | None,
@@ -193,7 +195,7 @@ class RunUpdateIn(Input):
 
 
 class SetOutputIn(Input):
-    """The output of a run; an object without the key `output` is the output itself (contract 13.11)."""
+    """The new output of a run; a body without the key `output` is the output itself (contract 13.11)."""
 
     output: Annotated[
         Any, Json(null=True), Field(description="Replaces the output; must satisfy the task's `json_schema`.")
@@ -212,22 +214,22 @@ class RelayIn(Input):
     text_parts: Annotated[
         list[Annotated[str, Text(max_length=_MAX_RELAYED, blank=True)]],
         Items(max_length=_MAX_PARTS),
-        Field(description="The message in parts, if it has some."),
+        Field(description="The parts of the message, if it has parts."),
     ] = []  # noqa: RUF012 - pydantic copies defaults
     message_id: Annotated[
         str | None,
         Text(max_length=255, null=True, blank_is_absent=True),
-        Field(description="Your message id."),
+        Field(description="The client's id of the message."),
     ] = None
     trace_id: Annotated[
         str | None,
         Text(max_length=255, null=True, blank_is_absent=True),
-        Field(description="Your trace id of the message."),
+        Field(description="The client's trace id of the message."),
     ] = None
 
 
 class RelayOut(TypedDict):
-    """Whether a message of the agent was passed on to a chat."""
+    """The result of relaying a message of an agent to a chat."""
 
     status: Annotated[
         str,
@@ -236,7 +238,7 @@ class RelayOut(TypedDict):
 
 
 class ConnectionTokenOut(TypedDict):
-    """A token for one run."""
+    """A token that authenticates a client for one run."""
 
     token: Annotated[
         str,
@@ -248,15 +250,14 @@ class ConnectionTokenOut(TypedDict):
 
 
 class RunOut(TypedDict):
-    """A run: one performance of a task by an agent."""
+    """A run: one attempt of an agent at a task."""
 
     id: UUID
-    task: Annotated[UUID, Field(description="The task it belongs to.")]
-    stage: Annotated[
-        str | None, Field(description="Progress that the run's own client reported.", examples=[None])
-    ]
+    task: Annotated[UUID, Field(description="The task of the run.")]
+    stage: Annotated[str | None, Field(description="Progress that the client reported.", examples=[None])]
     branch: Annotated[
-        str | None, Field(description="Branch the run starts from; null: the default one.", examples=[None])
+        str | None,
+        Field(description="Branch that the run starts from; null: the default branch.", examples=[None]),
     ]
     status: Annotated[
         RunStatus,
@@ -267,7 +268,9 @@ class RunOut(TypedDict):
     ]
     environment: Annotated[
         Environment,
-        Field(description="`cloud`: a worker performs it; `local`: the client does.", examples=["cloud"]),
+        Field(
+            description="`cloud`: a worker performs the run; `local`: the client does.", examples=["cloud"]
+        ),
     ]
     runtime_adapter: Annotated[
         str | None,
@@ -308,13 +311,13 @@ class RunOut(TypedDict):
     artifacts: Annotated[list[ArtifactOut], Field(description="The run's files, including the patch.")]
     created_at: datetime
     updated_at: datetime
-    completed_at: Annotated[datetime | None, Field(description="When it reached a final status.")]
+    completed_at: Annotated[datetime | None, Field(description="When the run reached a final status.")]
 
 
 class RunPage(TypedDict):
     """A page of runs, newest first."""
 
-    count: Annotated[int, Field(description="How many runs the task has.")]
+    count: Annotated[int, Field(description="Number of runs of the task.")]
     next: PageLink
     previous: PageLink
     results: list[RunOut]

@@ -1,4 +1,4 @@
-"""The live stream of a run: its query, and the position of the agent's events (contract 6.4)."""
+"""The query of a run's live stream, and the position in its agent's events (contract 6.4)."""
 
 from typing import Annotated
 from uuid import UUID
@@ -11,18 +11,18 @@ from app.schemas.fields import Text, Uuid
 
 
 class StreamQuery(QueryInput):
-    """The start position, and the watching device; an empty parameter counts as not given."""
+    """The start position in a run's live stream, and the watching device; empty parameters are ignored."""
 
     start: Annotated[
         str | None,
         Text(max_length=255, blank_is_absent=True),
-        Field(description="`latest`: only events from now on. Otherwise from the beginning."),
+        Field(description="`latest`: only events from now on. By default, all events of the run."),
     ] = None
     last_event_id: Annotated[
         str | None,
         Text(max_length=255, blank_is_absent=True),
         Field(
-            description="As `Last-Event-ID`, for clients that cannot set headers. The header has precedence."
+            description="The same as the header `Last-Event-ID`, for clients that cannot set headers. The header has precedence."
         ),
     ] = None
     device_id: Annotated[
@@ -36,7 +36,7 @@ class StreamQuery(QueryInput):
 
 
 class PositionOut(TypedDict):
-    """The position up to which the events of a run's agent were accepted."""
+    """The position up to which the events of a run's agent have been accepted."""
 
     last_accepted_seq: Annotated[
         int, Field(description="Number of the last accepted event; 0: none yet.", ge=0)

@@ -1,1 +1,1 @@
-"""The console: its cookie, and its files."""
+"""HTTP code of the console: its cookie, its sign-in and its files."""

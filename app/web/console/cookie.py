@@ -1,7 +1,7 @@
-"""The cookie of a console session, and whether a request with it comes from our own page (contract 17).
+"""Read and write the cookie of a console session, and refuse requests from other sites (contract 17).
 
-Over https the name is `__Host-taskbeacon`, which no other host and no plain connection can set. Plain http is for
-loopback alone.
+Over https the name is `__Host-taskbeacon`, which no other host and no plain connection can set. Plain http is
+for loopback alone.
 """
 
 from ipaddress import ip_address
@@ -20,7 +20,7 @@ _OWN_SITES = frozenset({"same-origin", "none"})
 
 
 def session_secret(request: Request) -> str | None:
-    """Return the cookie's value if the request has one that may count.
+    """Return the secret in the console's cookie; None without a cookie, or if it must be ignored.
 
     Raises:
         PermissionDenied: another site may have made the browser send it, to change something.
@@ -38,7 +38,7 @@ def session_secret(request: Request) -> str | None:
 
 
 def refuse_other_sites(request: Request) -> None:
-    """Check that no page of another site signs this browser in; programs, which say nothing of it, may.
+    """Check that a sign-in request comes from no page of another site; requests without an origin pass.
 
     Raises:
         PermissionDenied: another site's page sent the request.
@@ -52,7 +52,7 @@ def new_cookie(request: Request, secret: str) -> str:
     """Return the Set-Cookie header that signs the browser in.
 
     Raises:
-        PermissionDenied: it would travel in the clear.
+        PermissionDenied: the cookie would be sent unencrypted to another host than localhost.
 
     """
     return _cookie(request, secret, int(SESSION_LIFETIME.total_seconds()))
@@ -72,7 +72,10 @@ def _cookie(request: Request, value: str, seconds: int) -> str:
 
 
 def _name(request: Request) -> str | None:
-    """Return the cookie's name on this connection, None where there must not be one."""
+    """Return the name of the console's cookie on this connection.
+
+    None if the connection may not carry one.
+    """
     if request.scope["scheme"] == "https":
         return _SECURE_NAME
     return _LOCAL_NAME if _is_loopback(request) else None
@@ -87,7 +90,7 @@ def _is_loopback(request: Request) -> bool:
 
 
 def _is_from_own_page(request: Request) -> bool | None:
-    """Return whether a page of this service sent the request, None where nothing says so."""
+    """Return whether a page of this service sent the request; None if its headers do not show that."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site in _OWN_SITES

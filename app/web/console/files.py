@@ -1,4 +1,4 @@
-"""The files of the console, as `make console` builds them into `dist` beside this file (contract 17.8)."""
+"""Send the files of the console, which `make console` builds into the folder `dist` (contract 17.8)."""
 
 import os
 import re
@@ -47,12 +47,14 @@ _NOT_BUILT = """\
 
 
 def is_built() -> bool:
-    """Return whether there is a console to show."""
+    """Return whether the console's files have been built."""
     return (FOLDER / _INDEX).is_file()
 
 
 def send_file(request: Request, path: str) -> Response:
-    """Return a file of the console, compressed if the client takes that; paths that are no files are pages of it.
+    """Return the console's file at a path, compressed if the client accepts that.
+
+    Other paths get its HTML page.
 
     Raises:
         NotFound: a hashed file that is not in this build.
@@ -80,7 +82,10 @@ def send_file(request: Request, path: str) -> Response:
 
 
 def _find(path: str) -> Path | None:
-    """Return the file of a path, None if the build has none. Nothing outside of the build is one."""
+    """Return the built file at a URL path; None if there is none.
+
+    Files outside the build folder are never returned.
+    """
     if not path or "\0" in path:
         return None
     file = Path(os.path.normpath(FOLDER / path))
@@ -94,7 +99,7 @@ def _find(path: str) -> Path | None:
 
 
 def _variant(file: Path, accepted: str) -> tuple[Path, str]:
-    """Return the smallest form of a file that the client takes, and its encoding; "" for the file itself."""
+    """Return a file's smallest form that the client accepts, and its encoding; "" for the file itself."""
     taken = set(_names(accepted))
     for encoding, suffix in _ENCODINGS:
         compressed = file.with_name(file.name + suffix)
@@ -104,7 +109,7 @@ def _variant(file: Path, accepted: str) -> tuple[Path, str]:
 
 
 def _names(accepted: str) -> Iterator[str]:
-    """Yield the encodings that a client takes; one of weight 0 is refused."""
+    """Yield the encodings in an Accept-Encoding header, without those of weight 0."""
     for item in accepted.split(","):
         name, _, parameters = item.partition(";")
         if not _NO_WEIGHT.fullmatch(parameters):
@@ -125,7 +130,7 @@ def _headers(settings: Settings) -> dict[str, str]:
 
 
 def content_security_policy(settings: Settings) -> str:
-    """Return the policy of the console, which may load its own files and files of runs from the object store."""
+    """Return the Content-Security-Policy of the console: its own files, and runs' files in object storage."""
     store = _store(settings.s3_signing_endpoint_url, settings.s3_bucket, settings.s3_region)
     return (
         f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob: {store}; "
@@ -136,7 +141,7 @@ def content_security_policy(settings: Settings) -> str:
 
 @lru_cache(maxsize=16)
 def _store(endpoint: str | None, bucket: str, region: str) -> str:
-    """Return the origin of signed URLs; without an endpoint they are Amazon's, in either form."""
+    """Return the sources of signed URLs for the policy; without a configured endpoint, Amazon's two forms."""
     if endpoint is None:
         host = f"s3.{region}.amazonaws.com"
         return f"https://{host} https://{bucket}.{host} https://{bucket}.s3.amazonaws.com"

@@ -1,4 +1,4 @@
-"""Dependencies of the requests before signing in, which have no credential yet."""
+"""Dependency of sign-in requests, which have no credential yet: checks their origin and rate."""
 
 from typing import Annotated
 

@@ -1,1 +1,1 @@
-"""Errors as answers: one mapper, and the single error of a body that does not validate (contract 2.4)."""
+"""Map errors to HTTP responses, and a body's validation errors to the one that is reported (contract 2.4)."""

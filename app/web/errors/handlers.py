@@ -1,4 +1,4 @@
-"""The only module that maps errors to answers (contract 2.4)."""
+"""Map errors to HTTP responses; no other module does so (contract 2.4)."""
 
 import structlog
 from asyncpg import PostgresError
@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Map every expected failure to its answer; `ObservabilityMiddleware` answers unexpected ones."""
+    """Register a handler for every expected error; `ObservabilityMiddleware` responds to unexpected ones."""
     app.add_exception_handler(AppError, _app_error)
     app.add_exception_handler(RequestRefused, _request_refused)
     app.add_exception_handler(RequestValidationError, _validation_error)
@@ -43,12 +43,15 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 def envelope(error: AppError, *, status: int | None = None) -> Response:
-    """Return the error response of the contract, `{type, code, detail, attr}`; by default with the error's own status."""
+    """Return the error response of the contract, `{type, code, detail, attr}`.
+
+    The status is by default the error's own.
+    """
     return Json(error.envelope(), status_code=status or error.status, headers=headers_of(error))
 
 
 def headers_of(error: AppError) -> dict[str, str]:
-    """Return the headers of the answer to a failure, for any body."""
+    """Return the headers that a response to this error needs, such as Retry-After, whatever its body."""
     headers = {}
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(sorted(error.allowed))
@@ -61,7 +64,7 @@ def headers_of(error: AppError) -> dict[str, str]:
 
 
 def render_refusal(error: RequestRefused) -> Response:
-    """Return the answer of an expected failure that has a body other than the envelope."""
+    """Return the response to an expected error that has its own body instead of the four keys."""
     return Json(error.body, status_code=error.status)
 
 
@@ -80,13 +83,13 @@ async def _request_refused(_request: Request, error: Exception) -> Response:
 
 
 async def _validation_error(_request: Request, error: Exception) -> Response:
-    """Answer FastAPI's own validation errors, which are about the query: our dependencies read bodies and paths."""
+    """Respond to FastAPI's validation errors, which concern the query: dependencies read bodies and paths."""
     assert isinstance(error, RequestValidationError)
     return envelope(first_error(error.errors(), skip=1))
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:
-    """Answer errors of Starlette's router: unknown routes and methods."""
+    """Respond to errors of Starlette's router: unknown paths and methods."""
     assert isinstance(error, HTTPException)
     if error.status_code == MethodNotAllowed.status:
         allowed = _allowed_methods(request)
@@ -104,7 +107,10 @@ async def _outage(_request: Request, error: Exception) -> Response:
 
 
 async def _driver_error(_request: Request, error: Exception) -> Response:
-    """Answer an unmapped error of a driver: an outage, a value that cannot be stored, or a defect."""
+    """Respond to a driver's error that is an outage, or about a value that cannot be stored.
+
+    Re-raise others.
+    """
     if is_outage(error):
         return _unavailable("cache" if isinstance(error, RedisError) else "database", error)
     if is_value_refused(error):
@@ -119,7 +125,7 @@ def _unavailable(server: str, error: Exception) -> Response:
 
 
 def _allowed_methods(request: Request) -> frozenset[str]:
-    """Return the methods of all routes of this path; Starlette would name only those of the first route."""
+    """Return the methods of all routes of the request's path; Starlette names only those of the first."""
     allowed = {"OPTIONS"}
     path = None
     for route in request.app.routes:

@@ -1,4 +1,4 @@
-"""Maps Pydantic's list of errors to the contract's single error: the first field in declared order (contract 2.4)."""
+"""Map Pydantic's list of errors to the one that is reported: of the first declared field (contract 2.4)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from app.errors import InvalidInput
 
 
 def first_error(errors: Sequence[Mapping[str, Any]], *, skip: int = 0) -> InvalidInput:
-    """Return the failure to report.
+    """Return the error to report to the client, from Pydantic's list of errors.
 
     Args:
         errors: Pydantic's errors, in the order in which the fields are declared.

@@ -1,1 +1,1 @@
-"""The published description of the API."""
+"""The OpenAPI document of the API: its texts, examples, and what FastAPI cannot find out itself."""

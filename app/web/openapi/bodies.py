@@ -1,4 +1,4 @@
-"""Published descriptions of request bodies that are not one JSON document."""
+"""OpenAPI descriptions of request bodies that are not one JSON document."""
 
 from typing import Any
 

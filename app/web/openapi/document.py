@@ -1,7 +1,7 @@
-"""The published description of the API, `/openapi.json`.
+"""Build the OpenAPI document of the API, `/openapi.json`.
 
-Adds bodies and scopes, which FastAPI cannot see since dependencies read them. Texts come from `groups`, errors from
-`errors`, examples from `examples` and from the fields of the schemas.
+Adds bodies and scopes, which FastAPI cannot see since dependencies read them. Texts come from `groups`,
+errors from `errors`, examples from `examples` and from the fields of the schemas.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -55,7 +55,7 @@ Dependency = TypeVar("Dependency")
 
 
 def install_openapi(app: FastAPI) -> None:
-    """Complete `/openapi.json`; it is built at the first request and cached."""
+    """Make FastAPI publish the completed OpenAPI document; it is built at the first request and cached."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -66,19 +66,22 @@ def install_openapi(app: FastAPI) -> None:
 
 
 def describe_routes(app: FastAPI) -> Iterator[APIRoute]:
-    """Yield the published endpoints."""
+    """Yield the routes that the OpenAPI document describes."""
     for route in app.routes:
         if isinstance(route, APIRoute) and route.include_in_schema:
             yield route
 
 
 def gate_of(route: APIRoute) -> Gate | None:
-    """Return the gate in the signature of an endpoint, None for an endpoint without a credential."""
+    """Return the dependency that checks a route's credential (`app.web.auth`).
+
+    None for a route without one.
+    """
     return _find(route, ScopeGate) or _find(route, RunTokenGate) or _find(route, ConsoleGate)
 
 
 def reader_of(route: APIRoute) -> BodyReader | None:
-    """Return the reader of an endpoint's body; None for an endpoint without a body."""
+    """Return the dependency that reads a route's JSON body; None for a route without a body."""
     return _find(route, BodyReader)
 
 
@@ -124,7 +127,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
 
 
 def _webhook(known: CataloguedType) -> dict[str, Any]:
-    """Return the request that sends an event to a webhook endpoint."""
+    """Return the OpenAPI operation of the request that sends an event to a webhook endpoint."""
     schema = {name: part for name, part in known.schema.items() if name != "$schema"}
     headers = (
         ("webhook-id", "Id of the event, the same for every delivery attempt."),
@@ -208,7 +211,7 @@ def _query_model(route: APIRoute) -> type[BaseModel] | None:
 
 
 def _add_parameters(operation: dict[str, Any], route: APIRoute) -> None:
-    """Describe the parameters of the path, and those that dependencies read without FastAPI's knowledge."""
+    """Add to an operation the parameters of its path, and those that FastAPI does not know."""
     read = (name for call in _calls(route.dependant) for name in _READ_BY.get(call, ()))
     known = operation.get("parameters", [])
     for parameter in known:
@@ -237,10 +240,11 @@ def _request_body(model: type[BaseModel], schemas: dict[str, Any]) -> dict[str, 
 def _add_schema(
     name: str, schema: dict[str, Any], schemas: dict[str, Any], *, has_defaults: bool = True
 ) -> None:
-    """Add a schema and the schemas it refers to; schemas of bodies have no field defaults.
+    """Add to the document a schema and those it refers to; schemas of bodies have no field defaults.
 
-    Generated clients send published defaults. In an update an absent field keeps its value, so a default would
-    overwrite fields that the caller did not name (ADR 50). If a default matters, the field's description names it.
+    Generated clients send published defaults. In an update an absent field keeps its value, so a default
+    would overwrite fields that the caller did not name (ADR 50). If a default matters, the field's
+    description names it.
     """
     for each, described in {name: schema, **schema.pop("$defs", {})}.items():
         for field in () if has_defaults else described.get("properties", {}).values():
@@ -249,7 +253,7 @@ def _add_schema(
 
 
 def _sample(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
-    """Return an example of a schema, made of the examples of its fields."""
+    """Return an example value for a JSON Schema, made of the examples of its fields."""
     match schema:
         case {"examples": [example, *_]} | {"const": example} | {"enum": [example, *_]}:
             return example
@@ -266,7 +270,7 @@ def _sample(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
 
 
 def _name_examples(examples: Any) -> dict[str, Any]:
-    """Return examples in OpenAPI's form: by identifier, each with a summary to show."""
+    """Return examples in OpenAPI's form: by an identifier, each with its summary."""
     return {
         f"example{number}": {"summary": summary, "value": value}
         for number, (summary, value) in enumerate(examples.items(), start=1)

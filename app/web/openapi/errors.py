@@ -1,6 +1,7 @@
-"""The errors of an endpoint, as its route declares them and as the published description shows them.
+"""Describe the error responses of endpoints, for their routes and for the OpenAPI document.
 
-Examples are the classes of `app.errors` in the envelope that clients get, so they cannot drift from the service.
+Examples are the classes of `app.errors` in the envelope that clients get, so they cannot drift from the
+service.
 """
 
 from collections.abc import Mapping
@@ -66,7 +67,7 @@ Responses = dict[int | str, dict[str, Any]]
 def errors(
     *statuses: int, refusals: tuple[type, ...] = (), refusal_status: int = 400, usage_gate: bool = False
 ) -> Responses:
-    """Return the `responses` of a route: these statuses, each with the envelope (contract 2.4).
+    """Return the `responses` argument of a route: an error response for each status (contract 2.4).
 
     FastAPI's `model` is not used, since it makes a validator for each status of each route.
 
@@ -86,7 +87,7 @@ def errors(
 
 
 def settled(*statuses: int) -> Responses:
-    """Return the `responses` of a route that can find a question answered: they include the answer that counts."""
+    """Return the `responses` argument of a route for questions: errors with the answer that counts."""
     return {status: _response(_MEANING[status], QuestionSettledOut) for status in statuses}
 
 
@@ -108,7 +109,7 @@ def examples_of_errors(
     *,
     has_body: bool,
 ) -> Mapping[str, Any]:
-    """Return example bodies of an operation with this status, by the summary of the error.
+    """Return example bodies of an operation's error responses with this status, by the summary of the error.
 
     Args:
         operation_id: the key of the operation in `REFUSALS`.
@@ -168,7 +169,7 @@ _OF_TOKEN: Mapping[int, Mapping[str, AppError]] = {
 
 
 def _failures(gate: Gate | None, status: int) -> Mapping[str, AppError]:
-    """Return the failures of a gate and of the body's reader with this status."""
+    """Return the errors with this status of an operation's gate or body reader, by their summary."""
     if gate is None or isinstance(gate, RunTokenGate):
         return _OF_TOKEN.get(status, {}) if gate else {}
     if isinstance(gate, ConsoleGate):

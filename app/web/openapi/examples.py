@@ -1,4 +1,4 @@
-"""Example bodies by their models, and example answers that the schemas cannot express.
+"""Examples in the OpenAPI document: request bodies by model, and responses that schemas cannot express.
 
 Examples of answers stand beside the fields of `app.schemas`; `document.py` puts them together.
 """

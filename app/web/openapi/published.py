@@ -1,4 +1,4 @@
-"""The answer `/openapi.json`: built once, compressed once, with an ETag."""
+"""The response to `GET /openapi.json`: built once, compressed once, with an ETag."""
 
 import gzip
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class _Published:
 
 
 def publish(app: FastAPI, root_path: str, headers: Headers) -> Response:
-    """Return the answer by the client's headers: 304 for a known ETag, compressed if accepted."""
+    """Return the response to `GET /openapi.json`: 304 if the client's ETag is current, gzip if accepted."""
     published = _encode(app, root_path)
     answer = {
         # Weak: the same for both encodings.

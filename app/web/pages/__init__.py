@@ -1,1 +1,4 @@
-"""Pages for people who follow a link of a notification: plain HTML, without scripts. Texts of agents are hostile."""
+"""HTML pages for people who follow a link in a notification.
+
+They have no scripts, and texts of agents are not trusted.
+"""

@@ -1,4 +1,4 @@
-"""Requests with an action token: the token as a gate, and the form of its page."""
+"""Check the action token in a request's path, and answer its question with the submitted form of its page."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -41,13 +41,13 @@ OpenAction = Annotated[Action, Depends(_open_action)]
 
 
 def client_of(request: Request, *, has_key: bool = False) -> TokenSender:
-    """Return the sender of a token, to store with the answer."""
+    """Return the sender of a request with an action token: address and user agent, stored with the answer."""
     user_agent = request.headers.get("user-agent", "")[:_USER_AGENT_CHARACTERS]
     return TokenSender(address_of(request), user_agent, has_key)
 
 
 async def answer_by_form(request: Request, action: Action) -> Response:
-    """Answer a question by the form of its page, and redirect back to the page."""
+    """Answer a question with the submitted form of its HTML page, and redirect back to the page."""
     form = await _read_form(request)
     session, redis = session_of(request), process_of(request).redis
     client = client_of(request, has_key=await _has_key(request, action, form))
@@ -68,7 +68,7 @@ def _body(action: Action, form: Mapping[str, Sequence[str]]) -> ActionIn:
 
 
 async def _has_key(request: Request, action: Action, form: Mapping[str, Sequence[str]]) -> bool:
-    """Return whether the form has an API key of the token's person that may answer, or the browser their session.
+    """Return whether the form's API key, or else the browser's session, permits the person to answer.
 
     Raises PermissionDenied for a key that may not.
     """

@@ -1,4 +1,4 @@
-"""Converts the schema of an agent's form to HTML fields, and submitted fields to content (contract 15)."""
+"""Convert the JSON Schema of an agent's form to HTML fields, and submitted fields to JSON (contract 15)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _YES, _NO = "true", "false"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of the values of a field."""
+    """A value that a person can choose for a field of a form."""
 
     value: str
     label: str
@@ -26,7 +26,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormField:
-    """A field to fill in: choices, or a line of text."""
+    """A field of an HTML form: choices, or a line of text."""
 
     name: str
     label: str
@@ -38,7 +38,10 @@ class FormField:
 
 
 def form_of(question: Mapping[str, Any]) -> Form | None:
-    """Return the form of a question, a row of `SHOWN`; None if it has none that can be shown."""
+    """Return the JSON Schema of a question's form; None if it has none that can be shown.
+
+    `question` is a row of `SHOWN`.
+    """
     try:
         return read_form(question["detail"], question["schema"] or {})
     except FormRefused:
@@ -46,12 +49,12 @@ def form_of(question: Mapping[str, Any]) -> Form | None:
 
 
 def fields_of(form: Form) -> list[FormField]:
-    """Return the fields of a form, in its order: all of them, since a form has few enough."""
+    """Return all HTML fields of an agent's form, in the order of its schema."""
     return [field for question in form.questions for field in _fields(question)]
 
 
 def content_of(form: Form, sent: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Return the content of a submitted form; empty fields are absent."""
+    """Return the submitted values of a form as the content of an answer; empty fields are left out."""
     content: dict[str, Any] = {}
     for question in form.questions:
         if texts := _sent(sent, question.name):

@@ -1,4 +1,4 @@
-"""The page of a question: its full content, with every possible answer (contract 15)."""
+"""Prepare the HTML page of a question: its full content, with every possible answer (contract 15)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -57,7 +57,7 @@ _UNSHOWN = "This form cannot be shown. You can only decline it."
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """The text at the top of the page."""
+    """The message at the top of a question's HTML page."""
 
     look: str
     title: str
@@ -66,7 +66,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Button:
-    """A submit button of the page: the answer that it sends, and its label."""
+    """A submit button of a question's HTML page: the answer that it sends, and its label."""
 
     name: str
     value: str
@@ -78,7 +78,7 @@ class Button:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """The data of page.html."""
+    """The data for the HTML template of a question's page, `page.html`."""
 
     heading: str
     about: str = ""
@@ -105,7 +105,7 @@ class Page:
 def page_of_question(
     row: Mapping[str, Any], options: Sequence[Mapping[str, Any]], *, asks_for_key: bool
 ) -> Page:
-    """Return the page of a question, a row with the columns `SHOWN`, with the options that can be chosen."""
+    """Return the data of a question's HTML page; `question` is a row with the columns `SHOWN`."""
     kind, is_open = QuestionKind(row["kind"]), row["status"] == QuestionStatus.OPEN
     is_risky = row["risk"] == QuestionRisk.HIGH
     number = slug(slug_prefix(row["project_name"]), row["task_number"])
@@ -134,7 +134,7 @@ def page_of_question(
 
 
 def page_of_failure(title: str, text: str, *, has_question: bool) -> Page:
-    """Return the page for an invalid link, or for an answer that was refused."""
+    """Return the data of the HTML page for an invalid link, or for a refused answer."""
     return Page(heading=title, text=text, has_way_back=has_question)
 
 
@@ -155,7 +155,7 @@ def _notice(row: Mapping[str, Any], *, is_risky: bool) -> Notice | None:
 
 
 def answer_in_words(row: Mapping[str, Any]) -> str:
-    """Return the answer of a question as a text for people."""
+    """Return the accepted answer of a question as a text for people."""
     answer: Mapping[str, Any] = row["answer"] or {}
     if (option_id := answer.get("option_id")) is not None:
         kinds = [option["kind"] for option in row["options"] if option["id"] == option_id]
@@ -166,7 +166,7 @@ def answer_in_words(row: Mapping[str, Any]) -> str:
 
 
 def _buttons(kind: QuestionKind, options: Sequence[Mapping[str, Any]]) -> tuple[list[Button], list[Button]]:
-    """Return the buttons of a question: first the two safe ones, with the refusal at the left; then the others."""
+    """Return two lists of buttons for a question's options: the two safe ones, refusal first; the others."""
     match kind:
         case QuestionKind.PERMISSION:
             firsts = [

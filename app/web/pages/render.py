@@ -1,4 +1,4 @@
-"""Renders a page's data to an answer: every text is escaped, and the page may load nothing else."""
+"""Render HTML pages to responses: every text is escaped, and a page may load no other resource."""
 
 import hashlib
 from base64 import b64encode
@@ -22,7 +22,7 @@ PRIVATE_HEADERS: Mapping[str, str] = {
 
 
 def render(page: Any, *, status: int = 200) -> Response:
-    """Return the answer with page.html filled by `page`."""
+    """Return the HTML response with the template `page.html`, filled with `page`."""
     template, css, policy = _load_template()
     return HTMLResponse(
         template.render(page=page, css=css), status, headers={"Content-Security-Policy": policy}
@@ -31,7 +31,7 @@ def render(page: Any, *, status: int = 200) -> Response:
 
 @cache
 def _load_template() -> tuple[Any, str, str]:
-    """Return the template, its style, and the content security policy that allows this style and no script."""
+    """Return the template `page.html`, its style, and a Content-Security-Policy that allows that alone."""
     # The import is expensive, and most processes render no page.
     from mako.template import Template  # noqa: PLC0415
 

@@ -1,4 +1,7 @@
-"""Routes with an action token in their path: their answers are not cached, not sent as referrer, and not indexed."""
+"""Routes with an action token in their path.
+
+Their responses are not cached or indexed, and their URLs are not sent as referrer.
+"""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -27,11 +30,11 @@ _WITHOUT_QUESTION = frozenset({404, 405, 429})
 
 
 class ActionRoute(UnitRoute):
-    """Answers failures as JSON."""
+    """A route with an action token in its path, which answers errors with JSON."""
 
     @override
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the handler, which also adds headers that keep the URL private, even to failures."""
+        """Return the route's handler, which adds headers that keep the URL private to all responses."""
         handle = super().get_route_handler()
 
         async def handle_privately(request: Request) -> Response:
@@ -45,12 +48,12 @@ class ActionRoute(UnitRoute):
         return handle_privately
 
     def refuse(self, request: Request, error: AppError | RequestRefused) -> Response:  # noqa: ARG002 - for pages
-        """Return the answer to a request that failed."""
+        """Return the response to an expected error of a request."""
         return envelope(error) if isinstance(error, AppError) else render_refusal(error)
 
 
 class PageRoute(ActionRoute):
-    """Answers failures as pages."""
+    """A route that answers errors with HTML pages instead of JSON."""
 
     @override
     def refuse(self, request: Request, error: AppError | RequestRefused) -> Response:
@@ -68,6 +71,6 @@ class PageRoute(ActionRoute):
 
 
 def back_to_page(request: Request) -> Response:
-    """Redirect from the form to the page, so that a browser may reload the page."""
+    """Return a redirect from a submitted form to its page, so that reloading does not submit it again."""
     root = request.scope.get("root_path", "").rstrip("/")
     return RedirectResponse(f"{root}/a/{request.path_params['token']}", 303)

@@ -1,4 +1,4 @@
-"""Makes texts of agents safe to show: no character is invisible or reverses the direction of the text."""
+"""Make texts of agents safe to show: no character is invisible or reverses the direction of the text."""
 
 import unicodedata
 from typing import Any

@@ -100,7 +100,7 @@ export interface paths {
         };
         /**
          * List the repositories of tasks
-         * @description Return the sorted, distinct repositories of the tasks that the caller can see, internal tasks excluded.
+         * @description Return the repositories of the tasks that the caller can see, sorted; internal tasks are left out.
          *
          *     **Scope:** `task:read`
          */
@@ -2033,18 +2033,18 @@ export interface components {
     schemas: {
         /**
          * AnswerVia
-         * @description The way by which a question was answered.
+         * @description The channel by which a question was answered.
          * @enum {string}
          */
         AnswerVia: "api" | "console" | "cli" | "action_token" | "mcp" | "a2a" | "rule";
         /**
          * AnsweredOut
-         * @description The answer of a question, and its delivery to the agent.
+         * @description The accepted answer of a question, and the progress of its delivery to the agent.
          */
         AnsweredOut: {
             /**
              * Answer
-             * @description The answer: `option_id`, `action`, or `text`.
+             * @description The answer: `option_id`, `action` or `text`.
              * @example {
              *       "option_id": "allow"
              *     }
@@ -2053,7 +2053,7 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             answered_by: components["schemas"]["UserBasic"] | null;
-            /** @description The way by which the answer came. */
+            /** @description The channel by which the answer arrived. */
             answered_via: components["schemas"]["AnswerVia"] | null;
             /** Answered At */
             answered_at: string | null;
@@ -2078,7 +2078,7 @@ export interface components {
         ArtifactOut: {
             /**
              * Id
-             * @description 32 hexadecimal digits.
+             * @description Id of the artifact: 32 hexadecimal digits.
              * @example 4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d
              */
             id: string;
@@ -2090,19 +2090,19 @@ export interface components {
             name: string;
             /**
              * Type
-             * @description Its role in the run.
+             * @description Role of the file in the run.
              * @example output
              */
             type: string;
             /**
              * Source
-             * @description Its origin; may be empty.
+             * @description Origin of the file; may be empty.
              * @example agent
              */
             source: string;
             /**
              * Size
-             * @description Bytes.
+             * @description Size in bytes.
              * @example 213
              */
             size: number;
@@ -2121,14 +2121,14 @@ export interface components {
             /**
              * Uploaded At
              * Format: date-time
-             * @description When it was stored.
+             * @description When the file was stored.
              * @example 2026-03-01T10:00:42.600000+00:00
              */
             uploaded_at: string;
         };
         /**
          * ArtifactsOut
-         * @description The artifacts that uploaded files have become.
+         * @description The stored files of a run, or those for the next run of a task.
          */
         ArtifactsOut: {
             /** Artifacts */
@@ -2136,14 +2136,14 @@ export interface components {
         };
         /**
          * AttemptOut
-         * @description One attempt of a delivery: the response, or the error.
+         * @description One attempt to deliver an event to a webhook endpoint: the response, or the error.
          */
         AttemptOut: {
             /** N */
             n: number;
             /**
              * Manual
-             * @description Whether a request caused it.
+             * @description Whether a user requested the attempt, instead of the schedule.
              */
             manual: boolean;
             /**
@@ -2160,7 +2160,7 @@ export interface components {
             outcome: "delivered" | "failed";
             /**
              * Status Code
-             * @description Status of the response, null for none.
+             * @description HTTP status of the response; null without a response.
              * @example 200
              */
             status_code: number | null;
@@ -2174,7 +2174,7 @@ export interface components {
             error: components["schemas"]["DeliveryError"] | null;
             /**
              * Resolved Ip
-             * @description The address that was tried.
+             * @description The IP address that the request was sent to.
              * @example 203.0.113.7
              */
             resolved_ip: string | null;
@@ -2183,7 +2183,7 @@ export interface components {
         };
         /**
          * CommandOut
-         * @description A JSON-RPC 2.0 response: `result`, or `error`.
+         * @description The JSON-RPC 2.0 response to a command: `result`, or `error` if it was refused.
          */
         CommandOut: {
             /**
@@ -2201,19 +2201,19 @@ export interface components {
             error?: components["schemas"]["RpcError"];
             /**
              * Id
-             * @description The id of the request, if it has one.
+             * @description The `id` of the request, if it has one.
              */
             id?: string | number;
         };
         /**
          * CommandStatus
-         * @description The progress of a command; each step is logged in the run's log, in this order.
+         * @description The progress of a command to an agent; the run's log has each step, in this order.
          * @enum {string}
          */
         CommandStatus: "accepted" | "delivered" | "consumed" | "dropped";
         /**
          * ConnectionTokenOut
-         * @description A token for one run.
+         * @description A token that authenticates a client for one run.
          */
         ConnectionTokenOut: {
             /**
@@ -2225,7 +2225,7 @@ export interface components {
         };
         /**
          * ConsoleSessionList
-         * @description The caller's sessions, the last used first.
+         * @description The caller's console sessions, the last used first.
          */
         ConsoleSessionList: {
             /** Results */
@@ -2233,7 +2233,7 @@ export interface components {
         };
         /**
          * ConsoleSessionOut
-         * @description The session of this browser.
+         * @description The console session of the browser that sent the request.
          */
         ConsoleSessionOut: {
             /**
@@ -2241,16 +2241,16 @@ export interface components {
              * Format: uuid
              */
             id: string;
-            /** @description The user of its key. */
+            /** @description The user of the session's key. */
             user: components["schemas"]["UserBasic"];
             /**
              * Projects
-             * @description Those that the key may use.
+             * @description The projects that the key may use.
              */
             projects: components["schemas"]["SessionProject"][];
             /**
              * Scopes
-             * @description Those of the key.
+             * @description The scopes of the key.
              * @example [
              *       "*"
              *     ]
@@ -2264,13 +2264,13 @@ export interface components {
             /**
              * Expires At
              * Format: date-time
-             * @description When it ends at the latest; two weeks without use end it sooner.
+             * @description When the session ends at the latest; without use it ends after two weeks.
              */
             expires_at: string;
         };
         /**
          * ConsoleSessionRow
-         * @description One of the caller's sessions.
+         * @description One of the caller's console sessions.
          */
         ConsoleSessionRow: {
             /**
@@ -2286,24 +2286,24 @@ export interface components {
             /**
              * Last Used At
              * Format: date-time
-             * @description Noted at most hourly.
+             * @description When the session was last used, updated at most once an hour.
              */
             last_used_at: string;
             /**
              * User Agent
-             * @description Of the browser that signed in.
+             * @description The `User-Agent` of the browser that signed in.
              * @example Mozilla/5.0
              */
             user_agent: string;
             /**
              * Address
-             * @description Where it signed in from; an IPv6 network.
+             * @description The address that the browser signed in from; for IPv6, its network.
              * @example 203.0.113.7
              */
             address: string;
             /**
              * Current
-             * @description Whether it is the session of this request.
+             * @description Whether this request was sent with the session.
              */
             current: boolean;
         };
@@ -2316,20 +2316,20 @@ export interface components {
             decision: components["schemas"]["NotificationDecision"];
             /**
              * Reason
-             * @description Its reason.
+             * @description The reason for the decision.
              * @example presence
              */
             reason: string | null;
             /**
              * At
              * Format: date-time
-             * @description Its time.
+             * @description When the decision was made.
              */
             at: string;
         };
         /**
          * DeliveryDetailOut
-         * @description A delivery with its request and all attempts.
+         * @description A delivery to a webhook endpoint, with its request and all attempts.
          */
         DeliveryDetailOut: {
             /**
@@ -2340,7 +2340,7 @@ export interface components {
             /**
              * Event Id
              * Format: uuid
-             * @description The `webhook-id`, the same at each attempt.
+             * @description The header `webhook-id`, the same for every attempt.
              */
             event_id: string;
             /**
@@ -2360,7 +2360,7 @@ export interface components {
             created_at: string;
             /**
              * Next Attempt At
-             * @description Null unless it is pending.
+             * @description When the next attempt is due; null unless the delivery is pending.
              */
             next_attempt_at: string | null;
             /** Delivered At */
@@ -2377,7 +2377,7 @@ export interface components {
         DeliveryError: "dns_failed" | "blocked_address" | "connect_failed" | "tls_failed" | "timeout" | "redirect" | "http_4xx" | "http_5xx";
         /**
          * DeliveryOut
-         * @description A delivery of an event to an endpoint, with the number of its attempts.
+         * @description A delivery of an event to a webhook endpoint, with the number of its attempts.
          */
         DeliveryOut: {
             /**
@@ -2388,7 +2388,7 @@ export interface components {
             /**
              * Event Id
              * Format: uuid
-             * @description The `webhook-id`, the same at each attempt.
+             * @description The header `webhook-id`, the same for every attempt.
              */
             event_id: string;
             /**
@@ -2408,7 +2408,7 @@ export interface components {
             created_at: string;
             /**
              * Next Attempt At
-             * @description Null unless it is pending.
+             * @description When the next attempt is due; null unless the delivery is pending.
              */
             next_attempt_at: string | null;
             /** Delivered At */
@@ -2421,7 +2421,7 @@ export interface components {
         };
         /**
          * DeliveryPage
-         * @description A page of deliveries, newest first.
+         * @description A page of deliveries to a webhook endpoint, newest first.
          */
         DeliveryPage: {
             /**
@@ -2479,19 +2479,19 @@ export interface components {
             /**
              * Created At
              * Format: date-time
-             * @description When this user first registered it.
+             * @description When the user first registered the device.
              */
             created_at: string;
             /**
              * Last Seen At
              * Format: date-time
-             * @description When it was last registered.
+             * @description When the device was last registered.
              */
             last_seen_at: string;
         };
         /**
          * DiffOut
-         * @description A page of the changes of a run.
+         * @description A page of the files that a run changed.
          */
         DiffOut: {
             /**
@@ -2508,12 +2508,12 @@ export interface components {
             head: string | null;
             /**
              * Files
-             * @description In the order of the patch.
+             * @description The changed files, in the order of the patch.
              */
             files: components["schemas"]["FileDiff"][];
             /**
              * Next
-             * @description `cursor` of the next page, null on the last.
+             * @description `cursor` of the next page; null on the last page.
              * @example null
              */
             next: string | null;
@@ -2555,7 +2555,7 @@ export interface components {
             payload: components["schemas"]["PayloadKind"];
             /**
              * Task Filter
-             * @description The given filter; null: all tasks.
+             * @description The filter of tasks; null: all tasks.
              * @example null
              */
             task_filter: {
@@ -2564,7 +2564,7 @@ export interface components {
             /** Enabled */
             enabled: boolean;
             /**
-             * @description Reason if it is disabled, else null.
+             * @description Why the endpoint is disabled; null if it is enabled.
              * @example null
              */
             disabled_reason: components["schemas"]["DisabledReason"] | null;
@@ -2581,13 +2581,13 @@ export interface components {
             last_failure_at: string | null;
             /**
              * Consecutive Failures
-             * @description Failed attempts since the last success.
+             * @description Number of failed attempts since the last success.
              * @example 0
              */
             consecutive_failures: number;
             /**
              * Secret Hint
-             * @description The last four characters of its secret.
+             * @description The last four characters of the secret.
              * @example Zm8=
              */
             secret_hint: string;
@@ -2621,24 +2621,24 @@ export interface components {
         };
         /**
          * Environment
-         * @description The place where a run is performed: on the caller's machine (`local`) or by our worker (`cloud`).
+         * @description The place where a run is performed: at its client (`local`) or by a worker of the service (`cloud`).
          * @enum {string}
          */
         Environment: "local" | "cloud";
         /**
          * EventOut
-         * @description One event.
+         * @description One event in the life cycle of a task or run.
          */
         EventOut: {
             /**
              * Id
              * Format: uuid
-             * @description The `webhook-id` of its deliveries.
+             * @description Id of the event; the `webhook-id` of its deliveries.
              */
             id: string;
             /**
              * Seq
-             * @description Its number in the ledger, which is not the order of commits.
+             * @description Number of the event. Events can become visible in a different order.
              */
             seq: number;
             /**
@@ -2653,7 +2653,7 @@ export interface components {
             timestamp: string;
             /**
              * Data
-             * @description As `webhook_event_types` describes it.
+             * @description Details of the event; `webhook_event_types` describes them by type.
              * @example {
              *       "project_id": 1,
              *       "seq": 3
@@ -2665,7 +2665,7 @@ export interface components {
         };
         /**
          * EventPage
-         * @description Events, oldest first.
+         * @description A page of events, oldest first.
          */
         EventPage: {
             /** Results */
@@ -2678,13 +2678,13 @@ export interface components {
             next_after: string;
             /**
              * Truncated
-             * @description Whether events after `after` were deleted already: then read the tasks themselves.
+             * @description Whether events after `after` have been deleted: then read the tasks themselves.
              */
             truncated: boolean;
         };
         /**
          * EventTypeOut
-         * @description An event type.
+         * @description A type of events, with the JSON Schema of its webhook body.
          */
         EventTypeOut: {
             /** Type */
@@ -2704,13 +2704,13 @@ export interface components {
             };
             /**
              * Since
-             * @description The version that sent it first.
+             * @description The version of this service that introduced the type.
              */
             since: string;
         };
         /**
          * FileDiff
-         * @description One changed file.
+         * @description A file that a run changed.
          */
         FileDiff: {
             /**
@@ -2720,7 +2720,7 @@ export interface components {
             path: string;
             /**
              * Old Path
-             * @description Its former path, of a renamed file.
+             * @description The former path of a renamed file.
              * @example null
              */
             old_path: string | null;
@@ -2733,13 +2733,13 @@ export interface components {
             status: "A" | "M" | "D" | "R";
             /**
              * Additions
-             * @description Lines, of a text.
+             * @description Number of lines, for a text file.
              * @example 1
              */
             additions: number;
             /**
              * Deletions
-             * @description Lines, of a text.
+             * @description Number of lines, for a text file.
              * @example 1
              */
             deletions: number;
@@ -2750,7 +2750,7 @@ export interface components {
             binary: boolean;
             /**
              * Patch
-             * @description The file's part of the patch, at most 256 KiB of it; absent of a binary file.
+             * @description The file's part of the patch, at most 256 KiB; absent for a binary file.
              * @example diff --git a/src/login.py b/src/login.py
              *     @@ -1 +1 @@
              *     -old
@@ -2759,14 +2759,14 @@ export interface components {
             patch?: string;
             /**
              * Truncated
-             * @description Whether `patch` lacks an end.
+             * @description Whether `patch` is cut off.
              * @example false
              */
             truncated: boolean;
         };
         /**
          * InboxPage
-         * @description A page of questions, the most urgent first, then the oldest.
+         * @description A page of questions, most urgent first, then oldest first.
          */
         InboxPage: {
             /**
@@ -2798,7 +2798,7 @@ export interface components {
         };
         /**
          * LatestRunSummary
-         * @description The status of the latest run of a task.
+         * @description The status of the latest run of a task, in its summary.
          */
         LatestRunSummary: {
             /** @example completed */
@@ -2808,7 +2808,7 @@ export interface components {
         };
         /**
          * LivenessOut
-         * @description The answer of the liveness probe: the process responds; no server was asked.
+         * @description The response of the liveness probe: the process responds; no other server was contacted.
          */
         LivenessOut: {
             /**
@@ -2819,13 +2819,15 @@ export interface components {
         };
         /**
          * NetworkAccessLevel
-         * @description The network level of a sandbox environment; `custom` is `trusted` with only the environment's own hosts.
+         * @description The network level of a sandbox environment.
+         *
+         *     `custom` is `trusted` with only the environment's own hosts.
          * @enum {string}
          */
         NetworkAccessLevel: "none" | "model-only" | "trusted" | "custom" | "full";
         /**
          * NewEndpointOut
-         * @description A webhook endpoint as its creation is answered: with its secret, which no later answer shows.
+         * @description A new webhook endpoint with its secret, which no later response shows.
          */
         NewEndpointOut: {
             /**
@@ -2854,7 +2856,7 @@ export interface components {
             payload: components["schemas"]["PayloadKind"];
             /**
              * Task Filter
-             * @description The given filter; null: all tasks.
+             * @description The filter of tasks; null: all tasks.
              * @example null
              */
             task_filter: {
@@ -2863,7 +2865,7 @@ export interface components {
             /** Enabled */
             enabled: boolean;
             /**
-             * @description Reason if it is disabled, else null.
+             * @description Why the endpoint is disabled; null if it is enabled.
              * @example null
              */
             disabled_reason: components["schemas"]["DisabledReason"] | null;
@@ -2880,13 +2882,13 @@ export interface components {
             last_failure_at: string | null;
             /**
              * Consecutive Failures
-             * @description Failed attempts since the last success.
+             * @description Number of failed attempts since the last success.
              * @example 0
              */
             consecutive_failures: number;
             /**
              * Secret Hint
-             * @description The last four characters of its secret.
+             * @description The last four characters of the secret.
              * @example Zm8=
              */
             secret_hint: string;
@@ -2905,43 +2907,43 @@ export interface components {
         NotificationDecision: "pending" | "retrying" | "sent" | "deferred" | "held_quiet_hours" | "reminder" | "retracted" | "delivered" | "rejected" | "given_up" | "suppressed" | "not_needed" | "digested" | "muted" | "cooled_down" | "throttled" | "no_token" | "no_access";
         /**
          * NotificationKind
-         * @description The event that a push reports (contract 7.2); its recipient requests a test push.
+         * @description The event that a push reports (contract 7.2); a test push reports none.
          * @enum {string}
          */
         NotificationKind: "completed" | "failed" | "cancelled" | "awaiting" | "test" | "webhook_disabled" | "notify_user" | "digest";
         /**
          * NotificationOut
-         * @description The decision about one event and one device, with its reason and its result.
+         * @description A push about one event to one device: the decision about it, the reason, and the result.
          */
         NotificationOut: {
             /**
              * Id
              * Format: uuid
-             * @description Id of this decision.
+             * @description Id of the entry.
              */
             id: string;
             /**
              * Run
-             * @description The run it is about; null for a test push.
+             * @description The run that the push is about; null for a test push.
              */
             run: string | null;
-            /** @description The kind of event that it reports. */
+            /** @description The kind of event that the push reports. */
             kind: components["schemas"]["NotificationKind"];
             /**
              * Title
-             * @description The title that an agent gave its message.
+             * @description The title of an agent's message.
              * @example null
              */
             title: string | null;
             /**
              * Body
-             * @description Its text.
+             * @description Text of the push.
              * @example "Say hello" finished
              */
             body: string;
             /**
              * Device
-             * @description The device; null where no device was reached.
+             * @description The device that the push is for; null if the user has no device.
              */
             device: string | null;
             /** @description The platform of the device. */
@@ -2957,63 +2959,63 @@ export interface components {
              * @example presence
              */
             reason: string | null;
-            /** @description The presence that defers it. */
+            /** @description The device that deferred the push. */
             watched_by: components["schemas"]["WatchedBy"] | null;
             /**
              * Attempts
-             * @description How often it was sent.
+             * @description How often the push was sent to the push service.
              * @example 0
              */
             attempts: number;
             /**
              * Created At
              * Format: date-time
-             * @description When it was decided.
+             * @description When the decision was made.
              */
             created_at: string;
             /**
              * Next Attempt At
-             * @description When it is sent next.
+             * @description When the push is sent next.
              * @example null
              */
             next_attempt_at: string | null;
             /**
              * Due At
-             * @description When it is decided again; the same time.
+             * @description When the decision is made again; the same time.
              * @example null
              */
             due_at: string | null;
             /**
              * Deferred For
-             * @description The seconds that it was deferred before it was sent.
+             * @description Seconds for which the push was deferred before it was sent.
              * @example 65
              */
             deferred_for: number | null;
             /**
              * Sent At
-             * @description When the push service accepted it.
+             * @description When the push service accepted the push.
              * @example null
              */
             sent_at: string | null;
             /**
              * Settled At
-             * @description When its final decision was known.
+             * @description When the final decision was made.
              */
             settled_at: string | null;
             /**
              * History
-             * @description The decisions about it, oldest first.
+             * @description All decisions about the push, oldest first.
              */
             history: components["schemas"]["DecisionOut"][];
         };
         /**
          * NotificationPage
-         * @description A page of decisions, newest first.
+         * @description A page of pushes with their decisions, newest first.
          */
         NotificationPage: {
             /**
              * Count
-             * @description How many there are in all.
+             * @description Total number of entries.
              */
             count: number;
             /**
@@ -3035,7 +3037,7 @@ export interface components {
         };
         /**
          * OrganizationOut
-         * @description An organization the caller belongs to through a project.
+         * @description An organization that owns a project of the caller.
          */
         OrganizationOut: {
             /**
@@ -3057,19 +3059,19 @@ export interface components {
         OriginProduct: "onboarding" | "error_tracking" | "eval_clusters" | "user_created" | "automation" | "slack" | "support_queue" | "session_summaries" | "posthog_ai" | "experiments" | "signal_report" | "signals_scout" | "support_reply" | "hogdesk" | "image_builder";
         /**
          * PayloadKind
-         * @description The detail of a webhook's body: ids and statuses, or also the task and the run at the time of the event.
+         * @description The detail of a webhook's body: ids and statuses, or also the task and run at the time of the event.
          * @enum {string}
          */
         PayloadKind: "thin" | "full";
         /**
          * PingedOut
-         * @description The id of the delivery of a ping, under which its result can be read.
+         * @description The id of a ping's delivery, by which its result can be retrieved.
          */
         PingedOut: {
             /**
              * Delivery Id
              * Format: uuid
-             * @description Its entry in `deliveries`, with the result.
+             * @description Id of the delivery; `deliveries` has its result.
              */
             delivery_id: string;
         };
@@ -3081,7 +3083,7 @@ export interface components {
         Platform: "ios" | "android" | "web";
         /**
          * PositionOut
-         * @description The position up to which the events of a run's agent were accepted.
+         * @description The position up to which the events of a run's agent have been accepted.
          */
         PositionOut: {
             /**
@@ -3092,42 +3094,42 @@ export interface components {
         };
         /**
          * PreferencesOut
-         * @description The caller's preferences: kinds of pushes, their times and texts.
+         * @description The notification preferences of the caller: kinds of pushes, their times, their detail.
          */
         PreferencesOut: {
             /**
              * Completed
-             * @description A run is completed.
+             * @description Whether to push when a run is completed.
              */
             completed: boolean;
             /**
              * Failed
-             * @description A run failed.
+             * @description Whether to push when a run fails.
              */
             failed: boolean;
             /**
              * Cancelled
-             * @description A run was cancelled.
+             * @description Whether to push when a run is cancelled.
              */
             cancelled: boolean;
             /**
              * Awaiting
-             * @description An agent needs input.
+             * @description Whether to push when an agent needs input.
              */
             awaiting: boolean;
             /**
              * Notify User
-             * @description An agent has a message.
+             * @description Whether to push messages of agents.
              */
             notify_user: boolean;
-            /** @description When the caller wants no pushes. */
+            /** @description The times without pushes. */
             quiet_hours: components["schemas"]["QuietHoursOut"] | null;
             /**
              * Allow During Quiet
              * @description Classes of pushes that quiet hours let through, such as `high`.
              */
             allow_during_quiet: components["schemas"]["Urgency"][];
-            /** @description How much a push says: `generic` names neither task nor question, `title` the task, `full` also the question. Expo, Apple and Google can read pushes to phones; those to browsers are encrypted. A project may allow less. */
+            /** @description How much detail a push shows: `generic` names neither task nor question, `title` the task, `full` also the question. Expo, Apple and Google can read pushes to phones; those to browsers are encrypted. A project may allow less. */
             push_text: components["schemas"]["PushText"];
             /**
              * Reminder After Seconds
@@ -3137,7 +3139,7 @@ export interface components {
         };
         /**
          * PreparedOut
-         * @description A file that may be uploaded now (contract 3.5).
+         * @description A file that can be uploaded now, with its form (contract 3.5).
          */
         PreparedOut: {
             /**
@@ -3185,7 +3187,7 @@ export interface components {
         };
         /**
          * PreparedPage
-         * @description The prepared files, in the order of the request.
+         * @description The prepared uploads, in the order of the request.
          */
         PreparedPage: {
             /** Artifacts */
@@ -3193,7 +3195,7 @@ export interface components {
         };
         /**
          * PresignedPost
-         * @description A form that uploads one file, straight to object storage.
+         * @description An HTML form, signed, that uploads one file directly to object storage.
          */
         PresignedPost: {
             /**
@@ -3216,7 +3218,7 @@ export interface components {
         };
         /**
          * ProjectOut
-         * @description A project the caller may use.
+         * @description A project that the caller may use.
          */
         ProjectOut: {
             /**
@@ -3260,12 +3262,12 @@ export interface components {
         };
         /**
          * ProjectPage
-         * @description A page of projects.
+         * @description A page of projects that the caller may use.
          */
         ProjectPage: {
             /**
              * Count
-             * @description How many projects the caller may use.
+             * @description Number of projects that the caller may use.
              */
             count: number;
             /**
@@ -3287,19 +3289,19 @@ export interface components {
         };
         /**
          * PushTestOut
-         * @description The answer of the push service to the test push.
+         * @description The response of the push service to a test push.
          */
         PushTestOut: {
             /**
              * Id
              * Format: uuid
-             * @description Id of its row among the notifications of the task.
+             * @description Id of the push in the list of the task's notifications.
              */
             id: string;
             /**
              * Device
              * Format: uuid
-             * @description The device it went to.
+             * @description The device that the push was sent to.
              */
             device: string;
             /** @description The platform of the device. */
@@ -3311,7 +3313,7 @@ export interface components {
             decision: components["schemas"]["NotificationDecision"];
             /**
              * Reason
-             * @description The reason if it was not sent.
+             * @description Why the push was not sent.
              * @example null
              */
             reason: string | null;
@@ -3342,7 +3344,7 @@ export interface components {
         QuestionKind: "permission" | "form" | "url" | "message";
         /**
          * QuestionOption
-         * @description A choice that the agent offers.
+         * @description A choice that an agent offers for a permission request.
          */
         QuestionOption: {
             /**
@@ -3353,7 +3355,7 @@ export interface components {
             id: string;
             /**
              * Name
-             * @description The agent's words.
+             * @description The label of the choice, written by the agent.
              * @example Allow once
              */
             name: string;
@@ -3366,12 +3368,12 @@ export interface components {
         };
         /**
          * QuestionOut
-         * @description A question of an agent.
+         * @description A question that an agent asks people, or asked them.
          */
         QuestionOut: {
             /**
              * Answer
-             * @description The answer: `option_id`, `action`, or `text`.
+             * @description The answer: `option_id`, `action` or `text`.
              * @example {
              *       "option_id": "allow"
              *     }
@@ -3380,7 +3382,7 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             answered_by: components["schemas"]["UserBasic"] | null;
-            /** @description The way by which the answer came. */
+            /** @description The channel by which the answer arrived. */
             answered_via: components["schemas"]["AnswerVia"] | null;
             /** Answered At */
             answered_at: string | null;
@@ -3393,7 +3395,7 @@ export interface components {
             kind: components["schemas"]["QuestionKind"];
             /** @description `expired`: no answer came in time; `withdrawn`: the agent does not wait any more. */
             status: components["schemas"]["QuestionStatus"];
-            /** @description The loudness of its notifications. */
+            /** @description The urgency of notifications about the question. */
             urgency: components["schemas"]["Urgency"];
             /** @description The risk of an answer, by the tool and the rules of the service. */
             risk: components["schemas"]["QuestionRisk"];
@@ -3435,7 +3437,7 @@ export interface components {
             link: string | null;
             /**
              * Link Host
-             * @description Its host. Show it first.
+             * @description The host of `url`. Show it to people before they open the page.
              * @example null
              */
             link_host: string | null;
@@ -3450,12 +3452,12 @@ export interface components {
             opened_at: string;
             /**
              * Expires At
-             * @description The time from which it counts as refused.
+             * @description When the question expires, which counts as a refusal.
              */
             expires_at: string | null;
             /**
              * Snoozed Until
-             * @description The time until which the caller gets no notices.
+             * @description Until when the caller gets no notifications about the question.
              * @example null
              */
             snoozed_until: string | null;
@@ -3466,7 +3468,7 @@ export interface components {
             allowed_actions: components["schemas"]["QuestionAction"][];
             /**
              * Url
-             * @description Address of the task for people.
+             * @description URL of a page that shows the task to people.
              * @example /api/projects/1/tasks/019ca8a0/
              */
             url: string;
@@ -3479,7 +3481,7 @@ export interface components {
         QuestionRisk: "low" | "normal" | "high";
         /**
          * QuestionRun
-         * @description The run of a question.
+         * @description The run that a question belongs to.
          */
         QuestionRun: {
             /**
@@ -3497,7 +3499,7 @@ export interface components {
         QuestionStatus: "open" | "answered" | "expired" | "withdrawn";
         /**
          * QuestionTask
-         * @description The task of a question.
+         * @description The task that a question belongs to.
          */
         QuestionTask: {
             /**
@@ -3540,7 +3542,7 @@ export interface components {
             end: string;
             /**
              * Timezone
-             * @description IANA name of the zone.
+             * @description IANA name of the time zone.
              * @example Europe/Berlin
              */
             timezone: string;
@@ -3581,7 +3583,7 @@ export interface components {
         };
         /**
          * RecoveredOut
-         * @description The number of messages that will be sent again.
+         * @description The number of webhook messages that will be sent again.
          */
         RecoveredOut: {
             /**
@@ -3592,7 +3594,7 @@ export interface components {
         };
         /**
          * RelayOut
-         * @description Whether a message of the agent was passed on to a chat.
+         * @description The result of relaying a message of an agent to a chat.
          */
         RelayOut: {
             /**
@@ -3604,7 +3606,7 @@ export interface components {
         };
         /**
          * RepositoriesOut
-         * @description The repositories of the tasks that the caller sees.
+         * @description The repositories of the tasks that the caller can see.
          */
         RepositoriesOut: {
             /**
@@ -3618,7 +3620,7 @@ export interface components {
         };
         /**
          * RequestOut
-         * @description The HTTP request of a delivery: its headers, with the signature masked, and its body.
+         * @description The HTTP request of a webhook delivery: its headers, with a masked signature, and its body.
          */
         RequestOut: {
             /**
@@ -3642,7 +3644,7 @@ export interface components {
         };
         /**
          * RotatedOut
-         * @description A secret as its rotation is answered: which no later answer shows, and until when the old one signs too.
+         * @description The new secret of a webhook endpoint, which no later response shows, and the expiry of the old one.
          */
         RotatedOut: {
             /**
@@ -3654,13 +3656,13 @@ export interface components {
             /**
              * Old Secret Valid Until
              * Format: date-time
-             * @description Until then both secrets sign.
+             * @description Until when both secrets sign every message.
              */
             old_secret_valid_until: string;
         };
         /**
          * RpcError
-         * @description The reason for which a command was refused.
+         * @description The error in a JSON-RPC 2.0 response: why a command was refused.
          */
         RpcError: {
             /**
@@ -3671,13 +3673,13 @@ export interface components {
             code: number;
             /**
              * Message
-             * @description The reason, for people.
+             * @description The reason, as a text for people.
              */
             message: string;
         };
         /**
          * RunOut
-         * @description A run: one performance of a task by an agent.
+         * @description A run: one attempt of an agent at a task.
          */
         RunOut: {
             /**
@@ -3688,18 +3690,18 @@ export interface components {
             /**
              * Task
              * Format: uuid
-             * @description The task it belongs to.
+             * @description The task of the run.
              */
             task: string;
             /**
              * Stage
-             * @description Progress that the run's own client reported.
+             * @description Progress that the client reported.
              * @example null
              */
             stage: string | null;
             /**
              * Branch
-             * @description Branch the run starts from; null: the default one.
+             * @description Branch that the run starts from; null: the default branch.
              * @example null
              */
             branch: string | null;
@@ -3709,7 +3711,7 @@ export interface components {
              */
             status: components["schemas"]["RunStatus"];
             /**
-             * @description `cloud`: a worker performs it; `local`: the client does.
+             * @description `cloud`: a worker performs the run; `local`: the client does.
              * @example cloud
              */
             environment: components["schemas"]["Environment"];
@@ -3785,7 +3787,7 @@ export interface components {
             updated_at: string;
             /**
              * Completed At
-             * @description When it reached a final status.
+             * @description When the run reached a final status.
              */
             completed_at: string | null;
         };
@@ -3796,7 +3798,7 @@ export interface components {
         RunPage: {
             /**
              * Count
-             * @description How many runs the task has.
+             * @description Number of runs of the task.
              */
             count: number;
             /**
@@ -3834,7 +3836,7 @@ export interface components {
             id: string;
             /**
              * Name
-             * @description Name for people.
+             * @description Name of the environment, for people.
              * @example Web app
              */
             name: string;
@@ -3845,7 +3847,7 @@ export interface components {
             network_access_level: components["schemas"]["NetworkAccessLevel"];
             /**
              * Allowed Domains
-             * @description Host names of its own.
+             * @description Additional host names; `*.example.com` matches all names below example.com.
              * @example [
              *       "registry.npmjs.org"
              *     ]
@@ -3859,7 +3861,7 @@ export interface components {
             include_default_domains: boolean;
             /**
              * Repositories
-             * @description Repositories it is meant for.
+             * @description Repositories that the environment is meant for; not enforced.
              * @example [
              *       "taskbeacon/taskbeacon"
              *     ]
@@ -3867,12 +3869,12 @@ export interface components {
             repositories: string[];
             /**
              * Has Environment Variables
-             * @description Whether it has any variable.
+             * @description Whether the environment has any variable.
              */
             has_environment_variables: boolean;
             /**
              * Environment Variable Keys
-             * @description Names of its variables, sorted.
+             * @description Names of the variables, sorted.
              * @example [
              *       "STAGING_TOKEN"
              *     ]
@@ -3880,7 +3882,7 @@ export interface components {
             environment_variable_keys: string[];
             /**
              * Private
-             * @description Whether only its creator can use it.
+             * @description Whether only the creator can use the environment.
              * @example false
              */
             private: boolean;
@@ -3892,13 +3894,13 @@ export interface components {
             internal: boolean;
             /**
              * Effective Domains
-             * @description Host names that agents can reach beside their model; empty for `full`: all hosts.
+             * @description All host names that agents can reach besides their model's; empty for `full`, which allows all hosts.
              * @example [
              *       "registry.npmjs.org"
              *     ]
              */
             effective_domains: string[];
-            /** @description Null once the account is deleted. */
+            /** @description The creator; null if the account was deleted. */
             created_by: components["schemas"]["UserBasic"] | null;
             /**
              * Created At
@@ -3940,12 +3942,12 @@ export interface components {
         };
         /**
          * SessionProject
-         * @description A project that the session may use.
+         * @description A project that a console session may use.
          */
         SessionProject: {
             /**
              * Id
-             * @description What stands in the paths of its tasks.
+             * @description The project's id in the paths of its tasks.
              */
             id: number;
             /**
@@ -3962,7 +3964,7 @@ export interface components {
         };
         /**
          * SignedUrlOut
-         * @description A URL that needs no API key.
+         * @description A URL from which a file can be downloaded without an API key.
          */
         SignedUrlOut: {
             /**
@@ -3979,7 +3981,7 @@ export interface components {
         };
         /**
          * SummaryOut
-         * @description A task in short.
+         * @description A summary of a task.
          */
         SummaryOut: {
             /**
@@ -3995,7 +3997,7 @@ export interface components {
             title: string;
             /**
              * Repository
-             * @description `organization/repository`, null for none.
+             * @description The repository as `organization/repository`; null for none.
              * @example taskbeacon/taskbeacon
              */
             repository: string | null;
@@ -4009,17 +4011,17 @@ export interface components {
              * Format: date-time
              */
             updated_at: string;
-            /** @description Null before the first run. */
+            /** @description The latest run; null before the first run. */
             latest_run: components["schemas"]["LatestRunSummary"] | null;
         };
         /**
          * SummaryPage
-         * @description A page of summaries, newest first.
+         * @description A page of summaries of tasks, newest first.
          */
         SummaryPage: {
             /**
              * Count
-             * @description The number of these tasks that the caller can see.
+             * @description Number of the requested tasks that the caller can see.
              */
             count: number;
             /**
@@ -4041,7 +4043,7 @@ export interface components {
         };
         /**
          * TaskOut
-         * @description A task: always exactly these keys.
+         * @description A task; the response always has exactly these keys.
          */
         TaskOut: {
             /**
@@ -4051,13 +4053,13 @@ export interface components {
             id: string;
             /**
              * Task Number
-             * @description Number within the project; the first is 0.
+             * @description Number of the task within the project; the first is 0.
              * @example 12
              */
             task_number: number | null;
             /**
              * Slug
-             * @description Number with the project's prefix.
+             * @description The number with the project's prefix.
              * @example TES-12
              */
             slug: string;
@@ -4079,13 +4081,13 @@ export interface components {
              */
             description: string;
             /**
-             * @description Its origin; decides who can see it.
+             * @description The product that the task came from; decides who can see the task.
              * @example user_created
              */
             origin_product: components["schemas"]["OriginProduct"];
             /**
              * Repository
-             * @description `organization/repository` in lower case, null for none.
+             * @description The repository as `organization/repository` in lower case; null for none.
              * @example taskbeacon/taskbeacon
              */
             repository: string | null;
@@ -4103,7 +4105,7 @@ export interface components {
             github_user_integration: string | null;
             /**
              * Signal Report
-             * @description The report it is about.
+             * @description The signal report that the task is about.
              * @example null
              */
             signal_report: string | null;
@@ -4114,19 +4116,19 @@ export interface components {
             json_schema: unknown;
             /**
              * Internal
-             * @description Hidden from lists.
+             * @description Whether the task is internal, and hidden from lists by default.
              * @example false
              */
             internal: boolean;
             /**
              * Archived
-             * @description Whether it is archived.
+             * @description Whether the task is archived.
              * @example false
              */
             archived: boolean;
             /**
              * Archived At
-             * @description When it was archived.
+             * @description When the task was archived.
              * @example null
              */
             archived_at: string | null;
@@ -4142,7 +4144,7 @@ export interface components {
              * Format: date-time
              */
             updated_at: string;
-            /** @description Null once the account is deleted. */
+            /** @description The creator; null if the account was deleted. */
             created_by: components["schemas"]["UserBasic"] | null;
             /**
              * Ci Prompt
@@ -4186,7 +4188,7 @@ export interface components {
         Urgency: "low" | "normal" | "high";
         /**
          * UserBasic
-         * @description A user as a part of another object.
+         * @description A user, as shown within other objects.
          */
         UserBasic: {
             /** Id */
@@ -4221,7 +4223,7 @@ export interface components {
             is_email_verified: boolean | null;
             /**
              * Hedgehog Config
-             * @description Looks of the user's avatar.
+             * @description The appearance of the user's avatar.
              * @example null
              */
             hedgehog_config: {
@@ -4229,14 +4231,14 @@ export interface components {
             } | null;
             /**
              * Role At Organization
-             * @description In the user's own words.
+             * @description The user's role, in the user's own words.
              * @example null
              */
             role_at_organization: string | null;
         };
         /**
          * UserOut
-         * @description The caller.
+         * @description The user of the key, with their current project and organizations.
          */
         UserOut: {
             /** Id */
@@ -4282,7 +4284,7 @@ export interface components {
             date_joined: string;
             /**
              * Hedgehog Config
-             * @description Looks of the user's avatar.
+             * @description The appearance of the user's avatar.
              * @example null
              */
             hedgehog_config: {
@@ -4290,7 +4292,7 @@ export interface components {
             } | null;
             /**
              * Role At Organization
-             * @description In the user's own words.
+             * @description The user's role, in the user's own words.
              * @example null
              */
             role_at_organization: string | null;
@@ -4306,7 +4308,7 @@ export interface components {
         };
         /**
          * VapidPublicKeyOut
-         * @description The key by which a browser subscribes to web push.
+         * @description The public key with which a browser subscribes to web push (VAPID).
          */
         VapidPublicKeyOut: {
             /**
@@ -4318,7 +4320,7 @@ export interface components {
         };
         /**
          * ViewerOut
-         * @description A person who looks at a task now.
+         * @description A user who looks at a task now.
          */
         ViewerOut: {
             /**
@@ -4327,12 +4329,12 @@ export interface components {
              * @description The task.
              */
             task: string;
-            /** @description The person. */
+            /** @description The user who looks at the task. */
             user: components["schemas"]["UserBasic"];
         };
         /**
          * ViewersOut
-         * @description The people who look at tasks of the project now, the latest first.
+         * @description The users who look at tasks of a project now, the latest first.
          */
         ViewersOut: {
             /** Results */
@@ -4340,7 +4342,7 @@ export interface components {
         };
         /**
          * WatchedBy
-         * @description The device that showed the task to the recipient, because of which a push was deferred.
+         * @description The device that showed the task to the recipient when a push was deferred.
          */
         WatchedBy: {
             /**
@@ -4351,13 +4353,13 @@ export interface components {
             device: string;
             /**
              * Seconds Ago
-             * @description How old its last beat was at that moment.
+             * @description Age of the device's last beat when the decision was made.
              */
             seconds_ago: number;
         };
         /**
          * WebhookOut
-         * @description The consequence of an event of a code host: a run that was started, or none, with the reason.
+         * @description The result of a code host's webhook: the run that was started, or the reason why none was.
          */
         WebhookOut: {
             /**
@@ -4380,59 +4382,59 @@ export interface components {
         };
         /**
          * ErrorOut
-         * @description The body of every failure: exactly these four keys.
+         * @description The body of every error response: exactly these four keys.
          */
         ErrorOut: {
             /**
              * Type
-             * @description The kind of failure.
+             * @description The kind of error.
              * @enum {string}
              */
             type: "validation_error" | "invalid_request" | "authentication_error" | "throttled_error" | "server_error";
             /**
              * Code
-             * @description What is wrong, for programs.
+             * @description Machine-readable code of the error.
              * @example not_found
              */
             code: string;
             /**
              * Detail
-             * @description What is wrong, for people.
+             * @description The error, as a text for people.
              * @example Not found.
              */
             detail: string;
             /**
              * Attr
-             * @description The field that is wrong, nested keys joined by `__`; null if it is not about one.
+             * @description The invalid field, with nested keys joined by `__`; null if the error concerns no single field.
              */
             attr: string | null;
         };
         /**
          * QuestionSettledOut
-         * @description A question that does not accept an answer any more.
+         * @description The response to an answer that a question no longer accepts, with the answer that counts.
          */
         QuestionSettledOut: {
             /**
              * Type
-             * @description The kind of failure.
+             * @description The kind of error.
              * @enum {string}
              */
             type: "validation_error" | "invalid_request" | "authentication_error" | "throttled_error" | "server_error";
             /**
              * Code
-             * @description What is wrong, for programs.
+             * @description Machine-readable code of the error.
              * @example not_found
              */
             code: string;
             /**
              * Detail
-             * @description What is wrong, for people.
+             * @description The error, as a text for people.
              * @example Not found.
              */
             detail: string;
             /**
              * Attr
-             * @description The field that is wrong, nested keys joined by `__`; null if it is not about one.
+             * @description The invalid field, with nested keys joined by `__`; null if the error concerns no single field.
              */
             attr: string | null;
             /** @description The answer that counts. */
@@ -4440,12 +4442,12 @@ export interface components {
         };
         /**
          * Winner
-         * @description The answer of a question, with its person, way and time; all null if it has no answer.
+         * @description The accepted answer of a question, and who gave it, how and when; all null without an answer.
          */
         Winner: {
             /**
              * Answer
-             * @description The answer: `option_id`, `action`, or `text`.
+             * @description The answer: `option_id`, `action` or `text`.
              * @example {
              *       "option_id": "allow"
              *     }
@@ -4454,19 +4456,19 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             answered_by: components["schemas"]["UserBasic"] | null;
-            /** @description The way by which the answer came. */
+            /** @description The channel by which the answer arrived. */
             answered_via: components["schemas"]["AnswerVia"] | null;
             /** Answered At */
             answered_at: string | null;
         };
         /**
          * RunRefusedOut
-         * @description A run that cannot be created as requested.
+         * @description The error response if a run cannot be created as requested.
          */
         RunRefusedOut: {
             /**
              * Detail
-             * @description What is wrong, for people.
+             * @description The error, as a text for people.
              * @example Invalid resume_from_run_id
              */
             detail: string;
@@ -4478,7 +4480,7 @@ export interface components {
         };
         /**
          * StateRefusedOut
-         * @description An artifact or a run in a state that does not allow the request.
+         * @description The error response if the state of an artifact or a run does not allow the request.
          */
         StateRefusedOut: {
             /**
@@ -4494,7 +4496,7 @@ export interface components {
         };
         /**
          * UsageLimitOut
-         * @description A project that may not have another cloud run.
+         * @description The error response if the usage limit of a project does not allow another cloud run.
          */
         UsageLimitOut: {
             /**
@@ -4509,7 +4511,7 @@ export interface components {
             code: "usage_limit_exceeded";
             /**
              * Error
-             * @description What is wrong, for people.
+             * @description The error, as a text for people.
              * @example This project is over its usage limit.
              */
             error: string;
@@ -4535,7 +4537,7 @@ export interface components {
         LimitType: "burst" | "sustained";
         /**
          * PresenceIn
-         * @description A beat of presence: the device shows the task now.
+         * @description A report that a device shows the task now; it counts for 60 seconds.
          */
         PresenceIn: {
             /**
@@ -4546,7 +4548,7 @@ export interface components {
             device_id: string;
             /**
              * Focused
-             * @description Whether a person looks at it; only then are pushes deferred.
+             * @description Whether a person looks at the device; only then are pushes deferred.
              */
             focused?: boolean;
             /**
@@ -4557,7 +4559,7 @@ export interface components {
         };
         /**
          * PresenceLeaveIn
-         * @description A device that does not show the task any more.
+         * @description A report that a device no longer shows the task.
          */
         PresenceLeaveIn: {
             /**
@@ -4619,7 +4621,7 @@ export interface components {
             /**
              * Signal Report
              * Format: uuid
-             * @description The report this task is about. Fixed at creation.
+             * @description The signal report that the task is about. Fixed at creation.
              */
             signal_report?: string | null;
             /**
@@ -4635,12 +4637,12 @@ export interface components {
             json_schema?: unknown;
             /**
              * Internal
-             * @description Hidden from lists.
+             * @description Whether the task is internal, and hidden from lists by default.
              */
             internal?: boolean;
             /**
              * Archived
-             * @description Archived; lists omit it by default.
+             * @description Whether the task is archived; lists omit archived tasks by default.
              */
             archived?: boolean;
             /**
@@ -4651,7 +4653,7 @@ export interface components {
         };
         /**
          * SummariesIn
-         * @description The tasks to summarise.
+         * @description The ids of the tasks to summarise.
          */
         SummariesIn: {
             /**
@@ -4662,7 +4664,7 @@ export interface components {
         };
         /**
          * RunIn
-         * @description The options of a run; an empty body takes every default. Null is refused except for `branch`.
+         * @description The options of a new run; an empty body selects all defaults. Null is refused except for `branch`.
          */
         RunIn: {
             /**
@@ -4712,7 +4714,7 @@ export interface components {
             run_source?: "manual" | "signal_report";
             /**
              * Signal Report Id
-             * @description Report behind the run.
+             * @description The signal report that caused the run.
              */
             signal_report_id?: string;
             /**
@@ -4752,7 +4754,7 @@ export interface components {
         };
         /**
          * RunCreateIn
-         * @description A run to create without starting it; it has the same options as `run`.
+         * @description The options of a run that is created without being started; the same as of `run`.
          */
         RunCreateIn: {
             /**
@@ -4801,7 +4803,7 @@ export interface components {
             run_source?: "manual" | "signal_report";
             /**
              * Signal Report Id
-             * @description Report behind the run.
+             * @description The signal report that caused the run.
              */
             signal_report_id?: string;
             /**
@@ -4852,7 +4854,7 @@ export interface components {
         RunUpdateIn: {
             /**
              * Status
-             * @description Any, as long as the run is not over.
+             * @description The new status; any, unless the run has ended.
              * @enum {string}
              */
             status?: "not_started" | "queued" | "in_progress" | "completed" | "failed" | "cancelled";
@@ -4863,12 +4865,12 @@ export interface components {
             branch?: string | null;
             /**
              * Stage
-             * @description The progress of the run, in your words.
+             * @description The progress of the run, as a text of the client.
              */
             stage?: string | null;
             /**
              * Output
-             * @description Keys to set in the output; null empties it.
+             * @description Keys to set in the output; null empties the output.
              */
             output?: Record<string, never> | null;
             /**
@@ -4889,7 +4891,7 @@ export interface components {
         };
         /**
          * SetOutputIn
-         * @description The output of a run; an object without the key `output` is the output itself (contract 13.11).
+         * @description The new output of a run; a body without the key `output` is the output itself (contract 13.11).
          */
         SetOutputIn: {
             /**
@@ -4900,7 +4902,7 @@ export interface components {
         };
         /**
          * StartIn
-         * @description The message and files for the agent of a run that is started now.
+         * @description The message and files for the agent of a run that is being started.
          */
         StartIn: {
             /**
@@ -4916,7 +4918,7 @@ export interface components {
         };
         /**
          * AppendIn
-         * @description Entries for the end of a run's log.
+         * @description Entries to append to the log of a run.
          */
         AppendIn: {
             /**
@@ -4937,23 +4939,23 @@ export interface components {
             text: string;
             /**
              * Text Parts
-             * @description The message in parts, if it has some.
+             * @description The parts of the message, if it has parts.
              */
             text_parts?: string[];
             /**
              * Message Id
-             * @description Your message id.
+             * @description The client's id of the message.
              */
             message_id?: string | null;
             /**
              * Trace Id
-             * @description Your trace id of the message.
+             * @description The client's trace id of the message.
              */
             trace_id?: string | null;
         };
         /**
          * CommandIn
-         * @description A JSON-RPC 2.0 request; `params` are validated by the method, and contain only its keys afterwards.
+         * @description A command to an agent as a JSON-RPC 2.0 request; the `method` decides which `params` it takes.
          */
         CommandIn: {
             /**
@@ -4975,13 +4977,13 @@ export interface components {
             params?: Record<string, never>;
             /**
              * Id
-             * @description Your id; the response and the command's receipts repeat it.
+             * @description The client's id of the request, repeated in the response and in the command's log entries.
              */
             id?: string | number | null;
         };
         /**
          * PrepareIn
-         * @description Files to get upload forms for.
+         * @description Files to be uploaded, for which upload forms are requested.
          */
         PrepareIn: {
             /**
@@ -5014,7 +5016,7 @@ export interface components {
             source?: string;
             /**
              * Size
-             * @description Bytes; the form accepts no more.
+             * @description Size in bytes; the form accepts no larger file.
              */
             size: number;
             /**
@@ -5026,7 +5028,7 @@ export interface components {
         };
         /**
          * FinalizeIn
-         * @description Files that were uploaded; all of them are accepted, or none.
+         * @description Files that were uploaded with their forms; all of them are accepted, or none.
          */
         FinalizeIn: {
             /**
@@ -5064,7 +5066,7 @@ export interface components {
             source?: string;
             /**
              * Storage Path
-             * @description The path of the prepared artifact.
+             * @description The `storage_path` of the file.
              */
             storage_path: string;
             /**
@@ -5076,7 +5078,7 @@ export interface components {
         };
         /**
          * InlineIn
-         * @description Files to store on a run; all of them, or none. For larger files prepare an upload.
+         * @description Files to store on a run: all of them, or none. For larger files prepare an upload.
          */
         InlineIn: {
             /**
@@ -5087,7 +5089,7 @@ export interface components {
         };
         /**
          * InlineItem
-         * @description A file and its content.
+         * @description A file to store on a run, with its content.
          */
         InlineItem: {
             /**
@@ -5127,12 +5129,12 @@ export interface components {
         };
         /**
          * PathIn
-         * @description A file of a run, by its `storage_path`.
+         * @description A request for the file of a run with this `storage_path`.
          */
         PathIn: {
             /**
              * Storage Path
-             * @description The path of the prepared artifact.
+             * @description The `storage_path` of the file.
              */
             storage_path: string;
         };
@@ -5159,7 +5161,7 @@ export interface components {
             include_default_domains?: boolean;
             /**
              * Repositories
-             * @description Repositories it is meant for, for clients to choose by; not enforced.
+             * @description Repositories that the environment is meant for, as a hint for clients; not enforced.
              */
             repositories?: string[];
             /**
@@ -5171,12 +5173,12 @@ export interface components {
             };
             /**
              * Private
-             * @description Whether only its creator can use it (the default of a new one), or the whole project.
+             * @description Whether only the creator can use the environment (the default of a new one), or the whole project.
              */
             private?: boolean;
             /**
              * Name
-             * @description Name for people.
+             * @description Name of the environment, for people.
              * @example Web app
              */
             name: string;
@@ -5204,7 +5206,7 @@ export interface components {
             include_default_domains?: boolean;
             /**
              * Repositories
-             * @description Repositories it is meant for, for clients to choose by; not enforced.
+             * @description Repositories that the environment is meant for, as a hint for clients; not enforced.
              */
             repositories?: string[];
             /**
@@ -5216,12 +5218,12 @@ export interface components {
             };
             /**
              * Private
-             * @description Whether only its creator can use it (the default of a new one), or the whole project.
+             * @description Whether only the creator can use the environment (the default of a new one), or the whole project.
              */
             private?: boolean;
             /**
              * Name
-             * @description Name for people.
+             * @description Name of the environment, for people.
              * @example Web app
              */
             name?: string;
@@ -5233,7 +5235,7 @@ export interface components {
         EndpointIn: {
             /**
              * Description
-             * @description For people; may be empty.
+             * @description Description of the endpoint, for people; may be empty.
              */
             description?: string;
             /**
@@ -5242,11 +5244,11 @@ export interface components {
              * @enum {string}
              */
             payload?: "thin" | "full";
-            /** @description Only events of these tasks; null: all that you can see. */
+            /** @description Only events of these tasks; null: of all tasks that the caller can see. */
             task_filter?: components["schemas"]["TaskFilterIn"] | null;
             /**
              * Enabled
-             * @description Whether events are sent; a new one is enabled.
+             * @description Whether events are sent; a new endpoint is enabled.
              */
             enabled?: boolean;
             /**
@@ -5267,12 +5269,12 @@ export interface components {
         };
         /**
          * TaskFilterIn
-         * @description A selection of tasks, those that match all given fields; an endpoint gets the events of these alone.
+         * @description A filter of a webhook endpoint: only events of tasks that match all given fields are sent.
          */
         TaskFilterIn: {
             /**
              * Created By
-             * @description Id of the creator, or `me`: your own tasks.
+             * @description Only tasks of this creator: a user's id, or `me` for the caller.
              */
             created_by?: number | "me";
             /**
@@ -5294,7 +5296,7 @@ export interface components {
         EndpointUpdateIn: {
             /**
              * Description
-             * @description For people; may be empty.
+             * @description Description of the endpoint, for people; may be empty.
              */
             description?: string;
             /**
@@ -5303,11 +5305,11 @@ export interface components {
              * @enum {string}
              */
             payload?: "thin" | "full";
-            /** @description Only events of these tasks; null: all that you can see. */
+            /** @description Only events of these tasks; null: of all tasks that the caller can see. */
             task_filter?: components["schemas"]["TaskFilterIn"] | null;
             /**
              * Enabled
-             * @description Whether events are sent; a new one is enabled.
+             * @description Whether events are sent; a new endpoint is enabled.
              */
             enabled?: boolean;
             /**
@@ -5328,7 +5330,7 @@ export interface components {
         };
         /**
          * RotateIn
-         * @description The time for which the old secret signs beside the new one.
+         * @description For how long the old secret of a webhook endpoint signs messages beside the new one.
          */
         RotateIn: {
             /**
@@ -5339,19 +5341,19 @@ export interface components {
         };
         /**
          * RecoverIn
-         * @description A selection of undelivered messages to send again: by the time of the event, and the state of the delivery.
+         * @description The undelivered messages to send again, selected by the time of the event and the delivery's result.
          */
         RecoverIn: {
             /**
              * Since
              * Format: date-time
-             * @description Events from this instant on.
+             * @description Only events from this time on.
              */
             since: string;
             /**
              * Until
              * Format: date-time
-             * @description Events before this instant; null: until now.
+             * @description Only events before this time; null: until now.
              */
             until?: string | null;
             /**
@@ -5363,7 +5365,7 @@ export interface components {
         };
         /**
          * PushTokenIn
-         * @description A device that is to get pushes.
+         * @description A device to register for pushes.
          */
         PushTokenIn: {
             /**
@@ -5385,18 +5387,18 @@ export interface components {
         };
         /**
          * UnregisterIn
-         * @description A device that is to get no more pushes.
+         * @description A device to unregister from pushes.
          */
         UnregisterIn: {
             /**
              * Token
-             * @description The token it was registered with.
+             * @description The token that the device was registered with.
              */
             token: string;
         };
         /**
          * PushTestIn
-         * @description The device of the caller that gets a test push.
+         * @description A request for a test push to one of the caller's devices.
          */
         PushTestIn: {
             /**
@@ -5408,52 +5410,52 @@ export interface components {
         };
         /**
          * PreferencesIn
-         * @description Changes to the caller's preferences: kinds of pushes, their times and texts; absent fields keep their values.
+         * @description Changes to the caller's notification preferences; absent fields keep their values.
          */
         PreferencesIn: {
             /**
              * Completed
-             * @description A run is completed.
+             * @description Whether to push when a run is completed.
              */
             completed?: boolean;
             /**
              * Failed
-             * @description A run failed.
+             * @description Whether to push when a run fails.
              */
             failed?: boolean;
             /**
              * Cancelled
-             * @description A run was cancelled.
+             * @description Whether to push when a run is cancelled.
              */
             cancelled?: boolean;
             /**
              * Awaiting
-             * @description An agent needs input.
+             * @description Whether to push when an agent needs input.
              */
             awaiting?: boolean;
             /**
              * Notify User
-             * @description An agent has a message.
+             * @description Whether to push messages of agents.
              */
             notify_user?: boolean;
             /**
              * Quiet Hours
-             * @description When the caller wants no pushes; null: never.
+             * @description The times without pushes; null: none.
              */
             quiet_hours?: {
                 /** @example 22:00 */
                 start: string;
                 /**
-                 * @description Of the next day unless it is later.
+                 * @description End of the quiet hours; on the next day unless later than `start`.
                  * @example 07:00
                  */
                 end: string;
                 /**
-                 * @description IANA name.
+                 * @description IANA name of the time zone.
                  * @example Europe/Berlin
                  */
                 timezone: string;
-                /** @description Days on which they start; default: all. */
+                /** @description Days on which the quiet hours start; default: all. */
                 days?: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[] | null;
             } | null;
             /**
@@ -5463,7 +5465,7 @@ export interface components {
             allow_during_quiet?: ("low" | "normal" | "high")[];
             /**
              * Push Text
-             * @description How much a push says: `generic` names neither task nor question, `title` the task, `full` also the question. Expo, Apple and Google can read pushes to phones; those to browsers are encrypted. A project may allow less.
+             * @description How much detail a push shows: `generic` names neither task nor question, `title` the task, `full` also the question. Expo, Apple and Google can read pushes to phones; those to browsers are encrypted. A project may allow less.
              * @enum {string}
              */
             push_text?: "generic" | "title" | "full";
@@ -5475,7 +5477,7 @@ export interface components {
         };
         /**
          * AnswerIn
-         * @description An answer: exactly one of `option_id`, `action` and `text`, by the kind of the question.
+         * @description An answer to a question: one of `option_id`, `action` and `text`, by the kind of the question.
          */
         AnswerIn: {
             /**
@@ -5490,7 +5492,7 @@ export interface components {
             option_id?: string | null;
             /**
              * Action
-             * @description Answers a `form` or a `url`; `cancel` also ends the action that the agent asked for.
+             * @description Answers a `form` or a `url`; `cancel` also cancels the action that the agent asked for.
              * @enum {string|null}
              */
             action?: "accept" | "decline" | "cancel" | null;
@@ -5512,24 +5514,24 @@ export interface components {
         };
         /**
          * SnoozeIn
-         * @description The time until which the caller gets no notices of a question: exactly one of the two fields.
+         * @description Until when the caller gets no notifications about a question: exactly one of the two fields.
          */
         SnoozeIn: {
             /**
              * Until
              * Format: date-time
-             * @description At most 24 hours ahead.
+             * @description Until this time, at most 24 hours from now.
              */
             until?: string | null;
             /**
              * Seconds
-             * @description Seconds from now.
+             * @description For how many seconds from now.
              */
             seconds?: number | null;
         };
         /**
          * ActionIn
-         * @description An answer by an action token; empty for a token that names an option.
+         * @description An answer to a question with an action token; empty if the token names an option.
          */
         ActionIn: {
             /**
@@ -5544,7 +5546,7 @@ export interface components {
             option_id?: string | null;
             /**
              * Action
-             * @description Answers a `form` or a `url`; `cancel` also ends the action that the agent asked for.
+             * @description Answers a `form` or a `url`; `cancel` also cancels the action that the agent asked for.
              * @enum {string|null}
              */
             action?: "accept" | "decline" | "cancel" | null;
@@ -5566,17 +5568,17 @@ export interface components {
         };
         /**
          * SignIn
-         * @description The credential that opens a session: an API key, or the code of a login link.
+         * @description A credential that opens a console session: an API key, or the code of a login link.
          */
         SignIn: {
             /**
              * Api Key
-             * @description A personal API key; the session may do what it may.
+             * @description A personal API key; the session has the same rights.
              */
             api_key?: string | null;
             /**
              * Code
-             * @description What follows `#` in a login link. It can be used once, for a minute.
+             * @description The part of a login link after `#`. It is valid once, for a minute.
              */
             code?: string | null;
         };
@@ -5896,23 +5898,23 @@ export interface operations {
     tasks_list: {
         parameters: {
             query?: {
-                /** @description `true`: only archived ones, `all`: both. */
+                /** @description `true`: only archived tasks; `all`: archived tasks too. By default archived tasks are omitted. */
                 archived?: "false" | "true" | "all";
-                /** @description Id of the user who created it. */
+                /** @description Only tasks that the user with this id created. */
                 created_by?: number;
-                /** @description Only internal tasks; for staff, ignored for others. */
+                /** @description `true`: only internal tasks. Ignored unless the caller is staff. */
                 internal?: boolean;
-                /** @description Owner part of the repository, any case. */
+                /** @description Only tasks of repositories of this owner, in any case. */
                 organization?: string;
                 /** @description Product the task came from. */
                 origin_product?: string;
-                /** @description `organization/repository`, or the name alone; any case. */
+                /** @description Only tasks of this repository: `organization/repository`, or the name alone, in any case. */
                 repository?: string;
-                /** @description Text in title or description, or a task number (`TES-12`, `12`). */
+                /** @description Only tasks with this text in the title or description, or with this number (`TES-12`, `12`). */
                 search?: string;
-                /** @description Tasks with a run in this stage. */
+                /** @description Only tasks with a run in this stage. */
                 stage?: string;
-                /** @description Status of the latest run. */
+                /** @description Only tasks with a latest run of this status. */
                 status?: "not_started" | "queued" | "in_progress" | "completed" | "failed" | "cancelled";
                 /** @description Page size. Values above 100 are reduced to it; a value that is not a positive number means the default. */
                 limit?: number;
@@ -8637,13 +8639,13 @@ export interface operations {
             query?: {
                 /** @description Only entries with a later `timestamp`. */
                 after?: string;
-                /** @description Comma list; only entries with one of these notification methods. */
+                /** @description Only entries with one of these notification methods, separated by commas. */
                 event_types?: string;
-                /** @description Comma list; no entries with these methods. */
+                /** @description No entries with these notification methods, separated by commas. */
                 exclude_types?: string;
-                /** @description The most entries to return. */
+                /** @description Maximum number of entries to return. */
                 limit?: number;
-                /** @description Matching entries to skip. */
+                /** @description Number of matching entries to skip. */
                 offset?: number;
             };
             header?: never;
@@ -8764,9 +8766,9 @@ export interface operations {
     tasks_runs_stream_retrieve: {
         parameters: {
             query?: {
-                /** @description `latest`: only events from now on. Otherwise from the beginning. */
+                /** @description `latest`: only events from now on. By default, all events of the run. */
                 start?: string;
-                /** @description As `Last-Event-ID`, for clients that cannot set headers. The header has precedence. */
+                /** @description The same as the header `Last-Event-ID`, for clients that cannot set headers. The header has precedence. */
                 last_event_id?: string;
                 /** @description Id of one of the caller's devices, from its registration. While the stream is open, the device counts as watching the task and gets no pushes about it. */
                 device_id?: string;
@@ -9840,7 +9842,7 @@ export interface operations {
     tasks_runs_artifacts_download_retrieve: {
         parameters: {
             query: {
-                /** @description The path of the prepared artifact. */
+                /** @description The `storage_path` of the file. */
                 storage_path: string;
             };
             header?: never;
@@ -10069,7 +10071,7 @@ export interface operations {
     tasks_runs_diff_retrieve: {
         parameters: {
             query?: {
-                /** @description `next` of the page before. */
+                /** @description `next` of the previous page. */
                 cursor?: number;
             };
             header?: never;
@@ -10764,9 +10766,9 @@ export interface operations {
     events_list: {
         parameters: {
             query?: {
-                /** @description `next_after` of an earlier answer: only later events. Absent: from the oldest stored event. */
+                /** @description `next_after` of an earlier response: only later events. By default, all stored events. */
                 after?: string;
-                /** @description Comma list of types, or families such as `run.*`. */
+                /** @description Only events of these types or families (`run.*`), separated by commas. */
                 type?: string;
                 /** @description Only events of this task. */
                 task_id?: string;
@@ -10875,9 +10877,9 @@ export interface operations {
     events_stream_retrieve: {
         parameters: {
             query?: {
-                /** @description Comma list: `tasks` for the ledger of the project (the default), `inbox` for the events of the caller's questions in all projects, `run:<id>` for the stream of a run. */
+                /** @description Topics, separated by commas: `tasks` for the events of the project's tasks (the default), `inbox` for the events of the caller's questions in all projects, `run:<id>` for the stream of a run. */
                 topics?: string;
-                /** @description As `Last-Event-ID`, for clients that cannot set headers. The header has precedence. */
+                /** @description The same as the header `Last-Event-ID`, for clients that cannot set headers. The header has precedence. */
                 last_event_id?: string;
             };
             header?: {
@@ -12093,15 +12095,15 @@ export interface operations {
     webhook_endpoints_deliveries_list: {
         parameters: {
             query?: {
-                /** @description Only of this status. */
+                /** @description Only deliveries of this status. */
                 status?: "pending" | "delivered" | "failed" | "cancelled";
-                /** @description Only of this type. */
+                /** @description Only deliveries of this event type. */
                 event_type?: string;
                 /** @description Only events of this task. */
                 task_id?: string;
-                /** @description Made later than this instant. */
+                /** @description Only deliveries created after this time. */
                 after?: string;
-                /** @description Made earlier than this instant. */
+                /** @description Only deliveries created before this time. */
                 before?: string;
                 /** @description Page size. Values above 100 are reduced to it; a value that is not a positive number means the default. */
                 limit?: number;
@@ -13344,7 +13346,7 @@ export interface operations {
     users_inbox_list: {
         parameters: {
             query?: {
-                /** @description `open`: questions that wait for an answer; `all`: closed questions too. */
+                /** @description `open`: only questions that wait for an answer; `all`: closed questions too. */
                 status?: "open" | "all";
                 /** @description Only questions of this kind. */
                 kind?: "permission" | "form" | "url" | "message";
@@ -13495,7 +13497,7 @@ export interface operations {
     users_inbox_stream_retrieve: {
         parameters: {
             query?: {
-                /** @description As `Last-Event-ID`, for clients that cannot set headers. The header has precedence. */
+                /** @description The same as the header `Last-Event-ID`, for clients that cannot set headers. The header has precedence. */
                 last_event_id?: string;
             };
             header?: {
