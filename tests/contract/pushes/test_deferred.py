@@ -1,4 +1,4 @@
-"""Later instead of never (contract 16): what a person's presence defers is sent once they have gone, or not needed."""
+"""Deferred pushes (contract 16): held while a person is present, then sent once they have gone, or not needed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Gone when handled (contract 16): notices that are retracted, replaced or repeated, and no others."""
+"""Sequels of notices (contract 16): which are retracted, replaced or repeated once handled, and no others."""
 
 import asyncio
 from collections.abc import Mapping
