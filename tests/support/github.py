@@ -76,7 +76,7 @@ def github_application(host: CodeHostService) -> Starlette:
 
 
 class _Api:
-    """One resource of the API, behind the faults that a test has ordered."""
+    """An endpoint of GitHub's API, behind the faults that a test has ordered."""
 
     def __init__(self, host: CodeHostService, respond: Any) -> None:
         self._host = host
