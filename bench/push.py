@@ -90,7 +90,7 @@ _BACKENDS: Final = text("SELECT pid FROM pg_stat_activity WHERE application_name
 
 @dataclass(frozen=True, slots=True)
 class _Expo:
-    """The slow Expo that runs."""
+    """The running stand-in for Expo's push service."""
 
     pid: int
     base_url: str
@@ -98,7 +98,7 @@ class _Expo:
 
 @contextmanager
 def _expo() -> Iterator[_Expo]:
-    """Start the slow Expo and yield it once it answers."""
+    """Start the stand-in for Expo's push service, and yield it once it responds."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -279,7 +279,7 @@ def _timed(seconds: float) -> dict[str, Any]:
 
 
 def _median(of: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the one in the middle by its time, and how long the others took."""
+    """Return the result with the median time, with the ratios to the ideal of all results."""
     ordered = sorted(of, key=itemgetter("seconds"))
     return {**ordered[len(of) // 2], "all_times_ideal": [one["times_ideal"] for one in of]}
 

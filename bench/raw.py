@@ -120,7 +120,7 @@ _SIGNED_URL: Final = "http://127.0.0.1:8333/taskbeacon/tasks/logs/" + "x" * 420
 
 
 class _Connection(asyncpg.Connection):
-    """A connection that is given back without a word to the server."""
+    """A database connection that returns to its pool without a statement that resets it."""
 
     @override
     def get_reset_query(self) -> str:
@@ -128,7 +128,7 @@ class _Connection(asyncpg.Connection):
 
 
 class _Raw:
-    """The work of `/raw/…`."""
+    """The endpoints below `/raw/`, in hand-written SQL."""
 
     def __init__(self, pool: asyncpg.Pool, redis: Redis) -> None:
         self._pool = pool

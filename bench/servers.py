@@ -64,4 +64,4 @@ def environment_of(settings: Settings) -> dict[str, str]:
 
 
 def _ignore(_name: str, _address: str) -> None:
-    """Say nothing while servers get ready."""
+    """Discard the reports of servers that become ready."""

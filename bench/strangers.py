@@ -91,7 +91,7 @@ KINDS: Final = (*_ASKING, *_TRICKLED)
 
 
 async def _ask(port: int, requests: Iterator[bytes], rate: float) -> None:
-    """Send requests over all connections for ever."""
+    """Send requests over all connections until cancelled."""
     async with asyncio.TaskGroup() as group:
         for _ in range(_CONNECTIONS):
             group.create_task(_ask_on_one(port, requests, _CONNECTIONS / rate))
@@ -129,7 +129,7 @@ async def _trickle_on_one(port: int, beginning: bytes) -> None:
 
 
 class _Member:
-    """Asks for a task over one connection, again and again."""
+    """A member of the project, who requests a task over one connection again and again."""
 
     def __init__(self, server: Running, request: bytes) -> None:
         self._server = server
@@ -222,7 +222,7 @@ async def _measure(
 
 
 def _longest(above: Iterable[bool]) -> int:
-    """Return the number of true ones in the longest row of them."""
+    """Return the length of the longest sequence of true values."""
     return max((sum(1 for _ in group) for is_above, group in itertools.groupby(above) if is_above), default=0)
 
 

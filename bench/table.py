@@ -36,7 +36,7 @@ def row(name: str, who: str, cost: Cost, *, statements: int | None, raw: Cost | 
 def timing(
     name: str, milliseconds: float, *, reference: float | None = None, referee: str = "reference"
 ) -> list[tuple[str, ...]]:
-    """Return the row of a time that is not of a request, and the row of its reference if there is one."""
+    """Return the row of a measured time in ms that is no request's, and the row of its reference, if any."""
     ratio = "" if reference is None else f"{milliseconds / reference:.2f}"
     lines: list[tuple[str, ...]] = [(name, "service", "", f"{milliseconds:.2f}", "", "", "", "", ratio)]
     if reference is not None:

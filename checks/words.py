@@ -1,9 +1,9 @@
 """Report words that docs/glossary.md replaces: `python -m checks.words [--count] PATH...`.
 
-Looks at names of files and of code, docstrings, comments, and texts of help and documentation: arguments and dictionary
-values named `description`, `summary` and the like, and every constant of a package `openapi`. In names of tests it looks
-for words without a capital letter only; in Markdown at everything but code. Other strings are left
-alone: error texts belong to the contract.
+Looks at names of files and of code, docstrings, comments, and texts of help and documentation: arguments and
+dictionary values named `description`, `summary` and the like, and every constant of a package `openapi`. In
+names of tests it looks for words without a capital letter only; in Markdown at everything but code. Other
+strings are left alone: error texts belong to the contract.
 
 A docstring also must not begin with a pronoun or a question word ("What ...", "Return who ..."): it names the
 thing.

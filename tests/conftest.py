@@ -44,7 +44,7 @@ _LOOPBACK_NAMES = frozenset({"localhost", "::1"})
 
 
 class OutsideConnection(AssertionError):
-    """A test tried to leave this machine."""
+    """The error of a test that tried to connect to an address outside this machine."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -53,9 +53,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "caller(kind): who calls in this test, a CallerKind; default: the owner of the project's tasks",
     )
     _refuse_outside_connections()
-    # A shell starts background jobs with SIGINT ignored, and every program of a test would inherit that. Not Python's
-    # own handler: asyncio would replace it whenever a fixture or test enters the loop, which takes longer than the
-    # entry.
+    # A shell starts background jobs with SIGINT ignored, and every program of a test would inherit that. Not
+    # Python's own handler: asyncio would replace it whenever a fixture or test enters the loop, which takes
+    # longer than the entry.
     signal.signal(signal.SIGINT, _interrupt)
     _send_logs_to_pytest()
     # A busy machine is slow, not wrong.
@@ -82,7 +82,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Collect garbage again (`tests/__init__.py`), as the service does: without looking through what was loaded."""
+    """Enable garbage collection again (see `tests/__init__.py`), without examining the loaded modules."""
     gc.freeze()
     # As often as the usual 700 would, it looks for minutes altogether through what thousands of tests share.
     gc.set_threshold(10_000, 20, 20)
@@ -91,7 +91,7 @@ def pytest_collection_finish() -> None:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def shared_loop() -> asyncio.AbstractEventLoop:
-    """The loop that all tests share."""
+    """The event loop that all tests share."""
     return asyncio.get_running_loop()
 
 
@@ -146,7 +146,10 @@ def _send_logs_to_pytest() -> None:
 
 
 def _refuse_outside_connections() -> None:
-    """Have sockets connect and send to this machine only. An audit hook is asked after a name has been looked up."""
+    """Have sockets connect and send to this machine only.
+
+    An audit hook is asked after a name has been looked up.
+    """
     for name in ("connect", "connect_ex", "sendto"):
         setattr(socket.socket, name, _on_this_machine(getattr(socket.socket, name)))
 

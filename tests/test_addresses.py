@@ -1,4 +1,4 @@
-"""Which addresses count as public: by the IANA registries, however an address is wrapped."""
+"""Public addresses: by the IANA registries, in every way that an address can be written or wrapped."""
 
 import pytest
 

@@ -251,7 +251,7 @@ def test_rule_is_kept_and_finds_what_is_planted(rule: _Rule) -> None:
 
 
 def test_events_that_a_module_records_by_statement_are_published_by_it() -> None:
-    """Else readers would wait for their poll, and receivers of full bodies get none."""
+    """Otherwise readers would wait for their poll, and receivers of full bodies get none."""
     called = {
         path.relative_to(_ROOT).as_posix(): {_called(node) for node in _nodes(path)}
         for path in _sources("app")

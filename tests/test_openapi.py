@@ -209,7 +209,7 @@ def test_every_event_is_published_as_a_webhook_with_its_body(document: dict[str,
 
 
 def test_pages_of_a_log_have_limits_of_their_own(document: dict[str, Any]) -> None:
-    """They were described as those of lists, which are read leniently."""
+    """Regression: the limits were described as those of lists, which are read leniently."""
     url = "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/session_logs"
     described = {each["name"]: each for each in document["paths"][url]["get"]["parameters"]}
     limit, offset = described["limit"]["schema"], described["offset"]["schema"]
@@ -278,7 +278,7 @@ def test_operations_say_what_they_do(document: dict[str, Any], operations: dict[
 
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_download_is_described_as_a_file_of_any_type(document: dict[str, Any], method: str) -> None:
-    """It answers with the type of the artifact, not with `application/octet-stream` alone."""
+    """The download has the type of the artifact, not `application/octet-stream` alone."""
     [path] = [path for path in document["paths"] if path.rstrip("/").endswith("/artifacts/download")]
     assert set(document["paths"][path][method]["responses"]["200"]["content"]) == {"*/*"}
 

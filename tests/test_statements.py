@@ -135,7 +135,7 @@ async def test_write_behind_another_statement_goes_with_its_transaction(
 async def test_session_joins_the_transaction_of_a_prepared_write(
     sessions: SessionFactory, project_id: int, *, fails: bool
 ) -> None:
-    """It sees what was written, and all of it is kept or none."""
+    """The session sees what was written, and all of it is kept or none."""
     with suppress(NotFound):
         async with unit_of_work(sessions) as session:
             await rename(session, project_id, "After")
@@ -171,7 +171,7 @@ async def test_transaction_that_was_released_is_followed_by_another(
 async def test_session_that_ends_leaves_no_trace(
     sessions: SessionFactory, project_id: int, *, joined: bool, writes: bool
 ) -> None:
-    """Its connection is not given to others."""
+    """The connection of such a session is not given to others."""
     end = select(func.pg_terminate_backend(func.pg_backend_pid()))
 
     async def fail() -> None:
@@ -282,7 +282,7 @@ async def test_lone_statement_that_is_given_up_does_not_go_on(
 async def test_write_that_is_not_answered_in_time_leaves_nothing_behind(
     settings: Settings, sessions: SessionFactory, project_id: int
 ) -> None:
-    """Its connection was closed, and the server went on with the statement and held its locks."""
+    """Regression: its connection was closed, and the server went on with the statement and held its locks."""
     engine = create_engine(
         settings.model_copy(update={"database_pool_size": 1}),
         application_name="taskbeacon-tests",

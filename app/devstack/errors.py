@@ -10,4 +10,4 @@ class StackAlreadyRuns(DevstackError):
 
 
 class StopRequested(Exception):
-    """Ctrl-C or SIGTERM arrived while the development stack waited."""
+    """The error of a wait in the development stack that Ctrl-C or SIGTERM interrupted."""

@@ -86,7 +86,7 @@ class Home:
         return launcher is not None and is_alive(launcher)
 
     def announce(self, dev: Mapping[str, Any], environment: Mapping[str, str]) -> None:
-        """Write `dev.json`, and beside it the settings with which a process joins this stack."""
+        """Write the description of the running stack (`dev.json`), and the settings with which a process joins it."""
         write_json(self.environment_json, environment)
         write_json(self.dev_json, dev)
 

@@ -32,7 +32,7 @@ class TerminalOutput:
         self._write(text + "\n")
 
     def title(self, text: str) -> None:
-        """Write a headline."""
+        """Write a headline to the terminal."""
         self.line(self.style(text, "bold"))
 
     def styled_line(self, text: str, style: str) -> None:

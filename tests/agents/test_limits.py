@@ -226,14 +226,14 @@ BOMBS = {
 
 @pytest.mark.parametrize("message", BOMBS, ids=["processes", "memory"])
 async def test_terminals_count_together_with_their_agent(limited: Runner, message: str) -> None:
-    """Each of them is within the share of the run."""
+    """Each terminal alone is within the share of the run."""
     outcome = await limited.run(in_terminals(4, *BOMBS[message]), adapter=scripted_adapter("requests"))
     assert isinstance(outcome.failed, AgentOverLimit), outcome.failed
     assert outcome.failed.message == message
 
 
 async def test_sockets_count_as_what_may_wait_in_them(limited: Runner) -> None:
-    """Their buffers are memory of no process and of no file."""
+    """Buffers of sockets are memory of no process and of no file."""
     said = await over(
         limited,
         python(
@@ -294,7 +294,7 @@ async def test_what_waits_in_connections_counts(limited: Runner) -> None:
 
 
 async def test_files_that_are_sent_and_never_received_count(limited: Runner) -> None:
-    """They are in no process: eight of 48 MB each were nowhere to be seen."""
+    """Such files are in no process: eight of 48 MB each were nowhere to be seen."""
     said = await over(
         limited,
         python(
@@ -399,7 +399,7 @@ async def test_stop_ends_a_gathering_that_ignores_the_polite_signal(
 
 
 async def test_timeout_ends_an_agent_and_its_terminals_within_two_seconds(limited: Runner) -> None:
-    """They ignore what asks them to end."""
+    """The terminals ignore SIGHUP, SIGINT and SIGTERM."""
     deaf = ("for number in (1, 2, 15): signal.signal(number, signal.SIG_IGN)", "time.sleep(600)")
     limit = timedelta(seconds=3)
     outcome = await limited.run(in_terminals(3, *deaf), adapter=scripted_adapter("requests"), timeout=limit)

@@ -37,7 +37,7 @@ HIDE = (
 
 @dataclass
 class Span:
-    """When something was first, and last, seen."""
+    """The times of the first and the last observation."""
 
     first: float = 0.0
     last: float = 0.0

@@ -1,4 +1,4 @@
-"""Repositories that no git has made are what git would have made."""
+"""Repositories that the service writes without git equal those that git would have made."""
 
 import os
 import subprocess

@@ -98,7 +98,7 @@ def test_detail_is_all_that_a_call_would_do(call: JSON, detail: str) -> None:
 
 
 async def test_time_of_a_question_begins_when_it_is_shown(room: Room, clock: MovableClock) -> None:
-    """One that waited for its turn had less time than was said, or none."""
+    """A question that waited for its turn had less time than was said, or none."""
     async with room.time:
         listening = asyncio.create_task(room.talk.listen())
         asking = [

@@ -484,7 +484,7 @@ async def test_claude_lists_and_calls_the_tool_of_the_service(real: RealRunner, 
 
 @pytest.mark.parametrize("agent", ["codex"])
 async def test_codex_lists_the_tools_of_the_service(real: RealRunner, model: ModelServer) -> None:
-    """Its model searches for the tools of servers."""
+    """Codex' model searches for the tools of servers."""
     model.play(Say("Done."))
     await real.run("Work.", may_notify=True, notify_user=Person().notify)
     [search] = [tool for tool in model.turns[0].body["tools"] if tool["type"] == "tool_search"]

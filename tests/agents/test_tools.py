@@ -217,7 +217,7 @@ async def test_longest_message_is_taken(runner: Runner, person: Person) -> None:
 
 
 async def test_secrets_of_the_run_are_masked(runner: Runner, person: Person) -> None:
-    """Also one with a line break, and one that invisible characters hide."""
+    """Secrets with a line break, or hidden by invisible characters, are masked too."""
     variables = {"PASSWORD": SECRET, "KEY": "first line\nsecond line"}
     outcome = await runner.run(
         json.dumps(

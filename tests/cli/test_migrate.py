@@ -26,7 +26,7 @@ def fresh_database_url(databases: Databases) -> Generator[str, None, None]:
 def test_processes_that_migrate_at_once_take_turns(
     taskbeacon: Taskbeacon, fresh_database_url: str, tmp_path: Path
 ) -> None:
-    """From wherever they are called."""
+    """Both are called from a folder that is no checkout."""
 
     def migrate(_: int) -> subprocess.CompletedProcess[str]:
         return run_taskbeacon("migrate", cwd=tmp_path, TASKBEACON_DATABASE_URL=fresh_database_url)

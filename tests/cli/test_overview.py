@@ -1,4 +1,4 @@
-"""The command itself: its overview, and how fast it is there."""
+"""The command `taskbeacon` itself: its overview, and the time that it takes to start."""
 
 import json
 import subprocess

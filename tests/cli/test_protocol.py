@@ -128,7 +128,7 @@ class TestLargeHeads:
     async def test_larger_one_is_answered_with_431(
         self, application: Application, pieces: Sequence[bytes]
     ) -> None:
-        """One header of 150 MB stopped the API for 20 seconds at a time."""
+        """A header of 150 MB stopped the API for 20 seconds at a time."""
         async with connected(application) as (reader, writer):
             writer.writelines(pieces)
             assert_refused(await answers(reader), 431, "request_head_too_large")

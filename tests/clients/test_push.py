@@ -77,7 +77,7 @@ class TestAnySender:
     async def test_what_cannot_be_begun_in_time_is_not_sent(
         self, sender: PushSender, push_service: PushService
     ) -> None:
-        """It may be another worker's by then, which would push it too."""
+        """Such a push may be another worker's by then, which would send it too."""
         assert await sender.send([message(), message()], Deadline(0)) == [NOT_REACHED] * 2
         assert push_service.received == []
 
@@ -308,7 +308,7 @@ async def test_no_more_sends_are_under_way_than_the_service_wants(
 
 
 async def test_answer_that_trickles_is_given_up(wire: ExpoClient, push_service: PushService) -> None:
-    """It would outlast the lease of its pushes."""
+    """Such a response would outlast the lease of its pushes."""
     push_service.faults.append(Fault(trickles=True))
 
     with pytest.raises(PushUnavailable, match="TimeoutError"):
@@ -331,7 +331,7 @@ async def test_answer_without_end_is_not_read_to_its_end(
 async def test_ticket_or_reason_that_cannot_be_kept_is_none(
     wire: ExpoClient, push_service: PushService, text: str
 ) -> None:
-    """It would make the settling of a whole claim fail, again and again."""
+    """Storing it would make the settling of a whole claim fail, again and again."""
     tickets = f'{{"status": "ok", "id": "{text}"}}, {{"status": "error", "details": {{"error": "{text}"}}}}'
     push_service.faults.append(Fault(body=f'{{"data": [{tickets}]}}'.encode()))
 

@@ -64,7 +64,7 @@ async def test_stranger_who_deletes_a_task_waits_for_none_of_its_locks(
 async def test_pushes_are_settled_while_their_question_closes(
     session: AsyncSession, sessions: SessionFactory, owner: User, task: Task
 ) -> None:
-    """Each had locked what the other waited for."""
+    """Regression: each transaction had locked a row that the other waited for."""
     for _ in range(2):
         await make_device(session, user=owner)
     question = await make_question(session, task=task)

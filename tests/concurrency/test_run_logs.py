@@ -150,7 +150,7 @@ async def database_in_between(
 async def test_append_that_lost_its_last_answer_is_kept_once_and_succeeds(
     settings: Settings, sessions: SessionFactory, store: S3Store, ref: RunRef
 ) -> None:
-    """Its caller would send it again after an error, and the log would hold it twice."""
+    """After an error its caller would send the lines again, and the log would hold them twice."""
     async with database_in_between(settings) as (cut_off, between):
 
         async def have_no_answer_come_any_more() -> None:

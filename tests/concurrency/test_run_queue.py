@@ -112,7 +112,7 @@ class TestLimit:
         assert await claim(sessions, runs[0], owner="3", limit=2) == runs[2].id
 
     async def test_second_claim_counts_the_first(self, sessions: SessionFactory, line: MakeLine) -> None:
-        """It began before the first was committed."""
+        """The second claim began before the first was committed."""
         runs = await line(2)
         claimed = await race(sessions, claiming(runs[0], "1", 1), claiming(runs[1], "2", 1))
         assert claimed == (runs[0].id, None)

@@ -1,4 +1,4 @@
-"""One task of the owner with one run: what the routes of a task are about."""
+"""Fixtures of a task of the owner with one run, for the tests of the contract's routes."""
 
 from functools import partial
 from typing import Any
@@ -61,7 +61,7 @@ def task_url(tasks_url: str, task: Task) -> str:
 
 @pytest.fixture
 def run_url(task_url: str) -> str:
-    """Where a run of the task is started."""
+    """The path that starts a run of the task."""
     return f"{task_url}/run"
 
 

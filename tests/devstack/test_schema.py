@@ -1,4 +1,4 @@
-"""Whether the stack asks for migrations, where the database cannot be asked."""
+"""Decision of the stack whether to migrate, where the database cannot be asked."""
 
 from pathlib import Path
 

@@ -49,7 +49,7 @@ def exploring(program: str, driver: str, profile: Path) -> "Iterator[Explorer]":
 
 
 class Explorer:
-    """One page with Swagger UI."""
+    """A page with Swagger UI in a browser."""
 
     def __init__(self, browser: Chrome) -> None:
         self._browser = browser

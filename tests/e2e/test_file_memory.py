@@ -22,7 +22,7 @@ ALLOWED_EXTRA = 100 * MEBIBYTE
 
 @pytest.fixture
 async def url(client: httpx.AsyncClient) -> str:
-    """Where the files of a run are."""
+    """The path of a run's files."""
     task = (await client.post("", json={"description": "Files"})).json()
     run = (await client.post(f"/{task['id']}/runs")).json()
     return f"/{task['id']}/runs/{run['id']}/artifacts"

@@ -108,7 +108,7 @@ def _command_line(process: Path) -> bytes:
 async def test_worker_listens_again_after_a_message_that_it_cannot_read(
     worker: ServiceProcess, redis: RedisClient
 ) -> None:
-    """It listened to no further message, and logged nothing."""
+    """Regression: the worker listened to no further message, and logged nothing."""
 
     async def has_failed_twice() -> bool:
         await redis.publish("taskbeacon:run-changes", b"\xff")

@@ -1,4 +1,4 @@
-"""Whether a database has the schema of this release."""
+"""Comparison of a database's schema with that of this release."""
 
 from collections.abc import AsyncGenerator
 

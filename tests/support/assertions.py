@@ -16,7 +16,10 @@ def assert_error(
     detail: str | None,
     attr: str | None = None,
 ) -> None:
-    """Check the envelope of contract 2.4: exactly four keys. `detail` None leaves its words open."""
+    """Check that a response has the error envelope of contract 2.4.
+
+    With `detail` None its text may be anything.
+    """
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/json"
     # Upstream's handler drops the challenge, and a browser would open a dialog (contract 2.2).
@@ -29,12 +32,12 @@ def assert_error(
 
 
 def assert_invalid(response: httpx.Response, attr: str | None, code: str, detail: str | None = None) -> None:
-    """Check that a field, or with `attr` None the body, breaks a rule."""
+    """Check that a response is 400 because the field `attr`, or with None the body, breaks a rule."""
     assert_error(response, 400, type="validation_error", code=code, detail=detail, attr=attr)
 
 
 def assert_parse_error(response: httpx.Response) -> None:
-    """Check that the body counts as no JSON."""
+    """Check that a response is 400 because the request's body is no JSON."""
     assert_error(response, 400, type="invalid_request", code="parse_error", detail=None)
     assert response.json()["detail"].startswith("JSON parse error - ")
 
@@ -63,7 +66,7 @@ def assert_permission_denied(response: httpx.Response, detail: str) -> None:
 
 
 def assert_page(response: httpx.Response, *, count: int) -> list[dict[str, Any]]:
-    """Check the envelope of contract 2.6 and return its rows."""
+    """Check that a response is a page of contract 2.6 with this total count, and return its rows."""
     assert response.status_code == 200, response.text
     body = response.json()
     assert list(body) == ["count", "next", "previous", "results"]
@@ -74,7 +77,7 @@ def assert_page(response: httpx.Response, *, count: int) -> list[dict[str, Any]]
 
 @contextmanager
 def concerning(case: object) -> Iterator[None]:
-    """Name the case among many that an assertion of this block fails for."""
+    """Add the case to the message of an assertion that fails in the block."""
     try:
         yield
     except AssertionError as error:

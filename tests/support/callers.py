@@ -30,7 +30,7 @@ class CallerKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A caller and the headers that say so; `user` is None only for an anonymous caller."""
+    """A caller of the API and its headers of authentication; `user` is None only for an anonymous caller."""
 
     kind: CallerKind
     user: User | None
@@ -53,12 +53,12 @@ class Cast:
 
 
 def bearer(key: str) -> dict[str, str]:
-    """Return the header that carries this key."""
+    """Return the `Authorization` header with this API key."""
     return {"Authorization": f"Bearer {key}"}
 
 
 async def make_cast(session: AsyncSession) -> Cast:
-    """Make the project and its owner; the slugs of the project's tasks begin with TES."""
+    """Make a project and its owner; the slugs of the project's tasks begin with TES."""
     organization = await make_organization(session)
     project = await make_project(session, organization=organization, name="Test Team")
     owner = await make_user(session, projects=[project], first_name="Olga")
@@ -66,7 +66,7 @@ async def make_cast(session: AsyncSession) -> Cast:
 
 
 async def make_caller(session: AsyncSession, kind: CallerKind, *, project: Project, owner: User) -> Caller:
-    """Make a caller of this kind; those who differ from the owner by their key alone are the owner."""
+    """Make a caller of this kind; kinds that differ by their API key alone are the owner with another key."""
     if kind is CallerKind.ANONYMOUS:
         return Caller(kind, None, {})
     user = await _make_user(session, kind, project=project, owner=owner)

@@ -15,10 +15,10 @@ class MovableClock:
         return self.now
 
     def advance(self, **duration: float) -> None:
-        """Move on, by the arguments of `timedelta`."""
+        """Advance the clock by a duration, given as arguments of `timedelta`."""
         self.now += timedelta(**duration)
 
 
 def wire_time(clock: MovableClock) -> str:
-    """Return the time of a clock as answers write it."""
+    """Return the time of a clock in the format of API responses."""
     return clock.now.isoformat().replace("+00:00", "Z")

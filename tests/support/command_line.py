@@ -18,10 +18,10 @@ def run_taskbeacon(
     text: str | None = None,
     **environment: str,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command in a process of its own and wait for its end; `text` is its standard input.
+    """Run `taskbeacon` with arguments in its own process and wait for its end; `text` is its standard input.
 
-    `program` is the module that is `taskbeacon`, with its own arguments; `within` is the program that starts it, with
-    its arguments.
+    `program` is the module that is `taskbeacon`, with its own arguments; `within` is the program that starts
+    it, with its arguments.
     """
     return subprocess.run(
         [*within, sys.executable, "-m", *program.split(), *arguments],

@@ -1,4 +1,4 @@
-"""Holds real answers against the published description: status, media type, shape, no key too many."""
+"""Checks responses against the published OpenAPI description: status, media type, shape, no extra key."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ _JSON = "application/json"
 
 
 class Description:
-    """The description of an application, as a judge of what the application answers."""
+    """The OpenAPI description of an application, against which its responses are checked."""
 
     def __init__(self, app: FastAPI) -> None:
         self.document: dict[str, Any] = app.openapi()
@@ -23,7 +23,7 @@ class Description:
         ]
 
     def operation(self, method: str, path: str) -> dict[str, Any] | None:
-        """Return the operation that answers a request, None where none is described."""
+        """Return the described operation for a method and path, None if there is none."""
         method, path = method.lower(), path.rstrip("/")
         for pattern, described, methods in self._paths:
             if pattern.match(path) and method in methods:
@@ -40,7 +40,7 @@ class Description:
         return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
 
     def check(self, response: httpx.Response) -> None:
-        """Check that a real answer is one of those described for its operation; its body must be read already."""
+        """Check that a response is one of those described for its operation; its body must be read already."""
         operation = self.operation(response.request.method, response.request.url.path)
         assert operation is not None, response.request.url
         status = str(response.status_code)

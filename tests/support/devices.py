@@ -17,7 +17,7 @@ from tests.support.factories import added
 
 
 def expo_token() -> str:
-    """Return a token that Expo could have given."""
+    """Return a push token in the form of Expo's."""
     return f"ExponentPushToken[{new_hex_id()[:22]}]"
 
 
@@ -42,7 +42,7 @@ async def make_device(session: AsyncSession, *, user: User, **overrides: Any) ->
 async def make_presence(
     session: AsyncSession, *, task: Task, device: PushToken, age: timedelta = timedelta(0)
 ) -> Presence:
-    """Let a device have said `age` ago that it shows the task."""
+    """Make the presence row of a device that reported `age` ago that it shows the task."""
     row = Presence(
         task_id=task.id,
         push_token_id=device.id,
@@ -54,7 +54,7 @@ async def make_presence(
 
 
 def push_values(task: Task, device: PushToken, now: datetime) -> dict[str, Any]:
-    """Return the columns of a push that is due."""
+    """Return the columns of a push notification that is due."""
     return {
         "id": new_id(),
         "task_id": task.id,
@@ -73,12 +73,12 @@ def push_values(task: Task, device: PushToken, now: datetime) -> dict[str, Any]:
 async def make_pending(
     session: AsyncSession, *, task: Task, device: PushToken, **overrides: Any
 ) -> Notification:
-    """Make a push that is due."""
+    """Make a push notification that is due, to one device."""
     return await added(session, Notification(**(push_values(task, device, utcnow()) | overrides)))
 
 
 async def make_many_pending(session: AsyncSession, *, task: Task, user: User, count: int) -> None:
-    """Make as many pushes that are due, each to a device of its own; more than a user can register."""
+    """Make `count` pushes that are due, each to its own device; that may be more than a user can register."""
     now = task.created_at
     devices = [_device_values(user, now) for _ in range(count)]
     rows = [push_values(task, PushToken(**device), now) for device in devices]

@@ -54,7 +54,7 @@ _LATEST_RUN = (
 
 
 async def added(session: AsyncSession, row: Row) -> Row:
-    """Add a row, flush, and return it."""
+    """Add a row to the session, flush, and return it."""
     session.add(row)
     await session.flush()
     return row
@@ -169,7 +169,7 @@ async def _next_number(session: AsyncSession, project: Project) -> int:
 async def make_run(
     session: AsyncSession, *, task: Task, status: RunStatus = RunStatus.QUEUED, **overrides: Any
 ) -> Run:
-    """Make a run and keep the task's copy of its latest run, which is the one of greatest (created_at, id)."""
+    """Make a run and update the task's copy of its latest run, the one with the greatest (created_at, id)."""
     now = overrides.get("created_at") or utcnow()
     values: dict[str, Any] = {
         "id": new_id(),
@@ -211,7 +211,7 @@ async def make_user_integration(
 async def make_sandbox_environment(
     session: AsyncSession, *, project: Project, created_by: User | None, **overrides: Any
 ) -> SandboxEnvironment:
-    """Make an environment, private and with the defaults of the API unless said otherwise."""
+    """Make a sandbox environment, private and with the API's defaults unless overridden."""
     now = utcnow()
     values: dict[str, Any] = {
         "id": new_id(),
@@ -233,7 +233,7 @@ async def make_sandbox_environment(
 async def make_staged_artifact(
     session: AsyncSession, *, task: Task, path: str, lifetime: timedelta = timedelta(hours=24)
 ) -> None:
-    """Make the row of a file of five bytes that was uploaded to `path` now."""
+    """Make the row of a staged file of five bytes that was uploaded to `path` now."""
     values = {"name": "a.txt", "type": "user_attachment", "source": "", "size": 5, "content_type": ""}
     times = {"uploaded_at": utcnow(), "expires_at": utcnow() + lifetime}
     artifact_id = path.split("/")[-2]

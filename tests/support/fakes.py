@@ -13,7 +13,7 @@ from app.clients.run_events import EventKind, RunEvents
 
 @dataclass(frozen=True, slots=True)
 class QueuedJob:
-    """A job that was asked for."""
+    """A job that was put on a recording queue."""
 
     name: str
     job_id: str
@@ -21,7 +21,7 @@ class QueuedJob:
 
 
 class RecordingQueue(JobQueue):
-    """Keeps what it is asked for; nothing is performed."""
+    """A job queue that records the jobs put on it and performs none."""
 
     def __init__(self) -> None:
         self.jobs: list[QueuedJob] = []
@@ -46,7 +46,7 @@ class RecordingQueue(JobQueue):
 
 
 class RecordingEvents(RunEvents):
-    """Keeps what is published to followers of runs."""
+    """A publisher of run events that records them."""
 
     def __init__(self) -> None:
         self.published: list[tuple[UUID, EventKind, Any]] = []

@@ -1,4 +1,4 @@
-"""Faults of the database and of answers, for as long as a block runs."""
+"""Faults of the database and of responses, for as long as a block runs."""
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
@@ -51,12 +51,12 @@ WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS
 
 
 class Planted(Exception):
-    """The fault that a test has planted."""
+    """The error that a planted fault raises."""
 
 
 @asynccontextmanager
 async def altered(engine: AsyncEngine, change: str, *, undo: str) -> AsyncGenerator[None, None]:
-    """Change the schema in the block; both are committed."""
+    """Change the schema for the block with the SQL `change`, and undo it afterwards; both are committed."""
     await _run(engine, change)
     try:
         yield
@@ -71,7 +71,7 @@ async def altered(engine: AsyncEngine, change: str, *, undo: str) -> AsyncGenera
 
 @asynccontextmanager
 async def failing_commits(engine: AsyncEngine) -> AsyncGenerator[None, None]:
-    """Have every transaction that has written a row fail when it commits."""
+    """Make every transaction that has written a row fail when it commits."""
     plant = _REFUSE + "".join(_AT_COMMIT.format(table=table) for table in _TABLES)
     async with altered(engine, plant, undo="DROP FUNCTION planted() CASCADE"):
         yield
@@ -79,7 +79,7 @@ async def failing_commits(engine: AsyncEngine) -> AsyncGenerator[None, None]:
 
 @asynccontextmanager
 async def refusing(engine: AsyncEngine, table: str, *, code: str) -> AsyncGenerator[None, None]:
-    """Have rows of a table refused with this SQLSTATE."""
+    """Make writes to a table fail with this SQLSTATE."""
     plant = _REFUSE_ROWS.format(table=table, code=code)
     async with altered(engine, plant, undo="DROP FUNCTION planted() CASCADE"):
         yield
@@ -87,7 +87,7 @@ async def refusing(engine: AsyncEngine, table: str, *, code: str) -> AsyncGenera
 
 @asynccontextmanager
 async def refusing_reads(engine: AsyncEngine, table: str, *, code: str) -> AsyncGenerator[None, None]:
-    """Have reads of a table that has rows refused with this SQLSTATE."""
+    """Make reads of a table that has rows fail with this SQLSTATE."""
     plant = _REFUSE_READS.format(table=table, code=code)
     undo = f"DROP VIEW {table}; DROP FUNCTION planted(); ALTER TABLE planted_rows RENAME TO {table}"
     async with altered(engine, plant, undo=undo):
@@ -96,7 +96,7 @@ async def refusing_reads(engine: AsyncEngine, table: str, *, code: str) -> Async
 
 @asynccontextmanager
 async def failing_once(engine: AsyncEngine, table: str) -> AsyncGenerator[None, None]:
-    """Have the server end the session that writes the first row of a table, in the middle of its statement."""
+    """Make the server end the session that writes the first row of a table, in the middle of its statement."""
     undo = "DROP FUNCTION planted() CASCADE; DROP SEQUENCE planted_once"
     async with altered(engine, _END_SESSION_ONCE.format(table=table), undo=undo):
         yield
@@ -104,7 +104,7 @@ async def failing_once(engine: AsyncEngine, table: str) -> AsyncGenerator[None, 
 
 @contextmanager
 def failing_answers() -> Generator[None, None, None]:
-    """Have every answer of success fail while it is made: behind the service's function, before the commit."""
+    """Make every successful response fail while it is built: after the service's function, before the commit."""
     make_headers, encode = Response.init_headers, Json.__dict__["body"].func
 
     def fail(answer: Response, *arguments: Any, **named: Any) -> None:

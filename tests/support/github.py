@@ -60,7 +60,7 @@ class CodeHostService:
 
 
 def github_application(host: CodeHostService) -> Starlette:
-    """Return the host; its API is below `/api/v3`, as on hosts of one's own."""
+    """Return the code host as an application; its API is below `/api/v3`, as on GitHub Enterprise Server."""
     pulls = "/api/v3/repos/{owner}/{name}/pulls"
     return Starlette(
         routes=[
@@ -76,7 +76,7 @@ def github_application(host: CodeHostService) -> Starlette:
 
 
 class _Api:
-    """One resource of the API, behind the faults that a test has ordered."""
+    """An endpoint of GitHub's API, behind the faults that a test has ordered."""
 
     def __init__(self, host: CodeHostService, respond: Any) -> None:
         self._host = host

@@ -7,7 +7,7 @@ _NOTED = "TASKBEACON_TEST_HOME"
 
 
 def note_home() -> None:
-    """Keep what the environment says before it is cleared."""
+    """Remember the home folder of the environment before that is cleared."""
     if home := os.environ.get("TASKBEACON_HOME"):
         os.environ[_NOTED] = home
 

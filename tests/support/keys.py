@@ -13,5 +13,5 @@ def rsa_key() -> rsa.RSAPrivateKey:
 
 @cache
 def rsa_pem() -> str:
-    """Return the key as GitHub hands out those of its Apps."""
+    """Return a private RSA key as PEM, the format of the keys of GitHub Apps."""
     return rsa_key().private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()

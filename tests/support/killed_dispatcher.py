@@ -1,6 +1,7 @@
 """A dispatcher of pushes that kills itself at a step, in a process of its own.
 
-Each is forked from one process that has loaded the service and done nothing else: loading takes longer than the test.
+Each is forked from one process that has loaded the service and done nothing else: loading takes longer than
+the test.
 """
 
 import asyncio
@@ -34,7 +35,7 @@ class _Place(NamedTuple):
 
 
 class Step(Enum):
-    """Where a dispatcher dies."""
+    """A step of a dispatcher of pushes at which it kills itself."""
 
     # Not committed, then committed.
     DIGEST_MADE = _Place(digests, "release_held")

@@ -41,7 +41,7 @@ class Ledger:
     statuses: Counter[str] = field(default_factory=Counter)
 
     def require_balance(self) -> None:
-        """Fail with the counts unless nothing went wrong."""
+        """Fail with the faults and the counts of the books if there is any fault."""
         wrong = {name: lines for name in _KINDS if (lines := getattr(self, name))}
         counts = ", ".join(f"{len(getattr(self, name))} {name}" for name in _KINDS)
         print(f"{dict(self.statuses)}: {counts}")  # noqa: T201 - the counts are what these tests report
@@ -58,8 +58,8 @@ async def take_stock(
 ) -> Ledger:
     """Return the books of a site on which all runs are of `tests.support.site.work` and should be over.
 
-    Runs in `again` may have had more than one agent: a worker that was stopped gave them back. With `pushes`, each run
-    that ended was to be pushed once.
+    Runs in `again` may have had more than one agent: a worker that was stopped gave them back. With `pushes`,
+    each run that ended was to be pushed once.
     """
     ledger = Ledger()
     runs = {run.id: run for run in await site.rows()}
@@ -89,7 +89,7 @@ async def take_stock(
 
 
 async def wait_for_pushes(pushes: PushService, count: int) -> None:
-    """Return once so many messages arrived, which is after the runs that they report are over."""
+    """Wait until the push service has received `count` messages; the runs that they report are over then."""
 
     await eventually(lambda: len(pushes.received) >= count, within_seconds=120)
 

@@ -48,7 +48,7 @@ class _Host(Protocol):
 
 
 def large_file_routes(host: _Host) -> list[Route]:
-    """Return the routes of the API and of the objects."""
+    """Return the routes of the Git LFS batch API and of the objects."""
     api = _Api(host)
     return [
         Route("/{owner}/{name}.git/info/lfs/objects/batch", api.batch, methods=["POST"]),

@@ -9,7 +9,7 @@ import structlog
 
 @contextmanager
 def kept_logging() -> Generator[None, None, None]:
-    """Give logging back as it was, whatever the block configures."""
+    """Restore the logging configuration after the block."""
     root = logging.getLogger()
     handlers, level, processors = root.handlers[:], root.level, structlog.get_config()
     try:

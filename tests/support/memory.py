@@ -4,12 +4,12 @@ from pathlib import Path
 
 
 def forget_peak(pid: int) -> int:
-    """Let the peak of a process be what it holds now; return that, in bytes."""
+    """Reset the peak memory of a process to its present memory, and return that, in bytes."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")
     return peak_of(pid)
 
 
 def peak_of(pid: int) -> int:
-    """Return the most memory that a process has held since its peak was forgotten, in bytes."""
+    """Return the peak memory of a process since `forget_peak`, in bytes."""
     status = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) * 1024

@@ -5,8 +5,8 @@
     POST /v1/responses           OpenAI, newer
     POST /v1beta/models/…        Google
 
-An agent asks with the tools that it has; each such question takes the next step of the script. Questions without
-tools (agents ask for titles and the like) are answered with a few words and take no step.
+An agent asks with the tools that it has; each such question takes the next step of the script. Questions
+without tools (agents ask for titles and the like) are answered with a few words and take no step.
 """
 
 import json
@@ -47,14 +47,14 @@ _WRITE_TOOLS: dict[str, Callable[[str, str], Json]] = {
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """The model says something and is done with its turn."""
+    """A step of the script: the model says something and ends its turn."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """The model wants a command run."""
+    """A step of the script: the model requests a shell command."""
 
     command: str
     before: str = ""  # said first
@@ -62,7 +62,7 @@ class Shell:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """The model wants a new file written, in the agent's working folder."""
+    """A step of the script: the model requests a new file in the agent's working folder."""
 
     name: str
     content: str
@@ -71,7 +71,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """The model wants a tool used that only this agent has."""
+    """A step of the script: the model calls a tool that only this agent has."""
 
     tool: str
     given: Json
@@ -80,7 +80,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """The server answers with an error."""
+    """A step of the script: the model server responds with an error."""
 
     status: int
     message: str
@@ -93,7 +93,7 @@ Step = Turn | Refuse
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One question."""
+    """A request of an agent to the model."""
 
     path: str
     headers: dict[str, str]
@@ -101,7 +101,7 @@ class Asked:
 
     @property
     def tools(self) -> list[str]:
-        """The names of the tools that the agent offers."""
+        """The names of the tools that the agent offers to the model."""
         return [str(tool.get("name") or tool.get("function", {}).get("name")) for tool in self._tools]
 
     @property
@@ -118,18 +118,18 @@ class Asked:
 
     @property
     def model(self) -> str:
-        """The model that was asked for."""
+        """The name of the model that the agent requested."""
         return str(self.body.get("model") or self.path.rpartition("/")[2].partition(":")[0])
 
     @property
     def text(self) -> str:
-        """The whole question, to look for words in."""
+        """The text of the whole request, to search for words."""
         return json.dumps(self.body, ensure_ascii=False)
 
 
 @dataclass(slots=True)
 class ModelServer:
-    """The script, and what was asked."""
+    """A scripted model: the steps to come, and the requests that it received."""
 
     url: str = ""
     script: deque[Step] = field(default_factory=deque)
@@ -140,11 +140,11 @@ class ModelServer:
 
     @property
     def turns(self) -> list[Asked]:
-        """The questions that took a step."""
+        """The requests that took a step of the script."""
         return [asked for asked in self.asked if asked.tools]
 
     def play(self, *steps: Step) -> None:
-        """Set what comes next."""
+        """Replace the steps to come."""
         self.script = deque(steps)
 
     def next_step(self, asked: Asked) -> Step:

@@ -9,7 +9,7 @@ _BLOCK = 64 * 1024
 
 
 class Interruptible:
-    """Passes connections on until it is set to hang (accept and say nothing), to keep answers back, or to refuse."""
+    """A TCP proxy that forwards connections until it is set to hang (accept, stay silent), to mute or to refuse."""
 
     def __init__(self, target: str) -> None:
         parts = urlsplit(target)
@@ -29,7 +29,7 @@ class Interruptible:
         return f"http://127.0.0.1:{self._port}"
 
     async def resume(self) -> None:
-        """Work again, on the same port."""
+        """Forward connections again, on the same port."""
         self._hanging = False
         self._is_muted = False
         self._is_deaf = False
@@ -38,12 +38,12 @@ class Interruptible:
             self._port = self._server.sockets[0].getsockname()[1]
 
     async def hang(self) -> None:
-        """Accept connections and never answer."""
+        """Accept connections and forward nothing."""
         self._hanging = True
         await self._drop()
 
     def mute(self) -> None:
-        """Pass on what clients ask, and nothing of what they are answered."""
+        """Forward requests of clients, but no responses."""
         self._is_muted = True
 
     def deafen(self) -> None:
@@ -52,11 +52,11 @@ class Interruptible:
         self.has_lost = False
 
     async def cut(self) -> None:
-        """Break all connections; new ones work."""
+        """Break all connections; new ones are forwarded."""
         await self._drop()
 
     async def refuse(self) -> None:
-        """Be away: connections are refused."""
+        """Refuse all connections."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -107,7 +107,7 @@ async def _copy(
 
 @asynccontextmanager
 async def interruptible(target: str) -> AsyncGenerator[Interruptible, None]:
-    """Yield a working stand-in for the server at `target`."""
+    """Yield a TCP proxy in front of the server at `target`, which forwards until a test changes that."""
     server = Interruptible(target)
     await server.resume()
     try:
@@ -117,7 +117,7 @@ async def interruptible(target: str) -> AsyncGenerator[Interruptible, None]:
 
 
 def behind(server: Interruptible, url: str) -> str:
-    """Return a URL of a server that `server` stands in front of, so that it leads through it."""
+    """Return the URL of a server changed so that connections go through the proxy in front of it."""
     parts = urlsplit(url)
     account, at, _ = parts.netloc.rpartition("@")
     return parts._replace(netloc=f"{account}{at}{server.url.removeprefix('http://')}").geturl()

@@ -13,7 +13,7 @@ JSON = dict[str, Any]
 
 
 class Agent:
-    """An agent that holds a run's token."""
+    """An agent outside our workers that holds a run's token."""
 
     def __init__(self, client: httpx.AsyncClient, url: str, token: str) -> None:
         self._client = client
@@ -27,7 +27,7 @@ class Agent:
         return await self._client.post(f"{url or self._url}/event_stream", content=content, headers=headers)
 
     async def send(self, *numbers: int) -> int:
-        """Send entries with these numbers and return how far they are taken."""
+        """Send events with these numbers to the run's stream; return the number of the last one that was accepted."""
         response = await self.post(b"".join(line(number) for number in numbers))
         assert response.status_code == 200, response.text
         assert list(response.json()) == ["last_accepted_seq"]
@@ -43,7 +43,7 @@ def line(number: int, event: Any = None) -> bytes:
 
 
 async def published(api: httpx.AsyncClient, url: str) -> list[Any]:
-    """End the run and return the data of all its events, as a follower gets them."""
+    """End the run and return the data of all its stream events, as a follower gets them."""
     assert (await api.patch(url, json={"status": "completed"})).status_code == 200
     async with following(api, url) as stream:
         return [event.data for event in await stream.rest()]

@@ -17,7 +17,7 @@ _START_SECONDS = 180.0
 
 
 class OwnServer:
-    """One server; what it stores survives a restart only if it is PostgreSQL's."""
+    """A PostgreSQL or Valkey server of one test; only PostgreSQL keeps its data over a restart."""
 
     def __init__(self, name: str, server: Postgres | Valkey, log: Path) -> None:
         self._name = name
@@ -31,20 +31,20 @@ class OwnServer:
         return self._server.url
 
     def start(self) -> None:
-        """Start, and return when it answers."""
+        """Start the server, and wait until it responds."""
         self._server.start(self._supervisor, self._log)
         self._supervisor.wait(self._server.is_ready, what=self._name, timeout=_START_SECONDS)
 
     def stop(self) -> None:
-        """End it as an operator does; its connections are broken."""
+        """Stop the server as an operator does; its connections break."""
         self._supervisor.stop()
 
     def freeze(self) -> None:
-        """Have it answer nothing, and keep its connections and what it stores, until it is thawed."""
+        """Freeze the server: it responds no more but keeps its connections and data, until it is thawed."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Have it go on; harmless where it was not frozen."""
+        """Let a frozen server continue; has no effect on others."""
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -53,7 +53,7 @@ class OwnServer:
 
 
 class OwnServers:
-    """Both, with the service's schema."""
+    """A PostgreSQL and a Valkey server of one test, with the service's schema."""
 
     def __init__(self, folder: Path) -> None:
         home = Home(folder)
@@ -73,7 +73,7 @@ class OwnServers:
 
 @contextmanager
 def own_servers(folder: Path) -> Iterator[OwnServers]:
-    """Start both and yield them; leaving the block stops what runs of them. Call it outside of an event loop."""
+    """Start PostgreSQL and Valkey for the block, and stop them after it. Call it outside of an event loop."""
     servers = OwnServers(folder)
     with ExitStack() as stack:
         for server in (servers.valkey, servers.postgres):

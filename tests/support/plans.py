@@ -12,7 +12,7 @@ from tests.support.queries import Statement
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A query plan, as far as tests ask."""
+    """A query plan of PostgreSQL."""
 
     sql: str
     root: dict[str, Any]
@@ -33,13 +33,13 @@ class Plan:
 
 
 async def custom_plan(connection: asyncpg.Connection, statement: Statement) -> Plan:
-    """Plan for these parameters, as the server does for the first executions of a statement."""
+    """Return PostgreSQL's plan for the parameters of the statement, as made for its first executions."""
     answer = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {statement.sql}", *statement.parameters)
     return _plan(statement, answer)
 
 
 async def generic_plan(connection: asyncpg.Connection, statement: Statement) -> Plan:
-    """Plan for any parameters, as the server may once a statement was executed often."""
+    """Return PostgreSQL's plan for any parameters, which it may use once a statement was executed often."""
     await connection.execute("SET plan_cache_mode = force_generic_plan")
     await connection.execute(f"PREPARE planned AS {statement.sql}")
     values = ", ".join(["NULL"] * len(statement.parameters))

@@ -40,7 +40,7 @@ class ServiceProcess:
         self._popen.send_signal(signal.SIGTERM)
 
     def stop(self) -> int:
-        """Ask the process to stop and return its exit code."""
+        """Send SIGTERM to the process, wait for its end, and return its exit code."""
         self.ask_to_stop()
         return self._popen.wait(_STOP_SECONDS)
 
@@ -100,7 +100,7 @@ async def address_of(process: ServiceProcess) -> str:
 
 
 async def wait_until_ready(client: httpx.AsyncClient, process: ServiceProcess) -> None:
-    """Return once the API behind `client` is ready."""
+    """Wait until the API behind `client` is ready. Fails if the process ends."""
 
     async def ready() -> bool:
         assert process.is_running, process.log.read_text()

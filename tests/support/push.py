@@ -55,7 +55,8 @@ class PushService:
     batches: list[int] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     faults: deque[Fault] = field(default_factory=deque)
-    # Tokens of devices that are gone, of messages that are refused, and tokens that spoil their whole request.
+    # Tokens of devices that are gone, of messages that are refused, and tokens that spoil their whole
+    # request.
     dead: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
     unreadable: set[str] = field(default_factory=set)
@@ -75,7 +76,7 @@ class PushService:
 
     @property
     def tokens(self) -> list[str]:
-        """To whom messages were taken, in their order."""
+        """The push tokens of the accepted messages, in their order."""
         return [message["to"] for message in self.received]
 
     def ticket(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -98,7 +99,7 @@ def _refusal(answer: dict[str, Any]) -> PushOutcome:
 
 
 def expo_application(service: PushService) -> Starlette:
-    """Return Expo's two routes, as far as a sender needs them."""
+    """Return an application with Expo's two routes, as far as a sender needs them."""
 
     async def send(request: Request) -> Response:
         messages = await _read(request, service)
@@ -151,7 +152,7 @@ async def _read(request: Request, service: PushService) -> Any:
 
 
 class ScriptedSender(PushSender):
-    """A push service without a wire. It takes messages, or fails, as its `service` says."""
+    """A push sender in memory: accepts messages or fails, as its `service` says."""
 
     def __init__(self, service: PushService) -> None:
         self.service = service

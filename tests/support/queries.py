@@ -1,4 +1,4 @@
-"""Sees every statement that an engine sends, for query budgets and for EXPLAIN."""
+"""Recording of every statement that an engine sends, for query budgets and for EXPLAIN."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -17,7 +17,7 @@ _INTROSPECTION = ("current_setting('jit')", "typeinfo_tree")
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement as the driver got it."""
+    """An SQL statement with its parameters, as the driver got it."""
 
     sql: str
     parameters: tuple[Any, ...]
@@ -25,7 +25,7 @@ class Statement:
 
 @asynccontextmanager
 async def recorded(engine: AsyncEngine) -> AsyncGenerator[list[Statement], None]:
-    """Collect what is sent inside the block."""
+    """Yield a list that collects the statements sent during the block."""
     statements: list[Statement] = []
 
     def record(

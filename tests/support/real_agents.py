@@ -1,4 +1,4 @@
-"""Where `make agents` put the agents that `make test-agents` tests, and which of them have to be there."""
+"""The folder of the agents that `make agents` installs and `make test-agents` tests; required and optional ones."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ _NOTED = "TASKBEACON_TEST_AGENTS"
 
 
 def note_agents_folder() -> None:
-    """Keep what the developer's settings say: the tests themselves run without them."""
+    """Remember the agents folder of the developer's settings, without which the tests themselves run."""
     os.environ[_NOTED] = str(Settings(development=True).agents_path)
 
 
@@ -25,7 +25,7 @@ def agents_folder() -> Path:
 
 
 def require_agent(name: str, folder: Path) -> None:
-    """Skip the test if its agent is one that only some install, and is not there."""
+    """Skip the test if its agent is an optional one and is not installed in `folder`."""
     if name in USUAL_AGENTS:
         return
     try:

@@ -39,7 +39,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Received:
-    """One message as it came."""
+    """A webhook message as it was received."""
 
     path: str
     headers: dict[str, str]
@@ -58,7 +58,7 @@ class Received:
         return self.content["data"]
 
     def is_signed_by(self, secret: str) -> bool:
-        """Return whether the official verifier takes it, its timestamp included."""
+        """Return whether the official library accepts the message's signature and timestamp."""
         try:
             Webhook(secret).verify(self.body, self.headers)
         except WebhookVerificationError:
@@ -67,7 +67,7 @@ class Received:
 
 
 class Receiver:
-    """Keeps what it gets; answers 200 unless set otherwise."""
+    """A receiver of webhooks: keeps the messages, and responds 200 unless set otherwise."""
 
     def __init__(self) -> None:
         self.base_url = ""
@@ -127,7 +127,7 @@ class Receiver:
 
 @asynccontextmanager
 async def receiving() -> AsyncGenerator[Receiver, None]:
-    """Yield a receiver that listens."""
+    """Yield a receiver of webhooks that listens on a local port."""
     receiver = Receiver()
     async with serving(receiver.application()) as base_url:
         receiver.base_url = base_url

@@ -12,7 +12,7 @@ JSON = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An endpoint, a body that it takes and the status it then answers with."""
+    """An endpoint of the API, a body that it accepts, and the status of its response to that."""
 
     method: str
     path: str
@@ -107,8 +107,8 @@ _UPLOAD: JSON = {"artifacts": [{**_ITEM, "size": 1}]}
 _ELSEWHERE: JSON = {"artifacts": [{**_ITEM, "id": _ANY_ID, "storage_path": "elsewhere"}]}
 _NO_FILE: JSON = {"storage_path": "nowhere"}
 
-# The rest: what they answer is no JSON, or takes more than a task and a run to succeed. Here they are asked for what
-# comes first, and answer as they do to a caller who passed all gates.
+# The rest: what they answer is no JSON, or takes more than a task and a run to succeed. Here they are asked
+# for what comes first, and answer as they do to a caller who passed all gates.
 GATED_TASK_ROUTES = (
     *TASK_ROUTES,
     Route("POST", _RUN + "/relay_message", Scope.TASK_WRITE, body={"text": "hello"}),

@@ -1,7 +1,7 @@
 """Runs `taskbeacon` on a machine with a wrong clock: `python -m tests.support.shifted_clock SECONDS COMMAND…`.
 
-Replaces what Python programs read the time from, before anything of the service is loaded. The monotonic clock is left
-alone, as it is on such a machine.
+Replaces what Python programs read the time from, before anything of the service is loaded. The monotonic
+clock is left alone, as it is on such a machine.
 """
 
 import datetime as dt
@@ -23,7 +23,7 @@ class _AnyDatetime(type):
 
 
 def taskbeacon_ahead(seconds: float) -> str:
-    """Return the program (`service_process`) that has the clock of its machine so far ahead; negative: behind."""
+    """Return the program for `service_process` with a clock that is `seconds` ahead; negative: behind."""
     return f"{__name__} {seconds}"
 
 

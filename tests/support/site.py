@@ -44,7 +44,7 @@ def work(*, until: Path | None = None, script: str = ":") -> str:
 
 
 def let_go_on(file: Path) -> None:
-    """Have agents that wait for this file go on."""
+    """Let agents that wait for this file continue."""
     file.touch()
 
 
@@ -66,7 +66,7 @@ class Site:
         self.temporary.mkdir()
 
     def close(self) -> None:
-        """End what runs."""
+        """End all workers and APIs of the site."""
         self._stack.close()
 
     def start_worker(self, program: str = "app.cli", **environment: str) -> ServiceProcess:
@@ -137,7 +137,7 @@ class Site:
         await redis.aclose()
 
     async def wait_until_empty(self) -> None:
-        """Return once the folders of workspaces and the temporary folder hold nothing."""
+        """Wait until the folders of workspaces and the temporary folder are empty."""
 
         await eventually(lambda: not self.files_left(), within_seconds=120)
 
@@ -147,7 +147,7 @@ class Site:
         return [str(path) for place in places for path in place.iterdir()]
 
     async def wait_until_over(self, count: int) -> None:
-        """Return once so many runs are over."""
+        """Wait until `count` runs are over."""
         ended = (Run.project_id == self.project.id, Run.status.in_(TERMINAL_STATUSES))
 
         async def over() -> bool:
@@ -162,7 +162,7 @@ class Site:
         await eventually(over, within_seconds=_OVER_SECONDS)
 
     async def wait_until_agents_work(self, count: int) -> None:
-        """Return once the agents of so many runs were started."""
+        """Wait until the agents of `count` runs were started."""
 
         async def working() -> bool:
             return sum("agent_started_at" in run.state for run in await self.rows()) >= count
@@ -170,23 +170,23 @@ class Site:
         await eventually(working, within_seconds=_OVER_SECONDS)
 
     async def wait_until_logged(self, worker: ServiceProcess, words: str, *, times: int = 1) -> None:
-        """Return once a process has written these words to its log so often."""
+        """Wait until a worker has written these words to its log `times` times."""
 
         await eventually(
             lambda: worker.log.read_text(errors="replace").count(words) >= times, within_seconds=_OVER_SECONDS
         )
 
     async def wait_until_gone(self, worker: ServiceProcess) -> None:
-        """Return once a process has ended."""
+        """Wait until a worker process has ended."""
 
         await eventually(lambda: not worker.is_running, within_seconds=120)
 
     async def let_the_grace_pass(self) -> None:
-        """Make runs that wait so old that the sweeper takes their jobs for lost."""
+        """Make queued runs so old that the sweep takes their jobs for lost."""
         await self._update(Run.status == RunStatus.QUEUED, dispatch_requested_at=_long_ago())
 
     async def let_leases_lapse(self, worker: ServiceProcess) -> int:
-        """Make the leases of a killed worker as old as they will be; return how many runs it held."""
+        """Let the leases of a killed worker lapse; return the number of runs that it held."""
         owner = f"{socket.gethostname()[:20]}:{worker.pid}:"
         return await self._update(
             (Run.status == RunStatus.IN_PROGRESS) & Run.lease_owner.startswith(owner),
@@ -205,7 +205,7 @@ class Site:
 
 
 async def read_log(store: S3Store, run: Run) -> str:
-    """Return the log of a run."""
+    """Return the text of a run's log in the object store."""
     async with store.open(log_key(run.project_id, run.task_id, run.id)) as content:
         return b"".join([chunk async for chunk in content.chunks]).decode()
 

@@ -1,4 +1,4 @@
-"""A file system of its own that is soon full."""
+"""A small file system for tests of full disks."""
 
 import subprocess
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ _BLOCK = bytes(64 * 1024)
 
 @contextmanager
 def small_disk(folder: Path, *, megabytes: int) -> Iterator[Path]:
-    """Mount a file system of this size on a new folder; the test is skipped where that is not allowed."""
+    """Mount a file system of this size on `folder`; skip the test where mounting is not allowed."""
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
     if subprocess.run(mount, check=False, capture_output=True).returncode:

@@ -1,4 +1,4 @@
-"""A client that follows a run over real HTTP, as a browser does."""
+"""A client of live streams over real HTTP, as a browser is one."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -14,7 +14,7 @@ _WAIT_SECONDS = 100
 
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
-    """An event as its client gets it."""
+    """An event of a stream as its client gets it (server-sent events)."""
 
     id: str | None
     name: str
@@ -22,7 +22,7 @@ class StreamEvent:
 
 
 class StreamReader:
-    """Reads one answer, event by event."""
+    """Reads the response of a stream, event by event."""
 
     def __init__(self, response: httpx.Response) -> None:
         self.response = response
@@ -30,12 +30,12 @@ class StreamReader:
         self._lines = response.aiter_lines()
 
     async def next(self) -> StreamEvent | None:
-        """Return the next event, None at the end."""
+        """Return the next event of the stream, None at its end."""
         async with asyncio.timeout(_WAIT_SECONDS):
             return await self._next(self._lines)
 
     async def take(self, count: int) -> list[StreamEvent]:
-        """Return as many events as are to come, keepalives aside."""
+        """Return the next `count` events, keepalives aside."""
         taken: list[StreamEvent] = []
         while len(taken) < count:
             event = await self.next()
@@ -45,12 +45,12 @@ class StreamReader:
         return taken
 
     async def until_silent(self) -> None:
-        """Return at a sign of life: whatever the stream had to send has been sent."""
+        """Wait for a keepalive: the stream has sent all events that it had."""
         while (event := await self.next()) is None or event.name != "keepalive":
             assert event is not None, "the stream ended"
 
     async def rest(self) -> list[StreamEvent]:
-        """Return all events up to the end, keepalives aside."""
+        """Return all events up to the end of the stream, keepalives aside."""
         taken: list[StreamEvent] = []
         while (event := await self.next()) is not None:
             if event.name != "keepalive":
@@ -82,7 +82,7 @@ async def following(
     headers: dict[str, str] | None = None,
     **query: str,
 ) -> AsyncGenerator[StreamReader, None]:
-    """Follow the run at this URL; leaving the block closes the connection."""
+    """Yield a reader of the stream at this URL; the connection is closed after the block."""
     place = {} if after is None else {"Last-Event-ID": after}
     async with client.stream(
         # The reader has a deadline of its own for each event.

@@ -10,7 +10,7 @@ JSON = dict[str, Any]
 
 
 async def prepare(client: httpx.AsyncClient, url: str, **overrides: Any) -> JSON:
-    """Prepare one file below `url` and return the prepared artifact."""
+    """Prepare the upload of one file below `url`, and return the prepared artifact."""
     item = {"name": "notes.txt", "type": "user_attachment", "size": 5, "content_type": "text/plain"}
     response = await client.post(f"{url}/prepare_upload", json={"artifacts": [item | overrides]})
     assert response.status_code == 200, response.text
@@ -19,7 +19,7 @@ async def prepare(client: httpx.AsyncClient, url: str, **overrides: Any) -> JSON
 
 
 async def upload(prepared: JSON, content: bytes = b"hello", **fields: str) -> httpx.Response:
-    """Send a file by its form, straight to the object store."""
+    """Upload a file to the object store with the form of a prepared artifact; return the response."""
     form = prepared["presigned_post"]
     async with socket_client() as storage:
         return await storage.post(
@@ -36,7 +36,7 @@ def finalize_item(prepared: JSON, **overrides: Any) -> JSON:
 async def upload_and_finalize(
     client: httpx.AsyncClient, url: str, content: bytes = b"hello", **overrides: Any
 ) -> JSON:
-    """Bring one file all the way and return the finished artifact."""
+    """Prepare, upload and finalise one file, and return the finalised artifact."""
     prepared = await prepare(client, url, **({"size": max(len(content), 1)} | overrides))
     sent = await upload(prepared, content)
     assert sent.status_code == 204, sent.text

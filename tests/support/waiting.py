@@ -11,12 +11,12 @@ _PAUSE_SECONDS = 0.05
 
 
 def patient(seconds: float) -> float:
-    """Return a deadline as this machine needs it: more where more processes want its processors than there are."""
+    """Return a deadline in seconds for this machine: longer if more processes want its processors than there are."""
     return seconds * max(1.0, os.getloadavg()[0] / len(os.sched_getaffinity(0)))
 
 
 async def eventually(holds: Callable[[], object], *, within_seconds: float = 20) -> None:
-    """Return once `holds` returns, or its coroutine does, what is true.
+    """Wait until the function or coroutine function `holds` returns a true value.
 
     For what gives no event to wait for, such as a row or another process.
     """
@@ -30,5 +30,5 @@ async def eventually(holds: Callable[[], object], *, within_seconds: float = 20)
 
 @types.coroutine
 def next_round() -> Generator[None, None, None]:
-    """Let every other task that is ready run: one round of the loop, and no time."""
+    """Let every other task that is ready run: one round of the event loop, and no time."""
     yield

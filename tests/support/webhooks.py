@@ -1,4 +1,4 @@
-"""Endpoints and events for tests, and the deliverer of a worker."""
+"""Webhook endpoints and events for tests, and the deliverer of a worker."""
 
 from dataclasses import replace
 from typing import Any
@@ -46,7 +46,7 @@ LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 
 def with_loopback(process: ProcessContext) -> ProcessContext:
-    """Return the process with networks of this machine opened, as the development stack has them."""
+    """Return the process context with webhooks to this machine allowed, as in the development stack."""
     settings = process.settings.model_copy(update={"webhook_allow_private_networks": LOOPBACK})
     return replace(process, settings=settings)
 
@@ -54,7 +54,7 @@ def with_loopback(process: ProcessContext) -> ProcessContext:
 async def make_endpoint(
     session: AsyncSession, *, project: Project, created_by: User, url: str, **overrides: Any
 ) -> tuple[WebhookEndpoint, str]:
-    """Make an endpoint that wants everything unless said otherwise; return it with its secret."""
+    """Make a webhook endpoint for all events unless overridden; return it with its secret."""
     secret, now = new_secret(), utcnow()
     values: dict[str, Any] = {
         "id": new_id(),
@@ -79,7 +79,7 @@ async def make_endpoint(
 async def make_delivery(
     session: AsyncSession, endpoint: WebhookEndpoint, **overrides: Any
 ) -> WebhookEndpointDelivery:
-    """Make a delivery of an event that is due."""
+    """Make a webhook delivery of an event that is due."""
     now = utcnow()
     values: dict[str, Any] = {
         "id": new_id(),
@@ -102,14 +102,14 @@ async def make_delivery(
 async def record_event(
     sessions: SessionFactory, task: Task, type_: EventType = EventType.TASK_UPDATED, **columns: Any
 ) -> UUID:
-    """Record an event of a task."""
+    """Record an event of a task in the ledger, and return its id."""
     values = {"project_id": task.project_id, "task_id": task.id, "subject_seq": 1, "occurred_at": utcnow()}
     async with unit_of_work(sessions) as session:
         return await add_event(session, type_, **(values | columns))
 
 
 async def add_event(session: AsyncSession, type_: EventType, **columns: Any) -> UUID:
-    """Add an event to the ledger in the session's transaction, as whatever makes it would."""
+    """Add an event to the ledger in the session's transaction, and return its id."""
     event = Event(id=new_id(), type=type_, **({"data": {}} | columns))
     session.add(event)
     await session.flush()
@@ -117,14 +117,14 @@ async def add_event(session: AsyncSession, type_: EventType, **columns: Any) -> 
 
 
 async def attempts_of(sessions: SessionFactory, delivery: WebhookEndpointDelivery) -> list[WebhookAttempt]:
-    """Return the attempts of a delivery in their order."""
+    """Return the attempts of a webhook delivery in their order."""
     async with sessions() as session:
         statement = select(WebhookAttempt).where(WebhookAttempt.delivery_id == delivery.id)
         return list(await session.scalars(statement.order_by(WebhookAttempt.n)))
 
 
 class Deliveries:
-    """A worker's deliverer on the database of a test, and what it has left there."""
+    """The webhook deliverer of a worker on the database of a test, and look-ups of its rows."""
 
     def __init__(self, process: ProcessContext, http: httpx.AsyncClient | None = None) -> None:
         self.process = with_loopback(process)
@@ -134,7 +134,7 @@ class Deliveries:
         self.deliverer = WebhookDeliverer(self.process, self.http)
 
     async def deliver(self) -> None:
-        """Deliver what is due, behind all events: those of open transactions elsewhere on the server hold them up."""
+        """Relay all events and deliver the messages that are due; open transactions elsewhere hold events up."""
         await self.relay()
         await self.deliverer.deliver_due()
         # Deliveries record events too, such as that of a disabled endpoint.
@@ -142,7 +142,7 @@ class Deliveries:
         await self.deliverer.deliver_due()
 
     async def relay(self) -> None:
-        """Make the deliveries of all events, and begin none."""
+        """Make the rows of deliveries for all events, and send none."""
 
         async def relayed() -> bool:
             while await self.deliverer._relay():
@@ -160,12 +160,12 @@ class Deliveries:
         await eventually(relayed)
 
     async def rows(self, **conditions: Any) -> list[WebhookEndpointDelivery]:
-        """Return deliveries, oldest first."""
+        """Return the webhook deliveries that meet the conditions (column values), oldest first."""
         statement = select(WebhookEndpointDelivery).filter_by(**conditions)
         async with self.process.sessions() as session:
             return list(await session.scalars(statement.order_by(WebhookEndpointDelivery.id)))
 
     async def endpoint(self, endpoint: WebhookEndpoint) -> WebhookEndpoint:
-        """Return an endpoint as it is now."""
+        """Return a webhook endpoint as it is now in the database."""
         async with self.process.sessions() as session:
             return await session.get_one(WebhookEndpoint, endpoint.id)

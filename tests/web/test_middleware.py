@@ -141,7 +141,7 @@ class TestBrokenAnswer:
 async def test_client_that_goes_away_while_sending_is_no_error(
     application: FastAPI, logged: Events, tasks_url: str
 ) -> None:
-    """It happens all day on telephones: nothing to wake anybody for."""
+    """Telephones do so all day: no operator need be woken for it."""
     scope = {
         "method": "POST",
         "path": tasks_url,
@@ -169,7 +169,7 @@ class TestTrailingSlash:
 
 @pytest.mark.parametrize("middleware", [TrailingSlashMiddleware, HeadMiddleware, ObservabilityMiddleware])
 async def test_what_is_no_request_passes_untouched(middleware: Any) -> None:
-    """Such as the start and end of the process."""
+    """Other scopes of ASGI, such as the start and end of the process."""
     app = Application()
     await call(middleware(app), {"type": "lifespan"}, [])
     assert app.scopes[0]["type"] == "lifespan"

@@ -112,7 +112,7 @@ async def behind_a_query(one: First, two: Second, three: Annotated[int, Query()]
 
 
 async def test_route_asks_its_gates_as_the_framework_does(sessions: SessionFactory) -> None:
-    """It asks them itself where each takes the request alone; else the framework solves the signature."""
+    """The route calls gates itself that take the request alone; else the framework solves the signature."""
     async with serving(behind_gates, sessions) as client:
         assert (await client.get("/things?first=a&second=b")).json() == ["a", "b"]
         # The first that refuses ends it.

@@ -40,7 +40,7 @@ async def listening(workshop: Workshop) -> AsyncGenerator[None, None]:
 
 
 class Pilot:
-    """One run, the job that performs it, and those who steer it."""
+    """One run, the job that performs it, and the clients that steer it."""
 
     def __init__(self, workshop: Workshop, run: Run, *, redis: RedisClient | None = None) -> None:
         self.run = run

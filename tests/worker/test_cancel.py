@@ -112,7 +112,7 @@ async def test_cancel_ends_the_gathering_of_work_within_two_seconds(
 
 
 async def test_heartbeat_that_fails_unexpectedly_ends_the_work(workshop: Workshop) -> None:
-    """It has a database without tables; an agent that continued would have no worker."""
+    """The heartbeat has a database without tables; an agent that continued would have no worker."""
     process = workshop.context.process
     empty = process.settings.model_copy(update={"database_url": Settings().database_url})
     engine = create_engine(empty, application_name="taskbeacon-tests")

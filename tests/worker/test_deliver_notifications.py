@@ -319,7 +319,7 @@ async def test_request_that_fails_unexpectedly_fails_alone(
     clock: MovableClock,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """It cancelled the others of its claim, which were on the wire, and nothing was ever written down."""
+    """Regression: it cancelled the other requests of its claim, which were on the wire, and no result was recorded."""
     broken = PushService()
     broken.faults.append(Fault(breaks=True))
     senders = {**worker.push, Platform.WEB: ScriptedSender(broken)}

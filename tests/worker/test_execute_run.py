@@ -61,7 +61,7 @@ async def test_run_ends_completed_with_output_patch_and_pushed_branch(
 
 
 async def test_run_that_cannot_be_read_fails(workshop: Workshop) -> None:
-    """It would fail at any other worker too, so it is neither repeated nor left to its lease."""
+    """Such a run would fail at any other worker too, so it is neither repeated nor left to its lease."""
     run = await workshop.queued_run("```say\nhi\n```")
     async with unit_of_work(workshop.sessions) as session:
         await session.execute(update(Run).where(Run.id == run.id).values(artifacts=[{}]))

@@ -1,4 +1,4 @@
-"""The chore that keeps what lists add up short."""
+"""The periodic job that folds the rows of counts, so that lists have few to add up."""
 
 from sqlalchemy import func, select
 

@@ -143,7 +143,7 @@ async def test_end_of_a_job_lets_the_next_begin(worker: Worker, queue: ArqQueue)
 async def test_job_that_was_asked_for_again_while_it_was_ending_begins_again(
     worker: Worker, queue: ArqQueue
 ) -> None:
-    """Its end must not take the new one with it."""
+    """The end of the first job must not take the new one with it."""
     await enqueue(queue, "hold:1")
     await worker.until_started("hold:1")
     await enqueue(queue, "hold:1")
@@ -164,7 +164,7 @@ async def test_job_that_another_worker_has_begun_is_left_and_takes_no_place(
 async def test_job_that_is_not_due_is_not_kept_from_others(
     worker: Worker, queue: ArqQueue, redis: RedisClient
 ) -> None:
-    """It was in the queue when this worker looked, and is put off, or done, when it would take it."""
+    """The job was in the queue when this worker looked, and is put off, or done, when it would take it."""
     await worker.arq.start_jobs([b"hold:gone"])
     await enqueue(queue, "hold:1")
     await worker.until_started("hold:1")
@@ -241,7 +241,7 @@ async def test_run_that_waits_for_a_person_keeps_no_other_waiting(
 async def test_run_that_a_limit_kept_waiting_begins_when_another_ends(
     workshop: Workshop, settings: Settings
 ) -> None:
-    """One job comes too early and goes away empty-handed; the end of the run before asks for another."""
+    """One job comes too early and finds no room; the end of the run before asks for another."""
     runs = [await workshop.queued_run("```say\nhi\n```") for _ in range(3)]
     queue = ArqQueue(settings.redis_url)
     process = workshop.context.process

@@ -227,7 +227,7 @@ class TestEnvironmentOfAnother:
     async def test_environment_that_is_not_the_persons_any_more_is_not_entered(
         self, team: Team, leave: str | None
     ) -> None:
-        """Its owner left; or made it private after another member had asked for a run in it."""
+        """The owner of the environment left, or made it private after another member had asked for a run in it."""
         await team.create_task(STOLEN)
         environment = await self.environment(team, private=leave is not None)
         client = team.owner if leave else team.member

@@ -270,7 +270,7 @@ async def test_worker_delivers_beside_receivers_that_hang_and_stops_when_what_is
     redis: RedisClient,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """One worker, which is woken: it does not poll here."""
+    """One worker that is woken: it does not poll here."""
     monkeypatch.setattr(webhooks, "_LOOK_SECONDS", 3600.0)
     slow, _ = await make_endpoint(
         session, project=project, created_by=owner, url=receiver.url(), event_types=["task.updated"]

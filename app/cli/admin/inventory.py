@@ -11,7 +11,7 @@ from app.services.accounts import inventory
 
 
 def _page(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of a list."""
+    """Add the options `--limit` and `--offset` to a command that lists rows."""
     limit = click.option(
         "--limit",
         type=click.IntRange(1, inventory.MAX_LIMIT),

@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 
 class _Refused(Exception):
-    """Stops the parser from within one of its callbacks."""
+    """An exception that stops the HTTP parser from within one of its callbacks."""
 
 
 class StreamingProtocol(HttpToolsProtocol):
@@ -242,7 +242,7 @@ class StreamingProtocol(HttpToolsProtocol):
 
 
 def _abandon(cycle: RequestResponseCycle) -> None:
-    """Let the application see that its client is gone."""
+    """Signal the application that the client of its request is gone."""
     if not cycle.response_complete:
         cycle.disconnected = True
     cycle.message_event.set()

@@ -226,7 +226,7 @@ def _show_pushes(
     phone: Phone,
     watched_run: dict[str, Any],
 ) -> None:
-    """Show that the phone got no push for the run it watched, but two for the next: a question and its end."""
+    """Show that the phone got no push for the run it watched, but pushes for the next, a question among them."""
     terminal.line()
     terminal.title("Pushes")
     show_notification(terminal, _notification(stack, phone, watched_run["id"]))

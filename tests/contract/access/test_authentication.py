@@ -63,7 +63,7 @@ async def test_expired_key_is_answered_as_an_unknown_one(
 async def test_key_in_the_header_is_accepted(
     anonymous: httpx.AsyncClient, session: AsyncSession, owner: User, tasks_url: str
 ) -> None:
-    """Its value is trimmed, and its scheme may be in any case (contract 2.2)."""
+    """The key is trimmed, and its scheme may be in any case (contract 2.2)."""
     key = await make_key(session, user=owner)
     for header in (f"Bearer {key}", f"Bearer   {key}  ", f"bearer {key}"):
         with concerning(header):

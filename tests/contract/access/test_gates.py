@@ -122,7 +122,7 @@ async def test_outsider_is_refused_at_the_project_on_every_route(
 async def test_project_that_does_not_exist_is_not_found(
     client: httpx.AsyncClient, project: Project, task: Task
 ) -> None:
-    """It is named by digits alone: links to further pages hold the path that was asked for (contract 2.1, 2.6)."""
+    """Projects are named by digits alone: links to further pages hold the requested path (contract 2.1, 2.6)."""
     spellings = [form.format(project.id) for form in ("{}.0", "{}.", "+{}", "%20{}", "{}%20", "{}%0A")]
     numbers = ("0", "-1", "1.5", "99999999999", "99999999999999999999", "9" * 500)
     odd = ("%00", "1%00", "%ED%A0%80", "%F0%9D%9F%8F")
@@ -208,7 +208,7 @@ class TestRestrictedKeys:
 
 
 class TestOrder:
-    """Each gate is asked only behind the one before (contract 2.3)."""
+    """Each gate is asked only after the one before it has passed (contract 2.3)."""
 
     async def test_authentication_comes_before_everything(self, anonymous: httpx.AsyncClient) -> None:
         for body in (b"{", b'{"title": []}'):

@@ -307,7 +307,7 @@ class TestEnd:
         clock: MovableClock,
         what: str,
     ) -> None:
-        """At once here, where no caller is cached; within a second elsewhere (tests/services/access/test_cache.py)."""
+        """At once, as no caller is cached here; within a second elsewhere (tests/services/access/test_cache.py)."""
         await sign_in(page, key)
         which = ApiKey.secret_hash == hash_api_key(key)
         match what:
@@ -409,7 +409,7 @@ class TestEnd:
 async def test_answer_by_a_session_is_the_consoles(
     page: httpx.AsyncClient, session: AsyncSession, key: str, project: Project, task: Task
 ) -> None:
-    """By the answer itself, and by the command that answers too."""
+    """Answers by the endpoint and by a command are both attributed to the console."""
     await sign_in(page, key)
     base = f"/api/projects/{project.id}"
     question = await make_question(session, task=task)

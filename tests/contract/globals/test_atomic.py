@@ -401,7 +401,7 @@ def published() -> RecordingEvents:
 
 @pytest.fixture
 def events(published: RecordingEvents) -> RunEvents:
-    """Where the application publishes the events of runs."""
+    """The publisher of run events that the application uses."""
     return published
 
 

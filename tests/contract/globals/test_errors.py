@@ -335,7 +335,7 @@ FIELD_ORDER: list[tuple[str, Any]] = [
 async def test_first_wrong_field_in_declared_order_is_reported(
     client: httpx.AsyncClient, tasks_url: str, task_url: str
 ) -> None:
-    """In any order of the body (contract 2.4)."""
+    """The order of the body's fields does not matter (contract 2.4)."""
     for first, (field, _) in enumerate(FIELD_ORDER):
         wrong = dict(reversed(FIELD_ORDER[first:]))
         for response in (await client.post(tasks_url, json=wrong), await client.patch(task_url, json=wrong)):

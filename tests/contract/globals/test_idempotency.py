@@ -22,7 +22,7 @@ REPLAYED = "idempotent-replayed"
 
 @pytest.fixture(params=["tasks", "run", "runs"])
 def url(request: pytest.FixtureRequest, tasks_url: str, task_url: str) -> str:
-    """Each route that takes a key."""
+    """The path of each route that takes an `Idempotency-Key`."""
     return {"tasks": tasks_url, "run": f"{task_url}/run", "runs": f"{task_url}/runs"}[request.param]
 
 

@@ -1,4 +1,4 @@
-"""Exactly these keys, in these forms (contract 2.8, 3)."""
+"""Shapes of responses: exactly these keys, in these formats (contract 2.8, 3)."""
 
 import itertools
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The budget of a project (contract 2.7), on a clock that the tests move."""
+"""The rate limit of a project (contract 2.7), on a clock that the tests move."""
 
 from collections.abc import Callable
 from dataclasses import replace

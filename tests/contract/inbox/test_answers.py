@@ -183,7 +183,7 @@ async def test_form_that_cannot_be_read_can_only_be_declined(
     run: Run,
     described: Any,
 ) -> None:
-    """It was a 500, or took every answer."""
+    """Such a form was a server error, or took every answer."""
     schema = {"type": "object", "properties": {"colour": described}}
     question = await make_question(session, task=task, run=run, kind=QuestionKind.FORM, schema=schema)
     url = f"{questions_url}/{question.id}/answer/"
@@ -351,7 +351,7 @@ class TestSnooze:
     async def test_time_outside_of_the_bounds_is_refused(
         self, client: httpx.AsyncClient, url: str, body: JSON, attr: str | None, code: str
     ) -> None:
-        """It is 10:00."""
+        """The clock of the test is at 10:00."""
         assert_invalid(await client.post(url, json=body), attr, code)
 
     async def test_a_day_is_the_most(self, client: httpx.AsyncClient, clock: MovableClock, url: str) -> None:

@@ -229,7 +229,7 @@ class TestRecipients:
         tasks_url: str,
         colleague: User,
     ) -> None:
-        """Also what they followed before it went out of their sight."""
+        """Questions that the caller followed before they lost sight of the task are not listed either."""
         private = await make_task(session, project=project, created_by=colleague)
         await make_question(session, task=private)
         assert (await client.put(f"{tasks_url}/{private.id}/follow/")).status_code == 404

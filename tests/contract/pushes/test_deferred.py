@@ -1,4 +1,4 @@
-"""Later instead of never (contract 16): what a person's presence defers is sent once they have gone, or not needed."""
+"""Deferred pushes (contract 16): held while a person is present, then sent once they have gone, or not needed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -248,7 +248,7 @@ async def test_stream_does_not_say_that_its_device_is_looked_at(
     trigger: Trigger,
     beat: Any,
 ) -> None:
-    """Its beats renew the presence, and leave what the device said of itself."""
+    """Beats of a stream renew the presence, and leave what the device said of itself."""
     await beat(focused=False)
     async with unit_of_work(sessions) as own:
         await presence.beat(own, member_of(project, owner), task.id, device.id)

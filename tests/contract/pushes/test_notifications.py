@@ -1,4 +1,4 @@
-"""Why a push came or did not, the test push, preferences and mute, over HTTP."""
+"""Reasons for and against pushes, the test push, preferences and mute, over HTTP (contract 7, 16)."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -47,7 +47,7 @@ def trigger(sessions: SessionFactory, run: Run) -> Trigger:
 
 @pytest.fixture
 def trial_url(task_url: str) -> str:
-    """Where the test push is asked for."""
+    """The path that requests a test push."""
     return f"{task_url}/notifications/test"
 
 

@@ -1,4 +1,4 @@
-"""Answered from the notification (contract 16): what phones and browsers get about questions, and how much it says."""
+"""Pushes of questions (contract 16): the content for phones and browsers, and answers from the notification."""
 
 import asyncio
 from dataclasses import replace

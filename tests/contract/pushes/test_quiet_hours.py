@@ -55,7 +55,7 @@ def prefer(client: httpx.AsyncClient) -> Prefer:
 
 @pytest.fixture
 def night(clock: MovableClock) -> None:
-    """It is eleven in the evening, UTC."""
+    """The clock at eleven in the evening, UTC."""
     clock.now = clock.now.replace(hour=23, minute=0, second=0, microsecond=0)
 
 
@@ -217,7 +217,7 @@ async def test_hours_that_end_when_they_begin_let_go_once_a_day(
     prefer: Prefer,
     deliver: Deliver,
 ) -> None:
-    """At their end the next ones had begun, which held it again, for ever."""
+    """Regression: at their end the next hours had begun, which held the push again, for ever."""
     await prefer(quiet_hours={**NIGHT, "end": NIGHT["start"]})
     for _ in range(2):
         run = await make_live_run(session, task=task)

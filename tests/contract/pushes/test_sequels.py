@@ -1,4 +1,4 @@
-"""Gone when handled (contract 16): notices that are retracted, replaced or repeated, and no others."""
+"""Sequels of notices (contract 16): which are retracted, replaced or repeated once handled, and no others."""
 
 import asyncio
 from collections.abc import Mapping
@@ -74,7 +74,7 @@ async def test_retraction_of_an_expired_question_waits_for_a_device_that_is_away
     ask: Asks,
     deliver: Deliver,
 ) -> None:
-    """It lived as long as the question, which was over."""
+    """Regression: the retraction lived as long as the question, which was over."""
     await ask(urgency=Urgency.HIGH, expires_at=clock.now + timedelta(minutes=10))
     await deliver()
     clock.advance(minutes=11)
@@ -376,7 +376,7 @@ async def test_reminder_that_fails_for_an_hour_is_given_up(
     ask: Asks,
     deliver: Deliver,
 ) -> None:
-    """It was tried as long as the question was open."""
+    """Regression: it was tried as long as the question was open."""
     await prefer(session, owner, reminder_after_seconds=300)
     await ask()
     await deliver()

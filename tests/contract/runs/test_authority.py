@@ -401,7 +401,7 @@ class TestStateIsNoWayAround:
     async def test_protected_keys_alone_steer_nothing(
         self, anonymous: httpx.AsyncClient, scene: Scene
     ) -> None:
-        """They are ignored, as before, from every caller."""
+        """Protected keys are ignored, as before, from every caller."""
         run = await scene.make_run(RunStatus.QUEUED, "linked", "none")
         answer = await anonymous.patch(
             f"{scene.url}/runs/{run.id}",
@@ -413,7 +413,7 @@ class TestStateIsNoWayAround:
 
 
 class TestEnvironmentThatIsGone:
-    """One that was deleted may have been anyone's own."""
+    """A deleted environment may have been anyone's own."""
 
     @pytest.mark.parametrize(("caller", "status"), [("creator", 200), ("member", 400)])
     async def test_only_the_runs_person_goes_on(

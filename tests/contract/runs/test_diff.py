@@ -105,7 +105,7 @@ async def test_base_and_head_are_those_of_the_push(
 
 
 async def test_large_patch_is_read_in_pages(client: httpx.AsyncClient, run_url: str) -> None:
-    """Of at most 2 MB as they are sent, where control characters take six times their size."""
+    """Pages have at most 2 MB as they are sent, where control characters take six times their size."""
     line = "+" + "\x01" * 1000 + "\n"
     sizes = [300, 200, 200, 1, 0, 1500, 1]
     files = [f"diff --git a/{n} b/{n}\n@@ -0,0 +1 @@\n{line * size}" for n, size in enumerate(sizes)]

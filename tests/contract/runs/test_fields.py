@@ -120,7 +120,7 @@ STATES: list[tuple[Json, Json]] = [
 
 
 class TestState:
-    """Which keys the state of a new run has (contract 9.1); what has no value is absent."""
+    """Keys in the state of a new run (contract 9.1); a field without a value is absent."""
 
     async def test_has_what_was_asked_for(self, client: httpx.AsyncClient, run_url: str) -> None:
         for body, state in STATES:

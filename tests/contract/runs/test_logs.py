@@ -94,7 +94,7 @@ class TestAnswerThatFails:
             yield store
 
     async def test_append_has_added_nothing(self, client: httpx.AsyncClient, url: str) -> None:
-        """Else its caller sends the entries again, and they are doubled."""
+        """Otherwise its caller sends the entries again, and they are doubled."""
         response = await client.post(f"{url}/append_log", json={"entries": [{"n": 1}]})
         assert response.status_code == 503
         assert await entries_of(client, url) == []

@@ -71,7 +71,7 @@ TAKEN_OVER: Json = {**INHERITED, "mode": "background", "provider": "openai"}
 
 
 async def test_takes_over_what_the_request_does_not_say(resume: Resume) -> None:
-    """From a run of any status."""
+    """Runs of any status can be resumed."""
     for status in RunStatus:
         run, state = run_of(await resume(INHERITED | NOT_INHERITED, status=status))
         with concerning(status):

@@ -1,4 +1,4 @@
-"""Which agents, models, efforts and permission modes go together (contract 9.3)."""
+"""Valid combinations of agents, models, efforts and permission modes (contract 9.3)."""
 
 import itertools
 

@@ -63,7 +63,7 @@ def gate(application: FastAPI, process: ProcessContext) -> ScriptedGate:
 
 @pytest.fixture(params=["run", "runs"])
 def request_of(request: pytest.FixtureRequest, task_url: str) -> tuple[str, Mapping[str, Any]]:
-    """Each request for a cloud run."""
+    """The request of each way to start a cloud run."""
     return f"{task_url}/{request.param}", {"environment": "cloud"} if request.param == "runs" else {}
 
 

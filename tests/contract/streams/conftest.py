@@ -38,7 +38,7 @@ async def run(api: httpx.AsyncClient, task_url: str) -> JSON:
 
 @pytest.fixture
 def url(task_url: str, run: JSON) -> str:
-    """Where the run is."""
+    """The path of the run."""
     return f"{task_url}/runs/{run['id']}"
 
 

@@ -182,7 +182,7 @@ async def test_removed_events_are_admitted(
 async def test_removed_events_are_reported_once(
     api: httpx.AsyncClient, events_url: str, sessions: SessionFactory, task: Task
 ) -> None:
-    """Each growth of the ledger repeated the gap until the caller saw an event."""
+    """Regression: each growth of the ledger repeated the gap until the caller saw an event."""
     async with following(api, events_url) as stream:
         await stream.until_silent()
     await record_event(sessions, task, occurred_at=utcnow() - timedelta(days=31))

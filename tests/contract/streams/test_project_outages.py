@@ -72,7 +72,7 @@ async def test_event_that_could_not_be_read_at_once_is_sent_without_another_one(
     task: Task,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """It was sent when the ledger grew again: the watch knew its new end already."""
+    """Regression: it was sent when the ledger grew again, because the watch knew its new end already."""
     async with following(api, events_url) as stream:
         await stream.until_silent()
         async with refusing_reads(engine, "memberships", code="57P03"):
@@ -93,7 +93,7 @@ async def test_reading_that_fails_unexpectedly_ends_the_stream(
     task: Task,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """It went on with keepalives only, and nothing was logged."""
+    """Regression: the stream went on with keepalives only, and nothing was logged."""
     away = altered(
         engine, "ALTER TABLE memberships RENAME TO planted", undo="ALTER TABLE planted RENAME TO memberships"
     )

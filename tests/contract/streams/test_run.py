@@ -502,7 +502,7 @@ class TestTime:
                 assert event.name != "error"
 
     async def test_stream_has_a_life(self, api: httpx.AsyncClient, application: FastAPI, url: str) -> None:
-        """Its client comes back, and shows its key again."""
+        """The client of a stream that ended by age comes back, and shows its key again."""
         configure(application, stream_keepalive_seconds=0.05, stream_life_seconds=0.2)
         async with following(api, url) as stream:
             assert [event.data["status"] for event in await stream.rest()] == ["queued"]

@@ -1,4 +1,4 @@
-"""The filters of the list (contract 5.1)."""
+"""The filters of the list of tasks (contract 5.1)."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

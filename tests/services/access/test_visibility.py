@@ -1,4 +1,4 @@
-"""Which sandbox environments a run may use, and which webhook endpoints a caller has (contract 5.8 step 7, 14)."""
+"""Visibility of sandbox environments for runs, and of webhook endpoints for callers (contract 5.8 step 7, 14)."""
 
 from dataclasses import dataclass
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Which columns hold secrets, and that a rotation reaches every row of them."""
+"""Rotation of the keys that encrypt stored secrets: it reaches every row of every column with secrets."""
 
 from pydantic import SecretStr
 from sqlalchemy import select

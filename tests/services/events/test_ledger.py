@@ -89,7 +89,7 @@ async def test_transaction_that_commits_after_two_others_is_not_skipped(
 async def test_older_transaction_that_writes_last_is_not_skipped(
     sessions: SessionFactory, project: Project, principal: Principal, task_id: UUID
 ) -> None:
-    """Its number is the higher one, and its transaction the lower: with numbers alone the other would be skipped."""
+    """The older transaction has the lowest and the highest number: by number alone its first event would be skipped."""
     reader = Reader(sessions, principal)
     async with unit_of_work(sessions) as older:
         await note(older, project, task_id, 1)

@@ -69,7 +69,7 @@ async def test_filters_and_history_are_one_statement_too(
 
 @pytest.mark.usefixtures("many_questions")
 async def test_deleted_command_is_looked_for_by_an_index(database_url: str) -> None:
-    """Its foreign key is checked for each command of a deleted run: each read all questions."""
+    """The foreign key is checked for each command of a deleted run; each check read all questions."""
     check = Statement("UPDATE questions SET command_id = NULL WHERE command_id = $1", (new_id(),))
     connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
     try:

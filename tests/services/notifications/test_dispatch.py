@@ -93,7 +93,7 @@ class Wish(Enum):
 
 
 class Cooldown(Enum):
-    """Whether the kind was pushed for this run before."""
+    """Whether a push of this kind was sent for this run before."""
 
     NONE = auto()
     RUNNING = auto()

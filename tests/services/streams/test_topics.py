@@ -62,7 +62,7 @@ async def first_seqs(topics: FollowedTopics, process: ProcessContext, count: int
 async def test_page_before_a_reading_that_fails_is_sent_once(
     sessions: SessionFactory, process: ProcessContext, project: Project, owner: User, task: Task
 ) -> None:
-    """It was sent again: the place after it was kept only when all pages were read."""
+    """Regression: it was sent again, because the place after it was kept only when all pages were read."""
     broken = BrokenLedger(project, owner)
     ledger = FollowedLedger(("tasks",), broken.read, broken.is_truncated)
     async with unit_of_work(sessions) as session:

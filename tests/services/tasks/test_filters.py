@@ -241,7 +241,7 @@ QUERIES: list[tuple[dict[str, str], str | None]] = [
 
 @asynccontextmanager
 async def made_again_at_once(connection: asyncpg.Connection) -> AsyncGenerator[None, None]:
-    """Drop keys, indexes and triggers of tasks and runs during the block; afterwards all are as migrations made them."""
+    """Drop keys, indexes and triggers of tasks and runs for the block; afterwards all are as migrations made them."""
     keys, indexes = await connection.fetch(_KEYS), await connection.fetch(_INDEXES)
     triggers = "ALTER TABLE tasks {0} TRIGGER USER; ALTER TABLE runs {0} TRIGGER USER"
     await connection.execute(triggers.format("DISABLE"))

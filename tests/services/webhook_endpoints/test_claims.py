@@ -32,7 +32,7 @@ async def test_claim_reads_few_of_many_pending_deliveries(
     project: Project,
     owner: User,
 ) -> None:
-    """Each claim counted what is under way among all that were pending, and each pause looked for the first of all."""
+    """Regression: each claim counted the claimed ones among all pending, and each pause looked for the first of all."""
     endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url="http://127.0.0.1/")
     await make_delivery(session, endpoint)
     await session.execute(text(_MANY))

@@ -1,4 +1,4 @@
-"""When an endpoint is disabled."""
+"""Conditions under which a webhook endpoint is disabled."""
 
 from datetime import datetime, timedelta
 

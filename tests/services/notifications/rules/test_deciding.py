@@ -240,7 +240,7 @@ def test_every_combination_is_decided_once_and_as_the_contract_says() -> None:
 
 
 def test_what_waits_waits_for_a_moment_to_come_and_the_rest_for_none() -> None:
-    """Else it would be claimed for ever, or never again."""
+    """Otherwise a notice would be claimed for ever, or never again."""
     for case in CASES:
         verdict = decide(case.facts(), NOW)
         waits = verdict.decision in {Decision.DEFERRED, Decision.HELD_QUIET_HOURS}
