@@ -13,6 +13,7 @@ from typing_extensions import override
 from app.addresses import is_public
 from app.agents.network.domains import TRUSTED_DOMAINS, covers
 from app.agents.network.proxy import HEAD_BYTES, Allowance, Connector, Egress, Service, Streams
+from tests.support.waiting import patient
 
 PUBLIC = "93.184.216.34"
 
@@ -355,6 +356,26 @@ async def test_connection_beyond_the_limit_is_refused(internet: Internet, server
 def test_services_are_read_from_urls_and_names(text: str, expected: Service) -> None:
     assert Service.parse(text) == expected
     assert Service.parse(expected.authority) == expected
+
+
+async def test_connection_that_comes_while_the_proxy_closes_is_closed(internet: Internet) -> None:
+    async def report(_text: str) -> None:
+        pass
+
+    egress = Egress(Allowance(), report, connector=internet)
+    closing = []
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Cancels what serves the connection before its first step.
+        closing.append(asyncio.create_task(egress.aclose()))
+        egress.accept(reader, writer)
+
+    async with await asyncio.start_server(accept, "127.0.0.1", 0) as listener:
+        reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname())
+        async with asyncio.timeout(patient(20)):
+            assert await reader.read() == b""
+        writer.close()
+    await asyncio.gather(*closing)
 
 
 def test_trusted_hosts_are_names_in_the_form_they_are_compared_in() -> None:

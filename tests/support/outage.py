@@ -72,23 +72,26 @@ class Interruptible:
         return self._is_deaf
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._server is None:
+            # It was under way when the server closed.
+            writer.close()
+            return
         connection = asyncio.create_task(self._serve(reader, writer))
         self._connections.add(connection)
         connection.add_done_callback(self._connections.discard)
+        # Not by the task itself: one that is cancelled before its first step runs no `finally`.
+        connection.add_done_callback(lambda _: writer.close())
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._hanging:
+            await asyncio.Event().wait()
+        behind, ahead = await asyncio.open_connection(*self._target)
         try:
-            if self._hanging:
-                await asyncio.Event().wait()
-            behind, ahead = await asyncio.open_connection(*self._target)
-            try:
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(_copy(reader, ahead, self._loses))
-                    group.create_task(_copy(behind, writer, lambda: self._is_muted))
-            finally:
-                ahead.close()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_copy(reader, ahead, self._loses))
+                group.create_task(_copy(behind, writer, lambda: self._is_muted))
         finally:
-            writer.close()
+            ahead.close()
 
 
 async def _copy(

@@ -173,6 +173,8 @@ class Egress:
         task = asyncio.create_task(self._serve(reader, writer))
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
+        # Also by the task itself, but one that is cancelled before its first step runs no `finally`.
+        task.add_done_callback(lambda _: writer.close())
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Handle one connection to its end; an error ends this connection only."""
