@@ -194,7 +194,7 @@ class AlreadyAnswered(QuestionSettled):
 
 
 class QuestionClosed(QuestionSettled):
-    """The question has expired or was withdrawn."""
+    """The question takes no answer any more: it has expired or was withdrawn."""
 
     status = 410
     code = "question_closed"

@@ -1,4 +1,4 @@
-"""The only source of new identifiers."""
+"""Create identifiers: the only source of new ids of rows and artifacts."""
 
 import os
 import time

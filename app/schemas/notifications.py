@@ -23,7 +23,7 @@ class WatchedBy(TypedDict):
 
 
 class DecisionOut(TypedDict):
-    """One of the decisions about a push."""
+    """One of the successive decisions about a push, with its reason and time."""
 
     decision: Annotated[NotificationDecision, Field(description="The decision.")]
     reason: Annotated[str | None, Field(description="The reason for the decision.", examples=["presence"])]

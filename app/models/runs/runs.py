@@ -104,7 +104,7 @@ def is_waiting(run: Any = Run) -> ColumnElement[bool]:
 class RunCredential(Base):
     """The token of one run, kept from the request to the run's end.
 
-    Services/runs/credentials.py writes and removes it.
+    The module services/runs/credentials.py writes and removes it.
     """
 
     __tablename__ = "run_credentials"

@@ -2309,7 +2309,7 @@ export interface components {
         };
         /**
          * DecisionOut
-         * @description One of the decisions about a push.
+         * @description One of the successive decisions about a push, with its reason and time.
          */
         DecisionOut: {
             /** @description The decision. */
