@@ -27,8 +27,8 @@ DRAINED_BYTES: Final = (
 )  # read and dropped beyond the limit, so that clients get to read their answer
 BODY_SECONDS: Final = 30.0  # for the body, and beyond that one second for each
 BODY_BYTES_PER_SECOND: Final = 32 * _KIB
-# Chunks of a body in one piece of at most HEAD_BYTES: this number, and beyond it one for each 64 bytes. A chunk costs as
-# much as some kilobytes. More are answered with 400.
+# Chunks of a body in one piece of at most HEAD_BYTES: this number, and beyond it one for each 64 bytes. A chunk costs
+# as much as some kilobytes. More are answered with 400.
 BODY_CHUNKS: Final = 256
 BODY_CHUNK_BYTES: Final = 64
 JSON_DEPTH: Final = 200  # deeper than any sane document, and below what the encoder of answers can write back

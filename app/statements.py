@@ -137,8 +137,8 @@ async def _alone(session: AsyncSession, sent: _Sent, values: Mapping[str, Any]) 
             driver = cast("asyncpg.Connection", connection.driver_connection)
             return cast("Sequence[Fields]", await driver.fetch(sent.sql, *arguments))
         except (asyncpg.InternalClientError, asyncio.CancelledError, TimeoutError):
-            # The protocol is out of step: the driver does not know which message comes next, or the server waits for the
-            # rest of a message, with its locks held.
+            # The protocol is out of step: the driver does not know which message comes next, or the server waits for
+            # the rest of a message, with its locks held.
             await drop(connection)
             raise
         finally:

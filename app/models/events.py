@@ -22,7 +22,8 @@ class Event(Base):
     __tablename__ = "events"
     __table_args__ = (Index("ix_events_project", "project_id", "transaction_id", "seq"),)
 
-    # The order of all readers, and the only two indexes: each index makes every change of a task or a run more expensive.
+    # The order of all readers, and the only two indexes: each index makes every change of a task or a run more
+    # expensive.
     transaction_id: Mapped[int] = mapped_column(
         BigInteger, primary_key=True, server_default=text(CURRENT_TRANSACTION), autoincrement=False
     )

@@ -1,7 +1,7 @@
 """Action tokens in notifications: each lets its bearer answer one question as one person (contract 15).
 
-A token is derived from the secret keys whenever it is needed, so no table holds a usable one. It contains its claims; the
-database decides whether the question is still open and the person may still answer it.
+A token is derived from the secret keys whenever it is needed, so no table holds a usable one. It contains its claims;
+the database decides whether the question is still open and the person may still answer it.
 """
 
 import base64
@@ -39,8 +39,8 @@ class ActionClaims:
     question_id: UUID
     # Of the question as it was shown to the person: 32 bytes.
     digest: bytes
-    # Its place in the options of the question, which the digest binds: ids may be longer than a push. None: the token opens
-    # the page of the question, where the person chooses.
+    # Its place in the options of the question, which the digest binds: ids may be longer than a push. None: the token
+    # opens the page of the question, where the person chooses.
     option: int | None = None
 
 

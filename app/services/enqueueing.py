@@ -1,7 +1,8 @@
 """Put jobs on the queue in Redis. Nothing is lost if Redis is down: the row of each job waits for a sweep.
 
-Functions that end in `_after_commit` act when the session's transaction has been committed, never before; the others act
-at once. The sweeps are `services/runs/recovery.py` for runs, and the periodic delivery (`worker/schedule.py`) for pushes.
+Functions that end in `_after_commit` act when the session's transaction has been committed, never before; the others
+act at once. The sweeps are `services/runs/recovery.py` for runs, and the periodic delivery (`worker/schedule.py`) for
+pushes.
 """
 
 from collections.abc import Awaitable

@@ -110,7 +110,8 @@ async def read_bytes(request: Request, *, limit: int = BODY_BYTES, seconds: floa
     is_complete = False
     try:
         async with asyncio.timeout(seconds) as patience:
-            # Not `request.stream()`, which does not say that a piece is the last: a timer for each would be set in vain.
+            # Not `request.stream()`, which does not say that a piece is the last: a timer for each would be set in
+            # vain.
             while not is_complete and size <= DRAINED_BYTES:
                 message = await request.receive()
                 if message["type"] == "http.disconnect":

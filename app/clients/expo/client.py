@@ -103,7 +103,8 @@ class ExpoClient(PushSender):
         except RequestRefused as error:
             if len(messages) == 1:
                 return [BadMessage(error.reason)]
-        # Expo refuses a whole request for one message that it cannot read: halve the request until that message is alone.
+        # Expo refuses a whole request for one message that it cannot read: halve the request until that message is
+        # alone.
         middle = len(messages) // 2
         return [
             outcome

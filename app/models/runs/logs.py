@@ -19,8 +19,8 @@ class RunLogState(Base):
     __tablename__ = "run_logs"
 
     run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
-    # The valid size of the object. Bytes after it were written by a writer that died; the next writer cuts them off. NULL:
-    # the whole object is valid.
+    # The valid size of the object. Bytes after it were written by a writer that died; the next writer cuts them off.
+    # NULL: the whole object is valid.
     size: Mapped[int | None] = mapped_column(BigInteger)
     # The last holder of the lock, and until when it holds it; NULL: the holder has released it.
     writer: Mapped[str | None] = mapped_column(String(64))

@@ -80,7 +80,10 @@ def _new_session(key_id: UUID, browser: Browser, secret: str) -> ConsoleSession:
 
 
 async def _use_code(session: AsyncSession, code: str, browser: Browser, secret: str) -> None:
-    """Turn a login link into a console session. One statement, so that the second of two browsers finds no such code."""
+    """Turn a login link into a console session.
+
+    One statement, so that the second of two browsers finds no such code.
+    """
     now = utcnow()
     opened = await session.scalar(
         update(ConsoleSession)

@@ -1,7 +1,7 @@
 """Split a git patch into its files, from chunks of bytes, in bounded memory.
 
-A patch comes from an agent, or from any client that can add a file to the run: it may be anything. What is no patch has no
-files, and nothing in it is an error. Libraries hold each line as an object and refuse patches that were cut.
+A patch comes from an agent, or from any client that can add a file to the run: it may be anything. What is no patch
+has no files, and nothing in it is an error. Libraries hold each line as an object and refuse patches that were cut.
 """
 
 import re

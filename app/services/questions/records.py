@@ -163,8 +163,8 @@ async def withdraw(
 async def leave_inboxes(session: AsyncSession, task_id: UUID) -> None:
     """Withdraw the questions of a task that is to be deleted, so that they leave every inbox.
 
-    Call it before the task's row is locked: transactions that end a run lock rows in this order. It also locks the runs that
-    may ask, and so waits for transactions that open a question.
+    Call it before the task's row is locked: transactions that end a run lock rows in this order. It also locks the
+    runs that may ask, and so waits for transactions that open a question.
     """
     is_asking = select(Question.id).where(Question.run_id == Run.id, _IS_OPEN).exists()
     is_live = Run.status.not_in(TERMINAL_STATUSES)

@@ -1,8 +1,8 @@
 """All retries of the service on one page: after which failure, with which delays in seconds, until when.
 
 A policy holds up its job while it waits (`budget.py`, and `worker/run/store_retry.py` for the files of a run). A
-schedule waits on a row, so it outlasts the process. Not here: the clients of Redis and S3 repeat a failed call once, and
-listeners of Redis reconnect (`app/clients`).
+schedule waits on a row, so it outlasts the process. Not here: the clients of Redis and S3 repeat a failed call once,
+and listeners of Redis reconnect (`app/clients`).
 """
 
 import random

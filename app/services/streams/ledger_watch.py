@@ -13,7 +13,8 @@ from app.outages import DatabaseUnavailable
 from app.services.events.reading import find_end
 
 _LOOK_SECONDS = 0.5
-# The most followers that read at once. All are woken at once: requests, which share their connections, would wait for all.
+# The most followers that read at once. All are woken at once: requests, which share their connections, would wait for
+# all.
 _MOST_READING = 2
 
 log = structlog.get_logger(__name__)

@@ -35,16 +35,17 @@ from app.services.webhook_endpoints.secrets import live_secrets
 from app.services.webhook_endpoints.sending import Message
 from app.statements import Fields, Prepared
 
-# Longer than an attempt (17 s) and all tries to record its result (`until_database_answers`): a shorter lease would send
-# again what was delivered. For as long, what a killed worker held takes turns of its endpoints.
+# Longer than an attempt (17 s) and all tries to record its result (`until_database_answers`): a shorter lease would
+# send again what was delivered. For as long, what a killed worker held takes turns of its endpoints.
 WEBHOOK_LEASE = timedelta(seconds=60)
-# Parallel attempts per endpoint, so that a slow receiver does not delay other endpoints: of one that answers, in which case
-# they share the cost of a claim and of a settlement; of any other; and after so many failures in a row. All endpoints of a project
-# may hang, and must not take the turns of others.
+# The most parallel attempts of one endpoint, so that a slow receiver does not delay other endpoints.
+# An endpoint that answers: its attempts share the cost of a claim and of a settlement.
 PER_ANSWERING_ENDPOINT = 16
 PER_ENDPOINT = 4
-PER_FAILING_ENDPOINT = 1
+# An endpoint with this many failures in a row: all endpoints of a project may hang, and must not take the turns of
+# others.
 FAILING_AFTER = 4
+PER_FAILING_ENDPOINT = 1
 # The last turns of a process, for endpoints with fewer than `PER_ENDPOINT` under way.
 RESERVED = 128
 

@@ -1,6 +1,7 @@
 """The decisions about a push notice: which may follow which, and how they are stored (contract 16.12).
 
-A row has its latest decision, and the history of all. Every statement that changes them takes their values from `decision_update`.
+A row has its latest decision, and the history of all. Every statement that changes them takes their values from
+`decision_update`.
 """
 
 from collections import defaultdict
