@@ -1,4 +1,4 @@
-"""The published forms of users, organizations and projects (contract 3.2, 6.6, 6.7)."""
+"""The JSON of users, organizations and projects in responses (contract 3.2, 6.6, 6.7)."""
 
 from datetime import datetime
 from typing import Annotated, Any

@@ -213,7 +213,10 @@ class Adapter(_Data):
         return any(name == option for text in texts for name, _ in _PLACEHOLDER.findall(text))
 
     def mode_rule(self, options: AgentOptions) -> ModeRule | None:
-        """Return the rule for the permission mode of a run; None if the agent keeps its own default."""
+        """Return the agent's mode and file access for the run's permission mode, else for the adapter's default mode.
+
+        None if there is no default, so that the agent keeps its own.
+        """
         for mode, rule in self.permission_modes.items():
             if mode == options.mode:
                 return rule

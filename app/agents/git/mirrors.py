@@ -61,7 +61,7 @@ class BorrowedObjects:
 
     @property
     def large_files(self) -> Path:
-        """The folder of Git LFS objects that all runs share, where git-lfs looks beside git's objects."""
+        """The folder of this mirror's Git LFS files, which all runs that borrow from it share; git-lfs looks there."""
         return self.objects.with_name("lfs")
 
 

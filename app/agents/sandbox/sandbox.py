@@ -13,10 +13,11 @@ private below /etc    covered before each start     as bubblewrap               
 processes outside     invisible                     no signal, no look inside, no  same user's are open
                                                     limits, no priority
 UNIX sockets          none but its own              none at all                    open
-/dev/shm, SysV, mq    own; SysV counts for little   none at all                    open
-no network            own empty network             TCP refused by Landlock, all   open
+/dev/shm, SysV, mq    own; SysV memory of at most   none at all                    open
+                      16 KiB, no queues
+network level "none"  own empty network             TCP refused by Landlock, all   open
                                                     else by the filter
-a gateway             a port of that network        one more port, of any host     open
+proxy of the run      one port of its own network   one more port, of any host     open
 keyrings, io_uring    none                          none                           open
 leftovers             die with the namespace        hunted down by the launcher    as landlock
 

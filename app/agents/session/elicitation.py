@@ -45,7 +45,10 @@ class Elicited(Protocol):
     """Presents an agent's forms and pages to people."""
 
     async def elicit(self, elicitation: Elicitation) -> ElicitationAnswer:
-        """Show a form or a page to people and return their answer; without one, `decline` or `cancel`."""
+        """Show a form or a page to people and return their answer.
+
+        `decline`: no answer came in time, or it cannot be shown. `cancel`: the turn ended, or the agent withdrew it.
+        """
 
     async def complete(self, elicitation_id: str) -> None:
         """Close the question about a page, because the agent reports that the person is done there."""

@@ -61,7 +61,7 @@ class Steering:
                         break
 
     async def end_turn(self) -> None:
-        """At the end of a turn, wait for the message that is being sent, and settle those that were sent."""
+        """After a turn, wait for a message on its way to the agent, then mark those of this turn as consumed."""
         async with self._giving:
             given, self._given = self._given, []
         for message in given:

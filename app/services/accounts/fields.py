@@ -85,9 +85,11 @@ def clean_private_key(value: str) -> str:
 
 
 def clean_url(value: str, *, attr: str, schemes: frozenset[str]) -> str:
-    """Check that a URL has one of these schemes and no credentials, and return it.
+    """Return the URL if it is valid, has one of these schemes and no credentials: it is stored and shown in plain text.
 
-    It is stored and shown in plain text.
+    Raises:
+        InvalidInput: it has not; the error names the field `attr`.
+
     """
     url = clean_label(value, attr=attr, limit=_URL_LENGTH)
     try:

@@ -1,4 +1,4 @@
-"""Derive the title of a task from its description, and prepare searches; pure rules (contract 5.1, 10.2)."""
+"""Derive a task's title from its description, find task numbers in searches, and escape text for LIKE; no I/O."""
 
 import re
 
