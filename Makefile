@@ -100,7 +100,7 @@ test-newest: $(STAMP) ## Test what touches libraries with the newest release of 
 	@$(NEWEST)/bin/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(NEWEST_TESTS) $(ARGS)
 
 # Paths that must not use the words that docs/glossary.md replaces, or begin a docstring with a pronoun.
-WORDS = README.md ARCHITECTURE.md CONTRIBUTING.md docs migrations checks bench app tests
+WORDS = README.md CHANGELOG.md ARCHITECTURE.md CONTRIBUTING.md docs migrations checks bench app tests
 
 .PHONY: check
 check: $(STAMP) ## Check format, lint, types, import rules and words
