@@ -26,7 +26,7 @@ def shown(pid: int) -> bytes:
     folder = Path("/proc") / str(pid)
     try:
         return (folder / "environ").read_bytes() + (folder / "cmdline").read_bytes()
-    except (PermissionError, FileNotFoundError):
+    except (PermissionError, FileNotFoundError, ProcessLookupError):  # not ours, or it has ended by now
         return b""
 
 
