@@ -36,6 +36,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from app.db import release
 from app.enums import CodeHostKind, PrAuthorshipMode
@@ -282,14 +283,26 @@ async def record(session: AsyncSession, run_id: UUID, task_id: UUID, authority: 
     """Store the person and the GitHub account that an existing run acts for; its row is locked."""
     values: dict[str, Any] = {
         "asked_by_id": authority.asker_id,
-        "asked_task": task_snapshot(task_id) if authority.is_personal else None,
+        "asked_task": _task_snapshot(task_id) if authority.is_personal else None,
     }
     if authority.account:
         values["state"] = Run.state.op("-")(cast(CREDENTIAL_SOURCE, Text)).op("||")(dict(authority.account))
     await session.execute(update(Run).where(Run.id == run_id).values(values))
 
 
-def task_snapshot(task_id: UUID) -> ScalarSelect[Any]:
+async def freeze_task(
+    session: AsyncSession, run_id: UUID, task_id: UUID, *, follows: UUID | None = None
+) -> None:
+    """Store the snapshot of the task for a new run: that of the run it follows, if that has one, or else a new one."""
+    snapshot: ColumnElement[Any] = _task_snapshot(task_id)
+    if follows is not None:
+        previous = aliased(Run)
+        kept = select(previous.asked_task).where(previous.id == follows).scalar_subquery()
+        snapshot = func.coalesce(kept, snapshot, type_=JSONB)
+    await session.execute(update(Run).where(Run.id == run_id).values(asked_task=snapshot))
+
+
+def _task_snapshot(task_id: UUID) -> ScalarSelect[Any]:
     """Return a subquery of the current columns `_WORDS` of a task, as the snapshot for `Run.asked_task`.
 
     The snapshot may have megabytes; it does not leave the database.
@@ -305,12 +318,6 @@ def frozen_or_current(word: Any) -> ColumnElement[Any]:
         kept = cast(kept.astext, word.type)
     chosen: ColumnElement[Any] = case((Run.asked_task.is_(None), word), else_=kept)
     return chosen.label(word.key)
-
-
-def frozen_or_new_snapshot(run_id: UUID, task_id: UUID) -> ScalarSelect[Any]:
-    """Return a subquery of the task snapshot of a run, or else of a new one, for its follow-up run."""
-    kept = func.coalesce(Run.asked_task, task_snapshot(task_id), type_=JSONB)
-    return select(kept).where(Run.id == run_id).scalar_subquery()
 
 
 def person_of() -> ColumnElement[int]:

@@ -30,8 +30,8 @@ from app.services.runs.authority import (
     HOLDINGS,
     Intent,
     authorize,
+    freeze_task,
     frozen_or_current,
-    frozen_or_new_snapshot,
     person,
     person_of,
     request_for_run,
@@ -209,9 +209,10 @@ async def _start(
         facts={CI_FOLLOW_UP: follow_up},
         sandbox_environment_id=authority.environment_id,
         asked_by_id=authority.asker_id,
-        asked_task=frozen_or_new_snapshot(previous_id, task.id) if authority.is_personal else None,
     )
     run_id = await run_lifecycle.open_run(session, new, dispatch=True, events=clients.events)
+    if authority.is_personal:
+        await freeze_task(session, run_id, task.id, follows=previous_id)
     enqueue_run_after_commit(session, clients.queue, run_id)
     return run_id
 

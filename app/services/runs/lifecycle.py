@@ -35,6 +35,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    literal_column,
     not_,
     or_,
     select,
@@ -45,7 +46,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.run_events import RunEvents
 from app.clock import utcnow
-from app.enums import TERMINAL_STATUSES, Environment, EventType, RunStatus
+from app.enums import TERMINAL_STATUSES, Environment, RunStatus
 from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run, RunLogState, Task
@@ -96,7 +97,6 @@ class NewRun:
     artifacts: Sequence[Mapping[str, Any]] = ()
     sandbox_environment_id: UUID | None = None
     asked_by_id: int | None = None
-    asked_task: ColumnElement[Any] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -121,49 +121,25 @@ async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events
 
     The caller holds the lock on the task's row, which puts concurrent runs of one task in order.
     """
-    run_id = new_id()
-    # Later than the previous run, so that the order of the times is the order of the requests, even if clocks are
-    # read in the same microsecond or differ a little (contract 9.4).
-    just_later = (
-        select(Run.created_at + literal(timedelta(microseconds=1), Interval()))
-        .join(Task, Task.latest_run_id == Run.id)
-        .where(Task.id == new.task_id)
-    )
-    now = utcnow()
-    created_at = func.greatest(literal(now, Run.created_at.type), just_later.scalar_subquery())
-    opened = (
-        insert(Run)
-        .values(
-            id=run_id,
-            task_id=new.task_id,
-            project_id=new.project_id,
-            status=RunStatus.QUEUED,
-            environment=new.environment,
-            branch=new.state.get("pr_base_branch"),
-            state=new.state,
-            facts=dict(new.facts),
-            artifacts=list(new.artifacts),
-            sandbox_environment_id=new.sandbox_environment_id,
-            asked_by_id=new.asked_by_id,
-            asked_task=new.asked_task,
-            created_at=created_at,
-            updated_at=created_at,
-            dispatch_requested_at=now if dispatch else None,
-            event_count=1,
-        )
-        .returning(*STATE_COLUMNS, Run.project_id, Run.attempts, Run.event_count, Run.dispatch_requested_at)
-        .cte("opened")
-    )
-    recorded = record_status(opened, EventType.RUN_QUEUED)
-    statement = select(opened, *recorded_columns(recorded)).join(recorded, true())
-    row = (await session.execute(statement)).mappings().one()
-    announce_state(session, events, row, opened=True)
-    await session.execute(
-        update(Task)
-        .where(Task.id == new.task_id)
-        .values(latest_run_id=run_id, latest_run_status=RunStatus.QUEUED)
-    )
-    await publish_recorded(session, [row])
+    run_id, now = new_id(), utcnow()
+    values = {
+        "run": run_id,
+        "task": new.task_id,
+        "project": new.project_id,
+        "environment": new.environment,
+        "branch": new.state.get("pr_base_branch"),
+        "state": new.state,
+        "facts": dict(new.facts),
+        "artifacts": list(new.artifacts),
+        "sandbox_environment": new.sandbox_environment_id,
+        "asked_by": new.asked_by_id,
+        "now": now,
+        "dispatch": now if dispatch else None,
+    }
+    opened = await _OPEN.first(session, values)
+    assert opened is not None
+    announce_state(session, events, opened, opened=True)
+    await publish_recorded(session, [opened])
     return run_id
 
 
@@ -366,6 +342,52 @@ async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunE
 def _note_recovery(decision: str, reason: str) -> ColumnElement[Any]:
     """Return the SQL expression for a run's facts with the decision of its recovery, for people to see."""
     return with_fact(RECOVERY, {"decision": decision, "reason": reason, "at": utcnow().isoformat()})
+
+
+def _open_statement() -> Prepared:
+    now = bindparam("now", type_=Run.created_at.type)
+    # Later than the previous run, so that the order of the times is the order of the requests, even if clocks are
+    # read in the same microsecond or differ a little (contract 9.4).
+    just_later = (
+        select(Run.created_at + literal_column("interval '1 microsecond'", Interval()))
+        .join(Task, Task.latest_run_id == Run.id)
+        .where(Task.id == bindparam("task"))
+    )
+    created_at = func.greatest(now, just_later.scalar_subquery())
+    opened = (
+        insert(Run)
+        .values(
+            id=bindparam("run"),
+            task_id=bindparam("task"),
+            project_id=bindparam("project"),
+            status=RunStatus.QUEUED,
+            environment=bindparam("environment"),
+            branch=bindparam("branch"),
+            state=bindparam("state", type_=Run.state.type),
+            facts=bindparam("facts", type_=Run.facts.type),
+            artifacts=bindparam("artifacts", type_=Run.artifacts.type),
+            sandbox_environment_id=bindparam("sandbox_environment"),
+            asked_by_id=bindparam("asked_by"),
+            created_at=created_at,
+            updated_at=created_at,
+            dispatch_requested_at=bindparam("dispatch"),
+            event_count=1,
+        )
+        .returning(*STATE_COLUMNS, Run.project_id, Run.attempts, Run.event_count, Run.dispatch_requested_at)
+        .cte("opened")
+    )
+    recorded = record_status(opened, EVENT_OF[RunStatus.QUEUED])
+    mirrored = (
+        update(Task)
+        .where(Task.id == opened.c.task_id)
+        .values(latest_run_id=opened.c.id, latest_run_status=opened.c.status)
+        .returning(Task.id)
+        .cte("mirrored")
+    )
+    return Prepared(select(opened, *recorded_columns(recorded)).join(recorded, true()).add_cte(mirrored))
+
+
+_OPEN = _open_statement()
 
 
 def _claim_statement(*conditions: ColumnElement[bool]) -> Prepared:

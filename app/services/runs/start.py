@@ -130,9 +130,10 @@ async def _create(
         artifacts=artifacts,
         sandbox_environment_id=authority.environment_id,
         asked_by_id=authority.asker_id,
-        asked_task=run_authority.task_snapshot(task.id) if authority.is_personal else None,
     )
     run_id = await run_lifecycle.open_run(session, new, dispatch=dispatch, events=clients.events)
+    if authority.is_personal:
+        await run_authority.freeze_task(session, run_id, task.id)
     if state.get(CREDENTIAL_SOURCE) == CALLER_TOKEN and environment is Environment.CLOUD:
         assert body.github_user_token is not None
         await keep_token(session, clients.cipher, run_id, body.github_user_token)
