@@ -324,6 +324,26 @@ class TestCancelAndClose:
         # Each once, and before the end, after which there is no follower: that is sent again with what the agent left.
         assert await pilot.reports() == [*receipts, *[("ended", "cancelled")] * 2]
 
+    async def test_command_that_was_dropped_before_the_end_has_one_receipt(
+        self, workshop: Workshop, make_pilot: MakePilot, hold: str
+    ) -> None:
+        pilot = await make_pilot(until_released(hold))
+        job = pilot.start()
+        await until_running(hold)
+        await pilot.send("set_config_option", {"configId": "x", "value": "y"})
+        await pilot.until_logged("does not offer")
+        async with unit_of_work(workshop.sessions) as session:
+            process = workshop.context.process
+            await run_lifecycle.set_status(session, pilot.run.id, RunStatus.CANCELLED, events=process.events)
+            wake_run_worker_after_commit(session, process.redis, pilot.run.id)
+        await job
+
+        assert await pilot.receipts() == [
+            ("set_config_option", "accepted"),
+            ("set_config_option", "delivered"),
+            ("set_config_option", "dropped", "The agent does not offer 'x' with the value 'y'."),
+        ]
+
     async def test_commands_to_a_lost_agent_are_dropped_by_the_sweep(
         self, workshop: Workshop, make_pilot: MakePilot
     ) -> None:
