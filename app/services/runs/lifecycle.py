@@ -28,18 +28,14 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Interval,
     and_,
     bindparam,
     false,
     func,
-    insert,
     literal,
-    literal_column,
     not_,
     or_,
     select,
-    true,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -49,9 +45,9 @@ from app.clock import utcnow
 from app.enums import TERMINAL_STATUSES, Environment, RunStatus
 from app.errors import StateRefused
 from app.ids import new_id
-from app.models import Run, RunLogState, Task
+from app.models import Run, RunLogState
 from app.models.runs.runs import is_waiting
-from app.services.events.ledger import publish_recorded, recorded_columns
+from app.services.events.ledger import publish_recorded
 from app.services.events.run_events import record_artifacts
 from app.services.retrying.policies import RUN_CLAIMS
 from app.services.run_log.events import STATE_COLUMNS, announce_state
@@ -73,8 +69,8 @@ from app.services.runs.transitions import (
     TRANSITIONS,
     move,
     move_statement,
+    open_statement,
     publish_status,
-    record_status,
     transition,
 )
 from app.statements import Fields, Prepared
@@ -344,50 +340,7 @@ def _note_recovery(decision: str, reason: str) -> ColumnElement[Any]:
     return with_fact(RECOVERY, {"decision": decision, "reason": reason, "at": utcnow().isoformat()})
 
 
-def _open_statement() -> Prepared:
-    now = bindparam("now", type_=Run.created_at.type)
-    # Later than the previous run, so that the order of the times is the order of the requests, even if clocks are
-    # read in the same microsecond or differ a little (contract 9.4).
-    just_later = (
-        select(Run.created_at + literal_column("interval '1 microsecond'", Interval()))
-        .join(Task, Task.latest_run_id == Run.id)
-        .where(Task.id == bindparam("task"))
-    )
-    created_at = func.greatest(now, just_later.scalar_subquery())
-    opened = (
-        insert(Run)
-        .values(
-            id=bindparam("run"),
-            task_id=bindparam("task"),
-            project_id=bindparam("project"),
-            status=RunStatus.QUEUED,
-            environment=bindparam("environment"),
-            branch=bindparam("branch"),
-            state=bindparam("state", type_=Run.state.type),
-            facts=bindparam("facts", type_=Run.facts.type),
-            artifacts=bindparam("artifacts", type_=Run.artifacts.type),
-            sandbox_environment_id=bindparam("sandbox_environment"),
-            asked_by_id=bindparam("asked_by"),
-            created_at=created_at,
-            updated_at=created_at,
-            dispatch_requested_at=bindparam("dispatch"),
-            event_count=1,
-        )
-        .returning(*STATE_COLUMNS, Run.project_id, Run.attempts, Run.event_count, Run.dispatch_requested_at)
-        .cte("opened")
-    )
-    recorded = record_status(opened, EVENT_OF[RunStatus.QUEUED])
-    mirrored = (
-        update(Task)
-        .where(Task.id == opened.c.task_id)
-        .values(latest_run_id=opened.c.id, latest_run_status=opened.c.status)
-        .returning(Task.id)
-        .cte("mirrored")
-    )
-    return Prepared(select(opened, *recorded_columns(recorded)).join(recorded, true()).add_cte(mirrored))
-
-
-_OPEN = _open_statement()
+_OPEN = Prepared(open_statement())
 
 
 def _claim_statement(*conditions: ColumnElement[bool]) -> Prepared:

@@ -1,4 +1,4 @@
-"""Move runs from one status to another: by one statement, with the other effects of its transaction.
+"""Create runs, and move them from one status to another: by one statement, with the other effects of its transaction.
 
 For services/runs/lifecycle.py, which decides when a run makes which transition.
 """
@@ -10,10 +10,13 @@ import structlog
 from sqlalchemy import (
     CTE,
     ColumnElement,
+    Interval,
     RowMapping,
     Select,
+    bindparam,
     case,
     func,
+    insert,
     literal_column,
     null,
     select,
@@ -112,6 +115,53 @@ def publish_status(session: AsyncSession, events: RunEvents, rows: Sequence[Fiel
     for row in rows:
         log.info("run.status_changed", run_id=str(row["id"]), status=str(row["status"]))
         announce_state(session, events, row)
+
+
+def open_statement() -> Select[Any]:
+    """Return the statement that creates a queued run as its task's latest run, records that, and returns its row.
+
+    The parameters are those that `lifecycle.open_run` gives.
+    """
+    now = bindparam("now", type_=Run.created_at.type)
+    # Later than the previous run, so that the order of the times is the order of the requests, even if clocks are
+    # read in the same microsecond or differ a little (contract 9.4).
+    just_later = (
+        select(Run.created_at + literal_column("interval '1 microsecond'", Interval()))
+        .join(Task, Task.latest_run_id == Run.id)
+        .where(Task.id == bindparam("task"))
+    )
+    created_at = func.greatest(now, just_later.scalar_subquery())
+    opened = (
+        insert(Run)
+        .values(
+            id=bindparam("run"),
+            task_id=bindparam("task"),
+            project_id=bindparam("project"),
+            status=RunStatus.QUEUED,
+            environment=bindparam("environment"),
+            branch=bindparam("branch"),
+            state=bindparam("state", type_=Run.state.type),
+            facts=bindparam("facts", type_=Run.facts.type),
+            artifacts=bindparam("artifacts", type_=Run.artifacts.type),
+            sandbox_environment_id=bindparam("sandbox_environment"),
+            asked_by_id=bindparam("asked_by"),
+            created_at=created_at,
+            updated_at=created_at,
+            dispatch_requested_at=bindparam("dispatch"),
+            event_count=1,
+        )
+        .returning(*STATE_COLUMNS, Run.project_id, Run.attempts, Run.event_count, Run.dispatch_requested_at)
+        .cte("opened")
+    )
+    recorded = record_status(opened, EVENT_OF[RunStatus.QUEUED])
+    mirrored = (
+        update(Task)
+        .where(Task.id == opened.c.task_id)
+        .values(latest_run_id=opened.c.id, latest_run_status=opened.c.status)
+        .returning(Task.id)
+        .cte("mirrored")
+    )
+    return select(opened, *recorded_columns(recorded)).join(recorded, true()).add_cte(mirrored)
 
 
 def move_statement(
