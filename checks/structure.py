@@ -15,7 +15,7 @@ from typing import Final
 APP: Final = Path(__file__).parents[1] / "app"
 CONTRACT_TESTS: Final = Path(__file__).parents[1] / "tests/contract"
 
-MAX_MODULES: Final = 18
+MAX_MODULES: Final = 17
 MAX_FILE_LINES: Final = 400
 MAX_SERVICE_PARAMETERS: Final = 6
 MAX_AGENT_PARAMETERS: Final = 7

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
+from app.routers.runs.log_responses import LOG_PAGE, TEXT, WHOLE_LOG, TimerDep, headers_of_page
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.logs import AppendIn, LogQuery
 from app.schemas.runs.runs import RelayIn, RelayOut, RunOut
@@ -14,7 +15,6 @@ from app.web.answers import Json
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import RunId, TaskId
-from app.web.log_responses import LOG_PAGE, TEXT, WHOLE_LOG, TimerDep, headers_of_page
 from app.web.openapi.errors import errors
 from app.web.unit_route import UnitRoute
 
