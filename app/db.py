@@ -108,7 +108,7 @@ def create_session_factory(
 ) -> SessionFactory:
     """Return a factory of database sessions that do not reload rows after a commit.
 
-    Each has a copy of `info`.
+    The dictionary `info` of each session begins as a copy of this one.
     """
     return async_sessionmaker(
         engine, expire_on_commit=False, autoflush=False, sync_session_class=_JoiningSession, info=dict(info)
@@ -226,9 +226,9 @@ class Transaction:
         return cast("Sequence[Mapping[str, Any]]", rows)
 
     def join(self) -> Connection:
-        """Return the transaction's connection for use by a session.
+        """Return the connection of this transaction, for a database session that takes part in it.
 
-        Only this object can end the transaction.
+        The session cannot end the transaction: its BEGIN, COMMIT and ROLLBACK are not sent.
         """
         if not self._is_joined:
             # SQLAlchemy sends no BEGIN, COMMIT and ROLLBACK of its own.

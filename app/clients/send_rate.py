@@ -49,9 +49,9 @@ class UnlimitedRate(SendRate):
 
 
 class RedisSendRate(SendRate):
-    """At most `per_second` messages a second.
+    """A limit of `per_second` messages a second for all processes together, counted in Redis.
 
-    Messages pass while Redis is away: the push service has its own limits.
+    While Redis is away nothing is limited here: the push service has its own limits.
     """
 
     def __init__(self, redis: RedisClient, key: str, *, per_second: int) -> None:

@@ -31,9 +31,9 @@ class Subscription:
         self._waiter: asyncio.Future[None] | None = None
 
     async def is_connected(self, *, within: float) -> bool:
-        """Wait until no new event can be missed, and return True.
+        """Wait until Redis has confirmed the subscription to the run's events, and return True.
 
-        False after `within` seconds or if the follower ended.
+        Return False after `within` seconds, or if the follower has ended.
         """
         await self._wait(within, lambda: self._channel.is_connected or self.is_over)
         return self._channel.is_connected and not self.is_over

@@ -27,7 +27,7 @@ class Account:
 def read_account(home: Home) -> Account | None:
     """Return the developer's account of earlier starts, None if there is none.
 
-    Its key may be of another database.
+    Its API key is valid only in the database that it was made for, which may have been replaced.
     """
     try:
         return _account(read_json(home.account_json))

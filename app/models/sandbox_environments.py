@@ -12,7 +12,7 @@ from app.models.base import Base, one_of
 
 
 class SandboxEnvironment(Base):
-    """The network and the variables of runs that name it. A private one belongs to its creator alone."""
+    """Network rules and environment variables for the runs that select them; private to the creator, or shared."""
 
     __tablename__ = "sandbox_environments"
     __table_args__ = (

@@ -11,7 +11,7 @@ from app.models.base import Base, one_of
 
 
 class StagedArtifact(Base):
-    """An uploaded file that one run can use, which deletes the row. It is valid until `expires_at`."""
+    """An uploaded file that waits until `expires_at` for one run of its task, which takes it and deletes the row."""
 
     __tablename__ = "staged_artifacts"
     __table_args__ = (

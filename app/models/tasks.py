@@ -162,7 +162,7 @@ Index(
 
 
 class TaskCount(Base):
-    """A part of two sums over the tasks of an audience (ADR 30).
+    """A summand: the rows of an audience add up to the number of its tasks and of their changes (ADR 30).
 
     Triggers on `tasks` and `runs` add a row for each change, in its transaction: writers never wait for each
     other, and a rollback removes the row. Rows are never changed; `services/count_folding.py` replaces many

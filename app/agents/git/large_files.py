@@ -62,7 +62,7 @@ class LargeFileLimits:
 
     @classmethod
     def of(cls, policy: SandboxPolicy) -> "LargeFileLimits":
-        """Return the limits for a sandbox policy: a file may be as large as one that an agent can write."""
+        """Return the limits on Git LFS files that follow from the file and disk limits of a sandbox policy."""
         return cls(policy.file_bytes, policy.disk_bytes)
 
     @property

@@ -1,8 +1,8 @@
 """Object storage on S3, through aioboto3.
 
 URLs and forms for clients are signed for the public host (contract 8.2); the service itself uses the internal
-one. Signing and the check of the bucket need only a part of the library; `objects.py` and `bucket.py` use the
-rest.
+one. Only reading, writing and listing objects (`objects.py`, `bucket.py`) load all of aioboto3; signing and the
+health check do not.
 """
 
 import asyncio

@@ -109,7 +109,7 @@ class Question(Base):
 
 
 class QuestionCount(Base):
-    """A part of the number of open questions of a person's tasks (ADR 30).
+    """A summand: the rows of a person add up to the number of open questions of their tasks (ADR 30).
 
     Triggers on `questions` add rows for each statement, in its transaction; `services/count_folding.py`
     replaces many by one with the same sum.

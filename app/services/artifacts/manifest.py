@@ -186,7 +186,7 @@ async def presign_download(
 async def find_download(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, storage_path: str
 ) -> DownloadableFile:
-    """Return a file of the run, or of a run that it resumes, by its storage path (contract 9.2).
+    """Find a file of the run, or of a run that it resumes, by its storage path, to send it (contract 9.2).
 
     Raises:
         ArtifactNotFound: none of these runs has the file.

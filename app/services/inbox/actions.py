@@ -54,7 +54,7 @@ class Action:
 
     @property
     def option(self) -> Mapping[str, Any] | None:
-        """The option of the question that the token is for; None if the token opens the question's page.
+        """The option that the token answers its question with; None if the token opens the question's page.
 
         Raises:
             QuestionChanged: the question does not offer it any more.

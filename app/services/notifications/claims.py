@@ -138,7 +138,7 @@ async def _decide_again(session: AsyncSession, asked: Sequence[Delivery], now: d
 
 
 def uncount_attempt(delivery: Delivery, change: Change) -> Change:
-    """Return a change that also takes back the attempt that the claim counted; for a push not sent."""
+    """Return `change` with one attempt less: the claim counted one for a push that was then not sent."""
     return replace(change, values={**change.values, "attempts": delivery.attempts - 1})
 
 

@@ -50,7 +50,7 @@ class Purpose(Enum):
 
 @dataclass(slots=True)
 class Subject:
-    """The task, run and question that a push is about, and how an app files it."""
+    """The task, run and question that a push is about, and how an app classes and groups it."""
 
     kind: str
     project_id: int | None = None
@@ -136,7 +136,10 @@ class Composer:
         )
 
     def compose(self, delivery: Delivery) -> PushMessage:
-        """Return the message to send for a claimed push with a token; without a class it has no style."""
+        """Return the message to send for a claimed push that has a token to send it to.
+
+        A push without a class (`urgency`) gets no style: no sound, buttons or link.
+        """
         assert delivery.token is not None
         style = None
         if delivery.subject.urgency is not None:

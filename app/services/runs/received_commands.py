@@ -231,7 +231,7 @@ async def receipts_since(
 async def read_dropped(
     session: AsyncSession, run_id: UUID, ids: Collection[UUID], *, after: int
 ) -> Sequence[Row[Any]]:
-    """Return the dropped ones of these commands to a run, and of the commands after a position."""
+    """Return the dropped commands to a run: of those with these ids, and of those after a position."""
     statement = (
         select(*_RECEIPT_COLUMNS)
         .where(
@@ -246,7 +246,7 @@ async def read_dropped(
 
 
 async def requeue(session: AsyncSession, run_ids: Collection[UUID], *, had_agent: bool) -> None:
-    """Mark commands that an agent has received for its successor, as the agent ends without its memory.
+    """Mark received commands as accepted again, for the next agent of these runs, which starts from nothing.
 
     A command that was consumed before the agent started was meant to end the run, and still does.
     """

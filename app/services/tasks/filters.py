@@ -147,7 +147,7 @@ def known_page_statement(shape: tuple[str, ...]) -> Prepared:
 
 @lru_cache(maxsize=_SHAPES_KEPT)
 def look_up_statement(shape: tuple[str, ...], limit: int, *, counting: bool) -> Prepared:
-    """Return the SELECT of a page of a filter's tasks, newest first, each with the `version` it is of.
+    """Return the SELECT of a page of a filter's tasks, newest first, each with the `version` of the list.
 
     With `counting` each row also has the `count` of all tasks of the filter. An empty page is one row without a task.
     Parameters: `offset`, and `end`, the sum of `limit` and `offset`.

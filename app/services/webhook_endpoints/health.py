@@ -28,7 +28,7 @@ class Health:
         """Return the health of a webhook endpoint from its row."""
         return cls(**{name: row[name] for name in cls.__slots__})
 
-    def behind(self, result: AttemptResult, *, now: datetime, exhausted: bool) -> "Health":
+    def after(self, result: AttemptResult, *, now: datetime, exhausted: bool) -> "Health":
         """Return the health of the endpoint after a further attempt with this result.
 
         `exhausted`: it was the last attempt of a message.

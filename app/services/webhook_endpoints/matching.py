@@ -93,7 +93,7 @@ def _passes(task_filter: dict[str, Any] | None, user_id: int, event: Columns) ->
 async def deliveries_of(
     session: AsyncSession, pairs: Sequence[tuple[Columns, Columns]], *, link: str
 ) -> list[dict[str, Any]]:
-    """Return a new row of a webhook delivery, with its message body, for each of these pairs.
+    """Return a new row of a webhook delivery, with its message body, for each pair of endpoint and event.
 
     Args:
         session: reads the snapshots for full bodies.

@@ -60,7 +60,7 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Attemp
             ends.append({"key": claimed.id, **end})
         logged.append(_log_entry(claimed, result, end))
         exhausted = end is not None and end["status"] is DeliveryStatus.FAILED and not claimed.is_ping
-        after = health[claimed.endpoint_id].behind(result, now=now, exhausted=exhausted)
+        after = health[claimed.endpoint_id].after(result, now=now, exhausted=exhausted)
         health[claimed.endpoint_id] = after
         reason = after.reason_to_disable(result, now=now)
         if reason is not None and endpoints[claimed.endpoint_id]["enabled"]:
