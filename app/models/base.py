@@ -4,7 +4,16 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CheckConstraint, DateTime, Dialect, MetaData, TypeDecorator
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    DateTime,
+    Dialect,
+    MetaData,
+    Text,
+    TypeDecorator,
+    literal_column,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase
 from typing_extensions import override
@@ -47,3 +56,12 @@ def one_of(column: str, vocabulary: type[StrEnum]) -> CheckConstraint:
     """Return a CHECK constraint that limits `column` to the values of an enumeration; NULL passes."""
     values = ", ".join(f"'{member.value}'" for member in vocabulary)
     return CheckConstraint(f"{column} IN ({values})", name=column)
+
+
+def constant(value: StrEnum) -> ColumnElement[str]:
+    """Return an enumeration's value as a literal in the SQL text, not as a parameter.
+
+    For conditions that a partial index repeats: the plan of a prepared statement holds for all parameters, so it can
+    use the index only if the value is part of the text.
+    """
+    return literal_column(f"'{value.value}'", Text)

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.enums import Environment, RunStatus
-from app.models.base import Base, JsonDict, one_of
+from app.models.base import Base, JsonDict, constant, one_of
 
 
 class Run(Base):
@@ -97,7 +97,9 @@ def is_waiting(run: Any = Run) -> ColumnElement[bool]:
 
     A run without a dispatch request is its client's own (contract 13.1).
     """
-    waits: ColumnElement[bool] = (run.status == RunStatus.QUEUED) & run.dispatch_requested_at.is_not(None)
+    waits: ColumnElement[bool] = (
+        run.status == constant(RunStatus.QUEUED)
+    ) & run.dispatch_requested_at.is_not(None)
     return waits
 
 

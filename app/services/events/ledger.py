@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import after_commit
 from app.enums import EventType, PayloadKind
 from app.models import Event, WebhookEndpoint
+from app.models.base import constant
 from app.services.events.snapshots import store_snapshots
 from app.statements import Prepared
 
@@ -29,7 +30,7 @@ _SNAPSHOT_WANTED = (
         # By name: a subquery cannot be correlated with a RETURNING.
         WebhookEndpoint.project_id == literal_column("events.project_id", Event.project_id.type),
         WebhookEndpoint.enabled,
-        WebhookEndpoint.payload == literal_column(f"'{PayloadKind.FULL}'"),
+        WebhookEndpoint.payload == constant(PayloadKind.FULL),
     )
     .exists()
 )
@@ -47,7 +48,7 @@ def insert_event_cte(
         columns: expressions over `source` for columns of the event; at least `project_id` and `occurred_at`.
 
     """
-    values = {"type": literal_column(f"'{type_}'") if isinstance(type_, EventType) else type_, **columns}
+    values = {"type": constant(type_) if isinstance(type_, EventType) else type_, **columns}
     rows = select(*values.values()).select_from(source).where(*conditions)
     return (
         insert(Event)

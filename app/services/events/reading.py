@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.enums import EventType
 from app.errors import InvalidInput
 from app.models import Event, EventHorizon, Task, TaskFollow
+from app.models.base import constant
 from app.schemas.events import EventPage, EventQuery
 from app.services.access.principal import Principal
 from app.services.access.visibility import (
@@ -208,7 +209,7 @@ def _questions_statement() -> Any:  # Any: a Select of many columns
         .join(Task, Task.id == Event.task_id)
         .where(
             AFTER,
-            Event.type.in_([literal_column(f"'{type_}'") for type_ in _OF_QUESTIONS]),
+            Event.type.in_([constant(type_) for type_ in _OF_QUESTIONS]),
             VISIBLE_ANYWHERE,
             or_(Task.created_by_id == user_id, is_followed),
         )

@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import InboxStatus, QuestionKind, QuestionStatus
 from app.models import Question, QuestionCount, Task, TaskFollow
+from app.models.base import constant
 from app.schemas.questions import InboxQuery, QuestionOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_ANYWHERE, VISIBLE_PROJECTS, visibility_anywhere
@@ -37,9 +38,9 @@ _USER = bindparam("visible_user_id", type_=BigInteger)
 _KIND = bindparam("kind", type_=Text)
 _PROJECT = bindparam("project_id", type_=BigInteger)
 _LIMIT, _OFFSET = (bindparam(name, type_=BigInteger) for name in ("limit", "offset"))
-_OPEN = Question.status == literal_column(f"'{QuestionStatus.OPEN}'")
+_OPEN = Question.status == constant(QuestionStatus.OPEN)
 # The badge does not count this kind: a question for a message is not urgent.
-_MESSAGE: ColumnElement[str] = literal_column(f"'{QuestionKind.MESSAGE}'")
+_MESSAGE: ColumnElement[str] = constant(QuestionKind.MESSAGE)
 _IS_COUNTED = Question.kind != _MESSAGE
 _ONE: ColumnElement[int] = literal_column("1")
 _WANTED = and_(

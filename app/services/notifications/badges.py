@@ -19,11 +19,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import QuestionKind, QuestionStatus
 from app.models import Membership, Question, QuestionCount, Task, TaskFollow
+from app.models.base import constant
 from app.services.access.visibility import is_for_user
 from app.statements import Prepared
 
-_MESSAGE: ColumnElement[str] = literal_column(f"'{QuestionKind.MESSAGE}'")
-_IS_COUNTED = and_(Question.status == literal_column(f"'{QuestionStatus.OPEN}'"), Question.kind != _MESSAGE)
+_MESSAGE: ColumnElement[str] = constant(QuestionKind.MESSAGE)
+_IS_COUNTED = and_(Question.status == constant(QuestionStatus.OPEN), Question.kind != _MESSAGE)
 
 
 async def count_open(session: AsyncSession, user_ids: Collection[int]) -> Mapping[int, int]:

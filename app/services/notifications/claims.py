@@ -30,6 +30,7 @@ from sqlalchemy.orm import aliased
 from app.clock import utcnow
 from app.enums import NotificationDecision, Platform
 from app.models import Notification, PushToken, Task
+from app.models.base import constant
 from app.services.notifications import presence
 from app.services.notifications.badges import count_open
 from app.services.notifications.delivery import PUSHES_PER_CLAIM
@@ -216,7 +217,7 @@ def claimed_columns() -> list[Any]:  # columns and expressions
 
 def _only_for(platform: Platform, found: Select[Any]) -> ColumnElement[Any]:
     """Return an SQL expression: the value of `found` for devices of this platform, NULL for others."""
-    is_wanted = Notification.platform == literal_column(f"'{platform}'")
+    is_wanted = Notification.platform == constant(platform)
     return case((is_wanted, found.scalar_subquery()))
 
 
@@ -224,7 +225,7 @@ _DUE = (
     select(Notification.id)
     .where(Notification.due_at <= bindparam("now"))
     # Pushes held by quiet hours become due at another time (digests.py).
-    .where(Notification.decision != literal_column(f"'{NotificationDecision.HELD_QUIET_HOURS}'"))
+    .where(Notification.decision != constant(NotificationDecision.HELD_QUIET_HOURS))
     .order_by(Notification.due_at)
     .limit(literal_column(str(PUSHES_PER_CLAIM), BigInteger))
     .with_for_update(skip_locked=True)

@@ -15,9 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.enums import NotificationDecision
 from app.models import Event, Notification, Question
+from app.models.base import constant
 from app.models.events import CURRENT_TRANSACTION
 from app.services.notifications.rules.settling import IS_HELD
-from app.services.notifications.rules.transitions import Change, literal_decision, store
+from app.services.notifications.rules.transitions import Change, store
 from app.statements import Fields, Prepared
 
 # Decisions of notices that a push service accepted but no device shows: retracted already, or rejected later.
@@ -80,7 +81,7 @@ async def on_snoozed(session: AsyncSession, question_id: UUID, user_id: int, unt
 
 def _select_closed() -> Select[Any]:
     is_untouched = and_(
-        Notification.decision == literal_decision(NotificationDecision.PENDING),
+        Notification.decision == constant(NotificationDecision.PENDING),
         Notification.attempts == literal_column("0"),
     )
     closing_seq = (
@@ -102,7 +103,7 @@ def _select_closed() -> Select[Any]:
         .where(
             Notification.question_id == any_(bindparam("question_ids", type_=ARRAY(Question.id.type))),
             or_(Notification.sent_at.is_not(None), Notification.due_at.is_not(None)),
-            Notification.decision.not_in([literal_decision(decision) for decision in _NOT_SHOWN]),
+            Notification.decision.not_in([constant(decision) for decision in _NOT_SHOWN]),
         )
         # In one order everywhere, so that two transactions cannot deadlock.
         .order_by(Notification.id)

@@ -13,11 +13,12 @@ from app.clock import utcnow
 from app.enums import NotificationDecision, NotificationKind, Urgency
 from app.ids import new_id
 from app.models import Notification, User
+from app.models.base import constant
 from app.services.notifications.claims import hold_or_drop, notices_of, release
 from app.services.notifications.rules.deciding import decide
 from app.services.notifications.rules.facts import Notice
 from app.services.notifications.rules.settling import IS_HELD
-from app.services.notifications.rules.transitions import Change, literal_decision, store
+from app.services.notifications.rules.transitions import Change, store
 from app.services.notifications.texts import digest_body
 from app.statements import Prepared
 
@@ -62,7 +63,7 @@ _PEOPLE = Prepared(
     select(Notification.user_id)
     .where(
         IS_HELD,
-        Notification.decision == literal_decision(NotificationDecision.HELD_QUIET_HOURS),
+        Notification.decision == constant(NotificationDecision.HELD_QUIET_HOURS),
         Notification.due_at <= bindparam("now", type_=Notification.created_at.type),
     )
     .distinct()

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.enums import NotificationDecision, NotificationKind, PushText
 from app.models import Notification, Run
+from app.models.base import constant
 from app.services.notifications.claims import (
     ClaimedPushes,
     claimed_columns,
@@ -121,7 +122,7 @@ _ENDS = Prepared(
     select(Notification.run_id, Notification.device_id, Notification.sent_at, Notification.due_at)
     .where(
         Notification.run_id == any_(bindparam("run_ids", type_=ARRAY(Run.id.type))),
-        Notification.kind.in_([literal_column(f"'{kind}'") for kind in _ENDING]),
+        Notification.kind.in_([constant(kind) for kind in _ENDING]),
         Notification.device_id.is_not(None),
     )
     .order_by(Notification.created_at)

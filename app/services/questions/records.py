@@ -32,6 +32,7 @@ from app.enums import (
     Urgency,
 )
 from app.models import Question, Run, Task
+from app.models.base import constant
 from app.services.events.run_events import record_events_of_runs, record_run_events
 from app.services.notifications import closed_questions
 from app.services.questions.risk import risk_of
@@ -39,7 +40,7 @@ from app.services.questions.risk import risk_of
 # A question with less time than this to answer is urgent.
 _SHORT = timedelta(seconds=900)
 
-_IS_OPEN = Question.status == QuestionStatus.OPEN
+_IS_OPEN = Question.status == constant(QuestionStatus.OPEN)
 _EVENT_OF = {
     QuestionStatus.ANSWERED: EventType.QUESTION_ANSWERED,
     QuestionStatus.EXPIRED: EventType.QUESTION_EXPIRED,

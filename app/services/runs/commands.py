@@ -28,6 +28,7 @@ from app.errors import StateRefused
 from app.forms.errors import AnswerInvalid
 from app.ids import new_id
 from app.models import Run, RunCommand
+from app.models.base import constant
 from app.schemas.runs.commands import CommandIn, CommandOut, RpcError
 from app.services.access.principal import Principal
 from app.services.access.visibility import lock_run
@@ -272,7 +273,7 @@ async def _is_on_its_way(session: AsyncSession, run_id: UUID, method: CommandMet
         RunCommand.run_id == run_id,
         RunCommand.method == method,
         # A delivered cancel concerns the turn at its delivery; a second cancel may concern the next turn.
-        RunCommand.status == CommandStatus.ACCEPTED,
+        RunCommand.status == constant(CommandStatus.ACCEPTED),
     )
     return await session.scalar(same.limit(1)) is not None
 

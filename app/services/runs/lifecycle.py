@@ -46,6 +46,7 @@ from app.enums import TERMINAL_STATUSES, Environment, RunStatus
 from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run, RunLogState
+from app.models.base import constant
 from app.models.runs.runs import is_waiting
 from app.services.events.ledger import publish_recorded
 from app.services.events.run_events import record_artifacts
@@ -289,7 +290,7 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
     fails, since its agent may have acted already.
     """
     now = utcnow()
-    lapsed = (Run.status == RunStatus.IN_PROGRESS, Run.lease_expires_at <= now)
+    lapsed = (Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_expires_at <= now)
     untouched = (~Run.facts.has_key(AGENT_STARTED), Run.attempts < RUN_CLAIMS)
     again, given_up = (_note_recovery(decision, "worker lost") for decision in ("queued again", "failed"))
     requeued = await transition(
@@ -324,7 +325,7 @@ async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunE
         session,
         events,
         RunStatus.FAILED,
-        Run.status == RunStatus.IN_PROGRESS,
+        Run.status == constant(RunStatus.IN_PROGRESS),
         Run.lease_expires_at.is_(None),
         Run.updated_at <= since,
         or_(heard_at <= since, and_(heard_at.is_(None), Run.environment == Environment.CLOUD)),

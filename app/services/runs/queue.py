@@ -14,6 +14,7 @@ from sqlalchemy.orm import aliased
 
 from app.enums import RunStatus
 from app.models import Run
+from app.models.base import constant
 from app.models.runs.runs import is_waiting
 
 _LOCK_NAME = "taskbeacon:project-runs:"
@@ -58,7 +59,7 @@ def _in_hand(project_id: Any) -> ColumnElement[int]:
         select(func.count())
         .where(
             held.project_id == project_id,
-            held.status == RunStatus.IN_PROGRESS,
+            held.status == constant(RunStatus.IN_PROGRESS),
             held.lease_expires_at.is_not(None),
         )
         .scalar_subquery()
@@ -92,4 +93,4 @@ def held_by(run_id: Any, owner: Any) -> tuple[ColumnElement[bool], ...]:
 
     Takes values or bind parameters.
     """
-    return (Run.id == run_id, Run.status == RunStatus.IN_PROGRESS, Run.lease_owner == owner)
+    return (Run.id == run_id, Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_owner == owner)

@@ -18,6 +18,7 @@ from app.clients.queue import JobQueue
 from app.clock import utcnow
 from app.enums import CommandMethod, CommandStatus, EventType, NotificationKind, QuestionStatus, RunStatus
 from app.models import Question, Run, RunCommand
+from app.models.base import constant
 from app.run_values import AgentMessage, MessageOutcome
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.enqueueing import enqueue_push_delivery_after_commit
@@ -29,7 +30,9 @@ from app.services.runs.facts import AGENT_ENDED, WAITING_FOR, with_fact, without
 from app.services.runs.queue import held_by
 from app.services.storage_keys import RunRef
 
-OPEN: ColumnElement[bool] = RunCommand.status.in_([CommandStatus.ACCEPTED, CommandStatus.DELIVERED])
+OPEN: ColumnElement[bool] = RunCommand.status.in_(
+    [constant(status) for status in (CommandStatus.ACCEPTED, CommandStatus.DELIVERED)]
+)
 _RECEIPT_COLUMNS = (RunCommand.id, RunCommand.method, RunCommand.rpc_id, RunCommand.reason)
 _BATCH = 1000
 # The commands that are sent again to an agent that starts from nothing.
@@ -52,7 +55,7 @@ async def read_accepted(session: AsyncSession, run_id: UUID, *, after: int) -> S
         select(RunCommand.id, RunCommand.position, RunCommand.method, RunCommand.params, RunCommand.rpc_id)
         .where(
             RunCommand.run_id == run_id,
-            RunCommand.status == CommandStatus.ACCEPTED,
+            RunCommand.status == constant(CommandStatus.ACCEPTED),
             RunCommand.position > after,
         )
         .order_by(RunCommand.position)
@@ -149,7 +152,9 @@ async def withdraw_forgotten(session: AsyncSession) -> int:
 
     COMPATIBILITY: processes of the previous release answer and end runs without these rows (ADR 62).
     """
-    has_open = select(Question.id).where(Question.run_id == Run.id, Question.status == QuestionStatus.OPEN)
+    has_open = select(Question.id).where(
+        Question.run_id == Run.id, Question.status == constant(QuestionStatus.OPEN)
+    )
     waits_for_nothing = (Run.status != RunStatus.IN_PROGRESS) | ~Run.facts.has_key(WAITING_FOR)
     forgotten = await session.scalars(
         select(Run.id)
@@ -254,7 +259,9 @@ async def requeue(session: AsyncSession, run_ids: Collection[UUID], *, had_agent
     sent = (RunCommand.status == CommandStatus.CONSUMED) & again
     await session.execute(
         update(RunCommand)
-        .where(RunCommand.run_id.in_(run_ids), (RunCommand.status == CommandStatus.DELIVERED) | sent)
+        .where(
+            RunCommand.run_id.in_(run_ids), (RunCommand.status == constant(CommandStatus.DELIVERED)) | sent
+        )
         .values(status=CommandStatus.ACCEPTED, settled_at=None)
     )
 
@@ -278,6 +285,6 @@ async def _lock_unless_news(
         return StepResult.DONE
     # A second statement, after the lock: it sees what others committed while this transaction waited for the lock.
     news = select(func.max(RunCommand.position)).where(
-        RunCommand.run_id == run_id, RunCommand.status == CommandStatus.ACCEPTED
+        RunCommand.run_id == run_id, RunCommand.status == constant(CommandStatus.ACCEPTED)
     )
     return StepResult.NEWS if (await session.scalar(news) or 0) > seen else StepResult.DONE

@@ -12,7 +12,6 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     Integer,
-    Text,
     and_,
     bindparam,
     case,
@@ -30,6 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.enums import DeliveryStatus, EventType
 from app.models import WebhookEndpoint, WebhookEndpointDelivery
+from app.models.base import constant
 from app.security import Cipher, DecryptionError
 from app.services.webhook_endpoints.secrets import live_secrets
 from app.services.webhook_endpoints.sending import Message
@@ -101,7 +101,7 @@ def _secrets(row: Fields, cipher: Cipher, *, now: datetime) -> tuple[str, ...]:
 
 
 # Not a parameter: a plan for any value of it could not use the indexes of pending deliveries.
-_PENDING = literal_column(f"'{DeliveryStatus.PENDING}'", Text)
+_PENDING = constant(DeliveryStatus.PENDING)
 # Claimed and not settled: under way, or lost with its worker.
 _CLAIMED = and_(WebhookEndpointDelivery.status == _PENDING, WebhookEndpointDelivery.leased_until.is_not(None))
 

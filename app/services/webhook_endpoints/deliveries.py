@@ -14,6 +14,7 @@ from app.enums import DeliveryError, DeliveryStatus, EventType
 from app.errors import InvalidInput, NotFound, Throttled
 from app.ids import new_id
 from app.models import WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
+from app.models.base import constant
 from app.schemas.webhook_endpoints import AttemptOut, DeliveryDetailOut, DeliveryOut, DeliveryQuery
 from app.services.access.principal import Principal
 from app.services.access.visibility import own_endpoint, require_endpoint
@@ -176,7 +177,7 @@ async def schedule_redelivery(
     None if there is no such delivery.
     """
     delivery = WebhookEndpointDelivery
-    is_pending = delivery.status == DeliveryStatus.PENDING
+    is_pending = delivery.status == constant(DeliveryStatus.PENDING)
     asked = await session.execute(
         update(delivery)
         .where(condition)

@@ -14,6 +14,7 @@ from app.enums import DeliveryStatus, DisabledReason, PayloadKind
 from app.errors import InvalidInput, NotFound
 from app.ids import new_id
 from app.models import Project, User, WebhookEndpoint, WebhookEndpointDelivery
+from app.models.base import constant
 from app.schemas.webhook_endpoints import (
     EndpointIn,
     EndpointOut,
@@ -222,7 +223,7 @@ async def cancel_pending(session: AsyncSession, endpoint_ids: Sequence[UUID]) ->
         update(WebhookEndpointDelivery)
         .where(
             WebhookEndpointDelivery.endpoint_id.in_(endpoint_ids),
-            WebhookEndpointDelivery.status == DeliveryStatus.PENDING,
+            WebhookEndpointDelivery.status == constant(DeliveryStatus.PENDING),
         )
         .values(status=DeliveryStatus.CANCELLED, leased_until=None)
     )

@@ -28,9 +28,9 @@ from sqlalchemy.orm import aliased
 
 from app.enums import NotificationDecision
 from app.models import Event, Notification, Presence, QuestionSnooze
-from app.models.base import UtcDateTime
+from app.models.base import UtcDateTime, constant
 from app.services.notifications.rules.deciding import LAPSE
-from app.services.notifications.rules.transitions import decision_update, entry, literal_decision
+from app.services.notifications.rules.transitions import decision_update, entry
 
 # Literal, as in the partial index: PostgreSQL does not use that index with a parameter.
 IS_HELD: ColumnElement[bool] = literal_column(
@@ -96,7 +96,7 @@ def settlement_cte(source: CTE, *, is_leaving: bool) -> CTE:
         QuestionSnooze.until > now,
     )
     has_gone = ~is_watched if is_leaving else ~source.c.focused & ~is_watched
-    is_let_go = has_gone & (Notification.decision == literal_column(f"'{NotificationDecision.DEFERRED}'"))
+    is_let_go = has_gone & (Notification.decision == constant(NotificationDecision.DEFERRED))
     held = (
         select(
             Notification.id,
@@ -115,7 +115,7 @@ def settlement_cte(source: CTE, *, is_leaving: bool) -> CTE:
         Notification.settled_at: (now, Notification.settled_at),
     }
     values = decision_update(
-        literal_decision(NotificationDecision.NOT_NEEDED),
+        constant(NotificationDecision.NOT_NEEDED),
         literal_column(f"'{SEEN}'"),
         bindparam("settle_entry", type_=JSONB),
         condition=held.c.is_seen,

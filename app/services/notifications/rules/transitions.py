@@ -23,7 +23,6 @@ from sqlalchemy import (
     cast,
     column,
     func,
-    literal_column,
     or_,
     select,
     true,
@@ -34,6 +33,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import NotificationDecision as Decision
 from app.models import Notification
+from app.models.base import constant
 from app.statements import Prepared
 
 _HELD_BACK = {Decision.DEFERRED, Decision.HELD_QUIET_HOURS}
@@ -97,7 +97,7 @@ def decision_update(
     """
     is_same = and_(Notification.decision == to, Notification.reason.is_not_distinct_from(reason))
     # Each reminder is a message of its own.
-    is_shown = or_(~is_same, to == literal_decision(Decision.REMINDER))
+    is_shown = or_(~is_same, to == constant(Decision.REMINDER))
     applies = and_(true() if condition is None else condition, or_(is_same, _may_follow(to)))
     return {
         Notification.decision: case((applies, to), else_=Notification.decision),
@@ -120,16 +120,11 @@ def failure_update(reason: ColumnElement[Any], entries: ColumnElement[Any]) -> d
     }
 
 
-def literal_decision(decision: Decision) -> ColumnElement[str]:
-    """Return a decision as an SQL literal, which the planner can compare with partial indexes."""
-    return literal_column(f"'{decision}'", Text())
-
-
 def _may_follow(to: ColumnElement[Any]) -> ColumnElement[bool]:
     # In the order of the enum: that of a set differs between processes, and with it the text of the SQL.
     return or_(
         *(
-            and_(to == literal_decision(target), Notification.decision.in_(map(literal_decision, sources)))
+            and_(to == constant(target), Notification.decision.in_(map(constant, sources)))
             for target in Decision
             if (sources := [source for source in Decision if target in TRANSITIONS.get(source, ())])
         )
