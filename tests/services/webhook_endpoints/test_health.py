@@ -50,7 +50,7 @@ def test_blocked_addresses_count_in_a_row() -> None:
     for _ in range(19):
         health = health.after(blocked, now=BEGAN, exhausted=False)
     assert reason(health, BEGAN) is None
-    again = health.after(FAILED, now=BEGAN, exhausted=False).behind(blocked, now=BEGAN, exhausted=False)
+    again = health.after(FAILED, now=BEGAN, exhausted=False).after(blocked, now=BEGAN, exhausted=False)
     assert reason(again, BEGAN) is None
     twentieth = health.after(blocked, now=BEGAN, exhausted=False)
     assert reason(twentieth, BEGAN) is DisabledReason.BLOCKED_ADDRESS
