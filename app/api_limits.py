@@ -48,11 +48,11 @@ PAGE_MAXIMUM: Final = 100
 PAGE_BYTES: Final = 8 * _MIB
 
 # Responses. Large ones are sent in pieces as fast as their clients read them, and only some at a time.
-LARGE_ANSWER_BYTES: Final = _MIB
-LARGE_ANSWERS: Final = 16
-LARGE_ANSWER_WAIT_SECONDS: Final = 10.0  # for a slot; then the response is 503
-ANSWER_BYTES_AT_ONCE: Final = 256 * _KIB
-ANSWER_SECONDS: Final = 30.0  # for a client to read a large one, and beyond that one second for each
-ANSWER_BYTES_PER_SECOND: Final = 128 * _KIB
+LARGE_RESPONSE_BYTES: Final = _MIB
+LARGE_RESPONSES: Final = 16
+LARGE_RESPONSE_WAIT_SECONDS: Final = 10.0  # for a slot; then the response is 503
+RESPONSE_BYTES_AT_ONCE: Final = 256 * _KIB
+RESPONSE_SECONDS: Final = 30.0  # for a client to read a large one, and beyond that one second for each
+RESPONSE_BYTES_PER_SECOND: Final = 128 * _KIB
 UNACKNOWLEDGED_SECONDS: Final = 30.0  # how long a client may read nothing that is sent to it
 METRICS_SECONDS: Final = 1.0  # how old `/metrics` may be

@@ -16,7 +16,7 @@ from app.runtime import ProcessContext, open_process
 from app.services.schema_revision import require_current_schema
 from app.services.shared_clock import keep_synchronised
 from app.web.errors.handlers import install_error_handlers
-from app.web.large_answers import LargeAnswers
+from app.web.large_responses import LargeResponses
 from app.web.middleware import HeadMiddleware, ObservabilityMiddleware, TrailingSlashMiddleware
 from app.web.openapi.document import install_openapi
 
@@ -74,7 +74,7 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.process = process
-    app.state.large_answers = LargeAnswers()
+    app.state.large_responses = LargeResponses()
     install_error_handlers(app)
     install_openapi(app)
     # The last one added is the outermost.

@@ -283,7 +283,7 @@ def test_tests_replace_constants_of_the_service_only() -> None:
     [
         ("from app.services import enqueueing\nmonkeypatch.setattr(enqueueing, 'enqueue_run', fail)", True),
         ("from app.services import enqueueing as j\nsetattr(j.inner, 'name', fail)", True),
-        ("from app.web.answers import Json\npatch.setattr(Json, 'body', fail)", True),
+        ("from app.web.responses import Json\npatch.setattr(Json, 'body', fail)", True),
         ("import app.clock\nmonkeypatch.setattr(app.clock, 'datetime', Behind)", True),
         ("monkeypatch.setattr('app.clock.utcnow', fail)", True),
         ("from app.services import enqueueing\nmonkeypatch.setattr(enqueueing, '_LOOK_SECONDS', 1)", False),

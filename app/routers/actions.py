@@ -7,7 +7,6 @@ from fastapi import APIRouter, Depends, Request, Response
 from app.schemas.errors import StateRefusedOut
 from app.schemas.questions import ActionIn, AnsweredOut
 from app.services.inbox import actions
-from app.web.answers import Json
 from app.web.body import json_body
 from app.web.dependencies import process_of, session_of
 from app.web.openapi.errors import errors, settled
@@ -15,6 +14,7 @@ from app.web.pages.actions import OpenAction, answer_by_form, client_of, is_sign
 from app.web.pages.question import page_of_question
 from app.web.pages.render import render
 from app.web.pages.route import ActionRoute, PageRoute
+from app.web.responses import Json
 
 api_router = APIRouter(prefix="/api/actions", tags=["inbox"], route_class=ActionRoute)
 page_router = APIRouter(prefix="/a", route_class=PageRoute)

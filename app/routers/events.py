@@ -7,10 +7,10 @@ from fastapi import APIRouter, Query, Response
 from app.schemas.events import EventPage, EventQuery, EventStreamQuery
 from app.services.events import reading
 from app.services.streams.topics import follow_topics, open_project_stream
-from app.web.answers import Json
 from app.web.auth import TaskRead
 from app.web.openapi.errors import errors
 from app.web.pagination import LimitDep
+from app.web.responses import Json
 from app.web.sse import EventStream, LastEventId, streamed
 from app.web.unit_route import UnitRoute
 

@@ -9,10 +9,10 @@ from app.ids import MAX_BIGINT
 from app.schemas.github_webhook import WebhookOut
 from app.services.code_hosts import github_webhook
 from app.services.code_hosts.github_webhook import UnverifiedDelivery
-from app.web.answers import Json
 from app.web.body import read_bytes
 from app.web.dependencies import process_of, session_of
 from app.web.openapi.errors import errors
+from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix="/api/webhooks", tags=["operations"], route_class=UnitRoute)

@@ -9,10 +9,10 @@ from app.api_limits import METRICS_SECONDS
 from app.schemas.health import LivenessOut, ReadinessOut
 from app.services.health import check_readiness
 from app.services.runs.metrics import measure_queue
-from app.web.answers import Json
 from app.web.coalescing import Coalesced
 from app.web.dependencies import process_of
 from app.web.openapi.errors import WRONG_METHOD
+from app.web.responses import Json
 
 router = APIRouter(tags=["operations"])
 

@@ -8,10 +8,10 @@ from app.schemas.questions import InboxPage, InboxQuery, InboxStreamQuery
 from app.services.inbox import listing
 from app.services.streams.topics import follow_topics, open_inbox_stream
 from app.services.views.pages import Page
-from app.web.answers import Json
 from app.web.auth import InboxRead
 from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
+from app.web.responses import Json
 from app.web.sse import EventStream, LastEventId, streamed
 from app.web.unit_route import UnitRoute
 

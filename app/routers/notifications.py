@@ -14,12 +14,12 @@ from app.schemas.notifications import (
 from app.services.notifications import history, trial_push
 from app.services.notifications import preferences as notification_preferences
 from app.services.notifications.messages import Composer
-from app.web.answers import Json, no_content
 from app.web.auth import ProjectUserWrite, TaskRead, TaskWrite, UserRead, UserWrite
 from app.web.body import json_body
 from app.web.dependencies import TaskId
 from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
+from app.web.responses import Json, no_content
 from app.web.unit_route import UnitRoute
 
 _TASK = "/projects/{project_id}/tasks/{task_id}"

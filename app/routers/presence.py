@@ -10,11 +10,11 @@ from app.schemas.push_tokens import PresenceIn, PresenceLeaveIn, PresenceLeaveQu
 from app.schemas.viewers import ViewersOut
 from app.services.notifications import presence
 from app.services.tasks.viewers import list_viewers
-from app.web.answers import Json, no_content
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import TaskId
 from app.web.openapi.errors import errors
+from app.web.responses import Json, no_content
 from app.web.unit_route import UnitRoute
 
 _TASK = "/tasks/{task_id}"

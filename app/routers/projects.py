@@ -4,10 +4,10 @@ from fastapi import APIRouter
 
 from app.schemas.users import ProjectPage
 from app.services.accounts import users
-from app.web.answers import Json
 from app.web.auth import ProjectRead
 from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
+from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix="/api/projects", tags=["projects"], route_class=UnitRoute)

@@ -6,10 +6,10 @@ from fastapi import APIRouter, Depends, Response
 
 from app.schemas.push_tokens import DeviceList, DeviceOut, PushTokenIn, UnregisterIn, VapidPublicKeyOut
 from app.services.notifications import devices as push_tokens
-from app.web.answers import Json, no_content
 from app.web.auth import DeviceWrite, UserRead
 from app.web.body import json_body
 from app.web.openapi.errors import errors
+from app.web.responses import Json, no_content
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix="/api", tags=["push"], route_class=UnitRoute)

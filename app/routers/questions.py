@@ -7,12 +7,12 @@ from fastapi import APIRouter, Depends, Response
 from app.schemas.errors import StateRefusedOut
 from app.schemas.questions import AnsweredOut, AnswerIn, QuestionOut, SnoozeIn
 from app.services.inbox import answers, follows
-from app.web.answers import no_content
 from app.web.auth import TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import QuestionId, TaskId
 from app.web.idempotency import OnceDep
 from app.web.openapi.errors import errors, settled
+from app.web.responses import no_content
 from app.web.unit_route import UnitRoute
 
 _QUESTION = "/questions/{question_id}"

@@ -11,12 +11,12 @@ from app.schemas.sandbox_environments import (
     SandboxEnvironmentUpdateIn,
 )
 from app.services import sandbox_environments
-from app.web.answers import Json, no_content
 from app.web.auth import TaskRead, TaskWrite, VisibleEnvironment
 from app.web.body import json_body
 from app.web.dependencies import EnvironmentId
 from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
+from app.web.responses import Json, no_content
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(

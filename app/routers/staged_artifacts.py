@@ -7,11 +7,11 @@ from fastapi import APIRouter, Depends
 from app.schemas.errors import StateRefusedOut
 from app.schemas.staged_artifacts import ArtifactsOut, FinalizeIn, PreparedPage, PrepareIn
 from app.services.artifacts import staged as staged_artifacts
-from app.web.answers import Json
 from app.web.auth import TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import TaskId
 from app.web.openapi.errors import errors
+from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(

@@ -14,13 +14,13 @@ from app.schemas.tasks import (
 )
 from app.services.tasks import reading, writing
 from app.services.views.pages import Page
-from app.web.answers import Json, no_content
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import TaskId
 from app.web.idempotency import OnceDep
 from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
+from app.web.responses import Json, no_content
 from app.web.task_body import TaskBody, TaskChange
 from app.web.unit_route import UnitRoute
 

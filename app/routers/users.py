@@ -4,9 +4,9 @@ from fastapi import APIRouter
 
 from app.schemas.users import UserOut
 from app.services.accounts import users
-from app.web.answers import Json
 from app.web.auth import UserRead
 from app.web.openapi.errors import errors
+from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix="/api/users", tags=["users"], route_class=UnitRoute)

@@ -25,12 +25,12 @@ from app.schemas.webhook_endpoints import (
 )
 from app.services.events.catalogue import published_types
 from app.services.webhook_endpoints import deliveries, endpoints, recovery
-from app.web.answers import Json, no_content
 from app.web.auth import OwnEndpoint, WebhookRead, WebhookWrite
 from app.web.body import json_body
 from app.web.dependencies import Call, DeliveryId, EndpointId
 from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
+from app.web.responses import Json, no_content
 from app.web.unit_route import UnitRoute
 
 _ENDPOINTS = "/webhook_endpoints"

@@ -13,9 +13,9 @@ from fastapi import Depends, Request, Response
 from app.errors import InvalidInput
 from app.services.access.principal import Principal
 from app.services.idempotency import KeptAnswer, claim_key, find_answer, keep_answer
-from app.web.answers import Json
 from app.web.body import read_json
 from app.web.dependencies import Call, call_of
+from app.web.responses import Json
 
 HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotent-Replayed"

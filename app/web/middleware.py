@@ -14,8 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import MethodNotAllowed
 from app.ids import new_hex_id
-from app.web.answers import Json
 from app.web.asgi_keys import IS_ENDLESS, IS_HEAD, ORIGINAL_PATH
+from app.web.responses import Json
 
 # The only error answer without a class in `app.errors`, since it is not an expected failure.
 SERVER_ERROR = {

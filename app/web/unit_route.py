@@ -13,8 +13,8 @@ from fastapi.routing import APIRoute
 from typing_extensions import override
 
 from app.db import unit_of_work
-from app.web.answers import SAFE_METHODS, Json
 from app.web.dependencies import process_of
+from app.web.responses import SAFE_METHODS, Json
 
 Gate = Callable[[Request], Awaitable[Any]]
 

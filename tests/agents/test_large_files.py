@@ -20,9 +20,9 @@ from app.agents.errors import LargeFilesFailed
 from app.agents.git.askpass import Credential
 from app.agents.git.command import TOKEN_USER, Git, Remote
 from app.agents.git.large_files import LargeFileLimits, LargeFiles, find_git_lfs
+from app.agents.git.lfs_network import limit_lfs_network
 from app.agents.git.mirrors import Mirrors
 from app.agents.git.pointers import Pointer, committed_pointers
-from app.agents.git.public_places import public_places
 from tests.agents.conftest import PUSH_BRANCH, GitFolder, Outcome, Runner, make_origin
 from tests.support.github import CodeHostService, github_application
 from tests.support.lfs import ATTRIBUTES, LargeFileService, pointer_of
@@ -62,7 +62,7 @@ class Folder:
 
     def hold(self, content: bytes) -> Pointer:
         pointer = pointer_of(content)
-        place = self._folder / pointer.place
+        place = self._folder / pointer.object_path
         place.parent.mkdir(parents=True)
         place.write_bytes(content)
         return pointer
@@ -232,9 +232,9 @@ async def test_credential_does_not_go_to_another_host_that_asks_for_it(hosted: H
 
 async def test_public_host_cannot_send_git_lfs_into_a_private_network(hosted: Hosted) -> None:
     url = hosted.fields["clone_url"]
-    async with public_places(Remote(url), {}) as settings:
+    async with limit_lfs_network(Remote(url), {}) as settings:
         assert settings == (), "this host is in a private network itself"
-    public = partial(public_places, Remote(url), is_public_address=lambda _: True)
+    public = partial(limit_lfs_network, Remote(url), is_public_address=lambda _: True)
     async with public({"HTTPS_PROXY": "http://proxy"}) as settings:
         assert settings == (), "the operator's proxy decides"
 

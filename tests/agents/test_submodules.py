@@ -11,7 +11,7 @@ import pytest
 from app.agents.git.command import Remote
 from app.agents.git.fetch import Source
 from app.agents.git.mirrors import Mirrors
-from app.agents.git.submodules import fetch_submodules, place_below
+from app.agents.git.submodules import fetch_submodules, url_below
 from tests.agents.conftest import PUSH_BRANCH, GitFolder, Outcome, Runner
 from tests.support.git_origins import Commit, submodule_files, write_origin
 
@@ -181,4 +181,4 @@ PARENT = f"{BASE}/acme/app"
     ],
 )
 def test_submodules_lie_below_the_base_or_nowhere(url: str, place: str | None) -> None:
-    assert place_below(BASE, url, PARENT) == place
+    assert url_below(BASE, url, PARENT) == place

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.responses import Response
 
 from app.models import Base
-from app.web.answers import Json
+from app.web.responses import Json
 
 _TABLES = [table.name for table in Base.metadata.sorted_tables]
 _REFUSE = """

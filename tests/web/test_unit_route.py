@@ -19,8 +19,8 @@ from app.errors import NotFound
 from app.routers import ROUTERS
 from app.routers.presence import beat
 from app.routers.tasks import create_task, retrieve_task, update_task
-from app.web.answers import Json
 from app.web.dependencies import session_of
+from app.web.responses import Json
 from app.web.unit_route import UnitRoute, gates_of
 
 

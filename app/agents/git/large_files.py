@@ -23,9 +23,9 @@ from app.agents.errors import LargeFilesFailed, PathRefused, RepositoryError, Re
 from app.agents.files.safe_paths import open_file, read_file
 from app.agents.git.command import Git, Remote, Result
 from app.agents.git.fetch import TRANSFER
+from app.agents.git.lfs_network import limit_lfs_network
 from app.agents.git.plumbing import add_settings, make_repository
 from app.agents.git.pointers import Entry, Pointer, checked_out_pointers, committed_pointers
-from app.agents.git.public_places import public_places
 from app.agents.sandbox.policy import SandboxPolicy
 from app.processes.reading import last_lines
 
@@ -247,7 +247,7 @@ class LargeFiles:
         if remote.credential is not None:
             settings.append(f"lfs.{url}.access=basic")
         try:
-            async with public_places(remote, self._environment) as proxy:
+            async with limit_lfs_network(remote, self._environment) as proxy:
                 options = [part for setting in (*settings, *proxy) for part in ("-c", setting)]
                 return await git.run(
                     *(*options, "lfs", command, "origin", _REF),
@@ -262,11 +262,11 @@ class LargeFiles:
     def _take(self, pointer: Pointer) -> str:
         """Copy an object out of the sandbox into the scratch repository; return "" or why that failed."""
         reason = "the agent has committed its pointer, but left no content for it"
-        target = self._scratch / "lfs" / pointer.place
+        target = self._scratch / "lfs" / pointer.object_path
         target.parent.mkdir(parents=True, exist_ok=True)
         for root, folder in ((self._collection, "lfs"), (self._work, ".git/lfs")):
             try:
-                with open_file(root, f"{folder}/{pointer.place}") as source, target.open("wb") as sink:
+                with open_file(root, f"{folder}/{pointer.object_path}") as source, target.open("wb") as sink:
                     digest, rest = hashlib.sha256(), pointer.size + 1
                     while block := source.read(min(_BLOCK, rest)):
                         rest -= len(block)
@@ -309,7 +309,7 @@ def _as_commit(pointers: Iterable[Pointer]) -> bytes:
 
 def _find_missing(folder: Path, pointers: Iterable[Pointer]) -> list[Pointer]:
     def is_here(pointer: Pointer) -> bool:
-        path = folder / pointer.place
+        path = folder / pointer.object_path
         return path.is_file() and path.stat().st_size == pointer.size
 
     return [pointer for pointer in pointers if not is_here(pointer)]
@@ -317,8 +317,8 @@ def _find_missing(folder: Path, pointers: Iterable[Pointer]) -> list[Pointer]:
 
 def _copy_all(source: Path, target: Path, pointers: Iterable[Pointer]) -> None:
     for pointer in pointers:
-        (target / pointer.place).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source / pointer.place, target / pointer.place)
+        (target / pointer.object_path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / pointer.object_path, target / pointer.object_path)
 
 
 def _explain(result: Result, remote: Remote, paths: Mapping[Pointer, str]) -> tuple[str, str]:

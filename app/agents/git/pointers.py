@@ -36,7 +36,7 @@ class Pointer(NamedTuple):
         return cls(match[1].decode(), int(match[2])) if match else None
 
     @property
-    def place(self) -> str:
+    def object_path(self) -> str:
         """The path of the pointer's object below the folder of Git LFS."""
         return f"objects/{self.oid[:2]}/{self.oid[2:4]}/{self.oid}"
 

@@ -71,7 +71,7 @@ async def fetch_submodules(
         git = Git(folder, environment)
         for listed in await _list(git, url):
             shown = str((folder / listed.path).relative_to(work))
-            place = place_below(base_url, listed.url, url)
+            place = url_below(base_url, listed.url, url)
             reason = _reason_against(folder, listed, place)
             if found.count >= _MOST or depth >= _DEEPEST:
                 reason = "there are too many"
@@ -88,7 +88,7 @@ async def fetch_submodules(
     return found
 
 
-def place_below(base_url: str, url: str, parent_url: str) -> str | None:
+def url_below(base_url: str, url: str, parent_url: str) -> str | None:
     """Return the URL from which to fetch a submodule; None if it is not below the base URL.
 
     A relative URL is resolved against the parent's.

@@ -14,8 +14,8 @@ from pydantic import SecretStr
 from typing_extensions import override
 
 from app.clients.deadline import Deadline
-from app.clients.expo.answers import Answer, RequestRefused, outcome_of, outcomes_of, read
 from app.clients.expo.messages import Content, encode, wire_message
+from app.clients.expo.responses import ExpoResponse, RequestRefused, outcome_of, outcomes_of, read
 from app.clients.http_client import tls_context
 from app.clients.push import (
     NOT_REACHED,
@@ -131,7 +131,7 @@ class ExpoClient(PushSender):
             raise PushUnavailable("UnreadableAnswer")
         return {ticket: outcome_of(receipts[ticket]) for ticket in tickets if ticket in receipts}
 
-    async def _post(self, path: str, content: Content) -> Answer:
+    async def _post(self, path: str, content: Content) -> ExpoResponse:
         body = bytearray()
         try:
             async with self._http.post(
@@ -148,4 +148,4 @@ class ExpoClient(PushSender):
         except (aiohttp.ClientError, TimeoutError) as error:
             is_sent = not isinstance(error, aiohttp.ClientConnectorError)
             raise PushUnavailable(type(error).__name__, may_have_arrived=is_sent) from error
-        return Answer(response.status, response.headers.get("retry-after"), bytes(body))
+        return ExpoResponse(response.status, response.headers.get("retry-after"), bytes(body))

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from typing_extensions import override
 
 from app.clients.object_store import TTL_TAG, Bucket, ListedObject
-from app.clients.s3.connection import ANSWER_SECONDS, S3Connection
+from app.clients.s3.connection import RESPONSE_SECONDS, S3Connection
 from app.clients.s3.failures import NOT_FOUND, failures, status_of
 
 _RULE_PREFIX = "taskbeacon-ttl-"
@@ -23,7 +23,7 @@ class S3Bucket(S3Connection, Bucket):
         client = (await self.clients()).internal
         while True:
             with failures(f"list {prefix}"):
-                async with asyncio.timeout(ANSWER_SECONDS):
+                async with asyncio.timeout(RESPONSE_SECONDS):
                     page = await client.list_objects_v2(**request)
             yield [
                 ListedObject(key=item["Key"], size=item["Size"], modified_at=item["LastModified"])
@@ -38,7 +38,7 @@ class S3Bucket(S3Connection, Bucket):
         objects = [{"Key": key} for key in keys]
         client = (await self.clients()).internal
         with failures("remove objects"):
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(RESPONSE_SECONDS):
                 answer = await client.delete_objects(
                     Bucket=self.bucket, Delete={"Objects": objects, "Quiet": True}
                 )
@@ -49,7 +49,7 @@ class S3Bucket(S3Connection, Bucket):
         ours = [_rule(number) for number in days]
         client = (await self.clients()).internal
         with failures("write the bucket's rules"):
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(RESPONSE_SECONDS):
                 present = await self._rules(client)
                 foreign = [rule for rule in present if not rule.get("ID", "").startswith(_RULE_PREFIX)]
                 wanted = {rule["ID"]: rule["Expiration"]["Days"] for rule in ours}

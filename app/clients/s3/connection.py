@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from app.clients.s3.clients import S3Clients
 
 # Small calls have this time limit, so that an outage becomes an error and not a hanging request.
-ANSWER_SECONDS: Final = 5.0
+RESPONSE_SECONDS: Final = 5.0
 STREAMS: Final = 100
 # Open downloads hold a connection each; some must remain for small calls.
 _CONNECTIONS = STREAMS + 50

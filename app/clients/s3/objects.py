@@ -20,7 +20,7 @@ from app.clients.object_store import (
     ObjectMissing,
     ObjectStoreUnavailable,
 )
-from app.clients.s3.connection import ANSWER_SECONDS, STREAMS, S3Connection
+from app.clients.s3.connection import RESPONSE_SECONDS, STREAMS, S3Connection
 from app.clients.s3.failures import failures, status_of
 from app.config import Settings
 
@@ -50,7 +50,7 @@ class S3Objects(S3Connection, ObjectFiles):
         size = len(body) if isinstance(body, bytes) else body.stat().st_size  # noqa: ASYNC240
         client = (await self.clients()).internal
         with failures(f"store {key}"):
-            async with asyncio.timeout(ANSWER_SECONDS + size / _SLOWEST_UPLOAD):
+            async with asyncio.timeout(RESPONSE_SECONDS + size / _SLOWEST_UPLOAD):
                 if isinstance(body, bytes):
                     await client.put_object(Body=body, **request)
                 else:
@@ -69,7 +69,7 @@ class S3Objects(S3Connection, ObjectFiles):
         target = {"Bucket": self.bucket, "Key": key}
         client = (await self.clients()).internal
         with failures(f"extend {key}", of_object=True):
-            async with asyncio.timeout(ANSWER_SECONDS + (size + len(tail)) / _SLOWEST_UPLOAD):
+            async with asyncio.timeout(RESPONSE_SECONDS + (size + len(tail)) / _SLOWEST_UPLOAD):
                 upload = await client.create_multipart_upload(
                     **target, ContentType=content_type, Tagging=urlencode(tags)
                 )
@@ -83,7 +83,7 @@ class S3Objects(S3Connection, ObjectFiles):
                 except BaseException:
                     # Best effort: parts of an unfinished upload are never part of the object.
                     with suppress(Exception):
-                        async with asyncio.timeout(ANSWER_SECONDS):
+                        async with asyncio.timeout(RESPONSE_SECONDS):
                             await client.abort_multipart_upload(**target)
                     raise
 
@@ -109,7 +109,7 @@ class S3Objects(S3Connection, ObjectFiles):
         client = (await self.clients()).internal
         try:
             with failures(f"look up {key}", of_object=True):
-                async with asyncio.timeout(ANSWER_SECONDS):
+                async with asyncio.timeout(RESPONSE_SECONDS):
                     answer = await client.head_object(Bucket=self.bucket, Key=key)
         except ObjectMissing:
             return None
@@ -132,7 +132,7 @@ class S3Objects(S3Connection, ObjectFiles):
         client = (await self.clients()).internal
         async with self._stream():
             with failures(f"read {key}", of_object=True):
-                async with asyncio.timeout(ANSWER_SECONDS):
+                async with asyncio.timeout(RESPONSE_SECONDS):
                     answer = await self._get(client, request)
             body = answer["Body"]
             # Not `as`: the context manager returns the bare response, without the check of the length.
@@ -148,7 +148,7 @@ class S3Objects(S3Connection, ObjectFiles):
     async def _stream(self) -> AsyncGenerator[None, None]:
         """Hold one of the slots for open reads, so that slow readers cannot take every connection."""
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(RESPONSE_SECONDS):
                 await self._streams.acquire()
         except TimeoutError:
             raise ObjectStoreUnavailable("too many objects are being read") from None
@@ -171,7 +171,7 @@ class S3Objects(S3Connection, ObjectFiles):
         pairs = [{"Key": name, "Value": value} for name, value in tags.items()]
         client = (await self.clients()).internal
         with failures(f"tag {key}", of_object=True):
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(RESPONSE_SECONDS):
                 await client.put_object_tagging(Bucket=self.bucket, Key=key, Tagging={"TagSet": pairs})
 
 

@@ -6,13 +6,13 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from app.schemas.console import ConsoleSessionList, ConsoleSessionOut, SignIn
 from app.services.accounts import console_sessions
-from app.web.answers import Json, no_content
 from app.web.auth import ConsoleUser, UserRead, UserWrite
 from app.web.body import json_body
 from app.web.console.cookie import new_cookie, no_cookie
 from app.web.console.sign_in import SigningIn
 from app.web.dependencies import SessionId, session_of
 from app.web.openapi.errors import errors
+from app.web.responses import Json, no_content
 from app.web.unit_route import UnitRoute
 
 _SESSION = "/session"

@@ -8,12 +8,12 @@ from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.artifacts import InlineIn, PathIn, SignedUrlOut
 from app.schemas.staged_artifacts import ArtifactsOut, FinalizeIn, PreparedPage, PrepareIn
 from app.services.artifacts import manifest as run_artifacts
-from app.web.answers import Json
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import RunId, TaskId
 from app.web.files import StoredFile
 from app.web.openapi.errors import errors
+from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Query
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.diff import DiffOut, DiffQuery
 from app.services.artifacts.diff import read_diff
-from app.web.answers import Json
 from app.web.auth import TaskRead
 from app.web.dependencies import RunId, TaskId
 from app.web.openapi.errors import errors
+from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(

@@ -11,11 +11,11 @@ from app.schemas.runs.logs import AppendIn, LogQuery
 from app.schemas.runs.runs import RelayIn, RelayOut, RunOut
 from app.services.run_log import log as run_logs
 from app.services.run_log.log_writer import CONTENT_TYPE
-from app.web.answers import Json
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import RunId, TaskId
 from app.web.openapi.errors import errors
+from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(

@@ -19,13 +19,13 @@ from app.schemas.tasks import TaskOut
 from app.services.runs import changes, start
 from app.services.runs import tokens as connection_tokens
 from app.services.views import runs as runs_view
-from app.web.answers import Json
 from app.web.auth import TaskRead, TaskWrite, VisibleRun
 from app.web.body import json_body
 from app.web.dependencies import RunId, TaskId
 from app.web.idempotency import OnceDep
 from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
+from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix="/api/projects/{project_id}/tasks/{task_id}", tags=["runs"], route_class=UnitRoute)

@@ -8,12 +8,12 @@ from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.stream import PositionOut, StreamQuery
 from app.services.run_log import ingest as run_ingest
 from app.services.streams import runs as run_stream
-from app.web.answers import Json
 from app.web.auth import RunHolder, TaskRead
 from app.web.dependencies import RunId, TaskId, process_of
 from app.web.event_upload import read_event_lines
 from app.web.openapi.bodies import EVENT_LINES
 from app.web.openapi.errors import errors
+from app.web.responses import Json
 from app.web.sse import EventStream, LastEventId, streamed
 from app.web.unit_route import UnitRoute
 

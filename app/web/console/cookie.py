@@ -10,7 +10,7 @@ from fastapi import Request
 
 from app.errors import PermissionDenied
 from app.services.accounts.console_sessions import SESSION_LIFETIME
-from app.web.answers import SAFE_METHODS
+from app.web.responses import SAFE_METHODS
 
 _SECURE_NAME = "__Host-taskbeacon"
 _LOCAL_NAME = "taskbeacon"

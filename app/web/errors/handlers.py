@@ -21,8 +21,8 @@ from app.errors import (
     Unavailable,
 )
 from app.outages import Outage, is_outage, is_value_refused
-from app.web.answers import Json
 from app.web.errors.validation import first_error
+from app.web.responses import Json
 
 # Upstream's first authenticator on the tasks routes has no challenge, so a missing or wrong key is 403 there and
 # 401 everywhere else (contract 2.2, 11 #1). One constant, so that it can be flipped.

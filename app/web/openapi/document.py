@@ -13,7 +13,6 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter
 
 from app.services.events.catalogue import CATALOGUE, PING, CataloguedType
-from app.web.answers import Json
 from app.web.auth import ConsoleGate, RunTokenGate, ScopeGate
 from app.web.body import BodyReader
 from app.web.idempotency import HEADER, read_key
@@ -21,6 +20,7 @@ from app.web.openapi import groups
 from app.web.openapi.errors import BODIES_OF_ERRORS, REFERENCE, Gate, examples_of_errors
 from app.web.openapi.examples import ANSWERS, BODIES
 from app.web.pagination import read_limit, read_page
+from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 # FastAPI's own validation error; this service has an envelope for every failure.

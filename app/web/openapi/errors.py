@@ -28,12 +28,12 @@ from app.errors import (
     UnsupportedMediaType,
 )
 from app.schemas.errors import ErrorOut, QuestionSettledOut, RunRefusedOut, StateRefusedOut, UsageLimitOut
-from app.web.answers import Json
 from app.web.auth import ConsoleGate, RunTokenGate, ScopeGate
 from app.web.errors.handlers import envelope
 from app.web.errors.validation import first_error
 from app.web.middleware import SERVER_ERROR
 from app.web.openapi.examples import REFUSALS
+from app.web.responses import Json
 
 Gate = ScopeGate | RunTokenGate | ConsoleGate
 REFERENCE = "#/components/schemas/{model}"

@@ -10,8 +10,8 @@ from fastapi import Response
 from starlette.types import Message, Receive, Scope, Send
 from typing_extensions import override
 
-from app.api_limits import LARGE_ANSWER_BYTES
-from app.web.large_answers import LargeAnswers
+from app.api_limits import LARGE_RESPONSE_BYTES
+from app.web.large_responses import LargeResponses
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 
@@ -50,18 +50,18 @@ class Json(Response):
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Encode and send the response (ASGI). Raises the errors of `LargeAnswers.send` if it is large."""
+        """Encode and send the response (ASGI). Raises the errors of `LargeResponses.send` if it is large."""
         body = self.body
         start: Message = {
             "type": "http.response.start",
             "status": self.status_code,
             "headers": [*self.raw_headers, (b"content-length", str(len(body)).encode())],
         }
-        if len(body) <= LARGE_ANSWER_BYTES:
+        if len(body) <= LARGE_RESPONSE_BYTES:
             await send(start)
             await send({"type": "http.response.body", "body": body})
             return
-        large: LargeAnswers = scope["app"].state.large_answers
+        large: LargeResponses = scope["app"].state.large_responses
         await large.send(start, body, send, may_refuse=scope["method"] in SAFE_METHODS)
 
 

@@ -25,7 +25,7 @@ _TRANSIENT = frozenset({"MessageRateExceeded"})
 log = structlog.get_logger(__name__)
 
 
-class Answer(NamedTuple):
+class ExpoResponse(NamedTuple):
     """An HTTP response of Expo, with its body unparsed."""
 
     status: int
@@ -41,7 +41,7 @@ class RequestRefused(Exception):
         self.reason = reason
 
 
-def read(answer: Answer) -> dict[str, Any]:
+def read(answer: ExpoResponse) -> dict[str, Any]:
     """Return the JSON in a response of Expo. Raises PushUnavailable or RequestRefused, by the status."""
     try:
         content = orjson.loads(answer.content)

@@ -7,15 +7,15 @@ from fastapi import FastAPI
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
-from app.api_limits import ANSWER_BYTES_AT_ONCE, LARGE_ANSWER_BYTES
+from app.api_limits import LARGE_RESPONSE_BYTES, RESPONSE_BYTES_AT_ONCE
 from app.errors import Unavailable
-from app.web import large_answers
-from app.web.answers import Json
-from app.web.large_answers import LargeAnswers
+from app.web import large_responses
+from app.web.large_responses import LargeResponses
+from app.web.responses import Json
 from tests.support.waiting import next_round
 
 START: Message = {"type": "http.response.start", "status": 200, "headers": []}
-BODY = b"x" * (2 * ANSWER_BYTES_AT_ONCE + 1)
+BODY = b"x" * (2 * RESPONSE_BYTES_AT_ONCE + 1)
 
 
 class Client:
@@ -36,7 +36,7 @@ class Client:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_large_answer_is_the_same_as_a_small_one(application: FastAPI, method: str) -> None:
-    content = {"text": "x" * LARGE_ANSWER_BYTES}
+    content = {"text": "x" * LARGE_RESPONSE_BYTES}
     got: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -62,10 +62,10 @@ async def test_large_answer_is_the_same_as_a_small_one(application: FastAPI, met
 
 
 async def test_so_many_are_sent_at_a_time() -> None:
-    answers = LargeAnswers(slots=2)
+    large = LargeResponses(slots=2)
     clients = [Client() for _ in range(3)]
     sending = [
-        asyncio.create_task(answers.send(START, BODY, client.send, may_refuse=True)) for client in clients
+        asyncio.create_task(large.send(START, BODY, client.send, may_refuse=True)) for client in clients
     ]
     clients[2].takes.set()
     await next_round()
@@ -79,32 +79,32 @@ async def test_so_many_are_sent_at_a_time() -> None:
 
 
 async def test_who_finds_no_place_may_come_again() -> None:
-    answers = LargeAnswers(slots=1, wait_seconds=0.01)
+    large = LargeResponses(slots=1, wait_seconds=0.01)
     slow, other, writer = Client(), Client(), Client()
-    sending = asyncio.create_task(answers.send(START, BODY, slow.send, may_refuse=True))
+    sending = asyncio.create_task(large.send(START, BODY, slow.send, may_refuse=True))
     await next_round()
     other.takes.set()
     writer.takes.set()
     with pytest.raises(Unavailable):
-        await answers.send(START, BODY, other.send, may_refuse=True)
+        await large.send(START, BODY, other.send, may_refuse=True)
     assert other.got == []
     # Its request has changed something: it hears of it.
-    await answers.send(START, BODY, writer.send, may_refuse=False)
+    await large.send(START, BODY, writer.send, may_refuse=False)
     assert writer.body == BODY
 
     slow.takes.set()
     await sending
-    await answers.send(START, BODY, other.send, may_refuse=True)
+    await large.send(START, BODY, other.send, may_refuse=True)
     assert other.body == BODY
 
 
 async def test_client_that_takes_too_long_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(large_answers, "ANSWER_SECONDS", 0.01)
-    monkeypatch.setattr(large_answers, "ANSWER_BYTES_PER_SECOND", 2**30)
-    answers = LargeAnswers(slots=1)
+    monkeypatch.setattr(large_responses, "RESPONSE_SECONDS", 0.01)
+    monkeypatch.setattr(large_responses, "RESPONSE_BYTES_PER_SECOND", 2**30)
+    large = LargeResponses(slots=1)
     slow, other = Client(), Client()
     with pytest.raises(ClientDisconnect):
-        await answers.send(START, BODY, slow.send, may_refuse=True)
+        await large.send(START, BODY, slow.send, may_refuse=True)
     other.takes.set()
-    await answers.send(START, BODY, other.send, may_refuse=True)
+    await large.send(START, BODY, other.send, may_refuse=True)
     assert other.body == BODY

@@ -14,7 +14,7 @@ _PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
 _HTTPS = 443
 
 
-class _PublicPlaces(Allowance):
+class _PublicHosts(Allowance):
     """Allows the repository's own host, and by TLS any host at a public address."""
 
     @override
@@ -24,7 +24,7 @@ class _PublicPlaces(Allowance):
 
 
 @asynccontextmanager
-async def public_places(
+async def limit_lfs_network(
     remote: Remote,
     environment: Mapping[str, str],
     *,
@@ -40,7 +40,7 @@ async def public_places(
     if own is None or has_proxy or not await _has_address(own, is_public_address):
         yield ()
         return
-    egress = Egress(_PublicPlaces(services=(own,)), _ignore)
+    egress = Egress(_PublicHosts(services=(own,)), _ignore)
     server = await asyncio.start_server(egress.accept, "127.0.0.1", 0, limit=HEAD_BYTES)
     try:
         yield (f"http.proxy=http://127.0.0.1:{server.sockets[0].getsockname()[1]}",)

@@ -1,6 +1,6 @@
 """Send large responses in pieces, as fast as clients read, and a limited number at a time.
 
-An answer that waits for a slow client takes memory of this process. Small answers fit the buffer of their
+A response that waits for a slow client takes memory of this process. Small responses fit the buffer of their
 socket.
 """
 
@@ -12,20 +12,20 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Send
 
 from app.api_limits import (
-    ANSWER_BYTES_AT_ONCE,
-    ANSWER_BYTES_PER_SECOND,
-    ANSWER_SECONDS,
-    LARGE_ANSWER_WAIT_SECONDS,
-    LARGE_ANSWERS,
+    LARGE_RESPONSE_WAIT_SECONDS,
+    LARGE_RESPONSES,
+    RESPONSE_BYTES_AT_ONCE,
+    RESPONSE_BYTES_PER_SECOND,
+    RESPONSE_SECONDS,
 )
 from app.errors import Unavailable
 
 
-class LargeAnswers:
+class LargeResponses:
     """Sends large responses, and limits how many of them a process sends at the same time."""
 
     def __init__(
-        self, *, slots: int = LARGE_ANSWERS, wait_seconds: float = LARGE_ANSWER_WAIT_SECONDS
+        self, *, slots: int = LARGE_RESPONSES, wait_seconds: float = LARGE_RESPONSE_WAIT_SECONDS
     ) -> None:
         self._slots = asyncio.Semaphore(slots)
         self._wait_seconds = wait_seconds
@@ -46,7 +46,7 @@ class LargeAnswers:
         """
         async with self._slot(may_refuse=may_refuse):
             try:
-                async with asyncio.timeout(ANSWER_SECONDS + len(body) / ANSWER_BYTES_PER_SECOND):
+                async with asyncio.timeout(RESPONSE_SECONDS + len(body) / RESPONSE_BYTES_PER_SECOND):
                     await _send_in_pieces(start, body, send)
             except TimeoutError:
                 raise ClientDisconnect from None
@@ -71,7 +71,7 @@ class LargeAnswers:
 
 async def _send_in_pieces(start: Message, body: bytes, send: Send) -> None:
     await send(start)
-    for begin in range(0, len(body), ANSWER_BYTES_AT_ONCE):
-        end = begin + ANSWER_BYTES_AT_ONCE
+    for begin in range(0, len(body), RESPONSE_BYTES_AT_ONCE):
+        end = begin + RESPONSE_BYTES_AT_ONCE
         # The server waits here until the client has read most of the earlier pieces.
         await send({"type": "http.response.body", "body": body[begin:end], "more_body": end < len(body)})
