@@ -30,7 +30,3 @@ async def deliver_as_due(process: ProcessContext, lanes: asyncio.Semaphore) -> N
         except DatabaseUnavailable as error:
             log.warning("push.database_unavailable", error=repr(error))
             await asyncio.sleep(LOOP_SECONDS)
-        except Exception:
-            # One defect must not end these deliveries for the whole process.
-            log.exception("push.not_delivered")
-            await asyncio.sleep(LOOP_SECONDS)
