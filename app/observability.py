@@ -57,8 +57,16 @@ def configure_logging(log_format: LogFormat, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # Jobs log their own results; arq would add two lines for every sweep.
-    for chatty in ("arq", "botocore", "aiobotocore", "httpx", "httpcore", "uvicorn.access"):
+    # Jobs log their own results; arq would add two lines for every sweep. Alembic names its plugins when it is loaded.
+    for chatty in (
+        "alembic.runtime.plugins",
+        "arq",
+        "botocore",
+        "aiobotocore",
+        "httpx",
+        "httpcore",
+        "uvicorn.access",
+    ):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

@@ -123,7 +123,7 @@ async def test_health_check_passes_for_an_api_that_answers_alone(application: Fa
         # Engines hand the proxy of their machine to every container.
         proxy = {"http_proxy": "http://127.0.0.1:1", "no_proxy": ""}
         variables = {**os.environ, **proxy, "TASKBEACON_PORT": port}
-        done = subprocess.run(_health_check(), env=variables, capture_output=True, timeout=20, check=False)
+        done = subprocess.run(_health_check(), env=variables, capture_output=True, timeout=120, check=False)
         return done.returncode
 
     async with serving(application) as url:

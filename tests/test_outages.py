@@ -297,7 +297,7 @@ async def test_sessions_that_end_under_load_make_no_other_error_than_503(
 
     async with serving(application) as base_url, asyncio.TaskGroup() as group:
         ending = group.create_task(end_sessions())
-        async with socket_client(base_url=base_url, headers=caller.headers, timeout=60) as client:
+        async with socket_client(base_url=base_url, headers=caller.headers) as client:
             await asyncio.gather(*(ask(client) for _ in range(8)))
         over.set()
 

@@ -98,21 +98,6 @@ async def eventually(condition: Callable[[], bool]) -> None:
     await waiting.eventually(holds)
 
 
-def processes_with(marker: str) -> list[int]:
-    """Return the processes of the whole machine that carry a marker in their arguments."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            arguments = (entry / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if marker.encode() in arguments:
-            found.append(int(entry.name))
-    return found
-
-
 @dataclass(frozen=True)
 class GitFolder:
     """A repository that a test looks into with plain git."""

@@ -21,7 +21,8 @@ from app.agents.errors import SandboxUnavailable
 from app.agents.network.network import NetworkRules
 from app.enums import AgentNetwork, SandboxKind
 from tests.agents import escapes
-from tests.agents.conftest import Outcome, Runner, eventually, find_sandbox, processes_with
+from tests.agents.conftest import Outcome, Runner, eventually, find_sandbox
+from tests.support.marked import processes_with
 
 SECRET = "s3cret-of-the-service"
 PROGRAM = Path(escapes.__file__).read_text()

@@ -39,9 +39,9 @@ from tests.agents.conftest import (
     eventually,
     find_sandbox,
     make_origin,
-    processes_with,
     scripted_adapter,
 )
+from tests.support.marked import processes_with
 
 
 async def test_work_arrives_on_a_new_branch(runner: Runner, origin: GitFolder) -> None:

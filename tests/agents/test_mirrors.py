@@ -18,7 +18,8 @@ from app.agents.git.fetch import Base, Source
 from app.agents.git.mirrors import Mirrors
 from app.agents.git.repository import Author
 from app.agents.workspace.workspace import Workspace, open_workspace
-from tests.agents.conftest import PUSH_BRANCH, GitFolder, Runner, eventually, processes_with
+from tests.agents.conftest import PUSH_BRANCH, GitFolder, Runner, eventually
+from tests.support.marked import processes_with
 
 WORK = "```sh\ngit rev-list --count HEAD; cat file*.txt; echo x > x\n```"
 

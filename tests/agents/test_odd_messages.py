@@ -161,7 +161,7 @@ def test_no_message_is_unexpected(stage: Stage, batches: list[tuple[list[str], s
 async def _talk(stage: Stage, batches: list[tuple[list[str], str]]) -> None:
     async with stage.play("raw") as talk:
         for lines, answer in batches:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(120):
                 try:
                     await talk.prompt(json.dumps([*lines, answer]))
                 except AgentError as error:

@@ -91,7 +91,7 @@ class Proxy:
                 answer = await reader.readuntil(b"\r\n\r\n")
                 writer.write(more)
             writer.write_eof()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(120):
                 return answer + await reader.read()
         finally:
             writer.close()
@@ -372,7 +372,7 @@ async def test_connection_that_comes_while_the_proxy_closes_is_closed(internet: 
 
     async with await asyncio.start_server(accept, "127.0.0.1", 0) as listener:
         reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname())
-        async with asyncio.timeout(patient(20)):
+        async with asyncio.timeout(patient(60)):
             assert await reader.read() == b""
         writer.close()
     await asyncio.gather(*closing)

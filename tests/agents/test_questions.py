@@ -161,7 +161,7 @@ async def test_masked_form_is_answered_in_the_words_of_the_agent(room: Room) -> 
 async def test_form_with_names_or_choices_that_become_equal_is_declined(room: Room, properties: JSON) -> None:
     people = room.talk.people
     assert people is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         heard = await people.elicit(Elicitation(message="", schema={"properties": properties}))
     assert heard == ElicitationAnswer("decline")
     assert room.letters.asked == []

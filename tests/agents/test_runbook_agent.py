@@ -17,7 +17,8 @@ from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.session import AgentSession
 from app.agents.session.transport import LINE_LIMIT
 from app.enums import SandboxKind
-from tests.agents.conftest import CellMaker, eventually, find_sandbox, processes_with
+from tests.agents.conftest import CellMaker, eventually, find_sandbox
+from tests.support.marked import processes_with
 
 
 @dataclass

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from app.processes.own_program import module_command
-from tests.agents.conftest import eventually, processes_with
+from tests.agents.conftest import eventually
+from tests.support.marked import processes_with
 
 
 class Agent:

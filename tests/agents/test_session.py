@@ -197,7 +197,7 @@ async def test_cancelling_ends_the_prompt(stage: Stage) -> None:
         prompt = asyncio.create_task(talk.prompt())
         await eventually(lambda: talk.updates != [])
         await talk.session.cancel()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             assert await prompt == "cancelled"
 
 

@@ -145,7 +145,7 @@ def test_descriptors_are_closed_once(runner: asyncio.Runner) -> None:
 
     async def start_many() -> None:
         for _ in range(50):
-            await asyncio.wait_for(asyncio.gather(*(talk() for _ in range(4))), 20)
+            await asyncio.wait_for(asyncio.gather(*(talk() for _ in range(4))), 120)
 
     with ThreadPoolExecutor(1) as pool, runner:
         opening = pool.submit(open_files)
@@ -174,7 +174,7 @@ def test_helpers_end_with_their_session_also_after_its_leader(runner: asyncio.Ru
         process = await spawn("sh", "-c", "sleep 86400 & echo $!", stdout=PIPE, start_new_session=True)
         assert process.stdout is not None
         helper = int(await process.stdout.readline())
-        await asyncio.wait_for(end_session(process), 20)
+        await asyncio.wait_for(end_session(process), 120)
         assert process.stdout.at_eof()
         await eventually(lambda: is_gone(helper))
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.agents.conftest import Runner, processes_with, scripted_adapter
+from tests.agents.conftest import Runner, scripted_adapter
+from tests.support.marked import processes_with
 
 Json = dict[str, Any]
 

@@ -14,7 +14,7 @@ from app.cli.admin.transaction import Answer, Transaction, transactional
 from app.ids import new_hex_id
 from tests.cli.conftest import Admin, Taskbeacon
 from tests.support.command_line import run_taskbeacon
-from tests.support.processes import free_port
+from tests.support.processes import closed_port
 from tests.support.shifted_clock import taskbeacon_ahead
 
 UNKNOWN_ID = str(2**62)
@@ -91,7 +91,7 @@ def test_unreadable_standard_input_is_no_token(taskbeacon: Taskbeacon) -> None:
 def test_unreachable_database_is_named_without_its_password(
     taskbeacon: Taskbeacon, command: tuple[str, ...]
 ) -> None:
-    port = free_port()
+    port = closed_port()
     url = f"postgresql://me:hunter2@127.0.0.1:{port}/taskbeacon"
 
     line = refusal(taskbeacon(*command, TASKBEACON_DATABASE_URL=url))

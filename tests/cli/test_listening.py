@@ -34,7 +34,7 @@ def test_connections_are_dealt_out_among_processes(held: DealtSocket) -> None:
     with ExitStack() as stack:
         listening = [stack.enter_context(_handed_on(held)) for _ in range(2)]
         for _ in range(_CLIENTS):
-            stack.enter_context(socket.create_connection(held.getsockname(), timeout=10))
+            stack.enter_context(socket.create_connection(held.getsockname(), timeout=120))
         # Each has some; that one has none by chance happens once in 2**63 times.
         for server in listening:
             connection, _ = server.accept()

@@ -25,7 +25,7 @@ async def test_processes_of_one_service_share_its_port_and_end_with_it(
 
         try:
             async with socket_client(base_url=base_url) as client:
-                await eventually(both_listen, within_seconds=60)
+                await eventually(both_listen)
                 answer = await client.get("/nothing")
             family = snapshot([process.pid])
         finally:

@@ -9,7 +9,7 @@ from app.clients.s3.store import S3Store
 from app.config import Settings
 from app.ids import new_hex_id
 from tests.cli.conftest import Admin, Taskbeacon
-from tests.support.processes import free_port
+from tests.support.processes import closed_port
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_sweep_prints_what_it_did(admin: Admin, bucket: str, options: list[str])
 
 def test_store_that_is_away_is_said_in_one_line(taskbeacon: Taskbeacon) -> None:
     result = taskbeacon(
-        "admin", "sweep-artifacts", TASKBEACON_S3_ENDPOINT_URL=f"http://127.0.0.1:{free_port()}"
+        "admin", "sweep-artifacts", TASKBEACON_S3_ENDPOINT_URL=f"http://127.0.0.1:{closed_port()}"
     )
 
     assert result.exit_code == 1

@@ -24,7 +24,7 @@ from app.services.retrying.policies import CODE_HOST
 from tests.support.clock import MovableClock
 from tests.support.github import Answer, CodeHostService, github_application
 from tests.support.keys import rsa_pem
-from tests.support.processes import free_port
+from tests.support.processes import closed_port
 from tests.support.serving import serving
 
 TOKEN = "ghp_of_the_client"
@@ -204,7 +204,7 @@ async def test_silence_and_absence_are_reported_without_the_address(http: httpx.
     silent = await asyncio.start_server(_say_nothing, "127.0.0.1", 0)
     async with silent:
         port = silent.sockets[0].getsockname()[1]
-        for place, seconds in ((port, 0.2), (free_port(), 5.0)):
+        for place, seconds in ((port, 0.2), (closed_port(), 5.0)):
             client = GitHubClient(http, timeout_seconds=seconds)
             with pytest.raises(GitHubUnavailable, match="does not answer") as raised:
                 await client.find_pull_request(

@@ -28,7 +28,7 @@ async def test_first_wake_is_sent_at_once_and_those_that_follow_are_one(
     wakes = LedgerWakes(redis)
 
     await wakes.announce()
-    await eventually(is_sent, within_seconds=10)
+    await eventually(is_sent)
     for _ in range(50):
         await wakes.announce()
     await wakes.aclose()

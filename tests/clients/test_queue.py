@@ -11,7 +11,7 @@ from app.clients.queue import QUEUE_NAME, ArqQueue, JobQueue, decode_job
 from app.clients.redis import RedisClient
 from app.config import Settings
 from tests.support.fakes import QueuedJob, RecordingQueue
-from tests.support.processes import free_port
+from tests.support.processes import closed_port
 
 ReadJobs = Callable[[], Awaitable[list[QueuedJob]]]
 
@@ -92,7 +92,7 @@ class TestArqQueue:
         assert stored.startswith(b"{")
 
     async def test_queue_that_is_away_fails_in_time(self) -> None:
-        queue = ArqQueue(f"redis://127.0.0.1:{free_port()}/0")
+        queue = ArqQueue(f"redis://127.0.0.1:{closed_port()}/0")
         with pytest.raises(RedisConnectionError):
             await queue.enqueue("execute_run", job_id="a", arguments={})
         await queue.aclose()

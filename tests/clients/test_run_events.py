@@ -161,7 +161,7 @@ async def test_what_is_published_is_what_is_kept(
         events.put(run_id, b'{"a":"b c"}', kind=EventKind.OPENED)
         events.put(run_id, line(2))
         messages: list[RunEvent] = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             while len(messages) < 2:
                 message = await subscription.get_message(timeout=1)
                 messages += [parse_message(message["data"])] if message else []
@@ -313,7 +313,7 @@ class TestOutage:
         await write(events, run_id, line(0))
         await server.hang()
 
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             for n in range(1, 100):
                 await write(events, run_id, line(n))
         await events.aclose()

@@ -8,7 +8,7 @@ from app.clients.object_store import ObjectMissing, ObjectStoreUnavailable, Rang
 from app.clients.s3.store import S3Store
 from app.config import Settings
 from app.ids import new_hex_id
-from tests.support.processes import free_port
+from tests.support.processes import closed_port
 
 CONTENT = b"0123456789"
 
@@ -75,7 +75,7 @@ async def test_missing_bucket_is_an_outage_to_those_who_write(settings: Settings
 
 
 async def test_server_that_is_away_is_an_outage(settings: Settings) -> None:
-    away = {"s3_endpoint_url": f"http://127.0.0.1:{free_port()}"}
+    away = {"s3_endpoint_url": f"http://127.0.0.1:{closed_port()}"}
     async with S3Store(settings.model_copy(update=away)) as store:
         with pytest.raises(ObjectStoreUnavailable):
             await store.head("a")

@@ -41,5 +41,5 @@ async def race(
         _ = await session.connection()
         outcome = await first(session)
         contender = group.create_task(perform(sessions, second))
-        await eventually(is_waiting, within_seconds=10)
+        await eventually(is_waiting)
     return outcome, contender.result()

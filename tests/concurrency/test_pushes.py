@@ -57,7 +57,7 @@ async def test_stranger_who_deletes_a_task_waits_for_none_of_its_locks(
     async with unit_of_work(sessions) as holder:
         await holder.execute(select(Run.id).where(Run.id == question.run_id).with_for_update())
         with pytest.raises(NotFound):
-            async with asyncio.timeout(10), unit_of_work(sessions) as own:
+            async with asyncio.timeout(120), unit_of_work(sessions) as own:
                 await delete_task(own, stranger, task.id)
 
 

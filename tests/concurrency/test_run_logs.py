@@ -30,7 +30,7 @@ from tests.support.factories import make_run, make_task
 from tests.support.fakes import RecordingEvents
 from tests.support.memory import forget_peak, peak_of
 from tests.support.outage import Interruptible, behind, interruptible
-from tests.support.processes import free_port
+from tests.support.processes import closed_port
 from tests.support.waiting import eventually
 
 
@@ -47,7 +47,7 @@ def ref(run: Run) -> RunRef:
 
 @pytest.fixture
 async def unreachable_store(settings: Settings) -> AsyncGenerator[S3Store, None]:
-    nowhere = settings.model_copy(update={"s3_endpoint_url": f"http://127.0.0.1:{free_port()}"})
+    nowhere = settings.model_copy(update={"s3_endpoint_url": f"http://127.0.0.1:{closed_port()}"})
     async with S3Store(nowhere) as store:
         yield store
 

@@ -11,7 +11,7 @@ from app.devstack.errors import DevstackError
 from app.devstack.terminal import TerminalOutput
 from tests.generated.tools import ClientTools
 from tests.support.home import note_home
-from tests.support.processes import free_port
+from tests.support.processes import closed_port
 from tests.support.real_agents import agents_folder, note_agents_folder, require_agent
 
 SOURCE = Path(__file__).parents[2] / "agents"
@@ -74,7 +74,7 @@ def test_node_that_is_there_outlasts_an_installation_that_fails(
     program.parent.mkdir(parents=True)
     program.touch()
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
-    monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{free_port()}/simple")
+    monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{closed_port()}/simple")
     monkeypatch.setenv("PIP_RETRIES", "0")
     monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
 

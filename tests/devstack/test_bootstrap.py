@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from app.devstack.bootstrap import packages_to_run, pip_configuration, read_lock, uv_environment
 from tests.devstack.launchers import wait_for
-from tests.support.processes import free_port
+from tests.support.processes import closed_port
 
 ROOT = Path(__file__).parents[2]
 BOOTSTRAP = ROOT / "app" / "devstack" / "bootstrap.py"
@@ -235,7 +235,7 @@ def test_package_with_another_hash_is_refused(prepared: Checkout, package: str) 
 
 
 def test_missing_network_is_reported_once(prepared: Checkout) -> None:
-    port = free_port()
+    port = closed_port()
     index = f"http://somebody:hunter2@127.0.0.1:{port}/simple"
 
     status, output = prepared.set_up(

@@ -30,7 +30,7 @@ sys.stdin.read() if len(sys.argv) > 2 else __import__("signal").pause()
 def other_launcher(home: Home, tmp_path: Path) -> Iterator[int]:
     output = tmp_path / "output"
     with launcher("-c", HOLDER, str(home.root), output=output) as process:
-        wait_for(lambda: b"held" in output.read_bytes(), seconds=20, what="the other launcher")
+        wait_for(lambda: b"held" in output.read_bytes(), seconds=60, what="the other launcher")
         yield process.pid
 
 
@@ -53,7 +53,7 @@ def test_running_stack_offers_its_settings(home: Home, other_launcher: int) -> N
 def test_what_a_killed_launcher_announced_is_stale_and_replaced(home: Home, tmp_path: Path) -> None:
     output = tmp_path / "output"
     with launcher("-c", HOLDER, str(home.root), output=output) as process:
-        wait_for(lambda: b"held" in output.read_bytes(), seconds=20, what="the launcher")
+        wait_for(lambda: b"held" in output.read_bytes(), seconds=60, what="the launcher")
         process.kill()
         process.wait()
 

@@ -69,14 +69,14 @@ def test_no_child_or_grandchild_outlives_its_launcher(
     output, folder = tmp_path / "output", tmp_path / "folder"
     folder.mkdir()
     with launcher("-c", LAUNCHER, json.dumps(children), str(folder), output=output) as process:
-        wait_for(lambda: b"ready" in output.read_bytes(), seconds=20, what="the children")
+        wait_for(lambda: b"ready" in output.read_bytes(), seconds=60, what="the children")
         family = snapshot([process.pid])
         for number, how in enumerate(signals):
             process.send_signal(how)
             if number + 1 < len(signals):
-                wait_for(lambda: b"asked to stop" in output.read_bytes(), seconds=5, what="the first signal")
+                wait_for(lambda: b"asked to stop" in output.read_bytes(), seconds=60, what="the first signal")
         process.wait(100)
-        wait_for(lambda: ended(family), seconds=15, what="the end of the whole family")
+        wait_for(lambda: ended(family), seconds=60, what="the end of the whole family")
 
     # launcher, watchdog, the children, and the child of a child
     assert len(family) == 3 + len(children)

@@ -85,7 +85,7 @@ def stack(home: Path) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, Any]]
             assert process.poll() is None, output.read_text()
             return dev_json.exists()
 
-        wait_for(announced, seconds=90, what="dev.json")
+        wait_for(announced, seconds=180, what="dev.json")
         yield process, json.loads(dev_json.read_text())
 
 
@@ -111,7 +111,7 @@ def test_life_of_a_stack(tmp_path: Path) -> None:
         process.kill()
 
         process.wait()
-        wait_for(lambda: ended(family), seconds=15, what="the end of all processes of a killed launcher")
+        wait_for(lambda: ended(family), seconds=60, what="the end of all processes of a killed launcher")
         assert (home / "dev.json").exists()
 
     shown = home.with_suffix(".output").read_text()
@@ -124,14 +124,14 @@ def test_life_of_a_stack(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
 
         assert process.wait(100) == 0
-        wait_for(lambda: ended(family), seconds=5, what="the end of all processes")
+        wait_for(lambda: ended(family), seconds=60, what="the end of all processes")
         assert not (home / "dev.json").exists()
 
 
 def use(dev: dict[str, Any]) -> str:
     """Use the stack as the printed curl does; return the key."""
     headers = {"Authorization": f"Bearer {dev['api_key']}"}
-    with httpx.Client(base_url=dev["base_url"], headers=headers) as client:
+    with httpx.Client(base_url=dev["base_url"], headers=headers, timeout=120) as client:
         me = client.get("/api/users/@me/").json()
         task = client.post("/api/projects/@current/tasks/", json={"description": "Say hello"})
     assert (me["id"], me["is_staff"]) == (dev["user_id"], True)
@@ -156,6 +156,7 @@ def run_pasted(home: Path, dev: dict[str, Any]) -> None:
     assert "REPOSITORY" in listed.stdout, listed.stderr
     answer = httpx.options(
         f"{dev['base_url']}/api/users/@me/",
+        timeout=120,
         headers={"Origin": "http://localhost:5173", "Access-Control-Request-Method": "GET"},
     )
     assert answer.headers["access-control-allow-origin"] == "http://localhost:5173"
@@ -207,11 +208,11 @@ def test_launcher_stops_with_the_make_that_started_it(tmp_path: Path) -> None:
     output = tmp_path / "output"
     environment = clean_environment(MAKELEVEL="1")
     with launcher("-c", MAKE, WAITING, output=output, environment=environment) as make:
-        wait_for(lambda: b"waiting" in output.read_bytes(), seconds=20, what="the launcher")
+        wait_for(lambda: b"waiting" in output.read_bytes(), seconds=60, what="the launcher")
         family = snapshot([make.pid])
         make.kill()
         make.wait()
-        wait_for(lambda: ended(family), seconds=10, what="the launcher's end")
+        wait_for(lambda: ended(family), seconds=60, what="the launcher's end")
 
     assert len(family) == 2
     assert b"asked to stop" in output.read_bytes()
@@ -234,7 +235,7 @@ def test_launcher_stops_with_its_terminal_under_any_session_leader(tmp_path: Pat
     with subprocess.Popen(command, stdin=theirs, env=clean_environment(), start_new_session=True) as leader:
         os.close(theirs)
         wait_for(
-            lambda: output.exists() and b"waiting" in output.read_bytes(), seconds=30, what="the launcher"
+            lambda: output.exists() and b"waiting" in output.read_bytes(), seconds=60, what="the launcher"
         )
 
         os.close(ours)

@@ -69,9 +69,9 @@ async def test_two_killed_workers_lose_nothing_and_repeat_only_what_was_in_fligh
     for number, sent_before in enumerate((2_000, 6_000, COUNT)):
         log = tmp_path / f"worker{number}.log"
         with service_process("worker", settings=settings, log=log, **environment) as worker:
-            await eventually(received(sent_before), within_seconds=60)
+            await eventually(received(sent_before))
             if sent_before == COUNT:
-                await eventually(lambda: _settled(sessions), within_seconds=30)
+                await eventually(lambda: _settled(sessions))
             else:
                 worker.kill()
         # Work of the killed worker would come up again after its lease; the test does not wait for that.
@@ -100,7 +100,7 @@ async def test_stopped_worker_waits_for_what_is_on_the_wire_and_gives_back_the_r
     log = tmp_path / "worker.log"
 
     with service_process("worker", settings=settings, log=log, **environment) as worker:
-        await eventually(lambda: push_service.open_sends == MAX_PARALLEL_SENDS, within_seconds=60)
+        await eventually(lambda: push_service.open_sends == MAX_PARALLEL_SENDS)
         worker.ask_to_stop()
         await eventually(lambda: "worker.chores_stopping" in log.read_text(encoding="utf-8"))
         push_service.may_answer.set()

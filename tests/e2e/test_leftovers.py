@@ -16,7 +16,7 @@ async def test_files_and_log_of_a_killed_worker_are_removed_by_the_next(
     async def agent_works() -> bool:
         return "agent_started_at" in (await client.get(f"/{task_id}")).json()["latest_run"]["state"]
 
-    await eventually(agent_works, within_seconds=60)
+    await eventually(agent_works)
     worker.kill()
     await wait_for_run(client, task_id, "in_progress")
     assert len(list(service.workspaces.glob("*/log.jsonl"))) == 1
@@ -24,5 +24,5 @@ async def test_files_and_log_of_a_killed_worker_are_removed_by_the_next(
 
     following = service.worker()
 
-    await eventually(lambda: "worker.started" in following.log.read_text(), within_seconds=60)
+    await eventually(lambda: "worker.started" in following.log.read_text())
     assert list(service.workspaces.iterdir()) == []

@@ -1,8 +1,8 @@
 """Secrets of the service stand in no environment and no argument of its processes, nor of what these start."""
 
+import asyncio
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -59,7 +59,13 @@ async def test_environment_of_api_and_worker_shows_no_secret(
     service: Service, settings: Settings, tmp_path: Path, key: str, secrets: list[str]
 ) -> None:
     given = {"ANTHROPIC_API_KEY": MODEL_KEY, "TASKBEACON_SECRET_KEYS": secrets[1]}
-    assert control_shows(given, secrets)
+    control = await asyncio.create_subprocess_exec("sleep", "86400", env=os.environ | given)
+    try:
+        # Of a program that does not hide it they are seen: a moment after its start.
+        await eventually(lambda: secrets_shown(control.pid, secrets))
+    finally:
+        control.kill()
+        await control.wait()
     with (
         service_process(
             "serve --port 0 --workers 2", settings=settings, log=tmp_path / "api.log", **given
@@ -97,12 +103,3 @@ async def test_environment_of_api_and_worker_shows_no_secret(
             assert (len(snapshot([api.pid])) > 2, len(snapshot([worker.pid])) > 3) == (True, True)
             maps = Path(f"/proc/{worker.pid}/maps").read_text()  # noqa: ASYNC240 - no disk
             assert "uvloop" not in maps, "the worker runs on a loop that forks"
-
-
-def control_shows(variables: dict[str, str], secrets: list[str]) -> bool:
-    """Return whether secrets are found of a program that does not hide what it was given."""
-    with subprocess.Popen(["sleep", "86400"], env=os.environ | variables) as control:
-        try:
-            return secrets_shown(control.pid, secrets) != []
-        finally:
-            control.kill()

@@ -1,31 +1,32 @@
 """The stop of API and worker, with work and streams in progress. Last of this folder: its tests share the two."""
 
 import json
-from pathlib import Path
 
 import httpx
 
+from app.ids import new_id
 from tests.e2e.conftest import Api
-from tests.e2e.test_processes import is_running, start_run, wait_for_run
+from tests.e2e.test_processes import start_run, wait_for_run
+from tests.support.marked import processes_with
 from tests.support.processes import ServiceProcess
 from tests.support.streams import following
 from tests.support.waiting import eventually
 
 
 async def test_stop_ends_agents_and_streams_and_gives_runs_back(
-    client: httpx.AsyncClient, api: Api, worker: ServiceProcess, tmp_path: Path
+    client: httpx.AsyncClient, api: Api, worker: ServiceProcess
 ) -> None:
-    mark = f"stopped-{tmp_path.name}"
-    task_id = await start_run(client, f"```bash\nexec -a {mark} sleep 300\n```")
+    mark = f"stopped-{new_id()}"
+    task_id = await start_run(client, f"```bash\nexec -a {mark} sleep 86400\n```")
 
-    await eventually(lambda: is_running(mark))
+    await eventually(lambda: processes_with(f"{mark}\0"))
     assert "server" not in (await client.get(f"/{task_id}")).headers
 
     assert worker.stop() == 0
 
     run = await wait_for_run(client, task_id, "queued")
     assert "agent_started_at" not in run["state"]
-    assert not is_running(mark)
+    assert not processes_with(mark)
     path = f"/{task_id}/runs/{run['id']}"
     async with following(client, path, start="latest") as one, following(client, path) as two:
         await two.take(1)

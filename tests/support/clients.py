@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+_SECONDS = 120
+
 
 def in_process_client(application: FastAPI, *, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
     """Return a client that calls the application without a socket, so that there is nothing to close."""
@@ -17,8 +19,11 @@ def in_process_client(application: FastAPI, *, headers: Mapping[str, str] | None
 
 
 def socket_client(**options: Any) -> httpx.AsyncClient:
-    """Return a client as httpx makes it, with certificates read only once: that takes longer than most tests."""
-    return httpx.AsyncClient(verify=_certificates(), **options)
+    """Return a client as httpx makes it, but patient: servers of a busy machine take more than five seconds at times.
+
+    Certificates are read only once: that takes longer than most tests.
+    """
+    return httpx.AsyncClient(verify=_certificates(), **{"timeout": _SECONDS} | options)
 
 
 @cache

@@ -83,6 +83,6 @@ def _git(folder: Path, *arguments: str, text: str = "") -> str:
         capture_output=True,
         check=True,
         text=True,
-        timeout=30,
+        timeout=120,
     )
     return done.stdout

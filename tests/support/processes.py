@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -18,6 +19,8 @@ from tests.support.waiting import eventually
 _STOP_SECONDS = 60
 # A start takes a second, and many times that where all processors are busy.
 _START_SECONDS = 180
+# Closed with the process.
+_HELD: list[socket.socket] = []
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 
 
@@ -78,8 +81,18 @@ def service_process(
             process.kill()
 
 
+@cache
+def closed_port() -> int:
+    """Return a port on which no process listens while this one runs: this one has it, and does not listen."""
+    holder = socket.socket()
+    holder.bind(("127.0.0.1", 0))
+    port: int = holder.getsockname()[1]
+    _HELD.append(holder)
+    return port
+
+
 def free_port() -> int:
-    """Return a port on which no process listens."""
+    """Return a port for a server that is about to start."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]

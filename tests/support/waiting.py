@@ -11,11 +11,14 @@ _PAUSE_SECONDS = 0.05
 
 
 def patient(seconds: float) -> float:
-    """Return a deadline in seconds for this machine: longer if more processes want its processors than there are."""
+    """Return a deadline in seconds for this machine: longer if more processes want its processors than there are.
+
+    Give it a minute: a deadline that only a failure reaches costs nothing, and any machine may stand still for seconds.
+    """
     return seconds * max(1.0, os.getloadavg()[0] / len(os.sched_getaffinity(0)))
 
 
-async def eventually(holds: Callable[[], object], *, within_seconds: float = 20) -> None:
+async def eventually(holds: Callable[[], object], *, within_seconds: float = 60) -> None:
     """Wait until the function or coroutine function `holds` returns a true value.
 
     For what gives no event to wait for, such as a row or another process.

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from pathlib import Path
 
 import pytest
 
+from app.agents.session import session as agent_session
 from app.agents.workspace import gathering
 from app.clients.run_changes import publish_change
 from app.config import Settings
@@ -19,12 +19,9 @@ from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
 from app.worker.run.lease import hold_lease
 from tests.fixtures.worker import Workshop
+from tests.support.marked import processes_with
 from tests.support.waiting import eventually
 from tests.worker.pilot import listening
-
-# Nothing else on this machine sleeps for so long. It ignores SIGTERM, and so does the shell.
-NAP = "86400.0421"
-ENDLESS = f"```file path=half.txt\nhalf done\n```\n```sh\ntrap '' TERM; sleep {NAP}; sleep {NAP}\n```"
 
 
 @pytest.fixture(autouse=True)
@@ -34,22 +31,20 @@ async def subscription(workshop: Workshop) -> AsyncGenerator[None, None]:
         yield
 
 
-def naps() -> bool:
-    """Return whether a step of the agent is running; what runs in a sandbox is seen from here too."""
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if NAP.encode() in (process / "cmdline").read_bytes().split(b"\0"):
-                return True
-        except OSError:
-            continue
-    return False
+@pytest.fixture
+def nap() -> str:
+    """How long a step of this test sleeps, in seconds, and no other process of this machine."""
+    return f"86400.{new_id().int % 10**12:012}"
 
 
-async def until_the_agent_works() -> None:
-    async def works() -> bool:
-        return naps()
+@pytest.fixture
+def endless(nap: str) -> str:
+    """Work that ignores SIGTERM, and so does its shell."""
+    return f"```file path=half.txt\nhalf done\n```\n```sh\ntrap '' TERM; sleep {nap}; sleep {nap}\n```"
 
-    await eventually(works)
+
+async def until_asleep(nap: str) -> None:
+    await eventually(lambda: processes_with(f"sleep\0{nap}"))
 
 
 async def cancel(workshop: Workshop, run: Run) -> None:
@@ -60,52 +55,39 @@ async def cancel(workshop: Workshop, run: Run) -> None:
         wake_run_worker_after_commit(session, workshop.context.process.redis, run.id)
 
 
-async def test_agent_of_a_cancelled_run_ends_within_two_seconds(workshop: Workshop) -> None:
-    run = await workshop.queued_run(ENDLESS)
+async def test_agent_of_a_cancelled_run_ends_at_once_and_its_log_and_patch_are_kept(
+    workshop: Workshop, nap: str, endless: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the time that an agent otherwise has to end."""
+    monkeypatch.setattr(agent_session, "_CLOSE_SECONDS", 3600)
+    run = await workshop.queued_run(endless)
     job = asyncio.create_task(execute_run(workshop.arq_context, run_id=str(run.id)))
-    await until_the_agent_works()
-
-    async def stopped() -> bool:
-        return not naps()
+    await until_asleep(nap)
 
     await cancel(workshop, run)
-    await eventually(stopped, within_seconds=2)
     await job
 
+    assert processes_with(nap) == []
     ended = await workshop.read(run)
     assert (ended.status, ended.error_message) == (RunStatus.CANCELLED, None)
     assert list(workshop.context.process.settings.workspaces_path.iterdir()) == []
-
-
-async def test_log_and_patch_of_a_cancelled_run_are_kept(workshop: Workshop) -> None:
-    run = await workshop.queued_run(ENDLESS)
-    job = asyncio.create_task(execute_run(workshop.arq_context, run_id=str(run.id)))
-    await until_the_agent_works()
-
-    await cancel(workshop, run)
-    await job
-
-    ended = await workshop.read(run)
     assert [artifact["name"] for artifact in ended.artifacts] == ["changes.patch"]
     assert "+half done" in await workshop.stored(ended.artifacts[0]["storage_path"])
     assert "half.txt" in await workshop.stored(log_key(run.project_id, run.task_id, run.id))
 
 
-async def test_cancel_ends_the_gathering_of_work_within_two_seconds(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+async def test_cancel_ends_the_gathering_of_work(
+    workshop: Workshop, nap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gathering, "_GATHER", f"trap '' TERM; sleep {NAP}; sleep {NAP}")
+    monkeypatch.setattr(gathering, "_GATHER", f"trap '' TERM; sleep {nap}; sleep {nap}")
     run = await workshop.queued_run("```say\nhi\n```")
     job = asyncio.create_task(execute_run(workshop.arq_context, run_id=str(run.id)))
-    await until_the_agent_works()
-
-    async def stopped() -> bool:
-        return not naps()
+    await until_asleep(nap)
 
     await cancel(workshop, run)
-    await eventually(stopped, within_seconds=3)
     await job
 
+    assert processes_with(nap) == []
     assert (await workshop.read(run)).status == RunStatus.CANCELLED
     log = await workshop.stored(log_key(run.project_id, run.task_id, run.id))
     assert "The agent's work is left out: The run was stopped." in log
@@ -128,10 +110,12 @@ async def test_heartbeat_that_fails_unexpectedly_ends_the_work(workshop: Worksho
     await engine.dispose()
 
 
-async def test_run_that_was_taken_over_gets_nothing_of_the_old_agent(workshop: Workshop) -> None:
-    run = await workshop.queued_run(ENDLESS)
+async def test_run_that_was_taken_over_gets_nothing_of_the_old_agent(
+    workshop: Workshop, nap: str, endless: str
+) -> None:
+    run = await workshop.queued_run(endless)
     job = asyncio.create_task(execute_run(workshop.arq_context, run_id=str(run.id)))
-    await until_the_agent_works()
+    await until_asleep(nap)
 
     async with unit_of_work(workshop.sessions) as session:
         await run_lifecycle.set_status(

@@ -256,7 +256,7 @@ async def test_run_that_a_limit_kept_waiting_begins_when_another_ends(
         return all([(await workshop.read(run)).status == RunStatus.COMPLETED for run in runs])
 
     try:
-        await eventually(all_over, within_seconds=60)
+        await eventually(all_over)
         await until_jobs_ended(worker)
     finally:
         await worker.close()

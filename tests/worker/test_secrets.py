@@ -101,7 +101,7 @@ async def test_no_secret_of_the_service_is_seen_during_or_after_a_run(workshop: 
         async def agent_works() -> bool:
             return find_started(root) is not None or performing.done()
 
-        await eventually(agent_works, within_seconds=60)
+        await eventually(agent_works)
         started = find_started(root)
         assert started is not None, "the agent did not start"
         seen = await asyncio.to_thread(readable_of_all_processes, os.getpid())

@@ -18,7 +18,8 @@ from tests.support.outage import Interruptible, interruptible
 from tests.support.uploads import finalize_item, prepare, upload, upload_and_finalize
 from tests.support.waiting import patient
 
-QUICKLY_SECONDS = 8
+# Far more than it takes, and less than to wait for each of several calls, or once for each attempt of the library.
+QUICKLY_SECONDS = 30
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -115,7 +116,7 @@ async def test_files_of_a_run_fail_quickly_and_work_again(
     assert_unavailable(await client.post(url, json=body))
     assert_unavailable(await client.post(f"{url}/download", json=path))
 
-    assert time.monotonic() - began < patient(2 * QUICKLY_SECONDS)
+    assert time.monotonic() - began < patient(QUICKLY_SECONDS)
     await session.refresh(run)
     assert run.artifacts == [entry]
     await server.resume()

@@ -27,7 +27,7 @@ from tests.support.assertions import (
 )
 from tests.support.factories import make_task
 from tests.support.faults import altered
-from tests.support.processes import free_port
+from tests.support.processes import closed_port
 from tests.support.routes import BODY_ROUTES, Route
 
 JSON_TYPE = {"Content-Type": "application/json"}
@@ -305,7 +305,7 @@ class TestUnexpected:
     async def test_database_that_is_away_is_unavailable(
         self, application: FastAPI, process: ProcessContext, client: httpx.AsyncClient, tasks_url: str
     ) -> None:
-        address = f"postgresql+asyncpg://user@127.0.0.1:{free_port()}/nothing"
+        address = f"postgresql+asyncpg://user@127.0.0.1:{closed_port()}/nothing"
         away = process.settings.model_copy(update={"database_url": address})
         engine = create_engine(away, application_name="taskbeacon-tests")
         application.state.process = replace(process, sessions=create_session_factory(engine))

@@ -126,7 +126,7 @@ async def test_client_that_takes_nothing_keeps_no_connection_from_others(
     request = f"GET {tasks_url}?limit=100 HTTP/1.1\r\nHost: x\r\n{head}\r\n"
     async with (
         serving(narrow) as url,
-        socket_client(base_url=url, headers=caller.headers, timeout=8) as others,
+        socket_client(base_url=url, headers=caller.headers) as others,
     ):
         idle = [await asyncio.open_connection("127.0.0.1", urlsplit(url).port) for _ in range(3)]
         for reader, writer in idle:

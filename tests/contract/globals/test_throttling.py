@@ -16,7 +16,7 @@ from tests.support.callers import CallerKind, bearer
 from tests.support.clock import MovableClock
 from tests.support.devices import expo_token
 from tests.support.factories import make_key, make_project, make_user
-from tests.support.processes import free_port
+from tests.support.processes import closed_port
 from tests.support.routes import GATED_PROJECT_ROUTES
 
 Limit = Callable[..., None]
@@ -146,7 +146,7 @@ async def test_refused_callers_use_nothing_up(
 async def test_requests_pass_while_redis_is_away(
     application: FastAPI, process: ProcessContext, client: httpx.AsyncClient, owner: User, tasks_url: str
 ) -> None:
-    away = create_redis(f"redis://127.0.0.1:{free_port()}/0")
+    away = create_redis(f"redis://127.0.0.1:{closed_port()}/0")
     application.state.process = replace(process, redis=away)
     response = await client.post(tasks_url, json={"title": "not lost"})
     assert response.status_code == 201

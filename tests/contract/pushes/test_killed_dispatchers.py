@@ -79,7 +79,7 @@ async def dispatchers(
         async def kill_at(step: Step) -> None:
             log = tmp_path / "dispatcher.log"
             await killed_dispatcher.kill_at(step, clock.now, settings=dispatching, log=log)
-            await eventually(is_forgotten, within_seconds=30)
+            await eventually(is_forgotten)
 
         yield Dispatchers(kill_at, clock, deliver)
 

@@ -15,7 +15,7 @@ from app.runtime import ProcessContext
 from tests.support.assertions import assert_page
 from tests.support.clock import MovableClock
 from tests.support.fakes import QueuedJob, RecordingQueue
-from tests.support.processes import free_port
+from tests.support.processes import closed_port
 from tests.support.runs import CODEX, UNKNOWN, started
 
 Json = dict[str, Any]
@@ -82,7 +82,7 @@ class TestStart:
         run_url: str,
     ) -> None:
         """Contract 5.8 step 10 and 11 #19: the queued row is what a sweeper starts later."""
-        away = ArqQueue(f"redis://127.0.0.1:{free_port()}/0")
+        away = ArqQueue(f"redis://127.0.0.1:{closed_port()}/0")
         application.state.process = replace(process, queue=away)
         run = await started(client, run_url, {})
         assert run["status"] == "queued"

@@ -20,7 +20,7 @@ async def api(application: FastAPI, caller: Caller) -> AsyncGenerator[httpx.Asyn
     """A client over a socket: one in the process would send a body and get an answer only when it is complete."""
     async with (
         serving(application) as base_url,
-        socket_client(base_url=base_url, headers=caller.headers, timeout=30) as client,
+        socket_client(base_url=base_url, headers=caller.headers) as client,
     ):
         yield client
 

@@ -30,7 +30,7 @@ async def open_page(application: FastAPI, session: AsyncSession, owner: User) ->
 
         async def open_page() -> httpx.AsyncClient:
             own = {"Sec-Fetch-Site": "same-origin"}
-            page = await stack.enter_async_context(socket_client(base_url=base_url, headers=own, timeout=30))
+            page = await stack.enter_async_context(socket_client(base_url=base_url, headers=own))
             key = await make_key(session, user=owner)
             assert (await page.post(SESSION, json={"api_key": key})).status_code == 201
             return page

@@ -111,8 +111,8 @@ async def test_all_followers_see_everything_and_the_end(
 ) -> None:
     async with (
         serving(application) as base_url,
-        socket_client(base_url=base_url, headers=caller.headers, timeout=30) as api,
-        socket_client(base_url=between_clients.url, headers=caller.headers, timeout=30) as cut_api,
+        socket_client(base_url=base_url, headers=caller.headers) as api,
+        socket_client(base_url=between_clients.url, headers=caller.headers) as cut_api,
     ):
         for _ in range(PASSES):
             run_id, url = await make_run(api, tasks_url)

@@ -98,7 +98,7 @@ class TestTaking:
             for number in range(1, 4):
                 yield line(number)[:7]
                 yield line(number)[7:]
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(120):
                     await seen.acquire()
 
         async with following(api, url) as stream:

@@ -80,7 +80,7 @@ async def test_event_that_could_not_be_read_at_once_is_sent_without_another_one(
             await eventually(partial(is_settled, sessions))
             caplog.clear()
             await eventually(lambda: "events.not_read" in caplog.text)
-        async with asyncio.timeout(patient(20)):
+        async with asyncio.timeout(patient(60)):
             [event] = await stream.take(1)
     assert event.data["data"]["seq"] == 1
 

@@ -19,7 +19,7 @@ from tests.support.assertions import assert_not_found, assert_page, concerning
 from tests.support.callers import CallerKind, bearer
 from tests.support.factories import make_key, make_project, make_run, make_task, make_user
 from tests.support.makers import NewTask
-from tests.support.processes import free_port
+from tests.support.processes import closed_port
 
 
 async def test_repositories_are_distinct_and_sorted(
@@ -173,7 +173,7 @@ class TestOperations:
     async def test_readyz_names_the_part_that_is_away(
         self, anonymous: httpx.AsyncClient, application: FastAPI, process: ProcessContext
     ) -> None:
-        away = create_redis(f"redis://127.0.0.1:{free_port()}/0")
+        away = create_redis(f"redis://127.0.0.1:{closed_port()}/0")
         application.state.process = replace(process, redis=away)
         response = await anonymous.get("/readyz")
         await away.aclose()

@@ -45,7 +45,7 @@ async def first_seqs(topics: FollowedTopics, process: ProcessContext, count: int
     """Return the numbers of the first events that the follower sends."""
     seqs: list[int] = []
     async with (
-        asyncio.timeout(patient(20)),
+        asyncio.timeout(patient(60)),
         follow_topics(topics, process.stream_clients()) as follower,
         aclosing(follower.frames()) as frames,
     ):
