@@ -38,7 +38,7 @@ def can_drop_privileges() -> bool:
 
 
 @pytest.mark.skipif(not can_drop_privileges(), reason="not root, or no user namespaces: nothing to drop")
-@pytest.mark.timeout(400)  # many tests in one
+@pytest.mark.timeout(900)  # many tests in one
 async def test_sandbox_and_runs_work_without_root(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         *UNPRIVILEGED,

@@ -29,6 +29,7 @@ from tests.support.principals import member_of
 Step = Callable[[AsyncSession], Awaitable[Any]]
 
 OWNER = "job"
+_ROUNDS = 50
 OPTIONS = [
     {"optionId": "yes", "name": "Yes", "kind": "allow_once"},
     {"optionId": "no", "name": "No", "kind": "reject_once"},
@@ -119,7 +120,7 @@ async def test_of_two_answers_the_first_counts(sessions: SessionFactory, scene: 
 
 
 async def test_of_answers_at_once_one_counts_each_time(sessions: SessionFactory, scene: Scene) -> None:
-    for _ in range(200):
+    for _ in range(_ROUNDS):
         asked = scene.asked = ShownQuestion(kind=QuestionKind.PERMISSION, options=OPTIONS)
         async with unit_of_work(sessions) as session:
             await received_commands.start_waiting(
@@ -143,7 +144,7 @@ async def test_of_answers_at_once_one_counts_each_time(sessions: SessionFactory,
             # What waits for an agent is bounded.
             await session.execute(update(RunCommand).values(status=CommandStatus.CONSUMED))
     async with sessions() as session:
-        assert await session.scalar(select(func.count()).select_from(RunCommand)) == 200
+        assert await session.scalar(select(func.count()).select_from(RunCommand)) == _ROUNDS
 
 
 async def test_answer_behind_the_worker_that_gave_up_finds_nothing(

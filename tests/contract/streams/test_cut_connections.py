@@ -29,7 +29,7 @@ from tests.support.waiting import patient
 JSON = dict[str, Any]
 FOLLOWERS = 40
 ENTRIES = 100
-PASSES = 3
+PASSES = 2
 # Longer than the hub takes to look for runs that ended unheard.
 WITHIN_SECONDS = 45
 
