@@ -6,6 +6,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { withRuns } from "./api.mjs";
+import * as arrivals from "./arrivals.mjs";
 import { base, launch, openPage, stack } from "./browser.mjs";
 import * as conversation from "./conversation.mjs";
 import * as flood from "./flood.mjs";
@@ -15,6 +16,7 @@ import * as pages from "./pages.mjs";
 import * as pushes from "./pushes.mjs";
 import * as questions from "./questions.mjs";
 import * as sessions from "./sessions.mjs";
+import * as settings from "./settings.mjs";
 import * as streams from "./streams.mjs";
 import * as subscriptions from "./subscriptions.mjs";
 
@@ -73,9 +75,11 @@ const ROWS = [
   {
     ...conversation,
     ...pages,
+    ...arrivals,
     ...sessions,
     ...questions,
     ...pushes,
+    ...settings,
     ...notices,
     ...subscriptions,
     ...hostile,

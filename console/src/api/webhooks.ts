@@ -49,6 +49,17 @@ export const enableEndpoint = (project: number, id: string, enabled: boolean) =>
 export const pingEndpoint = (project: number, id: string) =>
   request<{ delivery_id: string }>(`${base(project)}${id}/ping/`, post);
 
+/** Get another secret; the one before signs beside it for a day. */
+export const rotateSecret = (project: number, id: string) =>
+  request<{ secret: string; old_secret_valid_until: string }>(`${base(project)}${id}/rotate_secret/`, {
+    ...post,
+    json: {},
+  });
+
+/** Send again what did not arrive since then; return how many messages that is. */
+export const recover = (project: number, id: string, since: string) =>
+  request<{ count: number }>(`${base(project)}${id}/recover/`, { ...post, json: { since, only: "all" } });
+
 export const fetchDeliveries = async (project: number, id: string) =>
   (await request<{ results: Delivery[] }>(`${base(project)}${id}/deliveries/?limit=50`)).results;
 

@@ -1,4 +1,5 @@
 import { QueryClient, QueryClientProvider, useQuery, useQueryClient } from "@tanstack/react-query";
+import { UserX } from "lucide-react";
 import { lazy, Suspense, useEffect } from "react";
 import { Redirect, Route, Router, Switch, useLocation } from "wouter";
 import { onSignedOut } from "../api/client";
@@ -9,7 +10,8 @@ import { InboxPage } from "../features/inbox/InboxPage";
 import { LoginPage } from "../features/login/LoginPage";
 import { ProjectProvider } from "../features/project/project";
 import { TasksPage } from "../features/tasks/TasksPage";
-import { Failure, Loading, Messages } from "../ui/feedback";
+import { aroundNav, expectPage } from "../ui/arrival";
+import { Empty, FailedPage, Loading, Messages } from "../ui/feedback";
 import { rememberedProject, rememberProject } from "./lastProject";
 import { OpenTask } from "./OpenTask";
 import { Shell } from "./Shell";
@@ -46,7 +48,7 @@ if (location.pathname.includes("/tasks/")) {
 export function App() {
   return (
     <QueryClientProvider client={client}>
-      <Router base="/console">
+      <Router base="/console" aroundNav={aroundNav}>
         <SignedIn />
       </Router>
       <Messages />
@@ -64,6 +66,7 @@ function SignedIn() {
         // Before signing in there is nothing to ask again: the page would forget why a key was refused.
         if (!queries.getQueryData(["session"])) return;
         // What asks for the session may be what was refused: it must not begin again for that.
+        expectPage();
         void queries.invalidateQueries({ queryKey: ["session"] }, { cancelRefetch: false });
       }),
     [queries],
@@ -72,7 +75,14 @@ function SignedIn() {
   if (session.isPending) return <Loading what="the console" />;
   const isSignedOut = session.error instanceof ApiError && session.error.isSignedOut;
   if (isSignedOut || path.startsWith("/login")) return <LoginPage />;
-  if (!session.data) return <Failure error={session.error} onRetry={() => session.refetch()} />;
+  if (!session.data)
+    return (
+      <FailedPage
+        title="The console cannot be shown"
+        error={session.error}
+        onRetry={() => session.refetch()}
+      />
+    );
   return <Projects session={session.data} />;
 }
 
@@ -81,7 +91,13 @@ function Projects({ session }: { session: Session }) {
   useEffect(() => startWorker((address) => navigate(`~${address}`)), [navigate]);
   const first = session.projects.find(({ id }) => id === rememberedProject()) ?? session.projects[0];
   if (!first)
-    return <Failure error={new Error("You are a member of no project. Ask the operator to add you.")} />;
+    return (
+      <main>
+        <Empty icon={UserX} title="You are a member of no project" isPage>
+          <p>Ask the operator to add you to one.</p>
+        </Empty>
+      </main>
+    );
   return (
     <Switch>
       <Route path="/projects/:project" nest>

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { append, EMPTY, type Transcript } from "./append";
+import { ended } from "./ended";
 import type { Item, ToolItem } from "./items";
 
 /** Frames of a stream as they were recorded: the data of each line, in order. */
@@ -42,6 +43,20 @@ const read = (values: unknown[], from: Transcript = EMPTY) => append(from, value
 const kinds = (transcript: Transcript) => transcript.items.map(({ kind }) => kind);
 const tools = (transcript: Transcript) =>
   transcript.items.filter((item): item is ToolItem => item.kind === "tool");
+
+describe("a run that is over", () => {
+  it("has no call that runs and no message that grows", () => {
+    const call = { sessionUpdate: "tool_call", status: "in_progress", kind: "execute" };
+    const { items } = read([
+      update({ ...call, toolCallId: "a" }),
+      update({ ...call, toolCallId: "b", status: "completed" }),
+      chunk("I am about to"),
+    ]);
+    const over = ended(items);
+    expect(over).toMatchObject([{ status: "cancelled" }, { status: "completed" }, { isOpen: false }]);
+    expect(over[1]).toBe(items[1]);
+  });
+});
 
 describe("messages of the agent", () => {
   it("grow by their pieces, and are open until they are whole", () => {

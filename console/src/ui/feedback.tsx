@@ -4,18 +4,21 @@ import { type ReactNode, useSyncExternalStore } from "react";
 import { errorText } from "../api/errors";
 import { Button } from "./controls";
 import styles from "./feedback.module.css";
+import { PageHeading } from "./heading";
 
 interface EmptyProps {
   icon: LucideIcon;
   title: string;
+  /** Whether it is all that the page shows. */
+  isPage?: boolean;
   children?: ReactNode;
 }
 
-export function Empty({ icon: Icon, title, children }: EmptyProps) {
+export function Empty({ icon: Icon, title, isPage, children }: EmptyProps) {
   return (
     <div className={styles.empty}>
       <Icon size={24} aria-hidden="true" />
-      <h2>{title}</h2>
+      {isPage ? <PageHeading>{title}</PageHeading> : <h2>{title}</h2>}
       {children}
     </div>
   );
@@ -41,6 +44,26 @@ export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => vo
         </Button>
       )}
     </div>
+  );
+}
+
+interface FailedPageProps {
+  title: string;
+  error: unknown;
+  onRetry: () => void;
+}
+
+/** A page that shows nothing but why there is nothing to show. */
+export function FailedPage({ title, error, onRetry }: FailedPageProps) {
+  return (
+    <main>
+      <Empty icon={CircleAlert} title={title} isPage>
+        <p role="alert">{errorText(error)}</p>
+        <Button onClick={onRetry}>
+          <RotateCw size={14} aria-hidden="true" /> Try again
+        </Button>
+      </Empty>
+    </main>
   );
 }
 

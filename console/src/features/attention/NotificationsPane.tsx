@@ -57,6 +57,9 @@ function DecisionRow({ row }: { row: Notification }) {
   const tone = toneOf(row.decision);
   const Icon = ICONS[tone];
   const why = whyText(row);
+  const steps = stepsOf(row);
+  // What it says above needs only its time.
+  const only = steps.length === 1 ? steps[0] : null;
   return (
     <li className={styles.decision} data-tone={tone}>
       <Icon size={16} aria-hidden="true" />
@@ -77,22 +80,24 @@ function DecisionRow({ row }: { row: Notification }) {
         <p className={styles.text}>{[row.title, row.body].filter(Boolean).join(": ")}</p>
         <p className={styles.device}>
           {row.device ? deviceName(row.device, row.platform) : "No device"}
+          {only && (
+            <>
+              {" · "}
+              <ExactTime at={only.at} />
+            </>
+          )}
           {row.attempts > 1 && ` · tried ${row.attempts} times`}
         </p>
         <ul className={styles.steps}>
-          {stepsOf(row).map((step) => (
-            <li key={`${step.text}${step.at}`}>
-              <time dateTime={step.at} title={wholeTime(step.at)}>
-                {preciseTime(step.at)}
-              </time>{" "}
-              {step.text}
-            </li>
-          ))}
+          {!only &&
+            steps.map((step) => (
+              <li key={`${step.text}${step.at}`}>
+                <ExactTime at={step.at} /> {step.text}
+              </li>
+            ))}
           {row.due_at && (
             <li>
-              <time dateTime={row.due_at} title={wholeTime(row.due_at)}>
-                {preciseTime(row.due_at)}
-              </time>{" "}
+              <ExactTime at={row.due_at} />{" "}
               {row.decision === "retrying" || row.decision === "pending"
                 ? "the next attempt"
                 : "it is decided again"}
@@ -102,6 +107,14 @@ function DecisionRow({ row }: { row: Notification }) {
         </ul>
       </div>
     </li>
+  );
+}
+
+function ExactTime({ at }: { at: string }) {
+  return (
+    <time dateTime={at} title={wholeTime(at)}>
+      {preciseTime(at)}
+    </time>
   );
 }
 

@@ -24,6 +24,7 @@ export function FileList({ files, viewOf, current, onChoose }: Props) {
           <li
             key={`folder:${row.path}`}
             className={styles.folder}
+            title={`${row.name}/`}
             style={{ paddingLeft: 8 + row.depth * 14 }}
           >
             {row.name}/

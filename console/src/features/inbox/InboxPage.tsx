@@ -1,11 +1,12 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { AlarmClock, Inbox } from "lucide-react";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { snoozeQuestion } from "../../api/inbox";
 import type { InboxRow } from "../../api/types";
 import { Button } from "../../ui/controls";
 import { Empty, Failure, Loading, say, sayError } from "../../ui/feedback";
+import { PageHeading } from "../../ui/heading";
 import { useKeys } from "../../ui/keys";
 import { Age } from "../../ui/time";
 import { QuestionCard } from "../questions/QuestionCard";
@@ -24,8 +25,12 @@ export function InboxPage() {
   const [, navigate] = useLocation();
   const inbox = useInbox({ status: isAll ? "all" : "open" });
   const rows = inbox.data?.results ?? [];
-  const move = (by: number) =>
-    setAt((before) => Math.min(Math.max(before + by, 0), Math.max(rows.length - 1, 0)));
+  const list = useRef<HTMLUListElement>(null);
+  const move = (by: number) => {
+    const next = Math.min(Math.max(at + by, 0), Math.max(rows.length - 1, 0));
+    setAt(next);
+    list.current?.children[next]?.querySelector("a")?.focus();
+  };
   useKeys({
     j: () => move(1),
     k: () => move(-1),
@@ -37,7 +42,7 @@ export function InboxPage() {
   return (
     <main className={styles.page}>
       <header className={styles.head}>
-        <h1>Inbox</h1>
+        <PageHeading>Inbox</PageHeading>
         <Button aria-pressed={isAll} onClick={() => setAll(!isAll)}>
           {isAll ? "Show open ones only" : "Show answered ones too"}
         </Button>
@@ -49,7 +54,7 @@ export function InboxPage() {
           <p>When an agent asks a question or waits for a message, it appears here and on your devices.</p>
         </Empty>
       )}
-      <ul className={styles.rows}>
+      <ul ref={list} className={styles.rows}>
         {rows.map((row, index) => (
           <InboxItem key={row.id} row={row} isSelected={index === at} />
         ))}

@@ -3,8 +3,10 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import { signIn } from "../../api/session";
+import { expectPage } from "../../ui/arrival";
 import { Button, Field, Input } from "../../ui/controls";
 import { Failure } from "../../ui/feedback";
+import { PageHeading } from "../../ui/heading";
 import styles from "./login.module.css";
 
 export function LoginPage() {
@@ -17,6 +19,7 @@ export function LoginPage() {
     onSuccess: (session) => {
       // The session stays, since the page looks at it; what the person before saw goes.
       queries.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== "session" });
+      expectPage();
       queries.setQueryData(["session"], session);
       if (location.startsWith("/login")) navigate("/", { replace: true });
     },
@@ -41,7 +44,7 @@ export function LoginPage() {
         }}
       >
         <img src="/console/icon.svg" alt="" width="32" height="32" />
-        <h1>Sign in to Taskbeacon</h1>
+        <PageHeading>Sign in to Taskbeacon</PageHeading>
         <p>
           <code>taskbeacon console</code> prints a link that signs you in. Or use your API key:
         </p>

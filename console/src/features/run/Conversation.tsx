@@ -5,6 +5,7 @@ import { Link } from "wouter";
 import { cancelTurn, closeConversation, type RunRef, runPath, setOption } from "../../api/commands";
 import { type Run, type Task, waitingFor } from "../../api/types";
 import type { Transcript } from "../../transcript/append";
+import { ended } from "../../transcript/ended";
 import type { Item, Receipt } from "../../transcript/items";
 import { Button } from "../../ui/controls";
 import { Failure, Loading, sayError } from "../../ui/feedback";
@@ -48,11 +49,12 @@ export function Conversation({ task, run, runRef, transcript, load, actions }: P
   const [draft, setDraft] = useDraft(`taskbeacon.draft.${run.id}`);
   const known = useKnownFiles(transcript.items);
   const waiting = waitingMessages(outbox.list, transcript);
+  const items = useMemo(() => (over ? ended(transcript.items) : transcript.items), [over, transcript.items]);
   const canWrite = run.status === "in_progress";
   return (
     <div className={styles.conversation}>
       <TranscriptView
-        items={transcript.items}
+        items={items}
         hasCard={question !== null}
         head={<Head task={task} run={run} load={load} />}
         foot={

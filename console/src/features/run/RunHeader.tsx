@@ -1,10 +1,21 @@
 /** What the run is and where it stands, and what can be done with it as a whole. */
-import { Archive, ArrowLeft, Bell, BellOff, ExternalLink, GitBranch, RotateCcw, Square } from "lucide-react";
+import {
+  Archive,
+  ArrowLeft,
+  Bell,
+  BellOff,
+  ExternalLink,
+  GitBranch,
+  Play,
+  RotateCcw,
+  Square,
+} from "lucide-react";
 import { Link, useLocation } from "wouter";
 import type { Run, Task } from "../../api/types";
 import { safeLink } from "../../text/links";
 import type { Usage } from "../../transcript/items";
 import { Button, IconButton, Select } from "../../ui/controls";
+import { PageHeading } from "../../ui/heading";
 import { StateBadge } from "../../ui/status";
 import { Age, durationText, wholeTime } from "../../ui/time";
 import { useProject } from "../project/project";
@@ -34,9 +45,9 @@ export function RunHeader({ task, run, runs, usage, actions }: Props) {
         <Link href={href("/")} className={styles.back} aria-label="Back to the tasks">
           <ArrowLeft size={18} aria-hidden="true" />
         </Link>
-        <h1 className={styles.title} title={titleOf(task)}>
+        <PageHeading className={styles.title} title={titleOf(task)}>
           {titleOf(task)}
-        </h1>
+        </PageHeading>
         <div className={styles.actions}>
           {run && !isOver(run) && (
             <Button tone="danger" onClick={actions.cancel} disabled={actions.isBusy}>
@@ -45,7 +56,7 @@ export function RunHeader({ task, run, runs, usage, actions }: Props) {
           )}
           {(!run || isOver(run)) && (
             <Button onClick={actions.retry} disabled={actions.isBusy}>
-              <RotateCcw size={14} aria-hidden="true" />
+              {run ? <RotateCcw size={14} aria-hidden="true" /> : <Play size={14} aria-hidden="true" />}
               <span className={styles.word}>{run ? "Run again" : "Start"}</span>
             </Button>
           )}

@@ -1,17 +1,18 @@
 import { type QueryClient, useQuery, useQueryClient } from "@tanstack/react-query";
-import { Play } from "lucide-react";
+import { Play, SearchX } from "lucide-react";
 import { useEffect, useMemo, useRef } from "react";
-import { useSearchParams } from "wouter";
+import { Link, useSearchParams } from "wouter";
+import { ApiError } from "../../api/errors";
 import { fetchRuns, fetchTask } from "../../api/tasks";
 import type { Run, Task } from "../../api/types";
 import type { Transcript } from "../../transcript/append";
 import { Button } from "../../ui/controls";
-import { Empty, Failure, Loading } from "../../ui/feedback";
+import { Empty, FailedPage, Loading } from "../../ui/feedback";
 import { useKeys } from "../../ui/keys";
 import { useMedia } from "../../ui/media";
 import { usePresence } from "../attention/presence";
 import { useProject } from "../project/project";
-import { isOver, titleOf } from "../project/runState";
+import { isOver } from "../project/runState";
 import { markSeen } from "../project/seen";
 import { Conversation } from "./Conversation";
 import { PANES, type PaneName, Panes } from "./Panes";
@@ -49,19 +50,35 @@ export default function RunPage({ taskId, runId }: Props) {
   const run = isLatest ? latest : (runs.data?.find(({ id }) => id === runId) ?? null);
   usePresence(taskId);
   useEffect(() => {
-    document.title = task.data ? `${titleOf(task.data)} · Taskbeacon` : "Taskbeacon";
-    return () => {
-      document.title = "Taskbeacon";
-    };
-  }, [task.data]);
-  useEffect(() => {
     if (run && isOver(run) && document.visibilityState === "visible") markSeen(run.id);
   }, [run]);
 
   if (task.isPending || (!isLatest && runs.isPending)) return <Loading what="the task" />;
-  if (!task.data) return <Failure error={task.error} onRetry={() => task.refetch()} />;
+  if (!task.data) return <NoTask what="task" error={task.error} onRetry={() => task.refetch()} />;
+  if (!isLatest && !run) return <NoTask what="run" error={runs.error} onRetry={() => runs.refetch()} />;
   if (!run) return <Draft task={task.data} />;
   return <RunView key={run.id} task={task.data} run={run} runs={runs.data ?? [run]} />;
+}
+
+interface NoTaskProps {
+  what: "task" | "run";
+  /** Null: there is none. */
+  error: unknown;
+  onRetry: () => void;
+}
+
+function NoTask({ what, error, onRetry }: NoTaskProps) {
+  const { href } = useProject();
+  if (error && !(error instanceof ApiError && error.status === 404))
+    return <FailedPage title={`The ${what} cannot be shown`} error={error} onRetry={onRetry} />;
+  return (
+    <main>
+      <Empty icon={SearchX} title={`There is no such ${what}`} isPage>
+        <p>It was deleted, its address is wrong, or you are no member of its project.</p>
+        <Link href={href("/")}>All tasks</Link>
+      </Empty>
+    </main>
+  );
 }
 
 /** The run's own stream says sooner than the ledger that the run has another status, or waits. */

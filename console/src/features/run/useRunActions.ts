@@ -4,6 +4,7 @@ import { useLocation } from "wouter";
 import { request } from "../../api/client";
 import { cancelRun, type RunRequest, startRun, updateTask } from "../../api/tasks";
 import type { Run, Task } from "../../api/types";
+import { expectPage } from "../../ui/arrival";
 import { say, sayError } from "../../ui/feedback";
 import { useProject } from "../project/project";
 
@@ -43,6 +44,7 @@ export function useRunActions(task: Task | undefined, run: Run | null): RunActio
     mutationFn: (body: RunRequest) => startRun(project.id, id, body),
     onSuccess: () => {
       refresh();
+      expectPage();
       navigate(href(`/tasks/${id}`));
     },
     onError: sayError,

@@ -5,6 +5,7 @@ import { fetchSessions, revokeSession, signOut } from "../../api/session";
 import type { SessionRow } from "../../api/types";
 import { Button, Field, Select } from "../../ui/controls";
 import { Failure, Loading, sayError } from "../../ui/feedback";
+import { PageHeading } from "../../ui/heading";
 import { chooseTheme, readTheme, type Theme } from "../../ui/theme";
 import { Age } from "../../ui/time";
 import { useProject } from "../project/project";
@@ -26,7 +27,9 @@ export function AccountSection() {
   });
   return (
     <section aria-labelledby="account">
-      <h2 id="account">Account</h2>
+      <PageHeading level="h2" id="account">
+        Account
+      </PageHeading>
       <div className={styles.panel}>
         <div className={styles.grow}>
           <p className={styles.name}>

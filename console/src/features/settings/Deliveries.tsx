@@ -1,6 +1,6 @@
 /** The deliveries of a webhook endpoint, each with its attempts. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { CircleCheck, CircleSlash, CircleX, Clock3 } from "lucide-react";
+import { ChevronRight, CircleCheck, CircleSlash, CircleX, Clock3 } from "lucide-react";
 import { useState } from "react";
 import { type Delivery, fetchDeliveries, fetchDelivery, redeliver } from "../../api/webhooks";
 import { Button } from "../../ui/controls";
@@ -22,7 +22,7 @@ export function Deliveries({ endpoint }: { endpoint: string }) {
   if (!deliveries.data) return <Failure error={deliveries.error} onRetry={() => deliveries.refetch()} />;
   if (deliveries.data.length === 0) return <p className={styles.lead}>Nothing was sent yet.</p>;
   return (
-    <ul className={styles.deliveries}>
+    <ul>
       {deliveries.data.map((delivery) => (
         <DeliveryRow key={delivery.id} endpoint={endpoint} delivery={delivery} />
       ))}
@@ -64,6 +64,7 @@ function DeliveryRow({ endpoint, delivery }: { endpoint: string; delivery: Deliv
           <span>{delivery.event_type}</span>
           <span>{deliveryText(delivery)}</span>
           <Age at={delivery.created_at} inSentence />
+          <ChevronRight size={14} aria-hidden="true" className={isOpen ? styles.down : undefined} />
         </button>
         <Button tone="quiet" disabled={again.isPending} onClick={() => again.mutate()}>
           Send again
@@ -95,7 +96,8 @@ function Attempts({ endpoint, delivery }: { endpoint: string; delivery: Delivery
         ))}
       </ol>
       {delivery.next_attempt_at && <p>Next attempt {wholeTime(delivery.next_attempt_at)}</p>}
-      <pre tabIndex={0} role="group" aria-label="Body">
+      <h3>What was sent</h3>
+      <pre tabIndex={0} role="group" aria-label="What was sent">
         {whole.data.request.body}
       </pre>
     </div>

@@ -5,6 +5,7 @@ import { fetchTasks } from "../../api/tasks";
 import type { Device } from "../../api/types";
 import { Button } from "../../ui/controls";
 import { Empty, Failure, Loading, say, sayError } from "../../ui/feedback";
+import { PageHeading } from "../../ui/heading";
 import { Age } from "../../ui/time";
 import { decisionText, reasonText } from "../attention/decisions";
 import { disablePush, enablePush, type PushSupport, pushSupport, thisDevice } from "../attention/device";
@@ -39,7 +40,9 @@ export function DevicesSection() {
   const canToggle = support.data === "on" || support.data === "off";
   return (
     <section aria-labelledby="devices">
-      <h2 id="devices">Devices</h2>
+      <PageHeading level="h2" id="devices">
+        Devices
+      </PageHeading>
       <p className={styles.lead}>
         A device rings when a run ends or an agent needs you, unless one of them shows the task.
       </p>

@@ -4,6 +4,7 @@ import { changePreferences, fetchPreferences } from "../../api/attention";
 import type { Preferences, QuietHours } from "../../api/types";
 import { Button, Check, Field, Input, Select } from "../../ui/controls";
 import { Failure, Loading, say, sayError } from "../../ui/feedback";
+import { PageHeading } from "../../ui/heading";
 import { durationText } from "../../ui/time";
 import styles from "./settings.module.css";
 
@@ -53,7 +54,9 @@ export function PreferencesSection() {
   const now = preferences.data;
   return (
     <section aria-labelledby="notifications">
-      <h2 id="notifications">Notifications</h2>
+      <PageHeading level="h2" id="notifications">
+        Notifications
+      </PageHeading>
       <fieldset className={styles.box}>
         <legend>Push me when</legend>
         {KINDS.map(([kind, name]) => (

@@ -1,4 +1,5 @@
 import { Link } from "wouter";
+import { PageHeading } from "../../ui/heading";
 import { useProject } from "../project/project";
 import { AccountSection } from "./AccountSection";
 import { DevicesSection } from "./DevicesSection";
@@ -18,7 +19,7 @@ export default function SettingsPage({ section }: { section: string }) {
   const shown = SECTIONS.find(({ name }) => name === section) ?? SECTIONS[0];
   return (
     <main className={styles.page}>
-      <h1>Settings</h1>
+      <PageHeading>Settings</PageHeading>
       <nav aria-label="Settings" className={styles.sections}>
         {SECTIONS.map(({ name, title }) => (
           <Link

@@ -12,12 +12,11 @@ import styles from "./tasks.module.css";
 interface Props {
   task: Task;
   href: string;
-  isSelected: boolean;
   isUnseen: boolean;
   viewers: UserBasic[] | undefined;
 }
 
-export const TaskRow = memo(function TaskRow({ task, href, isSelected, isUnseen, viewers }: Props) {
+export const TaskRow = memo(function TaskRow({ task, href, isUnseen, viewers }: Props) {
   const run = task.latest_run as Run | null;
   const state = stateOf(run);
   const reason = reasonOf(run);
@@ -27,12 +26,7 @@ export const TaskRow = memo(function TaskRow({ task, href, isSelected, isUnseen,
   const needsPerson = state === "question" || state === "message";
   return (
     <li>
-      <Link
-        href={href}
-        className={classes(styles.row, isSelected && styles.selected)}
-        data-task={task.id}
-        aria-current={isSelected ? "true" : undefined}
-      >
+      <Link href={href} className={styles.row} data-task={task.id}>
         <StateIcon state={state} />
         <span className={styles.main}>
           <span className={classes(styles.title, isUnseen && styles.unseen)}>{titleOf(task)}</span>

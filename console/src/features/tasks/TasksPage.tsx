@@ -1,10 +1,11 @@
 import { ListTodo, Plus, SearchX } from "lucide-react";
-import { useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
-import { useLocation, useSearchParams } from "wouter";
+import { useDeferredValue, useMemo, useRef } from "react";
+import { useSearchParams } from "wouter";
 import type { TaskFilters } from "../../api/tasks";
 import type { Run, RunStatus } from "../../api/types";
 import { Button } from "../../ui/controls";
 import { Empty, Failure, Loading } from "../../ui/feedback";
+import { PageHeading } from "../../ui/heading";
 import { useKeys } from "../../ui/keys";
 import { ProjectSelect } from "../project/ProjectSelect";
 import { useProject } from "../project/project";
@@ -33,7 +34,6 @@ function filtersOf(search: URLSearchParams, user: number): TaskFilters {
 export function TasksPage() {
   const { project, session, href } = useProject();
   const [search, setSearch] = useSearchParams();
-  const [, navigate] = useLocation();
   const filters = useDeferredValue(
     useMemo(() => filtersOf(search, session.user.id), [search, session.user.id]),
   );
@@ -42,7 +42,6 @@ export function TasksPage() {
   const viewers = useViewers();
   const groups = groupTasks(lists, isSeen);
   const tasks = groups.flatMap((group) => group.tasks);
-  const [selected, setSelected] = useState<string | null>(null);
   const searchBox = useRef<HTMLInputElement>(null);
   const isNew = search.has("new");
   const isFiltered = Object.keys(filters).length > 0;
@@ -57,29 +56,27 @@ export function TasksPage() {
       { replace: true },
     );
 
+  // A row that moves to another group loses the focus, but not its place for these keys.
+  const chosen = useRef<string | undefined>(undefined);
   const move = (by: number) => {
-    const at = tasks.findIndex((task) => task.id === selected);
-    const next = tasks[Math.min(Math.max(at + by, 0), tasks.length - 1)];
-    if (next) setSelected(next.id);
+    const rows = [...document.querySelectorAll<HTMLElement>("main [data-task]")];
+    const focused = rows.indexOf(document.activeElement as HTMLElement);
+    const at = focused < 0 ? rows.findIndex(({ dataset }) => dataset.task === chosen.current) : focused;
+    const next = rows[Math.min(Math.max(at + by, 0), rows.length - 1)];
+    chosen.current = next?.dataset.task;
+    next?.focus();
   };
   useKeys({
     j: () => move(1),
     k: () => move(-1),
-    Enter: (event) => {
-      if (event.target instanceof HTMLAnchorElement) event.target.click();
-      else if (selected) navigate(href(`/tasks/${selected}`));
-    },
     "/": () => searchBox.current?.focus(),
     c: () => open(true),
   });
-  useEffect(() => {
-    if (selected) document.querySelector(`[data-task="${selected}"]`)?.scrollIntoView({ block: "nearest" });
-  }, [selected]);
 
   return (
     <main className={styles.page}>
       <header className={styles.head}>
-        <h1>Tasks</h1>
+        <PageHeading>Tasks</PageHeading>
         {session.projects.length > 1 && <ProjectSelect className={styles.project} />}
         <Button tone="primary" onClick={() => open(true)}>
           <Plus size={16} aria-hidden="true" /> New task
@@ -100,7 +97,6 @@ export function TasksPage() {
                 key={task.id}
                 task={task}
                 href={href(`/tasks/${task.id}`)}
-                isSelected={task.id === selected}
                 viewers={viewers.get(task.id)}
                 isUnseen={group.name === "unseen" || isUnseen(task.latest_run as Run | null, isSeen)}
               />

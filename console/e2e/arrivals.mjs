@@ -1,0 +1,72 @@
+// Where the focus is after a change of page: people who listen must hear where they are.
+import { call } from "./api.mjs";
+import { base } from "./browser.mjs";
+
+/** Wait until the focus is on what the selector finds with that text. */
+const focused = (page, selector, text) =>
+  page.waitForFunction(
+    ([wanted, words]) => {
+      const element = document.activeElement;
+      return element.matches(wanted) && element.textContent.includes(words);
+    },
+    [selector, text],
+  );
+
+const hasRing = (page) =>
+  page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle !== "none");
+
+export async function focusFollowsThePage(browser, { expect, watched }) {
+  const title = "Acceptance: the focus";
+  const { id } = await call("/tasks/", { title, description: "Nobody runs it." });
+  const page = await watched(browser);
+  const named = (name) => page.waitForFunction((wanted) => document.title === wanted, `${name} · Taskbeacon`);
+  const row = page.locator(`[data-task="${id}"]`);
+
+  await page.goto(`${base}/projects/1/`);
+  await row.waitFor();
+  await named("Tasks");
+  expect(
+    await page.evaluate(() => document.activeElement === document.body),
+    "the first page leaves the focus to the browser",
+  );
+  await row.click();
+  await focused(page, "main h1", title);
+  await named(title);
+  expect(!(await hasRing(page)), "a click gives the focus to the heading, without a ring");
+  await page.goBack();
+  await focused(page, "main a", title);
+  expect(true, "the way back leads to the row that was clicked");
+
+  await page.keyboard.press("g");
+  await page.keyboard.press("i");
+  await focused(page, "main h1", "Inbox");
+  await named("Inbox");
+  expect(await hasRing(page), "keys give it to the heading, with a ring");
+  await page.keyboard.press("g");
+  await page.keyboard.press("t");
+  await focused(page, "main h1", "Tasks");
+  await row.waitFor();
+  await page.keyboard.press("j");
+  await focused(page, "main [data-task]", "");
+  expect(await hasRing(page), "j goes to the first row");
+  await row.focus();
+  await page.keyboard.press("Enter");
+  await focused(page, "main h1", title);
+  await page.goBack();
+  await focused(page, "main a", title);
+  expect(true, "Enter opens it, and the way back leads to it, too");
+
+  await page.getByRole("link", { name: "Settings" }).click();
+  await focused(page, "main h1", "Settings");
+  await page.getByRole("link", { name: "Webhooks" }).click();
+  await focused(page, "main h2", "Webhooks");
+  await named("Webhooks");
+  expect(true, "so does each section of the settings");
+
+  await page.goto(`${base}/projects/1/tasks/00000000-0000-7000-8000-000000000000`);
+  await page.getByRole("heading", { level: 1, name: "There is no such task" }).waitFor();
+  await page.getByRole("link", { name: "All tasks" }).click();
+  await focused(page, "main h1", "Tasks");
+  expect(true, "a page that does not exist says so, and leads on");
+  await page.context().close();
+}

@@ -1,0 +1,127 @@
+// What the buttons of the settings do, and say: webhooks with their deliveries, and a push to try a device.
+import { createServer } from "node:http";
+import { call } from "./api.mjs";
+import { base, until } from "./browser.mjs";
+import { withDevice } from "./pushservice.mjs";
+
+/** A receiver of webhooks that answers as it is told, and keeps what came. */
+async function openReceiver() {
+  const received = [];
+  const answer = { status: 200, text: "taken" };
+  const server = createServer(async (incoming, reply) => {
+    const parts = [];
+    for await (const part of incoming) parts.push(part);
+    received.push({ headers: incoming.headers, body: JSON.parse(Buffer.concat(parts)) });
+    reply.writeHead(answer.status, { "Content-Type": "text/plain" }).end(answer.text);
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${server.address().port}/hook`,
+    received,
+    answer,
+    close: () => server.close(),
+  };
+}
+
+const newTask = (title) => call("/tasks/", { title, description: "Nobody runs it." });
+
+export async function webhooksAreKeptUp(browser, { expect, watched, checkAccess }) {
+  const receiver = await openReceiver();
+  try {
+    const page = await watched(browser);
+    const press = (name) => page.getByRole("button", { name, exact: true }).click();
+    const said = (text) => page.getByRole("status").getByText(text).waitFor();
+    await page.goto(`${base}/projects/1/settings/webhooks`);
+    await press("Add an endpoint");
+    await page.getByLabel("Address").fill(receiver.url);
+    await page.getByLabel("Events").fill("task.created");
+    await press("Add");
+    await page.getByText("Keep this secret now").waitFor();
+    const secret = page.locator("code", { hasText: "whsec_" });
+    const first = await secret.textContent();
+    await press("Done");
+
+    const item = page.getByRole("listitem").filter({ hasText: receiver.url });
+    await item.getByRole("button", { name: "Ping", exact: true }).click();
+    await said("Sent. The delivery shows what came back.");
+    await item.getByRole("button", { name: /^ping\s*delivered/ }).waitFor();
+    expect(receiver.received[0].body.type === "ping", "a ping arrives, and its delivery says so");
+
+    Object.assign(receiver.answer, { status: 502, text: "The gateway has no answer." });
+    await newTask("Acceptance: a delivery that fails");
+    const delivery = item.getByRole("button", { name: /^task\.created/ });
+    await delivery.filter({ hasText: "failed, next at" }).waitFor();
+    await delivery.click();
+    await item.getByText("The gateway has no answer.").waitFor();
+    await item
+      .getByText(/: 502 in \d+ ms/)
+      .first()
+      .waitFor();
+    expect(true, "a delivery that failed shows what the receiver said, and when the next attempt is");
+    await checkAccess(page, "the deliveries of a webhook");
+
+    Object.assign(receiver.answer, { status: 200, text: "taken" });
+    const before = receiver.received.length;
+    // The newest delivery stands first.
+    await item.getByRole("button", { name: "Send again" }).first().click();
+    await said("It is sent again.");
+    await delivery.filter({ hasText: /delivered/ }).waitFor();
+    const ids = receiver.received.slice(before - 1).map(({ headers }) => headers["webhook-id"]);
+    expect(new Set(ids).size === 1, "sent again it arrives, as the same message");
+
+    await item.getByRole("button", { name: "Switch off" }).click();
+    await item.getByText("Off: you switched it off").waitFor();
+    await newTask("Acceptance: while it is off");
+    await item.getByRole("button", { name: "Send", exact: true }).click();
+    await page
+      .getByRole("status")
+      .getByText(/disabled|not enabled|enable/i)
+      .waitFor();
+    expect(true, "what cannot be done says why");
+    await item.getByRole("button", { name: "Switch on" }).click();
+    await item.getByRole("button", { name: "Switch off" }).waitFor();
+    const missed = receiver.received.length;
+    await item.getByRole("button", { name: "Send", exact: true }).click();
+    await said("1 message is sent.");
+    await until("the missed event", () => receiver.received.length > missed);
+    expect(true, "what did not arrive while it was off is sent");
+    await delivery.filter({ hasText: "delivered" }).nth(1).waitFor();
+    await item.getByRole("button", { name: "Send", exact: true }).click();
+    await said("Everything has arrived.");
+
+    await item.getByRole("button", { name: "New secret" }).click();
+    await item.getByRole("button", { name: "Really a new secret" }).click();
+    await page.getByText("The secret before signs beside it until").waitFor();
+    expect((await secret.textContent()) !== first, "a new secret is shown once");
+    await press("Done");
+    const last = receiver.received.length;
+    await item.getByRole("button", { name: "Ping", exact: true }).click();
+    await until("another ping", () => receiver.received.length > last);
+    const signatures = receiver.received.at(-1).headers["webhook-signature"].split(" ");
+    expect(signatures.length === 2, "and signs beside the one before");
+
+    await item.getByRole("button", { name: "Delete" }).click();
+    await item.getByRole("button", { name: "Really delete" }).click();
+    await item.first().waitFor({ state: "detached" });
+    expect(page.problems.length === 0, `no problems ${page.problems.join("; ")}`);
+    await page.context().close();
+  } finally {
+    receiver.close();
+  }
+}
+
+export async function testPushReachesItsDevice(browser, { expect, watched }) {
+  await withDevice(async ({ pushes }) => {
+    await newTask("Acceptance: a push to try");
+    const page = await watched(browser);
+    await page.goto(`${base}/projects/1/settings/devices`);
+    await page
+      .getByRole("listitem")
+      .filter({ hasText: "Browser" })
+      .getByRole("button", { name: "Test push" })
+      .click();
+    await page.getByRole("status").getByText("Sent: the push service has it").waitFor();
+    expect(pushes.length === 1, `one push goes to the device (${pushes.length}), and the page says so`);
+    await page.context().close();
+  });
+}

@@ -1,0 +1,180 @@
+/** A webhook endpoint, with what can be done about it. */
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useId, useState } from "react";
+import type { WebhookEndpoint } from "../../api/types";
+import { deleteEndpoint, enableEndpoint, pingEndpoint, recover, rotateSecret } from "../../api/webhooks";
+import { Button, Select } from "../../ui/controls";
+import { say, sayError } from "../../ui/feedback";
+import { Age, wholeTime } from "../../ui/time";
+import { useProject } from "../project/project";
+import { Deliveries } from "./Deliveries";
+import { Secret } from "./Secret";
+import styles from "./settings.module.css";
+
+const DISABLED: Record<string, string> = {
+  gone: "the receiver answered that it is gone",
+  no_success: "nothing was delivered for five days",
+  blocked_address: "its address is not allowed",
+  user: "you switched it off",
+};
+
+const eventsText = (types: string[]) => (types.includes("*") ? "all events" : types.join(", "));
+const failureText = (count: number) =>
+  count === 1 ? "the last attempt failed" : `the last ${count} attempts failed`;
+
+export function EndpointRow({ endpoint }: { endpoint: WebhookEndpoint }) {
+  const { project } = useProject();
+  const queries = useQueryClient();
+  const [isOpen, setOpen] = useState(false);
+  const refresh = () => void queries.invalidateQueries({ queryKey: ["endpoints", project.id] });
+  const action = useMutation({
+    mutationFn: (run: () => Promise<unknown>) => run(),
+    onSuccess: refresh,
+    onError: sayError,
+  });
+  const ping = useMutation({
+    mutationFn: () => pingEndpoint(project.id, endpoint.id),
+    onSuccess: () => {
+      say("Sent. The delivery shows what came back.");
+      setOpen(true);
+      void queries.invalidateQueries({ queryKey: ["deliveries", endpoint.id] });
+    },
+    onError: sayError,
+  });
+  return (
+    <li>
+      <div className={styles.item}>
+        <div className={styles.grow}>
+          <p className={styles.name}>{endpoint.url}</p>
+          <p className={styles.about}>
+            <span>{eventsText(endpoint.event_types)}</span>
+            {endpoint.last_success_at && (
+              <span>
+                last success <Age at={endpoint.last_success_at} inSentence />
+              </span>
+            )}
+            {endpoint.consecutive_failures > 0 && (
+              <span className={styles.bad}>{failureText(endpoint.consecutive_failures)}</span>
+            )}
+            {!endpoint.enabled && (
+              <span className={styles.bad}>
+                Off: {DISABLED[endpoint.disabled_reason ?? ""] ?? endpoint.disabled_reason}
+              </span>
+            )}
+          </p>
+        </div>
+        <div className={styles.buttons}>
+          <Button disabled={ping.isPending} onClick={() => ping.mutate()}>
+            Ping
+          </Button>
+          <Button aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+            Deliveries
+          </Button>
+          <Button
+            onClick={() => action.mutate(() => enableEndpoint(project.id, endpoint.id, !endpoint.enabled))}
+          >
+            {endpoint.enabled ? "Switch off" : "Switch on"}
+          </Button>
+          <SureButton
+            tone="danger"
+            label="Delete"
+            sureLabel="Really delete"
+            onSure={() => action.mutate(() => deleteEndpoint(project.id, endpoint.id))}
+          />
+        </div>
+      </div>
+      {isOpen && (
+        <div className={styles.opened}>
+          <Upkeep endpoint={endpoint} />
+          <Deliveries endpoint={endpoint.id} />
+        </div>
+      )}
+    </li>
+  );
+}
+
+interface SureProps {
+  label: string;
+  sureLabel: string;
+  tone?: "danger";
+  onSure: () => void;
+}
+
+/** Asks once more, until the focus goes elsewhere. */
+function SureButton({ label, sureLabel, tone, onSure }: SureProps) {
+  const [isSure, setSure] = useState(false);
+  return (
+    <Button
+      {...(tone ? { tone } : {})}
+      onClick={() => {
+        if (isSure) onSure();
+        setSure(!isSure);
+      }}
+      onBlur={() => setSure(false)}
+    >
+      {isSure ? sureLabel : label}
+    </Button>
+  );
+}
+
+const PERIODS = [
+  [1, "the last hour"],
+  [24, "the last day"],
+  [7 * 24, "the last week"],
+] as const;
+const HOUR_MS = 3_600_000;
+
+/** What is done after an outage of the receiver, or when its secret has leaked. */
+function Upkeep({ endpoint }: { endpoint: WebhookEndpoint }) {
+  const { project } = useProject();
+  const queries = useQueryClient();
+  const id = useId();
+  const [hours, setHours] = useState(24);
+  const repeat = useMutation({
+    mutationFn: () => {
+      // What happened before there was an endpoint is not missing.
+      const since = Math.max(Date.now() - hours * HOUR_MS, Date.parse(endpoint.created_at));
+      return recover(project.id, endpoint.id, new Date(since).toISOString());
+    },
+    onSuccess: ({ count }) => {
+      say(
+        count === 0
+          ? "Everything has arrived."
+          : count === 1
+            ? "1 message is sent."
+            : `${count} messages are sent.`,
+      );
+      void queries.invalidateQueries({ queryKey: ["deliveries", endpoint.id] });
+    },
+    onError: sayError,
+  });
+  const rotate = useMutation({ mutationFn: () => rotateSecret(project.id, endpoint.id), onError: sayError });
+  if (rotate.data)
+    return (
+      <Secret secret={rotate.data.secret} onDone={rotate.reset}>
+        {`The secret before signs beside it until ${wholeTime(rotate.data.old_secret_valid_until)}.`}
+      </Secret>
+    );
+  return (
+    <form
+      className={styles.upkeep}
+      onSubmit={(event) => {
+        event.preventDefault();
+        repeat.mutate();
+      }}
+    >
+      <label htmlFor={id}>Send again what did not arrive in</label>
+      <Select id={id} value={hours} onChange={(event) => setHours(Number(event.target.value))}>
+        {PERIODS.map(([value, name]) => (
+          <option key={value} value={value}>
+            {name}
+          </option>
+        ))}
+      </Select>
+      <Button type="submit" disabled={repeat.isPending}>
+        Send
+      </Button>
+      <SureButton label="New secret" sureLabel="Really a new secret" onSure={() => rotate.mutate()} />
+    </form>
+  );
+}

@@ -1,0 +1,46 @@
+/**
+ * Where the focus goes when another page is shown: to its heading, which is read out; on the way back to the link by
+ * which the page was left. Nothing moves on the first page of a visit, which the browser itself announces.
+ */
+import type { AroundNavHandler } from "wouter";
+
+let expected: "forward" | "back" | null = null;
+let path = location.pathname;
+/** By path of a page: the link in it that led away. */
+const leftBy = new Map<string, string>();
+
+/** Expect another page where no address changes: another run, or the sign-in. */
+export function expectPage(): void {
+  expected = "forward";
+}
+
+/** Navigates for the router. A redirect goes on with what was expected before. */
+export const aroundNav: AroundNavHandler = (navigate, to, options) => {
+  const link = document.activeElement?.closest("main a[href]")?.getAttribute("href");
+  const left = path;
+  navigate(to, options);
+  path = location.pathname;
+  if (path === left || options?.replace) return;
+  expectPage();
+  if (link) leftBy.set(left, link);
+};
+
+window.addEventListener("popstate", () => {
+  if (path !== location.pathname) expected = "back";
+  path = location.pathname;
+});
+
+/** Take the focus for a page whose heading has come. */
+export function arrive(heading: HTMLElement): void {
+  if (!expected) return;
+  const href = expected === "back" ? leftBy.get(path) : undefined;
+  const link = href && document.querySelector<HTMLElement>(`main a[href="${CSS.escape(href)}"]`);
+  expected = null;
+  if (link) {
+    link.focus({ preventScroll: true });
+    link.scrollIntoView({ block: "center" });
+    return;
+  }
+  document.getElementById("content")?.scrollTo(0, 0);
+  heading.focus({ preventScroll: true });
+}

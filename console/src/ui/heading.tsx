@@ -1,0 +1,23 @@
+import { type HTMLAttributes, useEffect, useRef } from "react";
+import { arrive } from "./arrival";
+
+interface Props extends HTMLAttributes<HTMLHeadingElement> {
+  level?: "h1" | "h2";
+  children: string;
+}
+
+/** The heading of a page: it names the page to the browser, and has the focus when the page is shown after another. */
+export function PageHeading({ level: Level = "h1", children, ...rest }: Props) {
+  const ref = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    document.title = `${children} · Taskbeacon`;
+  }, [children]);
+  useEffect(() => {
+    if (ref.current) arrive(ref.current);
+  }, []);
+  return (
+    <Level ref={ref} tabIndex={-1} {...rest}>
+      {children}
+    </Level>
+  );
+}
