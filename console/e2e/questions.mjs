@@ -1,6 +1,6 @@
 // Every kind of question, asked by an agent that sends what its task says (e2e/catalog.mjs).
 import { call, newRequest } from "./api.mjs";
-import { base } from "./browser.mjs";
+import { base, until } from "./browser.mjs";
 
 const FORM = {
   type: "object",
@@ -100,6 +100,34 @@ export async function pageIsOpenedOrDeclined(browser, { expect, watched, checkAc
   await page.getByRole("button", { name: "Decline" }).click();
   const answer = await heard(page);
   expect(answer.action === "decline", `the agent hears that it is declined ${JSON.stringify(answer)}`);
+  await page.context().close();
+}
+
+/** The inbox may have been read before the question was asked: its risk must be known before it can be allowed. */
+export async function questionIsNotShownWithoutItsRisk(browser, { expect, watched }) {
+  const task = await newRequest("Acceptance: an old inbox", "session/request_permission", {
+    toolCall: { toolCallId: "t", title: "Push", kind: "execute", rawInput: { command: COMMAND } },
+    options: OPTIONS,
+  });
+  await until("the question", async () => (await call(`/tasks/${task.id}/`)).latest_run.state.waiting_for);
+  const page = await watched(browser);
+  const held = [];
+  let seen = 0;
+  await page.route(/\/@me\/inbox\//, (route) => {
+    seen += 1;
+    if (seen > 1) return held.push(route);
+    return route.fulfill({ json: { count: 0, next: null, previous: null, results: [], open_count: 0 } });
+  });
+  // What it brings makes the page read the inbox again.
+  await page.route(/events\/stream/, (route) => route.abort());
+  await page.goto(`${base}/projects/1/tasks/${task.id}`);
+  const allowing = page.getByRole("button", { name: /^Allow/ });
+  await until("a card, or another look into the inbox", async () => held.length || (await allowing.count()));
+  await page.getByRole("main").getByText("Asks you").waitFor();
+  expect((await allowing.count()) === 0, "a question is not shown as long as its risk is not known");
+  for (const route of held) await route.continue();
+  await page.getByLabel("Type allow to allow it").waitFor();
+  expect(true, "and then with its risk");
   await page.context().close();
 }
 

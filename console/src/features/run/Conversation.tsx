@@ -1,6 +1,6 @@
 /** The transcript, the question that is open, and the field to write in. */
 import { useMutation } from "@tanstack/react-query";
-import { useDeferredValue, useMemo, useRef } from "react";
+import { useDeferredValue, useMemo } from "react";
 import { Link } from "wouter";
 import { cancelTurn, closeConversation, type RunRef, runPath, setOption } from "../../api/commands";
 import { type Run, type Task, waitingFor } from "../../api/types";
@@ -36,12 +36,9 @@ interface Props {
 }
 
 export function Conversation({ task, run, runRef, transcript, load, actions }: Props) {
-  const row = useInboxRow(run.id);
   const asked = fromRun(run);
-  // A question of the inbox has its risk: it must not be shown without, not even for a moment.
-  const notInInbox = useRef<string | null>(null);
-  if (row === null) notInInbox.current = asked?.key ?? null;
-  const question = row ? fromRow(row) : asked?.key === notInInbox.current ? asked : null;
+  const row = useInboxRow(run.id, asked?.key ?? null);
+  const question = row ? fromRow(row) : row === null ? asked : null;
   const over = isOver(run);
   const command = useMutation({ mutationFn: (send: () => Promise<void>) => send(), onError: sayError });
   const isIdle = waitingFor(run)?.kind === "message";
