@@ -51,7 +51,7 @@ async def say(events: RedisRunEvents, run_id: UUID, *numbers: int, size: int = 0
 async def take(follower: Subscription, count: int) -> list[RunEvent]:
     taken: list[RunEvent] = []
     while len(taken) < count:
-        got = await follower.take(within=10)
+        got = await follower.take(within=60)
         assert got, f"only {len(taken)} of {count} events came"
         taken += got
     return taken
@@ -62,7 +62,7 @@ def numbers(events: list[RunEvent]) -> list[int]:
 
 
 async def start(follower: Subscription) -> None:
-    assert await follower.is_connected(within=10)
+    assert await follower.is_connected(within=60)
     follower.collect(after=None)
 
 
@@ -93,24 +93,26 @@ async def test_followers_get_the_same_events_in_the_same_order(
 
 async def test_all_followers_share_one_connection(hub: EventHub, redis: RedisClient, run_id: UUID) -> None:
     others = [new_id() for _ in range(20)]
-    before = await subscribers_of(redis)
+    # Redis may take a moment to notice the end of one of an earlier test.
+    await eventually(lambda: has_subscribers(redis, 0))
     async with AsyncExitStack() as stack:
         for each in [run_id] * 30 + others:
             await start(await stack.enter_async_context(hub.follow(each)))
 
         assert hub.follower_count == 50
-        assert await subscribers_of(redis) - before == 1
+        assert await has_subscribers(redis, 1)
         assert await subscription_count(redis, run_id) == 1
 
     assert hub.follower_count == 0
     await eventually(lambda: has_subscriptions(redis, run_id, 0))
 
 
-async def subscribers_of(redis: RedisClient) -> int:
-    """Return how many connections to our database are subscribed to something."""
+async def has_subscribers(redis: RedisClient, count: int) -> bool:
+    """Return whether so many connections to our database are subscribed to something."""
     database = redis.connection_pool.connection_kwargs["db"]
     clients = await redis.client_list()
-    return sum(int(client["sub"]) > 0 and int(client["db"]) == database for client in clients)
+    subscribed = [client for client in clients if int(client["sub"]) and int(client["db"]) == database]
+    return len(subscribed) == count
 
 
 async def test_run_that_was_left_is_followed_again(
@@ -136,7 +138,7 @@ async def test_follower_that_does_not_keep_up_is_cut_off_and_the_others_are_not(
             got += await take(quick, batch)
 
         assert slow.is_over
-        assert await slow.take(within=10) == []
+        assert await slow.take(within=60) == []
         assert numbers(got) == list(range(len(got)))
         assert not quick.is_over
 
@@ -239,9 +241,9 @@ class TestEnd:
             await start(follower)
             [event] = await take(follower, 1)
             assert (event.id, event.kind, event.frame) == (None, EventKind.ENDED, b'data: {"n":1}\n\n')
-            assert await orphan.take(within=10) == []
+            assert await orphan.take(within=60) == []
             assert orphan.is_over
-        assert asked[-1] == {run_id, gone}
+        assert {run_id, gone} in asked
         await hub.aclose()
 
 

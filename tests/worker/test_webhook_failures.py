@@ -22,8 +22,11 @@ from app.services.webhook_endpoints import sending
 from tests.support.clock import MovableClock
 from tests.support.metrics import growth
 from tests.support.receiver import Answer, Receiver
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, patient
 from tests.support.webhooks import Deliveries, attempts_of, make_endpoint, record_event
+
+# Before a fixture of a test replaces it.
+TOTAL_SECONDS = sending._TOTAL_SECONDS
 
 
 async def test_answer_that_is_large_compressed_or_no_text_is_read_to_a_bound_and_not_shown(
@@ -68,7 +71,7 @@ async def test_answer_that_does_not_end_is_broken_off_and_counts_by_its_status(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Silence is waited for a moment, and of a flood only the beginning is read, however much time there is."""
-    monkeypatch.setattr(sending, "_ANSWER_SECONDS", 0.2 if goes_on == "silently" else 3600.0)
+    monkeypatch.setattr(sending, "_ANSWER_SECONDS", 1.0 if goes_on == "silently" else 3600.0)
     await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
     receiver.answers.append(Answer(body=b"so far", goes_on=goes_on))
     await record_event(sessions, task)
@@ -82,7 +85,7 @@ async def test_answer_that_does_not_end_is_broken_off_and_counts_by_its_status(
     if goes_on == "talking":
         await eventually(lambda: receiver.broken_off == 1)
     else:
-        assert attempt.duration_ms < sending._TOTAL_SECONDS * 1000
+        assert attempt.duration_ms < 1000 * patient(60)
 
 
 async def test_receiver_that_does_not_answer_in_time_gets_the_message_again(
@@ -95,7 +98,7 @@ async def test_receiver_that_does_not_answer_in_time_gets_the_message_again(
     deliveries: Deliveries,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert sending._TOTAL_SECONDS == 15
+    assert TOTAL_SECONDS == 15
     monkeypatch.setattr(sending, "_TOTAL_SECONDS", 0.2)
     await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
     receiver.always = Answer(hangs=True)

@@ -17,7 +17,6 @@ from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import DeliveryStatus, EventType
 from app.models import Project, Task, User, WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
-from app.services.webhook_endpoints import sending
 from app.services.webhook_endpoints.claims import (
     FAILING_AFTER,
     PER_ANSWERING_ENDPOINT,
@@ -32,16 +31,6 @@ from tests.support.clock import MovableClock
 from tests.support.receiver import Answer, Receiver, receiving
 from tests.support.waiting import eventually, next_round
 from tests.support.webhooks import Deliveries, make_delivery, make_endpoint, record_event
-
-
-@pytest.fixture(autouse=True)
-def patient_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a receiver hang for as long as a test lets it.
-
-    An event appears when every transaction that began before it has ended, also those of tests beside this one, in
-    other databases of the server. That may take longer than an attempt.
-    """
-    monkeypatch.setattr(sending, "_TOTAL_SECONDS", 3600.0)
 
 
 async def test_attempt_that_ends_after_its_lease_lapsed_decides_nothing(

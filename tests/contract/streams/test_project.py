@@ -122,8 +122,8 @@ async def test_few_streams_of_many_read_at_once(
             remove(engine.sync_engine, "checkout", take)
             remove(engine.sync_engine, "checkin", give_back)
     assert received == [str(event_id)] * len(streams)
-    # Two streams, and the one look at the ledger for all.
-    assert 0 < most <= 3
+    # Two streams, the one look at the ledger for all, and the writer that does not know yet that its commit is done.
+    assert 0 < most <= 4
 
 
 @pytest.mark.usefixtures("quick")
