@@ -33,7 +33,7 @@ async def subscription(workshop: Workshop) -> AsyncGenerator[None, None]:
 
 @pytest.fixture
 def nap() -> str:
-    """How long a step of this test sleeps, in seconds, and no other process of this machine."""
+    """The seconds that a step of this test sleeps: a number that no other process of this machine has."""
     return f"86400.{new_id().int % 10**12:012}"
 
 

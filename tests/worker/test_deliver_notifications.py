@@ -33,7 +33,7 @@ from tests.support.waiting import eventually
 
 @pytest.fixture
 def seconds() -> float:
-    """How long Expo may take for an answer."""
+    """The seconds that Expo may take for an answer."""
     return 120
 
 
