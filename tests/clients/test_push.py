@@ -42,7 +42,7 @@ def message(token: str | None = None, body: str = '"A task" finished') -> PushMe
 
 @pytest.fixture
 def seconds() -> float:
-    """How long Expo may take for an answer."""
+    """The seconds that Expo may take for an answer."""
     return 120
 
 
