@@ -63,8 +63,8 @@ screenshots: $(STAMP) ## Draw the images of the README from the demo's run
 # Part of `make test` too: this is to see what holds here, and after a change of the sandbox.
 .PHONY: test-sandbox
 test-sandbox: $(STAMP) ## Try to get out of the sandbox, under bubblewrap and Landlock, as root and as an ordinary user
-	@$(PYTHON) -m pytest -n $(TEST_PROCESSES) --dist worksteal tests/sandbox tests/agents/test_escapes.py \
-		tests/agents/test_sandbox.py tests/agents/test_ordinary_user.py tests/e2e/test_nothing_to_steal.py $(ARGS)
+	@$(PYTHON) -m pytest -n $(TEST_PROCESSES) --dist worksteal tests/sandbox tests/agents/sandbox/test_escapes.py \
+		tests/agents/sandbox/test_confinement.py tests/agents/test_ordinary_user.py tests/e2e/test_nothing_to_steal.py $(ARGS)
 
 .PHONY: test-chaos
 test-chaos: $(STAMP) ## Test that no fault of a server, disk or clock loses or doubles a run (minutes)

@@ -1,6 +1,6 @@
 """Check the size and shape of folders, files and functions: `python -m checks.structure`.
 
-Folders are those of `app` and of `tests/contract`, all else is of `app`. Prints one line for each finding and
+Folders are those of `app` and of `tests`, all else is of `app`. Prints one line for each finding and
 ends with status 1 if there is any. The order of packages and the absence of import circles are held by
 import-linter (pyproject.toml).
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 APP: Final = Path(__file__).parents[1] / "app"
-CONTRACT_TESTS: Final = Path(__file__).parents[1] / "tests/contract"
+TESTS: Final = Path(__file__).parents[1] / "tests"
 
 MAX_MODULES: Final = 17
 MAX_FILE_LINES: Final = 400
@@ -48,10 +48,10 @@ def main() -> int:
 
 def folders() -> Iterator[tuple[str, str]]:
     """Yield folders with too many modules, and module names that repeat their folder's or neighbours' names."""
-    for package in sorted(path.parent for top in (APP, CONTRACT_TESTS) for path in top.rglob("__init__.py")):
+    for package in sorted(path.parent for top in (APP, TESTS) for path in top.rglob("__init__.py")):
         modules = sorted(path for path in package.glob("*.py") if path.stem != "__init__")
         names = [path.stem.removeprefix("test_") for path in modules]
-        if package != APP and len(names) > MAX_MODULES:
+        if package not in {APP, TESTS} and len(names) > MAX_MODULES:
             yield _name(package), f"has {len(names)} modules; {MAX_MODULES} are allowed"
         noun = package.name.removesuffix("s")
         yield from (
@@ -60,7 +60,7 @@ def folders() -> Iterator[tuple[str, str]]:
             if name.startswith((f"{noun}_", f"{package.name}_"))
         )
         prefixes = Counter(
-            name.split("_")[0] for name in names if package != APP and package.name not in FLAT
+            name.split("_")[0] for name in names if package not in {APP, TESTS} and package.name not in FLAT
         )
         yield from (
             (_name(package), f"has {number} modules that begin with {prefix!r}: make it a folder")

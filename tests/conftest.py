@@ -21,7 +21,7 @@ import structlog
 
 from app.observability import redact
 from tests.fixtures.servers import start_servers, stop_servers
-from tests.support.home import note_home
+from tests.support.deployment.home import note_home
 from tests.support.waiting import next_round
 
 _FIXTURES = (
@@ -69,7 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if is_worker or config.option.collectonly:
         return
     if "real_agents" in config.option.markexpr and "not real_agents" not in config.option.markexpr:
-        from tests.support.real_agents import note_agents_folder  # noqa: PLC0415 - loads much of the application
+        from tests.support.stand_ins.real_agents import note_agents_folder  # noqa: PLC0415 - loads much of the application
 
         note_agents_folder()
     note_home()

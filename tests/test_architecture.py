@@ -227,7 +227,7 @@ _RULES = {
         "tests",
         {
             "tests/devstack/launchers.py": "polls for a condition, with a deadline",
-            "tests/support/push.py": "a push service that answers as late as it is told to",
+            "tests/support/stand_ins/push.py": "a push service that answers as late as it is told to",
         },
     ),
 }
@@ -265,7 +265,7 @@ def test_events_that_a_module_records_by_statement_are_published_by_it() -> None
 # Files in which more than constants of the service is replaced, with the reason.
 _REPLACED = {
     "tests/web/test_metrics.py": "begins with an empty cache, which only time would empty",
-    "tests/support/faults.py": "fails between a service's function and the commit, where no input or server can",
+    "tests/support/database/faults.py": "fails between a service's function and the commit, where no input or server can",
 }
 
 

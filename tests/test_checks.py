@@ -14,7 +14,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (app / package).mkdir(exist_ok=True)
         (app / package / "__init__.py").touch()
     monkeypatch.setattr(structure, "APP", app)
-    monkeypatch.setattr(structure, "CONTRACT_TESTS", tmp_path / "tests")
+    monkeypatch.setattr(structure, "TESTS", tmp_path / "tests")
     monkeypatch.setattr(structure, "EXCEPTIONS", {})
     return app
 

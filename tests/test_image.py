@@ -22,7 +22,7 @@ from app.agents.adapters.catalog import load_catalog
 from app.cli import main
 from app.config import Settings
 from app.devstack.agents import USUAL_AGENTS
-from tests.support.serving import serving
+from tests.support.web.serving import serving
 
 _ROOT = Path(__file__).parents[1]
 _DOCKERFILE = (_ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")

@@ -21,8 +21,8 @@ from app.models import Project
 from app.web.auth import ConsoleGate, RunTokenGate
 from app.web.openapi.document import describe_routes, gate_of, reader_of
 from app.web.openapi.examples import ANSWERS, BODIES, REFUSALS
-from tests.support.clients import in_process_client
-from tests.support.conformance import Description
+from tests.support.web.clients import in_process_client
+from tests.support.web.conformance import Description
 
 _ANY_ID = "00000000-0000-4000-8000-000000000000"
 _TASK = "/api/projects/{project_id}/tasks/{task_id}"

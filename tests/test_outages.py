@@ -32,11 +32,11 @@ from app.services.runs import lifecycle as run_lifecycle
 from app.worker.run.lease import hold_lease
 from tests.support.assertions import assert_error, assert_invalid
 from tests.support.callers import Caller
-from tests.support.clients import socket_client
+from tests.support.database.faults import failing_once, refusing
 from tests.support.factories import make_run, make_task
-from tests.support.faults import failing_once, refusing
-from tests.support.serving import serving
 from tests.support.waiting import eventually, next_round
+from tests.support.web.clients import socket_client
+from tests.support.web.serving import serving
 
 _VICTIMS = "taskbeacon-victims"
 _END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1"

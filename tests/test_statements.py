@@ -21,10 +21,10 @@ from app.errors import NotFound
 from app.models import Project, User
 from app.outages import DatabaseUnavailable
 from app.statements import Prepared
+from tests.support.database.faults import Planted
+from tests.support.database.queries import recorded
+from tests.support.deployment.processes import closed_port
 from tests.support.factories import make_project, make_user
-from tests.support.faults import Planted
-from tests.support.processes import closed_port
-from tests.support.queries import recorded
 from tests.support.waiting import eventually, next_round
 
 BY_ID = Prepared(select(Project.id, Project.name).where(Project.id == bindparam("id")))

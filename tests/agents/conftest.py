@@ -33,7 +33,7 @@ from app.agents.tools.notify_user import NotifyUser
 from app.enums import AgentNetwork, CommandStatus, SandboxKind
 from app.processes.own_program import OWN_PROGRAM
 from tests.support import waiting
-from tests.support.git_origins import Commit, write_origin
+from tests.support.stand_ins.git_origins import Commit, write_origin
 
 SCRIPT = Path(__file__).with_name("scripted_agent.py")
 PUSH_BRANCH = "taskbeacon/tes-0-1234abcd"

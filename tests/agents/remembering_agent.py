@@ -1,4 +1,4 @@
-"""An agent that keeps its conversations in its home, as the real ones do; started by test_kept_session.py.
+"""An agent that keeps its conversations in its home, as the real ones do; started by workspace/test_kept_session.py.
 
 Its argument says how it resumes one: `load` (and sends all of it again), `resume` (silently), `refuse`, or `die`.
 """

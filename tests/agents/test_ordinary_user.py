@@ -16,8 +16,9 @@ HERE = Path(__file__).parent
 UNPRIVILEGED = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
 # Where the sample is: to load the other modules takes longer than to run it.
 MODULES = (
-    *("agents/test_escapes", "agents/test_execution", "agents/test_hostile_workspace", "agents/test_sandbox"),
-    *("agents/test_limits", "sandbox/test_one_way_in", "sandbox/test_attempts"),
+    *("agents/sandbox/test_escapes", "agents/sandbox/test_confinement", "agents/sandbox/test_limits"),
+    *("agents/execution/test_perform", "agents/workspace/test_hostile_workspace"),
+    *("sandbox/test_one_way_in", "sandbox/test_attempts"),
 )
 SAMPLE = (
     "test_work_arrives_on_a_new_branch or test_own_places_are_writable or test_loopback_is_reached_only "

@@ -29,12 +29,12 @@ from app.enums import AgentNetwork, CommandMethod, CommandStatus, QuestionKind, 
 from app.ids import new_hex_id
 from app.run_values import AgentMessage
 from tests.agents.conftest import PUSH_BRANCH, GitFolder, Outcome, Runner, eventually
-from tests.agents.test_conversation import Letters
-from tests.agents.test_tools import Person
+from tests.agents.session.test_conversation import Letters
+from tests.agents.tools.test_server import Person
+from tests.support.deployment.processes import free_port
 from tests.support.marked import processes_with
-from tests.support.model_server import ModelServer, Refuse, Say, Shell, Use, Write, model_server
-from tests.support.processes import free_port
-from tests.support.real_agents import agents_folder, require_agent
+from tests.support.stand_ins.model_server import ModelServer, Refuse, Say, Shell, Use, Write, model_server
+from tests.support.stand_ins.real_agents import agents_folder, require_agent
 from tests.support.waiting import patient
 
 pytestmark = pytest.mark.real_agents

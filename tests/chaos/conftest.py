@@ -7,12 +7,12 @@ import pytest
 
 from app.config import Settings
 from app.db import SessionFactory, create_engine, create_session_factory, unit_of_work
+from tests.support.deployment.own_servers import OwnServers, own_servers
+from tests.support.deployment.site import Site
 from tests.support.devices import make_device
 from tests.support.factories import make_project, make_user
-from tests.support.own_servers import OwnServers, own_servers
-from tests.support.push import PushService, expo_application
-from tests.support.serving import serving
-from tests.support.site import Site
+from tests.support.stand_ins.push import PushService, expo_application
+from tests.support.web.serving import serving
 
 
 @pytest.fixture(scope="module")

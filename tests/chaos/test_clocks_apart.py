@@ -7,10 +7,10 @@ import httpx
 import pytest
 
 from app.clients.s3.store import S3Store
-from tests.support.ledger import take_stock, wait_for_pushes
-from tests.support.push import PushService
-from tests.support.shifted_clock import taskbeacon_ahead
-from tests.support.site import Site, work
+from tests.support.deployment.ledger import take_stock, wait_for_pushes
+from tests.support.deployment.shifted_clock import taskbeacon_ahead
+from tests.support.deployment.site import Site, work
+from tests.support.stand_ins.push import PushService
 
 APART = 90
 RUNS_EACH = 15

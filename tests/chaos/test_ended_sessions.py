@@ -11,9 +11,9 @@ import pytest
 
 from app.clients.s3.store import S3Store
 from app.ids import new_hex_id
-from tests.support.ledger import take_stock, wait_for_pushes
-from tests.support.push import PushService
-from tests.support.site import Site, work
+from tests.support.deployment.ledger import take_stock, wait_for_pushes
+from tests.support.deployment.site import Site, work
+from tests.support.stand_ins.push import PushService
 from tests.support.waiting import eventually
 
 CLIENTS, RUNS_EACH = 4, 10

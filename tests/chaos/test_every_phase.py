@@ -10,11 +10,11 @@ from app.clients.s3.store import S3Store
 from app.enums import RunStatus
 from app.models import Run
 from tests.fixtures.worker import Repositories
-from tests.support.ledger import take_stock, wait_for_pushes
-from tests.support.outage import Interruptible, interruptible
-from tests.support.processes import ServiceProcess
-from tests.support.push import PushService
-from tests.support.site import Site, let_go_on, work
+from tests.support.deployment.ledger import take_stock, wait_for_pushes
+from tests.support.deployment.processes import ServiceProcess
+from tests.support.deployment.site import Site, let_go_on, work
+from tests.support.stand_ins.outage import Interruptible, interruptible
+from tests.support.stand_ins.push import PushService
 from tests.support.waiting import eventually
 
 PHASES = ("clone", "agent", "gathering", "storing")

@@ -5,10 +5,10 @@ from uuid import UUID
 import pytest
 
 from app.clients.s3.store import S3Store
-from tests.support.ledger import take_stock, wait_for_pushes
-from tests.support.own_servers import OwnServers
-from tests.support.push import PushService
-from tests.support.site import Site, work
+from tests.support.deployment.ledger import take_stock, wait_for_pushes
+from tests.support.deployment.own_servers import OwnServers
+from tests.support.deployment.site import Site, work
+from tests.support.stand_ins.push import PushService
 
 RUNS = 20
 ASKED_MEANWHILE = 3

@@ -7,10 +7,10 @@ import pytest
 
 from app.clients.s3.store import S3Store
 from app.enums import RunStatus
-from tests.support.ledger import take_stock, wait_for_pushes
-from tests.support.push import PushService
-from tests.support.site import Site, work
-from tests.support.small_disk import fill, small_disk
+from tests.support.deployment.ledger import take_stock, wait_for_pushes
+from tests.support.deployment.site import Site, work
+from tests.support.deployment.small_disk import fill, small_disk
+from tests.support.stand_ins.push import PushService
 
 FILL = "head -c 20000000 /dev/zero > {ballast}"
 FULL = "The disk of the worker is full."

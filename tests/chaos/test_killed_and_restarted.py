@@ -15,13 +15,13 @@ from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Run, Task
 from tests.support.callers import CallerKind, make_caller
-from tests.support.clients import socket_client
+from tests.support.deployment.own_servers import OwnServers
+from tests.support.deployment.processes import free_port, service_process, wait_until_ready
+from tests.support.deployment.site import Site, read_log
 from tests.support.factories import make_task
-from tests.support.outage import interruptible
-from tests.support.own_servers import OwnServers
-from tests.support.processes import free_port, service_process, wait_until_ready
-from tests.support.site import Site, read_log
+from tests.support.stand_ins.outage import interruptible
 from tests.support.waiting import eventually
+from tests.support.web.clients import socket_client
 
 # Among so many runs a worker is killed each time that a few more are over, which is every few seconds.
 KILLED = int(os.environ.get("TASKBEACON_TEST_CHAOS_RUNS", "200"))

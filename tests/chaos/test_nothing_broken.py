@@ -5,9 +5,9 @@ import os
 import pytest
 
 from app.clients.s3.store import S3Store
-from tests.support.ledger import take_stock, wait_for_pushes
-from tests.support.push import PushService
-from tests.support.site import Site, work
+from tests.support.deployment.ledger import take_stock, wait_for_pushes
+from tests.support.deployment.site import Site, work
+from tests.support.stand_ins.push import PushService
 
 RUNS = int(os.environ.get("TASKBEACON_TEST_CHAOS_RUNS", "300"))
 AT_A_TIME = 10

@@ -6,10 +6,10 @@ import pytest
 
 from app.clients.s3.store import S3Store
 from app.enums import RunStatus
-from tests.support.ledger import take_stock, wait_for_pushes
-from tests.support.outage import interruptible
-from tests.support.push import PushService
-from tests.support.site import ARTIFACT, Site, read_log, work
+from tests.support.deployment.ledger import take_stock, wait_for_pushes
+from tests.support.deployment.site import ARTIFACT, Site, read_log, work
+from tests.support.stand_ins.outage import interruptible
+from tests.support.stand_ins.push import PushService
 
 RUNS = 10
 # Pauses of 0.5, 1, 2, 4 and 8 seconds come before the sixth failure of a run.

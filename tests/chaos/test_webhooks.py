@@ -16,9 +16,9 @@ from app.db import unit_of_work
 from app.enums import DeliveryStatus, EventType
 from app.ids import new_id
 from app.models import Event, Task, WebhookEndpointDelivery
+from tests.support.deployment.site import Site
 from tests.support.factories import make_task
-from tests.support.receiver import Answer, Received, Receiver, receiving
-from tests.support.site import Site
+from tests.support.stand_ins.receiver import Answer, Received, Receiver, receiving
 from tests.support.waiting import eventually
 from tests.support.webhooks import LOOPBACK, make_endpoint
 

@@ -14,7 +14,7 @@ from app.security import Cipher
 from app.services.access.authenticate import authenticate
 from app.services.access.principal import CURRENT_PROJECT
 from tests.cli.conftest import Admin, Look, Taskbeacon
-from tests.support.command_line import run_taskbeacon
+from tests.support.deployment.command_line import run_taskbeacon
 from tests.support.keys import rsa_pem
 
 INSTALLATION = ["--app-id", "42", "--installation-id", "7"]

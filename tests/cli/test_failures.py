@@ -13,9 +13,9 @@ from sqlalchemy import text
 from app.cli.admin.transaction import Answer, Transaction, transactional
 from app.ids import new_hex_id
 from tests.cli.conftest import Admin, Taskbeacon
-from tests.support.command_line import run_taskbeacon
-from tests.support.processes import closed_port
-from tests.support.shifted_clock import taskbeacon_ahead
+from tests.support.deployment.command_line import run_taskbeacon
+from tests.support.deployment.processes import closed_port
+from tests.support.deployment.shifted_clock import taskbeacon_ahead
 
 UNKNOWN_ID = str(2**62)
 ORGANIZATION = ("admin", "create-organization", "--name", "Acme")

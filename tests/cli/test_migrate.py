@@ -15,7 +15,7 @@ from app.ids import new_hex_id
 from app.services.schema_revision import expected_revision
 from tests.cli.conftest import Taskbeacon
 from tests.fixtures.database import Databases
-from tests.support.command_line import run_taskbeacon
+from tests.support.deployment.command_line import run_taskbeacon
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.api_limits import BODY_CHUNK_BYTES, BODY_CHUNKS, HEAD_BYTES, HEAD_FIELDS, PIPELINED_REQUESTS
 from app.cli.serving.protocol import StreamingProtocol
-from tests.support.serving import serving
 from tests.support.waiting import eventually
+from tests.support.web.serving import serving
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -6,9 +6,9 @@ from pathlib import Path
 from app.config import Settings
 from app.devstack.watchdog import snapshot
 from tests.devstack.launchers import ended
-from tests.support.clients import socket_client
-from tests.support.processes import address_of, service_process
+from tests.support.deployment.processes import address_of, service_process
 from tests.support.waiting import eventually
+from tests.support.web.clients import socket_client
 
 
 async def test_processes_of_one_service_share_its_port_and_end_with_it(

@@ -9,7 +9,7 @@ from app.clients.s3.store import S3Store
 from app.config import Settings
 from app.ids import new_hex_id
 from tests.cli.conftest import Admin, Taskbeacon
-from tests.support.processes import closed_port
+from tests.support.deployment.processes import closed_port
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from app.clients.redis import RedisClient, create_redis
 from app.config import Settings
 from app.ids import new_id
-from tests.support.clients import socket_client
-from tests.support.outage import Interruptible, behind, interruptible
+from tests.support.stand_ins.outage import Interruptible, behind, interruptible
+from tests.support.web.clients import socket_client
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from app.clients.run_event_publisher import RedisRunEvents
 from app.clients.run_events import EventKind, RunEvent, channel_of
 from app.clients.subscriptions import Subscription
 from app.ids import new_id
-from tests.support.outage import Interruptible
+from tests.support.stand_ins.outage import Interruptible
 from tests.support.waiting import eventually
 
 

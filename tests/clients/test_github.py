@@ -22,10 +22,10 @@ from app.clients.github.client import GitHubClient
 from app.services.retrying.budget import RetryBudget
 from app.services.retrying.policies import CODE_HOST
 from tests.support.clock import MovableClock
-from tests.support.github import Answer, CodeHostService, github_application
+from tests.support.deployment.processes import closed_port
 from tests.support.keys import rsa_pem
-from tests.support.processes import closed_port
-from tests.support.serving import serving
+from tests.support.stand_ins.github import Answer, CodeHostService, github_application
+from tests.support.web.serving import serving
 
 TOKEN = "ghp_of_the_client"
 WANTED = NewPullRequest(title="Title", body="Body", head="taskbeacon/tes-0", base="main")

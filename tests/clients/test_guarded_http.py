@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from app.addresses import AddressPolicy
 from app.clients.guarded_http import DIALLED, BlockedAddress, NameNotFound, create_guarded_client
-from tests.support.serving import serving
+from tests.support.web.serving import serving
 
 CLOSED = AddressPolicy()
 LOOPBACK = AddressPolicy.parse(("127.0.0.0/8", "::1/128"))

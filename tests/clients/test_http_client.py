@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app.clients.http_client import create_http_client
-from tests.support.serving import serving
+from tests.support.web.serving import serving
 
 
 @pytest.mark.parametrize("attributes", ["", "; Path=/; Max-Age=3600", "; Domain=127.0.0.1; Path=/; HttpOnly"])

@@ -29,11 +29,11 @@ from app.clients.push import (
 from app.clients.redis import RedisClient, create_redis
 from app.clients.send_rate import RedisSendRate, UnlimitedRate
 from app.enums import Urgency
+from tests.support.deployment.processes import closed_port
 from tests.support.devices import expo_token
-from tests.support.processes import closed_port
-from tests.support.push import Fault, PushService, ScriptedSender, expo_application
-from tests.support.serving import serving
+from tests.support.stand_ins.push import Fault, PushService, ScriptedSender, expo_application
 from tests.support.waiting import eventually
+from tests.support.web.serving import serving
 
 
 def message(token: str | None = None, body: str = '"A task" finished') -> PushMessage:

@@ -10,8 +10,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from app.clients.queue import QUEUE_NAME, ArqQueue, JobQueue, decode_job
 from app.clients.redis import RedisClient
 from app.config import Settings
-from tests.support.fakes import QueuedJob, RecordingQueue
-from tests.support.processes import closed_port
+from tests.support.deployment.processes import closed_port
+from tests.support.stand_ins.fakes import QueuedJob, RecordingQueue
 
 ReadJobs = Callable[[], Awaitable[list[QueuedJob]]]
 

@@ -25,8 +25,8 @@ from app.clients.run_events import (
     stream_keys,
 )
 from app.ids import new_id
-from tests.support.fakes import RecordingEvents
-from tests.support.outage import Interruptible
+from tests.support.stand_ins.fakes import RecordingEvents
+from tests.support.stand_ins.outage import Interruptible
 from tests.support.waiting import eventually
 
 Events = list[tuple[EventKind, Any]]

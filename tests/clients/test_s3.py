@@ -8,7 +8,7 @@ from app.clients.object_store import ObjectMissing, ObjectStoreUnavailable, Rang
 from app.clients.s3.store import S3Store
 from app.config import Settings
 from app.ids import new_hex_id
-from tests.support.processes import closed_port
+from tests.support.deployment.processes import closed_port
 
 CONTENT = b"0123456789"
 

@@ -35,7 +35,7 @@ from app.clients.push import (
 from app.clients.web_push.client import WebPushClient
 from app.clients.web_push.vapid import VapidKey
 from app.enums import Urgency
-from tests.support.serving import serving
+from tests.support.web.serving import serving
 
 SUBJECT = "mailto:operator@example.com"
 

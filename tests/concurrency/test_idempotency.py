@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Run
-from tests.support.fakes import RecordingQueue
+from tests.support.stand_ins.fakes import RecordingQueue
 
 KEY = {"Idempotency-Key": "once"}
 

@@ -19,7 +19,7 @@ from app.ids import new_hex_id
 from app.models import Run, StagedArtifact, Task
 from app.services.storage_keys import staged_key
 from tests.support.factories import make_staged_artifact
-from tests.support.uploads import upload_and_finalize
+from tests.support.web.uploads import upload_and_finalize
 
 ROUNDS = 5
 RACERS = 4

@@ -11,8 +11,8 @@ from app.db import SessionFactory, unit_of_work
 from app.models import Project, Task, TaskCount, User
 from app.services.count_folding import TASK_COUNTS, fold_counts
 from tests.support.assertions import assert_page
+from tests.support.database.queries import recorded
 from tests.support.factories import make_task
-from tests.support.queries import recorded
 
 WRITERS = 6
 TASKS_EACH = 4

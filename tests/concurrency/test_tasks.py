@@ -12,7 +12,7 @@ from tests.support.assertions import assert_page
 from tests.support.callers import bearer
 from tests.support.clock import MovableClock
 from tests.support.factories import make_key, make_user
-from tests.support.fakes import RecordingQueue
+from tests.support.stand_ins.fakes import RecordingQueue
 
 
 async def test_fifty_parallel_creates_get_fifty_consecutive_numbers(

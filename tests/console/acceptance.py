@@ -21,7 +21,7 @@ from app.devstack.errors import DevstackError
 from app.devstack.home import Home, running_environment
 from app.devstack.processes import Supervisor
 from app.devstack.terminal import TerminalOutput
-from tests.support.home import developers_home
+from tests.support.deployment.home import developers_home
 from tests.support.waiting import patient
 
 _ROOT = Path(__file__).parents[2]

@@ -10,9 +10,9 @@ from app.devstack.agents import USUAL_AGENTS, install_agents
 from app.devstack.errors import DevstackError
 from app.devstack.terminal import TerminalOutput
 from tests.generated.tools import ClientTools
-from tests.support.home import note_home
-from tests.support.processes import closed_port
-from tests.support.real_agents import agents_folder, note_agents_folder, require_agent
+from tests.support.deployment.home import note_home
+from tests.support.deployment.processes import closed_port
+from tests.support.stand_ins.real_agents import agents_folder, note_agents_folder, require_agent
 
 SOURCE = Path(__file__).parents[2] / "agents"
 

@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from app.devstack.bootstrap import packages_to_run, pip_configuration, read_lock, uv_environment
 from tests.devstack.launchers import wait_for
-from tests.support.processes import closed_port
+from tests.support.deployment.processes import closed_port
 
 ROOT = Path(__file__).parents[2]
 BOOTSTRAP = ROOT / "app" / "devstack" / "bootstrap.py"

@@ -20,7 +20,7 @@ from app.devstack.home import Home
 from app.devstack.watchdog import snapshot
 from tests.devstack.launchers import clean_environment, ended, git, launcher, run_source, wait_for
 from tests.devstack.snippets import run_snippets
-from tests.support.command_line import run_taskbeacon
+from tests.support.deployment.command_line import run_taskbeacon
 
 DEV = ("-m", "app.cli", "dev")
 DEV_JSON_KEYS = {

@@ -15,9 +15,9 @@ from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from tests.fixtures.worker import Repositories
 from tests.support.callers import bearer
-from tests.support.clients import socket_client
+from tests.support.deployment.processes import ServiceProcess, address_of, service_process, wait_until_ready
 from tests.support.factories import make_key, make_project, make_user
-from tests.support.processes import ServiceProcess, address_of, service_process, wait_until_ready
+from tests.support.web.clients import socket_client
 
 
 class Api:

@@ -22,13 +22,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.e2e.conftest import Api
 from tests.fixtures.worker import Repositories
 from tests.generated.tools import ClientTools
-from tests.support.clients import socket_client
-from tests.support.home import developers_home
+from tests.support.deployment.home import developers_home
+from tests.support.deployment.processes import free_port
 from tests.support.keys import rsa_key
-from tests.support.model_server import Say, Shell, model_server
-from tests.support.processes import free_port
-from tests.support.streams import following
+from tests.support.stand_ins.model_server import Say, Shell, model_server
 from tests.support.waiting import eventually
+from tests.support.web.clients import socket_client
+from tests.support.web.streams import following
 
 pytestmark = [pytest.mark.real_agents, pytest.mark.timeout(300)]
 

@@ -16,10 +16,10 @@ from app.models import Run
 from app.runtime import open_process
 from app.services.runs.recovery import recover_runs
 from tests.support.callers import bearer
-from tests.support.clients import socket_client
-from tests.support.processes import address_of, service_process, wait_until_ready
-from tests.support.shifted_clock import taskbeacon_ahead
+from tests.support.deployment.processes import address_of, service_process, wait_until_ready
+from tests.support.deployment.shifted_clock import taskbeacon_ahead
 from tests.support.waiting import eventually
+from tests.support.web.clients import socket_client
 
 APART = 90
 # What a machine under load may add to any instant.

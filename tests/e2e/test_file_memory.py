@@ -10,9 +10,9 @@ import pytest
 
 from tests.e2e.conftest import Api
 from tests.support.callers import bearer
-from tests.support.memory import forget_peak, peak_of
-from tests.support.uploads import upload_and_finalize
+from tests.support.deployment.memory import forget_peak, peak_of
 from tests.support.waiting import eventually
+from tests.support.web.uploads import upload_and_finalize
 
 MEBIBYTE = 2**20
 CONTENT = bytes(range(256)) * (30 * MEBIBYTE // 256)

@@ -14,12 +14,12 @@ from app.db import SessionFactory, unit_of_work
 from app.models import Notification
 from app.services.notifications.delivery import MESSAGES_PER_REQUEST, PUSHES_PER_CLAIM
 from app.worker.context import PUSH_LANES
+from tests.support.deployment.processes import service_process
 from tests.support.devices import make_many_pending
 from tests.support.factories import make_project, make_task, make_user
-from tests.support.processes import service_process
-from tests.support.push import PushService, expo_application
-from tests.support.serving import serving
+from tests.support.stand_ins.push import PushService, expo_application
 from tests.support.waiting import eventually
+from tests.support.web.serving import serving
 
 COUNT = 10_000
 # What a worker has claimed at once, and so may have sent without having written it down.

@@ -14,9 +14,9 @@ from app.devstack.watchdog import snapshot
 from tests.e2e.conftest import Service
 from tests.e2e.test_processes import passwords, start_run
 from tests.support.callers import bearer
-from tests.support.clients import socket_client
-from tests.support.processes import ServiceProcess, address_of, service_process, wait_until_ready
+from tests.support.deployment.processes import ServiceProcess, address_of, service_process, wait_until_ready
 from tests.support.waiting import eventually
+from tests.support.web.clients import socket_client
 
 MODEL_KEY = "sk-of-the-operator"
 

@@ -9,10 +9,10 @@ from app.clients.redis import RedisClient
 from app.config import Settings
 from app.ids import new_id
 from tests.e2e.conftest import Api, Service
-from tests.support.clients import socket_client
+from tests.support.deployment.processes import ServiceProcess
 from tests.support.marked import processes_with
-from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
+from tests.support.web.clients import socket_client
 
 
 def passwords(settings: Settings) -> list[str]:

@@ -8,9 +8,9 @@ import pytest
 from app.config import Settings
 from tests.e2e.test_processes import wait_for_run
 from tests.fixtures.worker import Repositories
-from tests.support.model_server import Say, Shell, Write, model_server
-from tests.support.processes import service_process
-from tests.support.real_agents import agents_folder
+from tests.support.deployment.processes import service_process
+from tests.support.stand_ins.model_server import Say, Shell, Write, model_server
+from tests.support.stand_ins.real_agents import agents_folder
 
 pytestmark = pytest.mark.real_agents
 

@@ -7,10 +7,10 @@ import httpx
 from app.ids import new_id
 from tests.e2e.conftest import Api
 from tests.e2e.test_processes import start_run, wait_for_run
+from tests.support.deployment.processes import ServiceProcess
 from tests.support.marked import processes_with
-from tests.support.processes import ServiceProcess
-from tests.support.streams import following
 from tests.support.waiting import eventually
+from tests.support.web.streams import following
 
 
 async def test_stop_ends_agents_and_streams_and_gives_runs_back(

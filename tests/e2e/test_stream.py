@@ -2,8 +2,8 @@
 
 import httpx
 
-from tests.support.processes import ServiceProcess
-from tests.support.streams import following
+from tests.support.deployment.processes import ServiceProcess
+from tests.support.web.streams import following
 
 
 async def create_run(client: httpx.AsyncClient, description: str) -> str:

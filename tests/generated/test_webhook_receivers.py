@@ -18,8 +18,8 @@ from app.db import SessionFactory
 from app.models import Project, User
 from app.runtime import ProcessContext
 from tests.generated.tools import ClientTools
+from tests.support.deployment.processes import free_port
 from tests.support.factories import make_task
-from tests.support.processes import free_port
 from tests.support.waiting import eventually
 from tests.support.webhooks import Deliveries, make_endpoint, record_event
 

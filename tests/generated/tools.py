@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from app.devstack.bootstrap import pip_configuration, uv_environment
-from tests.support.home import developers_home
+from tests.support.deployment.home import developers_home
 
 _LOCKS = Path(__file__).parent / "locks"
 _NPM_FILES = ("package.json", "package-lock.json", ".npmrc")

@@ -12,7 +12,7 @@ from app.api_limits import BODY_BYTES_PER_SECOND
 from app.errors import RequestTimeout
 from app.web.body import read_bytes
 from app.web.errors.handlers import install_error_handlers
-from tests.support.clients import in_process_client
+from tests.support.web.clients import in_process_client
 
 PATIENCE = 0.05
 

@@ -25,7 +25,7 @@ from app.services.code_hosts.pushed_branches import PushRecord, record_push
 from app.services.usage_gates import Limit
 from tests.support.assertions import assert_error, assert_permission_denied
 from tests.support.factories import make_run, make_task
-from tests.support.fakes import RecordingQueue
+from tests.support.stand_ins.fakes import RecordingQueue
 
 SECRET = "a-secret-between-github-and-us"
 BRANCH = "taskbeacon/tes-0-1234abcd"

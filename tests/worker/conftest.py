@@ -7,9 +7,9 @@ import pytest
 
 from app.runtime import ProcessContext
 from tests.fixtures.worker import Repositories, Workshop
-from tests.support.github import CodeHostService, github_application
-from tests.support.receiver import Receiver, receiving
-from tests.support.serving import serving
+from tests.support.stand_ins.github import CodeHostService, github_application
+from tests.support.stand_ins.receiver import Receiver, receiving
+from tests.support.web.serving import serving
 from tests.support.webhooks import Deliveries
 from tests.worker.private_host import TOKEN, USER_TOKEN, Host
 

@@ -15,7 +15,7 @@ from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.factories import make_run
-from tests.support.github import CodeHostService
+from tests.support.stand_ins.github import CodeHostService
 
 TOKEN = "ghp_0123456789abcdefghijABCDEFGHIJ012345"
 USER_TOKEN = "ghu_9876543210abcdefghijABCDEFGHIJ012345"

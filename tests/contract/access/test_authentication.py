@@ -22,7 +22,7 @@ from tests.support.assertions import (
 from tests.support.callers import CallerKind, bearer
 from tests.support.clock import MovableClock
 from tests.support.factories import make_key
-from tests.support.routes import GATED_ROUTES
+from tests.support.web.routes import GATED_ROUTES
 
 IN_PROJECT = "/api/projects/{project}/"
 

@@ -21,7 +21,7 @@ from tests.support.assertions import (
 )
 from tests.support.callers import CallerKind, bearer
 from tests.support.factories import make_key, make_project, make_user
-from tests.support.routes import GATED_PROJECT_ROUTES, GATED_ROUTES, PROJECT_ROUTES, Route
+from tests.support.web.routes import GATED_PROJECT_ROUTES, GATED_ROUTES, PROJECT_ROUTES, Route
 
 ANY_ID = "11111111-1111-4111-8111-111111111111"
 

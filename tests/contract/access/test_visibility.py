@@ -18,7 +18,7 @@ from tests.support.assertions import assert_not_found, assert_page, concerning
 from tests.support.callers import Caller, CallerKind
 from tests.support.factories import make_project, make_run, make_task, make_user
 from tests.support.makers import NewTask
-from tests.support.routes import GATED_TASK_ROUTES, Route
+from tests.support.web.routes import GATED_TASK_ROUTES, Route
 
 TEAM_WIDE = {"signal_report", "signals_scout", "onboarding", "hogdesk"}
 

@@ -16,7 +16,7 @@ from app.models import Run, StagedArtifact, Task
 from tests.support.assertions import assert_invalid, concerning
 from tests.support.clock import MovableClock
 from tests.support.makers import NewTask
-from tests.support.uploads import finalize_item, prepare, upload, upload_and_finalize
+from tests.support.web.uploads import finalize_item, prepare, upload, upload_and_finalize
 
 JSON = dict[str, Any]
 

@@ -14,9 +14,9 @@ from app.clients.s3.store import S3Store
 from app.config import Settings
 from app.models import Run, StagedArtifact
 from tests.support.assertions import assert_error
-from tests.support.outage import Interruptible, interruptible
-from tests.support.uploads import finalize_item, prepare, upload, upload_and_finalize
+from tests.support.stand_ins.outage import Interruptible, interruptible
 from tests.support.waiting import patient
+from tests.support.web.uploads import finalize_item, prepare, upload, upload_and_finalize
 
 # Far more than it takes, and less than to wait for each of several calls, or once for each attempt of the library.
 QUICKLY_SECONDS = 30

@@ -18,10 +18,10 @@ from app.services.notifications import dispatch as notifications
 from app.services.notifications.devices import MAX_DEVICES
 from app.services.notifications.personal import push_to_user
 from tests.support.assertions import assert_not_found
-from tests.support.clients import in_process_client
 from tests.support.clock import MovableClock
 from tests.support.devices import expo_token, notifications_of
 from tests.support.factories import make_key
+from tests.support.web.clients import in_process_client
 
 pytestmark = pytest.mark.usefixtures("clock")
 

@@ -30,10 +30,10 @@ from tests.support.assertions import (
     concerning,
 )
 from tests.support.callers import bearer
-from tests.support.clients import in_process_client
 from tests.support.clock import MovableClock, wire_time
 from tests.support.factories import make_key, make_project, make_user
 from tests.support.questions import make_question
+from tests.support.web.clients import in_process_client
 
 SESSION = "/api/console/session/"
 SESSIONS = "/api/console/sessions/"

@@ -30,6 +30,7 @@ from app.services.accounts import integrations
 from app.services.action_tokens import ActionClaims, mint
 from app.services.code_hosts.pushed_branches import PushRecord, record_push
 from tests.support.callers import bearer
+from tests.support.database.faults import failing_answers, failing_commits
 from tests.support.devices import expo_token, make_device, make_pending, make_presence
 from tests.support.factories import (
     make_run,
@@ -38,11 +39,10 @@ from tests.support.factories import (
     make_task,
     make_user_integration,
 )
-from tests.support.fakes import RecordingEvents, RecordingQueue
-from tests.support.faults import failing_answers, failing_commits
-from tests.support.push import PushService
 from tests.support.questions import make_question
-from tests.support.uploads import finalize_item, prepare, upload
+from tests.support.stand_ins.fakes import RecordingEvents, RecordingQueue
+from tests.support.stand_ins.push import PushService
+from tests.support.web.uploads import finalize_item, prepare, upload
 from tests.support.webhooks import make_delivery, make_endpoint
 
 JSON = dict[str, Any]

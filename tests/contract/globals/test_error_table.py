@@ -17,7 +17,7 @@ from app.runtime import ProcessContext
 from app.security import new_api_key
 from tests.support.assertions import assert_error
 from tests.support.callers import CallerKind, Cast, bearer
-from tests.support.faults import altered
+from tests.support.database.faults import altered
 
 _CONTRACT = Path(__file__).parents[3] / "docs/contract.md"
 _TASKS = "/api/projects/{project}/tasks"

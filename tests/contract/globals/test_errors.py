@@ -25,10 +25,10 @@ from tests.support.assertions import (
     assert_parse_error,
     concerning,
 )
+from tests.support.database.faults import altered
+from tests.support.deployment.processes import closed_port
 from tests.support.factories import make_task
-from tests.support.faults import altered
-from tests.support.processes import closed_port
-from tests.support.routes import BODY_ROUTES, Route
+from tests.support.web.routes import BODY_ROUTES, Route
 
 JSON_TYPE = {"Content-Type": "application/json"}
 

@@ -13,7 +13,7 @@ from app.services.idempotency import sweep_keys
 from tests.support.assertions import assert_error, assert_invalid, assert_not_found
 from tests.support.callers import CallerKind, Cast, make_caller
 from tests.support.clock import MovableClock
-from tests.support.fakes import RecordingQueue
+from tests.support.stand_ins.fakes import RecordingQueue
 
 JSON = dict[str, Any]
 KEY = {"Idempotency-Key": "3f1c"}

@@ -19,10 +19,10 @@ from app.models import Project, Run, Task, User
 from app.runtime import ProcessContext
 from tests.support.assertions import concerning
 from tests.support.callers import Caller
-from tests.support.clients import socket_client
 from tests.support.factories import make_run
 from tests.support.makers import NewRun, NewTask
-from tests.support.serving import serving
+from tests.support.web.clients import socket_client
+from tests.support.web.serving import serving
 
 MIB = 2**20
 # More than one page of a mebibyte each, fewer than two.

@@ -15,10 +15,10 @@ from app.models import Project, Run, Task, User
 from app.runtime import ProcessContext
 from tests.support.assertions import assert_key_refused, assert_not_allowed, concerning
 from tests.support.callers import Caller
-from tests.support.clients import in_process_client
 from tests.support.factories import make_run, make_task
-from tests.support.routes import ROUTES
-from tests.support.serving import serving
+from tests.support.web.clients import in_process_client
+from tests.support.web.routes import ROUTES
+from tests.support.web.serving import serving
 
 ORIGIN = "https://app.example.com"
 

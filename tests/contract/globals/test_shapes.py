@@ -14,9 +14,9 @@ from app.enums import Environment, OriginProduct, RunStatus
 from app.models import Run, Task, User
 from app.services.storage_keys import log_key
 from tests.support.assertions import assert_page, concerning
-from tests.support.clients import socket_client
 from tests.support.clock import MovableClock
 from tests.support.makers import NewRun, NewTask
+from tests.support.web.clients import socket_client
 
 TASK_KEYS = {
     "id", "task_number", "slug", "title", "title_manually_set", "description", "origin_product",

@@ -14,10 +14,10 @@ from app.runtime import ProcessContext
 from tests.support.assertions import assert_error, assert_permission_denied, concerning
 from tests.support.callers import CallerKind, bearer
 from tests.support.clock import MovableClock
+from tests.support.deployment.processes import closed_port
 from tests.support.devices import expo_token
 from tests.support.factories import make_key, make_project, make_user
-from tests.support.processes import closed_port
-from tests.support.routes import GATED_PROJECT_ROUTES
+from tests.support.web.routes import GATED_PROJECT_ROUTES
 
 Limit = Callable[..., None]
 

@@ -13,10 +13,10 @@ from app.enums import CommandStatus, QuestionKind, QuestionStatus, RunStatus
 from app.models import Project, Question, Run, RunCommand, Task, TaskFollow, User
 from tests.support.assertions import assert_error, assert_invalid, assert_not_authenticated, assert_not_found
 from tests.support.callers import bearer
-from tests.support.clients import in_process_client
 from tests.support.clock import MovableClock, wire_time
 from tests.support.factories import make_key, make_task
 from tests.support.questions import make_live_run, make_question
+from tests.support.web.clients import in_process_client
 
 JSON = dict[str, Any]
 

@@ -15,10 +15,10 @@ from app.models import Membership, Project, Question, Run, Task, User
 from tests.contract.inbox.conftest import INBOX
 from tests.support.assertions import assert_invalid, assert_not_authenticated, concerning
 from tests.support.callers import CallerKind, bearer
-from tests.support.clients import in_process_client
 from tests.support.clock import MovableClock, wire_time
 from tests.support.factories import make_key, make_project, make_task, make_user
 from tests.support.questions import OPTIONS, make_question
+from tests.support.web.clients import in_process_client
 
 
 async def inbox(client: httpx.AsyncClient, query: str = "") -> dict[str, Any]:

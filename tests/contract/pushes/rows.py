@@ -23,7 +23,7 @@ from app.services.questions import records
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.lifecycle import RunEnd
 from tests.support.devices import notifications_of
-from tests.support.fakes import RecordingEvents
+from tests.support.stand_ins.fakes import RecordingEvents
 
 
 async def answer(sessions: SessionFactory, question: Question, by: User) -> None:

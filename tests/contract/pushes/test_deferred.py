@@ -32,11 +32,11 @@ from app.services.notifications.presence import sweep_expired
 from app.worker.context import PUSH_LANES
 from app.worker.jobs import deliver_notifications
 from tests.support.clock import MovableClock
+from tests.support.database.faults import altered
 from tests.support.devices import make_device, make_presence, notifications_of
-from tests.support.faults import altered
 from tests.support.principals import member_of
-from tests.support.push import PushService
 from tests.support.questions import make_question
+from tests.support.stand_ins.push import PushService
 
 pytestmark = pytest.mark.usefixtures("clock")
 

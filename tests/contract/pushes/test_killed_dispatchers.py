@@ -21,15 +21,15 @@ from app.services.notifications.rules.deciding import PUSH_LEASE
 from app.worker.jobs.fetch_receipts import fetch_due
 from tests.contract.pushes.conftest import Asks, Deliver
 from tests.contract.pushes.rows import answer, end_run, history, only_row, prefer
-from tests.support import killed_dispatcher
 from tests.support.clock import MovableClock
+from tests.support.deployment import killed_dispatcher
+from tests.support.deployment.killed_dispatcher import APPLICATION_NAME, Step
 from tests.support.devices import make_presence, notifications_of
 from tests.support.factories import make_task
-from tests.support.killed_dispatcher import APPLICATION_NAME, Step
-from tests.support.push import PushService, expo_application
 from tests.support.questions import make_live_run
-from tests.support.serving import serving
+from tests.support.stand_ins.push import PushService, expo_application
 from tests.support.waiting import eventually
+from tests.support.web.serving import serving
 
 BEFORE_THE_REQUEST = (Step.DECIDED, Step.CLAIMED)
 # The push service has the message, and no row says so.

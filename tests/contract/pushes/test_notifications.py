@@ -22,8 +22,8 @@ from tests.support.assertions import assert_invalid, assert_not_found, assert_pa
 from tests.support.callers import CallerKind
 from tests.support.clock import MovableClock, wire_time
 from tests.support.devices import make_device, make_presence
-from tests.support.fakes import RecordingQueue
-from tests.support.push import Fault, PushService
+from tests.support.stand_ins.fakes import RecordingQueue
+from tests.support.stand_ins.push import Fault, PushService
 
 PREFERENCES = "/api/users/@me/notification_preferences"
 NO_DEVICE = "The caller has no such device."

@@ -17,11 +17,11 @@ from app.run_values import AgentMessage
 from app.services.notifications import dispatch
 from tests.contract.pushes.conftest import Deliver
 from tests.support.clock import MovableClock
+from tests.support.database.faults import altered
 from tests.support.devices import make_device, make_presence, notifications_of
 from tests.support.factories import make_user
-from tests.support.faults import altered
-from tests.support.push import PushService
 from tests.support.questions import make_live_run
+from tests.support.stand_ins.push import PushService
 
 JSON = dict[str, Any]
 Say = Callable[..., Awaitable[JSON]]

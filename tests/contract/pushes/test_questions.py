@@ -38,8 +38,8 @@ from tests.contract.pushes.conftest import Asks, Deliver
 from tests.contract.pushes.rows import only_row, prefer
 from tests.support.clock import MovableClock
 from tests.support.devices import make_device
-from tests.support.push import PushService
 from tests.support.questions import make_question
+from tests.support.stand_ins.push import PushService
 
 pytestmark = pytest.mark.usefixtures("clock")
 

@@ -22,8 +22,8 @@ from tests.support.assertions import assert_invalid
 from tests.support.clock import MovableClock
 from tests.support.devices import make_device, make_presence, notifications_of
 from tests.support.factories import make_run, make_task
-from tests.support.push import PushService
 from tests.support.questions import make_live_run, make_question
+from tests.support.stand_ins.push import PushService
 
 PREFERENCES = "/api/users/@me/notification_preferences"
 NIGHT = {"start": "22:00", "end": "07:00", "timezone": "UTC"}

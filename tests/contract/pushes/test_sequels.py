@@ -26,7 +26,7 @@ from tests.contract.pushes.conftest import Asks, Deliver
 from tests.contract.pushes.rows import answer, end_run, history, only_row, prefer
 from tests.support.clock import MovableClock
 from tests.support.devices import make_device, notifications_of
-from tests.support.push import Fault, PushService
+from tests.support.stand_ins.push import Fault, PushService
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("clock")

@@ -11,10 +11,10 @@ from app.clients.s3.store import S3Store
 from app.ids import new_id
 from app.models import Run, Task
 from tests.support.assertions import assert_invalid, assert_not_found, concerning
-from tests.support.clients import socket_client
 from tests.support.makers import NewRun
-from tests.support.routes import GATED_TASK_ROUTES
-from tests.support.uploads import finalize_item, prepare, upload, upload_and_finalize
+from tests.support.web.clients import socket_client
+from tests.support.web.routes import GATED_TASK_ROUTES
+from tests.support.web.uploads import finalize_item, prepare, upload, upload_and_finalize
 
 JSON = dict[str, Any]
 

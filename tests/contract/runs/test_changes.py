@@ -25,9 +25,9 @@ from tests.support.assertions import assert_invalid, assert_not_found, concernin
 from tests.support.callers import Caller
 from tests.support.clock import MovableClock, wire_time
 from tests.support.factories import make_run
-from tests.support.fakes import RecordingQueue
 from tests.support.makers import NewTask
 from tests.support.runs import CLAUDE
+from tests.support.stand_ins.fakes import RecordingQueue
 from tests.support.waiting import next_round
 
 JSON = dict[str, Any]

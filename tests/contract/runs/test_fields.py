@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Run
 from tests.support.assertions import assert_invalid, concerning
-from tests.support.fakes import RecordingQueue
 from tests.support.runs import CLAUDE, CODEX, started
+from tests.support.stand_ins.fakes import RecordingQueue
 
 Json = dict[str, Any]
 NULL = "This field may not be null."

@@ -16,9 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import RunStatus
 from app.models import Run, Task
-from tests.support.conformance import Description
 from tests.support.factories import make_run
-from tests.support.routes import GATED_TASK_ROUTES, Route
+from tests.support.web.conformance import Description
+from tests.support.web.routes import GATED_TASK_ROUTES, Route
 
 BODIES = [
     route

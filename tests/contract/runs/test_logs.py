@@ -16,8 +16,8 @@ from app.ids import new_id
 from app.models import Run
 from app.services.storage_keys import log_key
 from tests.support.assertions import assert_invalid, assert_not_found, concerning
-from tests.support.clients import socket_client
 from tests.support.makers import NewRun
+from tests.support.web.clients import socket_client
 
 JSON = dict[str, Any]
 

@@ -13,7 +13,7 @@ from app.services.runs import lifecycle as run_lifecycle
 from tests.support.assertions import assert_page
 from tests.support.clock import MovableClock
 from tests.support.factories import make_project, make_run, make_task
-from tests.support.fakes import RecordingEvents
+from tests.support.stand_ins.fakes import RecordingEvents
 
 claim = partial(run_lifecycle.claim, events=RecordingEvents())
 recover_lapsed = partial(run_lifecycle.recover_lapsed, events=RecordingEvents())

@@ -14,9 +14,9 @@ from app.models import Run, Task
 from app.runtime import ProcessContext
 from tests.support.assertions import assert_page
 from tests.support.clock import MovableClock
-from tests.support.fakes import QueuedJob, RecordingQueue
-from tests.support.processes import closed_port
+from tests.support.deployment.processes import closed_port
 from tests.support.runs import CODEX, UNKNOWN, started
+from tests.support.stand_ins.fakes import QueuedJob, RecordingQueue
 
 Json = dict[str, Any]
 

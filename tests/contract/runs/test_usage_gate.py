@@ -20,8 +20,8 @@ from app.runtime import ProcessContext
 from app.services.usage_gates import Limit, UsageGate, UsageGateInvalid, open_gates
 from tests.support.assertions import assert_invalid, assert_not_found
 from tests.support.factories import make_run
-from tests.support.fakes import RecordingQueue
-from tests.support.uploads import upload_and_finalize
+from tests.support.stand_ins.fakes import RecordingQueue
+from tests.support.web.uploads import upload_and_finalize
 
 UNKNOWN = "11111111-1111-4111-8111-111111111111"
 KEY = {"Idempotency-Key": "3f1c"}

@@ -8,9 +8,9 @@ import pytest
 from fastapi import FastAPI
 
 from tests.support.callers import Caller
-from tests.support.clients import socket_client
-from tests.support.outside_agents import Agent
-from tests.support.serving import serving
+from tests.support.stand_ins.outside_agents import Agent
+from tests.support.web.clients import socket_client
+from tests.support.web.serving import serving
 
 JSON = dict[str, Any]
 

@@ -13,10 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.models import ApiKey, ConsoleSession, Project, User
-from tests.support.clients import socket_client
 from tests.support.factories import make_key
-from tests.support.serving import serving
-from tests.support.streams import following
+from tests.support.web.clients import socket_client
+from tests.support.web.serving import serving
+from tests.support.web.streams import following
 
 SESSION = "/api/console/session"
 Page = Callable[[], Awaitable[httpx.AsyncClient]]

@@ -20,11 +20,11 @@ from app.config import Settings
 from app.db import SessionFactory
 from app.services.streams.runs import final_states
 from tests.support.callers import Caller
-from tests.support.clients import socket_client
-from tests.support.outage import Interruptible, behind, interruptible
-from tests.support.serving import serving
-from tests.support.streams import following
+from tests.support.stand_ins.outage import Interruptible, behind, interruptible
 from tests.support.waiting import patient
+from tests.support.web.clients import socket_client
+from tests.support.web.serving import serving
+from tests.support.web.streams import following
 
 JSON = dict[str, Any]
 FOLLOWERS = 40

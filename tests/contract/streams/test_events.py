@@ -20,8 +20,8 @@ from tests.support.assertions import assert_error, assert_not_authenticated, ass
 from tests.support.callers import Caller, bearer
 from tests.support.clock import MovableClock
 from tests.support.keys import rsa_key
-from tests.support.outside_agents import Agent, entry, line, published
-from tests.support.streams import following
+from tests.support.stand_ins.outside_agents import Agent, entry, line, published
+from tests.support.web.streams import following
 
 JSON = dict[str, Any]
 

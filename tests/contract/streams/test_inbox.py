@@ -15,7 +15,7 @@ from app.models import Membership, Project, Task, TaskFollow, User
 from app.runtime import ProcessContext
 from tests.support.assertions import assert_not_authenticated
 from tests.support.factories import make_project, make_task, make_user
-from tests.support.streams import following
+from tests.support.web.streams import following
 from tests.support.webhooks import record_event
 
 INBOX = "/api/users/@me/inbox"

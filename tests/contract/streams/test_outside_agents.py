@@ -25,9 +25,9 @@ from app.services.runs.recovery import recover_runs
 from app.services.runs.usage import spent_by_others
 from tests.support.assertions import concerning
 from tests.support.clock import MovableClock
-from tests.support.outside_agents import Agent, line, published
-from tests.support.streams import following
+from tests.support.stand_ins.outside_agents import Agent, line, published
 from tests.support.waiting import eventually
+from tests.support.web.streams import following
 
 JSON = dict[str, Any]
 SILENCE = timedelta(minutes=30)

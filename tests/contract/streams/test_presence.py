@@ -18,8 +18,8 @@ from app.services.notifications.stream_presence import StreamPresence
 from tests.support.assertions import assert_invalid, assert_not_found
 from tests.support.devices import make_device
 from tests.support.factories import make_user
-from tests.support.streams import following
 from tests.support.waiting import eventually
+from tests.support.web.streams import following
 
 
 async def presences(session: AsyncSession) -> list[Presence]:

@@ -25,8 +25,8 @@ from app.services.events.sweep import prune_events
 from tests.support.assertions import assert_invalid, assert_not_found
 from tests.support.callers import CallerKind
 from tests.support.factories import make_run, make_task, make_user
-from tests.support.streams import StreamEvent, StreamReader, following
 from tests.support.waiting import eventually
+from tests.support.web.streams import StreamEvent, StreamReader, following
 from tests.support.webhooks import record_event
 
 ANY_ID = "11111111-1111-4111-8111-111111111111"

@@ -22,11 +22,11 @@ from app.runtime import ProcessContext
 from app.services.events.cursor import START
 from app.services.events.reading import find_end
 from app.services.streams.runs import final_states
+from tests.support.database.faults import altered, refusing_reads
 from tests.support.factories import make_run
-from tests.support.faults import altered, refusing_reads
-from tests.support.outage import Interruptible, behind, interruptible
-from tests.support.streams import StreamEvent, StreamReader, following
+from tests.support.stand_ins.outage import Interruptible, behind, interruptible
 from tests.support.waiting import eventually, patient
+from tests.support.web.streams import StreamEvent, StreamReader, following
 from tests.support.webhooks import record_event
 
 

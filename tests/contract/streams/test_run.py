@@ -28,10 +28,10 @@ from app.db import SessionFactory, unit_of_work
 from app.models import Run
 from app.runtime import ProcessContext
 from app.services.streams.runs import final_states
-from tests.support.outage import Interruptible, interruptible
-from tests.support.serving import serving
-from tests.support.streams import StreamEvent, StreamReader, following
+from tests.support.stand_ins.outage import Interruptible, interruptible
 from tests.support.waiting import eventually
+from tests.support.web.serving import serving
+from tests.support.web.streams import StreamEvent, StreamReader, following
 
 JSON = dict[str, Any]
 STATE_KEYS = [

@@ -9,8 +9,8 @@ from app.clients.event_hub import EventHub
 from app.ids import new_id
 from tests.support.assertions import assert_not_found, assert_permission_denied, concerning
 from tests.support.callers import CallerKind, Cast
-from tests.support.streams import following
 from tests.support.waiting import eventually
+from tests.support.web.streams import following
 
 
 async def test_streams_hold_no_connection_to_the_database(

@@ -17,9 +17,9 @@ from app.models import Membership, Organization, Project, Run, Task, User
 from app.runtime import ProcessContext
 from tests.support.assertions import assert_not_found, assert_page, concerning
 from tests.support.callers import CallerKind, bearer
+from tests.support.deployment.processes import closed_port
 from tests.support.factories import make_key, make_project, make_run, make_task, make_user
 from tests.support.makers import NewTask
-from tests.support.processes import closed_port
 
 
 async def test_repositories_are_distinct_and_sorted(

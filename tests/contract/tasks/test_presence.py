@@ -18,9 +18,9 @@ from app.services.access.principal import Principal, ProjectRef
 from app.services.notifications import presence
 from tests.support.assertions import assert_invalid, assert_not_found
 from tests.support.clock import MovableClock
+from tests.support.database.queries import recorded
 from tests.support.devices import make_device, make_presence
 from tests.support.makers import NewTask
-from tests.support.queries import recorded
 
 NOT_THE_CALLERS = "device_id does not match a push token registered by the caller"
 

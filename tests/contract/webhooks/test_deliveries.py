@@ -11,7 +11,7 @@ from app.clock import utcnow
 from app.db import SessionFactory
 from app.models import Project, Task, User, WebhookEndpointDelivery
 from tests.support.assertions import assert_invalid, assert_not_found, assert_page
-from tests.support.receiver import Answer, Receiver
+from tests.support.stand_ins.receiver import Answer, Receiver
 from tests.support.webhooks import Deliveries, make_delivery, make_endpoint, record_event
 
 ANY_ID = "11111111-1111-4111-8111-111111111111"

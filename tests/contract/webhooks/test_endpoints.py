@@ -16,7 +16,7 @@ from tests.support.assertions import assert_error, assert_invalid, assert_not_fo
 from tests.support.callers import bearer
 from tests.support.clock import MovableClock
 from tests.support.factories import make_key, make_project, make_user
-from tests.support.receiver import Answer, Receiver
+from tests.support.stand_ins.receiver import Answer, Receiver
 from tests.support.webhooks import Deliveries, record_event
 
 ANY_ID = "11111111-1111-4111-8111-111111111111"

@@ -22,11 +22,11 @@ from app.services.events.catalogue import CATALOGUE
 from app.services.runs import lifecycle, received_commands
 from tests.support.assertions import assert_invalid
 from tests.support.callers import CallerKind, bearer
-from tests.support.clients import in_process_client
 from tests.support.factories import make_key, make_user
-from tests.support.fakes import RecordingEvents, RecordingQueue
-from tests.support.receiver import Receiver, receiving
+from tests.support.stand_ins.fakes import RecordingEvents, RecordingQueue
+from tests.support.stand_ins.receiver import Receiver, receiving
 from tests.support.waiting import eventually
+from tests.support.web.clients import in_process_client
 from tests.support.webhooks import Deliveries, make_endpoint, with_loopback
 
 _SECRET = "a secret that nobody must hear of"

@@ -12,8 +12,8 @@ from app.services.access.authenticate import authenticate
 from app.services.access.cache import LIFETIME_SECONDS, CallerCache
 from app.services.access.principal import Principal
 from app.services.accounts import accounts, api_keys
+from tests.support.database.queries import recorded
 from tests.support.factories import make_key, make_user
-from tests.support.queries import recorded
 
 
 class Clock:

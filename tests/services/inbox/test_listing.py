@@ -8,9 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.ids import new_id
 from app.models import Project, User
+from tests.support.database.plans import custom_plan, generic_plan
+from tests.support.database.queries import Statement, recorded
 from tests.support.factories import make_task
-from tests.support.plans import custom_plan, generic_plan
-from tests.support.queries import Statement, recorded
 from tests.support.questions import make_question
 
 _MANY = """

@@ -7,10 +7,10 @@ from app.clients.push import Accepted
 from app.db import SessionFactory, unit_of_work
 from app.models import Project, User
 from app.services.notifications import claims, delivery
+from tests.support.database.plans import custom_plan, generic_plan
+from tests.support.database.queries import recorded
 from tests.support.devices import make_many_pending
 from tests.support.factories import make_task
-from tests.support.plans import custom_plan, generic_plan
-from tests.support.queries import recorded
 
 
 async def test_each_settled_push_is_looked_up_once_by_its_key(

@@ -49,11 +49,11 @@ from app.services.retrying.policies import RUN_CLAIMS
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.lifecycle import RunEnd
 from tests.support.clock import MovableClock
+from tests.support.database.faults import altered
+from tests.support.database.queries import recorded
 from tests.support.devices import expo_token, make_device, make_presence, notifications_of
 from tests.support.factories import make_organization, make_project, make_run, make_task
-from tests.support.fakes import RecordingEvents
-from tests.support.faults import altered
-from tests.support.queries import recorded
+from tests.support.stand_ins.fakes import RecordingEvents
 
 KINDS = list(COOLDOWNS)
 A_MOMENT = timedelta(microseconds=1)

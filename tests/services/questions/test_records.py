@@ -31,7 +31,7 @@ from app.services.runs import lifecycle, received_commands
 from app.services.runs.received_commands import StepResult
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run
-from tests.support.fakes import RecordingEvents, RecordingQueue
+from tests.support.stand_ins.fakes import RecordingEvents, RecordingQueue
 
 JSON = dict[str, Any]
 OWNER = "worker"

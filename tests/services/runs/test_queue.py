@@ -9,8 +9,8 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import Environment
 from app.models import Task
 from app.services.runs.lifecycle import NewRun, claim, open_run
-from tests.support.plans import generic_plan
-from tests.support.queries import recorded
+from tests.support.database.plans import generic_plan
+from tests.support.database.queries import recorded
 
 _MANY = """
 INSERT INTO runs (id, task_id, project_id, status, environment, created_at, updated_at, dispatch_requested_at)

@@ -16,7 +16,7 @@ from app.services.runs.lifecycle import RUN_LEASE, claim
 from app.services.runs.recovery import recover_runs
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run
-from tests.support.fakes import RecordingQueue
+from tests.support.stand_ins.fakes import RecordingQueue
 
 Recover = Callable[..., Awaitable[int]]
 

@@ -8,7 +8,7 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import EventType
 from app.models import Project, Task
 from app.services.streams.ledger_watch import LedgerWatch
-from tests.support.faults import altered
+from tests.support.database.faults import altered
 from tests.support.waiting import eventually
 from tests.support.webhooks import add_event
 

@@ -17,7 +17,8 @@ from app.models import Project, User
 from app.runtime import ProcessContext
 from tests.fixtures.database import Databases
 from tests.support.callers import Caller, CallerKind, Cast, bearer, make_cast
-from tests.support.clients import in_process_client
+from tests.support.database.plans import custom_plan, generic_plan
+from tests.support.database.queries import Statement, recorded
 from tests.support.factories import (
     make_integration,
     make_key,
@@ -27,9 +28,8 @@ from tests.support.factories import (
     make_user,
     make_user_integration,
 )
-from tests.support.plans import custom_plan, generic_plan
-from tests.support.queries import Statement, recorded
 from tests.support.waiting import eventually
+from tests.support.web.clients import in_process_client
 
 
 def behind_authentication(statements: list[Statement]) -> list[Statement]:

@@ -11,8 +11,8 @@ from app.models import Project, User
 from app.services.tasks.filters import TaskFilter
 from app.services.tasks.pages import KnownLists, find_page
 from app.services.views.pages import Page
+from tests.support.database.queries import recorded
 from tests.support.factories import make_task
-from tests.support.queries import recorded
 from tests.support.waiting import eventually
 
 FIRST = Page(limit=2, offset=0)

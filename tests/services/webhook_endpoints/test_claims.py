@@ -9,8 +9,8 @@ from app.db import SessionFactory, unit_of_work
 from app.models import Project, User
 from app.security import Cipher
 from app.services.webhook_endpoints.claims import claim_due, next_due
-from tests.support.plans import generic_plan
-from tests.support.queries import recorded
+from tests.support.database.plans import generic_plan
+from tests.support.database.queries import recorded
 from tests.support.webhooks import make_delivery, make_endpoint
 
 _MANY = """

@@ -1,0 +1,402 @@
+"""Permissions of a confined process. Each refusal has a control that shows the attempt itself is sound."""
+
+import asyncio
+import marshal
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import structlog
+
+from app.agents.errors import SandboxUnavailable
+from app.agents.sandbox import entry, sandbox
+from app.agents.sandbox.policy import SandboxPolicy, private_parts, public_parts
+from app.agents.sandbox.probing import probe
+from app.agents.sandbox.sandbox import Sandbox, Streams, confined_environment
+from app.enums import AgentNetwork, SandboxKind
+from tests.agents.conftest import Cell, CellMaker, eventually, find_sandbox
+from tests.support.marked import processes_with
+
+CONFINING = [SandboxKind.BUBBLEWRAP, SandboxKind.LANDLOCK]
+ALL = [*CONFINING, SandboxKind.NONE]
+
+
+@pytest.fixture(params=CONFINING)
+async def cell(request: pytest.FixtureRequest, make_cell: CellMaker) -> Cell:
+    try:
+        return make_cell(await find_sandbox(request.param))
+    except SandboxUnavailable as error:
+        pytest.skip(error.message)
+
+
+@pytest.fixture(params=ALL)
+async def any_cell(request: pytest.FixtureRequest, make_cell: CellMaker) -> Cell:
+    try:
+        return make_cell(await find_sandbox(request.param))
+    except SandboxUnavailable as error:
+        pytest.skip(error.message)
+
+
+@pytest.fixture
+async def open_cell(make_cell: CellMaker) -> Cell:
+    """The control: places without a sandbox."""
+    return make_cell(await find_sandbox(SandboxKind.NONE), "control")
+
+
+async def test_own_places_are_writable(any_cell: Cell) -> None:
+    code, output = await any_cell.run(
+        "sh", "-c", 'echo 1 > here && echo 2 > "$HOME/there" && echo 3 > "$TMPDIR/where" && cat here'
+    )
+
+    assert (code, output) == (0, "1\n")
+    assert (any_cell.confinement.home / "there").read_text() == "2\n"
+    assert (any_cell.confinement.temporary / "where").read_text() == "3\n"
+
+
+async def test_another_workspace_is_out_of_reach(cell: Cell, open_cell: Cell, tmp_path: Path) -> None:
+    secret = tmp_path / "other" / "secret.txt"
+    secret.parent.mkdir()
+    secret.write_text("s3cret")
+
+    assert await open_cell.run("cat", str(secret)) == (0, "s3cret")
+    code, output = await cell.run("cat", str(secret))
+    assert code != 0
+    assert "s3cret" not in output
+
+
+async def test_hidden_folder_below_a_readable_one_stays_hidden(cell: Cell, tmp_path: Path) -> None:
+    program, data = tmp_path / "service", tmp_path / "service" / "data"
+    data.mkdir(parents=True)
+    (program / "code.py").write_text("code")
+    (data / "dev.json").write_text("s3cret")
+    shown = replace(cell, confinement=replace(cell.confinement, readable=(program,)))
+    hidden = replace(shown, confinement=replace(shown.confinement, hidden=(data,)))
+
+    assert await shown.run("cat", str(data / "dev.json")) == (0, "s3cret")
+    assert await hidden.run("cat", str(program / "code.py")) == (0, "code")
+    assert (await hidden.run("cat", str(data / "dev.json")))[0] != 0
+
+
+async def test_private_file_that_vanishes_before_it_is_covered_fails_no_start(
+    make_cell: CellMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Programs that change accounts hold /etc/passwd.lock for a moment."""
+    try:
+        cell = make_cell(await find_sandbox(SandboxKind.BUBBLEWRAP))
+    except SandboxUnavailable as error:
+        pytest.skip(error.message)
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    monkeypatch.setattr(sandbox, "_ETC", folder)
+    cell = replace(cell, confinement=replace(cell.confinement, readable=(folder,)))
+    over = threading.Event()
+
+    def come_and_go() -> None:
+        lock = folder / "passwd.lock"
+        while not over.wait(0.03):
+            lock.touch(mode=0o600)
+            over.wait(0.01)
+            lock.unlink()
+
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(come_and_go)
+        try:
+            results = [await cell.run("true") for _ in range(40)]
+        finally:
+            over.set()
+        ended.result()
+
+    assert results == [(0, "")] * 40
+
+
+async def test_workspace_below_a_hidden_folder_is_there(cell: Cell, tmp_path: Path) -> None:
+    hidden = replace(cell, confinement=replace(cell.confinement, readable=(tmp_path,), hidden=(tmp_path,)))
+
+    assert await hidden.run("sh", "-c", "echo 1 > file && cat file") == (0, "1\n")
+
+
+async def test_what_is_outside_cannot_be_changed(cell: Cell, open_cell: Cell, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+
+    assert (await open_cell.run("touch", str(outside / "control")))[0] == 0
+    for path in (outside / "file", Path("/usr/file"), Path(sys.prefix) / "file", Path("/etc/file")):
+        assert (await cell.run("touch", str(path)))[0] != 0
+        assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "path", ["/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/proc/sys/vm/drop_caches"]
+)
+async def test_switches_of_the_kernel_cannot_be_opened_for_writing(cell: Cell, path: str) -> None:
+    code, output = await cell.run("python3", "-c", f"import os; os.open({path!r}, os.O_WRONLY)")
+
+    assert code != 0
+    assert "Error" in output
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user cannot read these in the first place")
+async def test_what_root_owns_for_itself_is_not_readable(cell: Cell, open_cell: Cell) -> None:
+    assert (await open_cell.run("head", "-c", "1", "/etc/shadow"))[0] == 0
+    code, output = await cell.run("cat", "/etc/shadow")
+    assert code != 0
+    assert "root:" not in output
+
+
+def environment_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
+async def test_environment_of_other_processes_is_unreadable(cell: Cell) -> None:
+    service = await asyncio.create_subprocess_exec("sleep", "60", env={**os.environ, "SECRET": "s3cret"})
+    try:
+        read = ("sh", "-c", f"tr '\\0' '\\n' < /proc/{service.pid}/environ")
+        # The kernel shows it a moment after the start.
+        await eventually(lambda: b"s3cret" in environment_of(service.pid))
+        code, output = await cell.run(*read)
+        assert code != 0
+        assert "s3cret" not in output
+    finally:
+        service.kill()
+        await service.wait()
+
+
+async def test_other_processes_cannot_be_killed(cell: Cell) -> None:
+    service = await asyncio.create_subprocess_exec("sleep", "60")
+    try:
+        assert (await cell.run("sh", "-c", f"kill -KILL {service.pid}"))[0] != 0
+        assert service.returncode is None
+    finally:
+        service.kill()
+        await service.wait()
+
+
+@asynccontextmanager
+async def loopback_server() -> AsyncIterator[int]:
+    async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"hello")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(greet, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def test_loopback_is_reached_only_with_the_network(cell: Cell) -> None:
+    async with loopback_server() as port:
+        connect = (
+            "python3",
+            "-c",
+            f"import socket; print(socket.create_connection(('127.0.0.1', {port}), 5).recv(9))",
+        )
+        assert await cell.run(*connect, network=AgentNetwork.FULL) == (0, "b'hello'\n")
+        code, output = await cell.run(*connect, network=AgentNetwork.NONE)
+        assert code != 0
+        assert "hello" not in output
+
+
+async def test_abstract_sockets_of_the_service_are_out_of_reach(
+    cell: Cell, open_cell: Cell, tmp_path: Path
+) -> None:
+    name = f"\0taskbeacon-{tmp_path.name}-{os.getpid()}"
+    server = await asyncio.start_unix_server(lambda _reader, writer: writer.close(), name)
+    async with server:
+        connect = ("python3", "-c", f"import socket; socket.socket(socket.AF_UNIX).connect({name!r})")
+        assert (await open_cell.run(*connect))[0] == 0
+        assert (await cell.run(*connect))[0] != 0
+
+
+@pytest.mark.parametrize(
+    ("policy", "attempt", "reason"),
+    [
+        (SandboxPolicy(memory_bytes=2**26), "bytearray(2**27)", "MemoryError"),
+        (SandboxPolicy(file_bytes=2**20), "open('big', 'wb').write(bytes(2**21))", "File too large"),
+        (SandboxPolicy(open_files=32), "[open('/dev/null') for _ in range(64)]", "Too many open files"),
+    ],
+)
+async def test_process_over_a_limit_fails(
+    any_cell: Cell, policy: SandboxPolicy, attempt: str, reason: str
+) -> None:
+    limited = replace(any_cell, sandbox=replace(any_cell.sandbox, policy=policy))
+    attempt = f"import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); {attempt}"
+
+    assert (await any_cell.run("python3", "-c", attempt))[0] == 0
+    code, output = await limited.run("python3", "-c", attempt)
+    assert code != 0
+    assert reason in output
+
+
+async def test_no_program_regains_privileges(any_cell: Cell) -> None:
+    code, output = await any_cell.run("grep", "-E", "^(CapEff|CapBnd|NoNewPrivs)", "/proc/self/status")
+
+    assert code == 0
+    values = dict(line.split(":\t") for line in output.splitlines())
+    assert values["NoNewPrivs"] == "1"
+    assert values["CapEff"] == "0" * 16
+    if os.geteuid() == 0:
+        assert values["CapBnd"] == "0" * 16
+
+
+async def test_stopping_ends_what_left_group_and_session(any_cell: Cell, tmp_path: Path) -> None:
+    marker = f"86400.{os.getpid()}{abs(hash(tmp_path)) % 10**8}3"
+    process = await any_cell.sandbox.start(
+        ["sh", "-c", f"setsid setsid sleep {marker} & setsid -f sleep {marker}; sleep {marker}"],
+        any_cell.confinement,
+        confined_environment(os.environ, any_cell.confinement),
+        streams=Streams(stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL),
+    )
+    await eventually(lambda: len(processes_with(f"sleep\0{marker}")) == 3)
+
+    await process.stop()
+
+    assert processes_with(marker) == []
+
+
+async def test_leftovers_end_with_the_command(any_cell: Cell, tmp_path: Path) -> None:
+    marker = f"86400.{os.getpid()}{abs(hash(tmp_path)) % 10**8}4"
+
+    code, _ = await any_cell.run("sh", "-c", f"setsid -f sleep {marker} >/dev/null 2>&1; exit 3")
+
+    assert code == 3
+    assert processes_with(marker) == []
+
+
+async def test_agent_dies_with_a_worker_that_was_killed(any_cell: Cell, tmp_path: Path) -> None:
+    marker = f"86400.{os.getpid()}{abs(hash(tmp_path)) % 10**8}5"
+    worker = tmp_path / "worker.py"
+    worker.write_text(
+        "import asyncio, os, sys\n"
+        "from pathlib import Path\n"
+        "from app.agents.sandbox.probing import probe\n"
+        "from app.agents.sandbox.policy import Confinement, SandboxPolicy\n"
+        "from app.agents.sandbox.probing import probe\n"
+        "from app.agents.sandbox.sandbox import confined_environment\n"
+        "from app.enums import SandboxKind\n"
+        "async def main():\n"
+        f"    sandbox = await probe(SandboxPolicy(kind=SandboxKind({str(any_cell.sandbox.kind)!r})))\n"
+        f"    places = [Path({str(any_cell.confinement.directory.parent)!r}) / p for p in ('work', 'home', 'tmp')]\n"
+        "    cell = Confinement(directory=places[0], home=places[1], temporary=places[2])\n"
+        f"    command = ['sh', '-c', 'setsid sleep {marker} & sleep {marker}']\n"
+        "    process = await sandbox.start(command, cell, confined_environment(os.environ, cell))\n"
+        "    await process.wait()\n"
+        "asyncio.run(main())\n"
+    )
+    root = Path(__file__).parents[3]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(worker), env={**os.environ, "PYTHONPATH": str(root)}, stderr=subprocess.DEVNULL
+    )
+    await eventually(lambda: len(processes_with(f"sleep\0{marker}")) == 2)
+
+    process.send_signal(signal.SIGKILL)
+    await process.wait()
+
+    await eventually(lambda: processes_with(marker) == [])
+
+
+async def test_agent_goes_first_when_memory_runs_out(any_cell: Cell) -> None:
+    code, output = await any_cell.run("sh", "-c", "cat /proc/self/oom_score_adj; ulimit -c")
+
+    assert (code, output) == (0, "1000\n0\n")
+
+
+async def test_command_does_not_begin_without_its_worker(tmp_path: Path) -> None:
+    """The signal at the worker's death is asked for while the sandbox is made; it may have died before."""
+    begun = tmp_path / "begun"
+    instructions = {
+        "command": ["touch", str(begun)],
+        "directory": str(tmp_path),
+        "environment": dict(os.environ),
+        "limits": {},
+        "ports": {},
+        "proxy_socket": "",
+    }
+    for is_alive, code in ((True, 0), (False, 126)):
+        begun.unlink(missing_ok=True)
+        (tmp_path / "instructions").write_bytes(marshal.dumps(instructions))
+        worker, shown = os.pipe()
+        if not is_alive:
+            os.close(worker)
+        with (tmp_path / "instructions").open("rb") as file:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-S", entry.__file__, str(file.fileno()), str(shown)),
+                pass_fds=[file.fileno(), shown],
+            )
+            assert await process.wait() == code
+        assert begun.exists() is is_alive
+        os.close(shown)
+        if is_alive:
+            os.close(worker)
+
+
+async def test_stop_is_repeatable_and_returns_the_exit_status(any_cell: Cell) -> None:
+    process = await any_cell.sandbox.start(
+        ["sh", "-c", "exit 5"], any_cell.confinement, confined_environment(os.environ, any_cell.confinement)
+    )
+    await process.wait()
+
+    assert [await process.stop(), await process.stop()] == [5, 5]
+
+
+async def test_missing_program_is_an_exit_status(any_cell: Cell) -> None:
+    code, output = await any_cell.run("no-such-program")
+
+    assert code != 0
+    assert "no-such-program" in output
+
+
+def test_only_allowed_variables_are_passed_on(make_cell: CellMaker) -> None:
+    places = make_cell(Sandbox(kind=SandboxKind.NONE)).confinement
+    source = {"PATH": "/bin", "HOME": "/root", "SECRET": "x", "ANTHROPIC_API_KEY": "k", "LD_PRELOAD": "x.so"}
+
+    environment = confined_environment(source, places, ["ANTHROPIC_API_KEY", "ABSENT"])
+
+    assert environment == {
+        "PATH": "/bin",
+        "LANG": "C.UTF-8",
+        "HOME": str(places.home),
+        "TMPDIR": str(places.temporary),
+        "USER": "agent",
+        "LOGNAME": "agent",
+        "ANTHROPIC_API_KEY": "k",
+    }
+
+
+async def test_no_sandbox_is_said_loudly() -> None:
+    with structlog.testing.capture_logs() as logs:
+        sandbox = await probe(SandboxPolicy(kind=SandboxKind.NONE))
+
+    assert sandbox.kind is SandboxKind.NONE
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [("sandbox.none", "warning")]
+
+
+async def test_a_confinement_that_works_is_named() -> None:
+    with structlog.testing.capture_logs() as logs:
+        sandbox = await probe(SandboxPolicy())
+
+    assert logs[-1]["event"] == ("sandbox.ready" if sandbox.kind is not SandboxKind.NONE else "sandbox.none")
+
+
+def test_private_parts_are_what_not_everyone_may_read(tmp_path: Path) -> None:
+    for name, mode in (("open", 0o755), ("closed", 0o750)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "inner").write_text("x")
+        (tmp_path / name).chmod(mode)
+    (tmp_path / "open" / "key").write_text("x")
+    (tmp_path / "open" / "key").chmod(0o640)
+    (tmp_path / "link").symlink_to("open/key")
+
+    private = private_parts(tmp_path)
+
+    assert private == [tmp_path / "closed", tmp_path / "open" / "key"]
+    assert list(public_parts(tmp_path, private)) == [tmp_path / "link", tmp_path / "open" / "inner"]
+    assert list(public_parts(tmp_path / "open" / "inner", private)) == [tmp_path / "open" / "inner"]
+    assert list(public_parts(tmp_path / "closed", private)) == []

@@ -1,0 +1,288 @@
+"""Conversations with agents that play a part, steered by commands from this process."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from acp.helpers import text_block
+from acp.schema import PermissionOption
+from typing_extensions import override
+
+from app.agents.adapters.adapter import Adapter
+from app.agents.errors import AgentCancelled, AgentCrashed
+from app.agents.files.attachments import Attachment
+from app.agents.session.budget import Budget, Spender
+from app.agents.session.client import Answer, PermissionRequest
+from app.agents.session.commands import Channel, Command, CommandSource
+from app.agents.session.conversation import Conversation, TurnPolicy
+from app.agents.session.permissions import is_for_people, refuse
+from app.agents.session.run_clock import WorkingTime
+from app.agents.session.shown_question import ShownQuestion
+from app.agents.session.usage import Observer, UsageMeter
+from app.enums import CommandMethod, CommandStatus
+from app.ids import new_id
+from app.masking import Masker
+from tests.agents.conftest import CellMaker, eventually
+from tests.agents.session.test_session import Stage
+
+JSON = dict[str, Any]
+OPTIONS = [
+    PermissionOption(option_id="yes", name="Yes", kind="allow_once"),
+    PermissionOption(option_id="no\0", name="N\0o", kind="reject_once"),
+]
+SECRET = "correct-horse-battery"
+
+
+class Letters(CommandSource):
+    """Commands that a test puts in, and what became of them."""
+
+    def __init__(self) -> None:
+        self.waiting_for: list[JSON] = []
+        self.asked: list[ShownQuestion] = []
+        self.settled: list[tuple[CommandMethod, CommandStatus, str | None]] = []
+        self._new: list[Command] = []
+        self._changed = asyncio.Event()
+        self._is_broken = False
+
+    def put(self, method: CommandMethod, **params: Any) -> None:
+        self._new.append(Command(new_id(), method, params))
+        self._changed.set()
+
+    @override
+    async def news(self) -> None:
+        await self._changed.wait()
+        self._changed.clear()
+
+    def break_down(self) -> None:
+        """Fail from now on."""
+        self._is_broken = True
+        self._changed.set()
+
+    @override
+    async def fetch(self) -> list[Command]:
+        if self._is_broken:
+            raise ConnectionError("the commands cannot be read")
+        new, self._new = self._new, []
+        return new
+
+    @override
+    async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
+        self.settled.append((command.method, status, reason))
+        return True
+
+    @override
+    async def files(self, ids: Sequence[str]) -> list[Attachment]:
+        return []
+
+    @override
+    async def await_message(self, asked: ShownQuestion) -> bool:
+        if not self._new:
+            self.asked.append(asked)
+            self.waiting_for.append({"kind": "message"})
+        return not self._new
+
+    @override
+    async def await_answer(self, asked: ShownQuestion) -> None:
+        self.asked.append(asked)
+        self.waiting_for.append(asked.waiting_for)
+
+    @override
+    async def withdraw(self, request_id: str) -> bool:
+        return not self._new
+
+    @override
+    async def close(self) -> bool:
+        return not self._new
+
+
+class Room:
+    """A conversation with an actor, and what it comes to."""
+
+    def __init__(self, stage: Stage, policy: TurnPolicy, mode: str | None = None) -> None:
+        self.letters = Letters()
+        self.entries: list[JSON] = []
+        self.time = WorkingTime(timedelta(minutes=1))
+        adapter = Adapter(name="actor", command=("actor",), install="It is here.")
+        meter = UsageMeter()
+        self.talk = Conversation(
+            Channel(self.letters, self._emit, self.time, Masker([SECRET])),
+            policy,
+            Observer(adapter, meter),
+            Spender(Budget(), meter, self._report),
+            mode=mode,
+        )
+        self._stage = stage
+
+    async def _report(self, message: str) -> None:
+        raise AssertionError(message)
+
+    async def _emit(self, entry: JSON) -> None:
+        self.entries.append(entry["notification"])
+
+    async def hold(self, part: str) -> None:
+        """Lead the conversation to its end."""
+        async with self._stage.play(part) as talk:
+            listening: asyncio.Task[None] | None = None
+            try:
+                async with self.time:
+                    listening = asyncio.create_task(self.talk.listen())
+                    await self.talk.hold(talk.session, talk.work, [text_block("go")])
+            finally:
+                if listening is not None:
+                    listening.cancel()
+                    await asyncio.gather(listening, return_exceptions=True)
+
+    async def until_waiting(self) -> None:
+        await eventually(lambda: bool(self.letters.waiting_for))
+
+
+@pytest.fixture
+def stage(make_cell: CellMaker) -> Stage:
+    return Stage(make_cell)
+
+
+@asynccontextmanager
+async def held(room: Room, part: str) -> AsyncGenerator[asyncio.Task[None], None]:
+    task = asyncio.create_task(room.hold(part))
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_agent_that_does_not_leave_a_cancelled_turn_is_ended(stage: Stage) -> None:
+    room = Room(stage, TurnPolicy(cancel_grace=timedelta(milliseconds=50)))
+    async with held(room, "deaf") as task:
+        await eventually(lambda: room.talk.is_working)
+        room.letters.put(CommandMethod.CANCEL)
+        with pytest.raises(TimeoutError):
+            await task
+    assert room.talk.is_cancelled
+    assert room.time.is_over
+
+
+async def test_cancel_that_comes_with_the_end_of_a_turn_wins(stage: Stage) -> None:
+    room = Room(stage, TurnPolicy())
+    async with held(room, "wait_for_cancel") as task:
+        await eventually(lambda: room.talk.is_working)
+        room.letters.put(CommandMethod.CANCEL)
+        with pytest.raises(AgentCancelled):
+            await task
+    assert [status for _, status, _ in room.letters.settled] == ["delivered", "consumed"]
+
+
+async def test_agent_that_ends_while_it_waits_for_a_person_has_crashed(stage: Stage) -> None:
+    room = Room(stage, TurnPolicy(interactive=True))
+    async with held(room, "leave") as task:
+        with pytest.raises(AgentCrashed, match="ended unexpectedly"):
+            await task
+    assert room.letters.waiting_for == [{"kind": "message"}]
+
+
+async def test_options_are_set_between_turns_and_unknown_ones_dropped(stage: Stage) -> None:
+    room = Room(stage, TurnPolicy(interactive=True))
+    async with held(room, "options") as task:
+        await room.until_waiting()
+        for option, value in (("mode", "plan"), ("m", "large"), ("model", True), ("nothing", SECRET)):
+            room.letters.put(CommandMethod.SET_CONFIG_OPTION, config_id=option, value=value)
+        await eventually(lambda: len(room.letters.settled) == 8)
+        room.letters.put(CommandMethod.CLOSE)
+        await task
+    ends = [(status, reason) for _, status, reason in room.letters.settled[:8] if status != "delivered"]
+    assert ends == [
+        (CommandStatus.CONSUMED, None),
+        (CommandStatus.CONSUMED, None),
+        (CommandStatus.DROPPED, "The agent does not offer 'model' with the value 'True'."),
+        (CommandStatus.DROPPED, "The agent does not offer 'nothing' with the value '***'."),
+    ]
+
+
+async def test_answer_to_nothing_is_dropped(stage: Stage) -> None:
+    room = Room(stage, TurnPolicy(interactive=True))
+    async with held(room, "echo") as task:
+        await room.until_waiting()
+        room.letters.put(CommandMethod.PERMISSION_RESPONSE, request_id="old", option_id="yes")
+        room.letters.put(CommandMethod.CLOSE)
+        await task
+    assert room.letters.settled[0] == (
+        CommandMethod.PERMISSION_RESPONSE,
+        CommandStatus.DROPPED,
+        "The agent does not wait for this answer any more.",
+    )
+
+
+async def test_run_that_cannot_be_steered_any_more_does_not_go_on(stage: Stage) -> None:
+    room = Room(stage, TurnPolicy())
+    async with held(room, "deaf") as task:
+        await eventually(lambda: room.talk.is_working)
+        room.letters.break_down()
+        with pytest.raises(TimeoutError):
+            await task
+    assert isinstance(room.talk.fault, ConnectionError)
+
+
+async def answered(room: Room, option_id: str, question: PermissionRequest) -> Answer | None:
+    """Return the agent's report of the answer that it got after a person chose an option."""
+    async with room.time:
+        listening = asyncio.create_task(room.talk.listen())
+        asking = asyncio.create_task(room.talk.decide(question))
+        await room.until_waiting()
+        request_id = room.letters.waiting_for[0]["request_id"]
+        room.letters.put(
+            CommandMethod.PERMISSION_RESPONSE,
+            request_id=request_id,
+            option_id=option_id,
+            custom_input="only now",
+        )
+        answer = await asking
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+    return answer
+
+
+async def test_question_is_bounded_and_free_of_secrets(stage: Stage) -> None:
+    room = Room(stage, TurnPolicy(interactive=True))
+    call = {"toolCallId": "t", "title": f"Use {SECRET}\0", "rawInput": "x" * 20_000}
+    answer = await answered(room, "yes", PermissionRequest(call, [*OPTIONS, *OPTIONS * 50]))
+
+    assert answer == Answer("yes", {"customInput": "only now"})
+    [request] = room.letters.waiting_for
+    assert request["tool_call"] == {"toolCallId": "t", "title": "Use ***\ufffd"}
+    assert len(request["options"]) == 25
+    assert {option["optionId"] for option in request["options"]} == {"yes"}
+    methods = [entry["method"] for entry in room.entries]
+    assert methods == ["_posthog/permission_request", "_posthog/permission_resolved"]
+    assert room.entries[0]["params"]["toolCall"]["rawInput"] == "x" * 20_000
+
+
+async def test_question_that_no_person_can_answer_is_refused_at_once(stage: Stage) -> None:
+    room = Room(stage, TurnPolicy(interactive=True))
+    assert await room.talk.decide(PermissionRequest({"toolCallId": "t"}, OPTIONS[1:])) == Answer("no\0")
+    assert room.letters.waiting_for == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "expected"),
+    [
+        (None, None, True),
+        ("default", "edit", True),
+        ("acceptEdits", "execute", True),
+        ("plan", "switch_mode", True),
+        ("bypassPermissions", "execute", False),
+        ("full-access", "edit", False),
+        ("bypassPermissions", "switch_mode", True),
+    ],
+)
+def test_modes_that_trust_the_agent_ask_no_person(
+    mode: str | None, kind: str | None, *, expected: bool
+) -> None:
+    assert is_for_people(mode, kind) is expected
+
+
+def test_refusal_needs_an_option_that_refuses() -> None:
+    assert refuse(OPTIONS[:1]) is None
+    assert refuse(OPTIONS) == "no\0"

@@ -1,0 +1,128 @@
+import asyncio
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+from app.agents.workspace.folders import reclaim
+from app.agents.workspace.workspace import open_workspace
+from tests.agents.conftest import eventually
+from tests.support.waiting import next_round
+
+
+async def test_workspaces_are_private_and_removed(tmp_path: Path) -> None:
+    root = tmp_path / "deep" / "root"
+
+    async with open_workspace(root, uuid.uuid4(), os.environ) as workspace:
+        assert workspace.folder.stat().st_mode & 0o777 == 0o700
+        assert root.stat().st_mode & 0o777 == 0o700
+        (workspace.home / "file").write_text("x")
+
+    assert left_in(root) == []
+
+
+async def test_attempts_at_the_same_run_do_not_meet(tmp_path: Path) -> None:
+    run_id = uuid.uuid4()
+
+    async with open_workspace(tmp_path, run_id, {}) as one, open_workspace(tmp_path, run_id, {}) as other:
+        assert one.folder != other.folder
+
+
+async def test_workspace_is_removed_after_an_error(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="in the middle"):
+        async with open_workspace(tmp_path, uuid.uuid4(), {}):
+            raise RuntimeError("in the middle")
+
+    assert left_in(tmp_path) == []
+
+
+async def test_removal_survives_being_cancelled_again(tmp_path: Path) -> None:
+    opened = asyncio.Event()
+
+    async def work() -> None:
+        async with open_workspace(tmp_path, uuid.uuid4(), os.environ) as workspace:
+            for number in range(200):
+                (workspace.home / str(number)).touch()
+            opened.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(work())
+    await opened.wait()
+    task.cancel()
+    await next_round()
+    await next_round()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert left_in(tmp_path) == []
+
+
+async def test_reclaiming_leaves_live_workspaces_alone(tmp_path: Path) -> None:
+    async with open_workspace(tmp_path, uuid.uuid4(), os.environ) as workspace:
+        assert await reclaim(tmp_path) == 0
+        assert workspace.home.is_dir()
+
+
+def is_ready(root: Path) -> bool:
+    return any(root.glob("*/ready"))
+
+
+def left_in(root: Path) -> list[Path]:
+    return list(root.iterdir()) if root.exists() else []
+
+
+async def test_reclaiming_removes_what_a_killed_worker_left(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    worker = tmp_path / "worker.py"
+    worker.write_text(
+        "import asyncio, os, uuid\n"
+        "from pathlib import Path\n"
+        "from app.agents.workspace.workspace import open_workspace\n"
+        "async def main():\n"
+        f"    async with open_workspace(Path({str(root)!r}), uuid.uuid4(), os.environ) as workspace:\n"
+        "        (workspace.home / 'file').touch()\n"
+        "        (workspace.folder / 'ready').touch()\n"
+        "        await asyncio.Event().wait()\n"
+        "asyncio.run(main())\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(worker),
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+        stderr=subprocess.DEVNULL,
+    )
+    await eventually(lambda: is_ready(root))
+    assert await reclaim(root) == 0
+    process.kill()
+    await process.wait()
+
+    assert await reclaim(root) == 1
+    assert left_in(root) == []
+    assert await reclaim(root) == 0
+
+
+async def test_reclaiming_leaves_alone_what_is_no_workspace(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for name in ("data/file", "data.lock", "requirements.lock", f"{uuid.uuid4()}.lock"):
+        (tmp_path / name).touch()
+    before = sorted(left_in(tmp_path))
+
+    assert await reclaim(tmp_path) == 0
+    assert sorted(left_in(tmp_path)) == before
+    assert left_in(tmp_path / "data") == [tmp_path / "data/file"]
+
+
+async def test_reclaiming_where_there_is_nothing(tmp_path: Path) -> None:
+    assert await reclaim(tmp_path / "absent") == 0
+
+
+async def test_what_is_hidden_is_hidden_from_everything_that_runs_there(tmp_path: Path) -> None:
+    hidden = tmp_path / "data"
+
+    async with open_workspace(tmp_path / "root", uuid.uuid4(), os.environ, [hidden]) as workspace:
+        assert workspace.confinement().hidden == (hidden,)
+        assert workspace.confinement(readable=(tmp_path,)).hidden == (hidden,)

@@ -1,0 +1,438 @@
+"""The life of a run: every pair of statuses, and every race that services/runs/lifecycle.py names, decided.
+
+Each race is two real transactions: the second begins before the first commits and waits for its lock.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import SessionFactory, unit_of_work
+from app.enums import TERMINAL_STATUSES, RunStatus
+from app.errors import StateRefused
+from app.models import Project, Run, Task, User
+from app.runtime import ProcessContext
+from app.schemas.runs.runs import RunUpdateIn, StartIn
+from app.services.enqueueing import EXECUTE_RUN
+from app.services.retrying.policies import RUN_CLAIMS
+from app.services.runs import changes
+from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs.facts import AGENT_STARTED, RECOVERY
+from app.services.runs.lifecycle import RunEnd
+from app.services.runs.start import start_run
+from app.services.runs.transitions import TRANSITIONS
+from tests.concurrency.races import perform, race
+from tests.support.clock import MovableClock
+from tests.support.factories import make_run, make_task
+from tests.support.principals import member_of
+from tests.support.stand_ins.fakes import RecordingEvents, RecordingQueue
+
+OWNER = "job-1"
+OTHER = "job-2"
+MakeRun = Callable[..., Awaitable[Run]]
+Step = Callable[[AsyncSession], Awaitable[Any]]
+
+EVENTS = RecordingEvents()
+claim = partial(run_lifecycle.claim, events=EVENTS)
+set_status = partial(run_lifecycle.set_status, events=EVENTS)
+recover_lapsed = partial(run_lifecycle.recover_lapsed, events=EVENTS)
+hand_back = partial(run_lifecycle.hand_back, events=EVENTS)
+
+
+@pytest.fixture
+def make(sessions: SessionFactory, project: Project, owner: User, clock: MovableClock) -> MakeRun:
+    """Make a task with a run that asks for a worker."""
+
+    async def make(**overrides: Any) -> Run:
+        async with unit_of_work(sessions) as session:
+            task = await make_task(session, project=project, created_by=owner)
+            return await make_run(session, task=task, **({"dispatch_requested_at": clock.now} | overrides))
+
+    return make
+
+
+@pytest.fixture
+async def queued(make: MakeRun) -> Run:
+    return await make()
+
+
+@pytest.fixture
+async def claimed(sessions: SessionFactory, queued: Run) -> Run:
+    """A run that OWNER performs."""
+    assert await perform(sessions, partial(claim, run_id=queued.id, owner=OWNER)) is not None
+    return queued
+
+
+async def stored(sessions: SessionFactory, run: Run) -> Row[Any]:
+    """Return the run's columns and its task's copy of the status."""
+    async with sessions() as session:
+        statement = select(Run.__table__, Task.latest_run_status).join(Task, Task.id == Run.task_id)
+        return (await session.execute(statement.where(Run.id == run.id))).one()
+
+
+def cancel(run: Run) -> Step:
+    return lambda session: set_status(session, run.id, RunStatus.CANCELLED)
+
+
+def finish(run: Run, owner: str = OWNER, **more: Any) -> Step:
+    values = {"status": RunStatus.COMPLETED, "output": {"summary": "done"}} | more
+    return lambda session: run_lifecycle.finish(session, run.id, RunEnd(**values), owner=owner, events=EVENTS)
+
+
+async def fail_silent(session: AsyncSession) -> bool:
+    return bool(await run_lifecycle.fail_silent(session, silence=timedelta(0), events=EVENTS))
+
+
+async def cancel_and_reopen(session: AsyncSession, run: Run) -> bool:
+    await cancel(run)(session)
+    await run_lifecycle.reopen(session, run.id, events=EVENTS)
+    return True
+
+
+def mark_agent_started(run: Run) -> Step:
+    return partial(run_lifecycle.mark_agent_started, run_id=run.id, owner=OWNER)
+
+
+class TestStatuses:
+    @pytest.mark.parametrize("to", list(RunStatus))
+    @pytest.mark.parametrize("source", list(RunStatus))
+    async def test_every_pair_of_statuses_changes_or_is_refused(
+        self, sessions: SessionFactory, make: MakeRun, clock: MovableClock, source: RunStatus, to: RunStatus
+    ) -> None:
+        """Contract 13.2: any status while the run is not over; a run that is over keeps its status."""
+        run = await make(status=source)
+        clock.advance(minutes=1)
+        if source in TERMINAL_STATUSES and to is not source:
+            with pytest.raises(StateRefused) as refusal:
+                await perform(sessions, partial(set_status, run_id=run.id, status=to))
+            assert refusal.value.body == {"error": f"Run is already {source}"}
+            to = source
+        else:
+            await perform(sessions, partial(set_status, run_id=run.id, status=to))
+        row = await stored(sessions, run)
+        assert (row.status, row.latest_run_status) == (to, to)
+        if source in TERMINAL_STATUSES:
+            assert row.completed_at == run.completed_at
+        elif to in TERMINAL_STATUSES:
+            assert row.completed_at == clock.now
+        else:
+            assert row.completed_at is None
+
+    def test_table_says_the_same(self) -> None:
+        for source in RunStatus:
+            expected = set() if source in TERMINAL_STATUSES else set(RunStatus) - {source}
+            assert TRANSITIONS[source] == expected
+
+    @pytest.mark.parametrize(
+        "made",
+        [
+            *({"status": status} for status in RunStatus if status is not RunStatus.QUEUED),
+            # Contract 13.1: its client performs it.
+            {"dispatch_requested_at": None},
+        ],
+    )
+    async def test_only_a_queued_run_that_asked_for_a_worker_is_claimed(
+        self, sessions: SessionFactory, make: MakeRun, made: dict[str, Any]
+    ) -> None:
+        run = await make(**made)
+        assert await perform(sessions, partial(claim, run_id=run.id, owner=OWNER)) is None
+        row = await stored(sessions, run)
+        assert (row.status, row.lease_owner, row.attempts) == (run.status, None, 0)
+
+    async def test_claim_takes_a_lease(
+        self, sessions: SessionFactory, claimed: Run, clock: MovableClock
+    ) -> None:
+        row = await stored(sessions, claimed)
+        assert (row.status, row.latest_run_status) == ("in_progress", "in_progress")
+        assert (row.lease_owner, row.attempts) == (OWNER, 1)
+        assert row.lease_expires_at == clock.now + run_lifecycle.RUN_LEASE
+
+    @pytest.mark.parametrize("status", sorted(TERMINAL_STATUSES))
+    async def test_finish_ends_the_run_and_its_lease(
+        self, sessions: SessionFactory, claimed: Run, clock: MovableClock, status: RunStatus
+    ) -> None:
+        clock.advance(minutes=1)
+        assert await perform(sessions, finish(claimed, status=status, error_message="why")) is True
+        row = await stored(sessions, claimed)
+        assert (row.status, row.latest_run_status, row.completed_at) == (status, status, clock.now)
+        assert (row.output, row.error_message) == ({"summary": "done"}, "why")
+        assert (row.lease_owner, row.lease_expires_at) == (None, None)
+
+    async def test_finish_adds_artifacts_to_those_of_the_run(
+        self, sessions: SessionFactory, make: MakeRun
+    ) -> None:
+        run = await make(artifacts=[{"id": "given"}])
+        async with unit_of_work(sessions) as session:
+            await claim(session, run.id, owner=OWNER)
+            await finish(run, artifacts=[{"id": "made"}])(session)
+        assert (await stored(sessions, run)).artifacts == [{"id": "given"}, {"id": "made"}]
+
+    @pytest.mark.parametrize(
+        "act",
+        [
+            pytest.param(run_lifecycle.extend_lease, id="extend"),
+            pytest.param(run_lifecycle.mark_agent_started, id="mark-agent-started"),
+            pytest.param(hand_back, id="hand-back"),
+            pytest.param(
+                partial(run_lifecycle.finish, end=RunEnd(status=RunStatus.COMPLETED), events=EVENTS),
+                id="finish",
+            ),
+        ],
+    )
+    async def test_other_jobs_cannot_act_for_the_owner(
+        self, sessions: SessionFactory, claimed: Run, act: Callable[..., Awaitable[bool]]
+    ) -> None:
+        before = await stored(sessions, claimed)
+        assert await perform(sessions, partial(act, run_id=claimed.id, owner=OTHER)) is False
+        assert await stored(sessions, claimed) == before
+        assert await perform(sessions, partial(act, run_id=claimed.id, owner=OWNER)) is True
+        assert await stored(sessions, claimed) != before or act is run_lifecycle.extend_lease
+
+    async def test_first_note_of_the_agents_start_stands(
+        self, sessions: SessionFactory, claimed: Run, clock: MovableClock
+    ) -> None:
+        started_at = clock.now.isoformat()
+        for _ in range(2):
+            assert await perform(sessions, mark_agent_started(claimed))
+            clock.advance(seconds=1)
+        assert (await stored(sessions, claimed)).state[AGENT_STARTED] == started_at
+
+    async def test_older_run_does_not_change_the_tasks_latest_status(
+        self, sessions: SessionFactory, claimed: Run, clock: MovableClock
+    ) -> None:
+        clock.advance(minutes=1)
+        async with unit_of_work(sessions) as session:
+            task = await session.get_one(Task, claimed.task_id)
+            await make_run(session, task=task, status=RunStatus.QUEUED)
+            assert await finish(claimed)(session)
+        row = await stored(sessions, claimed)
+        assert (row.status, row.latest_run_status) == ("completed", "queued")
+
+
+class TestLapsedLease:
+    async def test_live_lease_is_left_alone(
+        self, sessions: SessionFactory, claimed: Run, clock: MovableClock
+    ) -> None:
+        clock.now += run_lifecycle.RUN_LEASE / 2
+        assert await perform(sessions, recover_lapsed) == ([], [])
+        assert (await stored(sessions, claimed)).lease_owner == OWNER
+
+    async def test_run_with_no_agent_started_is_repeated(
+        self, sessions: SessionFactory, claimed: Run, clock: MovableClock
+    ) -> None:
+        clock.now += run_lifecycle.RUN_LEASE
+        assert await perform(sessions, recover_lapsed) == ([claimed.id], [])
+        row = await stored(sessions, claimed)
+        assert (row.status, row.latest_run_status, row.lease_owner) == ("queued", "queued", None)
+        assert row.dispatch_requested_at == claimed.dispatch_requested_at
+        decision = {"decision": "queued again", "reason": "worker lost", "at": clock.now.isoformat()}
+        assert row.state[RECOVERY] == decision
+
+    async def test_run_with_an_agent_started_fails(
+        self, sessions: SessionFactory, claimed: Run, clock: MovableClock
+    ) -> None:
+        """The agent may have acted already."""
+        assert await perform(sessions, mark_agent_started(claimed))
+        clock.now += run_lifecycle.RUN_LEASE
+        assert await perform(sessions, recover_lapsed) == ([], [claimed.id])
+        row = await stored(sessions, claimed)
+        assert (row.status, row.completed_at) == ("failed", clock.now)
+        assert "worker" in row.error_message
+        decision = {"decision": "failed", "reason": "worker lost", "at": clock.now.isoformat()}
+        assert row.state[RECOVERY] == decision
+
+    async def test_run_is_given_up_after_the_last_attempt(
+        self, sessions: SessionFactory, queued: Run, clock: MovableClock
+    ) -> None:
+        decisions = []
+        for attempt in range(RUN_CLAIMS):
+            claiming = partial(claim, run_id=queued.id, owner=f"job-{attempt}")
+            assert await perform(sessions, claiming) is not None
+            clock.now += run_lifecycle.RUN_LEASE
+            decisions.append(await perform(sessions, recover_lapsed))
+        assert decisions[:-1] == [([queued.id], [])] * (RUN_CLAIMS - 1)
+        assert decisions[-1] == ([], [queued.id])
+        assert (await stored(sessions, queued)).status == "failed"
+
+
+# What a job does with the run that OWNER performs, by its name.
+STEPS: dict[str, Callable[[Run], Step]] = {
+    "claim": lambda run: partial(claim, run_id=run.id, owner=OWNER),
+    "claim by another": lambda run: partial(claim, run_id=run.id, owner=OTHER),
+    "cancel": cancel,
+    "finish": finish,
+    "finish with a patch": partial(finish, artifacts=[{"id": "patch"}]),
+    "finish late": partial(finish, status=RunStatus.FAILED, output={"summary": "late"}),
+    "heartbeat": lambda run: partial(run_lifecycle.extend_lease, run_id=run.id, owner=OWNER),
+    "hand back": lambda run: partial(hand_back, run_id=run.id, owner=OWNER),
+    "recover": lambda _: recover_lapsed,
+    "complete": lambda run: partial(set_status, run_id=run.id, status=RunStatus.COMPLETED),
+    "fail silent": lambda _: fail_silent,
+    "cancel and reopen": lambda run: partial(cancel_and_reopen, run=run),
+}
+Requests = dict[str, Callable[[Run], Step]]
+STARTED_TOO_LATE = "Only queued or not_started cloud runs can be started"
+OVER = {"error": "Run is already completed"}
+FAILED = {"error": "Run is already failed"}
+DONE = {"output": {"summary": "done"}}
+RECOVERED, NONE_LAPSED = "recovered", "none lapsed"
+
+
+class TestRaces:
+    """Races that services/runs/lifecycle.py names: the steps, their results, and the row that they leave."""
+
+    @pytest.mark.parametrize(
+        ("run", "first", "second", "outcome", "left"),
+        [
+            ("queued", "claim", "claim by another", (True, False), {"lease_owner": OWNER, "attempts": 1}),
+            ("queued", "cancel", "claim", (True, False), {"status": "cancelled", "lease_owner": None}),
+            # The status stays; what the agent left is kept.
+            (
+                *("claimed", "cancel", "finish with a patch", (True, False)),
+                {"status": "cancelled", "latest_run_status": "cancelled", "completed_at": MovableClock().now}
+                | DONE
+                | {"artifacts": [{"id": "patch"}]},
+            ),
+            ("claimed", "finish", "cancel", (True, OVER), {"status": "completed"}),
+            # The same job twice, as a queue may deliver it.
+            ("claimed", "finish", "finish late", (True, False), {"status": "completed"} | DONE),
+            ("lapsed", "recover", "finish", (RECOVERED, False), {"status": "queued"}),
+            ("lapsed", "finish", "recover", (True, NONE_LAPSED), {"status": "completed"}),
+            # A heartbeat in the last moment saves the run; one after it has the job stop.
+            ("lapsed", "heartbeat", "recover", (True, NONE_LAPSED), {"lease_owner": OWNER}),
+            ("lapsed", "recover", "heartbeat", (RECOVERED, False), {"status": "queued"}),
+            ("lapsed", "recover", "recover", (RECOVERED, NONE_LAPSED), {"status": "queued"}),
+            ("claimed", "cancel", "hand back", (True, False), {"status": "cancelled"}),
+            ("claimed", "hand back", "cancel", (True, True), {"status": "cancelled", "lease_owner": None}),
+            ("silent", "fail silent", "complete", (True, FAILED), {"status": "failed"}),
+            ("silent", "complete", "fail silent", (True, False), {"status": "completed"}),
+            ("queued", "cancel and reopen", "claim", (True, True), {"status": "in_progress", "attempts": 1}),
+        ],
+        indirect=["run"],
+    )
+    async def test_of_two_steps_at_once(
+        self,
+        sessions: SessionFactory,
+        run: Run,
+        first: str,
+        second: str,
+        outcome: tuple[object, object],
+        left: dict[str, object],
+    ) -> None:
+        def outcome_of(name: str) -> Step:
+            async def step(session: AsyncSession) -> object:
+                try:
+                    returned = await STEPS[name](run)(session)
+                except StateRefused as refused:
+                    return refused.body
+                if name == "recover":
+                    return {(run.id,): RECOVERED, (): NONE_LAPSED}[tuple(returned[0])]
+                # A claim returns the run, or None.
+                return returned if isinstance(returned, bool) else returned is not None
+
+            return step
+
+        assert await race(sessions, outcome_of(first), outcome_of(second)) == outcome
+        row = await stored(sessions, run)
+        assert {name: getattr(row, name) for name in left} == left
+
+    @pytest.fixture
+    async def run(self, request: pytest.FixtureRequest, make: MakeRun, clock: MovableClock) -> Run:
+        """A run that waits, that OWNER performs, that has a lapsed lease, or that an outside agent performs."""
+        if request.param == "silent":
+            return await make(status=RunStatus.IN_PROGRESS)
+        run = await make()
+        if request.param != "queued":
+            await perform(request.getfixturevalue("sessions"), STEPS["claim"](run))
+        if request.param == "lapsed":
+            clock.now += run_lifecycle.RUN_LEASE
+        return run
+
+    async def test_end_that_is_repeated_since_it_was_not_heard_brings_nothing_twice(
+        self, sessions: SessionFactory, claimed: Run
+    ) -> None:
+        artifact = {"id": "1" * 32, "name": "changes.patch"}
+        ending = finish(claimed, status=RunStatus.CANCELLED, artifacts=[artifact])
+        assert [await perform(sessions, ending) for _ in range(2)] == [True, False]
+        assert (await stored(sessions, claimed)).artifacts == [artifact]
+
+    async def test_finish_after_another_job_took_the_run_over(
+        self, sessions: SessionFactory, claimed: Run, clock: MovableClock
+    ) -> None:
+        clock.now += run_lifecycle.RUN_LEASE
+        await perform(sessions, recover_lapsed)
+        assert await perform(sessions, STEPS["claim by another"](claimed)) is not None
+        assert await perform(sessions, finish(claimed)) is False
+        row = await stored(sessions, claimed)
+        assert (row.status, row.lease_owner, row.output) == ("in_progress", OTHER, None)
+
+
+class TestRacesOfRequests:
+    """Races in which a client's request takes part."""
+
+    @pytest.fixture
+    def requests(self, project: Project, owner: User, process: ProcessContext) -> Requests:
+        caller = member_of(project, owner)
+
+        def start(run: Run) -> Step:
+            return lambda session: start_run(session, caller, run.task_id, run.id, StartIn(), clients=process)
+
+        def patch(run: Run, status: RunStatus) -> Step:
+            body = RunUpdateIn(status=status)
+            return lambda session: changes.update_run(
+                session, caller, run.task_id, run.id, body, clients=process
+            )
+
+        return {
+            "claim": STEPS["claim"],
+            "start": start,
+            **{f"PATCH {status}": partial(patch, status=status) for status in RunStatus},
+        }
+
+    @pytest.mark.parametrize(
+        ("first", "second", "outcome", "left", "jobs"),
+        [
+            (
+                *("claim", "start"),
+                (True, {"error": f"{STARTED_TOO_LATE} (current status: in_progress)"}),
+                {"status": "in_progress", "lease_owner": OWNER, "attempts": 1},
+                0,
+            ),
+            ("start", "claim", (True, True), {"status": "in_progress", "attempts": 1}, 1),
+            ("start", "start", (True, True), {"status": "queued", "attempts": 0}, 1),
+            ("PATCH in_progress", "PATCH completed", (True, True), {"status": "completed"}, 0),
+            ("PATCH completed", "PATCH failed", (True, OVER), {"status": "completed"}, 0),
+            ("PATCH completed", "PATCH in_progress", (True, OVER), {"status": "completed"}, 0),
+        ],
+    )
+    async def test_of_two_steps_at_once(
+        self,
+        sessions: SessionFactory,
+        queued: Run,
+        requests: Requests,
+        queue: RecordingQueue,
+        first: str,
+        second: str,
+        outcome: tuple[object, object],
+        left: dict[str, object],
+        jobs: int,
+    ) -> None:
+        def outcome_of(name: str) -> Step:
+            async def step(session: AsyncSession) -> object:
+                try:
+                    return await requests[name](queued)(session) is not None
+                except StateRefused as refused:
+                    return refused.body
+
+            return step
+
+        assert await race(sessions, outcome_of(first), outcome_of(second)) == outcome
+        row = await stored(sessions, queued)
+        assert {name: getattr(row, name) for name in left} == left
+        asked = [job for job in queue.jobs if job.name == EXECUTE_RUN]
+        assert len(asked) == jobs

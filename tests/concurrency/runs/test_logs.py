@@ -1,0 +1,238 @@
+"""Many writers at one log: no line is lost, none is doubled, none is torn (contract 6.4)."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import orjson
+import pytest
+from sqlalchemy import select, update
+from typing_extensions import override
+
+from app.clients.object_store import ObjectStoreUnavailable
+from app.clients.s3.store import S3Store
+from app.config import Settings
+from app.db import SessionFactory, create_engine, create_session_factory, unit_of_work
+from app.models import Project, Run, RunLogState, User
+from app.outages import DatabaseUnavailable
+from app.services.retrying.policies import LOG_LOCK
+from app.services.run_log import log_lock
+from app.services.run_log.log_writer import MAX_LOG_BYTES, _within_limit, append_lines, encode_entries
+from app.services.storage_keys import RunRef
+from app.worker.run.log_recorder import open_log
+from app.worker.run.store_retry import StoreRetryBudget
+from tests.support.clock import MovableClock
+from tests.support.deployment.memory import forget_peak, peak_of
+from tests.support.deployment.processes import closed_port
+from tests.support.factories import make_run, make_task
+from tests.support.stand_ins.fakes import RecordingEvents
+from tests.support.stand_ins.outage import Interruptible, behind, interruptible
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+async def run(sessions: SessionFactory, project: Project, owner: User) -> Run:
+    async with unit_of_work(sessions) as session:
+        return await make_run(session, task=await make_task(session, project=project, created_by=owner))
+
+
+@pytest.fixture
+def ref(run: Run) -> RunRef:
+    return RunRef(run.project_id, run.task_id, run.id)
+
+
+@pytest.fixture
+async def unreachable_store(settings: Settings) -> AsyncGenerator[S3Store, None]:
+    nowhere = settings.model_copy(update={"s3_endpoint_url": f"http://127.0.0.1:{closed_port()}"})
+    async with S3Store(nowhere) as store:
+        yield store
+
+
+class HookedStore(S3Store):
+    """A store that has something happen when a log is about to grow."""
+
+    def __init__(self, settings: Settings, hook: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(settings)
+        self._hook = hook
+
+    @override
+    async def extend(
+        self, key: str, size: int, tail: bytes, *, content_type: str, tags: Mapping[str, str]
+    ) -> None:
+        await self._hook()
+        await super().extend(key, size, tail, content_type=content_type, tags=tags)
+
+
+async def read(store: S3Store, ref: RunRef) -> bytes:
+    async with store.open(ref.log_key) as content:
+        return b"".join([chunk async for chunk in content.chunks])
+
+
+def lines(*numbers: int) -> bytes:
+    return encode_entries([{"n": number} for number in numbers])
+
+
+async def test_concurrent_appends_lose_no_line(sessions: SessionFactory, store: S3Store, ref: RunRef) -> None:
+    async def write(writer: int) -> None:
+        for turn in range(4):
+            await append_lines(
+                sessions, store, ref, lines(writer * 100 + turn * 2, writer * 100 + turn * 2 + 1)
+            )
+
+    async with asyncio.TaskGroup() as group:
+        for writer in range(6):
+            group.create_task(write(writer))
+
+    numbers = [orjson.loads(line)["n"] for line in (await read(store, ref)).splitlines()]
+    for writer in range(6):
+        assert [n for n in numbers if n // 100 == writer] == [writer * 100 + n for n in range(8)]
+
+
+async def test_worker_and_client_write_to_the_same_log(
+    sessions: SessionFactory, store: S3Store, ref: RunRef, tmp_path: Path
+) -> None:
+    async with open_log(
+        sessions,
+        store,
+        ref,
+        events=RecordingEvents(),
+        file=tmp_path / "log.jsonl",
+        retry=StoreRetryBudget(0, cut_short=asyncio.Event()),
+    ) as run_log:
+        for number in range(50):
+            await run_log.append({"n": number})
+            if number % 10 == 0:
+                await append_lines(sessions, store, ref, lines(1000 + number))
+
+    numbers = [orjson.loads(line)["n"] for line in (await read(store, ref)).splitlines()]
+    assert [n for n in numbers if n < 1000] == list(range(50))
+    assert [n for n in numbers if n >= 1000] == [1000, 1010, 1020, 1030, 1040]
+
+
+async def test_what_a_dead_writer_left_is_cut_off_once_its_lock_has_lapsed(
+    sessions: SessionFactory, store: S3Store, ref: RunRef, clock: MovableClock
+) -> None:
+    await append_lines(sessions, store, ref, lines(1))
+    # It had stored its lines and died before it could say so; its client got no response and sends them again.
+    await store.extend(ref.log_key, len(lines(1)), lines(2), content_type="application/jsonl", tags={})
+    async with unit_of_work(sessions) as session:
+        await session.execute(update(RunLogState).values(writer="dead", writer_until=clock.now))
+    await append_lines(sessions, store, ref, lines(2, 3))
+    assert await read(store, ref) == lines(1, 2, 3)
+
+
+async def test_outage_of_the_store_adds_nothing_and_releases_the_lock(
+    sessions: SessionFactory, store: S3Store, unreachable_store: S3Store, ref: RunRef
+) -> None:
+    await append_lines(sessions, store, ref, lines(1))
+    with pytest.raises(ObjectStoreUnavailable):
+        await append_lines(sessions, unreachable_store, ref, lines(2))
+    await append_lines(sessions, store, ref, lines(3))
+    assert await read(store, ref) == lines(1, 3)
+
+
+@asynccontextmanager
+async def database_in_between(
+    settings: Settings,
+) -> AsyncGenerator[tuple[SessionFactory, Interruptible], None]:
+    """Yield sessions of a process, and the switch that breaks its connections to the database."""
+    async with interruptible(settings.database_url) as between:
+        through = settings.model_copy(update={"database_url": behind(between, settings.database_url)})
+        engine = create_engine(through, application_name="taskbeacon-tests")
+        yield create_session_factory(engine), between
+        await engine.dispose()
+
+
+async def test_append_that_lost_its_last_answer_is_kept_once_and_succeeds(
+    settings: Settings, sessions: SessionFactory, store: S3Store, ref: RunRef
+) -> None:
+    """After an error its caller would send the lines again, and the log would hold them twice."""
+    async with database_in_between(settings) as (cut_off, between):
+
+        async def have_no_answer_come_any_more() -> None:
+            between.mute()
+
+        async def is_committed() -> bool:
+            async with sessions() as session:
+                row = await session.get(RunLogState, ref.run_id)
+            return row is not None and row.size == len(lines(1, 2))
+
+        # From here on its statements are prepared: each is sent and done in one message.
+        await append_lines(cut_off, store, ref, lines(1))
+        async with HookedStore(settings, have_no_answer_come_any_more) as hooked:
+            appending = asyncio.create_task(append_lines(cut_off, hooked, ref, lines(2)))
+            await eventually(is_committed)
+            await between.refuse()
+            await between.resume()
+            await appending
+
+    await append_lines(sessions, store, ref, lines(3))
+    assert await read(store, ref) == lines(1, 2, 3)
+
+
+async def test_lock_that_could_not_be_released_keeps_no_writer_out_for_longer_than_it_waits(
+    settings: Settings,
+    sessions: SessionFactory,
+    store: S3Store,
+    ref: RunRef,
+    clock: MovableClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(log_lock, "LOG_LOCK", replace(LOG_LOCK, delays=()))
+    async with (
+        database_in_between(settings) as (cut_off, between),
+        HookedStore(settings, between.refuse) as hooked,
+    ):
+        with pytest.raises(DatabaseUnavailable):
+            await append_lines(cut_off, hooked, ref, lines(1))
+
+    async with sessions() as session:
+        until = await session.scalar(select(RunLogState.writer_until))
+    assert until is not None
+    assert until - clock.now < timedelta(seconds=log_lock._WAIT_SECONDS)
+    clock.now = until
+    # The caller was refused, and sends its line again.
+    await append_lines(sessions, store, ref, lines(1))
+    assert await read(store, ref) == lines(1)
+
+
+async def test_lock_of_a_large_log_lasts_as_long_as_the_store_may_take_to_copy_it(
+    sessions: SessionFactory, store: S3Store, ref: RunRef, clock: MovableClock
+) -> None:
+    await append_lines(sessions, store, ref, lines(1))
+    async with unit_of_work(sessions) as session:
+        await session.execute(update(RunLogState).values(size=MAX_LOG_BYTES))
+    async with log_lock.hold_lock(sessions, ref, None), sessions() as session:
+        until = await session.scalar(select(RunLogState.writer_until))
+    assert until == clock.now + timedelta(seconds=15 + 25)
+
+
+def test_full_log_takes_a_note_instead() -> None:
+    note = b'{"type":"truncated","limit_bytes":%d}\n' % MAX_LOG_BYTES
+    assert _within_limit(MAX_LOG_BYTES - 100, b"x" * 100) == b"x" * 100
+    assert _within_limit(MAX_LOG_BYTES - 100, b"x" * 101) == note
+    assert _within_limit(MAX_LOG_BYTES - len(note) + 1, b"x" * 101) == b""
+
+
+async def test_log_of_a_hundred_megabytes_grows_and_is_read_in_bounded_memory(
+    sessions: SessionFactory, store: S3Store, ref: RunRef, tmp_path: Path
+) -> None:
+    file = tmp_path / "log.jsonl"
+    with file.open("wb") as lines_of_old:
+        for _ in range(100):
+            lines_of_old.write(b'{"x":"' + b"x" * (2**20 - 9) + b'"}\n')
+    await store.put(ref.log_key, file, content_type="application/jsonl", tags={})
+
+    before = forget_peak(os.getpid())
+    await append_lines(sessions, store, ref, lines(1))
+    size = 0
+    async with store.open(ref.log_key) as content:
+        async for chunk in content.chunks:
+            size += len(chunk)
+
+    assert size == 100 * 2**20 + len(lines(1))
+    assert peak_of(os.getpid()) - before < 32 * 2**20

@@ -1,0 +1,59 @@
+"""Plans of PostgreSQL for statements that the service sent."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from tests.support.database.queries import Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A query plan of PostgreSQL."""
+
+    sql: str
+    root: dict[str, Any]
+
+    @property
+    def scanned(self) -> set[str]:
+        """The tables that are read from end to end."""
+        return {node["Relation Name"] for node in _nodes(self.root) if node["Node Type"] == "Seq Scan"}
+
+    @property
+    def readers(self) -> list[str]:
+        """The kinds of nodes that read rows, the outer one of each join first."""
+        return [node["Node Type"] for node in _nodes(self.root) if node["Node Type"].endswith("Scan")]
+
+    @property
+    def indexes(self) -> set[str]:
+        return {node["Index Name"] for node in _nodes(self.root) if "Index Name" in node}
+
+
+async def custom_plan(connection: asyncpg.Connection, statement: Statement) -> Plan:
+    """Return PostgreSQL's plan for the parameters of the statement, as made for its first executions."""
+    answer = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {statement.sql}", *statement.parameters)
+    return _plan(statement, answer)
+
+
+async def generic_plan(connection: asyncpg.Connection, statement: Statement) -> Plan:
+    """Return PostgreSQL's plan for any parameters, which it may use once a statement was executed often."""
+    await connection.execute("SET plan_cache_mode = force_generic_plan")
+    await connection.execute(f"PREPARE planned AS {statement.sql}")
+    values = ", ".join(["NULL"] * len(statement.parameters))
+    answer = await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE planned({values})")
+    await connection.execute("DEALLOCATE planned")
+    await connection.execute("RESET plan_cache_mode")
+    return _plan(statement, answer)
+
+
+def _plan(statement: Statement, answer: str) -> Plan:
+    return Plan(statement.sql, json.loads(answer)[0]["Plan"])
+
+
+def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for child in node.get("Plans", ()):
+        yield from _nodes(child)

@@ -1,0 +1,135 @@
+"""A receiver of webhooks on a real socket, which verifies each message by the official library."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import orjson
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from tests.support.waiting import next_round
+from tests.support.web.serving import serving
+
+__all__ = ["Answer", "Received", "Receiver", "receiving"]
+
+
+# More than the buffers of two sockets hold.
+_CHUNK, _CHUNKS = b"." * 65_536, 500
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The response to one message."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b"thank you"
+    # Before it answers.
+    hangs: bool = False
+    # Behind its body.
+    goes_on: Literal["never", "silently", "talking"] = "never"
+
+
+@dataclass(frozen=True)
+class Received:
+    """A webhook message as it was received."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def id(self) -> str:
+        return self.headers["webhook-id"]
+
+    @property
+    def content(self) -> Any:
+        return orjson.loads(self.body)
+
+    @property
+    def data(self) -> Any:
+        return self.content["data"]
+
+    def is_signed_by(self, secret: str) -> bool:
+        """Return whether the official library accepts the message's signature and timestamp."""
+        try:
+            Webhook(secret).verify(self.body, self.headers)
+        except WebhookVerificationError:
+            return False
+        return True
+
+
+class Receiver:
+    """A receiver of webhooks: keeps the messages, and responds 200 unless set otherwise."""
+
+    def __init__(self) -> None:
+        self.base_url = ""
+        self.messages: list[Received] = []
+        self.answers: deque[Answer] = deque()
+        self.always: Answer | None = None
+        self.go_on = asyncio.Event()
+        self.under_way = 0
+        self.most_under_way = 0
+        # Long answers that the client did not read to their end.
+        self.broken_off = 0
+        # Called with each message before it is answered.
+        self.on_message: Callable[[Received], None] = lambda _: None
+
+    def url(self, path: str = "hook") -> str:
+        return f"{self.base_url}/{path}"
+
+    @property
+    def types(self) -> list[str]:
+        return [message.content["type"] for message in self.messages]
+
+    def at(self, path: str) -> list[Received]:
+        return [message for message in self.messages if message.path == f"/{path}"]
+
+    async def _receive(self, request: Request) -> Response:
+        message = Received(request.url.path, dict(request.headers), await request.body())
+        self.messages.append(message)
+        self.on_message(message)
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            answer = self.always or (self.answers.popleft() if self.answers else Answer())
+            if answer.hangs:
+                _ = await self.go_on.wait()
+        finally:
+            self.under_way -= 1
+        headers = {"content-type": "text/plain", **answer.headers}
+        if answer.goes_on == "never":
+            return Response(answer.body, answer.status, headers)
+        return StreamingResponse(self._going_on(request, answer), answer.status, headers)
+
+    async def _going_on(self, request: Request, answer: Answer) -> AsyncGenerator[bytes, None]:
+        yield answer.body
+        if answer.goes_on == "silently":
+            _ = await self.go_on.wait()
+            return
+        for _ in range(_CHUNKS):
+            if await request.is_disconnected():
+                self.broken_off += 1
+                return
+            yield _CHUNK
+            await next_round()
+
+    def application(self) -> Starlette:
+        return Starlette(routes=[Route("/{path:path}", self._receive, methods=["GET", "POST"])])
+
+
+@asynccontextmanager
+async def receiving() -> AsyncGenerator[Receiver, None]:
+    """Yield a receiver of webhooks that listens on a local port."""
+    receiver = Receiver()
+    async with serving(receiver.application()) as base_url:
+        receiver.base_url = base_url
+        yield receiver
+        receiver.go_on.set()

@@ -1,0 +1,339 @@
+"""Attempts that end late, meet a change of their endpoint, or are cut off by a stop; and their order."""
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clients.ledger_wakes import LEDGER
+from app.clients.redis import RedisClient
+from app.clients.run_changes import RunChanges, wake
+from app.clock import utcnow
+from app.db import SessionFactory, unit_of_work
+from app.enums import DeliveryStatus, EventType
+from app.models import Project, Task, User, WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
+from app.services.webhook_endpoints.claims import (
+    FAILING_AFTER,
+    PER_ANSWERING_ENDPOINT,
+    PER_ENDPOINT,
+    RESERVED,
+    WEBHOOK_LEASE,
+    claim_due,
+)
+from app.services.webhook_endpoints.relay import relay_events
+from app.worker.loops import webhooks
+from tests.support.clock import MovableClock
+from tests.support.stand_ins.receiver import Answer, Receiver, receiving
+from tests.support.waiting import eventually, next_round
+from tests.support.webhooks import Deliveries, make_delivery, make_endpoint, record_event
+
+
+async def test_attempt_that_ends_after_its_lease_lapsed_decides_nothing(
+    session: AsyncSession,
+    sessions: SessionFactory,
+    project: Project,
+    owner: User,
+    task: Task,
+    receiver: Receiver,
+    deliveries: Deliveries,
+    clock: MovableClock,
+) -> None:
+    await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
+    await record_event(sessions, task)
+    receiver.answers += [Answer(500, hangs=True), Answer(503)]
+    late = asyncio.create_task(deliveries.deliver())
+    await eventually(lambda: receiver.under_way == 1)
+    clock.now += WEBHOOK_LEASE
+    await Deliveries(deliveries.process, deliveries.http).deliver()
+    (decided,) = await deliveries.rows()
+
+    clock.advance(seconds=1)
+    receiver.go_on.set()
+    await late
+
+    (row,) = await deliveries.rows()
+    assert (row.status, row.attempts, row.due_at) == (DeliveryStatus.PENDING, 2, decided.due_at)
+    attempts = await session.execute(
+        select(WebhookAttempt.n, WebhookAttempt.status_code, WebhookAttempt.next_attempt_at).order_by("n")
+    )
+    assert [tuple(attempt) for attempt in attempts] == [(1, 500, None), (2, 503, decided.due_at)]
+
+
+@pytest.mark.parametrize(
+    ("status", "becomes"), [(500, DeliveryStatus.CANCELLED), (200, DeliveryStatus.DELIVERED)]
+)
+async def test_endpoint_is_disabled_while_a_message_is_under_way(
+    client: httpx.AsyncClient,
+    session: AsyncSession,
+    sessions: SessionFactory,
+    project: Project,
+    owner: User,
+    endpoints_url: str,
+    task: Task,
+    receiver: Receiver,
+    deliveries: Deliveries,
+    status: int,
+    becomes: DeliveryStatus,
+) -> None:
+    endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
+    await record_event(sessions, task)
+    receiver.answers.append(Answer(status, hangs=True))
+    working = asyncio.create_task(deliveries.deliver())
+    await eventually(lambda: receiver.under_way == 1)
+
+    response = await client.patch(f"{endpoints_url}/{endpoint.id}", json={"enabled": False})
+    receiver.go_on.set()
+    await working
+
+    assert response.status_code == 200
+    (row,) = await deliveries.rows()
+    assert (row.status, row.attempts) == (becomes, 1)
+
+
+async def test_nothing_is_sent_unsigned_while_the_key_of_a_secret_is_missing(
+    session: AsyncSession,
+    sessions: SessionFactory,
+    project: Project,
+    owner: User,
+    task: Task,
+    receiver: Receiver,
+    deliveries: Deliveries,
+) -> None:
+    endpoint, secret = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
+    encrypted = endpoint.encrypted_secret
+    readable = update(WebhookEndpoint).where(WebhookEndpoint.id == endpoint.id)
+    await session.execute(readable.values(encrypted_secret="by a key that is lost"))
+    await make_endpoint(session, project=project, created_by=owner, url=receiver.url("other"))
+    await record_event(sessions, task)
+
+    await deliveries.deliver()
+
+    assert [message.path for message in receiver.messages] == ["/other"]
+    (row,) = await deliveries.rows(endpoint_id=endpoint.id)
+    assert row.status == DeliveryStatus.PENDING
+    await session.execute(readable.values(encrypted_secret=encrypted))
+    # Its lease lapses.
+    await session.execute(update(WebhookEndpointDelivery).values(leased_until=utcnow()))
+    await deliveries.deliver()
+    (message,) = receiver.at("hook")
+    assert message.is_signed_by(secret)
+
+
+async def test_relay_that_is_killed_before_its_commit_has_done_nothing(
+    session: AsyncSession,
+    sessions: SessionFactory,
+    project: Project,
+    owner: User,
+    task: Task,
+    deliveries: Deliveries,
+) -> None:
+    await make_endpoint(session, project=project, created_by=owner, url="https://hooks.example.com/")
+    events = {await record_event(sessions, task) for _ in range(3)}
+
+    class KilledError(Exception):
+        pass
+
+    async def is_killed_behind_all_events() -> bool:
+        relayed = 0
+        with suppress(KilledError):
+            async with unit_of_work(sessions) as killed:
+                relayed = await relay_events(killed, link="")
+                raise KilledError
+        return relayed == len(events)
+
+    await eventually(is_killed_behind_all_events)
+    assert await deliveries.rows() == []
+
+    await deliveries.relay()
+
+    rows = await deliveries.rows()
+    assert len(rows) == len(events)
+    assert {row.event_id for row in rows} == events
+
+
+async def test_event_from_before_an_endpoint_is_not_sent_to_it(
+    session: AsyncSession,
+    sessions: SessionFactory,
+    project: Project,
+    owner: User,
+    task: Task,
+    receiver: Receiver,
+    deliveries: Deliveries,
+) -> None:
+    await record_event(sessions, task, occurred_at=utcnow() - timedelta(seconds=1))
+    await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
+    later = await record_event(sessions, task)
+
+    await deliveries.deliver()
+
+    assert [message.id for message in receiver.messages] == [str(later)]
+
+
+async def test_each_endpoint_has_its_first_turn_before_any_has_its_second(
+    session: AsyncSession, sessions: SessionFactory, project: Project, owner: User, deliveries: Deliveries
+) -> None:
+    now = utcnow()
+    busy, *quiet = [
+        (await make_endpoint(session, project=project, created_by=owner, url=f"http://127.0.0.1/{index}"))[0]
+        for index in range(3)
+    ]
+    for _ in range(PER_ENDPOINT):
+        await make_delivery(session, busy, due_at=now - timedelta(minutes=1))
+    for endpoint in quiet:
+        await make_delivery(session, endpoint, due_at=now)
+
+    async with unit_of_work(sessions) as own:
+        claimed = await claim_due(own, limit=3, cipher=deliveries.process.cipher)
+
+    assert {delivery.endpoint_id for delivery in claimed} == {endpoint.id for endpoint in (busy, *quiet)}
+
+
+@pytest.mark.parametrize(
+    ("failures", "has_answered", "turns"),
+    [
+        (0, True, PER_ANSWERING_ENDPOINT),
+        (0, False, PER_ENDPOINT),
+        (1, True, PER_ENDPOINT),
+        (FAILING_AFTER - 1, False, PER_ENDPOINT),
+        (FAILING_AFTER, True, 1),
+    ],
+)
+async def test_endpoint_that_answers_gets_more_messages_at_a_time_and_one_that_keeps_failing_one(
+    session: AsyncSession,
+    sessions: SessionFactory,
+    project: Project,
+    owner: User,
+    deliveries: Deliveries,
+    failures: int,
+    has_answered: bool,
+    turns: int,
+) -> None:
+    """All endpoints of a project may hang: they must not take every turn of a worker from those of others."""
+    endpoint, _ = await make_endpoint(
+        session,
+        project=project,
+        created_by=owner,
+        url="http://127.0.0.1/",
+        consecutive_failures=failures,
+        last_success_at=utcnow() if has_answered else None,
+    )
+    for _ in range(2 * PER_ANSWERING_ENDPOINT):
+        await make_delivery(session, endpoint)
+
+    async with unit_of_work(sessions) as own:
+        claimed = await claim_due(own, limit=2 * RESERVED, cipher=deliveries.process.cipher)
+        more = await claim_due(own, limit=2 * RESERVED, cipher=deliveries.process.cipher)
+
+    assert (len(claimed), len(more)) == (turns, 0)
+
+
+async def test_reserved_turns_are_for_endpoints_with_few_messages_under_way(
+    session: AsyncSession, sessions: SessionFactory, project: Project, owner: User, deliveries: Deliveries
+) -> None:
+    """Endpoints that answered may begin to hang: what they have under way then leaves turns to others."""
+    busy, quiet = [
+        (
+            await make_endpoint(
+                session, project=project, created_by=owner, url="http://127.0.0.1/", last_success_at=utcnow()
+            )
+        )[0]
+        for _ in range(2)
+    ]
+    for _ in range(PER_ANSWERING_ENDPOINT):
+        await make_delivery(session, busy)
+
+    async def claim(limit: int) -> list[UUID]:
+        async with unit_of_work(sessions) as own:
+            claimed = await claim_due(own, limit=limit, cipher=deliveries.process.cipher)
+        return [delivery.endpoint_id for delivery in claimed]
+
+    assert await claim(RESERVED + PER_ENDPOINT + 2) == [busy.id] * (PER_ENDPOINT + 2)
+    assert await claim(RESERVED) == []
+    await make_delivery(session, quiet)
+    assert await claim(RESERVED) == [quiet.id]
+    assert await claim(2 * RESERVED) == [busy.id] * (PER_ANSWERING_ENDPOINT - PER_ENDPOINT - 2)
+
+
+async def test_worker_delivers_beside_receivers_that_hang_and_stops_when_what_is_under_way_has_ended(
+    session: AsyncSession,
+    sessions: SessionFactory,
+    project: Project,
+    owner: User,
+    task: Task,
+    receiver: Receiver,
+    deliveries: Deliveries,
+    redis: RedisClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One worker that is woken: it does not poll here."""
+    monkeypatch.setattr(webhooks, "_LOOK_SECONDS", 3600.0)
+    slow, _ = await make_endpoint(
+        session, project=project, created_by=owner, url=receiver.url(), event_types=["task.updated"]
+    )
+    receiver.always = Answer(hangs=True)
+    changes = RunChanges(redis)
+    listening = asyncio.create_task(changes.listen())
+    running = asyncio.create_task(deliveries.deliverer.run(changes))
+
+    async with receiving() as other:
+        await make_endpoint(
+            session, project=project, created_by=owner, url=other.url(), event_types=["task.created"]
+        )
+
+        async def has_come(to: Receiver, count: int) -> None:
+            async def came() -> bool:
+                await wake(redis, LEDGER)
+                return len(to.messages) == count
+
+            await eventually(came)
+
+        for _ in range(2 * PER_ENDPOINT):
+            await record_event(sessions, task)
+        await has_come(receiver, PER_ENDPOINT)
+        for count in range(1, 4):
+            await record_event(sessions, task, EventType.TASK_CREATED)
+            await has_come(other, count)
+
+    running.cancel()
+    for _ in range(10):
+        await next_round()
+    assert not running.done()
+    receiver.go_on.set()
+    await asyncio.wait([running])
+    listening.cancel()
+    await asyncio.wait([listening])
+
+    assert running.cancelled()
+    statuses = [row.status for row in await deliveries.rows(endpoint_id=slow.id)]
+    assert sorted(statuses) == ["delivered"] * PER_ENDPOINT + ["pending"] * PER_ENDPOINT
+    assert len(receiver.messages) == PER_ENDPOINT
+
+
+async def test_end_of_an_attempt_makes_room_for_the_next_at_once(
+    session: AsyncSession,
+    sessions: SessionFactory,
+    project: Project,
+    owner: User,
+    task: Task,
+    receiver: Receiver,
+    deliveries: Deliveries,
+    redis: RedisClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(webhooks, "_LOOK_SECONDS", 3600.0)
+    await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
+    for _ in range(3 * PER_ENDPOINT):
+        await record_event(sessions, task)
+    await deliveries.relay()
+
+    running = asyncio.create_task(deliveries.deliverer.run(RunChanges(redis)))
+
+    await eventually(lambda: len(receiver.messages) == 3 * PER_ENDPOINT)
+    running.cancel()
+    await asyncio.wait([running])
+    assert {row.status for row in await deliveries.rows()} == {"delivered"}

@@ -1,0 +1,162 @@
+"""Runs that are taken from their worker before the agent has started, with git that hangs in the clone."""
+
+import asyncio
+import os
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from app.agents.git.mirrors import Mirrors
+from app.clock import utcnow
+from app.config import Settings
+from app.db import create_engine, create_session_factory, unit_of_work
+from app.enums import RunStatus
+from app.models import Run
+from app.outages import DatabaseUnavailable
+from app.services.retrying import budget
+from app.services.retrying.policies import DATABASE
+from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs.recovery import recover_runs
+from app.services.storage_keys import log_key
+from app.worker.jobs.execute_run import execute_run
+from app.worker.run import store_retry
+from tests.fixtures.worker import Repositories, Workshop
+from tests.support.stand_ins.outage import behind, interruptible
+from tests.support.waiting import eventually
+
+WORK = "```file path=hello.txt\nHello\n```"
+
+
+class HangingRepository:
+    """A repository that makes its first reader wait: its HEAD is a pipe until it is mended."""
+
+    def __init__(self, folder: Path) -> None:
+        self._head = folder / "HEAD"
+        self._content = self._head.read_text()
+        self._head.unlink()
+        os.mkfifo(self._head)
+
+    async def until_read(self) -> None:
+        """Return once git waits for what the pipe gives."""
+
+        async def is_read() -> bool:
+            with suppress(OSError):
+                self._pipe = os.open(self._head, os.O_WRONLY | os.O_NONBLOCK)
+                return True
+            return False
+
+        await eventually(is_read)
+
+    def mend(self) -> None:
+        """Behave like any other repository to the next reader; one that waits goes on waiting."""
+        self._head.unlink()
+        self._head.write_text(self._content)
+
+    def answer(self) -> None:
+        """Let go on who waits."""
+        os.write(self._pipe, self._content.encode())
+        os.close(self._pipe)
+
+
+@pytest.fixture
+def hanging(repositories: Repositories, tmp_path: Path) -> HangingRepository:
+    repositories.create("acme/app", {"README.md": "Acme\n"})
+    return HangingRepository(tmp_path / "repositories" / "acme" / "app")
+
+
+def another_worker(workshop: Workshop, home: Path) -> Workshop:
+    """Return a worker on another machine."""
+    other = workshop.with_process(
+        settings=workshop.context.process.settings.model_copy(update={"home": home})
+    )
+    mirrors = Mirrors(other.context.process.settings.mirrors_path, os.environ, max_bytes=2**30)
+    return replace(other, context=replace(other.context, mirrors=mirrors))
+
+
+async def log_of(workshop: Workshop, run: Run) -> str:
+    return await workshop.stored(log_key(run.project_id, run.task_id, run.id))
+
+
+async def test_run_of_a_worker_lost_in_the_clone_is_performed_by_the_next(
+    workshop: Workshop, hanging: HangingRepository, tmp_path: Path
+) -> None:
+    process = workshop.context.process
+    run = await workshop.queued_run(WORK, repository="acme/app")
+    lost = asyncio.create_task(execute_run(workshop.arq_context, run_id=str(run.id)))
+    await hanging.until_read()
+    async with unit_of_work(workshop.sessions) as session:
+        await session.execute(update(Run).where(Run.id == run.id).values(lease_expires_at=utcnow()))
+
+    await recover_runs(process)
+
+    waiting = await workshop.read(run)
+    assert (waiting.status, waiting.attempts, waiting.error_message) == (RunStatus.QUEUED, 1, None)
+    assert waiting.state["recovery"].items() >= {"decision": "queued again", "reason": "worker lost"}.items()
+    assert "agent_started_at" not in waiting.state
+
+    hanging.mend()
+    await execute_run(another_worker(workshop, tmp_path / "other").arq_context, run_id=str(run.id))
+    # What the lost one still does changes nothing.
+    hanging.answer()
+    await lost
+
+    ended = await workshop.read(run)
+    assert (ended.status, ended.attempts, ended.error_message) == (RunStatus.COMPLETED, 2, None)
+    assert ended.output is not None
+    assert ended.output["files_changed"] == ["hello.txt"]
+    assert "agent_started_at" in ended.state
+    assert (await log_of(workshop, run)).count("Starting the agent") == 1
+
+
+async def test_agent_of_a_run_that_was_cancelled_in_the_clone_is_not_started(
+    workshop: Workshop, hanging: HangingRepository
+) -> None:
+    """The worker gets no signal, as while Redis is away: it finds out when it is about to start the agent."""
+    process = workshop.context.process
+    run = await workshop.queued_run(WORK, repository="acme/app")
+    job = asyncio.create_task(execute_run(workshop.arq_context, run_id=str(run.id)))
+    await hanging.until_read()
+    async with unit_of_work(workshop.sessions) as session:
+        await run_lifecycle.set_status(session, run.id, RunStatus.CANCELLED, events=process.events)
+    hanging.mend()
+    hanging.answer()
+    await job
+
+    ended = await workshop.read(run)
+    assert (ended.status, ended.artifacts, ended.output) == (RunStatus.CANCELLED, [], None)
+    assert "agent_started_at" not in ended.state
+    log = await log_of(workshop, run)
+    assert "Working from main" in log
+    assert "Starting the agent" not in log
+
+
+async def test_run_of_a_worker_that_cannot_record_the_agents_start_is_left_to_the_sweep(
+    workshop: Workshop,
+    hanging: HangingRepository,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(budget, "DATABASE", replace(DATABASE, delays=()))
+    monkeypatch.setattr(store_retry, "RUN_FILES_BRIEF_SECONDS", 0)
+    run = await workshop.queued_run(WORK, repository="acme/app")
+    async with interruptible(settings.database_url) as between:
+        through = settings.model_copy(update={"database_url": behind(between, settings.database_url)})
+        engine = create_engine(through, application_name="taskbeacon-tests")
+        cut_off = workshop.with_process(sessions=create_session_factory(engine))
+        job = asyncio.create_task(execute_run(cut_off.arq_context, run_id=str(run.id)))
+        await hanging.until_read()
+        await between.refuse()
+        hanging.mend()
+        hanging.answer()
+        with pytest.raises(DatabaseUnavailable):
+            await job
+        await engine.dispose()
+
+    assert "run.unexpected_error" not in caplog.text
+    left = await workshop.read(run)
+    assert (left.status, left.error_message) == (RunStatus.IN_PROGRESS, None)
+    assert "agent_started_at" not in left.state

@@ -1,0 +1,171 @@
+"""The object store away at the end of a run: its result is waited for, and what is lost in the end is said."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+import pytest
+
+from app.clients.s3.store import S3Store
+from app.db import unit_of_work
+from app.enums import RunStatus
+from app.models import Run
+from app.services.enqueueing import wake_run_worker_after_commit
+from app.services.runs import lifecycle as run_lifecycle
+from app.services.storage_keys import log_key
+from app.worker.jobs.execute_run import execute_run
+from app.worker.run import store_retry
+from tests.fixtures.worker import Workshop
+from tests.support.stand_ins.outage import Interruptible, interruptible
+from tests.support.waiting import eventually
+
+WORK = """
+```file path=a.txt
+one
+```
+```sh
+printf hi > .taskbeacon/artifacts/report.txt
+```
+```say
+last words
+```
+"""
+LOST = {"files": ["report.txt", "changes.patch"], "log_end": True}
+
+
+class CutOff(NamedTuple):
+    """A run that is performed by a worker without its store."""
+
+    job: asyncio.Task[None]
+    run: Run
+    store: Interruptible
+
+
+@asynccontextmanager
+async def performing(workshop: Workshop, *, wait: int) -> AsyncGenerator[CutOff]:
+    """Yield a run while it is performed without the store, for which its worker waits so many seconds."""
+    run = await workshop.queued_run(WORK)
+    process = workshop.context.process
+    async with interruptible(process.settings.s3_endpoint_url or "") as between:
+        changes = {"s3_endpoint_url": between.url, "worker_store_wait_seconds": wait}
+        settings = process.settings.model_copy(update=changes)
+        async with S3Store(settings) as store:
+            await between.refuse()
+            worker = workshop.with_process(settings=settings, store=store)
+            yield CutOff(
+                asyncio.create_task(execute_run(worker.arq_context, run_id=str(run.id))), run, between
+            )
+
+
+async def until_it_waits(caplog: pytest.LogCaptureFixture) -> None:
+    async def waits() -> bool:
+        return "store.waited_for" in caplog.text
+
+    await eventually(waits)
+
+
+def folders(workshop: Workshop) -> list[str]:
+    return [path.name for path in workshop.context.process.settings.workspaces_path.iterdir()]
+
+
+async def test_result_waits_for_a_store_that_comes_back(
+    workshop: Workshop, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with performing(workshop, wait=300) as (job, run, store):
+        await until_it_waits(caplog)
+        held = await workshop.read(run)
+        assert (held.status, held.lease_owner is not None) == (RunStatus.IN_PROGRESS, True)
+        await store.resume()
+        await job
+
+    ended = await workshop.read(run)
+    assert (ended.status, ended.error_message) == (RunStatus.COMPLETED, None)
+    assert sorted(artifact["name"] for artifact in ended.artifacts) == ["changes.patch", "report.txt"]
+    log = await workshop.stored(log_key(run.project_id, run.task_id, run.id))
+    assert log.count('"last words"') == 1
+    assert "not_stored" not in ended.state
+    assert folders(workshop) == []
+
+
+async def test_run_with_a_lost_result_is_not_completed_and_names_the_lost_files(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_retry, "RUN_FILES_BRIEF_SECONDS", 0.1)
+    async with performing(workshop, wait=1) as (job, run, _):
+        await job
+
+    ended = await workshop.read(run)
+    assert (ended.status, ended.artifacts) == (RunStatus.FAILED, [])
+    assert ended.error_message == (
+        "The object store did not answer, so these files of the run are lost: report.txt, changes.patch. "
+        "The end of the run's log could not be stored. Start the run again."
+    )
+    assert ended.state["not_stored"] == LOST
+    assert ended.output is not None
+    assert ended.output["summary"] == "last words"
+
+
+async def test_log_says_which_files_are_lost_if_the_store_comes_back_for_it(
+    workshop: Workshop, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with performing(workshop, wait=1) as (job, run, store):
+
+        async def is_lost() -> bool:
+            return "artifact.not_stored" in caplog.text and "changes.patch" in caplog.text
+
+        await eventually(is_lost)
+        await store.resume()
+        await job
+
+    ended = await workshop.read(run)
+    assert ended.state["not_stored"] == LOST | {"log_end": False}
+    log = await workshop.stored(log_key(run.project_id, run.task_id, run.id))
+    assert '"_taskbeacon/not_stored","params":{"files":["report.txt","changes.patch"]}' in log
+
+
+async def test_run_that_is_cancelled_while_it_waits_ends_soon_and_says_what_is_lost(
+    workshop: Workshop, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_retry, "RUN_FILES_BRIEF_SECONDS", 0.1)
+    listening = asyncio.create_task(workshop.context.changes.listen())
+    async with performing(workshop, wait=300) as (job, run, _):
+        await until_it_waits(caplog)
+        async with unit_of_work(workshop.sessions) as session:
+            process = workshop.context.process
+            await run_lifecycle.set_status(session, run.id, RunStatus.CANCELLED, events=process.events)
+            wake_run_worker_after_commit(session, process.redis, run.id)
+        await job
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+
+    ended = await workshop.read(run)
+    assert (ended.status, ended.state["not_stored"]) == (RunStatus.CANCELLED, LOST)
+
+
+async def test_worker_that_is_stopped_while_it_waits_gives_the_run_back(
+    workshop: Workshop, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_retry, "RUN_FILES_BRIEF_SECONDS", 0.1)
+    async with performing(workshop, wait=300) as (job, run, _):
+        await until_it_waits(caplog)
+        job.cancel()
+        await asyncio.gather(job, return_exceptions=True)
+
+    left = await workshop.read(run)
+    assert (left.status, left.lease_owner) == (RunStatus.QUEUED, None)
+    assert left.state["recovery"]["reason"] == "worker stopped"
+    assert folders(workshop) == []
+
+
+async def test_run_without_room_for_its_files_fails_in_words(workshop: Workshop) -> None:
+    run = await workshop.queued_run(WORK)
+    process = workshop.context.process
+    process.settings.workspaces_path.parent.mkdir()
+    process.settings.workspaces_path.touch()
+
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+    ended = await workshop.read(run)
+    assert (ended.status, ended.lease_owner) == (RunStatus.FAILED, None)
+    assert "unexpected error" in (ended.error_message or "")
