@@ -24,6 +24,7 @@ from app.worker.jobs import deliver_notifications
 from app.worker.jobs.fetch_receipts import fetch_due
 from app.worker.loops.pushes import deliver_as_due
 from tests.support.clock import MovableClock
+from tests.support.deployment.processes import closed_port
 from tests.support.devices import make_device, make_many_pending, make_pending, notifications_of
 from tests.support.factories import make_project, make_run, make_task, make_user
 from tests.support.stand_ins.push import Fault, PushService, ScriptedSender, expo_application
@@ -408,6 +409,25 @@ async def test_receipts_settle_pushes_and_forget_dead_tokens(
     clock.advance(hours=24)
     assert await fetch_due(worker) == 0
     assert push_service.receipt_batches == [4, 1]
+
+
+async def test_receipts_are_fetched_later_if_expo_is_away(
+    worker: ProcessContext, task: Task, owner: User, push_service: PushService, clock: MovableClock
+) -> None:
+    await pending(worker.sessions, task, owner)
+    await deliver_due(worker)
+    ticket = (await only_row(worker.sessions, task)).ticket_id or ""
+    push_service.receipts[ticket] = {"status": "ok"}
+    clock.advance(minutes=15)
+    away = f"http://127.0.0.1:{closed_port()}"
+    async with open_http(away) as http:
+        client = ExpoClient(http, base_url=away, access_token=None, rate=UnlimitedRate())
+        assert await fetch_due(replace(worker, push={Platform.IOS: client})) == 0
+
+    assert (await only_row(worker.sessions, task)).decision == "sent"
+    clock.advance(minutes=15)
+    assert await fetch_due(worker) == 1
+    assert (await only_row(worker.sessions, task)).decision == "delivered"
 
 
 async def test_device_that_registered_since_survives_its_receipt(
