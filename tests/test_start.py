@@ -83,12 +83,13 @@ def test_service_loads_nothing_expensive_looks_for_no_garbage_and_never_looks_th
 
 
 def _run(program: str, *arguments: str, **environment: str) -> str:
-    """Return the output of a fresh interpreter."""
+    """Return the output of a fresh interpreter, which loads nothing to measure coverage."""
+    inherited = {name: value for name, value in os.environ.items() if name != "COVERAGE_PROCESS_CONFIG"}
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],
         capture_output=True,
         text=True,
         check=True,
-        env=os.environ | environment,
+        env=inherited | environment,
     )
     return done.stdout
