@@ -294,7 +294,7 @@ def runner(tmp_path: Path, origin: GitFolder, sandbox: Sandbox) -> Runner:
                 commit_subject="Do the thing",
             ),
             agent=RunAgent(adapter=load_catalog().find("runbook"), prompt=""),
-            limits=RunLimits(timeout=timedelta(seconds=60)),
+            limits=RunLimits(timeout=timedelta(minutes=4)),
             files=RunFiles(root=tmp_path / "workspaces"),
             sandbox=sandbox,
             environment=dict(os.environ),

@@ -47,7 +47,7 @@ class Wire:
 async def wire(tmp_path: Path, http: httpx.AsyncClient) -> AsyncGenerator[Wire, None]:
     host = CodeHostService(tmp_path, {TOKEN: "bot"})
     async with serving(github_application(host)) as url:
-        yield Wire(GitHubClient(http, timeout_seconds=5), host, GitHubAccess(f"{url}/api/v3", TOKEN))
+        yield Wire(GitHubClient(http, timeout_seconds=120), host, GitHubAccess(f"{url}/api/v3", TOKEN))
 
 
 async def test_pull_request_is_opened_found_and_changed(wire: Wire) -> None:
@@ -204,7 +204,7 @@ async def test_silence_and_absence_are_reported_without_the_address(http: httpx.
     silent = await asyncio.start_server(_say_nothing, "127.0.0.1", 0)
     async with silent:
         port = silent.sockets[0].getsockname()[1]
-        for place, seconds in ((port, 0.2), (closed_port(), 5.0)):
+        for place, seconds in ((port, 0.2), (closed_port(), 120.0)):
             client = GitHubClient(http, timeout_seconds=seconds)
             with pytest.raises(GitHubUnavailable, match="does not answer") as raised:
                 await client.find_pull_request(

@@ -83,20 +83,25 @@ class Lookout:
     looked_at: set[str] = field(default_factory=set)
 
     @asynccontextmanager
-    async def looking(self) -> AsyncGenerator[None, None]:
-        """Look while the body lasts."""
+    async def looking(self, host: CodeHostService) -> AsyncGenerator[None, None]:
+        """Look while the body lasts, and once while git waits for each answer of the host."""
         done = asyncio.Event()
 
         async def look() -> None:
-            while not done.is_set():
-                await asyncio.to_thread(self._look)
+            await asyncio.to_thread(self._look)
 
-        looking = asyncio.create_task(look())
+        async def look_all_the_time() -> None:
+            while not done.is_set():
+                await look()
+
+        host.while_git_waits = look
+        looking = asyncio.create_task(look_all_the_time())
         try:
             yield
         finally:
             done.set()
             await looking
+            host.while_git_waits = None
 
     def _look(self) -> None:
         own = str(os.getpid())

@@ -369,10 +369,10 @@ async def test_gathering_takes_no_longer_than_the_run_may(
 ) -> None:
     monkeypatch.setattr(gathering, "_GATHER", "sleep 600")
 
-    outcome = await limited.run(python("little", "pass"), timeout=timedelta(seconds=4))
+    outcome = await limited.run(python("little", "pass"), timeout=timedelta(seconds=patient(8)))
 
     assert isinstance(outcome.failed, WorkspaceBroken)
-    assert outcome.failed.message.startswith("Gathering the agent's work took over 4 s")
+    assert outcome.failed.message.startswith("Gathering the agent's work took over ")
 
 
 async def test_stop_ends_a_gathering_that_ignores_the_polite_signal(
@@ -407,8 +407,10 @@ async def test_timeout_ends_an_agent_and_its_terminals_at_once(
     monkeypatch.setattr(session, "_CLOSE_SECONDS", 3600)
     deaf = ("for number in (1, 2, 15): signal.signal(number, signal.SIG_IGN)", "time.sleep(600)")
     asked = in_terminals(3, *deaf)
-    async with asyncio.timeout(patient(60)):
-        outcome = await limited.run(asked, adapter=scripted_adapter("requests"), timeout=timedelta(seconds=3))
+    async with asyncio.timeout(patient(120)):
+        outcome = await limited.run(
+            asked, adapter=scripted_adapter("requests"), timeout=timedelta(seconds=patient(6))
+        )
 
     assert isinstance(outcome.failed, AgentTimedOut)
     assert "Collecting what the agent changed" in [

@@ -475,14 +475,14 @@ class TestTime:
     ) -> None:
         configure(application, stream_keepalive_seconds=0.05)
         async with following(api, url) as stream:
-            assert (await stream.next()) is not None
+            await stream.take(1)
             for _ in range(3):
                 assert await stream.next() == StreamEvent(None, "keepalive", {"type": "keepalive"})
 
     async def test_stream_that_does_not_appear_is_given_up(
         self, api: httpx.AsyncClient, application: FastAPI, url: str, redis: RedisClient
     ) -> None:
-        configure(application, stream_keepalive_seconds=0.02, stream_patience_seconds=0.1)
+        configure(application, stream_keepalive_seconds=0.1, stream_patience_seconds=2)
         await redis.flushdb()
         async with following(api, url) as stream:
             gap, error = await stream.rest()
@@ -494,9 +494,10 @@ class TestTime:
     ) -> None:
         async with following(api, url) as stream:
             await stream.take(1)
-        configure(application, stream_keepalive_seconds=0.02, stream_patience_seconds=0)
+        configure(application, stream_keepalive_seconds=0.5, stream_patience_seconds=2)
         async with following(api, url) as stream:
-            for _ in range(4):
+            # Its event, and signs of life for longer than it would be waited for.
+            for _ in range(6):
                 event = await stream.next()
                 assert event is not None
                 assert event.name != "error"

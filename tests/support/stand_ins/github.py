@@ -4,7 +4,7 @@ import asyncio
 import base64
 import os
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -50,6 +50,8 @@ class CodeHostService:
     apps: dict[str, str] = field(default_factory=dict)
     token_lifetime: timedelta = timedelta(hours=1)
     large_files: LargeFileService = field(default_factory=LargeFileService)
+    # Awaited while git waits for each of its answers.
+    while_git_waits: Callable[[], Awaitable[None]] | None = None
 
     def login_of(self, headers: Mapping[str, str]) -> str | None:
         """Return the user of a request with Basic authentication, which git uses."""
@@ -161,6 +163,8 @@ class _Git:
             response = Response(status_code=401, headers={"WWW-Authenticate": 'Basic realm="GitHub"'})
         else:
             response = await self._backend(request, login)
+        if self._host.while_git_waits is not None:
+            await self._host.while_git_waits()
         await response(scope, receive, send)
 
     async def _backend(self, request: Request, login: str) -> Response:

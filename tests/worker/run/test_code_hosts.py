@@ -248,7 +248,7 @@ async def test_token_is_in_no_process_file_or_log(
     lookout = Lookout(tmp_path, [TOKEN])
     work = f"```sh\nenv; cat /proc/*/environ /proc/*/cmdline 2>/dev/null | tr '\\0' '\\n'\n```\n{WORK}"
 
-    async with lookout.looking():
+    async with lookout.looking(host.service):
         run = await host.perform(integration, work)
 
     assert run.status == RunStatus.COMPLETED, run.error_message

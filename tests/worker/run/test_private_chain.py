@@ -95,7 +95,7 @@ async def test_token_goes_from_the_request_to_git_and_is_seen_nowhere_else(
     assert await rows_with(host.workshop.sessions, USER_TOKEN) == []
     assert await rows_with(host.workshop.sessions, str(run.id)) != [], "or nothing is found at all"
 
-    async with lookout.looking():
+    async with lookout.looking(host.service):
         ended = await host.execute(run)
 
     assert ended.status == RunStatus.COMPLETED, ended.error_message

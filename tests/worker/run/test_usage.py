@@ -95,7 +95,7 @@ async def test_runs_side_by_side_are_held_to_what_they_use_together(
         second.dispatch_requested_at = second.created_at
     runs = (first, second)
 
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):
         await asyncio.gather(*(execute_run(shop.arq_context, run_id=str(run.id)) for run in runs))
 
     for run in runs:
