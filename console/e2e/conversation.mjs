@@ -1,6 +1,7 @@
 // A run is followed and steered by keyboard alone, up to comments on its changes.
 import { newRun } from "./api.mjs";
 import { base } from "./browser.mjs";
+import { openRun, text, update } from "./outside.mjs";
 
 export async function questionIsAnsweredByKeyboard(browser, { expect, watched }) {
   const { id } = await newRun("Acceptance: a question", [
@@ -42,5 +43,28 @@ export async function questionIsAnsweredByKeyboard(browser, { expect, watched })
   await page.getByRole("log").getByText("Say three instead.").first().waitFor();
   expect(true, "comments reach the agent in a run that continues");
   expect(page.problems.length === 0, `no problems ${page.problems.join("; ")}`);
+  await page.context().close();
+}
+
+/** A message that is whole is as high as it was while it grew: else all of the transcript would jump at its end. */
+export async function endOfAMessageMovesNothing(browser, { expect, watched }) {
+  const run = await openRun("Acceptance: words that come");
+  const page = await watched(browser);
+  await page.goto(`${base}/projects/1${run.path}`);
+  const log = page.getByRole("log");
+  for (const [index, words] of ["Words.", "Words:\n\n- one\n- two", "```\ncode\n```"].entries()) {
+    const messageId = `m${index}`;
+    const message = (sessionUpdate) => run.send([update({ sessionUpdate, messageId, content: text(words) })]);
+    await message("agent_message_chunk");
+    const growing = log.locator('[class*="_growing_"]');
+    await growing.waitFor();
+    const height = () => log.evaluate((element) => element.firstElementChild.getBoundingClientRect().height);
+    const before = await height();
+    await message("agent_message");
+    await growing.waitFor({ state: "detached" });
+    const after = await height();
+    expect(after === before, `the end of a message moves nothing (${before} and ${after} px)`);
+  }
+  await run.end();
   await page.context().close();
 }
