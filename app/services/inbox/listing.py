@@ -29,7 +29,7 @@ from app.models.base import constant
 from app.schemas.questions import InboxQuery, QuestionOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_ANYWHERE, VISIBLE_PROJECTS, visibility_anywhere
-from app.services.inbox.question_details import SHOWN, question_out
+from app.services.inbox.question_details import QUESTION_COLUMNS, details_of, question_out
 from app.services.questions.counts import sum_questions
 from app.services.views.pages import Page
 from app.statements import Prepared
@@ -42,7 +42,6 @@ _OPEN = Question.status == constant(QuestionStatus.OPEN)
 # The badge does not count this kind: a question for a message is not urgent.
 _MESSAGE: ColumnElement[str] = constant(QuestionKind.MESSAGE)
 _IS_COUNTED = Question.kind != _MESSAGE
-_ONE: ColumnElement[int] = literal_column("1")
 _WANTED = and_(
     or_(_KIND.is_(None), Question.kind == _KIND), or_(_PROJECT.is_(None), Question.project_id == _PROJECT)
 )
@@ -125,22 +124,26 @@ def _counts(of_own: Select[Any], *conditions: ColumnElement[bool]) -> Any:  # An
     )
 
 
-def _page_statement(of_own: Select[Any], *conditions: ColumnElement[bool]) -> Select[Any]:
+def _page_statement(*, is_open: bool) -> Select[Any]:
+    conditions = (_OPEN,) if is_open else ()
     until = bindparam("until", type_=BigInteger)
     branches = [
         select(
-            source(*_ORDER).where(*conditions, _WANTED).order_by(*_ORDER).limit(until).subquery(f"of_{name}")
+            source(*QUESTION_COLUMNS, Question.answered_by_id, Question.rank)
+            .where(*conditions, _WANTED)
+            .order_by(*_ORDER)
+            .limit(until)
+            .subquery(f"of_{name}")
         )
         for name, source in _SOURCES
     ]
     merged = union_all(*branches).subquery("merged")
     order = (merged.c.rank, merged.c.opened_at, merged.c.id)
-    page = select(merged.c.id).order_by(*order).limit(_LIMIT).offset(_OFFSET).subquery("page")
-    # One by one, by the limit: joined, the planner takes a page of any length for a long one, and reads all questions.
-    shown = SHOWN.where(Question.id == page.c.id, VISIBLE_ANYWHERE).add_columns(Question.rank).limit(_ONE)
-    row = shown.correlate(page).lateral("row")
-    rows = select(row).select_from(page).join(row, true()).subquery("rows")
-    counts = _counts(of_own, *conditions)
+    page = select(merged).order_by(*order).limit(_LIMIT).offset(_OFFSET).subquery("page")
+    # One by one: joined, the planner takes a page of any length for a long one, and reads all tasks.
+    details = details_of(page.c, is_open=is_open).lateral("details")
+    rows = select(page, details).join(details, true()).subquery("rows")
+    counts = _counts(_open_counts_of_own() if is_open else own(*_count_columns()), *conditions)
     return (
         select(counts, rows)
         .select_from(counts)
@@ -150,6 +153,6 @@ def _page_statement(of_own: Select[Any], *conditions: ColumnElement[bool]) -> Se
 
 
 _PAGES = {
-    InboxStatus.OPEN: Prepared(_page_statement(_open_counts_of_own(), _OPEN)),
-    InboxStatus.ALL: Prepared(_page_statement(own(*_count_columns()))),
+    InboxStatus.OPEN: Prepared(_page_statement(is_open=True)),
+    InboxStatus.ALL: Prepared(_page_statement(is_open=False)),
 }

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import BigInteger, Select, and_, bindparam, literal_column, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import QuestionAction, QuestionStatus, Scope
@@ -21,55 +21,72 @@ from app.services.views.users import CREATOR_COLUMNS, user_basic
 from app.statements import Fields, Prepared
 
 _USER = bindparam("visible_user_id", type_=User.id.type)
-SHOWN = (
-    select(
-        Question.id,
-        Question.project_id,
-        Question.task_id,
-        Question.run_id,
-        Question.request_id,
-        Question.kind,
-        Question.status,
-        Question.urgency,
-        Question.risk,
-        Question.digest,
-        Question.title,
-        Question.detail,
-        Question.options,
-        Question.schema,
-        Question.url,
-        Question.opened_at,
-        Question.expires_at,
-        Question.closed_at,
-        Question.answer,
-        Question.answered_via,
-        Question.answered_from,
-        Question.command_id,
-        QuestionSnooze.until.label("snoozed_until"),
-        Task.title.label("task_title"),
-        Task.task_number,
-        Task.repository,
-        Run.status.label("run_status"),
-        Project.name.label("project_name"),
-        *CREATOR_COLUMNS,
-    )
-    .select_from(Question)
-    .join(Task, Task.id == Question.task_id)
-    .join(Run, Run.id == Question.run_id)
-    .join(Project, Project.id == Question.project_id)
-    .outerjoin(User, User.id == Question.answered_by_id)
-    .outerjoin(
-        QuestionSnooze,
-        and_(QuestionSnooze.question_id == Question.id, QuestionSnooze.user_id == _USER),
-    )
+# The columns of a question that `question_out` shows.
+QUESTION_COLUMNS = (
+    Question.id,
+    Question.project_id,
+    Question.task_id,
+    Question.run_id,
+    Question.kind,
+    Question.status,
+    Question.urgency,
+    Question.risk,
+    Question.digest,
+    Question.title,
+    Question.detail,
+    Question.options,
+    Question.schema,
+    Question.url,
+    Question.opened_at,
+    Question.expires_at,
+    Question.closed_at,
+    Question.answer,
+    Question.answered_via,
 )
+
+
+def details_of(question: Any, *, is_open: bool = False) -> Select[Any]:
+    """Return a correlated SELECT of one row: what is shown of a question's task, run, project, snooze and answerer.
+
+    It is empty if there is no such task.
+
+    Args:
+        question: `Question`, or the columns of a subquery with its columns.
+        is_open: whether the question is known to be open; then the row has no answerer.
+
+    """
+    found: Select[Any] = (
+        select(
+            QuestionSnooze.until.label("snoozed_until"),
+            Task.title.label("task_title"),
+            Task.task_number,
+            Task.repository,
+            Run.status.label("run_status"),
+            Project.name.label("project_name"),
+        )
+        .select_from(Task)
+        .join(Run, Run.id == question.run_id)
+        .join(Project, Project.id == question.project_id)
+        .outerjoin(
+            QuestionSnooze,
+            and_(QuestionSnooze.question_id == question.id, QuestionSnooze.user_id == _USER),
+        )
+        .where(Task.id == question.task_id)
+        .correlate_except(Task, Run, Project, QuestionSnooze, User)
+        # For the planner, which else joins the questions with all tasks.
+        .limit(literal_column("1", BigInteger))
+    )
+    if is_open:
+        return found
+    return found.outerjoin(User, User.id == question.answered_by_id).add_columns(*CREATOR_COLUMNS)
+
 
 _ACTIONS = [QuestionAction.ANSWER, QuestionAction.SNOOZE, QuestionAction.MUTE]
 _NO_WINNER: Winner = {"answer": None, "answered_by": None, "answered_via": None, "answered_at": None}
 
 
 async def find_question(session: AsyncSession, caller: Principal, question_id: UUID) -> Fields:
-    """Return a question of the request's project, with the columns `SHOWN`, if the caller sees its task.
+    """Return a question of the request's project, with all columns for `question_out`, if the caller sees its task.
 
     Raises:
         NotFound: there is no such question for this caller.
@@ -81,19 +98,25 @@ async def find_question(session: AsyncSession, caller: Principal, question_id: U
     return row
 
 
-_QUESTION = Prepared(SHOWN.where(Question.id == bindparam("question_id"), VISIBLE_TASK))
+_DETAILS = details_of(Question).where(VISIBLE_TASK).lateral("details")
+_QUESTION = Prepared(
+    select(*QUESTION_COLUMNS, Question.request_id, Question.answered_from, Question.command_id, _DETAILS)
+    .join(_DETAILS, true())
+    .where(Question.id == bindparam("question_id"))
+)
 
 
 def question_out(row: Fields, caller: Principal, link: str) -> QuestionOut:
-    """Return a question as the API shows it, from a row with the columns `SHOWN`.
+    """Return a question as the API shows it, from a row with `QUESTION_COLUMNS` and the columns of `details_of`.
 
     `link` is the setting `task_url`.
     """
-    may_act = row["status"] == QuestionStatus.OPEN and has_scope(caller, Scope.TASK_WRITE)
+    status, url, project_id, task_id = row["status"], row["url"], row["project_id"], row["task_id"]
+    may_act = status == QuestionStatus.OPEN and has_scope(caller, Scope.TASK_WRITE)
     return {
         "id": row["id"],
         "kind": row["kind"],
-        "status": row["status"],
+        "status": status,
         "urgency": row["urgency"],
         "risk": row["risk"],
         "digest": row["digest"].hex(),
@@ -101,22 +124,22 @@ def question_out(row: Fields, caller: Principal, link: str) -> QuestionOut:
         "detail": row["detail"],
         "options": row["options"],
         "schema": row["schema"],
-        "link": row["url"],
-        "link_host": host_of(row["url"]),
+        "link": url,
+        "link_host": host_of(url),
         "task": {
-            "id": row["task_id"],
+            "id": task_id,
             "title": row["task_title"],
             "slug": slug(slug_prefix(row["project_name"]), row["task_number"]),
             "repository": row["repository"],
         },
         "run": {"id": row["run_id"], "status": row["run_status"]},
-        "project_id": row["project_id"],
+        "project_id": project_id,
         "opened_at": row["opened_at"],
         "expires_at": row["expires_at"],
         "snoozed_until": row["snoozed_until"],
         **winner(row),
         "allowed_actions": _ACTIONS if may_act else [],
-        "url": task_link(link, row["project_id"], row["task_id"]),
+        "url": task_link(link, project_id, task_id),
     }
 
 

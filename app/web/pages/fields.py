@@ -40,7 +40,7 @@ class FormField:
 def form_of(question: Mapping[str, Any]) -> Form | None:
     """Return the JSON Schema of a question's form; None if it has none that can be shown.
 
-    `question` is a row of `SHOWN`.
+    `question` is a row of `find_question`.
     """
     try:
         return read_form(question["detail"], question["schema"] or {})

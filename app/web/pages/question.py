@@ -105,7 +105,7 @@ class Page:
 def page_of_question(
     row: Mapping[str, Any], options: Sequence[Mapping[str, Any]], *, asks_for_key: bool
 ) -> Page:
-    """Return the data of a question's HTML page; `question` is a row with the columns `SHOWN`."""
+    """Return the data of a question's HTML page; `question` is a row of `find_question`."""
     kind, is_open = QuestionKind(row["kind"]), row["status"] == QuestionStatus.OPEN
     is_risky = row["risk"] == QuestionRisk.HIGH
     number = slug(slug_prefix(row["project_name"]), row["task_number"])

@@ -56,7 +56,7 @@ async def test_page_reads_the_rows_that_it_shows(
         await connection.close()
     for plan in plans:
         assert "questions" not in plan.scanned
-        assert {"ix_questions_inbox", "pk_questions"} <= plan.indexes
+        assert "ix_questions_inbox" in plan.indexes
 
 
 @pytest.mark.usefixtures("many_questions")
