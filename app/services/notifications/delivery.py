@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -48,7 +49,7 @@ from app.statements import Prepared
 
 MESSAGES_PER_REQUEST = 100
 # The requests of a claim share one statement before and one after them (ADR 37).
-PUSHES_PER_CLAIM = 3 * MESSAGES_PER_REQUEST
+PUSHES_PER_CLAIM = 5 * MESSAGES_PER_REQUEST
 # No request starts later than this after its claim. The remaining twenty seconds are enough to finish and settle any
 # request, so that no push is sent twice at the same time.
 SEND_WITHIN = PUSH_LEASE - timedelta(seconds=20)
@@ -139,13 +140,15 @@ async def settle(
     A push that another worker has claimed meanwhile is left to that worker.
     """
     now = utcnow()
-    results = [(delivery, outcomes[delivery.id]) for delivery in deliveries]
+    # In one order everywhere, so that two transactions cannot wait for each other.
+    results = [(delivery, outcomes[delivery.id]) for delivery in sorted(deliveries, key=attrgetter("id"))]
     ends: dict[End, list[_Outcome]] = defaultdict(list)
     for delivery, outcome in results:
         ends[end_of(delivery, outcome, now)].append((delivery, outcome))
     dead = [delivery for delivery, outcome in results if isinstance(outcome, DeadToken)]
-    # In one order everywhere, so that two transactions cannot wait for each other.
-    await _LOCK.perform(session, {"ids": [delivery.id for delivery in deliveries]})
+    if len(ends) > 1:
+        # A statement locks its rows in the order of its list, several statements would not.
+        await _LOCK.perform(session, {"ids": [delivery.id for delivery, _ in results]})
     for end, equal in ends.items():
         statement = _SETTLE if end.is_first else _SETTLE_SEQUEL
         await statement.perform(session, _settle_values(equal, end, now))
@@ -189,6 +192,7 @@ def end_of(delivery: Delivery, outcome: PushOutcome, now: datetime) -> End:
 def _settle_values(results: Sequence[_Outcome], end: End, now: datetime) -> dict[str, Any]:
     """Return the parameters that store these results: shared values once, others as lists in one order."""
     is_taken = end.decision in _TAKEN.values()
+    follow_ups = [_follow_up_at(delivery, now) for delivery, _ in results] if is_taken else []
     return {
         "decision": end.decision,
         "reason": end.reason,
@@ -205,7 +209,7 @@ def _settle_values(results: Sequence[_Outcome], end: End, now: datetime) -> dict
         "given_due_at": None
         if is_taken
         else [_due_again(delivery, outcome, end, now) for delivery, outcome in results],
-        "given_follow_up_at": [_follow_up_at(delivery, now) for delivery, _ in results] if is_taken else None,
+        "given_follow_up_at": follow_ups if any(follow_ups) else None,
         "given_lease_until": None
         if end.is_first
         else [delivery.handling.lease_until for delivery, _ in results],
