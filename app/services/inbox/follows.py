@@ -8,12 +8,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
-from app.enums import QuestionStatus
+from app.enums import QuestionStatus, Scope
 from app.errors import InvalidInput, NotFound, QuestionClosed
 from app.models import Question, QuestionSnooze, TaskFollow
 from app.models.base import constant
 from app.schemas.questions import MAX_SNOOZE_SECONDS, QuestionOut, SnoozeIn
 from app.services.access.principal import Principal
+from app.services.access.scopes import has_scope
 from app.services.access.visibility import require_task
 from app.services.inbox.question_details import find_question, question_out, winner
 from app.services.notifications import closed_questions
@@ -75,7 +76,8 @@ async def snooze_question(
         )
     )
     await closed_questions.on_snoozed(session, question_id, caller.user_id, until)
-    return question_out(await find_question(session, caller, question_id), caller, link)
+    row = await find_question(session, caller, question_id)
+    return question_out(row, link, may_write=has_scope(caller, Scope.TASK_WRITE))
 
 
 def _until(body: SnoozeIn) -> datetime:

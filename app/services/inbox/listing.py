@@ -23,11 +23,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.enums import InboxStatus, QuestionKind, QuestionStatus
+from app.enums import InboxStatus, QuestionKind, QuestionStatus, Scope
 from app.models import Question, QuestionCount, Task, TaskFollow
 from app.models.base import constant
 from app.schemas.questions import InboxQuery, QuestionOut
 from app.services.access.principal import Principal
+from app.services.access.scopes import has_scope
 from app.services.access.visibility import VISIBLE_ANYWHERE, VISIBLE_PROJECTS, visibility_anywhere
 from app.services.inbox.question_details import QUESTION_COLUMNS, details_of, question_out
 from app.services.questions.counts import sum_questions
@@ -94,7 +95,8 @@ async def list_inbox(
         **visibility_anywhere(caller),
     }
     rows = await _PAGES[query.status].all(session, values)
-    shown = [question_out(row, caller, link) for row in rows if row["id"] is not None]
+    may_write = has_scope(caller, Scope.TASK_WRITE)
+    shown = [question_out(row, link, may_write=may_write) for row in rows if row["id"] is not None]
     return rows[0]["count"], rows[0]["open_count"], shown
 
 

@@ -8,12 +8,11 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Select, and_, bindparam, literal_column, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.enums import QuestionAction, QuestionStatus, Scope
+from app.enums import QuestionAction, QuestionStatus
 from app.errors import NotFound
 from app.models import Project, Question, QuestionSnooze, Run, Task, User
 from app.schemas.questions import QuestionOut, Winner
 from app.services.access.principal import Principal
-from app.services.access.scopes import has_scope
 from app.services.access.visibility import VISIBLE_TASK, visibility
 from app.services.events.rendering import task_link
 from app.services.views.slugs import slug, slug_prefix
@@ -55,15 +54,16 @@ def details_of(question: Any, *, is_open: bool = False) -> Select[Any]:
         is_open: whether the question is known to be open; then the row has no answerer.
 
     """
-    found: Select[Any] = (
-        select(
-            QuestionSnooze.until.label("snoozed_until"),
-            Task.title.label("task_title"),
-            Task.task_number,
-            Task.repository,
-            Run.status.label("run_status"),
-            Project.name.label("project_name"),
-        )
+    columns: list[Any] = [
+        QuestionSnooze.until.label("snoozed_until"),
+        Task.title.label("task_title"),
+        Task.task_number,
+        Task.repository,
+        Run.status.label("run_status"),
+        Project.name.label("project_name"),
+    ]
+    found = (
+        select(*columns)
         .select_from(Task)
         .join(Run, Run.id == question.run_id)
         .join(Project, Project.id == question.project_id)
@@ -106,13 +106,16 @@ _QUESTION = Prepared(
 )
 
 
-def question_out(row: Fields, caller: Principal, link: str) -> QuestionOut:
+def question_out(row: Fields, link: str, *, may_write: bool) -> QuestionOut:
     """Return a question as the API shows it, from a row with `QUESTION_COLUMNS` and the columns of `details_of`.
 
-    `link` is the setting `task_url`.
+    Args:
+        row: the question.
+        link: the setting `task_url`.
+        may_write: whether the caller has the scope `task:write`.
+
     """
     status, url, project_id, task_id = row["status"], row["url"], row["project_id"], row["task_id"]
-    may_act = status == QuestionStatus.OPEN and has_scope(caller, Scope.TASK_WRITE)
     return {
         "id": row["id"],
         "kind": row["kind"],
@@ -138,7 +141,7 @@ def question_out(row: Fields, caller: Principal, link: str) -> QuestionOut:
         "expires_at": row["expires_at"],
         "snoozed_until": row["snoozed_until"],
         **winner(row),
-        "allowed_actions": _ACTIONS if may_act else [],
+        "allowed_actions": _ACTIONS if may_write and status == QuestionStatus.OPEN else [],
         "url": task_link(link, project_id, task_id),
     }
 
