@@ -15,7 +15,6 @@ from sqlalchemy import (
     any_,
     bindparam,
     func,
-    literal_column,
     or_,
     select,
     true,
