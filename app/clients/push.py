@@ -55,7 +55,8 @@ class PushStyle:
     actions: Sequence[PushAction] = ()
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: likewise.
+@dataclass(slots=True)
 class PushMessage:
     """A push to one device. Without a style it has a title, a body and data only."""
 
@@ -72,7 +73,8 @@ class PushMessage:
         return {"title": self.title, "body": self.body, "data": dict(self.data)}
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: likewise.
+@dataclass(slots=True)
 class Accepted:
     """Outcome: the push service accepted the message; `ticket` finds its receipt later."""
 
