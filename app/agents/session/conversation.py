@@ -41,20 +41,20 @@ _UNFINISHED = {
     "cancelled": "The agent was cancelled.",
 }
 _REASON_CHARACTERS = 10_000
+# The time that an agent has to end a cancelled turn.
+_CANCEL_GRACE = timedelta(seconds=10)
 # Returns the correction to request from the agent; None if its work is good enough.
 Review = Callable[[], Awaitable[str | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnPolicy:
-    """The treatment of people in a conversation: whether a person follows the run, and time limits."""
+    """The treatment of people in a conversation: whether one follows the run, and how long the agent waits for one."""
 
     # Whether a person follows the run: the agent waits for that person's messages, and asks its questions.
     interactive: bool = False
     # How long the agent waits for a person, each time.
     human_timeout: timedelta = timedelta(minutes=15)
-    # The time that an agent has to end a cancelled turn.
-    cancel_grace: timedelta = timedelta(seconds=10)
 
 
 class _Phase(Enum):
@@ -335,7 +335,7 @@ class Conversation:
         """Cancel the agent's turn; end the run if the agent does not obey."""
         if command in self._cancels and (session := self._session) is not None:
             await session.cancel()
-        await asyncio.sleep(self._policy.cancel_grace.total_seconds())
+        await asyncio.sleep(_CANCEL_GRACE.total_seconds())
         if command in self._cancels:
             self._end_cancelled()
 

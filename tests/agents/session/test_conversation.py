@@ -14,6 +14,7 @@ from typing_extensions import override
 from app.agents.adapters.adapter import Adapter
 from app.agents.errors import AgentCancelled, AgentCrashed
 from app.agents.files.attachments import Attachment
+from app.agents.session import conversation
 from app.agents.session.budget import Budget, Spender
 from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.commands import Channel, Command, CommandSource
@@ -154,8 +155,11 @@ async def held(room: Room, part: str) -> AsyncGenerator[asyncio.Task[None], None
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_agent_that_does_not_leave_a_cancelled_turn_is_ended(stage: Stage) -> None:
-    room = Room(stage, TurnPolicy(cancel_grace=timedelta(milliseconds=50)))
+async def test_agent_that_does_not_leave_a_cancelled_turn_is_ended(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversation, "_CANCEL_GRACE", timedelta(milliseconds=50))
+    room = Room(stage, TurnPolicy())
     async with held(room, "deaf") as task:
         await eventually(lambda: room.talk.is_working)
         room.letters.put(CommandMethod.CANCEL)

@@ -3,15 +3,14 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import update
 
+from app.agents.session import conversation
 from app.agents.session import session as agent_session
-from app.agents.session.conversation import TurnPolicy
 from app.clients.redis import create_redis
 from app.clock import utcnow
 from app.db import unit_of_work
@@ -23,7 +22,6 @@ from app.services.enqueueing import DELIVER_NOTIFICATIONS, wake_run_worker_after
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs import received_commands
 from app.services.runs.recovery import recover_runs
-from app.worker.run import context
 from tests.fixtures.worker import Workshop
 from tests.support.devices import make_device, notifications_of
 from tests.support.marked import processes_with
@@ -267,7 +265,7 @@ class TestCancelAndClose:
     ) -> None:
         """Without the time that an agent otherwise has, to end a cancelled turn or itself."""
         monkeypatch.setattr(agent_session, "_CLOSE_SECONDS", 3600)
-        monkeypatch.setattr(context, "TurnPolicy", partial(TurnPolicy, cancel_grace=timedelta(hours=1)))
+        monkeypatch.setattr(conversation, "_CANCEL_GRACE", timedelta(hours=1))
         pilot = await make_pilot(until_released(hold), interactive=interactive)
         job = pilot.start()
         await until_running(hold)
