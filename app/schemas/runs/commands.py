@@ -11,7 +11,7 @@ from typing_extensions import TypedDict, override
 
 from app.enums import CommandMethod
 from app.schemas.base import Input
-from app.schemas.fields import Choice, Items, JsonObject, JsonSchema, Text, fail, has_null_character
+from app.schemas.fields import Choice, Items, JsonObject, JsonSchema, Text, fail
 from app.schemas.fields import Field as InputField
 
 _MAX_CONTENT = 1_000_000
@@ -78,8 +78,6 @@ class _Content(InputField):
         size = sum(_block_size(block) for block in value)
         if size > _MAX_CONTENT:
             raise fail("max_length", f"Ensure this field has no more than {_MAX_CONTENT} characters.")
-        if has_null_character(value):
-            raise fail("null_characters_not_allowed", "Null characters are not allowed.")
         return value or None
 
     @override

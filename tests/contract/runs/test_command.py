@@ -272,7 +272,10 @@ BAD_PARAMS: list[tuple[str, JSON, str, str]] = [
             [{"type": "text", "text": "x" * 10**6}],
         )
     ),
-    ("user_message", {"content": "a\x00b"}, "params", "null_characters_not_allowed"),
+    *(
+        ("user_message", {"content": content}, "params", "null_characters_not_allowed")
+        for content in ("a\x00b", [{"type": "text", "text": "a\x00b"}])
+    ),
     ("user_message", {"content": []}, "params", "invalid_input"),
     ("user_message", {"artifact_ids": "a"}, "params__artifact_ids", "not_a_list"),
     ("user_message", {"artifact_ids": [" "]}, "params__artifact_ids__0", "blank"),
@@ -282,7 +285,10 @@ BAD_PARAMS: list[tuple[str, JSON, str, str]] = [
     ("permission_response", {"requestId": "r1", "optionId": " "}, "params__optionId", "blank"),
     ("permission_response", {**ANSWER, "answers": []}, "params__answers", "not_a_dict"),
     ("permission_response", {**ANSWER, "answers": {"a": 1}}, "params__answers", "invalid_input"),
-    ("permission_response", {**ANSWER, "answers": {"a": "x" * 10_001}}, "params__answers", "max_length"),
+    *(
+        ("permission_response", {**ANSWER, "answers": answers}, "params__answers", "max_length")
+        for answers in ({"a": "x" * 10_001}, {"x" * 10_001: "a"}, {str(number): "" for number in range(101)})
+    ),
     ("permission_response", {**ANSWER, "customInput": "x" * 10_001}, "params__customInput", "max_length"),
     ("set_config_option", {"value": "x"}, "params__configId", "required"),
     ("set_config_option", {"configId": "mode"}, "params__value", "required"),

@@ -1,0 +1,63 @@
+"""Forms of agents as HTML fields, and submitted fields as the JSON that the form accepts (contract 15)."""
+
+from typing import Any
+
+import pytest
+
+from app.forms.errors import AnswerInvalid
+from app.forms.form import Form
+from app.forms.reading import read_form
+from app.web.pages.fields import content_of, fields_of
+
+
+def form_with(**question: Any) -> Form:
+    return read_form("How?", {"type": "object", "properties": {"q": question}})
+
+
+def test_boolean_is_a_choice_with_its_default() -> None:
+    [field] = fields_of(form_with(type="boolean", title="Sure?", default=False))
+
+    assert [(choice.label, choice.is_default) for choice in field.choices] == [("Yes", False), ("No", True)]
+    yes, no = (choice.value for choice in field.choices)
+    form = form_with(type="boolean")
+    assert content_of(form, {field.name: [yes]}) == {"q": True}
+    assert content_of(form, {field.name: [no]}) == {"q": False}
+
+
+@pytest.mark.parametrize(
+    ("question", "texts", "value"),
+    [
+        ({"type": "integer"}, ["12"], 12),
+        ({"type": "number"}, ["1.5"], 1.5),
+        ({"type": "string"}, ["12"], "12"),
+        ({"type": "string", "enum": ["a", "b"]}, ["b"], "b"),
+        ({"type": "array", "items": {"enum": ["a", "b"]}}, ["b", "a"], ["b", "a"]),
+    ],
+)
+def test_submitted_texts_become_values_of_the_type(
+    question: dict[str, Any], texts: list[str], value: Any
+) -> None:
+    form = form_with(**question)
+    [field] = fields_of(form)
+
+    content = content_of(form, {field.name: texts})
+
+    assert content == {"q": value}
+    form.check(content)
+
+
+@pytest.mark.parametrize("type_", ["integer", "number", "boolean"])
+def test_text_of_another_type_is_refused_by_the_form(type_: str) -> None:
+    form = form_with(type=type_)
+    [field] = fields_of(form)
+
+    with pytest.raises(AnswerInvalid):
+        form.check(content_of(form, {field.name: ["many"]}))
+
+
+def test_empty_fields_are_left_out() -> None:
+    form = form_with(type="string")
+    [field] = fields_of(form)
+
+    assert content_of(form, {field.name: [""]}) == {}
+    assert content_of(form, {}) == {}
