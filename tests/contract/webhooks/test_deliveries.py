@@ -4,12 +4,14 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
+import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.db import SessionFactory
 from app.models import Project, Task, User, WebhookEndpointDelivery
+from app.services.webhook_endpoints import recovery
 from tests.support.assertions import assert_invalid, assert_not_found, assert_page
 from tests.support.stand_ins.receiver import Answer, Receiver
 from tests.support.webhooks import Deliveries, make_delivery, make_endpoint, record_event
@@ -256,6 +258,36 @@ class TestRecovery:
             receiver.messages.clear()
 
         assert len(await deliveries.rows(status="failed")) == 3
+
+    async def test_missed_events_come_again_however_many_they_are(
+        self,
+        client: httpx.AsyncClient,
+        session: AsyncSession,
+        sessions: SessionFactory,
+        project: Project,
+        owner: User,
+        endpoints_url: str,
+        deliveries: Deliveries,
+        receiver: Receiver,
+        task: Task,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(recovery, "_BATCH", 2)
+        noon = utcnow() - timedelta(hours=2)
+        missed = [
+            await record_event(sessions, task, occurred_at=noon + timedelta(minutes=minutes))
+            for minutes in range(5)
+        ]
+        endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
+        await deliveries.relay()
+
+        asked = await client.post(
+            f"{endpoints_url}/{endpoint.id}/recover", json={"since": noon.isoformat(), "only": "all"}
+        )
+        await deliveries.deliver()
+
+        assert asked.json() == {"count": 5}
+        assert {message.id for message in receiver.messages} == set(map(str, missed))
 
     async def test_full_body_that_was_not_kept_says_so(
         self,
