@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -333,6 +334,24 @@ class TestPage:
         assert page.index('value="reject"') < page.index('value="allow"') < page.index('value="always"')
         assert "<script" not in page
         assert "://" not in page
+
+    @pytest.mark.parametrize(
+        ("seconds", "left"),
+        [(-60, "a minute"), (80, "a minute"), (119, "2 minutes"), (7100, "118 minutes"), (7200, "2 hours")],
+    )
+    async def test_it_says_how_long_an_answer_counts(
+        self,
+        anonymous: httpx.AsyncClient,
+        session: AsyncSession,
+        clock: MovableClock,
+        new_token: MintToken,
+        seconds: int,
+        left: str,
+    ) -> None:
+        until = clock.now + timedelta(seconds=seconds)
+        await session.execute(update(Question).values(expires_at=until))
+        page = (await anonymous.get(f"/a/{new_token()}")).text
+        assert f"{until.day} {until:%b %Y, %H:%M} UTC, {left} left" in page
 
     async def test_it_offers_what_its_token_takes(
         self, anonymous: httpx.AsyncClient, session: AsyncSession, new_token: MintToken
