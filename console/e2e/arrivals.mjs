@@ -12,6 +12,9 @@ const focused = (page, selector, text) =>
     [selector, text],
   );
 
+/** Press one key after the other without a pause, which would make them two. */
+const pressPair = (page, ...keys) => Promise.all(keys.map((key) => page.keyboard.press(key)));
+
 const hasRing = (page) =>
   page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle !== "none");
 
@@ -37,13 +40,11 @@ export async function focusFollowsThePage(browser, { expect, watched }) {
   await focused(page, "main a", title);
   expect(true, "the way back leads to the row that was clicked");
 
-  await page.keyboard.press("g");
-  await page.keyboard.press("i");
+  await pressPair(page, "g", "i");
   await focused(page, "main h1", "Inbox");
   await named("Inbox");
   expect(await hasRing(page), "keys give it to the heading, with a ring");
-  await page.keyboard.press("g");
-  await page.keyboard.press("t");
+  await pressPair(page, "g", "t");
   await focused(page, "main h1", "Tasks");
   await row.waitFor();
   await page.keyboard.press("j");

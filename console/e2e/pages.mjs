@@ -13,6 +13,7 @@ function pathsOf(ended, draft) {
     "/projects/1/?new=1",
     "/projects/1/inbox",
     ...tasks,
+    "/projects/1/tasks/00000000-0000-7000-8000-000000000000",
     ...panes,
     ...settings.map((name) => `/projects/1/settings/${name}`),
   ];
