@@ -76,6 +76,8 @@ class ConfinedProcess:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(grace_seconds):
                         await self._process.wait()
+                if first_process is None:
+                    await self._wait_for_launcher()
         finally:
             self._signal_group(signal.SIGKILL)
             if first_process is not None:
@@ -90,6 +92,18 @@ class ConfinedProcess:
                 os.close(first_process)
         self._code = code  # the process id may be reused from now on
         return code
+
+    async def _wait_for_launcher(self) -> None:
+        """Wait until the launcher, which was sent SIGTERM, has killed all descendants and ended.
+
+        Without a process namespace nothing else finds those that left its group: SIGKILL would set them free.
+        """
+        with suppress(ProcessLookupError):
+            launcher = os.pidfd_open(self.pid)
+            try:
+                await _wait_for_exit(launcher)
+            finally:
+                os.close(launcher)
 
     def _open_first_process(self) -> int | None:
         """Return a handle on the sandbox's first process, which ends after all others in it.
@@ -116,7 +130,7 @@ class ConfinedProcess:
 
 
 async def _wait_for_exit(process: int) -> None:
-    """Wait until a process that was sent SIGKILL has ended, with a time limit."""
+    """Wait until a process that was sent a signal has ended, with a time limit."""
     try:
         async with asyncio.timeout(_END_SECONDS):
             await _readable(process)

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -257,6 +257,34 @@ async def test_stopping_ends_what_left_group_and_session(any_cell: Cell, tmp_pat
     await eventually(lambda: len(processes_with(f"sleep\0{marker}")) == 3)
 
     await process.stop()
+
+    assert processes_with(marker) == []
+
+
+@pytest.mark.parametrize("kind", [SandboxKind.LANDLOCK, SandboxKind.NONE])
+async def test_stopping_lets_a_slow_launcher_kill_what_left_its_group(
+    make_cell: CellMaker, tmp_path: Path, kind: SandboxKind
+) -> None:
+    """On a busy machine the launcher was killed before it had found all processes; they outlived their run."""
+    try:
+        cell = make_cell(await find_sandbox(kind))
+    except SandboxUnavailable as error:
+        pytest.skip(error.message)
+    marker = f"86400.{os.getpid()}{abs(hash(tmp_path)) % 10**8}6"
+    process = await cell.sandbox.start(
+        ["sh", "-c", f"setsid -f sleep {marker}; sleep {marker}"],
+        cell.confinement,
+        confined_environment(os.environ, cell.confinement),
+        streams=Streams(stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL),
+    )
+    await eventually(lambda: len(processes_with(f"sleep\0{marker}")) == 2)
+    os.kill(process.pid, signal.SIGSTOP)
+    stopping = asyncio.create_task(process.stop(0))
+    # The agent, which is in its group, has ended; the launcher stands still.
+    await eventually(lambda: len(processes_with(f"sleep\0{marker}")) < 2)
+    with suppress(ProcessLookupError):
+        os.kill(process.pid, signal.SIGCONT)
+    await stopping
 
     assert processes_with(marker) == []
 
