@@ -165,7 +165,7 @@ def parse_types(text: str | None, *, attr: str = "type") -> list[str] | None:
 def _page_statement() -> Any:  # Any: a Select of many columns
     types = bindparam("types", type_=ARRAY(Text))
     task_id, run_id = (bindparam(name, type_=Uuid) for name in ("task_id", "run_id"))
-    user_id = bindparam("user_id", type_=BigInteger)
+    user_id, project_id = (bindparam(name, type_=BigInteger) for name in ("user_id", "project_id"))
     visible = or_(
         is_for_user(user_id),
         and_(Event.task_id.is_(None), Event.user_id == user_id),
@@ -174,11 +174,11 @@ def _page_statement() -> Any:  # Any: a Select of many columns
         select(*EVENT_COLUMNS)
         .outerjoin(Task, Task.id == Event.task_id)
         .where(
-            Event.project_id == bindparam("project_id", type_=BigInteger),
+            Event.project_id == project_id,
             AFTER,
             visible,
-            # Checked at each reading: a membership may end while a stream is open.
-            active_member(user_id, Event.project_id),
+            # Checked at each reading: a membership may end while a stream is open. Once, not for each event.
+            active_member(user_id, project_id),
             or_(types.is_(None), SELECTORS.overlap(types)),
             or_(task_id.is_(None), Event.task_id == task_id),
             or_(run_id.is_(None), Event.run_id == run_id),
