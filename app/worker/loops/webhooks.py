@@ -31,6 +31,8 @@ from app.services.webhook_endpoints.settling import settle
 _AT_A_TIME = RESERVED + 64
 # The interval of polling, in case a wake-up is lost.
 _LOOK_SECONDS = 2.0
+# While attempts are under way, a claim waits this long, so that it follows the ends of several.
+_GATHER_SECONDS = 0.01
 
 _LATE = Gauge("taskbeacon_webhook_oldest_pending_seconds", "How long the oldest due delivery has waited.")
 
@@ -56,6 +58,8 @@ class WebhookDeliverer:
                     with suppress(TimeoutError):
                         async with asyncio.timeout(pause):
                             _ = await woken.wait()
+                    if self._attempts:
+                        await asyncio.sleep(_GATHER_SECONDS)
                     woken.clear()
         finally:
             # A separate task, so that a second cancellation does not end it.
