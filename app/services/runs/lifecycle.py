@@ -6,12 +6,13 @@ Every change is one conditional UPDATE: the database decides each race, and both
                                limit on the project's runs, the other counts the first
     finish against cancel      the first commit sets the status; the worker still adds the results of its agent to a
                                cancelled run: artifacts, and an output if the run has none
-    finish after a lapsed lease  refused: another job holds the run, or the run failed as lost
+    finish against recovery    the first decides: the run is over, even if its lease has lapsed; or it is queued again
+                               or failed as lost, and the finish is refused
     heartbeat against recovery the first decides: the run keeps its job, or the job learns that it has lost the run
     silence against an end     the first commit sets the status, and the other writer learns that it came too late
     reopen against claim       the reopened run is claimed after the commit, like a new run
     hand back against cancel   the run stays cancelled
-    PATCH against PATCH        the row is locked: both statuses are set in turn, until one of them is terminal
+    PATCH against PATCH        each locks the row first: both statuses are set in turn, until one of them is terminal
     start against start        one job, since its id is the run's id
     start against claim        the run is in progress: the start is refused
 
@@ -143,7 +144,7 @@ async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events
 async def set_status(session: AsyncSession, run_id: UUID, status: RunStatus, *, events: RunEvents) -> bool:
     """Set the status of a run that a client reports (contract 13.2); a worker that holds the run loses it.
 
-    The run's row is locked. Returns False, with nothing changed, if the run has this status already.
+    The caller holds the lock on the run's row. Returns False, with nothing changed, if the run has this status already.
 
     Raises:
         StateRefused: the run is over with another status.
@@ -158,9 +159,9 @@ async def set_status(session: AsyncSession, run_id: UUID, status: RunStatus, *, 
 
 
 async def request_worker(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
-    """Request a worker for a run that has not begun (contract 13.1). The run's row is locked.
+    """Request a worker for a run that has not begun (contract 13.1).
 
-    A run that waits for a worker already keeps its place in the queue.
+    The caller holds the lock on the run's row. A run that waits for a worker already keeps its place in the queue.
     """
     await transition(session, events, RunStatus.QUEUED, Run.id == run_id, Run.status == RunStatus.NOT_STARTED)
     now = utcnow()
@@ -174,7 +175,8 @@ async def request_worker(session: AsyncSession, run_id: UUID, *, events: RunEven
 async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
     """Queue a run of any status for a worker again; no other function leaves a terminal status.
 
-    The run's row is locked. The next end sets `completed_at` and notifies people as a first end does.
+    The caller holds the lock on the run's row. The next end sets `completed_at` and notifies people, as a first end
+    does.
     """
     await move(
         session,
