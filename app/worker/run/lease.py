@@ -30,8 +30,12 @@ async def hold_lease(
 ) -> AsyncGenerator[asyncio.Event, None]:
     """Extend a run's lease while the block runs: at intervals, and at once when the run changes.
 
-    Yields an event that is set when the lease is lost, so that the block can finish in an orderly way. A
-    block that does not end within the grace time is cancelled. Raises LeaseLost if the lease was lost.
+    Yields an event that is set when the lease is lost, so that the block can finish in an orderly way. A block that
+    ends within the grace time then ends as if it had kept the lease.
+
+    Raises:
+        LeaseLost: the block was cancelled, as it did not end within the grace time after the lease was lost.
+
     """
     lost, is_cancelled = asyncio.Event(), False
     block = asyncio.current_task()
