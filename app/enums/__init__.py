@@ -44,6 +44,7 @@ from app.enums.runs import (
     LimitType,
     PrAuthorshipMode,
     RunMode,
+    RunReason,
     RunSource,
     RunStatus,
 )
@@ -84,6 +85,7 @@ __all__ = [
     "ReasoningEffort",
     "RecoverOnly",
     "RunMode",
+    "RunReason",
     "RunSource",
     "RunStatus",
     "RuntimeAdapter",

@@ -17,6 +17,50 @@ class RunStatus(StrEnum):
 TERMINAL_STATUSES = frozenset({RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED})
 
 
+class RunReason(StrEnum):
+    """The reason why a run ended, or why it returned to the queue: a label of the metrics."""
+
+    CLIENT = "client"
+    AGENT_ENDED = "agent ended"
+    AGENT_SILENT = "agent silent"
+    WORKER_LOST = "worker lost"
+    WORKER_STOPPED = "worker stopped"
+    FILES_LOST = "files lost"
+    DISK_FULL = "disk full"
+    UNEXPECTED_ERROR = "unexpected error"
+    # One for each class of errors that end runs (app/agents/errors.py).
+    UNKNOWN_ADAPTER = "unknown adapter"
+    CATALOG_INVALID = "catalog invalid"
+    AGENT_NOT_INSTALLED = "agent not installed"
+    AGENT_FAILED = "agent failed"
+    AGENT_STEP_FAILED = "agent step failed"
+    AGENT_CRASHED = "agent crashed"
+    SESSION_LOST = "session lost"
+    AGENT_TIMED_OUT = "agent timed out"
+    AGENT_OVER_LIMIT = "agent over limit"
+    BUDGET_SPENT = "budget spent"
+    AGENT_STOPPED = "agent stopped"
+    OUTPUT_INVALID = "output invalid"
+    SANDBOX_UNAVAILABLE = "sandbox unavailable"
+    ENVIRONMENT_UNAVAILABLE = "environment unavailable"
+    PATH_REFUSED = "path refused"
+    REPOSITORY_ERROR = "repository error"
+    REPOSITORY_NOT_FOUND = "repository not found"
+    REPOSITORY_ACCESS_DENIED = "repository access denied"
+    REPOSITORY_UNREACHABLE = "repository unreachable"
+    BRANCH_NOT_FOUND = "branch not found"
+    PUSH_REJECTED = "push rejected"
+    LARGE_FILES_FAILED = "large files failed"
+    WORKSPACE_BROKEN = "workspace broken"
+    AGENT_ERROR = "agent error"
+    ATTACHMENT_UNAVAILABLE = "attachment unavailable"
+
+    @property
+    def error_type(self) -> str:
+        """The reason as the event of a failure names it, for programs: `agent_timed_out`."""
+        return self.value.replace(" ", "_")
+
+
 class Environment(StrEnum):
     """The place where a run is performed: at its client (`local`) or by a worker of the service (`cloud`)."""
 

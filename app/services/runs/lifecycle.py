@@ -43,7 +43,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.run_events import RunEvents
 from app.clock import utcnow
-from app.enums import TERMINAL_STATUSES, Environment, RunStatus
+from app.enums import TERMINAL_STATUSES, Environment, RunReason, RunStatus
 from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run, RunLogState
@@ -105,8 +105,7 @@ class RunEnd:
     status: RunStatus
     output: Any = None
     error_message: str | None = None
-    # One of a bounded set of reasons: a label of the metrics, and the `error_type` of a failure's event.
-    reason: str = "agent ended"
+    reason: RunReason = RunReason.AGENT_ENDED
     artifacts: Sequence[Mapping[str, Any]] = ()
     # Keys to set in the run's state; keys in `FACTS` are written as facts.
     state: Mapping[str, Any] = field(default_factory=dict)
@@ -150,7 +149,7 @@ async def set_status(session: AsyncSession, run_id: UUID, status: RunStatus, *, 
         StateRefused: the run is over with another status.
 
     """
-    if await transition(session, events, status, Run.id == run_id, reason="client"):
+    if await transition(session, events, status, Run.id == run_id, reason=RunReason.CLIENT):
         return True
     current = await session.scalar(select(Run.status).where(Run.id == run_id))
     if current != status:
@@ -277,8 +276,8 @@ async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: 
         events,
         RunStatus.QUEUED,
         *held_by(run_id, owner),
-        reason="worker stopped",
-        facts=_note_recovery("queued again", "worker stopped").op("-")(AGENT_STARTED),
+        reason=RunReason.WORKER_STOPPED,
+        facts=_note_recovery("queued again", RunReason.WORKER_STOPPED).op("-")(AGENT_STARTED),
     )
     if returned:
         await received_commands.requeue(session, [run_id], had_agent=bool(had_agent))
@@ -294,9 +293,11 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
     now = utcnow()
     lapsed = (Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_expires_at <= now)
     untouched = (~Run.facts.has_key(AGENT_STARTED), Run.attempts < RUN_CLAIMS)
-    again, given_up = (_note_recovery(decision, "worker lost") for decision in ("queued again", "failed"))
+    again, given_up = (
+        _note_recovery(decision, RunReason.WORKER_LOST) for decision in ("queued again", "failed")
+    )
     requeued = await transition(
-        session, events, RunStatus.QUEUED, *lapsed, *untouched, reason="worker lost", facts=again
+        session, events, RunStatus.QUEUED, *lapsed, *untouched, reason=RunReason.WORKER_LOST, facts=again
     )
     if requeued:
         await received_commands.requeue(session, [row["id"] for row in requeued], had_agent=False)
@@ -305,7 +306,7 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
         events,
         RunStatus.FAILED,
         *lapsed,
-        reason="worker lost",
+        reason=RunReason.WORKER_LOST,
         error_message=_WORKER_LOST,
         facts=given_up,
     )
@@ -331,14 +332,14 @@ async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunE
         Run.lease_expires_at.is_(None),
         Run.updated_at <= since,
         or_(heard_at <= since, and_(heard_at.is_(None), Run.environment == Environment.CLOUD)),
-        reason="agent silent",
+        reason=RunReason.AGENT_SILENT,
         error_message=f"The agent of this run was silent for {silence.total_seconds():.0f} seconds.",
-        facts=_note_recovery("failed", "agent silent"),
+        facts=_note_recovery("failed", RunReason.AGENT_SILENT),
     )
     return [row["id"] for row in failed]
 
 
-def _note_recovery(decision: str, reason: str) -> ColumnElement[Any]:
+def _note_recovery(decision: str, reason: RunReason) -> ColumnElement[Any]:
     """Return the SQL expression for a run's facts with the decision of its recovery, for people to see."""
     return with_fact(RECOVERY, {"decision": decision, "reason": reason, "at": utcnow().isoformat()})
 

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.db import SessionFactory, after_commit, unit_of_work
+from app.enums import RunReason
 from app.models import Run
 from app.models.runs.runs import is_waiting
 from app.outages import DatabaseUnavailable
@@ -63,12 +64,12 @@ def count_started(session: AsyncSession, row: Fields) -> None:
     after_commit(session, count)
 
 
-def count_ended(session: AsyncSession, rows: Rows, reason: str) -> None:
+def count_ended(session: AsyncSession, rows: Rows, reason: RunReason) -> None:
     """Count runs that ended, by status and reason, once the session's transaction is committed."""
 
     async def count() -> None:
         for row in rows:
-            _ENDED.labels(str(row["status"]), reason).inc()
+            _ENDED.labels(str(row["status"]), reason.value).inc()
             _UNTIL_END.labels(str(row["status"])).observe(
                 (row["completed_at"] - row["created_at"]).total_seconds()
             )

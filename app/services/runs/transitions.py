@@ -13,10 +13,12 @@ from sqlalchemy import (
     Interval,
     RowMapping,
     Select,
+    Text,
     bindparam,
     case,
     func,
     insert,
+    literal,
     literal_column,
     null,
     select,
@@ -28,7 +30,7 @@ from sqlalchemy.orm import aliased
 
 from app.clients.run_events import RunEvents
 from app.clock import utcnow
-from app.enums import TERMINAL_STATUSES, EventType, NotificationKind, RunStatus
+from app.enums import TERMINAL_STATUSES, EventType, NotificationKind, RunReason, RunStatus
 from app.models import Run, Task
 from app.services.events.ledger import NO_EVENT, as_data, insert_event_cte, publish_recorded, recorded_columns
 from app.services.notifications import dispatch as notifications
@@ -57,7 +59,7 @@ EVENT_OF: Mapping[RunStatus, EventType] = {
     RunStatus.CANCELLED: EventType.RUN_CANCELLED,
 }
 # Reasons for which a claimed run returns to the queue.
-_RECOVERIES = frozenset({"worker lost", "worker stopped"})
+_RECOVERIES = frozenset({RunReason.WORKER_LOST, RunReason.WORKER_STOPPED})
 _WITH_ATTEMPT = frozenset({EventType.RUN_STARTED, EventType.RUN_RECOVERED})
 _WAITS = frozenset({EventType.RUN_QUEUED, EventType.RUN_RECOVERED})
 
@@ -69,7 +71,7 @@ async def transition(
     events: RunEvents,
     to: RunStatus,
     *conditions: ColumnElement[bool],
-    reason: str = "",
+    reason: RunReason | None = None,
     **values: Any,
 ) -> Sequence[RowMapping]:
     """Move the runs that satisfy `conditions` and may go to the status `to`; return the moved runs.
@@ -85,7 +87,7 @@ async def move(
     events: RunEvents,
     to: RunStatus,
     *conditions: ColumnElement[bool],
-    reason: str = "",
+    reason: RunReason | None = None,
     **values: Any,
 ) -> Sequence[RowMapping]:
     """Move the runs that satisfy `conditions` to the status `to`, from any status; else as `transition`."""
@@ -103,6 +105,7 @@ async def move(
         announce_entries(session, events, dropped)
     publish_status(session, events, rows)
     if is_end:
+        assert reason is not None, "every end has a reason"
         run_metrics.count_ended(session, rows, reason)
         await run_credentials.forget_tokens(session, ids)
         await notifications.notify_people(session, NotificationKind(to.value), ids)
@@ -169,7 +172,7 @@ def move_statement(
     *conditions: ColumnElement[bool],
     now: Any,
     event: EventType | None,
-    reason: str = "",
+    reason: RunReason | None = None,
     **values: Any,
 ) -> Select[Any]:
     """Return the statement that moves runs to a status, records the event of each, and returns their rows.
@@ -225,17 +228,19 @@ def move_statement(
     )
 
 
-def record_status(runs: CTE, event: EventType, *conditions: ColumnElement[bool], reason: str = "") -> CTE:
+def record_status(
+    runs: CTE, event: EventType, *conditions: ColumnElement[bool], reason: RunReason | None = None
+) -> CTE:
     """Return a CTE that records an event about its status for each row of `runs` that meets `conditions`.
 
     `reason` becomes the `error_type` of a failure.
     """
-    is_failure = event is EventType.RUN_FAILED and reason
+    error_type = literal(reason.error_type, Text()) if event is EventType.RUN_FAILED and reason else null()
     data = as_data(
         status=runs.c.status,
         attempt=runs.c.attempts if event in _WITH_ATTEMPT else null(),
         queue_position=position(aliased(Run, runs)) if event in _WAITS else null(),
-        error_type=literal_column(f"'{reason.replace(' ', '_')}'") if is_failure else null(),
+        error_type=error_type,
     )
     return insert_event_cte(
         runs,

@@ -1,6 +1,5 @@
 """The end of a run: decided from the report of its worker, and written once."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any  # JSON
@@ -8,9 +7,10 @@ from typing import Any  # JSON
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.agents import errors
 from app.agents.errors import AgentCancelled, AgentError, is_disk_full
 from app.agents.result import RunResult
-from app.enums import RunStatus
+from app.enums import RunReason, RunStatus
 from app.services.code_hosts.pushed_branches import PushRecord, record_push
 from app.services.enqueueing import enqueue_push_delivery_after_commit
 from app.services.retrying.budget import in_transaction
@@ -19,12 +19,41 @@ from app.services.runs.facts import LEFT_OUT, NOT_STORED
 from app.services.runs.lifecycle import RunEnd
 from app.worker.context import WorkerContext
 from app.worker.run.claim import Claim
-from app.worker.run.files import Stored
+from app.worker.run.files import AttachmentUnavailable, Stored
 
 _LEFT_OUT_CHARACTERS = 2000
 _NAMED_FILES = 10
 _UNEXPECTED = "The worker met an unexpected error while performing this run. Its log has the details."
 _NO_ROOM = "The disk of the worker is full. Start the run again when there is room."
+
+# Of all errors that end a run but `AgentCancelled`, which fails no run.
+_REASONS: Mapping[type, RunReason] = {
+    errors.UnknownAdapter: RunReason.UNKNOWN_ADAPTER,
+    errors.CatalogInvalid: RunReason.CATALOG_INVALID,
+    errors.AgentNotInstalled: RunReason.AGENT_NOT_INSTALLED,
+    errors.AgentFailed: RunReason.AGENT_FAILED,
+    errors.AgentStepFailed: RunReason.AGENT_STEP_FAILED,
+    errors.AgentCrashed: RunReason.AGENT_CRASHED,
+    errors.SessionLost: RunReason.SESSION_LOST,
+    errors.AgentTimedOut: RunReason.AGENT_TIMED_OUT,
+    errors.AgentOverLimit: RunReason.AGENT_OVER_LIMIT,
+    errors.BudgetSpent: RunReason.BUDGET_SPENT,
+    errors.AgentStopped: RunReason.AGENT_STOPPED,
+    errors.OutputInvalid: RunReason.OUTPUT_INVALID,
+    errors.SandboxUnavailable: RunReason.SANDBOX_UNAVAILABLE,
+    errors.EnvironmentUnavailable: RunReason.ENVIRONMENT_UNAVAILABLE,
+    errors.PathRefused: RunReason.PATH_REFUSED,
+    errors.RepositoryError: RunReason.REPOSITORY_ERROR,
+    errors.RepositoryNotFound: RunReason.REPOSITORY_NOT_FOUND,
+    errors.RepositoryAccessDenied: RunReason.REPOSITORY_ACCESS_DENIED,
+    errors.RepositoryUnreachable: RunReason.REPOSITORY_UNREACHABLE,
+    errors.BranchNotFound: RunReason.BRANCH_NOT_FOUND,
+    errors.PushRejected: RunReason.PUSH_REJECTED,
+    errors.LargeFilesFailed: RunReason.LARGE_FILES_FAILED,
+    errors.WorkspaceBroken: RunReason.WORKSPACE_BROKEN,
+    errors.AgentError: RunReason.AGENT_ERROR,
+    AttachmentUnavailable: RunReason.ATTACHMENT_UNAVAILABLE,
+}
 
 log = structlog.get_logger(__name__)
 
@@ -88,15 +117,17 @@ def _decide(report: RunReport) -> RunEnd:
     if isinstance(work, AgentCancelled):
         return RunEnd(status=RunStatus.CANCELLED, state=state)
     if isinstance(work, AgentError):
-        return RunEnd(status=RunStatus.FAILED, error_message=work.message, reason=_reason(work), state=state)
+        return RunEnd(
+            status=RunStatus.FAILED, error_message=work.message, reason=reason_of(work), state=state
+        )
     if is_disk_full(work):
-        return RunEnd(status=RunStatus.FAILED, error_message=_NO_ROOM, reason="disk full")
-    return RunEnd(status=RunStatus.FAILED, error_message=_UNEXPECTED, reason="unexpected error")
+        return RunEnd(status=RunStatus.FAILED, error_message=_NO_ROOM, reason=RunReason.DISK_FULL)
+    return RunEnd(status=RunStatus.FAILED, error_message=_UNEXPECTED, reason=RunReason.UNEXPECTED_ERROR)
 
 
-def _reason(error: AgentError) -> str:
-    """Return the name of the error's class in words: `agent timed out`."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
+def reason_of(error: AgentError) -> RunReason:
+    """Return the reason of the error's class, or of its nearest base class that has one."""
+    return next(_REASONS[kind] for kind in type(error).__mro__ if kind in _REASONS)
 
 
 def _with_losses(end: RunEnd, report: RunReport) -> RunEnd:
@@ -117,7 +148,7 @@ def _with_losses(end: RunEnd, report: RunReport) -> RunEnd:
     if not report.log_is_whole:
         words.append("The end of the run's log could not be stored.")
     if files and status is RunStatus.COMPLETED:
-        status, reason = RunStatus.FAILED, "files lost"
+        status, reason = RunStatus.FAILED, RunReason.FILES_LOST
         words.append("Start the run again.")
     lost = {"files": list(files[:_NAMED_FILES]), "log_end": not report.log_is_whole}
     return replace(

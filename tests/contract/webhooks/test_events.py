@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.agents.session.shown_question import ShownQuestion
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
-from app.enums import QuestionKind, RunStatus
+from app.enums import QuestionKind, RunReason, RunStatus
 from app.models import Event, EventSnapshot, Project, Run, User
 from app.runtime import ProcessContext
 from app.services.events.catalogue import CATALOGUE
@@ -133,7 +133,7 @@ async def test_life_of_a_run_that_workers_perform(
         assert await lifecycle.claim(own, run.id, owner="second", events=followers)
     artifact = {"id": "f" * 32, "type": "output", "size": 3, "name": _SECRET}
     end = lifecycle.RunEnd(
-        status=RunStatus.FAILED, error_message=_SECRET, reason="agent timed out", artifacts=[artifact]
+        status=RunStatus.FAILED, error_message=_SECRET, reason=RunReason.AGENT_TIMED_OUT, artifacts=[artifact]
     )
     async with unit_of_work(sessions) as own:
         assert await lifecycle.finish(own, run.id, end, owner="second", events=followers)
