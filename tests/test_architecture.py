@@ -71,6 +71,61 @@ def _imports_transitions(node: ast.AST) -> bool:
     return "app.services.runs.transitions" in _imported(node)
 
 
+# The columns of a run that services/runs/lifecycle.py alone writes.
+_LIFE_CYCLE = {"status", "lease_owner", "lease_expires_at", "completed_at"}
+
+
+def _changes_the_status_of_a_run(node: ast.AST) -> bool:
+    """Find `_LIFE_CYCLE` in an UPDATE or INSERT of runs, in a `Run(...)`, or as an attribute that is set.
+
+    Of an object's own attribute, `self.status`, a model's column is no case.
+    """
+    if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+        return node.attr in _LIFE_CYCLE and _dotted(node.value) != "self"
+    return (
+        isinstance(node, ast.Call)
+        and (_writes_runs(node) or _is_run(node.func))
+        and bool(_LIFE_CYCLE & _columns(node))
+    )
+
+
+def _changes_columns_of_a_run_by_a_variable(node: ast.AST) -> bool:
+    """Find an UPDATE or INSERT of runs by columns that are not written out, so that the rule above cannot see them."""
+    return (
+        isinstance(node, ast.Call)
+        and _writes_runs(node)
+        and (
+            any(not isinstance(given, ast.Dict) or None in given.keys for given in node.args)
+            or any(keyword.arg is None for keyword in node.keywords)
+        )
+    )
+
+
+def _writes_runs(node: ast.Call) -> bool:
+    """Return whether this is the `values(...)` of an `update(Run)` or `insert(Run)`."""
+    return _called(node).rpartition(".")[2] == "values" and any(
+        _called(part).rpartition(".")[2] in {"update", "insert"}
+        and any(_is_run(given) for given in part.args)
+        for part in ast.walk(node.func)
+        if isinstance(part, ast.Call)
+    )
+
+
+def _is_run(node: ast.AST) -> bool:
+    return _dotted(node).rpartition(".")[2] == "Run"
+
+
+def _columns(node: ast.Call) -> set[str]:
+    """Return the columns that a call names, as keywords or as keys of a dictionary."""
+    keys = [key for given in node.args if isinstance(given, ast.Dict) for key in given.keys]
+    texts = {str(key.value) for key in keys if isinstance(key, ast.Constant)}
+    return (
+        texts
+        | {key.attr for key in keys if isinstance(key, ast.Attribute)}
+        | {keyword.arg for keyword in node.keywords if keyword.arg}
+    )
+
+
 def _reads_the_clock(node: ast.AST) -> bool:
     return _called(node).endswith(
         ("datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time")
@@ -147,6 +202,26 @@ _RULES = {
         "from app.services.runs import transitions",
         "app",
         {"app/services/runs/lifecycle.py": "the writer"},
+    ),
+    "no other writer of the status of runs": _Rule(
+        _changes_the_status_of_a_run,
+        "await session.execute(update(Run).where(Run.id == run_id).values(status=RunStatus.FAILED))",
+        "app",
+        {
+            "app/services/runs/lifecycle.py": "the writer",
+            "app/services/runs/transitions.py": "its statements",
+        },
+    ),
+    "written columns of runs are seen": _Rule(
+        _changes_columns_of_a_run_by_a_variable,
+        "await session.execute(update(Run).where(Run.id == run_id).values(values))",
+        "app",
+        {
+            "app/services/runs/lifecycle.py": "the writer of the status",
+            "app/services/runs/transitions.py": "its statements",
+            "app/services/runs/authority.py": "writes who the run acts for",
+            "app/services/runs/changes.py": "writes what a client may change, and leaves the status to lifecycle.py",
+        },
     ),
     "tests run what is served": _Rule(
         _asks_what_a_session_is_bound_to,
@@ -248,6 +323,27 @@ def test_rule_is_kept_and_finds_what_is_planted(rule: _Rule) -> None:
     assert list(_offences(rule)) == []
     assert any(rule.finds(node) for node in _looked_at(ast.parse(rule.planted)))
     assert [name for name in rule.allowed if not (_ROOT / name).exists()] == [], "exceptions of no file"
+
+
+@pytest.mark.parametrize(
+    ("planted", "is_found"),
+    [
+        ("update(Run).values(status='failed', updated_at=now)", True),
+        ("update(Run).where(Run.id == id_).values({'lease_owner': None}).returning(Run.id)", True),
+        ("sqlalchemy.update(models.Run).values({models.Run.completed_at: now})", True),
+        ("insert(Run).values(status='queued')", True),
+        ("session.add(Run(status='queued'))", True),
+        ("run.status = RunStatus.FAILED", True),
+        ("update(Run).values(facts=facts, updated_at=now)", False),
+        ("update(Question).where(Question.run_id == Run.id).values(status='withdrawn')", False),
+        ("select(Run.id).where(Run.status == status)", False),
+        ("self.status = 'A'", False),
+    ],
+)
+def test_write_of_a_status_is_found(planted: str, *, is_found: bool) -> None:
+    found = [node for node in _looked_at(ast.parse(planted)) if _changes_the_status_of_a_run(node)]
+
+    assert bool(found) is is_found
 
 
 def test_events_that_a_module_records_by_statement_are_published_by_it() -> None:
