@@ -11,7 +11,26 @@ from starlette.middleware.cors import CORSMiddleware
 from app import __version__
 from app.config import Settings, get_settings
 from app.config.checks import ANY_PORT
-from app.routers import ROUTERS
+from app.routers import (
+    actions,
+    docs,
+    events,
+    github_webhook,
+    health,
+    inbox,
+    notifications,
+    presence,
+    projects,
+    push_tokens,
+    questions,
+    sandbox_environments,
+    staged_artifacts,
+    tasks,
+    users,
+    webhook_endpoints,
+)
+from app.routers.console import files, sessions
+from app.routers.runs import artifacts, commands, diff, logs, runs, stream
 from app.runtime import ProcessContext, open_process
 from app.services.schema_revision import require_current_schema
 from app.services.shared_clock import keep_synchronised
@@ -19,6 +38,35 @@ from app.web.errors.handlers import install_error_handlers
 from app.web.large_responses import LargeResponses
 from app.web.middleware import HeadMiddleware, ObservabilityMiddleware, TrailingSlashMiddleware
 from app.web.openapi.document import install_openapi
+
+# The URLs, by the module that has them, and in the order in which requests are matched: the most requested first.
+ROUTERS = (
+    presence.router,
+    tasks.router,
+    runs.router,
+    logs.router,
+    stream.router,
+    commands.router,
+    staged_artifacts.router,
+    artifacts.router,
+    diff.router,
+    sandbox_environments.router,
+    events.router,
+    webhook_endpoints.router,
+    push_tokens.router,
+    notifications.router,
+    inbox.router,
+    questions.router,
+    actions.api_router,
+    actions.page_router,
+    users.router,
+    sessions.router,
+    projects.router,
+    github_webhook.router,
+    health.router,
+    files.router,
+    docs.router,
+)
 
 # Response headers that pages of other origins may read, beside those that every page may.
 _EXPOSED_HEADERS = (

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from app.db import SessionFactory
 from app.errors import NotFound
-from app.routers import ROUTERS
+from app.main import ROUTERS
 from app.routers.presence import beat
 from app.routers.tasks import create_task, retrieve_task, update_task
 from app.web.dependencies import session_of
