@@ -39,7 +39,7 @@ async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: time
 
     With `silence`, runs of agents outside our workers fail if they reported nothing for that long. A run that waits
     because workers perform `limit` runs of its project already is left waiting. Open commands of a lost run are
-    dropped; their receipts go to its stream and its log.
+    dropped; their receipts go to its stream and its log. Also withdraws open questions of runs that wait for nothing.
     """
     begun, events = utcnow(), clients.events
     async with unit_of_work(clients.sessions) as session:

@@ -1,4 +1,4 @@
-"""Job that deletes old events from the ledger, and old webhook deliveries."""
+"""Job that keeps the ledger and webhooks in order: deletes old events and deliveries, disables orphaned endpoints."""
 
 from collections.abc import Mapping
 from datetime import timedelta
