@@ -36,7 +36,7 @@ from app.services.artifacts.rules import (
     tags,
 )
 from app.services.artifacts.uploads import Upload
-from app.services.events.run_events import record_artifacts
+from app.services.events.run_ledger import record_artifacts
 from app.services.resume_chain import resume_chain
 from app.services.storage_keys import RunRef, is_run_path, run_artifact_key, safe_name
 

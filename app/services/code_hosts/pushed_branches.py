@@ -11,7 +11,7 @@ from app.clients.github.api import PullRequest
 from app.clock import utcnow
 from app.enums import EventType
 from app.models import PushedBranch, Run
-from app.services.events.run_events import record_run_events
+from app.services.events.run_ledger import record_for_run
 from app.services.resume_chain import resume_chain
 
 
@@ -50,7 +50,7 @@ async def record_push(session: AsyncSession, *, task_id: UUID, run_id: UUID, pus
     )
     if pushed.pull_request is not None:
         opened = {"pr_url": pushed.pull_request.url}
-        await record_run_events(session, run_id, EventType.RUN_PULL_REQUEST_OPENED, [opened])
+        await record_for_run(session, run_id, EventType.RUN_PULL_REQUEST_OPENED, [opened])
 
 
 async def branch_to_resume(

@@ -33,7 +33,7 @@ from app.enums import (
 )
 from app.models import Question, Run, Task
 from app.models.base import constant
-from app.services.events.run_events import record_events_of_runs, record_run_events
+from app.services.events.run_ledger import record_for_run, record_for_runs
 from app.services.notifications import closed_questions
 from app.services.questions.risk import risk_of
 
@@ -107,7 +107,7 @@ async def open_question(session: AsyncSession, run_id: UUID, asked: ShownQuestio
     if kept.one_or_none() is None:
         return False
     data = {"question_id": asked.request_id, "kind": asked.kind, "urgency": urgency}
-    await record_run_events(session, run_id, EventType.QUESTION_OPENED, [data])
+    await record_for_run(session, run_id, EventType.QUESTION_OPENED, [data])
     return True
 
 
@@ -224,7 +224,7 @@ async def _close(session: AsyncSession, *conditions: ColumnElement[bool], **valu
     )
     rows = sorted(closed.all(), key=lambda row: row.id)
     events = [(row.run_id, _EVENT_OF[QuestionStatus(row.status)], _closed_data(row)) for row in rows]
-    await record_events_of_runs(session, events)
+    await record_for_runs(session, events)
     ids = [row.id for row in rows]
     if ids:
         await closed_questions.on_closed(session, ids)

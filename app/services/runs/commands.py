@@ -33,7 +33,7 @@ from app.schemas.runs.commands import CommandIn, CommandOut, RpcError
 from app.services.access.principal import Principal
 from app.services.access.visibility import lock_run
 from app.services.enqueueing import wake_run_worker_after_commit
-from app.services.events.run_events import record_run_events, waiting_data
+from app.services.events.run_ledger import record_for_run, waiting_data
 from app.services.questions import records as questions
 from app.services.questions.answers import check_answer, describe_answer
 from app.services.questions.follows import follow
@@ -297,7 +297,7 @@ async def _close(
 
 async def _resume(session: AsyncSession, run_id: UUID, waiting_for: Mapping[str, Any]) -> None:
     await show_waiting(session, run_id)
-    await record_run_events(session, run_id, EventType.RUN_RESUMED, [waiting_data(waiting_for)])
+    await record_for_run(session, run_id, EventType.RUN_RESUMED, [waiting_data(waiting_for)])
 
 
 async def _keep(

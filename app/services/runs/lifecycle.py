@@ -50,7 +50,7 @@ from app.models import Run, RunLogState
 from app.models.base import constant
 from app.models.runs.runs import is_waiting
 from app.services.events.ledger import publish_recorded
-from app.services.events.run_events import record_artifacts
+from app.services.events.run_ledger import record_artifacts
 from app.services.retrying.policies import RUN_CLAIMS
 from app.services.run_log.events import STATE_COLUMNS, announce_state
 from app.services.runs import metrics as run_metrics

@@ -22,7 +22,7 @@ from app.models.base import constant
 from app.run_values import AgentMessage, MessageOutcome
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.enqueueing import enqueue_push_delivery_after_commit
-from app.services.events.run_events import record_run_events, waiting_data
+from app.services.events.run_ledger import record_for_run, waiting_data
 from app.services.notifications import dispatch as notifications
 from app.services.questions import records as questions
 from app.services.run_log.events import own_entry
@@ -111,7 +111,7 @@ async def start_waiting(
         .where(Run.id == run_id)
         .values(facts=with_fact(WAITING_FOR, asked.waiting_for), updated_at=utcnow())
     )
-    await record_run_events(session, run_id, EventType.RUN_AWAITING_INPUT, [waiting_data(asked.waiting_for)])
+    await record_for_run(session, run_id, EventType.RUN_AWAITING_INPUT, [waiting_data(asked.waiting_for)])
     await notifications.notify_people(session, NotificationKind.AWAITING, [run_id], question_id=asked.id)
     enqueue_push_delivery_after_commit(session, queue, run_id)
     return result
@@ -136,7 +136,7 @@ async def stop_waiting(session: AsyncSession, run_id: UUID, request_id: str, *, 
         return False
     await show_waiting(session, run_id)
     withdrawn = waiting_data({"kind": "permission", "request_id": request_id})
-    await record_run_events(session, run_id, EventType.RUN_RESUMED, [withdrawn])
+    await record_for_run(session, run_id, EventType.RUN_RESUMED, [withdrawn])
     return True
 
 

@@ -25,7 +25,7 @@ from app.models import (
     User,
 )
 from app.runtime import ProcessContext
-from app.services.events.run_events import record_run_events
+from app.services.events.run_ledger import record_for_run
 from app.services.notifications import claims, presence
 from app.services.notifications import dispatch as notifications
 from app.services.notifications.presence import sweep_expired
@@ -50,7 +50,7 @@ def trigger(sessions: SessionFactory, run: Run) -> Trigger:
     async def trigger(kind: NotificationKind, question: Question | None = None) -> int:
         async with unit_of_work(sessions) as session:
             type_ = EventType.RUN_AWAITING_INPUT if question else EventType.RUN_COMPLETED
-            await record_run_events(session, run.id, type_, [{}])
+            await record_for_run(session, run.id, type_, [{}])
             await notifications.notify_people(
                 session, kind, [run.id], question_id=question.id if question else None
             )

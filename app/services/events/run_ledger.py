@@ -16,20 +16,20 @@ from app.services.events.ledger import insert_event_cte, publish_recorded, recor
 from app.statements import Prepared
 
 
-async def record_run_events(
+async def record_for_run(
     session: AsyncSession, run_id: UUID, type_: EventType, data: Sequence[Mapping[str, Any]]
 ) -> None:
     """Record events of one type of a run in the ledger, one for each item of `data`, in order.
 
     They commit with the session's transaction, which locks the run's row: its event count numbers them.
     """
-    await record_events_of_runs(session, [(run_id, type_, item) for item in data])
+    await record_for_runs(session, [(run_id, type_, item) for item in data])
 
 
-async def record_events_of_runs(
+async def record_for_runs(
     session: AsyncSession, events: Sequence[tuple[UUID, EventType, Mapping[str, Any]]]
 ) -> None:
-    """Record events of several runs in the ledger, in order, as `record_run_events` does for one run.
+    """Record events of several runs in the ledger, in order, as `record_for_run` does for one run.
 
     Args:
         session: the transaction with which the events commit.
@@ -52,7 +52,7 @@ async def record_artifacts(session: AsyncSession, run_id: UUID, added: Sequence[
     data = [
         {"artifact_id": entry["id"], "type": entry.get("type"), "size": entry.get("size")} for entry in added
     ]
-    await record_run_events(session, run_id, EventType.RUN_ARTIFACT_ADDED, data)
+    await record_for_run(session, run_id, EventType.RUN_ARTIFACT_ADDED, data)
 
 
 def waiting_data(waiting_for: Mapping[str, Any]) -> dict[str, Any]:
