@@ -32,10 +32,17 @@ def test_lines_between_do_not_break_a_step() -> None:
     assert plain(stream.getvalue()) == "  API …\napi    │ listening\n  ✓ API N s\n"
 
 
-def test_nothing_is_written_without_an_output(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_written_without_an_output(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("sys.stdout", None)  # as Python has it where the descriptor was closed before
+    terminal = TerminalOutput()
 
-    TerminalOutput().title("Ready")
+    terminal.title("Ready")
+    with terminal.step("API"):
+        terminal.child_line("api", "listening")
+
+    assert capfd.readouterr() == ("", "")
 
 
 def test_file_gets_no_escape_sequences() -> None:
