@@ -346,22 +346,23 @@ async def test_read_that_is_cancelled_at_any_moment_leaves_no_lock(
 
 def test_those_who_let_a_write_stand_alone_are_these() -> None:
     """Each statement holds every condition of its write, and nothing behind it would have to take it back (ADR 44)."""
+    root = Path(app.__path__[0])
     calls = {
-        (path.stem, function.name)
-        for path in Path(app.__path__[0]).rglob("*.py")
+        (path.relative_to(root).as_posix(), function.name)
+        for path in root.rglob("*.py")
         for function in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(function, ast.AsyncFunctionDef)
         for node in ast.walk(function)
         if isinstance(node, ast.Attribute) and node.attr in {"first_alone", "perform_alone"}
     }
     assert calls == {
-        ("presence", "beat"),
-        ("authenticate", "_note_use"),
-        ("lifecycle", "extend_lease"),
-        ("lifecycle", "mark_agent_started"),
-        ("log_lock", "_release"),
-        ("log_lock", "release"),
-        ("statements", "perform_alone"),
+        ("services/notifications/presence.py", "beat"),
+        ("services/access/authenticate.py", "_note_use"),
+        ("services/runs/lifecycle.py", "extend_lease"),
+        ("services/runs/lifecycle.py", "mark_agent_started"),
+        ("services/run_log/log_lock.py", "_release"),
+        ("services/run_log/log_lock.py", "release"),
+        ("statements.py", "perform_alone"),
     }
 
 
