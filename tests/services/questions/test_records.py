@@ -1,6 +1,7 @@
 """Questions as rows: how they open, how each ends, and what they may cost (contract 15)."""
 
 import json
+import time
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -388,7 +389,13 @@ def test_risk_of_a_tool_call_follows_the_rules(call: JSON, risk: QuestionRisk) -
 @pytest.mark.parametrize(
     "part", ["git push ", "git -", "rm -a", "find ", "| ", "curl | a/", "chmod 7", "env ", "/proc/", "find-"]
 )
+@pytest.mark.timeout(60)
 def test_repetitive_command_does_not_hold_the_worker_up(part: str) -> None:
     """The agent chooses the text; a pattern that looks back over it would search this one for hours."""
     given = {"command": part * (20_000 // len(part))}
+    # Processor time, so that a busy machine does not count; a search takes a tenth of a second.
+    started = time.thread_time()
+
     risk_of(QuestionKind.PERMISSION, {"kind": "execute", "rawInput": given})
+
+    assert time.thread_time() - started < 2
