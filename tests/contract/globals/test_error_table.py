@@ -1,7 +1,7 @@
 """The error table of contract 2.4, row by row: a request for each code, and its answer."""
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,14 +12,19 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import override
 
+from app.api_limits import BODY_BYTES
+from app.db import create_engine, create_session_factory
+from app.errors import AppError, InvalidInput
 from app.models import Project
 from app.runtime import ProcessContext
 from app.security import new_api_key
 from tests.support.assertions import assert_error
 from tests.support.callers import CallerKind, Cast, bearer
 from tests.support.database.faults import altered
+from tests.support.deployment.processes import closed_port
 
-_CONTRACT = Path(__file__).parents[3] / "docs/contract.md"
+_ROOT = Path(__file__).parents[3]
+_CONTRACT = _ROOT / "docs/contract.md"
 _TASKS = "/api/projects/{project}/tasks"
 _UNKNOWN_KEY = bearer(new_api_key())
 
@@ -75,6 +80,13 @@ CASES = (
     Case(404, "invalid_request", "not_found", "Not found.", path=_TASKS + "/nothing"),
     Case(405, "invalid_request", "method_not_allowed", 'Method "PUT" not allowed.', method="PUT"),
     Case(
+        *(413, "invalid_request", "request_too_large"),
+        f"Request body exceeds the limit of {BODY_BYTES} bytes.",
+        method="POST",
+        content=b" " * (BODY_BYTES + 1),
+        headers=_JSON,
+    ),
+    Case(
         *(415, "invalid_request", "unsupported_media_type"),
         'Unsupported media type "text/plain" in request.',
         method="POST",
@@ -83,7 +95,17 @@ CASES = (
     ),
     Case(429, "throttled_error", "throttled", None),
     Case(500, "server_error", "error", "A server error occurred."),
+    Case(503, "server_error", "unavailable", None),
 )
+# Rows that need more than one request, or a connection of their own: where their answers are tested.
+_ELSEWHERE = {
+    (408, "invalid_request", "request_timeout"): "tests/cli/test_protocol.py",
+    (409, "invalid_request", "idempotency_conflict"): "tests/contract/globals/test_idempotency.py",
+    (409, "invalid_request", "already_answered"): "tests/contract/inbox/test_answers.py",
+    (409, "invalid_request", "question_changed"): "tests/contract/inbox/test_answers.py",
+    (410, "invalid_request", "question_closed"): "tests/contract/inbox/test_answers.py",
+    (431, "invalid_request", "request_head_too_large"): "tests/cli/test_protocol.py",
+}
 # Not answered: contract 11 #28.
 NOT_ACCEPTABLE = (406, "invalid_request", "not_acceptable")
 
@@ -102,6 +124,13 @@ async def condition(
             undo = "ALTER TABLE gone RENAME TO tasks"
             async with altered(engine, "ALTER TABLE tasks RENAME TO gone", undo=undo):
                 yield
+        case 503:
+            address = f"postgresql+asyncpg://user@127.0.0.1:{closed_port()}/nothing"
+            settings = process.settings.model_copy(update={"database_url": address})
+            away = create_engine(settings, application_name="taskbeacon-tests")
+            application.state.process = replace(process, sessions=create_session_factory(away))
+            yield
+            await away.dispose()
         case _:
             yield
 
@@ -141,15 +170,37 @@ async def test_row_406_is_json_whatever_is_accepted(
 
 
 def test_every_row_of_the_table_has_a_case() -> None:
-    rows = re.findall(r"^\| ([0-9/]+) \| `(\w+)` \| (.+) \|$", _CONTRACT.read_text(), re.MULTILINE)
-    documented: set[tuple[int, str, str]] = set()
-    for statuses, kind, text in rows:
-        codes = re.findall(r"`(\w+)`", text)
-        documented |= {(int(status), kind, code) for status in statuses.split("/") for code in codes}
-
-    covered = {(case.status, case.type, case.code) for case in CASES} | {NOT_ACCEPTABLE}
+    documented = documented_codes()
+    covered = {(case.status, case.type, case.code) for case in CASES} | {NOT_ACCEPTABLE} | _ELSEWHERE.keys()
 
     # A credential without permission is always 403; the codes of fields are in a table of their own.
     assert documented - {(401, "authentication_error", "permission_denied")} == covered - {
         (400, "validation_error", "invalid_choice")
     }
+    for (status, _, code), name in _ELSEWHERE.items():
+        assert re.search(rf'\b{status},[^()]*"{code}"', (_ROOT / name).read_text()), (name, code)
+
+
+def test_every_error_of_the_service_has_a_row() -> None:
+    final = [error for error in subclasses(AppError) if not error.__subclasses__()]
+    # Its code is that of the field's rule.
+    declared = {(error.status, error.type, error.code) for error in final if error is not InvalidInput}
+
+    assert declared - documented_codes() == set()
+    assert len(declared) > 15
+
+
+def subclasses(error: type[AppError]) -> Iterator[type[AppError]]:
+    for each in error.__subclasses__():
+        yield each
+        yield from subclasses(each)
+
+
+def documented_codes() -> set[tuple[int, str, str]]:
+    """Return the statuses, types and codes in the table."""
+    rows = re.findall(r"^\| ([0-9/]+) \| `(\w+)` \| (.+) \|$", _CONTRACT.read_text(), re.MULTILINE)
+    documented: set[tuple[int, str, str]] = set()
+    for statuses, kind, text in rows:
+        codes = re.findall(r"`(\w+)`", text)
+        documented |= {(int(status), kind, code) for status in statuses.split("/") for code in codes}
+    return documented
