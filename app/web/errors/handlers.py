@@ -1,4 +1,9 @@
-"""Map errors to HTTP responses; no other module does so (contract 2.4)."""
+"""Map expected errors, and outages of servers, to HTTP responses with JSON (contract 2.4).
+
+Three other modules answer errors: `web/middleware.py` those that nothing expects, `web/pages/route.py` those of the
+routes of action tokens, with the functions below or as a page, and `cli/serving/protocol.py` those of requests that
+never reach the application.
+"""
 
 import structlog
 from asyncpg import PostgresError
