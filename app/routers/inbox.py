@@ -7,7 +7,6 @@ from fastapi import APIRouter, Query, Response
 from app.schemas.questions import InboxPage, InboxQuery, InboxStreamQuery
 from app.services.inbox import listing
 from app.services.streams.topics import follow_topics, open_inbox_stream
-from app.services.views.pages import Page
 from app.web.auth import InboxRead
 from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
@@ -36,7 +35,7 @@ async def list_inbox(call: InboxRead, query: Annotated[InboxQuery, Query()], pag
         call.session,
         call.caller,
         query,
-        Page(page.limit, page.offset),
+        page.asked,
         link=call.process.settings.task_url,
     )
     return Json(page.page(count, results) | {"open_count": open_count})

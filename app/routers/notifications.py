@@ -43,9 +43,7 @@ async def list_notifications(call: TaskRead, task_id: TaskId, page: PageDep) -> 
 
     Pushes to other people are not shown. Entries are kept for 30 days.
     """
-    count, results = await history.list_notifications(
-        call.session, call.caller, task_id, limit=page.limit, offset=page.offset
-    )
+    count, results = await history.list_notifications(call.session, call.caller, task_id, page.asked)
     return Json(page.page(count, results))
 
 

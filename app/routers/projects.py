@@ -23,7 +23,5 @@ router = APIRouter(prefix="/api/projects", tags=["projects"], route_class=UnitRo
 )
 async def list_projects(call: ProjectRead, page: PageDep) -> Json:
     """Return the projects that the caller is a member of and that the key may use."""
-    count, projects = await users.list_projects(
-        call.session, call.caller, limit=page.limit, offset=page.offset
-    )
+    count, projects = await users.list_projects(call.session, call.caller, page.asked)
     return Json(page.page(count, projects))

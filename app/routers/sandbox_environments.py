@@ -39,9 +39,7 @@ UpdateBody = Annotated[SandboxEnvironmentUpdateIn, Depends(json_body(SandboxEnvi
 )
 async def list_environments(call: TaskRead, page: PageDep) -> Json:
     """Return the sandbox environments that the caller may use, shared and own ones, newest first."""
-    count, results = await sandbox_environments.list_environments(
-        call.session, call.caller, limit=page.limit, offset=page.offset
-    )
+    count, results = await sandbox_environments.list_environments(call.session, call.caller, page.asked)
     return Json(page.page(count, results))
 
 

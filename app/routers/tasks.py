@@ -13,7 +13,6 @@ from app.schemas.tasks import (
     TaskPage,
 )
 from app.services.tasks import reading, writing
-from app.services.views.pages import Page
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import TaskId
@@ -43,9 +42,8 @@ async def list_tasks(call: TaskRead, page: PageDep, query: Annotated[TaskListQue
     All filters apply together; `count` is the number of matching tasks. Archived and internal tasks are
     omitted by default.
     """
-    wanted = Page(page.limit, page.offset)
     count, results = await reading.list_tasks(
-        call.session, call.caller, query, wanted, store=call.process.store, lists=call.process.lists
+        call.session, call.caller, query, page.asked, store=call.process.store, lists=call.process.lists
     )
     return Json(page.page(count, results))
 
@@ -90,9 +88,7 @@ async def list_repositories(call: TaskRead) -> Json:
 )
 async def summarize_tasks(call: TaskRead, page: PageDep, body: SummariesBody) -> Json:
     """Return title, repository and status of up to 5000 tasks by id, without those hidden from the caller."""
-    count, results = await reading.summarize_tasks(
-        call.session, call.caller, body.ids, limit=page.limit, offset=page.offset
-    )
+    count, results = await reading.summarize_tasks(call.session, call.caller, body.ids, page.asked)
     return Json(page.page(count, results))
 
 

@@ -68,9 +68,7 @@ async def list_event_types(_call: WebhookRead) -> Json:
 )
 async def list_endpoints(call: WebhookRead, page: PageDep) -> Json:
     """Return the caller's webhook endpoints in the project, newest first, without those of other users."""
-    count, results = await endpoints.list_endpoints(
-        call.session, call.caller, limit=page.limit, offset=page.offset
-    )
+    count, results = await endpoints.list_endpoints(call.session, call.caller, page.asked)
     return Json(page.page(count, results))
 
 
@@ -230,7 +228,7 @@ async def list_deliveries(
 ) -> Json:
     """Return the deliveries to a webhook endpoint, newest first, for as long as their events are kept."""
     count, results = await deliveries.list_deliveries(
-        call.session, call.caller, endpoint_id, query, limit=page.limit, offset=page.offset
+        call.session, call.caller, endpoint_id, query, page.asked
     )
     return Json(page.page(count, results))
 

@@ -1,6 +1,6 @@
-"""Base classes for request bodies and queries, and the type of links between pages of a list."""
+"""Base classes for request bodies and queries, and types of the pages of a list and of the links between them."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -31,3 +31,10 @@ class QueryInput(Input):
     @classmethod
     def _drop_empty(cls, parameters: dict[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in parameters.items() if value != ""}
+
+
+class Page(NamedTuple):
+    """The limit and the offset of a page, in rows."""
+
+    limit: int
+    offset: int

@@ -13,6 +13,7 @@ from app.enums import NetworkAccessLevel
 from app.errors import InvalidInput, NotFound
 from app.ids import new_id
 from app.models import SandboxEnvironment, User
+from app.schemas.base import Page
 from app.schemas.sandbox_environments import (
     SandboxEnvironmentIn,
     SandboxEnvironmentOut,
@@ -61,7 +62,7 @@ async def create_environment(
 
 
 async def list_environments(
-    session: AsyncSession, caller: Principal, *, limit: int, offset: int
+    session: AsyncSession, caller: Principal, page: Page
 ) -> tuple[int, list[SandboxEnvironmentOut]]:
     """Return the number of sandbox environments that the caller sees, and a page of them, newest first."""
     count = await session.scalar(
@@ -70,8 +71,8 @@ async def list_environments(
     rows = await session.execute(
         _select(caller)
         .order_by(SandboxEnvironment.created_at.desc(), SandboxEnvironment.id.desc())
-        .limit(limit)
-        .offset(offset)
+        .limit(page.limit)
+        .offset(page.offset)
     )
     return count or 0, [_out(row) for row in rows]
 

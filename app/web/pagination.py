@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from fastapi import Depends, Request
 
 from app.api_limits import PAGE_DEFAULT, PAGE_MAXIMUM
+from app.schemas.base import Page
 from app.schemas.fields import parse_integer
 from app.web.asgi_keys import ORIGINAL_PATH
 
@@ -20,8 +21,7 @@ _NOT_COPIED = frozenset({"personal_api_key", "limit", "offset"})
 class PageRequest:
     """The requested page of a list (`limit`, `offset`), with the URL for links to its neighbours."""
 
-    limit: int
-    offset: int
+    asked: Page
     base_url: str
     kept: tuple[tuple[str, str], ...]
 
@@ -30,17 +30,17 @@ class PageRequest:
 
         It may be cut short by `PAGE_BYTES`.
         """
-        following = self.offset + (len(results) or self.limit)
-        preceding = self.offset - self.limit
+        limit, offset = self.asked
+        following, preceding = offset + (len(results) or limit), offset - limit
         return {
             "count": count,
             "next": self._link(following) if following < count else None,
-            "previous": self._link(preceding) if self.offset > 0 else None,
+            "previous": self._link(preceding) if offset > 0 else None,
             "results": results,
         }
 
     def _link(self, offset: int) -> str:
-        parameters = [*self.kept, ("limit", str(self.limit))]
+        parameters = [*self.kept, ("limit", str(self.asked.limit))]
         if offset > 0:
             parameters.append(("offset", str(offset)))
         return f"{self.base_url}?{urlencode(sorted(parameters, key=lambda pair: pair[0]))}"
@@ -59,9 +59,9 @@ async def read_page(request: Request) -> PageRequest:
     """Return the requested page, from `limit` and `offset` in the query; invalid values mean the defaults."""
     asked_offset = parse_integer(request.query_params.get("offset"))
     path = request.scope.get(ORIGINAL_PATH, request.url.path)
+    offset = min(asked_offset, _MAX_OFFSET) if asked_offset and asked_offset > 0 else 0
     return PageRequest(
-        limit=await read_limit(request),
-        offset=min(asked_offset, _MAX_OFFSET) if asked_offset and asked_offset > 0 else 0,
+        asked=Page(await read_limit(request), offset),
         base_url=str(request.url.replace(path=path, query="")),
         kept=tuple(pair for pair in request.query_params.multi_items() if pair[0] not in _NOT_COPIED),
     )

@@ -88,7 +88,7 @@ async def create_run(call: TaskWrite, body: RunCreateBody, task_id: TaskId, once
 async def list_runs(call: TaskRead, task_id: TaskId, page: PageDep) -> Json:
     """Return the runs of a task, newest first."""
     count, results = await runs_view.list_runs(
-        call.session, call.caller, task_id, limit=page.limit, offset=page.offset, store=call.process.store
+        call.session, call.caller, task_id, page.asked, store=call.process.store
     )
     return Json(page.page(count, results))
 

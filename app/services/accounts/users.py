@@ -6,6 +6,7 @@ from sqlalchemy import BigInteger, any_, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Organization, Project, User
+from app.schemas.base import Page
 from app.schemas.users import OrganizationOut, ProjectOut, UserOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_PROJECTS, visibility_anywhere
@@ -52,13 +53,11 @@ async def retrieve_caller(session: AsyncSession, caller: Principal) -> UserOut:
     }
 
 
-async def list_projects(
-    session: AsyncSession, caller: Principal, *, limit: int, offset: int
-) -> tuple[int, list[ProjectOut]]:
+async def list_projects(session: AsyncSession, caller: Principal, page: Page) -> tuple[int, list[ProjectOut]]:
     """Return the number of projects that the caller may use through their API key, and a page of them."""
     values = visibility_anywhere(caller)
     count = await _PROJECT_COUNT.first(session, values)
-    rows = await _PROJECT_PAGE.all(session, {**values, "limit": limit, "offset": offset})
+    rows = await _PROJECT_PAGE.all(session, {**values, "limit": page.limit, "offset": page.offset})
     return count["count"] if count else 0, [_project_out(row) for row in rows]
 
 

@@ -25,13 +25,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.enums import InboxStatus, QuestionKind, QuestionStatus, Scope
 from app.models import Question, QuestionCount, Task, TaskFollow
 from app.models.base import constant
+from app.schemas.base import Page
 from app.schemas.questions import InboxQuery, QuestionOut
 from app.services.access.principal import Principal
 from app.services.access.scopes import has_scope
 from app.services.access.visibility import VISIBLE_ANYWHERE, VISIBLE_PROJECTS, visibility_anywhere
 from app.services.inbox.question_details import QUESTION_COLUMNS, details_of, question_out
 from app.services.questions.counts import sum_questions
-from app.services.views.pages import Page
 from app.statements import Prepared
 
 _USER = bindparam("visible_user_id", type_=BigInteger)

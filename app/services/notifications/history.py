@@ -8,13 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import NotificationDecision, NotificationKind, Platform
 from app.models import Notification
+from app.schemas.base import Page
 from app.schemas.notifications import NotificationOut, WatchedBy
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_task
 
 
 async def list_notifications(
-    session: AsyncSession, caller: Principal, task_id: UUID, *, limit: int, offset: int
+    session: AsyncSession, caller: Principal, task_id: UUID, page: Page
 ) -> tuple[int, list[NotificationOut]]:
     """Return the number of the caller's notifications about a task, and a page of them, newest first.
 
@@ -31,8 +32,8 @@ async def list_notifications(
         select(Notification)
         .where(own)
         .order_by(Notification.created_at.desc(), Notification.id.desc())
-        .limit(limit)
-        .offset(offset)
+        .limit(page.limit)
+        .offset(page.offset)
     )
     return count, [_notification_out(row) for row in rows]
 

@@ -16,8 +16,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import release
+from app.schemas.base import Page
 from app.services.tasks.filters import TaskFilter, known_page_statement, look_up_statement
-from app.services.views.pages import Page
 from app.statements import Fields
 
 # The selectivity of a search depends on its words: a generic plan would read every task for some searches.

@@ -18,12 +18,12 @@ from app.clients.object_store import ObjectStore
 from app.enums import Environment, RunStatus
 from app.errors import NotFound
 from app.models import Run, Task
+from app.schemas.base import Page
 from app.schemas.tasks import SummaryOut, TaskListQuery, TaskOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility
 from app.services.tasks.filters import first_page_statement, is_dense, task_filter
 from app.services.tasks.pages import KnownLists, find_page
-from app.services.views.pages import Page
 from app.services.views.tasks import select_tasks, task_out, tasks_out
 from app.statements import Prepared
 
@@ -82,13 +82,13 @@ _REPOSITORIES = Prepared(
 
 
 async def summarize_tasks(
-    session: AsyncSession, caller: Principal, ids: Sequence[UUID], *, limit: int, offset: int
+    session: AsyncSession, caller: Principal, ids: Sequence[UUID], page: Page
 ) -> tuple[int, list[SummaryOut]]:
     """Return the number of these tasks that the caller sees, and a page of their summaries (contract 6.3)."""
-    values = {"ids": list(ids), "limit": limit, "offset": offset, **visibility(caller)}
+    values = {"ids": list(ids), "limit": page.limit, "offset": page.offset, **visibility(caller)}
     counted = await _SUMMARIES_COUNT.first(session, values)
     count: int = counted["count"] if counted else 0
-    if offset >= count:
+    if page.offset >= count:
         return count, []
     summaries: list[SummaryOut] = [
         {

@@ -1,19 +1,12 @@
 """Limit pages of rows to a number of bytes, measured in the database."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Text, case, cast, func, literal_column, select
 
 from app.api_limits import PAGE_BYTES
 
 _LITTLE_BYTES: ColumnElement[int] = literal_column("1024")
-
-
-class Page(NamedTuple):
-    """The limit and the offset of a page, in rows."""
-
-    limit: int
-    offset: int
 
 
 def text_bytes(column: Any) -> ColumnElement[int]:

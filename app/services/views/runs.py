@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clients.object_store import ObjectStore, SignedLinks
 from app.errors import NotFound
 from app.models import Run, Task
+from app.schemas.base import Page
 from app.schemas.runs.runs import RunOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_RUN, require_task, visibility
@@ -58,7 +59,7 @@ _RUN = Prepared(select(*RUN_COLUMNS).join(Task, Task.id == Run.task_id).where(VI
 
 
 async def list_runs(
-    session: AsyncSession, caller: Principal, task_id: UUID, *, limit: int, offset: int, store: ObjectStore
+    session: AsyncSession, caller: Principal, task_id: UUID, page: Page, *, store: ObjectStore
 ) -> tuple[int, list[RunOut]]:
     """Return the number of a task's runs, and a page of them, newest first, if the caller sees the task.
 
@@ -67,9 +68,9 @@ async def list_runs(
 
     """
     await require_task(session, caller, task_id)
-    page = {"task_id": task_id, "limit": limit, "offset": offset}
-    (counted,) = await _COUNT.all(session, page)
-    rows = await _PAGE.all(session, page) if offset < counted["count"] else []
+    values = {"task_id": task_id, "limit": page.limit, "offset": page.offset}
+    (counted,) = await _COUNT.all(session, values)
+    rows = await _PAGE.all(session, values) if page.offset < counted["count"] else []
     return counted["count"], [await run_out(row, store) for row in rows]
 
 

@@ -15,6 +15,7 @@ from app.errors import InvalidInput, NotFound, Throttled
 from app.ids import new_id
 from app.models import WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
 from app.models.base import constant
+from app.schemas.base import Page
 from app.schemas.webhook_endpoints import AttemptOut, DeliveryDetailOut, DeliveryOut, DeliveryQuery
 from app.services.access.principal import Principal
 from app.services.access.visibility import own_endpoint, require_endpoint
@@ -51,9 +52,7 @@ async def list_deliveries(
     caller: Principal,
     endpoint_id: UUID,
     query: DeliveryQuery,
-    *,
-    limit: int,
-    offset: int,
+    page: Page,
 ) -> tuple[int, list[DeliveryOut]]:
     """Return the number of deliveries of a webhook endpoint that match, and a page of them, newest first.
 
@@ -68,8 +67,8 @@ async def list_deliveries(
         select(*_SHOWN)
         .where(matches)
         .order_by(WebhookEndpointDelivery.created_at.desc(), WebhookEndpointDelivery.id.desc())
-        .limit(limit)
-        .offset(offset)
+        .limit(page.limit)
+        .offset(page.offset)
     )
     return count or 0, [_out(row) for row in rows.mappings()]
 

@@ -15,6 +15,7 @@ from app.errors import InvalidInput, NotFound
 from app.ids import new_id
 from app.models import Project, User, WebhookEndpoint, WebhookEndpointDelivery
 from app.models.base import constant
+from app.schemas.base import Page
 from app.schemas.webhook_endpoints import (
     EndpointIn,
     EndpointOut,
@@ -88,7 +89,7 @@ async def create_endpoint(
 
 
 async def list_endpoints(
-    session: AsyncSession, caller: Principal, *, limit: int, offset: int
+    session: AsyncSession, caller: Principal, page: Page
 ) -> tuple[int, list[EndpointOut]]:
     """Return the number of the caller's webhook endpoints in the project, and a page, newest first."""
     own = own_endpoints(caller)
@@ -97,8 +98,8 @@ async def list_endpoints(
         _select()
         .where(own)
         .order_by(WebhookEndpoint.created_at.desc(), WebhookEndpoint.id.desc())
-        .limit(limit)
-        .offset(offset)
+        .limit(page.limit)
+        .offset(page.offset)
     )
     return count or 0, [_out(row) for row in rows.mappings()]
 
