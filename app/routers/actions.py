@@ -10,7 +10,7 @@ from app.services.inbox import actions
 from app.web.body import json_body
 from app.web.dependencies import process_of, session_of
 from app.web.openapi.errors import errors, settled
-from app.web.pages.actions import OpenAction, answer_by_form, client_of, is_signed_in
+from app.web.pages.actions import OpenAction, answer_by_form, asks_for_key, client_of
 from app.web.pages.question import page_of_question
 from app.web.pages.render import render
 from app.web.pages.route import ActionRoute, PageRoute
@@ -49,8 +49,8 @@ async def show_question(request: Request, token: OpenAction) -> Response:
 
     Changes nothing, since scanners of mail follow links.
     """
-    asks_for_key = token.needs_key and not await is_signed_in(request, token)
-    return render(page_of_question(token.question, token.offered, asks_for_key=asks_for_key))
+    needs_key = await asks_for_key(request, token)
+    return render(page_of_question(token.question, token.offered, asks_for_key=needs_key))
 
 
 @page_router.post("/{token}", include_in_schema=False)

@@ -5,7 +5,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from app.errors import InvalidInput
 from app.schemas.push_tokens import PresenceIn, PresenceLeaveIn, PresenceLeaveQuery
 from app.schemas.viewers import ViewersOut
 from app.services.notifications import presence
@@ -26,11 +25,7 @@ LeaveBody = Annotated[PresenceLeaveIn, Depends(json_body(PresenceLeaveIn))]
 
 
 async def _read_leaving_device(body: LeaveBody, query: Annotated[PresenceLeaveQuery, Query()]) -> UUID:
-    """Return the id of the device that no longer shows a task, from the body or the query (contract 5.7)."""
-    device_id = body.device_id or query.device_id
-    if device_id is None:
-        raise InvalidInput("This field is required.", code="required", attr="device_id")
-    return device_id
+    return presence.leaving_device(body.device_id, query.device_id)
 
 
 LeavingDevice = Annotated[UUID, Depends(_read_leaving_device)]

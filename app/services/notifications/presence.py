@@ -29,7 +29,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
-from app.errors import NotFound
+from app.errors import InvalidInput, NotFound
 from app.models import Presence, PushToken, Task
 from app.outages import is_outage
 from app.services.access.principal import Principal
@@ -180,6 +180,17 @@ def _beat_result(task: CTE, device: CTE, *writes: CTE) -> Select[Any]:
 _BEAT = Prepared(_beat_statement({"focused": literal_column("true", Boolean)}))
 _BEAT_OF_STREAM = Prepared(_beat_statement())
 _REPORT = Prepared(_report_statement())
+
+
+def leaving_device(in_body: UUID | None, in_query: UUID | None) -> UUID:
+    """Return the id of the device that no longer shows a task; the body has precedence (contract 5.7).
+
+    Raises InvalidInput if both lack it.
+    """
+    device_id = in_body or in_query
+    if device_id is None:
+        raise InvalidInput("This field is required.", code="required", attr="device_id")
+    return device_id
 
 
 async def leave(

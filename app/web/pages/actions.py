@@ -76,7 +76,7 @@ async def _has_key(request: Request, action: Action, form: Mapping[str, Sequence
         return False
     key = form.get("key", [""])[0].strip()
     if not key:
-        return await is_signed_in(request, action)
+        return await _is_signed_in(request, action)
     project = action.person.project.id
     try:
         holder = await authenticate(session_of(request), key, place="form", project=project)
@@ -89,7 +89,12 @@ async def _has_key(request: Request, action: Action, form: Mapping[str, Sequence
     return True
 
 
-async def is_signed_in(request: Request, action: Action) -> bool:
+async def asks_for_key(request: Request, action: Action) -> bool:
+    """Return whether the question's page must ask for an API key: one is needed, and no session replaces it."""
+    return action.needs_key and not await _is_signed_in(request, action)
+
+
+async def _is_signed_in(request: Request, action: Action) -> bool:
     """Return whether the browser has a console session of the token's person that may answer.
 
     Raises PermissionDenied if another site makes the browser answer with it.
