@@ -4,6 +4,7 @@ A rule is a search in the syntax tree, and the files in which what it finds is a
 """
 
 import ast
+import pkgutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -360,6 +361,10 @@ def test_events_that_a_module_records_by_statement_are_published_by_it() -> None
 
 # Files in which more than constants of the service is replaced, with the reason.
 _REPLACED = {
+    "tests/agents/sandbox/test_limits.py": "gathers the work with a program that an agent would have to smuggle in",
+    "tests/agents/sandbox/test_over_limit.py": "gathers the work with a program that an agent would have to smuggle in",
+    "tests/agents/workspace/test_hostile_workspace.py": "gathers the work with a git that has been manipulated",
+    "tests/worker/run/test_cancel.py": "gathers the work for as long as the test needs, which no input does",
     "tests/web/test_metrics.py": "begins with an empty cache, which only time would empty",
     "tests/support/database/faults.py": "fails between a service's function and the commit, where no input or server can",
 }
@@ -382,7 +387,9 @@ def test_tests_replace_constants_of_the_service_only() -> None:
         ("from app.web.responses import Json\npatch.setattr(Json, 'body', fail)", True),
         ("import app.clock\nmonkeypatch.setattr(app.clock, 'datetime', Behind)", True),
         ("monkeypatch.setattr('app.clock.utcnow', fail)", True),
-        ("from app.services import enqueueing\nmonkeypatch.setattr(enqueueing, '_LOOK_SECONDS', 1)", False),
+        ("from app.agents.workspace import gathering as g\nmonkeypatch.setattr(g, '_GATHER', 'true')", True),
+        ("monkeypatch.setattr('app.agents.workspace.gathering._GATHER', 'true')", True),
+        ("from app.worker import polling\nmonkeypatch.setattr(polling, '_POLL_SECONDS', 1)", False),
         ("monkeypatch.setattr('sys.stdout', None)", False),
         ("import shutil\nmonkeypatch.setattr(shutil, 'which', fail)", False),
     ],
@@ -392,9 +399,9 @@ def test_replaced_code_is_found(planted: str, *, is_found: bool) -> None:
 
 
 def _replaced_code(module: ast.Module) -> Iterator[str]:
-    """Yield the names, of those imported from `app`, that a module replaces and that are no constants by their case."""
+    """Yield the names of what a module replaces of `app`, without constants."""
     ours = {
-        (alias.asname or alias.name).partition(".")[0]
+        alias.asname or alias.name.partition(".")[0]: _full_name(node, alias)
         for node in ast.walk(module)
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
@@ -405,12 +412,27 @@ def _replaced_code(module: ast.Module) -> Iterator[str]:
             continue
         if isinstance(node.args[0], ast.Constant):
             owner, _, name = str(node.args[0].value).rpartition(".")
-            is_ours = owner.startswith("app.")
+            full = owner if owner.startswith("app.") else None
         else:
             owner, name = _dotted(node.args[0]), ast.unparse(node.args[1]).strip("'")
-            is_ours = owner.partition(".")[0] in ours
-        if is_ours and not name.isupper():
+            first, dot, rest = owner.partition(".")
+            full = f"{ours[first]}{dot}{rest}" if first in ours else None
+        if full and not _is_constant(f"{full}.{name}"):
             yield f"{node.lineno}: {owner}.{name}"
+
+
+def _is_constant(full_name: str) -> bool:
+    """Return whether a name is upper case and its value no code; a text may be the program of a shell."""
+    if not full_name.rpartition(".")[2].isupper():
+        return False
+    value = pkgutil.resolve_name(full_name)
+    return not isinstance(value, str) and not callable(value)
+
+
+def _full_name(node: ast.Import | ast.ImportFrom, alias: ast.alias) -> str:
+    if isinstance(node, ast.ImportFrom):
+        return f"{node.module}.{alias.name}"
+    return alias.name if alias.asname else alias.name.partition(".")[0]
 
 
 def test_imports_of_app_point_downwards() -> None:
