@@ -152,12 +152,16 @@ class SignedLinks(Protocol):
         ...
 
 
-class ObjectStore(ObjectFiles, SignedLinks, Protocol):
-    """Object storage for logs and artifacts: objects, signed links, and a health check."""
+class StoreHealth(Protocol):
+    """The health check of object storage."""
 
     async def check(self) -> None:
         """Check that the bucket responds. Raises ObjectStoreUnavailable."""
         ...
+
+
+class ObjectStore(ObjectFiles, SignedLinks, Protocol):
+    """Objects and signed links together, for callers that need both."""
 
 
 class Bucket(Protocol):
@@ -179,5 +183,5 @@ class Bucket(Protocol):
         ...
 
 
-class Storage(ObjectStore, Bucket, Protocol):
+class Storage(ObjectStore, StoreHealth, Bucket, Protocol):
     """Object storage with all its protocols, as a process opens it."""

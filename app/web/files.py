@@ -11,7 +11,7 @@ from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
-from app.clients.object_store import ObjectContent, ObjectMissing, ObjectStore, RangeNotSatisfiable
+from app.clients.object_store import ObjectContent, ObjectFiles, ObjectMissing, RangeNotSatisfiable
 from app.errors import ArtifactNotFound
 from app.services.artifacts.manifest import DownloadableFile
 
@@ -31,7 +31,7 @@ _HEADERS = {
 class StoredFile(Response):
     """A response with a stored file; supports range requests, also conditional on the version (If-Range)."""
 
-    def __init__(self, request: Request, store: ObjectStore, file: DownloadableFile) -> None:
+    def __init__(self, request: Request, store: ObjectFiles, file: DownloadableFile) -> None:
         self._store = store
         self._file = file
         self._range, self._if_match = _requested_range(request)

@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import ObjectMissing, ObjectStore, RangeNotSatisfiable
+from app.clients.object_store import ObjectFiles, ObjectMissing, RangeNotSatisfiable
 from app.db import release
 from app.enums import ArtifactType
 from app.errors import ArtifactNotFound, NotFound
@@ -34,7 +34,7 @@ async def read_diff(
     run_id: UUID,
     cursor: int,
     *,
-    store: ObjectStore,
+    store: ObjectFiles,
 ) -> DiffOut:
     """Return a page of the files that a run changed, with their diffs, from `cursor` on (contract 17.9).
 
@@ -88,7 +88,7 @@ def _patch_path(artifacts: list[dict[str, Any]]) -> str | None:
     return None
 
 
-async def _files(store: ObjectStore, path: str, offset: int) -> AsyncGenerator[PatchedFile, None]:
+async def _files(store: ObjectFiles, path: str, offset: int) -> AsyncGenerator[PatchedFile, None]:
     reader = PatchReader(offset)
     byte_range = f"bytes={offset}-" if offset else None
     try:

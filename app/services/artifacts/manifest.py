@@ -16,7 +16,7 @@ from sqlalchemy import Select, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import KEPT_DAYS, ObjectStore
+from app.clients.object_store import KEPT_DAYS, ObjectFiles, SignedLinks
 from app.clock import utcnow
 from app.db import release
 from app.enums import ArtifactType
@@ -60,7 +60,7 @@ async def prepare_uploads(
     run_id: UUID,
     body: PrepareIn,
     *,
-    store: ObjectStore,
+    store: SignedLinks,
 ) -> list[PreparedOut]:
     """Return a signed form for the upload of each file to a run; nothing is stored.
 
@@ -87,7 +87,7 @@ async def finalize_uploads(
     run_id: UUID,
     body: FinalizeIn,
     *,
-    store: ObjectStore,
+    store: ObjectFiles,
 ) -> list[ArtifactOut]:
     """Check uploaded files and add them to the run's manifest, all or none; return their entries.
 
@@ -126,7 +126,7 @@ async def add_inline(
     run_id: UUID,
     body: InlineIn,
     *,
-    store: ObjectStore,
+    store: ObjectFiles,
 ) -> list[ArtifactOut]:
     """Store files that a request contains, add them to the run's manifest, and return the manifest.
 
@@ -159,7 +159,7 @@ async def presign_download(
     run_id: UUID,
     storage_path: str,
     *,
-    store: ObjectStore,
+    store: SignedLinks,
 ) -> SignedUrlOut:
     """Return a signed URL for the download of one of the run's files, which works without an API key.
 
@@ -222,7 +222,7 @@ class NewArtifact:
     source: str
 
 
-async def store_run_artifact(store: ObjectStore, ref: RunRef, file: NewArtifact) -> ArtifactOut:
+async def store_run_artifact(store: ObjectFiles, ref: RunRef, file: NewArtifact) -> ArtifactOut:
     """Store a file of a run in the object store and return its manifest entry, for the caller to write.
 
     Raises:

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import KEPT_DAYS, STAGED_DAYS, ObjectStore
+from app.clients.object_store import KEPT_DAYS, STAGED_DAYS, ObjectFiles, SignedLinks
 from app.clock import utcnow
 from app.db import after_commit, release
 from app.errors import RunRefused
@@ -28,7 +28,7 @@ from app.services.storage_keys import is_staged_path, staged_key
 
 
 async def prepare_uploads(
-    session: AsyncSession, caller: Principal, task_id: UUID, body: PrepareIn, *, store: ObjectStore
+    session: AsyncSession, caller: Principal, task_id: UUID, body: PrepareIn, *, store: SignedLinks
 ) -> list[PreparedOut]:
     """Return a signed form for the upload of each file to a task; nothing is stored.
 
@@ -49,7 +49,7 @@ async def prepare_uploads(
 
 
 async def finalize_uploads(
-    session: AsyncSession, caller: Principal, task_id: UUID, body: FinalizeIn, *, store: ObjectStore
+    session: AsyncSession, caller: Principal, task_id: UUID, body: FinalizeIn, *, store: ObjectFiles
 ) -> list[ArtifactOut]:
     """Check uploaded files and keep them for a run of the task for a day, all or none; return them.
 
@@ -178,14 +178,14 @@ async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str
 
 
 def keep_artifacts(
-    session: AsyncSession, store: ObjectStore, project_id: int, artifacts: Sequence[ArtifactOut]
+    session: AsyncSession, store: ObjectFiles, project_id: int, artifacts: Sequence[ArtifactOut]
 ) -> None:
     """Extend the lifetime of these files in the object store, after the commit of the run that took them."""
     _tag_after_commit(session, store, project_id, [artifact["storage_path"] for artifact in artifacts])
 
 
 def _tag_after_commit(
-    session: AsyncSession, store: ObjectStore, project_id: int, paths: Sequence[str]
+    session: AsyncSession, store: ObjectFiles, project_id: int, paths: Sequence[str]
 ) -> None:
     async def tag() -> None:
         await artifact_uploads.tag_objects(store, paths, tags(KEPT_DAYS, project_id))

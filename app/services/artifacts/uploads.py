@@ -11,11 +11,12 @@ from datetime import timedelta
 import structlog
 
 from app.clients.object_store import (
+    ObjectFiles,
     ObjectInfo,
     ObjectMissing,
-    ObjectStore,
     ObjectStoreUnavailable,
     SignedForm,
+    SignedLinks,
 )
 from app.clock import utcnow
 from app.errors import InvalidInput, StateRefused
@@ -62,7 +63,7 @@ def require_sizes(items: Sequence[PrepareItem]) -> None:
 
 
 async def prepare_uploads(
-    store: ObjectStore, items: Sequence[PrepareItem], key_of: Callable[[str, str], str]
+    store: SignedLinks, items: Sequence[PrepareItem], key_of: Callable[[str, str], str]
 ) -> list[PreparedOut]:
     """Return a signed upload form for each file; nothing is stored.
 
@@ -75,7 +76,7 @@ async def prepare_uploads(
     return [await _prepare(store, item, key_of) for item in items]
 
 
-async def _prepare(store: ObjectStore, item: PrepareItem, key_of: Callable[[str, str], str]) -> PreparedOut:
+async def _prepare(store: SignedLinks, item: PrepareItem, key_of: Callable[[str, str], str]) -> PreparedOut:
     artifact_id = new_hex_id()
     key = key_of(artifact_id, item.name)
     form = await _sign(store, key, item.size + FORM_OVERHEAD)
@@ -92,7 +93,7 @@ async def _prepare(store: ObjectStore, item: PrepareItem, key_of: Callable[[str,
     }
 
 
-async def _sign(store: ObjectStore, key: str, max_bytes: int) -> SignedForm:
+async def _sign(store: SignedLinks, key: str, max_bytes: int) -> SignedForm:
     try:
         return await store.signed_form(key, max_bytes=max_bytes, lifetime=FORM_LIFETIME)
     except ObjectStoreUnavailable as error:
@@ -101,7 +102,7 @@ async def _sign(store: ObjectStore, key: str, max_bytes: int) -> SignedForm:
 
 
 async def measure_uploads(
-    store: ObjectStore,
+    store: ObjectFiles,
     items: Sequence[FinalizeItem],
     *,
     is_path: Callable[[FinalizeItem], bool],
@@ -145,7 +146,7 @@ def _measure(item: FinalizeItem, info: ObjectInfo | None, *, is_claimed: bool) -
     return Upload(item, info.size, content_type[:255])
 
 
-async def _heads(store: ObjectStore, keys: Sequence[str]) -> list[ObjectInfo | None]:
+async def _heads(store: ObjectFiles, keys: Sequence[str]) -> list[ObjectInfo | None]:
     places = asyncio.Semaphore(PARALLEL_CALLS)
 
     async def head(key: str) -> ObjectInfo | None:
@@ -161,7 +162,7 @@ async def _heads(store: ObjectStore, keys: Sequence[str]) -> list[ObjectInfo | N
     return [head.result() for head in heads]
 
 
-async def tag_objects(store: ObjectStore, keys: Iterable[str], tags: Mapping[str, str]) -> None:
+async def tag_objects(store: ObjectFiles, keys: Iterable[str], tags: Mapping[str, str]) -> None:
     """Set tags on stored objects within a short time limit; failures are only logged (contract 5.9)."""
     places = asyncio.Semaphore(PARALLEL_CALLS)
 

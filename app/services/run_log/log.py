@@ -15,7 +15,7 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import ObjectMissing, ObjectStore
+from app.clients.object_store import ObjectFiles, ObjectMissing
 from app.db import release, unit_of_work
 from app.models import Run, RunLogState
 from app.schemas.fields import parse_timestamp
@@ -136,7 +136,7 @@ async def _append(
 
 
 async def read_text(
-    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, store: ObjectStore
+    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, store: ObjectFiles
 ) -> AsyncGenerator[bytes, None]:
     """Return the whole log of a run as JSON lines, in pieces; the first piece is read at once.
 
@@ -191,7 +191,7 @@ async def read_page(
     run_id: UUID,
     query: LogQuery,
     *,
-    store: ObjectStore,
+    store: ObjectFiles,
 ) -> LogPage:
     """Return the page of log entries that a query selects, in one pass over the log.
 
@@ -286,7 +286,7 @@ async def _chain_logs(
     )
 
 
-async def _pieces(store: ObjectStore, logs: Sequence[_StoredLog]) -> AsyncGenerator[bytes, None]:
+async def _pieces(store: ObjectFiles, logs: Sequence[_StoredLog]) -> AsyncGenerator[bytes, None]:
     for stored in logs:
         if stored.size == 0:
             continue
@@ -303,7 +303,7 @@ async def _pieces(store: ObjectStore, logs: Sequence[_StoredLog]) -> AsyncGenera
             yield b"\n"
 
 
-async def _lines(store: ObjectStore, logs: Sequence[_StoredLog]) -> AsyncGenerator[bytes, None]:
+async def _lines(store: ObjectFiles, logs: Sequence[_StoredLog]) -> AsyncGenerator[bytes, None]:
     rest: list[bytes] = []
     async with aclosing(_pieces(store, logs)) as pieces:
         async for piece in pieces:

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from sqlalchemy import bindparam, update
 
-from app.clients.object_store import LOG_TAGS, ObjectMissing, ObjectStore, ObjectStoreUnavailable
+from app.clients.object_store import LOG_TAGS, ObjectFiles, ObjectMissing, ObjectStoreUnavailable
 from app.db import SessionFactory, unit_of_work
 from app.models import RunLogState
 from app.services.access.principal import Principal
@@ -55,7 +55,7 @@ def is_chunk(entry: Mapping[str, Any]) -> bool:
 
 async def append_lines(
     sessions: SessionFactory,
-    store: ObjectStore,
+    store: ObjectFiles,
     ref: RunRef,
     lines: bytes,
     *,
@@ -87,7 +87,7 @@ async def append_lines(
 
 async def append_events(
     sessions: SessionFactory,
-    store: ObjectStore,
+    store: ObjectFiles,
     ref: RunRef,
     events: Sequence[LogEvent],
     *,
@@ -110,7 +110,7 @@ async def append_events(
 
 
 async def append_numbered(
-    sessions: SessionFactory, store: ObjectStore, ref: RunRef, numbered: Sequence[tuple[int, LogEvent]]
+    sessions: SessionFactory, store: ObjectFiles, ref: RunRef, numbered: Sequence[tuple[int, LogEvent]]
 ) -> tuple[int, Sequence[Mapping[str, Any]]]:
     """Append numbered events to a run's log, each once, also if other requests send the same events.
 
@@ -145,7 +145,7 @@ async def _select_new(sessions: SessionFactory, ref: RunRef, events: Sequence[Lo
 
 
 async def _write(
-    sessions: SessionFactory, store: ObjectStore, ref: RunRef, lock: LogLock, lines: bytes
+    sessions: SessionFactory, store: ObjectFiles, ref: RunRef, lock: LogLock, lines: bytes
 ) -> None:
     if not lines:
         return
@@ -168,12 +168,12 @@ def _within_limit(size: int, lines: bytes) -> bytes:
     return note if size + len(note) <= MAX_LOG_BYTES else b""
 
 
-async def _stored_size(store: ObjectStore, ref: RunRef) -> int:
+async def _stored_size(store: ObjectFiles, ref: RunRef) -> int:
     info = await store.head(ref.log_key)
     return (info.size or 0) if info else 0
 
 
-async def _extend(store: ObjectStore, ref: RunRef, size: int, lines: bytes) -> int:
+async def _extend(store: ObjectFiles, ref: RunRef, size: int, lines: bytes) -> int:
     if not lines:
         return size
     try:

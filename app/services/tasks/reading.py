@@ -14,7 +14,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import ObjectStore
+from app.clients.object_store import SignedLinks
 from app.enums import Environment, RunStatus
 from app.errors import NotFound
 from app.models import Run, Task
@@ -34,7 +34,7 @@ async def list_tasks(
     query: TaskListQuery,
     page: Page,
     *,
-    store: ObjectStore,
+    store: SignedLinks,
     lists: KnownLists,
 ) -> tuple[int, list[TaskOut]]:
     """Return the number of visible tasks that match the filters, and a page of them, newest first (contract 2.6, 5.1).
@@ -51,7 +51,7 @@ async def list_tasks(
 
 
 async def retrieve_task(
-    session: AsyncSession, caller: Principal, task_id: UUID, *, store: ObjectStore
+    session: AsyncSession, caller: Principal, task_id: UUID, *, store: SignedLinks
 ) -> TaskOut:
     """Return a task as the API shows it, if the caller sees it.
 

@@ -26,7 +26,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from app.clients.object_store import ObjectStore
+from app.clients.object_store import SignedLinks
 from app.clock import utcnow
 from app.enums import EventType, OriginProduct, SignalReportRelationship
 from app.errors import InvalidInput, NotFound
@@ -72,7 +72,7 @@ _ONE, _NONE = (literal_column(count, Task.event_count.type) for count in ("1", "
 
 
 async def create_task(
-    session: AsyncSession, caller: Principal, body: TaskIn, *, store: ObjectStore
+    session: AsyncSession, caller: Principal, body: TaskIn, *, store: SignedLinks
 ) -> TaskOut:
     """Create a task in the caller's project and return it as the API shows it (contract 5.2).
 
@@ -193,7 +193,7 @@ _CREATE = Prepared(_create_statement())
 
 
 async def update_task(
-    session: AsyncSession, caller: Principal, task_id: UUID, body: TaskIn, *, store: ObjectStore
+    session: AsyncSession, caller: Principal, task_id: UUID, body: TaskIn, *, store: SignedLinks
 ) -> TaskOut:
     """Write the given fields of a task and return it; concurrent updates of different fields both persist.
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import ObjectStore, SignedLinks
+from app.clients.object_store import SignedLinks
 from app.errors import NotFound
 from app.models import Run, Task
 from app.schemas.base import Page
@@ -41,7 +41,7 @@ RUN_COLUMNS = (*SHOWN_COLUMNS, position(Run).label(QUEUE_POSITION))
 
 
 async def retrieve_run(
-    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, store: ObjectStore
+    session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, store: SignedLinks
 ) -> RunOut:
     """Return a run as the API shows it, if the caller sees its task.
 
@@ -59,7 +59,7 @@ _RUN = Prepared(select(*RUN_COLUMNS).join(Task, Task.id == Run.task_id).where(VI
 
 
 async def list_runs(
-    session: AsyncSession, caller: Principal, task_id: UUID, page: Page, *, store: ObjectStore
+    session: AsyncSession, caller: Principal, task_id: UUID, page: Page, *, store: SignedLinks
 ) -> tuple[int, list[RunOut]]:
     """Return the number of a task's runs, and a page of them, newest first, if the caller sees the task.
 
