@@ -17,10 +17,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from app.clients.redis import RedisClient
-from app.clients.run_events import EventKind, RunEvent, channel_of, parse_message, read_events
+from app.clients.run_events import EventKind, RunEvent, channel_of, parse_message
 from app.clients.subscriptions import Channel, Subscription
 
-_CATCH_UP_EVENTS = 200
 _SILENCE_SECONDS = 15.0
 _OUTAGE_PAUSE_SECONDS = 0.5
 _LOOK_SECONDS = 20.0
@@ -164,22 +163,11 @@ class EventHub:
             if message["type"] == "subscribe":
                 channel.connect()
                 # Events published during the break.
-                await self._catch_up(channel)
+                await channel.catch_up(self._redis)
             elif channel.is_next(event := parse_message(message["data"])):
                 channel.pass_on(event)
             elif not channel.is_known(event):
-                await self._catch_up(channel)
-
-    async def _catch_up(self, channel: Channel) -> None:
-        """Pass on the events that a run's Redis stream holds after the last one that was passed on."""
-        while channel.collecting or channel.last is not None:
-            missed = await read_events(
-                self._redis, channel.run_id, after=channel.last, count=_CATCH_UP_EVENTS
-            )
-            for event in missed:
-                channel.pass_on(event)
-            if len(missed) < _CATCH_UP_EVENTS:
-                return
+                await channel.catch_up(self._redis)
 
     async def _look(self) -> None:
         """Find at intervals the followed runs that ended while Redis was away or were deleted."""

@@ -7,11 +7,13 @@ from uuid import UUID
 
 import structlog
 
-from app.clients.run_events import EventId, RunEvent
+from app.clients.redis import RedisClient
+from app.clients.run_events import EventId, RunEvent, read_events
 
 # Maximal number of events that wait for one follower.
 MAX_QUEUED_EVENTS = 1000
 MAX_QUEUED_BYTES = 1024 * 1024
+_CATCH_UP_EVENTS = 200
 _SUBSCRIBE_AGAIN_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
@@ -134,6 +136,15 @@ class Channel:
         self.last = event.id or self.last
         for follower in list(self.collecting):
             follower.offer(event)
+
+    async def catch_up(self, redis: RedisClient) -> None:
+        """Pass on the events that the run's Redis stream holds after the last one that was passed on."""
+        while self.collecting or self.last is not None:
+            missed = await read_events(redis, self.run_id, after=self.last, count=_CATCH_UP_EVENTS)
+            for event in missed:
+                self.pass_on(event)
+            if len(missed) < _CATCH_UP_EVENTS:
+                return
 
     def end(self, *, is_run_deleted: bool = False) -> None:
         """End all followers of the run and wake them; they may still take queued events."""
