@@ -70,7 +70,7 @@ class PullRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPullRequest:
-    """A pull request to open."""
+    """A pull request to open; the fields have the names of GitHub's API."""
 
     title: str
     body: str

@@ -1,6 +1,7 @@
 """The client of GitHub's REST API over HTTP. Does not retry: services/retrying/budget.py."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -74,14 +75,7 @@ class GitHubClient(GitHub):
     async def create_pull_request(
         self, access: GitHubAccess, repository: str, wanted: NewPullRequest
     ) -> PullRequest:
-        content = {
-            "title": wanted.title,
-            "body": wanted.body,
-            "head": wanted.head,
-            "base": wanted.base,
-            "draft": wanted.draft,
-        }
-        return _pull_request(await self._ask(access, "POST", _pulls(repository), content))
+        return _pull_request(await self._ask(access, "POST", _pulls(repository), asdict(wanted)))
 
     @override
     async def update_pull_request(
