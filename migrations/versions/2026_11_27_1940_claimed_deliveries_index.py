@@ -1,7 +1,7 @@
 """An index of the webhook deliveries that are claimed.
 
-Purpose: each claim counts the deliveries under way, and read all pending ones for that: with 10,000 of them, most of
-its time.
+Purpose: each claim counts the deliveries under way. Without this index it reads all pending ones for that, which with
+10,000 of them is most of its time.
 Locks: none that keeps anybody waiting; it is built concurrently.
 Previous release: unaffected.
 
