@@ -27,7 +27,7 @@ from app.services.opened_clients import ServiceClients
 from app.services.resume_chain import resume_chain
 from app.services.run_log.event_ids import carries_ids
 from app.services.run_log.events import own_entry, publish_entries, publish_gap
-from app.services.run_log.log_writer import append_events, log_event
+from app.services.run_log.log_writer import append_events, with_line
 from app.services.storage_keys import RunRef
 from app.services.views.runs import retrieve_run
 
@@ -120,7 +120,7 @@ async def _append(
         if before_storing is not None:
             await before_storing()
 
-    log_events = [log_event(entry) for entry in entries]
+    log_events = [with_line(entry) for entry in entries]
     if not any(event.line for event in log_events) and not carries_ids(log_events):
         # Only chunks of messages, which are not logged.
         async with unit_of_work(sessions) as session:

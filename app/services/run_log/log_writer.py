@@ -30,8 +30,11 @@ _NOTE_SIZE = Prepared(
 )
 
 
-def log_event(entry: Mapping[str, Any]) -> LogEvent:
-    """Return a log entry with its line for the log; empty for a chunk, as the whole message follows later."""
+def with_line(entry: Mapping[str, Any]) -> LogEvent:
+    """Pair an entry with its line for the run's log.
+
+    The line is empty if the entry is a chunk of a message: the log gets the whole message later.
+    """
     return LogEvent(entry, b"" if is_chunk(entry) else orjson.dumps(entry) + b"\n")
 
 
