@@ -87,9 +87,10 @@ class ObjectFiles(Protocol):
     async def extend(
         self, key: str, size: int, tail: bytes, *, content_type: str, tags: Mapping[str, str]
     ) -> None:
-        """Replace an object by its first `size` bytes and `tail`, in bounded memory, atomically for readers.
+        """Append `tail` to the first `size` bytes of an object; bytes after those are dropped.
 
-        Of concurrent calls for one key the last one wins: callers need a lock.
+        It takes bounded memory, and readers see the old object or the new one. Of concurrent calls for one key the
+        last one wins: callers need a lock.
 
         Raises:
             ObjectMissing: there is nothing under this key.

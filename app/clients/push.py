@@ -23,7 +23,10 @@ _ELLIPSIS = "…"
 
 @dataclass(frozen=True, slots=True)
 class PushAction:
-    """A button of a push: its token answers the question; `link` is the page that a browser opens for it."""
+    """A button of a push about a question: pressing it chooses the option `option_id`.
+
+    A device answers the question by the action token `token`; a browser opens the page `link` instead.
+    """
 
     id: str
     option_id: str

@@ -79,11 +79,11 @@ async def end_session(process: Process) -> None:
 
 
 async def wait_for_end(process: Process) -> int:
-    """Wait for a program that was sent SIGKILL, and return its exit status; its output stays readable.
+    """Wait for the end of a program that was sent SIGKILL, and return its exit status.
 
-    Python before 3.12.4 also waits for the end of the output, which comes only if it is read: output not read
-    after a moment is dropped. A program that the kernel cannot end (it waits for a dead disk) counts as
-    killed.
+    Its output can still be read afterwards if the wait takes less than two seconds; after that it is dropped. Python
+    before 3.12.4 also waits for the end of the output, which comes only once all of it is read. A program that the
+    kernel cannot end (it waits for a dead disk) counts as killed.
     """
     with suppress(TimeoutError):
         async with asyncio.timeout(_READ_SECONDS):

@@ -40,7 +40,7 @@ class Transaction:
 def transactional(
     operation: Callable[Concatenate[Transaction, Options], Awaitable[Answer]],
 ) -> Callable[Options, None]:
-    """Make an admin command of `operation`: run it in a transaction, commit, and print its result as JSON."""
+    """Turn `operation` into an admin command that runs it in one transaction, and prints its result as JSON."""
 
     @wraps(operation)
     def command(*args: Options.args, **options: Options.kwargs) -> None:
@@ -64,7 +64,10 @@ class Upkeep:
 
 
 def upkeep(operation: Callable[Concatenate[Upkeep, Options], Awaitable[Answer]]) -> Callable[Options, None]:
-    """Make an admin command of `operation`, which opens its own transactions; print its result as JSON."""
+    """Turn `operation` into an admin command that prints its result as JSON.
+
+    Unlike with `transactional`, `operation` opens its own transactions, as many as it needs.
+    """
 
     @wraps(operation)
     def command(*args: Options.args, **options: Options.kwargs) -> None:

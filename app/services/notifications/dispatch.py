@@ -74,10 +74,11 @@ async def notify_people(
 
 
 async def notify_for_agent(session: AsyncSession, run_id: UUID, message: AgentMessage) -> MessageOutcome:
-    """Decide about a push with a message of the run's agent; return the decision in words (contract 16.13).
+    """Notify people with a message of the run's agent, unless a rule forbids it (contract 16.13).
 
-    Concurrent messages of a run are decided one after the other. Errors are raised, so that the agent never gets a
-    decision that is not stored.
+    Stores the decision and returns it, with its reason in words; a job sends the push after the commit. Concurrent
+    messages of a run are decided one after the other. Errors are raised, so that the agent never gets a decision that
+    is not stored.
     """
     rows = await _notify(session, Trigger(NotificationKind.NOTIFY_USER, [run_id], message=message))
     if not rows:
