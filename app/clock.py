@@ -44,12 +44,10 @@ def utcnow() -> datetime:
 
 
 def adopt(reading: Reading | None) -> None:
-    """Extrapolate the service's time from this reading of the database's clock.
+    """Compute the service's time from this reading of the database's clock from now on; None: from the machine's clock.
 
-    None returns to the machine's clock.
-
-    A reading that agrees with the current one within their errors changes nothing: time must not jump back
-    and forth by the duration of a round trip.
+    A reading that differs from the current one by no more than the errors of both changes nothing: time must not jump
+    back and forth by the duration of a round trip.
     """
     global _reading  # noqa: PLW0603 - one clock per process is the point
     if (

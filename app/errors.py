@@ -304,7 +304,7 @@ class ArtifactNotFound(RequestRefused):
 
 
 class EventsMissing(RequestRefused):
-    """The number of a sent event does not follow the last accepted one."""
+    """A sent event does not have the number after that of the last accepted one: events between them are missing."""
 
     status = 409
 

@@ -20,7 +20,10 @@ class _Misuse(click.ClickException):
 
 
 class LazyGroup(click.Group):
-    """A group of subcommands: by name, the location of each (`module:attribute`) and its line of help."""
+    """A click group that imports the module of a subcommand only when that is called.
+
+    `commands` has by name the location of each (`module:attribute`) and its line of help.
+    """
 
     def __init__(
         self,

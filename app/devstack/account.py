@@ -25,7 +25,7 @@ class Account:
 
 
 def read_account(home: Home) -> Account | None:
-    """Return the developer's account of earlier starts, None if there is none.
+    """Return the developer's account that an earlier start of the stack stored, None if there is none.
 
     Its API key is valid only in the database that it was made for, which may have been replaced.
     """

@@ -55,7 +55,10 @@ def _list_processes() -> dict[int, tuple[int, int, str]]:
 
 
 def snapshot(roots: Iterable[int]) -> dict[int, str]:
-    """Return the living processes among `roots`, their sessions and descendants: id to start time."""
+    """Return the start times of living processes by process id.
+
+    These are `roots`, their descendants, and all processes in a session that one of these leads.
+    """
     living = _list_processes()
     found, pending = set[int](), {*roots}
     while pending:

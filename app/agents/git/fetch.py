@@ -76,7 +76,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """The commit that the agent's work starts from, and its branch; no commit in an empty repository."""
+    """The commit that the agent's work starts from (`sha`; None in an empty repository), and its branches."""
 
     branch: str | None = None  # the branch that the work is to be merged into
     start: str | None = (

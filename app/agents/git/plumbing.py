@@ -30,7 +30,7 @@ def make_repository(git_folder: Path, *, branch: str = "main", is_bare: bool = T
 def add_settings(git_folder: Path, *sections: Section) -> None:
     """Append settings to the configuration of a git repository.
 
-    A section is written as in the file: `core`, `remote "origin"`.
+    A section is its name as in the file (`core`, `remote "origin"`), and pairs of a key and a value.
     """
     with (git_folder / "config").open("a", encoding="utf-8") as file:
         for name, settings in sections:

@@ -102,7 +102,11 @@ class Repository:
     async def check_out(
         self, work: Path, base: Base, branch: str, source: Source | None, author: Author
     ) -> None:
-        """Make the agent's own clone, on a new branch; git objects of this repository are only read there."""
+        """Make the agent's own clone in the folder `work`, on the new branch `branch`.
+
+        The clone shares no file with this repository, so that the agent cannot change it; it reads the objects of a
+        mirror if this repository borrows them.
+        """
         git_folder = work / ".git"
         make_repository(git_folder, branch=branch, is_bare=False)
         if source is not None:

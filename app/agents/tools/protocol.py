@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The HTTP status and JSON body with which a message of the agent is answered; None for no body."""
+    """The response to a message of the agent: its HTTP status and JSON body; None: an empty body."""
 
     status: int
     body: dict[str, Any] | None = None

@@ -53,10 +53,10 @@ _KEPT_SESSION = TypeAdapter(KeptSession)
 def keep_session(
     home: Path, folders: Sequence[str], *, adapter: str, session_id: str, folder: Path, masker: Masker
 ) -> KeptSession | None:
-    """Read the conversation from an agent's home; None if there is none, or if it is too large to keep.
+    """Return the files of a conversation, read below `folders` of an agent's home, to restore it in a later run.
 
-    Call it when the agent's processes are gone. Links are not followed out of the home, and binary files are
-    left out.
+    None if there are none, or if they are too large to keep. Call it when the agent's processes are gone. Links are not
+    followed out of the home, and binary files are left out.
     """
     files: dict[str, str] = {}
     room = MAX_BYTES

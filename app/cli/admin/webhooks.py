@@ -12,7 +12,7 @@ from app.services.webhook_endpoints import admin as webhook_admin
 
 @click.group("webhooks")
 def webhooks() -> None:
-    """List webhook endpoints, and send test messages and messages again."""
+    """List webhook endpoints, send test messages, and send a message once more."""
 
 
 @webhooks.command("list")

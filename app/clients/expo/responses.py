@@ -42,7 +42,13 @@ class RequestRefused(Exception):
 
 
 def read(answer: ExpoResponse) -> dict[str, Any]:
-    """Return the JSON in a response of Expo. Raises PushUnavailable or RequestRefused, by the status."""
+    """Return the JSON in a response of Expo.
+
+    Raises:
+        PushUnavailable: Expo fails, limits the rate, refuses the access token, or its JSON cannot be read.
+        RequestRefused: Expo refuses this request.
+
+    """
     try:
         content = orjson.loads(answer.content)
     except orjson.JSONDecodeError:

@@ -228,7 +228,10 @@ def _shared_or_own(project_id: Any, is_own: ColumnElement[bool]) -> ColumnElemen
 
 
 def active_member(user_id: Any, project_id: Any) -> ColumnElement[bool]:
-    """Return the SQL condition that a user is active and a member of a project; ids or columns."""
+    """Return the SQL condition that a user is active and a member of a project.
+
+    Either argument is an id or a column.
+    """
     return (
         select(Membership.user_id)
         .join(User, User.id == Membership.user_id)

@@ -165,7 +165,8 @@ async def add_member(session: AsyncSession, *, project_id: int, user_id: int) ->
 async def remove_member(session: AsyncSession, *, project_id: int, user_id: int) -> None:
     """End a user's membership of a project; if it was the current project, the user has none from then on.
 
-    The user's tasks stay. Removing a user who is no member changes nothing. Raises NotFound.
+    The user's tasks stay; their webhook endpoints in the project are disabled. Removing a user who is no member changes
+    nothing. Raises NotFound if there is no such user or project.
     """
     await require_projects(session, [project_id])
     await require_user(session, user_id)

@@ -181,7 +181,10 @@ class CodeHosts:
         return HostAccess(self, host, is_member_still)
 
     def decrypt(self, value: str) -> str:
-        """Decrypt a stored credential. Raises RepositoryAccessDenied, with a message for an operator."""
+        """Decrypt a stored credential.
+
+        Raises RepositoryAccessDenied if no key of the service fits; the message says to an operator what is missing.
+        """
         try:
             return self._cipher.decrypt(value)
         except DecryptionError as error:

@@ -54,8 +54,8 @@ def event_body(
 ) -> str:
     """Return the body of a webhook message with an event, exactly as signed and sent.
 
-    A full body adds the task and the run to `data`. If they were not kept, or make it too large, the body is thin and
-    has `truncated`.
+    A full body adds `snapshot`, the task and the run, to `data`. If there is no snapshot, or the body would be too
+    large with it, it is left out and `data` has `truncated`.
     """
     if not full or "task_id" not in data:
         return _encode(type_, at, data)

@@ -59,7 +59,7 @@ def new_cookie(request: Request, secret: str) -> str:
 
 
 def no_cookie(request: Request) -> str:
-    """Return the Set-Cookie header that signs the browser out."""
+    """Return the Set-Cookie header that removes the cookie of a console session, which signs the browser out."""
     return _cookie(request, "", 0)
 
 
