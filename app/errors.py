@@ -304,7 +304,7 @@ class ArtifactNotFound(RequestRefused):
 
 
 class EventsMissing(RequestRefused):
-    """A sent event does not have the number after that of the last accepted one: events between them are missing."""
+    """Events are missing between the last accepted one and a sent one, or the announced end of the events."""
 
     status = 409
 
