@@ -86,6 +86,6 @@ def test_address_on_the_internet_is_public(address: str) -> None:
     assert is_public(address)
 
 
-def test_what_is_no_address_is_refused() -> None:
+def test_host_name_is_refused_as_an_address() -> None:
     with pytest.raises(ValueError, match="example"):
         is_public("example.com")

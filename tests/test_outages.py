@@ -92,7 +92,7 @@ def test_error_of_a_lost_server_is_an_outage(error: Exception) -> None:
     ],
     ids=repr,
 )
-def test_defect_is_no_outage(error: Exception) -> None:
+def test_defect_does_not_count_as_an_outage(error: Exception) -> None:
     assert not is_outage(error)
 
 
@@ -147,7 +147,7 @@ async def test_session_that_ends_is_an_outage_whenever_it_is_noticed(
 
 
 @pytest.mark.parametrize("rounds", [*range(6), None])
-async def test_cancellation_is_no_outage_wherever_it_meets_a_statement(
+async def test_cancellation_at_any_point_of_a_statement_does_not_count_as_an_outage(
     sessions: SessionFactory, session: AsyncSession, rounds: int | None
 ) -> None:
     """A run hung for ever: what listens for its commands took its own cancellation for an outage, and listened on.

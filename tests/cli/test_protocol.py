@@ -307,7 +307,7 @@ class TestPipelines:
         assert [record for record in caplog.records if record.exc_info] == []
 
 
-async def test_what_is_no_http_is_answered_with_the_envelope(application: Application) -> None:
+async def test_malformed_http_is_answered_with_the_envelope(application: Application) -> None:
     async with connected(application) as (reader, writer):
         writer.write(b"hello\r\n\r\n")
         assert_refused(await answers(reader), 400, "parse_error")

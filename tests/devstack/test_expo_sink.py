@@ -39,7 +39,7 @@ async def test_single_message_gets_a_single_ticket(sink: httpx.AsyncClient) -> N
     assert answer.json()["data"]["status"] == "ok"
 
 
-async def test_token_that_is_none_gets_an_error_ticket(sink: httpx.AsyncClient) -> None:
+async def test_invalid_token_gets_an_error_ticket(sink: httpx.AsyncClient) -> None:
     answer = await sink.post(SEND, json=[{"to": "nonsense"}, {"to": TOKEN}])
 
     assert [ticket["status"] for ticket in answer.json()["data"]] == ["error", "ok"]

@@ -134,7 +134,7 @@ async def test_variables_of_a_stranger_reach_no_program_outside(
         assert traced == []
 
 
-async def test_files_of_a_workspace_are_no_programs_outside(cell: Cell, tmp_path: Path) -> None:
+async def test_files_of_a_workspace_are_not_executed_outside(cell: Cell, tmp_path: Path) -> None:
     """Programs outside start in a folder that belongs to no run, and are found by full paths."""
     work = cell.confinement.directory
     for name in (

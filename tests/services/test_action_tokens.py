@@ -65,7 +65,7 @@ def test_other_claims_under_a_known_signature_are_a_forgery() -> None:
     assert read(_KEYS, f"{other}.{signature}") is None
 
 
-def test_signature_is_no_plain_hash_of_the_key() -> None:
+def test_signature_differs_from_a_plain_hash_with_the_key() -> None:
     head, _, signature = mint(_KEYS, _CLAIMS).partition(".")
     payload = base64.urlsafe_b64decode(head.removeprefix(ACTION_TOKEN_PREFIX) + "==")
     forged = base64.urlsafe_b64encode(hmac.digest(_KEYS[0].get_secret_value().encode(), payload, "sha256"))
@@ -86,7 +86,7 @@ def test_signature_is_no_plain_hash_of_the_key() -> None:
         "tba_" + "A" * 5000,
     ],
 )
-def test_what_is_no_token_is_not_read(token: str) -> None:
+def test_malformed_token_is_not_read(token: str) -> None:
     assert read(_KEYS, token) is None
 
 

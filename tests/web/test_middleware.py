@@ -105,7 +105,7 @@ class TestLog:
         await anonymous.get(path)
         assert [event for event in logged() if event["event"] == "http.request"] == []
 
-    async def test_expected_failure_is_no_error(
+    async def test_expected_failure_is_not_logged_as_an_error(
         self, client: httpx.AsyncClient, logged: Events, tasks_url: str
     ) -> None:
         await client.post(tasks_url, json={"archived": "maybe"})
@@ -138,7 +138,7 @@ class TestBrokenAnswer:
         }
 
 
-async def test_client_that_goes_away_while_sending_is_no_error(
+async def test_client_that_disconnects_while_sending_is_not_logged_as_an_error(
     application: FastAPI, logged: Events, tasks_url: str
 ) -> None:
     """Telephones do so all day: no operator need be woken for it."""
@@ -168,7 +168,7 @@ class TestTrailingSlash:
 
 
 @pytest.mark.parametrize("middleware", [TrailingSlashMiddleware, HeadMiddleware, ObservabilityMiddleware])
-async def test_what_is_no_request_passes_untouched(middleware: Any) -> None:
+async def test_other_scopes_than_requests_pass_untouched(middleware: Any) -> None:
     """Other scopes of ASGI, such as the start and end of the process."""
     app = Application()
     await call(middleware(app), {"type": "lifespan"}, [])

@@ -70,7 +70,7 @@ def test_paths_that_lead_out_are_refused(root: Path, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["loop", "loop/x", "folder/file.txt/x"])
-def test_paths_through_what_is_no_folder_are_refused(root: Path, path: str) -> None:
+def test_paths_through_anything_but_a_folder_are_refused(root: Path, path: str) -> None:
     with pytest.raises(PathRefused):
         safe_paths.write_file(root, path, b"x")
 

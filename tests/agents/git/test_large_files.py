@@ -324,7 +324,7 @@ async def test_what_the_agent_left_for_an_object_is_not_believed(
     assert in_folder.kept.objects == before
 
 
-async def test_files_of_a_clone_that_is_no_repository_any_more_are_stored_too(in_folder: Hosted) -> None:
+async def test_files_of_a_clone_that_lost_its_repository_are_stored_too(in_folder: Hosted) -> None:
     outcome = await in_folder.run(f"{CHANGE}\n```sh\nrm -rf .git\n```")
 
     assert outcome.done.files_changed == ["big.bin"]

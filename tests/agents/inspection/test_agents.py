@@ -25,7 +25,7 @@ async def test_agent_of_another_protocol_is_reported_with_the_reason(sandbox: Sa
     assert "speaks version 99" in (finding.problem or "")
 
 
-async def test_program_that_is_no_agent_is_reported_with_its_last_output(sandbox: Sandbox) -> None:
+async def test_program_other_than_an_agent_is_reported_with_its_last_output(sandbox: Sandbox) -> None:
     adapter = Adapter(name="liar", command=("sh", "-c", "echo I am no agent >&2; exit 3"), install="Do not.")
 
     finding = await inspect_agent(adapter, sandbox, os.environ, None)

@@ -308,7 +308,7 @@ async def test_second_request_of_a_connection_goes_to_the_same_server_only(proxy
     assert proxy.internet.connected == [(PUBLIC, 80)]
 
 
-async def test_unreachable_host_is_reported_and_is_no_refusal(proxy: Proxy) -> None:
+async def test_unreachable_host_is_reported_but_not_as_refused(proxy: Proxy) -> None:
     for _ in range(2):
         assert (await proxy.tunnel("unknown.example.org:443")).startswith(b"HTTP/1.1 502 ")
     assert proxy.reported == ["unknown.example.org:443 cannot be reached."]

@@ -48,7 +48,7 @@ def test_steps_come_in_order_and_prose_is_skipped() -> None:
         "````markdown\n```sh\nexample\n```\n````",
     ],
 )
-def test_what_is_no_step_is_prose(prompt: str) -> None:
+def test_text_without_a_step_is_prose(prompt: str) -> None:
     assert parse(prompt) == []
 
 

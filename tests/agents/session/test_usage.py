@@ -105,7 +105,7 @@ def test_note_that_clients_spoiled_counts_as_none(noted: object) -> None:
 
 
 @pytest.mark.parametrize("used", [-1, 2**70, "1000", None, True, 1.5])
-def test_number_that_is_none_is_ignored(used: object) -> None:
+def test_invalid_number_is_ignored(used: object) -> None:
     meter = UsageMeter()
     meter.begin_turn()
     meter.see({"sessionUpdate": "usage_update", "used": used, "size": 1, "cost": {"amount": used}})

@@ -105,7 +105,7 @@ async def test_reclaiming_removes_what_a_killed_worker_left(tmp_path: Path) -> N
     assert await reclaim(root) == 0
 
 
-async def test_reclaiming_leaves_alone_what_is_no_workspace(tmp_path: Path) -> None:
+async def test_reclaiming_keeps_all_files_except_workspaces(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     for name in ("data/file", "data.lock", "requirements.lock", f"{uuid.uuid4()}.lock"):
         (tmp_path / name).touch()

@@ -70,7 +70,7 @@ async def test_key_in_the_header_is_accepted(
             assert_page(await anonymous.get(tasks_url, headers={"Authorization": header}), count=0)
 
 
-async def test_header_without_a_bearer_key_is_no_credential(
+async def test_header_without_a_bearer_key_does_not_authenticate(
     anonymous: httpx.AsyncClient, tasks_url: str
 ) -> None:
     """Contract 2.2."""
@@ -130,7 +130,7 @@ async def test_first_place_of_a_key_decides(
         assert_key_refused(response, 403, answering)
 
 
-async def test_body_without_a_readable_key_is_no_credential(
+async def test_body_without_a_readable_key_does_not_authenticate(
     anonymous: httpx.AsyncClient, tasks_url: str
 ) -> None:
     """Contract 2.2."""

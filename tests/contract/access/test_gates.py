@@ -155,7 +155,7 @@ class TestCurrentProject:
         response = await anonymous.get("/api/projects/@current/tasks", headers=bearer(key))
         assert_not_found(response, "Project not found.")
 
-    async def test_is_refused_once_the_user_is_no_member_any_more(
+    async def test_is_refused_once_the_user_has_left_the_project(
         self, anonymous: httpx.AsyncClient, session: AsyncSession, project: Project
     ) -> None:
         former = await make_user(session, current_project_id=project.id)

@@ -97,7 +97,7 @@ class TestBody:
         headers = {"Content-Type": content_type} if content_type else {}
         return await client.request(route.method, url, content=body, headers=headers)
 
-    async def test_what_is_no_json_is_a_parse_error(self, client: httpx.AsyncClient, task: Task) -> None:
+    async def test_body_other_than_json_is_a_parse_error(self, client: httpx.AsyncClient, task: Task) -> None:
         for route, body in itertools.product(BODY_ROUTES, NO_JSON):
             with concerning(f"{route}: {body[:40]!r}"):
                 assert_parse_error(await self.send(client, route, task, body, "application/json"))

@@ -144,7 +144,7 @@ class TestLinks:
         assert response.json()["next"] == f"http://testserver{tasks_url}?limit=1&offset=1"
 
 
-async def test_limit_that_is_none_is_the_default_and_a_larger_one_is_clamped(
+async def test_invalid_limit_means_the_default_and_a_larger_one_is_clamped(
     client: httpx.AsyncClient, new_task: NewTask, tasks_url: str
 ) -> None:
     """Never 400 (contract 2.6)."""

@@ -192,7 +192,7 @@ class TestUpdate:
         run = await changed(client, url, body)
         assert {key: run[key] for key in body} == body
 
-    async def test_output_that_is_no_object_is_replaced(
+    async def test_output_other_than_an_object_is_replaced(
         self, client: httpx.AsyncClient, make: MakeRun
     ) -> None:
         for output in (None, [1, 2], "text"):

@@ -325,7 +325,7 @@ async def test_run_without_a_live_agent_takes_no_command(
     assert await kept(session, live) == []
 
 
-async def test_lapsed_lease_is_no_live_agent(say: Say, clock: MovableClock) -> None:
+async def test_run_with_a_lapsed_lease_has_no_live_agent(say: Say, clock: MovableClock) -> None:
     clock.advance(seconds=60)
     assert (await say("cancel")).json() == {"error": "No active sandbox for this task run"}
 

@@ -155,7 +155,7 @@ async def test_anything_may_be_stored_in_place_of_a_patch(
             assert len(response.json()["files"]) == count
 
 
-async def test_cursor_that_is_none_is_refused(client: httpx.AsyncClient, run_url: str) -> None:
+async def test_invalid_cursor_is_refused(client: httpx.AsyncClient, run_url: str) -> None:
     await store_patch(client, run_url, PATCH)
     for cursor in ("x", "-1", "1.5", "9" * 30):
         response = await client.get(f"{run_url}/diff/", params={"cursor": cursor})

@@ -294,7 +294,7 @@ class TestSessionLogs:
         entries, _ = await self.page(client, url, after="2020-01-01")
         assert entries == [event("a")]
 
-    async def test_lines_that_are_no_objects_do_not_count(
+    async def test_lines_other_than_objects_do_not_count(
         self, client: httpx.AsyncClient, url: str, run: Run, store: S3Store
     ) -> None:
         await store_log(store, run, b'{"n":1}\n\n{"n":\n[1]\n  {"n":2}  \n{"n":3}')

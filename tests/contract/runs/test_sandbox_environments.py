@@ -95,7 +95,7 @@ class TestCreate:
         assert response.json()["allowed_domains"] == expected
         assert response.json()["effective_domains"] == expected
 
-    async def test_what_is_no_host_name_is_refused(
+    async def test_invalid_host_name_is_refused(
         self, client: httpx.AsyncClient, environments_url: str
     ) -> None:
         for domain in (

@@ -77,7 +77,7 @@ class TestTaking:
         assert await agent.send(3, 4, 5) == 5
         assert numbers(await published(api, url)) == [1, 2, 3, 4, 5]
 
-    async def test_what_is_no_log_entry_is_only_published(
+    async def test_events_other_than_log_entries_are_only_published(
         self, agent: Agent, api: httpx.AsyncClient, url: str
     ) -> None:
         update = {"update": {"sessionUpdate": "agent_message_chunk"}}

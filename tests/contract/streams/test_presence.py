@@ -171,7 +171,7 @@ async def test_unknown_device_is_refused_before_the_stream_begins(
 
 
 @pytest.mark.usefixtures("device")
-async def test_stream_without_a_device_is_no_presence(
+async def test_stream_without_a_device_does_not_count_as_watching(
     api: httpx.AsyncClient, url: str, session: AsyncSession
 ) -> None:
     async with following(api, url, device_id="") as stream:

@@ -251,7 +251,9 @@ async def test_run_that_is_not_visible_is_not_found(
         (",".join(f"run:{number}" for number in range(21)), "max_length"),
     ],
 )
-async def test_topic_that_is_none(api: httpx.AsyncClient, events_url: str, topics: str, code: str) -> None:
+async def test_invalid_topics_are_refused(
+    api: httpx.AsyncClient, events_url: str, topics: str, code: str
+) -> None:
     response = await api.get(f"{events_url}/stream/", params={"topics": topics})
     assert_invalid(response, "topics", code)
 

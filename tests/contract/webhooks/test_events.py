@@ -82,7 +82,7 @@ async def test_life_of_a_task(
     assert rows[0]["timestamp"] == task["created_at"]
 
 
-async def test_refused_update_is_no_event(
+async def test_refused_update_records_no_event(
     client: httpx.AsyncClient, tasks_url: str, session: AsyncSession
 ) -> None:
     task = (await client.post(tasks_url, json={})).json()

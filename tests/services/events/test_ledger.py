@@ -194,7 +194,7 @@ def test_place_survives_its_text(transaction_id: int, seq: int) -> None:
 
 
 @given(st.text(max_size=30))
-def test_other_texts_are_no_places(text: str) -> None:
+def test_parsed_text_is_that_of_its_place(text: str) -> None:
     cursor = Cursor.parse(text)
 
     assert cursor is None or str(cursor) == text.rstrip("=")
@@ -215,7 +215,7 @@ def test_types_and_patterns_are_selectors(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "run", "run*", "r*", "run.*.x", "*.completed", "run.done", "**", "ping", "Run.*", "run."]
 )
-def test_any_other_text_is_no_selector(text: str) -> None:
+def test_any_other_text_is_refused_as_a_selector(text: str) -> None:
     assert not is_selector(text)
 
 

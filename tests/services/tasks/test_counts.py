@@ -186,7 +186,7 @@ class TestVersion:
         await session.execute(update(Task).where(Task.id == task.id).values(created_by_id=other.id))
         assert await version_of(owner) > before
 
-    async def test_what_others_do_among_themselves_is_no_news(
+    async def test_invisible_task_does_not_change_the_version(
         self, session: AsyncSession, project: Project, owner: User, version_of: Version
     ) -> None:
         other = await make_user(session, projects=[project])
@@ -196,7 +196,7 @@ class TestVersion:
         await make_task(session, project=elsewhere, created_by=owner)
         assert await version_of(owner) == before
 
-    async def test_folding_is_no_news(
+    async def test_folding_does_not_change_the_version(
         self, session: AsyncSession, project: Project, owner: User, version_of: Version
     ) -> None:
         for _ in range(3):

@@ -90,7 +90,7 @@ async def test_lost_attachment_fails_the_run_and_names_the_file(workshop: Worksh
 
 
 @pytest.mark.parametrize("ids", [None, "text", [1, None, "unknown"], {"a": 1}])
-async def test_ids_that_clients_wrote_into_the_state_are_no_attachments(
+async def test_ids_that_clients_wrote_into_the_state_are_not_attached(
     workshop: Workshop, ids: object
 ) -> None:
     run = await workshop.queued_run(

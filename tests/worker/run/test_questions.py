@@ -161,7 +161,7 @@ async def test_page_is_shown_by_its_host_and_opened_by_the_person(
     assert row.answer == {"option_id": option, "action": action}
 
 
-async def test_page_that_was_used_already_is_no_question_any_more(workshop: Workshop) -> None:
+async def test_page_that_was_used_already_withdraws_its_question(workshop: Workshop) -> None:
     agent = await asking(workshop, PAGE, part="elicit_page")
 
     assert await agent.heard() == {"action": "accept"}
@@ -206,7 +206,7 @@ async def test_answer_through_the_inbox_reaches_the_agent(
 @pytest.mark.parametrize(
     "url", ["javascript:alert(1)", "file:///etc/passwd", f"https://example.com/{'x' * 2000}"]
 )
-async def test_address_that_is_no_page_is_declined_at_once(workshop: Workshop, url: str) -> None:
+async def test_invalid_address_of_a_page_is_declined_at_once(workshop: Workshop, url: str) -> None:
     agent = await asking(workshop, PAGE | {"url": url})
 
     assert await agent.heard() == {"action": "decline"}
