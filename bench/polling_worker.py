@@ -15,7 +15,7 @@ from arq.worker import Worker, func
 
 from app.clients.queue import ArqQueue, decode_job, encode_job
 from app.clients.redis import create_pool, create_redis
-from app.clients.run_changes import RunChanges
+from app.clients.wakes import WakeListener
 from app.config import Settings
 from app.worker.polling import RunWorker
 from app.worker.slots import RunSlots
@@ -56,7 +56,7 @@ async def _run(who: str) -> None:
     if who == "arq":
         await Worker(**options).async_run()
         return
-    changes = RunChanges(redis)
+    changes = WakeListener(redis)
     listening = asyncio.create_task(changes.listen())
     try:
         await RunWorker(changes=changes, withdrawn="hold", slots=RunSlots(0), **options).async_run()

@@ -19,8 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.clients.object_store import ObjectStoreUnavailable
 from app.clients.redis import RedisClient
-from app.clients.run_changes import RunChanges, publish_change
 from app.clients.run_events import RunEvents
+from app.clients.wakes import WakeListener, publish_change
 from app.config import Settings
 from app.db import SessionFactory, after_commit, create_engine, create_session_factory, unit_of_work
 from app.enums import RunStatus
@@ -204,7 +204,7 @@ async def test_defect_of_an_effect_is_logged_and_holds_back_no_other(
 async def test_heartbeat_goes_on_when_its_session_ends(
     sessions: SessionFactory, engine: AsyncEngine, session: AsyncSession, redis: RedisClient, run: Run
 ) -> None:
-    changes = RunChanges(redis)
+    changes = WakeListener(redis)
     listening = asyncio.create_task(changes.listen())
 
     async def is_extended() -> bool:

@@ -3,9 +3,9 @@
 import asyncio
 
 from app.clients.redis import RedisClient
-from app.clients.run_changes import wake
+from app.clients.wakes import wake
 
-# The topic that readers of the ledger watch (`RunChanges.watch_topic`).
+# The topic that readers of the ledger watch (`WakeListener.watch_topic`).
 LEDGER = "taskbeacon:ledger"
 
 

@@ -2,7 +2,7 @@
 
 A job is a name and plain arguments in JSON. Its id is derived from its row, so it is queued once at a time,
 however often it is enqueued. The rows in the database, not Redis, are the record of the work to do. A process
-that enqueues a job wakes the workers (`run_changes.wake`), which otherwise poll only twice a second.
+that enqueues a job wakes the workers (`wakes.wake`), which otherwise poll only twice a second.
 """
 
 from datetime import timedelta
@@ -14,7 +14,7 @@ from arq.constants import job_key_prefix, retry_key_prefix
 from typing_extensions import override
 
 from app.clients.redis import create_pool
-from app.clients.run_changes import wake
+from app.clients.wakes import wake
 from app.clock import utcnow
 
 QUEUE_NAME = "taskbeacon:jobs"

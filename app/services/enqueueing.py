@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.queue import CHORES_QUEUE, JobQueue
 from app.clients.redis import RedisClient
-from app.clients.run_changes import publish_change
+from app.clients.wakes import publish_change
 from app.db import after_commit
 
 EXECUTE_RUN = "execute_run"

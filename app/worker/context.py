@@ -7,7 +7,7 @@ from typing import Any
 
 from app.agents.git.mirrors import Mirrors
 from app.agents.sandbox.sandbox import Sandbox
-from app.clients.run_changes import RunChanges
+from app.clients.wakes import WakeListener
 from app.runtime import ProcessContext
 from app.services.code_hosts.credentials import CodeHosts
 from app.worker.slots import RunSlots
@@ -24,7 +24,7 @@ class WorkerContext:
 
     process: ProcessContext
     sandbox: Sandbox
-    changes: RunChanges
+    changes: WakeListener
     code_hosts: CodeHosts
     # None: every run makes a full clone.
     mirrors: Mirrors | None

@@ -20,7 +20,7 @@ from app.agents.workspace.folders import reclaim
 from app.clients.github.client import GitHubClient
 from app.clients.guarded_http import create_guarded_client
 from app.clients.http_client import create_http_client
-from app.clients.run_changes import RunChanges
+from app.clients.wakes import WakeListener
 from app.config import Settings
 from app.runtime import open_process
 from app.services.code_hosts.credentials import CodeHosts
@@ -103,7 +103,7 @@ async def _run(settings: Settings) -> None:
         context = WorkerContext(
             process=process,
             sandbox=await probe(_policy(settings)),
-            changes=RunChanges(process.redis),
+            changes=WakeListener(process.redis),
             environment=dict(os.environ),
             code_hosts=CodeHosts(GitHubClient(http), process.cipher),
             mirrors=_mirrors(settings),

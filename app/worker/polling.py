@@ -14,7 +14,7 @@ from arq.worker import Worker
 from redis.exceptions import RedisError
 from typing_extensions import override
 
-from app.clients.run_changes import RunChanges
+from app.clients.wakes import WakeListener
 from app.services.retrying.policies import LOOP_SECONDS
 from app.worker.slots import RunSlots
 
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 class ResilientWorker(Worker):
     """An arq worker that survives outages of Redis, and polls at once when a job or a slot comes."""
 
-    def __init__(self, *, changes: RunChanges, **options: Any) -> None:
+    def __init__(self, *, changes: WakeListener, **options: Any) -> None:
         # arq would sleep for this delay after each poll; `_poll_iteration` waits instead.
         super().__init__(poll_delay=0, **options)
         self._changes = changes

@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 
 from app.clients.ledger_wakes import LEDGER
 from app.clients.redis import create_redis
-from app.clients.run_changes import wake
+from app.clients.wakes import wake
 from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import DeliveryStatus, EventType

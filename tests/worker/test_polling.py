@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from app.clients.queue import ArqQueue, decode_job, encode_job
 from app.clients.redis import RedisClient, create_pool
-from app.clients.run_changes import RunChanges
+from app.clients.wakes import WakeListener
 from app.config import Settings
 from app.enums import RunStatus
 from app.services.enqueueing import enqueue_run
@@ -53,7 +53,7 @@ class Worker:
     def __init__(self, settings: Settings, redis: RedisClient, queue: ArqQueue, *, slots: int) -> None:
         self.started: list[str] = []
         self.let_go = asyncio.Event()
-        self._changes = RunChanges(redis)
+        self._changes = WakeListener(redis)
         self._redis = redis
         self._queue = queue
         self.arq = RunWorker(
@@ -292,7 +292,7 @@ async def test_stopping_waits_for_each_job_and_gives_up_without_cancelling_it_ag
         return begun == {"hold:cancelled", "hold:waiting"}
 
     worker = ResilientWorker(
-        changes=RunChanges(redis),
+        changes=WakeListener(redis),
         functions=[func(hold, name="hold")],
         on_job_start=begin,
         **arq_options(settings),

@@ -14,7 +14,7 @@ import structlog
 from prometheus_client import Gauge
 
 from app.clients.ledger_wakes import LEDGER
-from app.clients.run_changes import RunChanges
+from app.clients.wakes import WakeListener
 from app.clock import utcnow
 from app.db import unit_of_work
 from app.outages import DatabaseUnavailable
@@ -49,7 +49,7 @@ class WebhookDeliverer:
         self._done: list[tuple[Claimed, AttemptResult]] = []
         self._settling = asyncio.Lock()
 
-    async def run(self, changes: RunChanges) -> Never:
+    async def run(self, changes: WakeListener) -> Never:
         """Send due webhook deliveries until cancelled; requests under way are finished before it ends."""
         try:
             with changes.watch_topic(LEDGER) as woken:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import structlog
 
-from app.clients.run_changes import RunChanges
+from app.clients.wakes import WakeListener
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.outages import DatabaseUnavailable
@@ -26,7 +26,7 @@ class LeaseLost(Exception):
 
 @asynccontextmanager
 async def hold_lease(
-    sessions: SessionFactory, changes: RunChanges, run_id: UUID, *, owner: str
+    sessions: SessionFactory, changes: WakeListener, run_id: UUID, *, owner: str
 ) -> AsyncGenerator[asyncio.Event, None]:
     """Extend a run's lease while the block runs: at intervals, and at once when the run changes.
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from app.clients.redis import RedisClient
-from app.clients.run_changes import RunChanges, publish_change
+from app.clients.wakes import WakeListener, publish_change
 from app.ids import new_id
 from app.worker.loops import supervision
 from app.worker.loops.supervision import keep_running
 from tests.support.waiting import eventually
 
-# To which app/clients/run_changes.py subscribes.
+# To which app/clients/wakes.py subscribes.
 CHANNEL = "taskbeacon:run-changes"
 
 
@@ -36,7 +36,7 @@ def without_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_changes_are_heard_after_a_message_that_cannot_be_read(
     redis: RedisClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    changes, run_id = RunChanges(redis), new_id()
+    changes, run_id = WakeListener(redis), new_id()
 
     async def is_heard(heard: asyncio.Event) -> bool:
         await publish_change(redis, run_id)

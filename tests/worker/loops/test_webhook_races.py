@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.ledger_wakes import LEDGER
 from app.clients.redis import RedisClient
-from app.clients.run_changes import RunChanges, wake
+from app.clients.wakes import WakeListener, wake
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import DeliveryStatus, EventType
@@ -276,7 +276,7 @@ async def test_worker_delivers_beside_receivers_that_hang_and_stops_when_what_is
         session, project=project, created_by=owner, url=receiver.url(), event_types=["task.updated"]
     )
     receiver.always = Answer(hangs=True)
-    changes = RunChanges(redis)
+    changes = WakeListener(redis)
     listening = asyncio.create_task(changes.listen())
     running = asyncio.create_task(deliveries.deliverer.run(changes))
 
@@ -331,7 +331,7 @@ async def test_end_of_an_attempt_makes_room_for_the_next_at_once(
         await record_event(sessions, task)
     await deliveries.relay()
 
-    running = asyncio.create_task(deliveries.deliverer.run(RunChanges(redis)))
+    running = asyncio.create_task(deliveries.deliverer.run(WakeListener(redis)))
 
     await eventually(lambda: len(receiver.messages) == 3 * PER_ENDPOINT)
     running.cancel()

@@ -7,7 +7,7 @@ import pytest
 
 from app.agents.session import session as agent_session
 from app.agents.workspace import gathering
-from app.clients.run_changes import publish_change
+from app.clients.wakes import publish_change
 from app.config import Settings
 from app.db import create_engine, create_session_factory, unit_of_work
 from app.enums import RunStatus

@@ -1,6 +1,6 @@
-"""Notify workers through Redis that a run was changed or a job was queued.
+"""Wake other processes through Redis: a run was changed, a job was queued, or the ledger has new events.
 
-A message carries no data: the change is in the database or in the queue. It may be lost, so no code relies on
+A message carries no data: what is new is in the database or in the queue. It may be lost, so no code relies on
 it: code that waits for a change also polls from time to time.
 """
 
@@ -40,11 +40,11 @@ async def _publish(redis: RedisClient, channel: str, message: str) -> None:
     try:
         await redis.publish(channel, message)
     except (RedisError, OSError) as error:
-        log.warning("run_changes.not_published", channel=channel, error=repr(error))
+        log.warning("wakes.not_published", channel=channel, error=repr(error))
 
 
-class RunChanges:
-    """Wakes watchers in this process when their run changes or their topic is woken, in any process."""
+class WakeListener:
+    """Listens for the messages of all processes, and wakes the watchers of a run or a topic in this one."""
 
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
@@ -80,7 +80,7 @@ class RunChanges:
             try:
                 await self._listen()
             except (RedisError, OSError) as error:
-                log.warning("run_changes.not_subscribed", error=repr(error))
+                log.warning("wakes.not_subscribed", error=repr(error))
                 await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
 
     async def _listen(self) -> Never:
