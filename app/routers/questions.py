@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Response
 
 from app.schemas.errors import StateRefusedOut
 from app.schemas.questions import AnsweredOut, AnswerIn, QuestionOut, SnoozeIn
-from app.services.inbox import answers, follows
+from app.services.inbox import answering, following
 from app.web.auth import TaskWrite
 from app.web.body import json_body
 from app.web.dependencies import QuestionId, TaskId
@@ -42,7 +42,7 @@ async def answer_question(
     who answers follows the task from then on.
     """
     return await once(
-        lambda: answers.answer_question(
+        lambda: answering.answer_question(
             call.session, call.caller, question_id, body, redis=call.process.redis
         )
     )
@@ -61,7 +61,7 @@ async def snooze_question(
 ) -> Response:
     """Suspend the caller's notifications about a question for up to a day; it stays in the inbox."""
     return await once(
-        lambda: follows.snooze_question(
+        lambda: following.snooze_question(
             call.session, call.caller, question_id, body, link=call.process.settings.task_url
         )
     )
@@ -81,7 +81,7 @@ async def follow_task(call: TaskWrite, task_id: TaskId) -> Response:
 
     Pushes still go to the task's creator only.
     """
-    await follows.follow_task(call.session, call.caller, task_id)
+    await following.follow_task(call.session, call.caller, task_id)
     return no_content()
 
 
@@ -96,5 +96,5 @@ async def follow_task(call: TaskWrite, task_id: TaskId) -> Response:
 )
 async def unfollow_task(call: TaskWrite, task_id: TaskId) -> Response:
     """Remove the questions of a task from the caller's inbox."""
-    await follows.unfollow_task(call.session, call.caller, task_id)
+    await following.unfollow_task(call.session, call.caller, task_id)
     return no_content()

@@ -21,7 +21,7 @@ from app.schemas.questions import ActionIn, AnsweredOut
 from app.services.access.authenticate import find_member
 from app.services.access.principal import Principal
 from app.services.action_tokens import ActionClaims, read
-from app.services.inbox.answers import Origin, answer_question
+from app.services.inbox.answering import Origin, answer_question
 from app.services.inbox.question_details import find_question
 from app.statements import Fields, Prepared
 

@@ -36,8 +36,8 @@ from app.services.notifications.badges import count_open
 from app.services.notifications.delivery import PUSHES_PER_CLAIM
 from app.services.notifications.messages import Delivery, Handling, Purpose, Subject
 from app.services.notifications.rules.deciding import PUSH_LEASE, Verdict, decide
+from app.services.notifications.rules.decision_transitions import Change, store
 from app.services.notifications.rules.facts import Notice, old_notices
-from app.services.notifications.rules.transitions import Change, store
 from app.statements import Fields, Prepared
 
 

@@ -17,8 +17,8 @@ from app.enums import NotificationDecision
 from app.models import Event, Notification, Question
 from app.models.base import constant
 from app.models.events import CURRENT_TRANSACTION
+from app.services.notifications.rules.decision_transitions import Change, store
 from app.services.notifications.rules.settling import IS_HELD
-from app.services.notifications.rules.transitions import Change, store
 from app.statements import Fields, Prepared
 
 # Decisions of notices that a push service accepted but no device shows: retracted already, or rejected later.

@@ -43,7 +43,12 @@ from app.enums import NotificationDecision, Platform
 from app.models import Notification, PushToken
 from app.services.notifications.messages import Composer, Delivery, Purpose
 from app.services.notifications.rules.deciding import PUSH_LEASE
-from app.services.notifications.rules.transitions import decision_update, entry, failure_update, given_rows
+from app.services.notifications.rules.decision_transitions import (
+    decision_update,
+    entry,
+    failure_update,
+    given_rows,
+)
 from app.services.retrying.policies import PUSH, PUSH_SECONDS
 from app.statements import Prepared
 

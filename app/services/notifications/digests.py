@@ -16,9 +16,9 @@ from app.models import Notification, User
 from app.models.base import constant
 from app.services.notifications.claims import hold_or_drop, notices_of, release
 from app.services.notifications.rules.deciding import decide
+from app.services.notifications.rules.decision_transitions import Change, store
 from app.services.notifications.rules.facts import Notice
 from app.services.notifications.rules.settling import IS_HELD
-from app.services.notifications.rules.transitions import Change, store
 from app.services.notifications.texts import digest_body
 from app.statements import Prepared
 

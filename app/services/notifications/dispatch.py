@@ -26,8 +26,8 @@ from app.outages import is_outage
 from app.run_values import AgentMessage, MessageOutcome
 from app.services.notifications import presence
 from app.services.notifications.rules.deciding import Facts, FromAgent, Verdict, decide
+from app.services.notifications.rules.decision_transitions import entry
 from app.services.notifications.rules.facts import COOLDOWNS, Notice, new_notices
-from app.services.notifications.rules.transitions import entry
 from app.services.notifications.texts import FIVE_A_RUN, ONE_A_MINUTE, message_body, reason_in_words
 from app.statements import Prepared
 

@@ -19,7 +19,7 @@ from app.clock import utcnow
 from app.enums import NotificationDecision
 from app.models import Notification, PushToken
 from app.services.notifications.delivery import RECEIPT_AFTER
-from app.services.notifications.rules.transitions import Change, given_rows, store
+from app.services.notifications.rules.decision_transitions import Change, given_rows, store
 from app.statements import Prepared
 
 BATCH = 1000

@@ -28,8 +28,8 @@ from app.services.notifications.claims import (
 from app.services.notifications.delivery import MESSAGES_PER_REQUEST
 from app.services.notifications.messages import Delivery, Purpose
 from app.services.notifications.rules.deciding import PUSH_LEASE, RunEndNotice, Sequel, decide_sequel
+from app.services.notifications.rules.decision_transitions import Change, store
 from app.services.notifications.rules.facts import Notice
-from app.services.notifications.rules.transitions import Change, store
 from app.services.notifications.texts import closed_body
 from app.statements import Prepared
 

@@ -12,7 +12,7 @@ from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Question
 from app.schemas.questions import ActionIn
-from app.services.inbox.answers import answer_question
+from app.services.inbox.answering import answer_question
 from tests.agents.conftest import scripted_adapter
 from tests.fixtures.worker import Workshop
 from tests.forms.test_answers import CLAUDE, FOREIGN

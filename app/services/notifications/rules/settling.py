@@ -30,7 +30,7 @@ from app.enums import NotificationDecision
 from app.models import Event, Notification, Presence, QuestionSnooze
 from app.models.base import UtcDateTime, constant
 from app.services.notifications.rules.deciding import LAPSE
-from app.services.notifications.rules.transitions import decision_update, entry
+from app.services.notifications.rules.decision_transitions import decision_update, entry
 
 # Literal, as in the partial index: PostgreSQL does not use that index with a parameter.
 IS_HELD: ColumnElement[bool] = literal_column(

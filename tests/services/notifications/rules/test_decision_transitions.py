@@ -15,8 +15,8 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationDecision as Decision
 from app.ids import new_id
 from app.models import Notification, PushToken, Task, User
-from app.services.notifications.rules import transitions
-from app.services.notifications.rules.transitions import Change, decision_update, store
+from app.services.notifications.rules import decision_transitions
+from app.services.notifications.rules.decision_transitions import Change, decision_update, store
 from tests.support.devices import make_device, make_pending, notifications_of, push_values
 
 # For each decision, what may follow, in the words of the contract: a row that waits is decided again; an attempt ends
@@ -101,7 +101,7 @@ async def test_decision_with_the_same_reason_is_shown_once_but_each_reminder_is(
 
 def test_no_other_module_writes_a_decision() -> None:
     """A row is born with a decision (INSERT); every UPDATE takes the next one from `decision_update`."""
-    folder = Path(transitions.__file__).parents[1]
+    folder = Path(decision_transitions.__file__).parents[1]
     writers = {
         path.name
         for path in folder.rglob("*.py")
@@ -109,7 +109,7 @@ def test_no_other_module_writes_a_decision() -> None:
         for value in _updated(node)
         if value in {"decision", "history"}
     }
-    assert writers == {"transitions.py"}
+    assert writers == {"decision_transitions.py"}
 
 
 def _updated(node: ast.AST) -> Iterator[str]:
