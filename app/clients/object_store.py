@@ -161,10 +161,6 @@ class StoreHealth(Protocol):
         ...
 
 
-class ObjectStore(ObjectFiles, SignedLinks, Protocol):
-    """Objects and signed links together, for callers that need both."""
-
-
 class Bucket(Protocol):
     """Maintenance of the whole bucket. Every method may raise `ObjectStoreUnavailable`."""
 
@@ -184,5 +180,5 @@ class Bucket(Protocol):
         ...
 
 
-class Storage(ObjectStore, StoreHealth, Bucket, Protocol):
+class Storage(ObjectFiles, SignedLinks, StoreHealth, Bucket, Protocol):
     """Object storage with all its protocols, as a process opens it."""

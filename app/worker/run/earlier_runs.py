@@ -19,8 +19,8 @@ from app.agents.session.usage import value_at
 from app.agents.workspace.kept_session import MAX_PACKED_BYTES, KeptSession, unpack
 from app.clients.object_store import (
     KEPT_DAYS,
+    ObjectFiles,
     ObjectMissing,
-    ObjectStore,
     ObjectStoreUnavailable,
     RangeNotSatisfiable,
 )
@@ -66,7 +66,7 @@ async def earlier_runs(session: AsyncSession, task_id: UUID, run_id: UUID) -> tu
 
 
 async def recall(
-    store: ObjectStore, earlier: Sequence[EarlierRun], *, project_id: int, task_id: UUID
+    store: ObjectFiles, earlier: Sequence[EarlierRun], *, project_id: int, task_id: UUID
 ) -> str | None:
     """Return a summary of earlier runs from their logs, for an agent; None if there is nothing to say.
 
@@ -91,7 +91,7 @@ async def recall(
     return "\n".join([_INTRODUCTION, *reversed(kept)]) if kept else None
 
 
-async def _end_of(store: ObjectStore, key: str) -> list[Any]:
+async def _end_of(store: ObjectFiles, key: str) -> list[Any]:
     """Return the last entries of a log."""
     content = b""
     try:
@@ -135,7 +135,7 @@ def _line(who: str, text: Any) -> str | None:
     return f"{who}: {words[:_SAID_CHARACTERS]}{' …' if len(words) > _SAID_CHARACTERS else ''}"
 
 
-async def store_session(store: ObjectStore, file: Path, *, ref: RunRef, retry: StoreRetryBudget) -> None:
+async def store_session(store: ObjectFiles, file: Path, *, ref: RunRef, retry: StoreRetryBudget) -> None:
     """Store the agent's conversation with a run, if there is one; a failure after all retries is logged."""
     if not file.exists():  # noqa: ASYNC240 - a local file
         return
@@ -148,7 +148,7 @@ async def store_session(store: ObjectStore, file: Path, *, ref: RunRef, retry: S
 
 
 async def fetch_session(
-    store: ObjectStore, *, project_id: int, task_id: UUID, run_id: UUID
+    store: ObjectFiles, *, project_id: int, task_id: UUID, run_id: UUID
 ) -> KeptSession | None:
     """Return the stored conversation of a run.
 

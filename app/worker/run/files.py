@@ -12,7 +12,7 @@ import structlog
 from app.agents.errors import AgentError
 from app.agents.files.attachments import Attachment
 from app.agents.workspace.folders import open_folder
-from app.clients.object_store import KEPT_DAYS, ObjectMissing, ObjectStore, ObjectStoreUnavailable
+from app.clients.object_store import KEPT_DAYS, ObjectFiles, ObjectMissing, ObjectStoreUnavailable
 from app.enums import ArtifactType
 from app.schemas.staged_artifacts import MAX_BYTES, ArtifactOut
 from app.services.artifacts.diff import PATCH_NAME
@@ -72,7 +72,7 @@ async def open_exchange(root: Path, run_id: UUID) -> AsyncGenerator[Exchange, No
 
 
 async def fetch_attachments(
-    store: ObjectStore, artifacts: Sequence[ArtifactOut], folder: Path, *, project_id: int
+    store: ObjectFiles, artifacts: Sequence[ArtifactOut], folder: Path, *, project_id: int
 ) -> list[Attachment]:
     """Copy the files attached to a run from the object store to `folder`, and keep them longer there.
 
@@ -89,7 +89,7 @@ async def fetch_attachments(
     return attachments
 
 
-async def _fetch_patiently(store: ObjectStore, artifact: ArtifactOut, folder: Path) -> Attachment:
+async def _fetch_patiently(store: ObjectFiles, artifact: ArtifactOut, folder: Path) -> Attachment:
     try:
         return await RetryBudget(ATTACHMENT).call(partial(_fetch, store, artifact, folder))
     except ObjectStoreUnavailable as error:
@@ -99,7 +99,7 @@ async def _fetch_patiently(store: ObjectStore, artifact: ArtifactOut, folder: Pa
         ) from error
 
 
-async def _fetch(store: ObjectStore, artifact: ArtifactOut, folder: Path) -> Attachment:
+async def _fetch(store: ObjectFiles, artifact: ArtifactOut, folder: Path) -> Attachment:
     name, path, size = safe_name(artifact["name"]), folder / artifact["id"], 0
     try:
         async with store.open(artifact["storage_path"]) as content:
@@ -116,7 +116,7 @@ async def _fetch(store: ObjectStore, artifact: ArtifactOut, folder: Path) -> Att
 
 
 async def store_artifacts(
-    store: ObjectStore, outbox: Path, patch: bytes, *, ref: RunRef, retry: StoreRetryBudget
+    store: ObjectFiles, outbox: Path, patch: bytes, *, ref: RunRef, retry: StoreRetryBudget
 ) -> Stored:
     """Store the agent's artifacts and the patch of its changes; retries an outage within `retry`."""
     contents: list[tuple[str, bytes | Path, str, ArtifactType]] = []

@@ -11,7 +11,7 @@ from typing import IO, Any
 import orjson
 import structlog
 
-from app.clients.object_store import ObjectStore
+from app.clients.object_store import ObjectFiles
 from app.clients.run_events import RunEvents
 from app.db import SessionFactory
 from app.services.retrying.policies import RUN_FILES
@@ -123,7 +123,7 @@ class RunLog:
 @asynccontextmanager
 async def open_log(
     sessions: SessionFactory,
-    store: ObjectStore,
+    store: ObjectFiles,
     ref: RunRef,
     *,
     events: RunEvents,
