@@ -2,7 +2,7 @@
 
 A policy holds up its job while it waits (`budget.py`, and `worker/run/store_retry.py` for the files of a run). A
 schedule waits on a row, so it outlasts the process. Not here, but in `app/clients`: a failed call to Redis or S3 is
-repeated once, and during an outage of Redis listeners (`clients/run_changes.py`, `clients/event_hub.py`) and the
+repeated once, and during an outage of Redis listeners (`clients/wakes.py`, `clients/event_hub.py`) and the
 publisher of events (`clients/run_event_publisher.py`) pause before each attempt. To wait for the lock of a log
 (`services/run_log/log_lock.py`) is no retry, as nothing has failed.
 """
