@@ -49,7 +49,10 @@ with stop_on_signals(supervisor):
     except StopRequested:
         print("asked to stop", flush=True)
 """
-SIGNALLED = f"""{HEAD}for number in sys.argv[1:]:
+# Below `nohup` the tests inherit SIGHUP as ignored, which stays so (`HUNG_UP`).
+SIGNALLED = f"""{HEAD}
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+for number in sys.argv[1:]:
     supervisor = Supervisor()
     with stop_on_signals(supervisor):
         os.kill(os.getpid(), int(number))
