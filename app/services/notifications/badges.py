@@ -28,7 +28,10 @@ _IS_COUNTED = and_(Question.status == constant(QuestionStatus.OPEN), Question.ki
 
 
 async def count_open(session: AsyncSession, user_ids: Collection[int]) -> Mapping[int, int]:
-    """Return, by user id, the number of open questions in each user's inbox, except those for a message."""
+    """Return the number of open questions in each user's inbox, by user id.
+
+    Questions that only wait for a message are not counted. Unknown users are present with 0.
+    """
     if not user_ids:
         return {}
     rows = await _COUNT.all(session, {"user_ids": list(user_ids)})

@@ -43,7 +43,10 @@ from app.statements import Fields, Prepared
 
 @dataclass(frozen=True, slots=True)
 class ClaimedPushes:
-    """The pushes that a worker has claimed, and whether further ones may be due."""
+    """The pushes that a worker has claimed and is to send now.
+
+    `is_full`: the claim had its maximal size, so further pushes may be due.
+    """
 
     deliveries: Sequence[Delivery]
     is_full: bool
@@ -55,10 +58,10 @@ async def is_due(session: AsyncSession) -> bool:
 
 
 async def claim_due(session: AsyncSession) -> ClaimedPushes:
-    """Claim up to `PUSHES_PER_CLAIM` pushes that are due, the oldest first; return those to send now.
+    """Claim up to `PUSHES_PER_CLAIM` due pushes, the oldest first; return the pushes to send now.
 
-    A claim lasts for `PUSH_LEASE`, and concurrent calls claim different pushes. Pushes that must wait, or are
-    not needed any more, are settled here and not returned.
+    A claim lasts for `PUSH_LEASE`, and concurrent calls claim different pushes. If a claimed push must wait or is not
+    needed any more, this decision is stored here and the push is not returned.
     """
     now = utcnow()
     rows = await _CLAIM.all(session, {"now": now, "until": now + PUSH_LEASE})
@@ -73,7 +76,10 @@ async def claim_due(session: AsyncSession) -> ClaimedPushes:
 
 
 def delivery_of(row: Fields, lease_until: datetime) -> Delivery:
-    """Return the push delivery for a row with the columns of `claimed_columns`."""
+    """Return the claimed push for its database row, which has the columns of `claimed_columns`.
+
+    `lease_until` is the UTC time at which the claim ends.
+    """
     subject, handling = (
         Subject(*_SUBJECT_OF(row)),
         Handling(row["decision"], row["deferred_for"], lease_until),
@@ -87,7 +93,7 @@ def _has_waited(delivery: Delivery) -> bool:
 
 
 async def set_badges(session: AsyncSession, deliveries: Sequence[Delivery]) -> None:
-    """Set the app badge of each push that has a class: the number of the recipient's open questions."""
+    """Set the app badge of each push that has a class (`urgency`) to the number of open questions of its recipient."""
     counts = await count_open(session, {each.user_id for each in deliveries if each.subject.urgency})
     for each in deliveries:
         if each.subject.urgency:
@@ -95,7 +101,7 @@ async def set_badges(session: AsyncSession, deliveries: Sequence[Delivery]) -> N
 
 
 async def notices_of(session: AsyncSession, ids: Collection[UUID], now: datetime) -> dict[UUID, Notice]:
-    """Return the facts about stored notices as they are now, by the ids of the notices.
+    """Read stored push notices by their ids, with the facts that hold at `now`; return a mapping from id to notice.
 
     If reading presence fails, the notices are read as if no device showed their tasks, so that none is held back.
     """
@@ -139,14 +145,17 @@ async def _decide_again(session: AsyncSession, asked: Sequence[Delivery], now: d
 
 
 def uncount_attempt(delivery: Delivery, change: Change) -> Change:
-    """Return `change` with one attempt less: the claim counted one for a push that was then not sent."""
+    """Return a copy of `change` that also stores one attempt less than the claim of `delivery` has counted.
+
+    Used when a claimed push was not sent.
+    """
     return replace(change, values={**change.values, "attempts": delivery.attempts - 1})
 
 
 def release(notification_id: UUID, deferred_for: float, *, due_at: datetime | None) -> Change:
-    """Return the change that makes a waiting notice pending again, due at `due_at`.
+    """Return the change that makes a waiting push notice pending again, so that workers claim it from `due_at` on.
 
-    `deferred_for` is the number of seconds for which it waited.
+    `deferred_for` is the number of seconds for which the notice has waited.
     """
     return Change(
         id=notification_id,
@@ -157,7 +166,10 @@ def release(notification_id: UUID, deferred_for: float, *, due_at: datetime | No
 
 
 def hold_or_drop(notice: Notice, verdict: Verdict, now: datetime) -> Change:
-    """Return the change that stores a verdict not to send a notice now: it waits, or it is dropped."""
+    """Return the change that stores a verdict not to send a notice now.
+
+    The notice waits until `verdict.due_at`; if that is None, it is dropped for good.
+    """
     values: dict[str, Any] = {"due_at": verdict.due_at, "settled_at": None if verdict.due_at else now}
     if verdict.reason == "presence" and notice.facts.watching:
         watching = notice.facts.watching
@@ -174,7 +186,7 @@ _OTHER = aliased(Notification)
 
 
 def claimed_columns() -> list[Any]:  # columns and expressions
-    """Return the columns that a claim of pushes selects: the fields of `Delivery` and of `Subject`."""
+    """Return the columns that a claim of pushes selects, one for each field of `Delivery` and `Subject`."""
     asked = (
         select(_OTHER.question_id)
         .where(

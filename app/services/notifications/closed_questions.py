@@ -26,10 +26,10 @@ _NOT_SHOWN = (NotificationDecision.RETRACTED, NotificationDecision.REJECTED)
 
 
 async def on_closed(session: AsyncSession, question_ids: Collection[UUID]) -> None:
-    """Settle the push notices of questions that this transaction has closed: drop or retract them.
+    """Drop or retract the push notices of questions that the current transaction has closed.
 
-    A notice that a worker is sending at this moment is retracted after it has been sent (delivery.py). The deliverer
-    finds due retractions by itself.
+    A notice that was not sent is dropped. For a notice that was sent, a retraction becomes due at once. A notice that a
+    worker is sending at this moment is retracted after it has been sent (delivery.py).
     """
     now = utcnow()
     rows = await _CLOSED.all(session, {"question_ids": list(question_ids)})
@@ -52,9 +52,9 @@ def _retract(row: Fields, now: datetime) -> Change:
 
 
 async def on_snoozed(session: AsyncSession, question_id: UUID, user_id: int, until: datetime) -> None:
-    """Make the notices of an open question that a user got ring again at `until`, the end of the snooze.
+    """Schedule a reminder at `until`, the end of a snooze, for each notice of the question that was sent to the user.
 
-    Notices that still wait do so anyway.
+    Notices that still wait are not changed: the snooze is a fact when they are decided again.
     """
     sent = (
         select(Notification.id)

@@ -90,10 +90,17 @@ async def send(
     composer: Composer,
     deadline: Deadline,
 ) -> dict[UUID, PushOutcome]:
-    """Send pushes to the push services of their platforms, concurrently; return each outcome by push id.
+    """Send claimed pushes to the push services of their platforms, concurrently; return the outcome of each by push id.
 
-    A push that cannot be sent before the deadline has the outcome `NOT_REACHED` and is tried again later.
-    Faults of push services are outcomes too, never exceptions.
+    A push that cannot be sent before the deadline has the outcome `NOT_REACHED` and is tried again later. Failures of
+    push services are outcomes too, never exceptions.
+
+    Args:
+        senders: the configured push services, by platform.
+        deliveries: the pushes; one without a token has the outcome `BadMessage`.
+        composer: makes the message of each push.
+        deadline: the end of the time for all requests.
+
     """
     outcomes: dict[UUID, PushOutcome] = {}
     by_platform: dict[str, list[_Addressed]] = defaultdict(list)
@@ -140,9 +147,9 @@ async def _send(
 async def settle(
     session: AsyncSession, deliveries: Sequence[Delivery], outcomes: Mapping[UUID, PushOutcome]
 ) -> None:
-    """Store the outcomes of claimed pushes, and delete the devices of dead push tokens.
+    """Store the outcomes of claimed pushes, given by push id; delete the devices with dead push tokens.
 
-    A push that another worker has claimed meanwhile is left to that worker.
+    A push that another worker has claimed meanwhile is not changed.
     """
     now = utcnow()
     # In one order everywhere, so that two transactions cannot wait for each other.
@@ -162,9 +169,9 @@ async def settle(
 
 
 class End(NamedTuple):
-    """The decision to store for a push after an attempt, final or until the next one.
+    """The decision to store for a push after an attempt to send it.
 
-    Pushes with equal results are stored by one statement.
+    `is_final`: neither a further attempt nor a receipt follows. Pushes with equal ends are stored by one statement.
     """
 
     decision: NotificationDecision

@@ -27,11 +27,10 @@ _MAX_TOKEN_LENGTH = 512
 
 
 async def register(session: AsyncSession, caller: Principal, body: PushTokenIn) -> DeviceOut:
-    """Register a device of the caller by its push token, or renew the time when it was last seen.
+    """Register a device of the caller by its push token, or update the time when it was last seen; return the device.
 
-    The token of another user moves to the caller.
-
-    Of more than 20 devices, the least recently seen are deleted. Concurrent calls of one user are serialized.
+    If another user has registered the token, the device becomes the caller's. If the caller then has more than 20
+    devices, the least recently seen are deleted. Concurrent calls of one user wait for each other.
 
     Raises:
         InvalidInput: the token is longer than its platform allows.
@@ -85,7 +84,7 @@ async def _evict(session: AsyncSession, caller: Principal, *, keep: UUID) -> Non
 
 
 async def unregister(session: AsyncSession, caller: Principal, token: str) -> None:
-    """Delete the caller's device with this push token, if there is one; not that of another user."""
+    """Delete the caller's device with this push token. Does nothing if the caller has no such device."""
     await session.execute(
         delete(PushToken).where(
             PushToken.token_hash == hash_token(token), PushToken.user_id == caller.user_id
@@ -94,7 +93,7 @@ async def unregister(session: AsyncSession, caller: Principal, token: str) -> No
 
 
 async def list_devices(session: AsyncSession, caller: Principal) -> list[DeviceOut]:
-    """Return the caller's devices, the most recently seen first."""
+    """Return the caller's devices that have a push token, the most recently seen first."""
     rows = await session.execute(
         select(PushToken.id, PushToken.platform, PushToken.created_at, PushToken.last_seen_at)
         .where(PushToken.user_id == caller.user_id, HAS_ADDRESS)
@@ -112,7 +111,10 @@ async def list_devices(session: AsyncSession, caller: Principal) -> list[DeviceO
 
 
 def session_device(session_id: UUID, user_id: int) -> PushToken:
-    """Return the device of a new console session: it can show tasks, and gets no pushes."""
+    """Return a new device row for a console session, not yet stored. Its id is that of the session.
+
+    Such a device can show tasks, and gets no pushes.
+    """
     now = utcnow()
     return PushToken(
         id=session_id,
@@ -141,10 +143,18 @@ def vapid_public_key(settings: Settings) -> str:
 
 
 def refuse_other_users() -> NoReturn:
-    """Refuse a request for the devices of a user named in the path (contract 6.5)."""
+    """Refuse a request for the devices of a user that the path names by id instead of `@me` (contract 6.5).
+
+    Raises:
+        PermissionDenied: always.
+
+    """
     raise PermissionDenied("Push tokens can only be managed via the `@me` path.")
 
 
 def hash_token(token: str) -> bytes:
-    """Return the hash of a push token, which is unique in its table: a token may be too long for an index."""
+    """Return the SHA-256 hash of a push token.
+
+    The table has a unique index on the hash, since a token may be too long for an index.
+    """
     return hashlib.sha256(token.encode()).digest()

@@ -28,10 +28,10 @@ _REASON = "quiet_hours"
 
 
 async def release_held(session: AsyncSession) -> int:
-    """Release the notices that quiet hours have held until now; return the number of people concerned.
+    """Decide again about the notices held by quiet hours that are over; return the number of people with such notices.
 
-    The notices that are still needed become one message to each device; a single notice is sent unchanged.
-    Concurrent calls take different people.
+    If several notices to a device are still needed, one digest message replaces them; a single one is sent unchanged.
+    Handles up to 50 people. Concurrent calls handle different people.
     """
     now = utcnow()
     is_due = (

@@ -54,14 +54,20 @@ async def notify_people(
     *,
     question_id: UUID | None = None,
 ) -> None:
-    """Decide about pushes to the creators of the runs' tasks for an event such as `completed` or `awaiting`.
+    """Decide about pushes to the creators of the runs' tasks for an event, and store the decisions.
 
-    The decisions are stored; those to send a push are carried out by a job after the commit.
+    A job sends the pushes after the commit. Of two concurrent calls with one kind for the same run, only one leads to a
+    push; the other falls into the cooldown.
 
-    `question_id` is the question of the run, if the notice asks one. This runs in a savepoint of the caller's
-    transaction: a fault here is logged and loses only the push. A fault in a check that could hold the push back does
-    not lose it: the push is sent. An outage of the database breaks the transaction and is raised.
-    Of two concurrent triggers of a kind for a run, one is pushed and the other falls into the cooldown.
+    This runs in a savepoint of the caller's transaction. An error is logged and loses only the pushes, not the caller's
+    change; an error while reading presence does not even lose the pushes. An outage of the database is raised.
+
+    Args:
+        session: the unit of work that changed the runs.
+        kind: the event, such as `completed` or `awaiting`.
+        run_ids: the runs that the event happened to.
+        question_id: the question of the run that the notice asks; None for other events.
+
     """
     trigger = Trigger(kind, run_ids, question_id)
     try:
@@ -74,11 +80,11 @@ async def notify_people(
 
 
 async def notify_for_agent(session: AsyncSession, run_id: UUID, message: AgentMessage) -> MessageOutcome:
-    """Notify people with a message of the run's agent, unless a rule forbids it (contract 16.13).
+    """Decide about pushes of a message from the run's agent to the task's creator (contract 16.13).
 
-    Stores the decision and returns it, with its reason in words; a job sends the push after the commit. Concurrent
-    messages of a run are decided one after the other. Errors are raised, so that the agent never gets a decision that
-    is not stored.
+    Stores the decisions; a job sends the pushes after the commit. Returns the decision with its reason in words for the
+    agent, and the number of devices. Concurrent messages of a run are decided one after the other. Errors are raised,
+    so that the agent never gets a decision that is not stored.
     """
     rows = await _notify(session, Trigger(NotificationKind.NOTIFY_USER, [run_id], message=message))
     if not rows:
@@ -90,7 +96,10 @@ async def notify_for_agent(session: AsyncSession, run_id: UUID, message: AgentMe
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """An event of runs that people may be notified of, perhaps with a question or a message of the agent."""
+    """An event in one or more runs that people may be notified of.
+
+    It may come with a question that the agent asks, or with a message that the agent sends.
+    """
 
     kind: NotificationKind
     run_ids: Collection[UUID]

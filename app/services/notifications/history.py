@@ -17,12 +17,12 @@ from app.services.access.visibility import require_task
 async def list_notifications(
     session: AsyncSession, caller: Principal, task_id: UUID, page: Page
 ) -> tuple[int, list[NotificationOut]]:
-    """Return the number of the caller's notifications about a task, and a page of them, newest first.
+    """Return the number of the caller's notifications about a task, and one page of them, newest first.
 
-    Each has the decision about its push, with the reason.
+    Each contains the decisions about its push, with their reasons.
 
     Raises:
-        NotFound: there is no such task for this caller.
+        NotFound: there is no such task, or the caller cannot see it.
 
     """
     await require_task(session, caller, task_id)

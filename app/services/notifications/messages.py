@@ -39,7 +39,7 @@ _QUESTIONS, _RESULTS = "questions", "results"
 
 
 class Purpose(Enum):
-    """The purpose of a push message: a notice, its reminder, or its retraction."""
+    """The purpose of a push message: it reports an event, reminds of an open question, or retracts an earlier push."""
 
     NOTICE = auto()
     # Reminds of a question that is still open.
@@ -91,7 +91,7 @@ class Handling:
 # Not frozen: a frozen one with so many fields takes twice as long to make, a tenth of a worker's time for a push.
 @dataclass(slots=True)
 class Delivery:
-    """A claimed push to one device; `token` is None if the device is not the recipient's any more."""
+    """A push to one device that a worker has claimed. `token` is None if the device is no longer the recipient's."""
 
     id: UUID
     attempts: int
@@ -106,7 +106,11 @@ class Delivery:
 
     @property
     def since(self) -> datetime:
-        """The time from which the push could be sent; delays are counted from it."""
+        """The UTC time at which the push could first be sent; the delay of the push is counted from it.
+
+        For a notice: its creation, or the end of the time for which it was deferred. For a sequel: when its question
+        was closed, else its first failed attempt, else now.
+        """
         handling = self.handling
         if handling.is_sequel:
             closed_at: datetime | None = handling.notice and handling.notice.row["closed_at"]
@@ -116,7 +120,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Composer:
-    """Composes the messages of pushes by the settings of the service."""
+    """Composes the messages of pushes from the settings of the service, such as its public URL and its keys."""
 
     title: str
     public_url: str | None
@@ -136,7 +140,7 @@ class Composer:
         )
 
     def compose(self, delivery: Delivery) -> PushMessage:
-        """Return the message to send for a claimed push that has a token to send it to.
+        """Return the message to send for a claimed push, which must have a token.
 
         A push without a class (`urgency`) gets no style: no sound, buttons or link.
         """

@@ -13,9 +13,9 @@ from app.models.push_tokens import HAS_ADDRESS
 
 
 async def push_to_user(session: AsyncSession, user_id: int, kind: NotificationKind, body: str) -> None:
-    """Push a text to all devices of a user, if their account is active; delivered after the commit.
+    """Add a push with this text for each device of a user; a job sends the pushes after the commit.
 
-    Neither presence nor cooldowns delay it: such pushes are rare, and no two report the same.
+    A user with an inactive account gets none. Neither presence nor cooldowns delay such a push.
     """
     now = utcnow()
     devices = await session.execute(

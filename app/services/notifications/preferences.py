@@ -30,7 +30,10 @@ _COLUMNS = (
 
 
 async def retrieve_preferences(session: AsyncSession, caller: Principal) -> PreferencesOut:
-    """Return the caller's notification preferences; without stored ones, every kind of push is sent."""
+    """Return the caller's notification preferences.
+
+    A caller who has stored none has the defaults: every kind of push, no quiet hours, no reminders.
+    """
     statement = select(*_COLUMNS).where(NotificationPreferences.user_id == caller.user_id)
     row = (await session.execute(statement)).one_or_none()
     if row is None:
@@ -59,11 +62,10 @@ async def retrieve_preferences(session: AsyncSession, caller: Principal) -> Pref
 
 
 async def update_preferences(session: AsyncSession, caller: Principal, body: PreferencesIn) -> PreferencesOut:
-    """Change the given fields of the caller's notification preferences and return all of them.
+    """Change the given fields of the caller's notification preferences; return all fields.
 
-    Concurrent changes of other fields are kept.
-
-    A change of quiet hours makes the held notices be decided again at once.
+    Concurrent changes of other fields are kept. After a change of quiet hours, the notices that they hold are decided
+    again at once.
     """
     values = {column.key: getattr(body, column.key) for column in _COLUMNS if body.given(column.key)}
     if isinstance(quiet_hours := values.get("quiet_hours"), QuietHours):
@@ -101,7 +103,7 @@ async def mute_task(session: AsyncSession, caller: Principal, task_id: UUID) -> 
     """Mute a task: the caller gets no pushes about it. Idempotent.
 
     Raises:
-        NotFound: there is no such task for this caller.
+        NotFound: there is no such task, or the caller cannot see it.
 
     """
     task = select(Task.id).where(Task.id == task_id, visible_task(caller)).cte("task")
@@ -123,7 +125,7 @@ async def unmute_task(session: AsyncSession, caller: Principal, task_id: UUID) -
     """Unmute a task: the caller gets pushes about it again. Idempotent.
 
     Raises:
-        NotFound: there is no such task for this caller.
+        NotFound: there is no such task, or the caller cannot see it.
 
     """
     await require_task(session, caller, task_id)

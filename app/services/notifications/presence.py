@@ -60,9 +60,9 @@ async def beat(
     focused: bool | None = None,
     seen_seq: int | None = None,
 ) -> datetime:
-    """Record that the caller's device shows the task now, in one statement without an earlier read.
+    """Record that the caller's device shows the task now; return the UTC time until which the device counts as present.
 
-    Concurrent beats of one device leave one row with the latest expiry. Returns the expiry of this beat.
+    One statement without an earlier read. Concurrent beats of one device leave one row with the latest expiry.
 
     Args:
         session: the unit of work.
@@ -70,10 +70,12 @@ async def beat(
         task_id: the task that the device shows.
         device_id: the device.
         focused: whether a person looks at it; None: the last value from the device, True if it has reported none.
-        seen_seq: the ledger number up to which every event was shown; deferred notices up to it are settled.
+        seen_seq: the ledger number up to which the device has shown every event; deferred notices of these events are
+            not
+        sent any more. None: not reported.
 
     Raises:
-        NotFound: the task is not visible, or the device is not one of the caller's.
+        NotFound: the task is not visible to the caller, or the device is not one of the caller's.
 
     """
     expires_at = utcnow() + TIME_TO_LIVE
@@ -183,9 +185,11 @@ _REPORT = Prepared(_report_statement())
 
 
 def leaving_device(in_body: UUID | None, in_query: UUID | None) -> UUID:
-    """Return the id of the device that no longer shows a task; the body has precedence (contract 5.7).
+    """Return the id of the device that no longer shows a task: `in_body` if given, else `in_query` (contract 5.7).
 
-    Raises InvalidInput if both lack it.
+    Raises:
+        InvalidInput: both are None.
+
     """
     device_id = in_body or in_query
     if device_id is None:
@@ -201,13 +205,15 @@ async def leave(
     *,
     up_to: datetime | None = None,
 ) -> None:
-    """Record that the caller's device shows the task no longer (contract 5.7). Idempotent.
+    """Record that the caller's device no longer shows the task (contract 5.7). Idempotent.
 
-    Notices that were deferred because of it count as seen or fall due (rules/settling.py). With `up_to`, a presence
-    that expires later, because it was renewed, stays.
+    Notices that were deferred because the device showed the task count as seen, or fall due (rules/settling.py).
+
+    `up_to`: end the presence only if it expires at this time or earlier, so that one that was renewed meanwhile stays.
+    None: end it in any case.
 
     Raises:
-        NotFound: the task is not visible.
+        NotFound: the task is not visible to the caller.
 
     """
     task = select(Task.id).where(Task.id == task_id, visible_task(caller)).cte("task")
@@ -230,9 +236,10 @@ async def leave(
 async def watching(
     session: AsyncSession, *, task_ids: Collection[UUID], user_ids: Collection[int], now: datetime
 ) -> dict[tuple[UUID, int], Watching]:
-    """Return, by task and user, the device that shows the task to the user and reported so last.
+    """Return the device that shows a task to a user now, by task id and user id.
 
-    Only a focused device counts, and only until the instant of its expiry (contract 11 #30).
+    If several devices do, the one that reported last counts. Only a focused device counts, and only until its presence
+    expires (contract 11 #30). Pairs without such a device are missing.
     """
     values = {"task_ids": list(task_ids), "user_ids": list(user_ids), "now": now}
     return {
@@ -258,17 +265,18 @@ _WATCHING = Prepared(
 async def without_if_failing(
     session: AsyncSession, decide: Callable[..., Awaitable[Result]], **logged: object
 ) -> Result:
-    """Call `decide(with_presence=True)`, and if that fails, `decide(with_presence=False)`; return the result.
+    """Return the result of `decide(with_presence=True)`; if that raises an error, of `decide(with_presence=False)`.
 
-    Presence can only hold a push back, so a fault in reading it must not lose the push. Each call is a savepoint.
+    Presence can only hold a push back, so an error in reading it must not lose the push. Each call runs in a savepoint
+    of its own.
 
     Args:
         session: the unit of work of the change.
         decide: may be called twice.
-        logged: what to log about a failure.
+        logged: the fields to log with the error of the first call.
 
     Raises:
-        Exception: an outage of the database, or the error without presence.
+        Exception: the error of the first call if it is an outage of the database, or that of the second call.
 
     """
     try:
@@ -283,7 +291,7 @@ async def without_if_failing(
 
 
 async def sweep_expired(session: AsyncSession) -> int:
-    """Delete expired presence, a bounded number of rows; return their number. No reader depends on it."""
+    """Delete expired presences, a bounded number of rows; return their number. Readers ignore expired rows anyway."""
     expired = (
         select(Presence.task_id, Presence.push_token_id)
         .where(Presence.expires_at <= utcnow())

@@ -48,11 +48,10 @@ class Ticket:
 
 
 async def claim_receipts(session: AsyncSession) -> list[Ticket]:
-    """Claim at most 1000 accepted pushes with a due receipt, to fetch it; return their tickets.
+    """Claim at most 1000 accepted pushes with a receipt that is due to be fetched; return their tickets.
 
-    Tickets that are not settled become due again.
-
-    Concurrent calls claim different tickets. Tickets without a receipt for a day are dropped.
+    A ticket becomes due again later unless `settle_receipts` stores its receipt. Concurrent calls claim different
+    tickets. A push that was sent a day ago and still has no receipt is settled without one.
     """
     now = utcnow()
     await session.execute(
@@ -88,9 +87,10 @@ async def claim_receipts(session: AsyncSession) -> list[Ticket]:
 async def settle_receipts(
     session: AsyncSession, tickets: Sequence[Ticket], receipts: Mapping[str, PushOutcome]
 ) -> None:
-    """Store the fetched receipts, by ticket id, and delete devices with dead tokens.
+    """Store the fetched receipts of claimed pushes, and delete the devices with dead push tokens.
 
-    A device that was registered again since its push is kept.
+    `receipts` is a mapping by ticket id; a ticket without a receipt is left to a later claim. A device that was
+    registered again since its push is kept.
     """
     now = utcnow()
     changes = []
@@ -156,7 +156,7 @@ _REMOVE = Prepared(_remove_statement())
 
 
 async def sweep_history(session: AsyncSession) -> int:
-    """Delete notifications older than `HISTORY`, a bounded number at a time; return their number."""
+    """Delete notifications older than `HISTORY`, a bounded number of rows; return their number."""
     old = (
         select(Notification.id)
         .where(Notification.created_at <= utcnow() - HISTORY)

@@ -40,9 +40,10 @@ _Ends = Mapping[tuple[UUID, UUID], RunEndNotice]
 
 
 async def claim_sequels(session: AsyncSession) -> ClaimedPushes:
-    """Claim up to `MESSAGES_PER_REQUEST` sent notices with a due reminder or retraction; return the pushes.
+    """Claim up to `MESSAGES_PER_REQUEST` sent notices with a due reminder or retraction; return the pushes to send now.
 
-    Sequels that need no push are stored here. Concurrent calls claim different notices.
+    If no push is needed, or not yet, this is stored here and no push is returned. Concurrent calls claim different
+    notices.
     """
     now = utcnow()
     # Usually none is due, and planning the claim takes longer than looking.

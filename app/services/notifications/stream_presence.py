@@ -27,7 +27,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """A device that follows a task through a live stream, and the expiry of its first presence."""
+    """A caller's device that follows a task through a live stream.
+
+    `expires_at` is the end of the presence that was recorded when the stream was opened.
+    """
 
     caller: Principal
     task_id: UUID
@@ -46,7 +49,7 @@ class _Watch:
 
 
 class StreamPresence:
-    """Renews the presence of devices while they have live streams through this process."""
+    """Renews the presence of devices that follow a task through live streams of this process."""
 
     def __init__(self, sessions: SessionFactory, *, beat_seconds: float = BEAT_SECONDS) -> None:
         self._sessions = sessions
@@ -55,7 +58,11 @@ class StreamPresence:
 
     @asynccontextmanager
     async def watching(self, watcher: Watcher) -> AsyncGenerator[None, None]:
-        """Renew the device's presence while the block lasts; the end of its last block removes it."""
+        """Renew the device's presence until the block ends.
+
+        Blocks for the same task and device may overlap: the end of the last one ends the presence, unless another
+        process or the device itself has renewed it since.
+        """
         key = (watcher.task_id, watcher.device_id)
         watch = self._watches.get(key)
         if watch is None:

@@ -29,9 +29,10 @@ _DIGEST_WORDS: Mapping[NotificationKind, tuple[str, str]] = {
 def message_body(
     kind: NotificationKind, title: str, push_text: PushText = PushText.TITLE, *, question: str | None = None
 ) -> str:
-    """Return the text of a push about a task, with as much detail as `push_text` allows.
+    """Return the text of a push, with as much detail as `push_text` allows.
 
-    `generic` leaves out the title of the task; `full` adds the title of the question.
+    `title` is the title of the task, or the host of the webhook endpoint that the push is about. The detail `generic`
+    leaves the title out; `full` adds `question`, the title of a question, if there is one.
     """
     if push_text is PushText.GENERIC and kind in _DIGEST_WORDS:
         return _about("A task", kind)
@@ -57,7 +58,10 @@ def digest_body(counts: Mapping[NotificationKind, int]) -> str:
 
 
 def closed_body(status: QuestionStatus, answered_by: str | None) -> str:
-    """Return the text that replaces the push of a closed question; `answered_by` is a first name or None."""
+    """Return the text that replaces the push of a closed question.
+
+    `answered_by` is the first name of the person who answered; None: no name is shown.
+    """
     if status is QuestionStatus.ANSWERED:
         return f"Answered by {answered_by}" if answered_by else "Answered"
     return "Expired" if status is QuestionStatus.EXPIRED else "No longer needed"
@@ -80,5 +84,8 @@ _DECISIONS_IN_WORDS = {
 
 
 def reason_in_words(decision: NotificationDecision, reason: str | None) -> str | None:
-    """Return the reason, in words for an agent, for which its message is not sent now; None if it is sent."""
+    """Return the reason why the message of an agent is not sent now, in words for the agent; None if it is sent.
+
+    `reason` is the stored code of the reason. An unknown code is returned as it is.
+    """
     return _DECISIONS_IN_WORDS.get(decision) or _REASONS_IN_WORDS.get(reason or "", reason)

@@ -35,11 +35,11 @@ async def send_trial(
 ) -> PushTestOut:
     """Send a test push to one of the caller's devices at once; return the push service's response.
 
-    Presence, cooldown and preferences do not apply, so that the test arrives. If the push service cannot accept it now,
-    it is tried again like any other push.
+    The device is `body.device_id`; None: the one most recently seen. Presence, cooldown and preferences do not apply,
+    so that the test arrives. If the push service cannot accept it now, it is tried again later like any other push.
 
     Raises:
-        NotFound: the task is not visible, or the device is not one of the caller's.
+        NotFound: the task is not visible to the caller, or the caller has no such device.
 
     """
     delivery = await _open_trial(session, caller, task_id, body.device_id)

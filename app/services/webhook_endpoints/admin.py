@@ -13,9 +13,10 @@ from app.services.webhook_endpoints.deliveries import add_ping, schedule_redeliv
 
 
 async def list_all(session: AsyncSession, *, project_id: int | None) -> list[dict[str, Any]]:
-    """Return all webhook endpoints, or those of a project, oldest first.
+    """Return the webhook endpoints of all users as mappings of their columns, oldest first.
 
-    Each has its numbers of pending and failed deliveries.
+    Each also has its numbers of deliveries, under `pending` and `failed`. `project_id` restricts the list to one
+    project; None: all projects.
     """
     counts = [
         func.count(WebhookEndpointDelivery.id).filter(WebhookEndpointDelivery.status == status).label(status)
@@ -46,7 +47,14 @@ async def list_all(session: AsyncSession, *, project_id: int | None) -> list[dic
 
 
 async def ping(session: AsyncSession, endpoint_id: UUID) -> UUID:
-    """Send a test message to a webhook endpoint of any user; return its delivery's id. Raises NotFound."""
+    """Add a pending delivery of a test message to a webhook endpoint of any user; return the id of the delivery.
+
+    A worker sends the message after the commit.
+
+    Raises:
+        NotFound: there is no such endpoint.
+
+    """
     project_id = await session.scalar(
         select(WebhookEndpoint.project_id).where(WebhookEndpoint.id == endpoint_id)
     )
@@ -56,7 +64,14 @@ async def ping(session: AsyncSession, endpoint_id: UUID) -> UUID:
 
 
 async def redeliver(session: AsyncSession, delivery_id: UUID) -> UUID:
-    """Send a webhook message again, under the same id; return its delivery's id. Raises NotFound."""
+    """Schedule a webhook delivery of any user to be sent again at once; return `delivery_id`.
+
+    The message keeps its id.
+
+    Raises:
+        NotFound: there is no such delivery.
+
+    """
     if await schedule_redelivery(session, WebhookEndpointDelivery.id == delivery_id) is None:
         raise NotFound(f"Webhook delivery {delivery_id} does not exist.")
     return delivery_id

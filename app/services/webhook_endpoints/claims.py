@@ -55,7 +55,7 @@ _CLAIM_LOCK = 0x7765_6268
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A webhook delivery that this process has claimed for attempt number `n`, with its message."""
+    """A webhook delivery that this process has claimed for its attempt number `n`, with the message to send."""
 
     id: UUID
     endpoint_id: UUID
@@ -66,9 +66,12 @@ class Claimed:
 
 
 async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> list[Claimed]:
-    """Claim at most `limit` webhook deliveries that are due, a few of each endpoint, for `WEBHOOK_LEASE`.
+    """Claim due webhook deliveries, at most `limit` and a few of each endpoint, for `WEBHOOK_LEASE`; return them.
 
-    A limit above `RESERVED` gives the turns beyond it to endpoints that answer, as many as each may have.
+    The last `RESERVED` of the `limit` are only for endpoints with few attempts under way: an endpoint that answers gets
+    more than `PER_ENDPOINT` parallel attempts only from the others. Concurrent calls wait for each other.
+
+    `cipher` decrypts the secrets that sign the messages. A message has no secrets if no key decrypts them.
     """
     await session.execute(text(f"SELECT pg_advisory_xact_lock({_CLAIM_LOCK})"))
     # After the lock, so that the lease is whole, and the statement sees the claims made while this one waited.
@@ -194,7 +197,10 @@ _CLAIM = Prepared(_claim_statement())
 
 
 async def next_due(session: AsyncSession) -> datetime | None:
-    """Return the time at which the next webhook delivery can be claimed; None if none is pending."""
+    """Return the UTC time at which the next webhook delivery can be claimed: when it is due, or when its lease ends.
+
+    The time may be past. Return None if no delivery is pending.
+    """
     row = await _NEXT.first(session, {})
     return None if row is None else row["due_at"]
 

@@ -54,10 +54,10 @@ async def list_deliveries(
     query: DeliveryQuery,
     page: Page,
 ) -> tuple[int, list[DeliveryOut]]:
-    """Return the number of deliveries of a webhook endpoint that match, and a page of them, newest first.
+    """Return the number of deliveries of a webhook endpoint that match `query`, and one page of them, newest first.
 
     Raises:
-        NotFound: there is no such endpoint, or it is another user's.
+        NotFound: the caller has no such endpoint in the project.
 
     """
     await require_endpoint(session, caller, endpoint_id)
@@ -76,10 +76,10 @@ async def list_deliveries(
 async def retrieve_delivery(
     session: AsyncSession, caller: Principal, endpoint_id: UUID, delivery_id: UUID
 ) -> DeliveryDetailOut:
-    """Return a webhook delivery with its message and all attempts, without secrets and signatures.
+    """Return a webhook delivery with its request and all attempts; the request shows no secret and no signature.
 
     Raises:
-        NotFound: there is no such delivery of an endpoint of the caller's.
+        NotFound: the caller has no such endpoint in the project, or the endpoint has no such delivery.
 
     """
     statement = (
@@ -103,11 +103,11 @@ async def retrieve_delivery(
 
 
 async def ping(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> UUID:
-    """Send a test message to a webhook endpoint, also a disabled one; return the id of its delivery.
+    """Add a pending delivery of a test message to a webhook endpoint, even a disabled one; return the delivery's id.
 
     Raises:
-        NotFound: there is no such endpoint, or it is another user's.
-        Throttled: the last ping is less than a second old.
+        NotFound: the caller has no such endpoint in the project.
+        Throttled: the caller sent a test message to the endpoint less than a second ago.
 
     """
     now = utcnow()
@@ -125,7 +125,10 @@ async def ping(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> U
 
 
 async def add_ping(session: AsyncSession, endpoint_id: UUID, project_id: int) -> UUID:
-    """Add a pending delivery of a test message to a webhook endpoint; return the id of the delivery."""
+    """Add a pending delivery of a test message to a webhook endpoint; return the id of the delivery.
+
+    The delivery gets one attempt. The function does not check that the endpoint exists.
+    """
     delivery_id, now = new_id(), utcnow()
     await session.execute(
         insert(WebhookEndpointDelivery).values(
@@ -149,13 +152,13 @@ async def add_ping(session: AsyncSession, endpoint_id: UUID, project_id: int) ->
 async def redeliver(
     session: AsyncSession, caller: Principal, endpoint_id: UUID, delivery_id: UUID
 ) -> DeliveryOut:
-    """Send a webhook message again, at once and under the same id; return the delivery.
+    """Schedule a webhook message to be sent again at once, under the same message id; return its delivery.
 
-    A pending delivery keeps its further attempts.
+    A delivery that is still pending keeps its remaining attempts; any other delivery gets one attempt.
 
     Raises:
         InvalidInput: the endpoint is disabled.
-        NotFound: there is no such delivery of an endpoint of the caller's.
+        NotFound: the caller has no such endpoint in the project, or the endpoint has no such delivery.
 
     """
     await require_enabled(session, caller, endpoint_id)
@@ -171,9 +174,10 @@ async def redeliver(
 async def schedule_redelivery(
     session: AsyncSession, condition: ColumnElement[bool]
 ) -> Mapping[Any, Any] | None:
-    """Schedule another attempt of the webhook delivery that meets a condition, at once; return the delivery.
+    """Make the webhook delivery that meets `condition` due now, for another attempt.
 
-    None if there is no such delivery.
+    Return the columns of the delivery that the API shows; None if no delivery meets the condition. At most one may meet
+    it.
     """
     delivery = WebhookEndpointDelivery
     is_pending = delivery.status == constant(DeliveryStatus.PENDING)
@@ -194,11 +198,11 @@ async def schedule_redelivery(
 
 
 async def require_enabled(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> None:
-    """Check that a webhook endpoint of the caller is enabled, and keep it so until the transaction ends.
+    """Check that a webhook endpoint of the caller is enabled; lock its row against changes until the transaction ends.
 
     Raises:
         InvalidInput: the endpoint is disabled.
-        NotFound: there is none, or it is another user's.
+        NotFound: the caller has no such endpoint in the project.
 
     """
     row = (

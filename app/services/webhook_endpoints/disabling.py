@@ -19,10 +19,10 @@ log = structlog.get_logger(__name__)
 
 
 async def disable(session: AsyncSession, condition: ColumnElement[bool], reason: DisabledReason) -> int:
-    """Disable the enabled webhook endpoints that meet a condition; return their number.
+    """Disable the enabled webhook endpoints that meet `condition`; return the number of these endpoints.
 
-    Their pending deliveries are cancelled. All of it, with its events and pushes, is part of the session's
-    transaction.
+    In the same transaction, cancel their pending deliveries, record an event for each endpoint, and add a push to its
+    creator.
     """
     now = utcnow()
     disabled = await session.execute(
@@ -57,7 +57,10 @@ async def disable(session: AsyncSession, condition: ColumnElement[bool], reason:
 async def disable_of_user(
     session: AsyncSession, user_id: int, reason: DisabledReason, *, project_id: int | None = None
 ) -> None:
-    """Disable the webhook endpoints of a user who leaves a project; without `project_id`, in all projects."""
+    """Disable the enabled webhook endpoints that a user created, for `reason`.
+
+    `project_id` restricts this to the endpoints of one project; None: all projects.
+    """
     condition = WebhookEndpoint.created_by_id == user_id
     if project_id is not None:
         condition &= WebhookEndpoint.project_id == project_id
@@ -65,7 +68,10 @@ async def disable_of_user(
 
 
 async def disable_orphaned(session: AsyncSession) -> int:
-    """Disable webhook endpoints that are still enabled after their creator left; return their number."""
+    """Disable the webhook endpoints of creators that are deactivated or no longer members of the endpoint's project.
+
+    Return the number of endpoints that were enabled until now.
+    """
     is_active = select(User.id).where(User.id == WebhookEndpoint.created_by_id, User.is_active).exists()
     member = active_member(WebhookEndpoint.created_by_id, WebhookEndpoint.project_id)
     closed = await disable(session, ~is_active, DisabledReason.CREATOR_DEACTIVATED)

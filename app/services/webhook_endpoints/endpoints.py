@@ -59,10 +59,13 @@ _FORGIVEN = {"consecutive_failures": 0, "failing_since": None, "has_exhausted": 
 async def create_endpoint(
     session: AsyncSession, caller: Principal, body: EndpointIn, *, policy: AddressPolicy, cipher: Cipher
 ) -> NewEndpointOut:
-    """Store a new webhook endpoint of the caller and return it with its secret, which is not shown again.
+    """Store a new webhook endpoint of the caller; return it with its secret, which no later call returns.
+
+    `policy` says which addresses the URL may name; `cipher` encrypts the secret that is stored.
 
     Raises:
-        InvalidInput: a field breaks a rule, or the project has the maximal number of endpoints.
+        InvalidInput: the URL is not allowed, an event type is unknown, or the project has the maximal number of
+            endpoints.
 
     """
     check_url(body.url, policy)
@@ -91,7 +94,7 @@ async def create_endpoint(
 async def list_endpoints(
     session: AsyncSession, caller: Principal, page: Page
 ) -> tuple[int, list[EndpointOut]]:
-    """Return the number of the caller's webhook endpoints in the project, and a page, newest first."""
+    """Return the number of the caller's webhook endpoints in the project, and one page of them, newest first."""
     own = own_endpoints(caller)
     count = await session.scalar(select(func.count()).select_from(WebhookEndpoint).where(own))
     rows = await session.execute(
@@ -105,10 +108,10 @@ async def list_endpoints(
 
 
 async def retrieve_endpoint(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> EndpointOut:
-    """Return a webhook endpoint of the caller as the API shows it.
+    """Return a webhook endpoint of the caller as the API shows it, without its secret.
 
     Raises:
-        NotFound: the caller has no such endpoint.
+        NotFound: the caller has no such endpoint in the project.
 
     """
     row = (await session.execute(_select().where(own_endpoint(caller, endpoint_id)))).mappings().one_or_none()
@@ -125,13 +128,14 @@ async def update_endpoint(
     *,
     policy: AddressPolicy,
 ) -> EndpointOut:
-    """Write the given fields of a webhook endpoint and return it; later messages follow them.
+    """Change the given fields of a webhook endpoint of the caller; return the changed endpoint.
 
-    Disabling it cancels its pending deliveries.
+    Disabling the endpoint cancels its pending deliveries; enabling it resets its record of failures. A new URL also
+    applies to pending deliveries; their bodies stay as they are.
 
     Raises:
-        InvalidInput: a field breaks a rule.
-        NotFound: the caller has no such endpoint.
+        InvalidInput: the URL is not allowed, or an event type is unknown.
+        NotFound: the caller has no such endpoint in the project.
 
     """
     if body.given("url"):
@@ -150,12 +154,12 @@ async def update_endpoint(
 
 
 async def enable_endpoint(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> EndpointOut:
-    """Enable a webhook endpoint: it gets events again from now on. Idempotent.
+    """Enable a webhook endpoint of the caller and reset its record of failures; return the endpoint. Idempotent.
 
-    Missed events are sent only by a recovery.
+    Events that the endpoint missed while it was disabled are sent only if the caller asks for a recovery.
 
     Raises:
-        NotFound: the caller has no such endpoint.
+        NotFound: the caller has no such endpoint in the project.
 
     """
     await _write(session, caller, endpoint_id, _enabled_values())
@@ -163,10 +167,10 @@ async def enable_endpoint(session: AsyncSession, caller: Principal, endpoint_id:
 
 
 async def delete_endpoint(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> None:
-    """Delete a webhook endpoint of the caller with its secret, its deliveries and their log.
+    """Delete a webhook endpoint of the caller with its secrets, its deliveries and the log of their attempts.
 
     Raises:
-        NotFound: there is none, it is deleted, or it is another user's.
+        NotFound: the caller has no such endpoint in the project; also if it was deleted before.
 
     """
     gone = await session.execute(
@@ -179,13 +183,14 @@ async def delete_endpoint(session: AsyncSession, caller: Principal, endpoint_id:
 async def rotate_secret(
     session: AsyncSession, caller: Principal, endpoint_id: UUID, *, overlap: timedelta, cipher: Cipher
 ) -> RotatedOut:
-    """Replace the secret of a webhook endpoint; return the new one, which is not shown again.
+    """Replace the secret of a webhook endpoint of the caller; return the new secret, which no later call returns.
 
-    For `overlap` the old one signs messages too.
+    Until `overlap` has passed, the old secret signs messages too; the result has the end of that time. `cipher`
+    encrypts the secret that is stored.
 
     Raises:
-        InvalidInput: the endpoint already signs with the maximal number of secrets.
-        NotFound: the caller has no such endpoint.
+        InvalidInput: too many secrets would sign messages at the same time.
+        NotFound: the caller has no such endpoint in the project.
 
     """
     locked = (
@@ -219,7 +224,7 @@ async def rotate_secret(
 
 
 async def cancel_pending(session: AsyncSession, endpoint_ids: Sequence[UUID]) -> None:
-    """Cancel the pending deliveries of these webhook endpoints, which were disabled."""
+    """Cancel the pending deliveries of webhook endpoints that are being disabled, given by their ids."""
     await session.execute(
         update(WebhookEndpointDelivery)
         .where(

@@ -14,7 +14,10 @@ _BLOCKED_IN_A_ROW = 20
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The failures of a webhook endpoint; all but the first two fields count since the last success."""
+    """The record of a webhook endpoint's successes and failures, which decides when the endpoint is disabled.
+
+    All fields but the first two count since the last success. `has_exhausted`: a message failed in all of its attempts.
+    """
 
     last_success_at: datetime | None
     last_failure_at: datetime | None
@@ -25,13 +28,13 @@ class Health:
 
     @classmethod
     def of(cls, row: Mapping[Any, Any]) -> "Health":
-        """Return the health of a webhook endpoint from its row."""
+        """Return the health of a webhook endpoint from its database row."""
         return cls(**{name: row[name] for name in cls.__slots__})
 
     def after(self, result: AttemptResult, *, now: datetime, exhausted: bool) -> "Health":
-        """Return the health of the endpoint after a further attempt with this result.
+        """Return the health of the endpoint after one more attempt with this result, made at `now`.
 
-        `exhausted`: it was the last attempt of a message.
+        `exhausted`: the attempt was the last one that its message may have.
         """
         if result.error is None:
             return Health(now, self.last_failure_at, 0, None, has_exhausted=False, blocked_in_a_row=0)
@@ -46,7 +49,12 @@ class Health:
         )
 
     def reason_to_disable(self, result: AttemptResult, *, now: datetime) -> DisabledReason | None:
-        """Return the reason to disable the endpoint after this attempt; None to keep it enabled."""
+        """Return the reason to disable the endpoint after the attempt with this result; None if it stays enabled.
+
+        This health must include that attempt already (`after`). The reasons: the receiver responded with 410 Gone, too
+        many attempts in a row met a forbidden address, or the endpoint has failed for five days and a message in all of
+        its attempts.
+        """
         if result.status_code == GONE:
             return DisabledReason.GONE
         if self.blocked_in_a_row >= _BLOCKED_IN_A_ROW:

@@ -30,14 +30,18 @@ MATCHED_COLUMNS = (
 
 
 def select_matched() -> Any:  # Any: a Select of many columns
-    """Return the SELECT of events with the columns for `wants`; add a condition and an order."""
+    """Return the SELECT of events with `MATCHED_COLUMNS`, which `wants` and `deliveries_of` read.
+
+    The caller adds a condition and an order.
+    """
     return select(*MATCHED_COLUMNS).outerjoin(Task, Task.id == Event.task_id)
 
 
 def select_receivers(project_ids: Collection[int]) -> Any:  # Any: a Select of many columns
-    """Return the SELECT of enabled webhook endpoints in these projects, by creators that are active members.
+    """Return the SELECT of the enabled webhook endpoints in these projects that active members of the project created.
 
-    It locks their rows until the end of the transaction: an endpoint gets no delivery after it was disabled.
+    It takes a shared row lock on each endpoint until the transaction ends, so that none is disabled before its
+    deliveries are stored.
     """
     return (
         select(
@@ -61,7 +65,11 @@ def select_receivers(project_ids: Collection[int]) -> Any:  # Any: a Select of m
 
 
 def wants(endpoint: Columns, event: Columns) -> bool:
-    """Return whether a webhook endpoint is to get an event, both given as rows."""
+    """Return whether a webhook endpoint is to receive an event.
+
+    The event must be of the endpoint's project, have a selected type, be visible to the endpoint's creator, and pass
+    the endpoint's task filter. `endpoint` has the columns of `select_receivers`, `event` those of `select_matched`.
+    """
     return (
         endpoint["project_id"] == event["project_id"]
         and _is_selected(endpoint["event_types"], event["type"])
@@ -93,12 +101,14 @@ def _passes(task_filter: dict[str, Any] | None, user_id: int, event: Columns) ->
 async def deliveries_of(
     session: AsyncSession, pairs: Sequence[tuple[Columns, Columns]], *, link: str
 ) -> list[dict[str, Any]]:
-    """Return a new row of a webhook delivery, with its message body, for each pair of endpoint and event.
+    """Return the column values of a new pending webhook delivery, with its message body, for each endpoint and event.
+
+    Stores nothing.
 
     Args:
-        session: reads the snapshots for full bodies.
-        pairs: each a webhook endpoint and an event with `MATCHED_COLUMNS`.
-        link: the setting `task_url`.
+        session: reads the snapshots of the events, for endpoints with full bodies.
+        pairs: each a webhook endpoint with the columns of `select_receivers`, and an event with `MATCHED_COLUMNS`.
+        link: the setting `task_url`, a template for links to tasks.
 
     """
     full = {event["id"] for endpoint, event in pairs if endpoint["payload"] == PayloadKind.FULL}

@@ -36,13 +36,16 @@ _MISSED = (DeliveryStatus.FAILED, DeliveryStatus.CANCELLED)
 async def recover(
     session: AsyncSession, caller: Principal, endpoint_id: UUID, body: RecoverIn, *, settings: Settings
 ) -> int:
-    """Send the failed and cancelled deliveries of a webhook endpoint again; return their number.
+    """Schedule the failed and cancelled deliveries of a webhook endpoint in a period for sending; return their number.
 
-    With `all`, events that had no delivery are sent too.
+    If `body.only` is `all`, also make deliveries for the events of the period that have none; the number includes them.
+    The period ends now if `body.until` is None. Test messages are never sent again.
 
     Raises:
-        InvalidInput: the endpoint is disabled, or the events of that period are no longer kept.
-        NotFound: there is no such endpoint, or it is another user's.
+        InvalidInput: the endpoint is disabled, events from the beginning of the period are no longer stored, or the
+            period
+        ends before it begins.
+        NotFound: the caller has no such endpoint in the project.
 
     """
     await require_enabled(session, caller, endpoint_id)

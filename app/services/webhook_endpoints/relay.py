@@ -27,9 +27,10 @@ _READER = "webhooks"
 
 
 async def relay_events(session: AsyncSession, *, link: str, batch: int = BATCH) -> int:
-    """Make the webhook deliveries of the next `batch` events; return the number of these events.
+    """Insert the webhook deliveries for the next `batch` events of the ledger; return the number of these events.
 
-    Fewer than `batch` means that there are no more for now, or that another process relays.
+    A smaller number than `batch` means that there are no further events for now; 0 also means that another process is
+    relaying. `link` is the setting `task_url`, a template for links to tasks.
     """
     cursor = await _lock_cursor(session)
     if cursor is None:

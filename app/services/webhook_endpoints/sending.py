@@ -59,7 +59,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptResult:
-    """The result of one attempt to send a webhook message; the receiver took it if `error` is None."""
+    """The result of one attempt to send a webhook message. `error` is None if the receiver accepted the message.
+
+    `status_code`, `retry_after` and `excerpt` (the beginning of a text body) come from the response, if there was one.
+    `address` is the IP address that the attempt connected to last.
+    """
 
     started_at: datetime
     duration: timedelta
@@ -71,10 +75,12 @@ class AttemptResult:
 
 
 async def send(http: httpx.AsyncClient, message: Message) -> AttemptResult:
-    """Send a webhook message once, signed with all of its secrets; return the result, also of a failure.
+    """Send a webhook message once, signed with all of its secrets; return the result.
+
+    A failure of the network or of the receiver is a result too, no exception.
 
     Args:
-        http: a client of `create_guarded_client`.
+        http: a client of `create_guarded_client`, which refuses forbidden addresses.
         message: the message to send.
 
     """
@@ -163,7 +169,10 @@ def _causes(failure: BaseException) -> Iterator[BaseException]:
 
 
 def parse_retry_after(header: str | None, *, now: datetime) -> timedelta | None:
-    """Parse a header `Retry-After`, a number of seconds or a date, up to a day; None if it is neither."""
+    """Return the delay that a `Retry-After` header asks for, as seconds or as a date; at most one day.
+
+    Return None if the header is None or neither form. A date before `now` gives zero.
+    """
     text = (header or "").strip()
     if text.isascii() and text.isdigit():
         return min(timedelta(seconds=min(int(text[:9]), 10**8)), _LONGEST_RETRY_AFTER)

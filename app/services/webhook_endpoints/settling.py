@@ -40,10 +40,10 @@ log = structlog.get_logger(__name__)
 
 
 async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, AttemptResult]]) -> None:
-    """Store the results of webhook attempts; disable endpoints that are gone or have failed for too long.
+    """Store the results of attempts to send webhooks; disable endpoints that are gone or have failed for too long.
 
-    An attempt after its lease lapsed, when another worker has begun the next one, is only logged. An attempt of a
-    deleted endpoint is dropped.
+    If an attempt outlived its lease and another worker has begun the next attempt, the result is logged and counts for
+    the endpoint's health, but does not change the delivery. Results for deleted endpoints are dropped.
     """
     now = utcnow()
     endpoints = await _lock(session, _ENDPOINT, {claimed.endpoint_id for claimed, _ in attempts})

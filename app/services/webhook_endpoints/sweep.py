@@ -14,7 +14,10 @@ _AT_ONCE = 2000
 
 
 async def prune_deliveries(sessions: SessionFactory, kept: timedelta) -> int:
-    """Remove webhook deliveries older than `kept` that are not pending; return their number. Repeatable."""
+    """Delete the webhook deliveries that are older than `kept` and not pending, in batches; return their number.
+
+    Each batch is a transaction of its own. Attempts are deleted with their deliveries. Repeatable.
+    """
     total, removed = 0, _AT_ONCE
     while removed >= _AT_ONCE:
         async with unit_of_work(sessions) as session:

@@ -18,11 +18,13 @@ _LOCAL_NAMES = frozenset({"local", "localhost"})
 
 
 def check_url(url: str, policy: AddressPolicy) -> None:
-    """Check that webhook messages may be sent to a URL, without resolving its host name.
+    """Check that webhook messages may be sent to a URL. Does not resolve the host name.
 
     Args:
         url: at most 2048 characters.
-        policy: networks that the operator opened; without any, only HTTPS on port 443, to names with a dot.
+        policy: the networks that the operator opened. If there are none, only HTTPS on port 443 and host names with a
+            dot
+        are allowed.
 
     Raises:
         InvalidInput: the URL is not allowed.

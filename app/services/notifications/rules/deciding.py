@@ -52,7 +52,10 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class FromAgent:
-    """A mark that a notice is a message of an agent, with the limit that its run has reached, if any."""
+    """Marks a push notice as a message of an agent.
+
+    `over_limit` names the limit of messages that the run has reached; None: it has reached none.
+    """
 
     over_limit: str | None = None
 
@@ -86,7 +89,10 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The decision about a push notice, with its reason and the time at which it is decided again."""
+    """The decision about a push notice, with its reason.
+
+    `due_at` is the time at which a notice that waits is decided again; None if it does not wait.
+    """
 
     decision: NotificationDecision
     reason: str | None = None
@@ -96,7 +102,7 @@ class Verdict:
 
     @property
     def is_for_devices(self) -> bool:
-        """Whether the decision is stored for each device, not once for the recipient."""
+        """Whether the decision is stored once for each device of the recipient, instead of once for the recipient."""
         return self.decision in _OF_DEVICES
 
 
@@ -109,11 +115,11 @@ _OF_DEVICES = {
 
 
 def decide(facts: Facts, now: datetime) -> Verdict:
-    """Decide about a push notice, in this order: may it be sent, is it needed, must it wait, is it silent.
+    """Decide about a push notice at `now`, in this order: may it be sent, is it needed, must it wait, is it silent.
 
-    The cooldown comes first, as in the contract: no other rule is asked about a notice that it drops, and a notice that
-    passes starts it, whatever the later rules decide. The notice of a question is only postponed by it. Messages of the
-    agent have limits instead.
+    The cooldown comes first, as in the contract: it drops a notice whatever the other rules say, and a notice that
+    passes starts it even if another rule then drops the notice. It only postpones the notice of a question. Messages of
+    agents have limits instead.
     """
     if final := _excess(facts, now) or _refusal(facts) or _need_that_is_gone(facts):
         return final
@@ -204,8 +210,15 @@ NO_SEQUEL = Sequel()
 def decide_sequel(facts: Facts, now: datetime, *, is_reminded: bool, end: RunEndNotice | None) -> Sequel:
     """Decide the next step after the notice of a question was sent: a reminder, a retraction, or none.
 
-    The notice of a closed question is retracted, or replaced by the notice of the run's end if the run has ended. A
-    question that stays open has one reminder.
+    The notice of a closed question is retracted, or replaced by the notice of the run's end. A question that stays open
+    has one reminder.
+
+    Args:
+        facts: the facts about the notice.
+        now: the time of the decision.
+        is_reminded: whether the reminder was sent already.
+        end: the notice of the run's end to the same device; None: there is none.
+
     """
     if facts.question is not None and facts.question is not QuestionStatus.OPEN:
         return _retraction(facts.question, end, now)

@@ -83,10 +83,10 @@ def decision_update(
     *,
     condition: ColumnElement[bool] | None = None,
 ) -> dict[Any, Any]:
-    """Return the values of an UPDATE that stores a decision in the notifications that satisfy `condition`.
+    """Return the values of an UPDATE of notifications that stores a decision where the row satisfies `condition`.
 
-    A decision that may not follow the row's changes nothing. The history repeats no decision with the same
-    reason, but reminders.
+    A row keeps its decision if the new one may not follow it (`TRANSITIONS`). The history gets no second entry for the
+    same decision with the same reason, except for reminders.
 
     Args:
         to: the decision.
@@ -109,9 +109,9 @@ def decision_update(
 
 
 def failure_update(reason: ColumnElement[Any], entries: ColumnElement[Any]) -> dict[Any, Any]:
-    """Return the values of an UPDATE that stores a failed attempt at a reminder or a retraction.
+    """Return the values of an UPDATE of notifications that stores a failed attempt at a reminder or a retraction.
 
-    The decision about the notice stays.
+    The decision about the notice itself stays.
     """
     return {
         Notification.decision: Notification.decision,
@@ -135,7 +135,7 @@ def _may_follow(to: ColumnElement[Any]) -> ColumnElement[bool]:
 class Change:
     """A change of a stored push notice: new column values, and perhaps a decision.
 
-    The transaction has locked its row.
+    The transaction that stores it must have locked the notice's row.
     """
 
     id: UUID
@@ -149,7 +149,10 @@ class Change:
 
 
 async def store(session: AsyncSession, changes: Sequence[Change], now: datetime) -> None:
-    """Store changes of push notices; all changes of the same columns in one statement."""
+    """Store changes of push notices, with one statement for all changes of the same columns.
+
+    `now` is the time of the decisions in the history.
+    """
     alike: dict[tuple[str, ...], list[Change]] = defaultdict(list)
     for change in changes:
         alike[tuple(sorted(change.values))].append(change)
@@ -194,9 +197,9 @@ def _store_statement(names: tuple[str, ...]) -> Prepared:
 
 
 def given_rows(types: Mapping[str, Any]) -> Any:  # Any: a table with these columns
-    """Return a table expression with a column for each name; its rows are the items of the parameters `given_<name>`.
+    """Return a table expression with a column for each name, and a row for each item of the parameters `given_<name>`.
 
-    A parameter that is None is a column of NULLs.
+    The parameters are lists of equal length, one for each name. A parameter that is None gives a column of NULLs.
     """
     # Subqueries, so that the planner does not count the rows and looks each up by its key: for hundreds it would read
     # a small table whole, or compare each with every other.

@@ -70,7 +70,10 @@ log = structlog.get_logger(__name__)
 
 
 class Notice(NamedTuple):
-    """A push notice, new or stored, with the facts that decide about it; `row` has columns of `_notices`."""
+    """A push notice, new or stored, with the facts that decide about it.
+
+    `row` is the database row that the facts come from.
+    """
 
     row: Fields
     facts: Facts
@@ -78,9 +81,9 @@ class Notice(NamedTuple):
     push_text: PushText
 
     def with_watching(self, watching: Mapping[tuple[UUID, int], Watching]) -> "Notice":
-        """Return the notice with the device that shows its task to the recipient now, if any.
+        """Return a copy of the notice that names the device that shows its task to the recipient now, if any.
 
-        `watching` has the devices by task and user.
+        `watching` has the devices by task id and user id.
         """
         device = watching.get((self.row["task_id"], self.row["user_id"]))
         return self._replace(facts=replace(self.facts, watching=device))
@@ -95,9 +98,10 @@ async def new_notices(
     question_id: UUID | None = None,
     urgency: Urgency | None = None,
 ) -> list[Notice]:
-    """Return new notices of an event of these runs, to the creators of their tasks, without presence.
+    """Return a new notice of an event for each of these runs, to the creator of its task; store nothing.
 
-    `urgency` is the class of notices that have none by their question or kind.
+    The facts contain no device that shows the task. `question_id` is the question that the notices ask; None for other
+    events. `urgency` is the class of notices that have none by their question or kind.
     """
     values = {"kind": kind, "run_ids": list(run_ids), "now": now}
     values |= {"question_id": question_id, "urgency": urgency}
@@ -107,9 +111,10 @@ async def new_notices(
 async def old_notices(
     session: AsyncSession, ids: Collection[UUID], now: datetime, *, with_presence: bool = True
 ) -> list[Notice]:
-    """Return stored notices by their ids, without the devices that show their tasks.
+    """Return stored push notices by their ids, with the facts that hold at `now`.
 
-    Unless `with_presence`, no notice counts as seen by a client.
+    The facts contain no device that shows the task. Without `with_presence`, presence is not read, so that no notice
+    counts as seen by a client.
     """
     rows = await (_OLD if with_presence else _OLD_WITHOUT_PRESENCE).all(session, {"ids": list(ids)})
     return [_notice(row, now) for row in rows]

@@ -43,7 +43,10 @@ _LAST_EVENTS = 100
 
 
 def newest_seq(project_id: ColumnElement[int]) -> ColumnElement[int]:
-    """Return the SQL expression for the greatest event number in a project's ledger; 0 without events."""
+    """Return the SQL expression for the greatest event number in a project's ledger.
+
+    The value is 0 if the project has no events.
+    """
     last = (
         select(Event.seq)
         .where(Event.project_id == project_id)
@@ -56,7 +59,7 @@ def newest_seq(project_id: ColumnElement[int]) -> ColumnElement[int]:
 
 
 def settlement_values(now: datetime) -> dict[str, Any]:
-    """Return the parameters of a statement with a CTE of `settlement_cte`."""
+    """Return the parameters for a statement that contains a CTE of `settlement_cte`."""
     return {
         "settle_now": now,
         "settle_lapse": now + LAPSE,
@@ -65,14 +68,15 @@ def settlement_values(now: datetime) -> dict[str, Any]:
 
 
 def settlement_cte(source: CTE, *, is_leaving: bool) -> CTE:
-    """Return a CTE that settles deferred notices by the presence that the statement writes.
+    """Return a CTE that decides about deferred notices when the same statement writes or deletes a presence.
 
-    A client that reports `seen_seq` is believed. For other clients, leaving counts as seeing: the person looked until
-    then. A notice that was not seen falls due soon if no device shows the task to its person any more.
+    A notice that the person has seen is not sent any more. Which notices were seen follows from `seen_seq`; for a
+    client that does not report it, leaving a focused task means that all were. A notice that was not seen falls due
+    soon if no device shows the task to its person any more.
 
     Args:
-        source: the presence that was written or removed: task, device, user, `focused` and `seen_seq`.
-        is_leaving: whether the presence was removed.
+        source: the presence that was written or deleted: task, device, user, `focused` and `seen_seq`.
+        is_leaving: whether the presence was deleted.
 
     """
     now = bindparam("settle_now", type_=UtcDateTime())
