@@ -53,7 +53,7 @@ def mint(secret_keys: Sequence[SecretStr], claims: ActionClaims) -> str:
 
 
 def read(secret_keys: Sequence[SecretStr], token: str) -> ActionClaims | None:
-    """Return the claims of an action token; None if no secret key has signed it, or if it has expired."""
+    """Return the claims of an action token; None if the token has expired or no secret key has signed it."""
     payload = _payload(token)
     if len(payload) != _FORM.size:
         return None

@@ -14,7 +14,7 @@ FOLDED_AT_ONCE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """A database table of counts that triggers add rows to, with its columns by their role."""
+    """A database table of counts that triggers add rows to, with the names of its columns by their role."""
 
     table: Table
     # Sums are read, and rows are folded, for one value of these.
@@ -39,9 +39,10 @@ QUESTION_COUNTS = Counts(
 
 
 async def fold_counts(session: AsyncSession, counts: Counts) -> int:
-    """Merge at most `FOLDED_AT_ONCE` new rows into the merged row of their owner; return their number.
+    """Merge up to `FOLDED_AT_ONCE` new rows of a table of counts into one row for each owner and kind.
 
-    A concurrent sum reads either all of the old rows or the new one. Folding only makes lists and inboxes faster.
+    Return the number of new rows that were merged. The sums stay the same: a concurrent reader sees either all of the
+    old rows or the merged one. Merging only makes lists and inboxes faster.
     """
     rows = counts.table.c
     fresh = (

@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 
 def enqueue_run_after_commit(session: AsyncSession, queue: JobQueue, run_id: UUID) -> None:
-    """Enqueue the job of a run after the session's transaction commits, when workers can see the run."""
+    """Put the job of a run on the queue after the session's transaction commits, when workers can see the run."""
 
     async def enqueue() -> None:
         await enqueue_run(queue, run_id)
@@ -42,12 +42,12 @@ def wake_run_worker_after_commit(session: AsyncSession, redis: RedisClient, run_
 
 
 async def enqueue_run(queue: JobQueue, run_id: UUID) -> bool:
-    """Enqueue the job of a run; return False if it is on the queue already."""
+    """Put the job of a run on the queue; return False if the queue already has this job, else True."""
     return await queue.enqueue(EXECUTE_RUN, job_id=_job_id(run_id), arguments={"run_id": str(run_id)})
 
 
 async def withdraw_run(queue: JobQueue, run_id: UUID) -> None:
-    """Remove a run's job from the queue, called by the job itself; the run's row alone represents it then.
+    """Remove the job of a run from the queue. The job itself calls this: from then on only the database has the run.
 
     An outage of Redis is only logged: the job then starts a second time, and stops at the claim.
     """
@@ -55,10 +55,10 @@ async def withdraw_run(queue: JobQueue, run_id: UUID) -> None:
 
 
 async def enqueue_next_run(queue: JobQueue, run_id: UUID) -> None:
-    """Enqueue a job for the project of a run that ended, as another run may have waited for its end.
+    """Put a job on the queue after a run has ended, because another run of its project may have waited for the end.
 
-    Call it after the commit, so that the claim no longer counts the ended run. An outage of Redis is only logged: the
-    sweep finds waiting runs.
+    The job has the id of the ended run. Call this after the commit, so that the ended run no longer counts. An outage
+    of Redis is only logged: the sweep finds waiting runs.
     """
     await _without_failing(enqueue_run(queue, run_id))
 
@@ -75,9 +75,9 @@ def _job_id(run_id: UUID) -> str:
 
 
 def enqueue_push_delivery_after_commit(session: AsyncSession, queue: JobQueue, run_id: UUID) -> None:
-    """Enqueue a job that delivers a run's pushes, after the commit of the session's transaction.
+    """Put a job that sends due pushes on the queue, after the session's transaction commits.
 
-    The run is part of the job's id: a delivery that is just ending must not count as this one.
+    The job's id contains the run's: a job for another run that is just ending must not count as this one.
     """
 
     async def enqueue() -> None:

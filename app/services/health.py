@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 async def check_readiness(
     sessions: SessionFactory, redis: RedisClient, store: StoreHealth
 ) -> tuple[ReadinessOut, bool]:
-    """Return the state of the database, Redis and the object store, and whether all are ready.
+    """Return the state of the database, Redis and the object store, and whether all three are ready.
 
     A state is "ok" or an error text. All are checked at once, with a limit of three seconds.
     """

@@ -30,12 +30,13 @@ class KeptAnswer:
 async def claim_key(
     session: AsyncSession, caller: Principal, key: str, *, request_hash: str
 ) -> KeptAnswer | None:
-    """Claim an idempotency key for this request: return None, or the response to an earlier one with the key.
+    """Claim an idempotency key for the caller's request; wait while another request with the key is running.
 
-    Waits for a running request with the same key. The caller calls `keep_answer` before it commits.
+    Return None if the key is free: then perform the request, and call `keep_answer` before the commit. If an earlier
+    request of the last day has used the key, return the stored response to it.
 
     Raises:
-        IdempotencyConflict: the key was used with another request.
+        IdempotencyConflict: the key was used for a request with another hash.
 
     """
     now = utcnow()
@@ -61,10 +62,12 @@ async def claim_key(
 async def find_answer(
     session: AsyncSession, caller: Principal, key: str, *, request_hash: str
 ) -> KeptAnswer | None:
-    """Return the response to the earlier request with this idempotency key, None without one; never wait.
+    """Return the stored response to the request that has used this idempotency key; None if the key is free.
+
+    Does not wait for a running request.
 
     Raises:
-        IdempotencyConflict: the key was used with another request.
+        IdempotencyConflict: the key was used for a request with another hash.
 
     """
     return await _find(session, caller, key, request_hash=request_hash, now=utcnow())
@@ -84,7 +87,7 @@ async def _find(
 
 
 async def keep_answer(session: AsyncSession, caller: Principal, key: str, answer: KeptAnswer) -> None:
-    """Store the response to the request that claimed this idempotency key."""
+    """Store the response to the request that has claimed this idempotency key with `claim_key`."""
     await session.execute(
         update(IdempotencyKey).where(*_is(caller, key)).values(status=answer.status, body=answer.body)
     )

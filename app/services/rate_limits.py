@@ -28,7 +28,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """The requests that remain of the tightest rate limit, for the headers of the response."""
+    """The requests that remain of the rate limit that is closest to exhaustion, for the headers of the response."""
 
     limit: int
     remaining: int
@@ -58,16 +58,21 @@ class _Window:
 
 
 class RateLimiter:
-    """The rate limiter of a process: counts requests, and shares the counts with all processes by Redis."""
+    """The rate limiter of a process.
+
+    It counts requests in memory, and shares the counts with other processes through Redis.
+    """
 
     def __init__(self) -> None:
         self._windows: dict[tuple[str, int], _Window] = {}
 
     async def hit(self, redis: RedisClient, bucket: str, limits: Sequence[RateLimit], *, now: float) -> Quota:
-        """Count one request of a bucket, such as a key, against its rate limits; return the remaining quota.
+        """Count one request of a bucket, such as an API key, against each of the limits; return the remaining quota.
+
+        `now` is the wall-clock time in seconds. The request must be refused if the quota has a `retry_after`.
 
         Raises:
-            RedisError, OSError: Redis does not respond; the request may pass.
+            RedisError, OSError: Redis does not respond; let the request pass.
 
         """
         windows = [self._window(bucket, limit, now) for limit in limits]

@@ -13,16 +13,15 @@ _RESUMED = "resume_from_run_id"
 
 
 def resumes(state: Mapping[str, Any]) -> bool:
-    """Return whether a run, by its state, names a run that it resumes; that run need not exist."""
+    """Return whether the `state` of a run names another run that it resumes. That other run need not exist."""
     return bool(state.get(_RESUMED))
 
 
 def resume_chain(task_id: UUID, run_id: UUID, *columns: Any) -> CTE:
-    """Return a CTE of a run, at `depth` 1, and the runs of the same task that it resumes; at most ten.
+    """Return a recursive CTE of a run and of the runs that it resumes, directly or indirectly; at most ten rows.
 
-    The rows have these columns and `depth`.
-
-    Clients write the state too: a value that names no run of the task ends the chain, and a circle ends at the limit.
+    The rows have the given columns of the run and `depth`, which is 1 for the run itself. Clients write the state too:
+    a value that names no run of the task ends the chain, and a circle ends at the limit.
     """
     resumed = Run.state[_RESUMED].astext.label("resumed")
     chain = (

@@ -45,7 +45,7 @@ _COLUMNS = (
 async def create_environment(
     session: AsyncSession, caller: Principal, body: SandboxEnvironmentIn, *, cipher: Cipher
 ) -> SandboxEnvironmentOut:
-    """Store a new sandbox environment of the caller, its variables encrypted, and return it."""
+    """Store a new sandbox environment of the caller and return it. `cipher` encrypts the values of its variables."""
     environment_id, now = new_id(), utcnow()
     await session.execute(
         insert(SandboxEnvironment).values(
@@ -64,7 +64,7 @@ async def create_environment(
 async def list_environments(
     session: AsyncSession, caller: Principal, page: Page
 ) -> tuple[int, list[SandboxEnvironmentOut]]:
-    """Return the number of sandbox environments that the caller sees, and a page of them, newest first."""
+    """Return the number of sandbox environments that the caller sees, and one page of them, newest first."""
     count = await session.scalar(
         select(func.count()).select_from(SandboxEnvironment).where(visible_environment(caller))
     )
@@ -80,10 +80,10 @@ async def list_environments(
 async def retrieve_environment(
     session: AsyncSession, caller: Principal, environment_id: UUID
 ) -> SandboxEnvironmentOut:
-    """Return a sandbox environment that the caller sees.
+    """Return a sandbox environment that the caller sees, without the values of its variables.
 
     Raises:
-        NotFound: there is none, or it is another user's own.
+        NotFound: there is no such sandbox environment in the project, or it is private and another user's.
 
     """
     statement = _select(caller).where(SandboxEnvironment.id == environment_id)
@@ -101,11 +101,11 @@ async def update_environment(
     *,
     cipher: Cipher,
 ) -> SandboxEnvironmentOut:
-    """Write the given fields of a sandbox environment and return it; runs that start from now on use them.
+    """Change the given fields of a sandbox environment and return it. Runs that start from now on use the new values.
 
     Raises:
-        NotFound: there is none, or it is another user's own.
-        InvalidInput: a caller who is not its creator would make it private or shared.
+        NotFound: there is no such sandbox environment in the project, or it is private and another user's.
+        InvalidInput: the caller would make it private, but did not create it.
 
     """
     values: dict[str, Any] = {name: getattr(body, name) for name in _PLAIN if body.given(name)}
@@ -132,10 +132,10 @@ async def update_environment(
 async def delete_environment(session: AsyncSession, caller: Principal, environment_id: UUID) -> None:
     """Delete a sandbox environment with its variables.
 
-    Waiting runs that name it will fail instead of running without it.
+    Waiting runs that use the sandbox environment will fail instead of running without it.
 
     Raises:
-        NotFound: there is none, it is deleted, or it is another user's own.
+        NotFound: there is no such sandbox environment in the project, or it is private and another user's.
 
     """
     gone = await session.execute(
@@ -148,7 +148,11 @@ async def delete_environment(session: AsyncSession, caller: Principal, environme
 
 
 def effective_domains(level: NetworkAccessLevel, own: list[str], *, include_defaults: bool) -> list[str]:
-    """Return the hosts that agents in a sandbox environment may reach by name: its own first, each once."""
+    """Return the host names that agents in a sandbox environment with this network level may reach, each once.
+
+    The hosts of the environment itself (`own`) come first. `include_defaults` adds the trusted hosts at level `custom`.
+    The list is empty for the levels that do not depend on host names: none, model-only and full.
+    """
     match level:
         case NetworkAccessLevel.TRUSTED:
             return list(dict.fromkeys([*own, *TRUSTED_DOMAINS]))

@@ -32,12 +32,15 @@ class Revision:
 
 
 def expected_revision() -> str:
-    """Return the id of the newest schema revision that this release knows, by its migrations folder."""
+    """Return the id of the newest schema revision in the migrations of this release."""
     return _known_revisions()[0].id
 
 
 def revisions_between(old: str | None, new: str | None) -> Sequence[Revision]:
-    """Return the schema revisions after `old` up to `new`, oldest first; None: an empty database."""
+    """Return the schema revisions after `old` up to and including `new`, oldest first.
+
+    None stands for an empty database.
+    """
     oldest_first = _known_revisions()[::-1]
     position = {revision.id: index for index, revision in enumerate(oldest_first)}
     start = position[old] + 1 if old in position else 0
@@ -46,7 +49,7 @@ def revisions_between(old: str | None, new: str | None) -> Sequence[Revision]:
 
 
 async def database_revision(session: AsyncSession) -> str | None:
-    """Return the id of the database's schema revision, None if it was never migrated."""
+    """Return the id of the database's schema revision; None if the database was never migrated."""
     # Checked first, because selecting from a missing table would abort the transaction.
     if await session.scalar(text("SELECT to_regclass('alembic_version')")) is None:
         return None
@@ -69,7 +72,9 @@ async def schema_is_current(session: AsyncSession) -> bool:
 async def require_current_schema(sessions: SessionFactory) -> None:
     """Check that the database's schema fits this release; the API and the worker do so before they start.
 
-    Raises OutdatedSchema otherwise.
+    Raises:
+        OutdatedSchema: the database lacks revisions of this release.
+
     """
     async with unit_of_work(sessions) as session:
         if not await schema_is_current(session):
@@ -89,12 +94,13 @@ def migration_config(database_url: str) -> "Config":
 
 
 def upgrade_schema(database_url: str) -> None:
-    """Upgrade the database to the newest schema revision of this release.
+    """Upgrade the database to the newest schema revision of this release, if it is not there already.
 
-    Does nothing if it is there; concurrent calls wait for each other.
+    Concurrent calls wait for each other. Runs an event loop of its own, so call it from synchronous code or a thread.
 
-    Runs an event loop of its own, so call it from synchronous code or a thread. Raises alembic's `CommandError` if the
-    database is at a revision that this release does not know.
+    Raises:
+        CommandError: (of alembic) the database is at a revision that this release does not know.
+
     """
     from alembic import command  # noqa: PLC0415 - as above
 

@@ -32,7 +32,7 @@ class ClockSkewed(Exception):
 
 
 async def synchronise(sessions: SessionFactory) -> None:
-    """Read the clock of the database and make `app.clock` follow it from now on. Repeatable.
+    """Read the clock of the database; from then on `app.clock.utcnow` returns the database's time. Repeatable.
 
     Raises:
         DatabaseUnavailable: the database did not answer.
@@ -51,11 +51,11 @@ async def _read(session: AsyncSession) -> Reading:
 
 
 async def require_machine_time(sessions: SessionFactory) -> None:
-    """Synchronise with the database's clock; check that this machine's own is accurate enough for signatures.
+    """Synchronise with the database's clock; check that the machine's own clock is accurate enough for signatures.
 
     Raises:
         ClockSkewed: the machine's clock is more than `MAX_SKEW` away from the database's.
-        DatabaseUnavailable: as `synchronise`.
+        DatabaseUnavailable: the database did not answer.
 
     """
     await synchronise(sessions)
@@ -71,10 +71,10 @@ async def require_machine_time(sessions: SessionFactory) -> None:
 
 @asynccontextmanager
 async def keep_synchronised(sessions: SessionFactory) -> AsyncGenerator[None, None]:
-    """Synchronise with the database's clock now and every half minute until the block ends.
+    """Synchronise with the database's clock now, and every half minute until the block ends.
 
     Raises:
-        DatabaseUnavailable: as `synchronise`. Later outages are only logged.
+        DatabaseUnavailable: the database did not answer the first time. Later outages are only logged.
 
     """
     await synchronise(sessions)

@@ -20,10 +20,10 @@ _OWNER = re.compile(r"tasks/artifacts/team_(\d{1,19})/task_([0-9a-f-]{36})/(?:st
 
 
 def safe_name(name: str) -> str:
-    """Return a file name that is safe in a key, a folder and a response: the last segment (contract 8.1).
+    """Return the last segment of a path as a file name that is safe in a storage key, a folder and a response.
 
-    Control and direction characters are removed; a name of more than 255 bytes is shortened before its suffix.
-    Idempotent.
+    Control and direction characters are removed; a name of more than 255 bytes is shortened before its suffix. If
+    nothing remains, the name is `artifact`. Idempotent (contract 8.1).
     """
     segment = name.rpartition("/")[2]
     visible = "".join(
@@ -67,12 +67,12 @@ def log_key(project_id: int, task_id: UUID, run_id: UUID) -> str:
 
 
 def session_key(project_id: int, task_id: UUID, run_id: UUID) -> str:
-    """Return the storage key of a run's packed agent conversation; no client ever gets it."""
+    """Return the storage key of the stored conversation of a run's agent, which no client can read."""
     return f"tasks/sessions/team_{project_id}/task_{task_id}/run_{run_id}.json.gz"
 
 
 def staged_key(project_id: int, task_id: UUID, *, artifact_id: str, name: str) -> str:
-    """Return the storage key of a file that is uploaded for a task and waits for a run."""
+    """Return the storage key of a file that is uploaded for a task before a run uses it."""
     return f"{_staged_prefix(project_id, task_id)}{artifact_id}/{safe_name(name)}"
 
 
@@ -85,12 +85,12 @@ def run_artifact_key(project_id: int, task_id: UUID, run_id: UUID, *, artifact_i
 
 
 def is_staged_path(path: str, project_id: int, task_id: UUID, *, artifact_id: str) -> bool:
-    """Return whether the service makes this storage path for a staged artifact of the task (contract 5.9)."""
+    """Return whether a storage path is one that the service makes for this staged artifact of a task (contract 5.9)."""
     return _is_handed_out(path, f"{_staged_prefix(project_id, task_id)}{artifact_id}/", artifact_id)
 
 
 def is_run_path(path: str, project_id: int, task_id: UUID, run_id: UUID, *, artifact_id: str) -> bool:
-    """Return whether the service makes this storage path for an artifact of the run (contract 6.4)."""
+    """Return whether a storage path is one that the service makes for this artifact of the run (contract 6.4)."""
     prefix = f"{_run_prefix(project_id, task_id, run_id)}{artifact_id[:_SHORT_ID_LENGTH]}_"
     return _is_handed_out(path, prefix, artifact_id)
 

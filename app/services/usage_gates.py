@@ -39,9 +39,9 @@ class UsageGate(Protocol):
     """A check that can refuse another cloud run of a project."""
 
     async def exceeded(self, *, project_id: int, user_id: int | None) -> Limit | None:
-        """Return the limit that the project has exceeded, None if a run of this user may begin.
+        """Return the limit that the project has exceeded; None if the user may begin another run.
 
-        The user is None for a follow-up run of a task without its creator. Called before the run is created, by
+        `user_id` is None for a follow-up run of a task without its creator. Called before the run is created, by
         several requests concurrently, while no database connection is held.
         """
 
@@ -58,7 +58,9 @@ class UsageGateInvalid(Exception):
 async def open_gates(
     settings: Settings, sessions: SessionFactory
 ) -> AsyncGenerator[Sequence[UsageGate], None]:
-    """Yield the usage gates that the settings name, open until the block ends.
+    """Open the usage gates that the settings name, and yield them; close them when the block ends.
+
+    The sequence is empty if the setting `usage_gate` is not set.
 
     Raises:
         UsageGateInvalid: the object that `usage_gate` names cannot be loaded.
@@ -82,7 +84,9 @@ def _load(place: str) -> UsageGateFactory:
 
 
 async def require_allowance(gates: Sequence[UsageGate], *, project_id: int, user_id: int | None) -> None:
-    """Check that no usage gate refuses another run of a project; call it without a database connection.
+    """Check that no usage gate refuses another run of a project.
+
+    A gate that fails or takes too long refuses nothing. Call this while no database connection is held.
 
     Raises:
         UsageLimitExceeded: the project has exceeded a limit.

@@ -64,10 +64,10 @@ async def authenticate_session(
 ) -> Principal:
     """Return the principal of a console session, with the project that the request names.
 
-    The other arguments are as in `authenticate`; `secret` is the value of the session's cookie.
+    `secret` is the value of the session's cookie; the other arguments are as in `authenticate`.
 
     Raises:
-        SessionEnded: the session is unknown, revoked or too old, or its key does not count any more.
+        SessionEnded: the session is unknown or too old, or its API key is revoked, expired or of an inactive user.
 
     """
     return await _authenticate(
@@ -172,16 +172,16 @@ _OPEN_SESSIONS = (
 
 
 async def find_open_sessions(session: AsyncSession, session_ids: Collection[UUID]) -> set[UUID]:
-    """Return the ids, among these, of console sessions that `authenticate_session` would still accept."""
+    """Return the ids of those of these console sessions that `authenticate_session` would still accept."""
     now = utcnow()
     values = {"session_ids": list(session_ids), "now": now, "idle_since": now - SESSION_IDLE}
     return set(await session.scalars(_OPEN_SESSIONS, values))
 
 
 async def find_member(session: AsyncSession, user_id: int, project_id: int) -> Principal | None:
-    """Return the principal that a user acts as in a project without an API key, with scope `task:write`.
+    """Return a principal with the scope `task:write` for a user who acts in a project without an API key.
 
-    None if the account is inactive, or the user is no member of the project.
+    Return None if the account is inactive, or the user is no member of the project.
     """
     row = await _MEMBER.first(session, {"user_id": user_id, "project_id": project_id})
     return None if row is None else _principal(row)

@@ -39,7 +39,7 @@ class CallerCache(Generic[Caller]):
         return self._clock()
 
     def find(self, secret_hash: str, project: int | str | None) -> Caller | None:
-        """Return the cached caller of this key and project; None if there is none, or if the entry has expired."""
+        """Return the cached caller of this key and project; None if there is no entry or the entry has expired."""
         known = self._known.get((secret_hash, project))
         if known is None or self._clock() - known[0] >= self._lifetime:
             return None

@@ -38,7 +38,7 @@ class Principal:
 
     @property
     def project(self) -> ProjectRef:
-        """The project that the request names; only for requests that passed `require_project`."""
+        """The project that the request names. Only for requests that passed `require_project`."""
         assert self.named_project is not None
         return self.named_project
 

@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 class SessionWatch:
-    """Watches the console sessions with live streams in this process, to end the streams with their session.
+    """Watches the console sessions that have live streams in this process, to end the streams when the session ends.
 
     It asks the database only while there are such streams.
     """
@@ -37,7 +37,7 @@ class SessionWatch:
     async def watching(
         self, sessions: SessionFactory, session_id: UUID, end: Callable[[], None]
     ) -> AsyncGenerator[None, None]:
-        """Call `end` if the console session ends while the block lasts, within a second."""
+        """Call `end` within a second after the console session ends, unless the block ends first."""
         streams = self._streams.setdefault(session_id, [])
         streams.append(end)
         if self._looking is None:

@@ -32,7 +32,7 @@ from app.statements import Prepared
 
 
 def audiences_of(user_id: Any) -> tuple[ColumnElement[int], Any]:
-    """Return the values of `Task.audience` that a user sees: everyone, and their own (contract 4, rule 3).
+    """Return the values of `Task.audience` that a user sees: the one for everyone, and the user's own (contract 4).
 
     Args:
         user_id: an id, a column or a parameter.
@@ -42,7 +42,7 @@ def audiences_of(user_id: Any) -> tuple[ColumnElement[int], Any]:
 
 
 def is_for_user(user_id: Any) -> ColumnElement[bool]:
-    """Return the SQL condition that a task, also a deleted one, is for everyone or for this user."""
+    """Return the SQL condition that a task is for everyone or for this user. Deleted tasks satisfy it too."""
     return Task.audience.in_(audiences_of(user_id))
 
 
@@ -95,7 +95,10 @@ def visibility_anywhere(principal: Principal) -> dict[str, Any]:
 
 
 def visibility(principal: Principal) -> dict[str, int]:
-    """Return the parameters of the condition `VISIBLE_TASK` for a caller and the request's project."""
+    """Return the parameters of the conditions `VISIBLE_TASK` and `VISIBLE_RUN` for a caller and the request's project.
+
+    `VISIBLE_RUN` also needs `run_id` and `task_id`.
+    """
     return {"visible_project_id": principal.project.id, "visible_user_id": principal.user_id}
 
 
@@ -113,7 +116,7 @@ async def require_task(session: AsyncSession, principal: Principal, task_id: UUI
     """Check that a task exists and the caller sees it.
 
     Raises:
-        NotFound: there is no such task, or not for this caller.
+        NotFound: there is no such task, or the caller cannot see it.
 
     """
     if await _SEEN_TASK.first(session, {"task_id": task_id, **visibility(principal)}) is None:
@@ -124,10 +127,12 @@ _SEEN_TASK = Prepared(select(Task.id).where(Task.id == bindparam("task_id"), VIS
 
 
 async def lock_task(session: AsyncSession, principal: Principal, task_id: UUID) -> Task:
-    """Return a task that the caller sees, its row locked against other writers until the transaction ends.
+    """Return a task that the caller sees; lock its row against other writers until the transaction ends.
+
+    The columns `description` and `json_schema` are not loaded.
 
     Raises:
-        NotFound: there is no such task, or not for this caller.
+        NotFound: there is no such task, or the caller cannot see it.
 
     """
     statement = (
@@ -148,7 +153,7 @@ async def require_run(session: AsyncSession, principal: Principal, task_id: UUID
     """Check that a run of a task exists and the caller sees it.
 
     Raises:
-        NotFound: the task is not visible, or the run is not one of its runs.
+        NotFound: the task is not visible to the caller, or the run is not one of its runs.
 
     """
     values = {"task_id": task_id, "run_id": run_id, **visibility(principal)}
@@ -160,10 +165,10 @@ _SEEN_RUN = Prepared(select(Run.id).join(Task, Task.id == Run.task_id).where(VIS
 
 
 async def task_id_of_visible_run(session: AsyncSession, principal: Principal, run_id: UUID) -> UUID:
-    """Return the id of the task that a run belongs to, if the caller sees it.
+    """Return the id of the task that a run belongs to, if the caller sees the task.
 
     Raises:
-        NotFound: there is no such run, or not for this caller.
+        NotFound: there is no such run, or the caller cannot see it.
 
     """
     row = await _TASK_OF_RUN.first(session, {"run_id": run_id, **visibility(principal)})
@@ -181,12 +186,12 @@ _TASK_OF_RUN = Prepared(
 async def lock_run(
     session: AsyncSession, principal: Principal, task_id: UUID, run_id: UUID, *columns: Any
 ) -> Row[Any]:
-    """Lock the row of a run that the caller sees, until the transaction ends.
+    """Lock the row of a run that the caller sees, until the transaction ends; return some of its columns.
 
-    Returns its `status`, `environment`, `artifacts` and the further `columns`.
+    These are `status`, `environment`, `artifacts` and the further `columns`.
 
     Raises:
-        NotFound: the task is not visible, or the run is not one of its runs.
+        NotFound: the task is not visible to the caller, or the run is not one of its runs.
 
     """
     statement = (
@@ -203,18 +208,19 @@ async def lock_run(
 
 
 def visible_environment(principal: Principal) -> ColumnElement[bool]:
-    """Return the SQL condition for the project's shared sandbox environments and the caller's own."""
+    """Return the SQL condition that selects the project's shared sandbox environments and the caller's own."""
     return _shared_or_own(principal.project.id, SandboxEnvironment.created_by_id == principal.user_id)
 
 
 def usable_environment(project_id: Any, person_id: Any) -> ColumnElement[bool]:
     """Return the SQL condition that selects the sandbox environments that a run may use.
 
-    They are the project's shared ones, and the private ones of the run's person while that is an active member.
+    These are the shared ones of the project, and the private ones of the person as whom the run acts, while that person
+    is an active member of the project.
 
     Args:
-        project_id: of the run; an id or a column.
-        person_id: an id or a column; None for a run that acts as no person.
+        project_id: the run's project, as an id or a column.
+        person_id: the person, as an id or a column; None for a run that acts as no person.
 
     """
     # `== None` would be IS NULL, and match a private environment that outlived its creator's account.
@@ -228,9 +234,9 @@ def _shared_or_own(project_id: Any, is_own: ColumnElement[bool]) -> ColumnElemen
 
 
 def active_member(user_id: Any, project_id: Any) -> ColumnElement[bool]:
-    """Return the SQL condition that a user is active and a member of a project.
+    """Return the SQL condition that a user's account is active and the user is a member of a project.
 
-    Either argument is an id or a column.
+    Each argument is an id or a column.
     """
     return (
         select(Membership.user_id)
@@ -245,7 +251,7 @@ async def require_environment(session: AsyncSession, principal: Principal, envir
     """Check that a sandbox environment is shared in the project, or is the caller's own.
 
     Raises:
-        NotFound: there is none, or it is another user's own.
+        NotFound: there is no such sandbox environment in the project, or it is private and another user's.
 
     """
     found = select(SandboxEnvironment.id).where(
@@ -263,15 +269,15 @@ def own_endpoints(principal: Principal) -> ColumnElement[bool]:
 
 
 def own_endpoint(principal: Principal, endpoint_id: UUID) -> ColumnElement[bool]:
-    """Return the SQL condition that selects this webhook endpoint, if it is the caller's in the project."""
+    """Return the SQL condition that selects this webhook endpoint, if the caller created it in the project."""
     return and_(WebhookEndpoint.id == endpoint_id, own_endpoints(principal))
 
 
 async def require_endpoint(session: AsyncSession, principal: Principal, endpoint_id: UUID) -> None:
-    """Check that the webhook endpoint belongs to the caller.
+    """Check that the caller has created this webhook endpoint in the project.
 
     Raises:
-        NotFound: the caller has no such endpoint.
+        NotFound: the caller has no such endpoint in the project.
 
     """
     if await session.scalar(select(WebhookEndpoint.id).where(own_endpoint(principal, endpoint_id))) is None:

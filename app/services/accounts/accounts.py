@@ -32,7 +32,12 @@ _DEFAULT_ORGANIZATION_LOCK = 0x7A5C_0001
 
 
 async def create_organization(session: AsyncSession, name: str) -> Organization:
-    """Add an organization and return it. Names are not unique: a second call adds a second organization."""
+    """Add an organization and return it. Names are not unique: a second call adds a second organization.
+
+    Raises:
+        InvalidInput: the name is empty or too long.
+
+    """
     organization = Organization(id=new_id(), name=clean_name(name, attr="name"), created_at=utcnow())
     session.add(organization)
     await session.flush()
@@ -42,8 +47,13 @@ async def create_organization(session: AsyncSession, name: str) -> Organization:
 async def create_project(session: AsyncSession, name: str, *, organization_id: UUID | None = None) -> Project:
     """Add a project, with its API token and the counter of its task numbers, and return it.
 
-    The default is the organization `DEFAULT_ORGANIZATION`, created when first needed. It is never an organization of a
-    user: the user's keys would then open the new project. Raises NotFound for an unknown organization.
+    Without `organization_id` the project belongs to the organization `DEFAULT_ORGANIZATION`, which is created when
+    first needed. An organization of a user is never chosen, because that user's keys would then open the new project.
+
+    Raises:
+        InvalidInput: the name is empty or too long.
+        NotFound: there is no such organization.
+
     """
     name = clean_name(name, attr="name")
     if organization_id is None:
@@ -66,7 +76,13 @@ async def create_project(session: AsyncSession, name: str, *, organization_id: U
 
 
 async def rename_project(session: AsyncSession, project_id: int, name: str) -> Project:
-    """Rename a project; the slugs of its tasks change with it (contract 10.1). Raises NotFound."""
+    """Rename a project and return it; the slugs of its tasks change with its name (contract 10.1).
+
+    Raises:
+        InvalidInput: the name is empty or too long.
+        NotFound: there is no such project.
+
+    """
     project: Project | None = await session.scalar(
         update(Project)
         .where(Project.id == project_id)
@@ -79,9 +95,13 @@ async def rename_project(session: AsyncSession, project_id: int, name: str) -> P
 
 
 async def limit_push_text(session: AsyncSession, project_id: int, most: PushText | None) -> Project:
-    """Limit the detail of push texts about the tasks of a project; None: no limit. Raises NotFound.
+    """Set the most detail that push texts about a project's tasks may have; return the project.
 
-    Below the limit, each person's own preference counts.
+    `most` None removes the limit. Below the limit, each person's own preference counts.
+
+    Raises:
+        NotFound: there is no such project.
+
     """
     project: Project | None = await session.scalar(
         update(Project).where(Project.id == project_id).values(push_text=most).returning(Project)
@@ -92,7 +112,12 @@ async def limit_push_text(session: AsyncSession, project_id: int, most: PushText
 
 
 async def let_agents_notify(session: AsyncSession, project_id: int, *, may: bool) -> Project:
-    """Allow or forbid agents to push messages of their own about a project's tasks. Raises NotFound."""
+    """Allow or forbid agents to push messages of their own about a project's tasks; return the project.
+
+    Raises:
+        NotFound: there is no such project.
+
+    """
     project: Project | None = await session.scalar(
         update(Project).where(Project.id == project_id).values(notify_user=may).returning(Project)
     )
@@ -110,10 +135,15 @@ async def create_user(
     is_staff: bool = False,
     project_ids: Sequence[int] = (),
 ) -> User:
-    """Add a user who is a member of these projects, the first of which becomes the current one (`@current`).
+    """Add a user who is a member of these projects, and return the user.
 
-    Raises NotFound for an unknown project, InvalidInput if an account has this address in any letter case. Of two
-    concurrent calls with the same address the second waits for the first, then fails.
+    The first project becomes the user's current one (`@current`); without projects the user has none. Of two concurrent
+    calls with the same address, the second waits for the first and then fails.
+
+    Raises:
+        InvalidInput: a field is not valid, or an account has this address in any letter case.
+        NotFound: a project does not exist.
+
     """
     email = clean_email(email)
     project_ids = tuple(dict.fromkeys(project_ids))
@@ -144,9 +174,13 @@ async def create_user(
 
 
 async def add_member(session: AsyncSession, *, project_id: int, user_id: int) -> None:
-    """Make a user a member of a project. Idempotent. Raises NotFound.
+    """Make a user a member of a project. Idempotent.
 
     The project becomes the user's current one if the user has none.
+
+    Raises:
+        NotFound: there is no such user or project.
+
     """
     await require_projects(session, [project_id])
     await require_user(session, user_id)
@@ -163,10 +197,14 @@ async def add_member(session: AsyncSession, *, project_id: int, user_id: int) ->
 
 
 async def remove_member(session: AsyncSession, *, project_id: int, user_id: int) -> None:
-    """End a user's membership of a project; if it was the current project, the user has none from then on.
+    """End a user's membership of a project. Does nothing for a user who is no member.
 
-    The user's tasks stay; their webhook endpoints in the project are disabled. Removing a user who is no member changes
-    nothing. Raises NotFound if there is no such user or project.
+    If the project was the user's current one, the user has no current project from then on. The user's tasks stay;
+    their webhook endpoints in the project are disabled.
+
+    Raises:
+        NotFound: there is no such user or project.
+
     """
     await require_projects(session, [project_id])
     await require_user(session, user_id)
@@ -182,9 +220,13 @@ async def remove_member(session: AsyncSession, *, project_id: int, user_id: int)
 
 
 async def deactivate_user(session: AsyncSession, user_id: int) -> None:
-    """Close a user's account: its API keys stop working (contract 2.2). Idempotent. Raises NotFound.
+    """Close a user's account: its API keys stop working and its webhook endpoints are disabled (contract 2.2).
 
-    The data stays.
+    The data of the user stays. Idempotent.
+
+    Raises:
+        NotFound: there is no such user.
+
     """
     found = await session.scalar(
         update(User).where(User.id == user_id).values(is_active=False).returning(User.id)
@@ -197,7 +239,9 @@ async def deactivate_user(session: AsyncSession, user_id: int) -> None:
 async def delete_user(session: AsyncSession, user_id: int) -> None:
     """Delete a user with their API keys and memberships; the tasks stay, visible to the project (contract 4).
 
-    Raises NotFound, also at a second call.
+    Raises:
+        NotFound: there is no such user; also at a second call.
+
     """
     found = await session.scalar(delete(User).where(User.id == user_id).returning(User.id))
     if found is None:
@@ -205,7 +249,12 @@ async def delete_user(session: AsyncSession, user_id: int) -> None:
 
 
 async def require_user(session: AsyncSession, user_id: int) -> User:
-    """Return a user, locked against deletion until this transaction ends. Raises NotFound."""
+    """Return a user; lock its row against deletion until the transaction ends.
+
+    Raises:
+        NotFound: there is no such user.
+
+    """
     user = await session.scalar(
         select(User).where(User.id == user_id).with_for_update(read=True, key_share=True)
     )
@@ -215,19 +264,22 @@ async def require_user(session: AsyncSession, user_id: int) -> User:
 
 
 async def require_projects(session: AsyncSession, project_ids: Sequence[int]) -> None:
-    """Check that all projects exist, and lock them against deletion until this transaction ends.
+    """Check that all projects exist; lock their rows against deletion until the transaction ends.
 
-    Raises NotFound for the first missing one, InvalidInput for a list that is too long.
+    Raises:
+        InvalidInput: there are more than a hundred ids.
+        NotFound: a project does not exist; the error names the first one.
+
     """
     await _require_all(session, Project.id, project_ids, name="project")
 
 
 async def require_organizations(session: AsyncSession, organization_ids: Sequence[UUID]) -> None:
-    """Check that all organizations exist, and lock them against deletion until this transaction ends.
+    """Check that all organizations exist; lock their rows against deletion until the transaction ends.
 
     Raises:
-        InvalidInput: there are too many of them.
-        NotFound: one does not exist.
+        InvalidInput: there are more than a hundred ids.
+        NotFound: an organization does not exist; the error names the first one.
 
     """
     await _require_all(session, Organization.id, organization_ids, name="organization")

@@ -22,7 +22,7 @@ _LABEL_LENGTH = 40
 
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
-    """A new API key. Its `value` exists only here: the database stores a hash of it."""
+    """A new API key. `value` is the key in plain text, which the database does not have: it stores a hash."""
 
     id: UUID
     mask: str
@@ -50,10 +50,14 @@ async def create_api_key(
     label: str = "",
     limits: KeyLimits = KeyLimits(),
 ) -> IssuedKey:
-    """Issue an API key to a user and return it, once with its value (contract 2.3).
+    """Create an API key for a user and return it with its value, which no later call returns (contract 2.3).
 
-    Raises NotFound for an unknown user, project or organization, InvalidInput for an unknown scope, for no scope at
-    all, and for a key that could not work: of a deactivated user, or already expired.
+    Raises:
+        NotFound: the user, a project or an organization does not exist.
+        InvalidInput: a scope is unknown, there is no scope, the label is too long, the user is deactivated, or the
+            expiry
+        is past.
+
     """
     granted = _known_scopes(scopes)
     label = clean_label(label, attr="label", limit=_LABEL_LENGTH)
@@ -85,7 +89,12 @@ async def create_api_key(
 
 
 async def find_by_value(session: AsyncSession, value: str) -> UUID:
-    """Return the id of the API key with this value in plain text. Raises NotFound."""
+    """Return the id of the API key that has this value, given in plain text.
+
+    Raises:
+        NotFound: there is no such key.
+
+    """
     found = await session.scalar(select(ApiKey.id).where(ApiKey.secret_hash == hash_api_key(value)))
     if found is None:
         raise NotFound("There is no such key.")
@@ -93,9 +102,12 @@ async def find_by_value(session: AsyncSession, value: str) -> UUID:
 
 
 async def find_by_mask(session: AsyncSession, mask: str) -> UUID:
-    """Return the id of the only active API key with this mask, the shortened form that lists show.
+    """Return the id of the only API key with this mask, the shortened form that lists show. Revoked keys do not count.
 
-    Raises NotFound if there is none, and InvalidInput if there are several.
+    Raises:
+        NotFound: there is no such key.
+        InvalidInput: there are several.
+
     """
     found = list(
         await session.scalars(
@@ -110,7 +122,12 @@ async def find_by_mask(session: AsyncSession, mask: str) -> UUID:
 
 
 async def revoke_api_key(session: AsyncSession, key_id: UUID) -> None:
-    """Revoke an API key for good; a second call keeps the time of the first. Raises NotFound."""
+    """Revoke an API key for good. A second call keeps the time of the first revocation.
+
+    Raises:
+        NotFound: there is no such key.
+
+    """
     found = await session.scalar(
         update(ApiKey)
         .where(ApiKey.id == key_id)

@@ -41,13 +41,13 @@ class Browser:
 async def open_session(
     session: AsyncSession, body: SignIn, browser: Browser
 ) -> tuple[ConsoleSessionOut, str]:
-    """Sign a browser in to the console; return the session, and the value of its cookie.
+    """Sign a browser in to the console; return the new console session, and the secret value of its cookie.
 
-    Only a hash of the cookie's value is stored.
+    `body` has an API key, or the code of a login link. The database stores only a hash of the cookie's value.
 
     Raises:
-        AuthenticationFailed: the API key is unknown, revoked or expired.
-        SessionEnded: the code is unknown, used or too old, or its API key is revoked or expired.
+        AuthenticationFailed: the API key is unknown, revoked, expired, or of an inactive user.
+        SessionEnded: the code is unknown, used or too old, or its API key does not work any more.
 
     """
     secret = new_session_secret()
@@ -106,7 +106,7 @@ async def _use_code(session: AsyncSession, code: str, browser: Browser, secret: 
 async def create_login_code(session: AsyncSession, key_id: UUID) -> str:
     """Return the code of a new login link, which opens one console session of the API key within a minute.
 
-    Only a hash of the code is stored.
+    The database stores only a hash of the code.
 
     Raises:
         NotFound: there is no such key.
@@ -139,7 +139,12 @@ async def create_login_code(session: AsyncSession, key_id: UUID) -> str:
 
 
 async def show_session(session: AsyncSession, caller: Principal) -> ConsoleSessionOut:
-    """Return the console session through which the caller sends this request. Raises SessionEnded."""
+    """Return the console session through which the caller sends this request, with its user and projects.
+
+    Raises:
+        SessionEnded: the session was ended meanwhile.
+
+    """
     times = (ConsoleSession.created_at, ConsoleSession.expires_at)
     row = (await session.execute(select(*times).where(ConsoleSession.id == caller.session_id))).one_or_none()
     if row is None:
@@ -175,7 +180,7 @@ _PROJECTS = Prepared(
 
 
 async def list_sessions(session: AsyncSession, caller: Principal) -> ConsoleSessionList:
-    """Return the caller's open console sessions, of all their API keys, the last used first."""
+    """Return the caller's open console sessions, those of all their API keys, the most recently used first."""
     now = utcnow()
     rows = await session.execute(
         select(
@@ -212,7 +217,12 @@ async def list_sessions(session: AsyncSession, caller: Principal) -> ConsoleSess
 
 
 async def end_session(session: AsyncSession, caller: Principal, session_id: UUID) -> None:
-    """End one of the caller's console sessions. Raises NotFound."""
+    """End one of the caller's console sessions: delete it, with its device.
+
+    Raises:
+        NotFound: the caller has no such console session.
+
+    """
     own = select(ApiKey.id).where(ApiKey.user_id == caller.user_id)
     ended = await session.scalar(
         delete(ConsoleSession)

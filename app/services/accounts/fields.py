@@ -23,7 +23,12 @@ _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]+")
 
 
 def clean_name(value: str, *, attr: str) -> str:
-    """Check a required name of 1 to 255 characters and return it trimmed."""
+    """Check a required name of 1 to 255 characters and return it trimmed.
+
+    Raises:
+        InvalidInput: the name is not valid; the error names the field `attr`.
+
+    """
     name = clean_label(value, attr=attr, limit=_NAME_LENGTH)
     if not name:
         raise InvalidInput("This field may not be blank.", code="blank", attr=attr)
@@ -31,7 +36,12 @@ def clean_name(value: str, *, attr: str) -> str:
 
 
 def clean_label(value: str, *, attr: str, limit: int) -> str:
-    """Check an optional text of at most `limit` characters and return it trimmed."""
+    """Check an optional text of at most `limit` characters and return it trimmed, perhaps empty.
+
+    Raises:
+        InvalidInput: the text is not valid; the error names the field `attr`.
+
+    """
     label = _keepable(value, attr).strip()
     if len(label) > limit:
         raise InvalidInput(
@@ -41,7 +51,12 @@ def clean_label(value: str, *, attr: str, limit: int) -> str:
 
 
 def clean_email(value: str) -> str:
-    """Check an e-mail address and return it trimmed; its letter case stays."""
+    """Check an e-mail address and return it trimmed; its letter case stays.
+
+    Raises:
+        InvalidInput: the address is not valid.
+
+    """
     email = clean_label(value, attr="email", limit=_EMAIL_LENGTH)
     if not _EMAIL.fullmatch(email) or not email.isprintable():
         raise InvalidInput("Enter a valid email address.", attr="email")
@@ -49,7 +64,12 @@ def clean_email(value: str) -> str:
 
 
 def clean_token(value: str, *, attr: str = "token") -> str:
-    """Check a token that is sent in an HTTP header, one word of printable ASCII, and return it trimmed."""
+    """Check a token that is sent in an HTTP header, one word of printable ASCII, and return it trimmed.
+
+    Raises:
+        InvalidInput: the token is not valid; the error names the field `attr`.
+
+    """
     token = clean_label(value, attr=attr, limit=_TOKEN_LENGTH)
     if not token:
         raise InvalidInput("This field may not be blank.", code="blank", attr=attr)
@@ -61,7 +81,11 @@ def clean_token(value: str, *, attr: str = "token") -> str:
 def clean_app_number(value: str, *, attr: str) -> str:
     """Check the id of a GitHub App (a number or a client id) or of its installation, and return it trimmed.
 
-    It becomes part of a URL's path.
+    The id becomes part of a URL's path.
+
+    Raises:
+        InvalidInput: the id is not valid; the error names the field `attr`.
+
     """
     number = clean_label(value, attr=attr, limit=_APP_NUMBER_LENGTH)
     if not re.fullmatch(r"[A-Za-z0-9._-]+", number, re.ASCII):
@@ -70,9 +94,11 @@ def clean_app_number(value: str, *, attr: str) -> str:
 
 
 def clean_private_key(value: str) -> str:
-    """Check a private RSA key in PEM form, as GitHub makes one for an App, and return it.
+    """Check a private RSA key in PEM form, as GitHub makes one for an App, and return it trimmed.
 
-    It must not be encrypted, because the service signs with it.
+    Raises:
+        InvalidInput: the text is no RSA key, or the key is encrypted.
+
     """
     text = clean_label(value, attr="private_key", limit=_PEM_LENGTH)
     try:
@@ -85,10 +111,12 @@ def clean_private_key(value: str) -> str:
 
 
 def clean_url(value: str, *, attr: str, schemes: frozenset[str]) -> str:
-    """Return the URL if it is valid, has one of these schemes and no credentials: it is stored and shown in plain text.
+    """Check a URL that is stored and shown in plain text, and return it trimmed.
 
     Raises:
-        InvalidInput: it has not; the error names the field `attr`.
+        InvalidInput: the URL is not valid, has none of these schemes, or contains credentials; the error names the
+            field
+        `attr`.
 
     """
     url = clean_label(value, attr=attr, limit=_URL_LENGTH)

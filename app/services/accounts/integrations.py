@@ -29,7 +29,7 @@ _GIT_SCHEMES = frozenset({"http", "https", "file"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppInstallation:
-    """The installation of a GitHub App that gives a project access; its tokens last for one hour."""
+    """The installation of a GitHub App, which gives a project access to GitHub by tokens that last for one hour."""
 
     app_id: str
     installation_id: str
@@ -61,7 +61,7 @@ async def create_integration(
 ) -> Integration:
     """Add an integration, which gives a project access to a code host, and return it.
 
-    Its secrets are stored encrypted. A project may have several of a kind.
+    `cipher` encrypts the secrets that are stored. A project may have several integrations of a kind.
 
     Raises:
         NotFound: there is no such project.
@@ -89,7 +89,15 @@ async def create_integration(
 async def create_user_integration(
     session: AsyncSession, cipher: Cipher, *, user_id: int, kind: str, token: str | None = None
 ) -> UserIntegration:
-    """Add an integration of a user, their own access to a code host. Raises NotFound, InvalidInput."""
+    """Add an integration of a user, which is their own access to a code host, and return it.
+
+    `kind` is a value of `CodeHostKind`. `cipher` encrypts the token that is stored.
+
+    Raises:
+        NotFound: there is no such user.
+        InvalidInput: the kind or the token is not valid.
+
+    """
     integration = UserIntegration(
         id=new_id(),
         user_id=user_id,
@@ -104,7 +112,13 @@ async def create_user_integration(
 
 
 async def create_signal_report(session: AsyncSession, *, project_id: int, title: str = "") -> SignalReport:
-    """Add a signal report, which new tasks of the project can name. Raises NotFound, InvalidInput."""
+    """Add a signal report, which new tasks of the project can refer to, and return it.
+
+    Raises:
+        NotFound: there is no such project.
+        InvalidInput: the title is too long.
+
+    """
     report = SignalReport(
         id=new_id(),
         project_id=project_id,

@@ -64,9 +64,9 @@ _INTEGRATION = (
 async def list_users(
     session: AsyncSession, *, project_id: int | None = None, email: str | None = None, limit: int, offset: int
 ) -> Listing:
-    """Return the number of users and a page of them, by id.
+    """Return a mapping with `count`, the number of matching users, and `results`, one page of them ordered by id.
 
-    The optional filters are a project, and a part of the e-mail address.
+    `project_id` selects the members of a project; `email` is a part of the e-mail address. None does not filter.
     """
     conditions: list[ColumnElement[bool]] = []
     if project_id is not None:
@@ -80,22 +80,26 @@ async def list_users(
 async def list_projects(
     session: AsyncSession, *, organization_id: UUID | None = None, limit: int, offset: int
 ) -> Listing:
-    """Return the number of projects, optionally of one organization, and a page of them, by id."""
+    """Return a mapping with `count`, the number of matching projects, and `results`, one page of them ordered by id.
+
+    `organization_id` selects the projects of one organization; None: all.
+    """
     conditions = [] if organization_id is None else [Project.organization_id == organization_id]
     return await _list(session, select(*_PROJECT).where(*conditions).order_by(Project.id), limit, offset)
 
 
 async def list_organizations(session: AsyncSession, *, limit: int, offset: int) -> Listing:
-    """Return the number of organizations and a page of them, oldest first."""
+    """Return a mapping with `count`, the number of organizations, and `results`, one page of them, oldest first."""
     return await _list(session, select(*_ORGANIZATION).order_by(Organization.id), limit, offset)
 
 
 async def list_keys(
     session: AsyncSession, *, user_id: int | None = None, mask: str | None = None, limit: int, offset: int
 ) -> Listing:
-    """Return the number of API keys and a page of them, oldest first, also revoked and expired ones.
+    """Return a mapping with `count`, the number of matching API keys, and `results`, one page of them, oldest first.
 
-    The optional filters are a user and a mask. The value of a key is not stored, so it is never shown.
+    Revoked and expired keys are included, values of keys are not. `user_id` selects the keys of a user, `mask` the keys
+    with this mask. None does not filter.
     """
     conditions: list[ColumnElement[bool]] = []
     if user_id is not None:
@@ -109,9 +113,10 @@ async def list_keys(
 async def list_integrations(
     session: AsyncSession, *, project_id: int | None = None, limit: int, offset: int
 ) -> Listing:
-    """Return the number of integrations, optionally of one project, and a page of them, by id.
+    """Return a mapping with `count`, the number of matching integrations, and `results`, one page ordered by id.
 
-    Of a secret only whether it is set is shown.
+    Instead of a secret, the result says whether it is set. `project_id` selects the integrations of one project; None:
+    all.
     """
     conditions = [] if project_id is None else [Integration.project_id == project_id]
     statement = select(*_INTEGRATION).where(*conditions).order_by(Integration.id)
@@ -119,7 +124,12 @@ async def list_integrations(
 
 
 async def show_user(session: AsyncSession, user_id: int) -> Listing:
-    """Return a user and the ids of their projects. Raises NotFound."""
+    """Return a user as a mapping, with the ids of the user's projects.
+
+    Raises:
+        NotFound: there is no such user.
+
+    """
     user = await _one(session, select(*_USER).where(User.id == user_id), f"User {user_id}")
     projects = await session.scalars(
         select(Membership.project_id).where(Membership.user_id == user_id).order_by(Membership.project_id)
@@ -128,7 +138,12 @@ async def show_user(session: AsyncSession, user_id: int) -> Listing:
 
 
 async def show_project(session: AsyncSession, project_id: int) -> Listing:
-    """Return a project and the ids of its members. Raises NotFound."""
+    """Return a project as a mapping, with the ids of its members.
+
+    Raises:
+        NotFound: there is no such project.
+
+    """
     project = await _one(session, select(*_PROJECT).where(Project.id == project_id), f"Project {project_id}")
     members = await session.scalars(
         select(Membership.user_id)
@@ -140,12 +155,22 @@ async def show_project(session: AsyncSession, project_id: int) -> Listing:
 
 
 async def show_key(session: AsyncSession, key_id: UUID) -> Listing:
-    """Return an API key without its value. Raises NotFound."""
+    """Return an API key as a mapping, without its value.
+
+    Raises:
+        NotFound: there is no such key.
+
+    """
     return dict(await _one(session, select(*_KEY).where(ApiKey.id == key_id), f"Key {key_id}"))
 
 
 async def show_integration(session: AsyncSession, integration_id: int) -> Listing:
-    """Return an integration without its secrets. Raises NotFound."""
+    """Return an integration as a mapping, without its secrets.
+
+    Raises:
+        NotFound: there is no such integration.
+
+    """
     statement = select(*_INTEGRATION).where(Integration.id == integration_id)
     return dict(await _one(session, statement, f"Integration {integration_id}"))
 

@@ -20,7 +20,7 @@ _BATCH = 200
 
 
 class Rotation(TypedDict):
-    """The numbers of stored secrets that a rotation of the keys encrypted again, and could not read."""
+    """The numbers of stored secrets that a rotation of keys has encrypted again (`rotated`), or could not decrypt."""
 
     rotated: int
     # Values that no configured key decrypts: they were lost before, and are not changed.
@@ -36,7 +36,7 @@ def encrypted_columns() -> Iterator[Column[Any]]:
 
 
 async def rotate_secrets(sessions: SessionFactory, cipher: Cipher) -> Rotation:
-    """Encrypt every stored secret again with the first of the secret keys, in short transactions.
+    """Encrypt every stored secret again with the first of the secret keys, in short transactions; return the numbers.
 
     Repeatable, and safe while the service runs.
     """

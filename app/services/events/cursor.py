@@ -26,7 +26,7 @@ class Cursor(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Cursor | None":
-        """Return the position in a text from a client; None if the service did not make the text."""
+        """Return the position in a text from a client; None if the text is not one that the service has made."""
         try:
             raw = base64.b64decode(f"{text}==", altchars=b"-_", validate=True)
             transaction_id, seq = _FORM.unpack(raw)

@@ -83,13 +83,13 @@ def as_data(**fields: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 async def publish_recorded(session: AsyncSession, rows: Iterable[Mapping[Any, Any]]) -> None:
-    """Wake readers of the ledger after the commit, and store the snapshots for full webhook bodies.
+    """Wake readers of the ledger after the commit, and store the snapshots for webhook messages with full bodies.
 
-    Call it for the rows of each statement with a CTE of `insert_event_cte`.
+    Call this for the rows of each statement with a CTE of `insert_event_cte`.
 
     Args:
-        session: the unit of work that has recorded them; the change is already written.
-        rows: the rows returned by the statements, with `recorded_columns`; null columns mean no event.
+        session: the unit of work that has recorded the events; the change that they report is already written.
+        rows: the rows that the statements returned, with `recorded_columns`; NULL columns mean that there is no event.
 
     """
     recorded = [row for row in rows if row["event_id"] is not None]

@@ -64,7 +64,7 @@ SELECTORS = array(
 
 
 class EventFilter(NamedTuple):
-    """A filter of the events in the ledger; its fields are combined with AND, None does not filter."""
+    """A filter of the events in the ledger. Its fields are combined with AND; a field that is None does not filter."""
 
     types: Sequence[str] | None = None
     task_id: UUID | None = None
@@ -77,7 +77,11 @@ EVERYTHING = EventFilter()
 async def list_events(
     session: AsyncSession, caller: Principal, query: EventQuery, *, limit: int, link: str
 ) -> EventPage:
-    """Return a page of the events in a project that the caller may see, also those of deleted tasks.
+    """Return one page of the events in a project that the caller may see, oldest first, also those of deleted tasks.
+
+    The page begins after the position `query.after` (None: with the oldest event) and has at most `limit` events. It
+    also has the position after its last event, and whether events after `query.after` were removed as too old. `link`
+    is the setting `task_url`.
 
     Raises:
         InvalidInput: `after` is no position in the ledger, or an event type is unknown.
@@ -105,7 +109,10 @@ async def read_events(
     *,
     limit: int,
 ) -> Sequence[Fields]:
-    """Return the events in the project after a position that the caller may see, as `EVENT_COLUMNS`."""
+    """Return up to `limit` events after a position that the caller may see in the project, oldest first.
+
+    The rows have `EVENT_COLUMNS`.
+    """
     values: dict[str, Any] = {"project_id": caller.project.id, "user_id": caller.user_id, "limit": limit}
     return await _PAGE.all(session, {**values, **event_filter._asdict(), **after.values()})
 
@@ -113,46 +120,48 @@ async def read_events(
 async def read_question_events(
     session: AsyncSession, caller: Principal, after: Cursor, *, limit: int
 ) -> Sequence[Fields]:
-    """Return the events after a position about questions in the caller's inbox, as `EVENT_COLUMNS`.
+    """Return up to `limit` events after a position about questions in the caller's inbox, oldest first.
 
-    The inbox covers all projects of the caller.
+    The inbox covers all projects of the caller. The rows have `EVENT_COLUMNS`.
     """
     values = {"limit": limit, **visibility_anywhere(caller), **after.values()}
     return await _QUESTIONS.all(session, values)
 
 
 async def is_any_truncated(session: AsyncSession, caller: Principal, after: Cursor) -> bool:
-    """Return whether events after a position were removed as too old in any of the caller's projects."""
+    """Return whether events after a position were removed as too old in any project of the caller."""
     return (
         await _REMOVED_ANYWHERE.first(session, {**visibility_anywhere(caller), **after.values()}) is not None
     )
 
 
 async def is_truncated(session: AsyncSession, caller: Principal, after: Cursor) -> bool:
-    """Return whether events of the project after a position were removed as too old.
+    """Return whether events after a position were removed as too old in the caller's project.
 
-    Call it after reading the events, so that it reports those that were removed meanwhile.
+    Call this after reading the events, so that it reports those that were removed meanwhile.
     """
     values = {"project_id": caller.project.id, **after.values()}
     return await _REMOVED.first(session, values) is not None
 
 
 async def find_end(session: AsyncSession) -> Cursor:
-    """Return the position in the ledger after all events that can be read now."""
+    """Return the position in the ledger after all events that can be read now; the first position if there are none."""
     row = await _END.first(session, {})
     return START if row is None else place_of(row)
 
 
 def place_of(row: Mapping[Any, Any]) -> Cursor:
-    """Return the position after an event of the ledger, given as its row."""
+    """Return the position in the ledger after an event, given as its database row."""
     return Cursor(row["transaction_id"], row["seq"])
 
 
 def parse_types(text: str | None, *, attr: str = "type") -> list[str] | None:
-    """Parse a comma-separated list of event types and families (`run.*`); None selects all.
+    """Return the items of a comma-separated list of event types and families (`run.*`).
+
+    Return None, which selects all events, if the list is None or has no items.
 
     Raises:
-        InvalidInput: an item is neither a type nor a family.
+        InvalidInput: an item is neither a type nor a family; the error names the field `attr`.
 
     """
     words = [word.strip() for word in (text or "").split(",") if word.strip()]

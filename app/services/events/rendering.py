@@ -52,10 +52,10 @@ def event_body(
     *,
     full: bool,
 ) -> str:
-    """Return the body of a webhook message with an event, exactly as signed and sent.
+    """Return the JSON body of a webhook message with an event, exactly as signed and sent.
 
-    A full body adds `snapshot`, the task and the run, to `data`. If there is no snapshot, or the body would be too
-    large with it, it is left out and `data` has `truncated`.
+    With `full`, `data` also contains `snapshot`: the task and the run. If there is no snapshot, or the body would be
+    too large with it, `data` contains `truncated` instead.
     """
     if not full or "task_id" not in data:
         return _encode(type_, at, data)
@@ -67,7 +67,7 @@ def event_body(
 
 
 def ping_body(endpoint_id: UUID, project_id: int, at: datetime) -> str:
-    """Return the body of a test message to a webhook endpoint, exactly as signed and sent."""
+    """Return the JSON body of a test message to a webhook endpoint, exactly as signed and sent."""
     return _encode(EventType.PING, at, {"project_id": project_id, "endpoint_id": str(endpoint_id)})
 
 
@@ -77,9 +77,10 @@ def _encode(type_: str, at: datetime, data: Mapping[str, Any]) -> str:
 
 
 def task_link(link: str, project_id: int, task_id: UUID) -> str:
-    """Return the URL at which people find a task, by the setting `task_url` in `link`.
+    """Return the URL at which people find a task.
 
-    If the setting is empty, it is a path of the API.
+    `link` is the setting `task_url`, a template with `{project_id}` and `{task_id}`. If it is empty, the result is a
+    path of the API.
     """
     if not link:
         return f"/api/projects/{project_id}/tasks/{task_id}/"

@@ -19,9 +19,9 @@ from app.statements import Prepared
 async def record_for_run(
     session: AsyncSession, run_id: UUID, type_: EventType, data: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Record events of one type of a run in the ledger, one for each item of `data`, in order.
+    """Record events of one type about a run in the ledger, one for each item of `data`, in this order.
 
-    They commit with the session's transaction, which locks the run's row: its event count numbers them.
+    The events get the next numbers of the run, and commit with the session's transaction, which locks the run's row.
     """
     await record_for_runs(session, [(run_id, type_, item) for item in data])
 
@@ -29,7 +29,7 @@ async def record_for_run(
 async def record_for_runs(
     session: AsyncSession, events: Sequence[tuple[UUID, EventType, Mapping[str, Any]]]
 ) -> None:
-    """Record events of several runs in the ledger, in order, as `record_for_run` does for one run.
+    """Record events about several runs in the ledger, in this order, as `record_for_run` does for one run.
 
     Args:
         session: the transaction with which the events commit.
@@ -56,7 +56,10 @@ async def record_artifacts(session: AsyncSession, run_id: UUID, added: Sequence[
 
 
 def waiting_data(waiting_for: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the `data` of `run.awaiting_input` and `run.resumed` events from the fact `waiting_for`."""
+    """Return the `data` of an event `run.awaiting_input` or `run.resumed`: the kind, and the id of the question.
+
+    `waiting_for` is the stored fact about a run that says what its agent waits for. For a message there is no id.
+    """
     data = {"kind": waiting_for["kind"], "question_id": waiting_for.get("request_id")}
     return {name: value for name, value in data.items() if value is not None}
 

@@ -15,7 +15,7 @@ _AT_ONCE = 5000
 
 
 async def adopt_events(sessions: SessionFactory) -> int:
-    """Order events from the dump of another database cluster before all new ones; return their number.
+    """Give events from the dump of another database cluster a position before all new events; return their number.
 
     Their transaction ids have no meaning here: readers would wait for them, or skip the events. Repeatable.
     """
@@ -28,9 +28,9 @@ async def adopt_events(sessions: SessionFactory) -> int:
 
 
 async def prune_events(sessions: SessionFactory, kept: timedelta, *, at_once: int = _AT_ONCE) -> int:
-    """Remove events older than `kept` from the ledger, in short transactions; return their number.
+    """Delete events older than `kept` from the ledger, `at_once` in each transaction; return their number.
 
-    Repeatable.
+    Records for each project the last event that was deleted, so that readers learn what they missed. Repeatable.
     """
     total, removed = 0, at_once
     while removed >= at_once:

@@ -16,18 +16,22 @@ log = structlog.get_logger(__name__)
 
 
 class RetryBudget:
-    """The delays that a retry policy allows, each used once by the steps of one piece of work together."""
+    """Repeats failed steps of one piece of work by a retry policy.
+
+    Each delay of the policy is used once, for all steps together.
+    """
 
     def __init__(self, policy: RetryPolicy) -> None:
         self._policy = policy
         self._delays = list(policy.delays)
 
     async def call(self, step: Callable[[], Awaitable[Result]]) -> Result:
-        """Run a step and return its result; repeat it after a transient error while delays are left.
+        """Run a step and return its result; repeat the step after a transient error while delays are left.
 
         Raises:
-            Exception: the step's last error, once all delays are used or the server asks for a longer
-                delay than the policy allows; any error that the policy does not name, at once.
+            Exception: any error that the policy does not name, at once; else the last error of the step, when no delay
+                is left
+            or the server asks for a longer delay than the policy allows.
 
         """
         failures = 0

@@ -19,7 +19,7 @@ from app.outages import DatabaseUnavailable
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """The errors after which a step is repeated, the delays before that in seconds, and the event to log."""
+    """The errors after which a step is repeated, the delays in seconds before each repetition, and the event to log."""
 
     errors: tuple[type[Exception], ...]
     delays: tuple[float, ...]
@@ -31,14 +31,17 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class RetrySchedule:
-    """The delays in seconds after the first failure of a row's job, the second, …; the last one repeats."""
+    """The delays in seconds between the attempts of a job that waits in a database row.
+
+    The first delay follows the first failure, and so on; the last delay repeats.
+    """
 
     delays: tuple[float, ...]
     # Rows that failed together do not return together: each delay is multiplied by a random factor up to this.
     jitter: float
 
     def delay(self, failures: int, retry_after: float | None = None) -> float:
-        """Return the delay in seconds after this many failures, or `retry_after` if that is longer."""
+        """Return the delay in seconds after this many failures (at least 1), or `retry_after` if that is longer."""
         step = self.delays[min(failures, len(self.delays)) - 1]
         return max(step * random.uniform(1.0, self.jitter), retry_after or 0.0)  # noqa: S311 - not a secret
 

@@ -23,7 +23,10 @@ _LIFETIME = timedelta(days=1)
 
 
 class LogEvent(NamedTuple):
-    """An event of an agent with its line for the run's log; empty if the event does not belong in the log."""
+    """An event of an agent, and the line to write for it in the run's log.
+
+    The line is empty if the event does not belong in the log.
+    """
 
     event: Mapping[str, Any]
     line: bytes
@@ -38,7 +41,10 @@ class LogEvent(NamedTuple):
 
 @dataclass(slots=True)
 class NewEvents:
-    """The events of a request that the run does not have yet, to publish and to log."""
+    """The events of a request that the run does not have yet.
+
+    `published` are the events for the run's followers, `lines` the lines for its log.
+    """
 
     # The events for the followers of the run, and the lines for its log.
     published: list[Mapping[str, Any]] = field(default_factory=list)
@@ -53,10 +59,10 @@ def carries_ids(events: Iterable[LogEvent]) -> bool:
 
 
 async def select_new(session: AsyncSession, run_id: UUID, events: Iterable[LogEvent]) -> NewEvents:
-    """Select the events that the run does not have yet, by `event_id`, each id once.
+    """Select the events that the run does not have yet, by their `event_id`. Events without an id count as new.
 
-    If an id was published but not logged, as that of a message chunk, an event with it can still be logged: the whole
-    message has the id of its last chunk.
+    If an id was published but not logged, because its event was a part of a streamed message, an event with the same id
+    can still be logged: the whole message has the id of its last part.
     """
     events = list(events)
     ids = [event.id for event in events if event.id is not None]
@@ -79,7 +85,7 @@ async def select_new(session: AsyncSession, run_id: UUID, events: Iterable[LogEv
 
 
 async def note_ids(session: AsyncSession, run_id: UUID, ids: Mapping[str, bool]) -> None:
-    """Store `event_id`s of a run, each with whether the log has its event."""
+    """Store the `event_id`s of a run's events. `ids` says for each id whether the log has its event."""
     if not ids:
         return
     rows = [{"run_id": run_id, "event_id": id_, "kept": kept} for id_, kept in ids.items()]

@@ -60,7 +60,10 @@ def announce_state(
 
 
 def state_event(row: Fields | RowMapping) -> bytes:
-    """Return the event with the state of a run, as JSON; `omitted` names fields that are too large for it."""
+    """Return the event that reports the state of a run, as JSON.
+
+    Fields that are too large for an event are null, and `omitted` names them. `row` has `STATE_COLUMNS`.
+    """
     state = {
         "type": STATE_TYPE,
         "run_id": str(row["id"]),
@@ -88,7 +91,7 @@ def _encode(state: dict[str, Any]) -> bytes:
 def announce_entries(
     session: AsyncSession, events: RunEvents, entries: Iterable[tuple[UUID, Mapping[str, Any]]]
 ) -> None:
-    """Publish log entries to the followers of their runs, after the session's transaction commits."""
+    """Publish log entries, each given with the id of its run, after the session's transaction commits."""
     lines = [(run_id, orjson.dumps(entry)) for run_id, entry in entries]
     if not lines:
         return
@@ -101,7 +104,7 @@ def announce_entries(
 
 
 def own_entry(method: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a log entry that the service writes, not the agent (method `_taskbeacon/...`, contract 13.4)."""
+    """Return a new log entry of the service itself, not of the agent (method `_taskbeacon/...`, contract 13.4)."""
     return {
         "type": "notification",
         "timestamp": utcnow().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -110,14 +113,20 @@ def own_entry(method: str, params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def publish_entries(events: RunEvents, run_id: UUID, entries: Iterable[Mapping[str, Any]]) -> None:
-    """Publish log entries to the followers of a run without waiting, also chunks of messages."""
+    """Publish log entries to the followers of a run, without waiting for the result.
+
+    Parts of streamed messages are published too, entries of reserved types are not.
+    """
     for entry in entries:
         if not is_reserved(entry):
             events.put(run_id, orjson.dumps(entry))
 
 
 def publish_gap(events: RunEvents, run_id: UUID) -> None:
-    """Publish a gap to the followers of a run: they must read its log, which differs from their events."""
+    """Publish a gap to the followers of a run: they must read its log again.
+
+    Used when they got events that the log does not have.
+    """
     events.put(run_id, orjson.dumps({"type": "gap", "lost": None}), kind=EventKind.GAP)
 
 

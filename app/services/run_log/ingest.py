@@ -56,7 +56,7 @@ class NumberedEvent:
 
     @property
     def for_log(self) -> LogEvent:
-        """The event with its line for the run's log; the line is empty if the event does not belong there."""
+        """The event with its line for the run's log. The line is empty if the event does not belong in the log."""
         is_entry = self.event.get("type") == "notification" and isinstance(
             self.event.get("notification"), Mapping
         )
@@ -89,18 +89,16 @@ class _Position:
 async def take_events(
     run: RunRef, batches: AsyncGenerator[Batch, None], clients: ServiceClients
 ) -> PositionOut:
-    """Accept the events of an agent as they arrive; return the number of the last one.
+    """Accept the events of a run's agent in batches as they arrive; return the number of the last accepted event.
 
-    Accepted events are kept, even if a later one fails.
-
-    A run that is over accepts no new events. Events that it has already, and the completion, are acknowledged again, so
-    that an agent that lost the answer can stop.
+    An accepted event stays accepted if a later one is refused. A run that has ended accepts no new events. It
+    acknowledges again the events that it has and the completion, so that an agent that lost the answer can stop.
 
     Raises:
         AppError: any failure of `batches`; its message then also contains the number of the last accepted event.
         EventsMissing: a number does not follow the one before; the events before it were accepted.
         ObjectStoreUnavailable, Unavailable: the log could not be written; this batch was not accepted.
-        StateRefused: the run is over.
+        StateRefused: the run has ended.
 
     """
     seq, is_answered = 0, False

@@ -47,15 +47,14 @@ async def append_log(
     entries: Sequence[Mapping[str, Any]],
     clients: ServiceClients,
 ) -> RunOut:
-    """Append entries to a run's log and publish them to its followers; return the run.
+    """Append entries to a run's log and publish them to the run's followers; return the run.
 
-    Other writers may append at the same time.
-
-    Entries are published while the store still writes; if that fails, a gap is published (ADR 28).
+    Other writers may append at the same time. Entries are published while the object store still writes; if storing
+    them fails, a gap is published (ADR 28).
 
     Raises:
-        NotFound: there is no such run for this caller.
-        ObjectStoreUnavailable: the store did not answer; nothing was added.
+        NotFound: there is no such run, or the caller cannot see it.
+        ObjectStoreUnavailable: the object store did not answer; nothing was added.
         Unavailable: other writers kept the log locked; nothing was added.
 
     """
@@ -82,10 +81,14 @@ async def relay_message(
     body: RelayIn,
     clients: ServiceClients,
 ) -> RelayOut:
-    """Store an agent's message in the run's log and stream; there is no chat to relay it to (contract 13.7).
+    """Append a message of the run's agent to the run's log, and publish it to the run's followers (contract 13.7).
+
+    The message is sent to no chat: this service has none, so the result has the status `skipped`.
 
     Raises:
-        NotFound, ObjectStoreUnavailable, Unavailable: as `append_log`.
+        NotFound: there is no such run, or the caller cannot see it.
+        ObjectStoreUnavailable: the object store did not answer; nothing was added.
+        Unavailable: other writers kept the log locked; nothing was added.
 
     """
     await release(session)
@@ -138,11 +141,14 @@ async def _append(
 async def read_text(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, store: ObjectFiles
 ) -> AsyncGenerator[bytes, None]:
-    """Return the whole log of a run as JSON lines, in pieces; the first piece is read at once.
+    """Return an iterator over the whole log of a run: JSON lines as bytes, in pieces of any length.
+
+    The logs of the runs that it resumes come first, oldest first. The first piece is read before the function returns,
+    so that errors are raised here.
 
     Raises:
-        NotFound: there is no such run for this caller.
-        ObjectStoreUnavailable: the store did not answer.
+        NotFound: there is no such run, or the caller cannot see it.
+        ObjectStoreUnavailable: the object store did not answer.
 
     """
     logs = await _chain_logs(session, caller, task_id, run_id)
@@ -161,7 +167,10 @@ async def read_text(
 
 @dataclass(slots=True)
 class LogPage:
-    """A page of log entries as stored, with the number of all entries and of those that match the query."""
+    """One page of log entries as stored, each a line of JSON.
+
+    `total` is the number of all entries, `matching` the number of those that match the query.
+    """
 
     total: int = 0
     matching: int = 0
@@ -193,13 +202,13 @@ async def read_page(
     *,
     store: ObjectFiles,
 ) -> LogPage:
-    """Return the page of log entries that a query selects, in one pass over the log.
+    """Return the page of log entries that a query selects, from the log of a run and of the runs that it resumes.
 
-    Lines that are not JSON objects are skipped.
+    Reads the logs once. Lines that are not JSON objects are skipped.
 
     Raises:
-        NotFound: there is no such run for this caller.
-        ObjectStoreUnavailable: the store did not answer.
+        NotFound: there is no such run, or the caller cannot see it.
+        ObjectStoreUnavailable: the object store did not answer.
 
     """
     logs = await _chain_logs(session, caller, task_id, run_id)

@@ -31,23 +31,26 @@ _NOTE_SIZE = Prepared(
 
 
 def with_line(entry: Mapping[str, Any]) -> LogEvent:
-    """Pair an entry with its line for the run's log.
+    """Return an entry as a `LogEvent`, with its line for the run's log.
 
-    The line is empty if the entry is a chunk of a message: the log gets the whole message later.
+    The line is empty if the entry is a part of a message that is being streamed: the log gets the whole message later.
     """
     return LogEvent(entry, b"" if is_chunk(entry) else orjson.dumps(entry) + b"\n")
 
 
 def encode_entries(entries: Iterable[Mapping[str, Any]]) -> bytes:
-    """Encode log entries as JSON lines, without chunks of messages (contract 13.4).
+    """Encode log entries as JSON lines, without the parts of messages that are being streamed (contract 13.4).
 
-    The whole message follows as an entry.
+    Each whole message follows as an entry of its own.
     """
     return b"".join(orjson.dumps(entry) + b"\n" for entry in entries if not is_chunk(entry))
 
 
 def is_chunk(entry: Mapping[str, Any]) -> bool:
-    """Return whether an entry is a chunk of a message: published, but left out of the log (contract 13.4)."""
+    """Return whether an entry is a part of an agent message that is being streamed (contract 13.4).
+
+    Such entries are published but not logged.
+    """
     notification = entry.get("notification")
     if not isinstance(notification, Mapping) or notification.get("method") != "session/update":
         return False
@@ -66,19 +69,19 @@ async def append_lines(
 ) -> None:
     """Append whole lines to a run's log, all or none.
 
-    Lines beyond the maximal size of a log are replaced by a note. Waits for the log's lock; holds no
-    database connection while it waits or while the store works.
+    Lines beyond the maximal size of a log are replaced by one line that says so. Waits for the log's lock; holds no
+    database connection while it waits or while the object store works.
 
     Args:
         sessions: the database with the row of the lock.
         store: the object store with the log.
         ref: the run that the log belongs to.
         lines: the lines to add.
-        caller: None for the service itself, which may write to any log.
+        caller: the caller who must see the run; None for the service itself, which may write to any log.
 
     Raises:
-        NotFound: the caller does not see the run.
-        ObjectStoreUnavailable: the store did not answer; nothing was added.
+        NotFound: the caller cannot see the run.
+        ObjectStoreUnavailable: the object store did not answer; nothing was added.
         Unavailable: other writers kept the log locked; nothing was added.
 
     """
@@ -97,9 +100,9 @@ async def append_events(
     caller: Principal,
     when_locked: Callable[[Sequence[Mapping[str, Any]]], Awaitable[None]],
 ) -> None:
-    """Append events to a run's log like `append_lines`, except those that it has by their `event_id`.
+    """Append events to a run's log like `append_lines`, except those that the log already has, by their `event_id`.
 
-    `when_locked` gets the new events as soon as their place in the log is certain, before they are stored.
+    `when_locked` is called with the new events before they are stored, when their place in the log is certain.
 
     Raises:
         NotFound, ObjectStoreUnavailable, Unavailable: as `append_lines`.
@@ -115,10 +118,11 @@ async def append_events(
 async def append_numbered(
     sessions: SessionFactory, store: ObjectFiles, ref: RunRef, numbered: Sequence[tuple[int, LogEvent]]
 ) -> tuple[int, Sequence[Mapping[str, Any]]]:
-    """Append numbered events to a run's log, each once, also if other requests send the same events.
+    """Append numbered events to a run's log, each once, even if other requests send the same events.
 
-    Events that were taken before are skipped, by their number or their `event_id`; events after a missing number are
-    not taken. An event without a line counts too. Returns the number of the last taken event, and the new events.
+    Events that were accepted before are skipped, by their number or their `event_id`. Events after a missing number are
+    not accepted. An event without a line is accepted too. Return the number of the last accepted event, and the new
+    events.
 
     Raises:
         ObjectStoreUnavailable, Unavailable: as `append_lines`.

@@ -2,7 +2,7 @@
 
 
 def encode(data: bytes, *, name: bytes = b"", id_: bytes = b"") -> bytes:
-    """Return a server-sent event with this data, name and id; `data` is JSON without line breaks."""
+    """Return the bytes of a server-sent event with this data, name and id; `data` is JSON without line breaks."""
     lines = (b"id: %b\n" % id_ if id_ else b"", b"event: %b\n" % name if name else b"")
     return b"%b%bdata: %b\n\n" % (*lines, data)
 
@@ -14,5 +14,5 @@ KEEPALIVE = encode(_ALIVE, name=b"keepalive")
 
 
 def keepalive(id_: bytes) -> bytes:
-    """Return a keepalive frame with an id, from which a client that reconnects continues."""
+    """Return a keepalive event with an id, from which a client that reconnects continues."""
     return encode(_ALIVE, name=b"keepalive", id_=id_)

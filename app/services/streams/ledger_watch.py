@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 class LedgerWatch:
-    """Wakes live streams when the ledger of events has grown; polls it only while there are such streams."""
+    """Wakes live streams when the ledger of events has grown. Polls the ledger only while there are such streams."""
 
     def __init__(self) -> None:
         self._followers: set[asyncio.Event] = set()
@@ -48,12 +48,15 @@ class LedgerWatch:
                 await asyncio.gather(looking, return_exceptions=True)
 
     def wake_again(self, grown: asyncio.Event) -> None:
-        """Set `grown` after the next successful poll in any case: its stream could not read the ledger."""
+        """Set `grown` after the next successful poll, even if the ledger has not grown.
+
+        A live stream calls this with its own event when it could not read the ledger.
+        """
         self._behind.add(grown)
 
     @asynccontextmanager
     async def reading(self, sessions: SessionFactory) -> AsyncGenerator[AsyncSession, None]:
-        """Yield a database session to read the ledger, after waiting for a turn: few streams read at once."""
+        """Wait for a turn, since only a few streams read at once; yield a database session for reading the ledger."""
         async with self._turns, unit_of_work(sessions) as session:
             yield session
 

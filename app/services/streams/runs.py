@@ -45,7 +45,7 @@ log = structlog.get_logger(__name__)
 
 
 class Start(Enum):
-    """The start of a run's stream if the client names no valid event to continue after."""
+    """The start of a run's live stream for a client that does not name a valid event to continue after."""
 
     BEGINNING = auto()
     LATEST = auto()
@@ -54,7 +54,11 @@ class Start(Enum):
 
 
 def start_of(last_event_id: str | None, start: str | None) -> EventId | Start:
-    """Return the start of a run's stream: after the event that the client names, else as `start` requests."""
+    """Return the start of a run's live stream: the event in `last_event_id`, after which the client continues.
+
+    If `last_event_id` is None or names no event, `start` decides: `latest`, else the beginning. If it is not an id of
+    this service, return `Start.UNKNOWN`.
+    """
     text = (last_event_id or "").strip()
     if text not in _NOTHING_SEEN:
         return EventId.parse(text) or Start.UNKNOWN
@@ -77,10 +81,10 @@ class FollowedRun:
 async def open_stream(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, device_id: UUID | None
 ) -> FollowedRun:
-    """Return a run to follow, if the caller sees it; from now on the device counts as watching its task.
+    """Return a run to follow, if the caller sees it; record that the device, if given, shows the run's task now.
 
     Raises:
-        NotFound: there is no such run for this caller, or the device is not one of theirs.
+        NotFound: the caller cannot see the run, or the device is not one of the caller's.
 
     """
     statement = (
@@ -106,13 +110,13 @@ async def open_stream(
 async def follow(
     run: FollowedRun, start: EventId | Start, clients: StreamClients, *, topic: str | None = None
 ) -> AsyncGenerator["RunFollower", None]:
-    """Yield the live stream of a run for one client; its device counts as watching until the block ends.
+    """Yield the live stream of a run for one client; until the block ends, the client's device counts as watching.
 
     Args:
         run: the run to follow.
         start: the event after which to start, or the kind of start.
         clients: the clients of this process.
-        topic: the `topic` of gaps, in a stream with several topics.
+        topic: the `topic` to name in gaps, for a stream with several topics; None: gaps name none.
 
     """
     async with AsyncExitStack() as stack:
@@ -123,7 +127,7 @@ async def follow(
 
 
 class RunFollower:
-    """The live stream of one client that follows a run: its events as data, or as server-sent events."""
+    """The live stream of a run for one client, as lists of events (`events`) or as server-sent events (`frames`)."""
 
     __slots__ = (
         "_has_ended",
@@ -160,17 +164,17 @@ class RunFollower:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the stream has yielded the last event: the run has ended, or its task was deleted."""
+        """Whether the stream needs no continuation: it has yielded the run's last event, or the task was deleted."""
         return self._has_ended or self._subscription.is_run_deleted
 
     def end(self) -> None:
-        """End the client's stream: `frames` and `events` stop."""
+        """End the client's stream: `frames` and `events` stop soon."""
         self._subscription.end()
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
-        """Yield the events of the run as bytes of server-sent events, one or more at a time.
+        """Yield the events of the run as bytes of server-sent events, one or more events at a time.
 
-        Ends after the run, or when the client must reconnect.
+        Ends when the run has ended, or when the client must reconnect.
         """
         yield RETRY
         async with aclosing(self.events()) as batches:
@@ -180,9 +184,10 @@ class RunFollower:
             yield _NOT_AVAILABLE
 
     async def events(self) -> AsyncGenerator[Sequence[RunEvent], None]:
-        """Yield lists of events that the client lacks, and of gaps; an empty list after a quiet interval.
+        """Yield lists of the events that the client does not have yet, with gaps where events are lost.
 
-        Ends after the run (`is_complete`), or when the client must reconnect.
+        Yields an empty list after an interval without events. Ends when the run has ended (`is_complete`), or when the
+        client must reconnect.
         """
         opened = _now()
         try:
@@ -326,7 +331,10 @@ def _now() -> float:
 
 
 async def final_states(sessions: SessionFactory, run_ids: Collection[UUID]) -> Mapping[UUID, bytes | None]:
-    """Return, by run id, the last event of each run that is over; None for runs of deleted tasks."""
+    """Return the last event of each of these runs that has ended, by run id; None instead of it if the task is deleted.
+
+    Other runs are missing. The mapping is empty if the database is unavailable.
+    """
     statement = (
         select(*STATE_COLUMNS, Task.deleted)
         .join(Task, Task.id == Run.task_id)

@@ -57,9 +57,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FollowedLedger:
-    """The events of the ledger that a stream follows: functions to read those after a position.
+    """The events of the ledger that a live stream follows, under its `topics`.
 
-    `is_truncated` returns whether events after the position were removed, so that the client missed them.
+    `read` returns up to a number of events after a position. `is_truncated` returns whether events after the position
+    were removed, so that the client missed them.
     """
 
     topics: Sequence[str]
@@ -112,7 +113,7 @@ async def open_project_stream(
 
     Raises:
         InvalidInput: there is no such topic, or there are too many.
-        NotFound: there is no such run for this caller.
+        NotFound: there is no such run, or the caller cannot see it.
 
     """
     names = list(dict.fromkeys(word.strip() for word in (topics or _TASKS).split(",") if word.strip()))
@@ -131,9 +132,9 @@ async def open_project_stream(
 
 
 async def open_inbox_stream(session: AsyncSession, caller: Principal, last_id: str | None) -> FollowedTopics:
-    """Return the topic of a live stream of the caller's inbox (contract 15).
+    """Return the topic of a live stream of the caller's inbox, with its start position (contract 15).
 
-    `last_id` is as in `open_project_stream`.
+    `last_id` is the last id that the client got from an earlier stream; None: start now.
     """
     return await follow_ledger(session, _inbox_ledger(caller), last_id)
 
@@ -179,9 +180,10 @@ async def follow_ledger(
     last_id: str | None,
     runs: Mapping[UUID, FollowedRun] = MappingProxyType({}),
 ) -> FollowedTopics:
-    """Return the topics of a live stream: a ledger, and runs, each from its position in `last_id` on.
+    """Return the topics of a live stream: the events of a ledger, and runs, each from its position in `last_id` on.
 
-    Without a valid `last_id` the ledger is followed from now on, and runs from their beginning.
+    `last_id` is the last id that the client got from an earlier stream. If it has no position of the ledger, the ledger
+    is followed from now on; a run without a position is followed from its beginning.
     """
     ledger_from, places, is_lost = _parse_id(last_id)
     return FollowedTopics(
@@ -220,7 +222,7 @@ def _parse_id(text: str | None) -> tuple[Cursor | None, dict[UUID, EventId], boo
 async def follow_topics(
     topics: FollowedTopics, clients: StreamClients
 ) -> AsyncGenerator["TopicFollower", None]:
-    """Yield the live stream of these topics for one client; it ends with the block or the process."""
+    """Yield the live stream of these topics for one client; it ends with the block, or when the process stops."""
     # This stream ends before those of its runs, and follows its other topics while a run has no stream yet.
     lasting = replace(clients, intervals=replace(clients.intervals, life=math.inf, patience=math.inf))
     async with AsyncExitStack() as stack:
@@ -269,8 +271,8 @@ class TopicFollower:
     async def frames(self) -> AsyncGenerator[bytes, None]:
         """Yield the server-sent events of all topics as bytes, one or more events at a time.
 
-        Ends after 15 minutes, so that the client reconnects with its key; after `end`; and if a topic cannot go on, so
-        that the client reconnects and continues after its last event.
+        Ends after 15 minutes, so that the client reconnects and is authenticated again; after `end`; and if a topic
+        fails, so that the client reconnects and continues after its last event.
         """
         readings: list[Callable[[], Awaitable[bool]]] = [self._await_stop]
         readings += [partial(self._read_run, *run) for run in self._runs.items()]
