@@ -32,7 +32,7 @@ _MOST_CHARACTERS = 256
 
 @dataclass(frozen=True, slots=True)
 class ActionClaims:
-    """The claims of an action token: the question, its answer, and the notification that has the token."""
+    """The claims of an action token: the notification that contains it, the question, and the option to answer with."""
 
     # Its row names the recipient and the device.
     notification_id: UUID

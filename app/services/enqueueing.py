@@ -47,9 +47,10 @@ async def enqueue_run(queue: JobQueue, run_id: UUID) -> bool:
 
 
 async def withdraw_run(queue: JobQueue, run_id: UUID) -> None:
-    """Remove the job of a run from the queue. The job itself calls this: from then on only the database has the run.
+    """Remove the job of a run from the queue. The job itself calls this when it starts.
 
-    An outage of Redis is only logged: the job then starts a second time, and stops at the claim.
+    From then on, only the database row represents the run. An outage of Redis is only logged: the job then starts a
+    second time, and stops at the claim.
     """
     await _without_failing(queue.withdraw(job_id=_job_id(run_id)))
 

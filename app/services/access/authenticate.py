@@ -172,7 +172,7 @@ _OPEN_SESSIONS = (
 
 
 async def find_open_sessions(session: AsyncSession, session_ids: Collection[UUID]) -> set[UUID]:
-    """Return the ids of those of these console sessions that `authenticate_session` would still accept."""
+    """Return the ids, among `session_ids`, of the console sessions that `authenticate_session` would still accept."""
     now = utcnow()
     values = {"session_ids": list(session_ids), "now": now, "idle_since": now - SESSION_IDLE}
     return set(await session.scalars(_OPEN_SESSIONS, values))

@@ -55,8 +55,7 @@ async def create_api_key(
     Raises:
         NotFound: the user, a project or an organization does not exist.
         InvalidInput: a scope is unknown, there is no scope, the label is too long, the user is deactivated, or the
-            expiry
-        is past.
+            expiry is past.
 
     """
     granted = _known_scopes(scopes)

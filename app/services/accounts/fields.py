@@ -115,8 +115,7 @@ def clean_url(value: str, *, attr: str, schemes: frozenset[str]) -> str:
 
     Raises:
         InvalidInput: the URL is not valid, has none of these schemes, or contains credentials; the error names the
-            field
-        `attr`.
+            field `attr`.
 
     """
     url = clean_label(value, attr=attr, limit=_URL_LENGTH)

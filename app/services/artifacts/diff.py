@@ -36,14 +36,15 @@ async def read_diff(
     *,
     store: ObjectFiles,
 ) -> DiffOut:
-    """Return a page of the files that a run changed, with their diffs, from `cursor` on (contract 17.9).
+    """Return one page of the files that a run changed, with their diffs, from the run's stored patch (contract 17.9).
 
-    A run without a patch has none. No database connection is held while the store is read.
+    `cursor` is the byte offset in the patch at which the page begins: 0, or `next` of the page before. A run without a
+    patch has no files. No database connection is held while the object store is read.
 
     Raises:
         ArtifactNotFound: the stored patch does not exist any more.
-        NotFound: there is no such run for this caller.
-        ObjectStoreUnavailable: the store did not answer.
+        NotFound: there is no such run, or the caller cannot see it.
+        ObjectStoreUnavailable: the object store did not answer.
 
     """
     run = await _find_run(session, caller, task_id, run_id)

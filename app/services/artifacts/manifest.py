@@ -46,7 +46,7 @@ _MAX_ARTIFACTS = 1000
 
 @dataclass(frozen=True, slots=True)
 class DownloadableFile:
-    """A stored file of a run, with the type and disposition that its download is sent with."""
+    """A stored file of a run, with the Content-Type and Content-Disposition of its download."""
 
     storage_path: str
     content_type: str
@@ -62,11 +62,13 @@ async def prepare_uploads(
     *,
     store: SignedLinks,
 ) -> list[PreparedOut]:
-    """Return a signed form for the upload of each file to a run; nothing is stored.
+    """Return, for each file that a client announces for a run, a signed form with which the client uploads it.
+
+    Nothing is stored.
 
     Raises:
         InvalidInput: a file is too large for its type.
-        NotFound: there is no such run for this caller.
+        NotFound: there is no such run, or the caller cannot see it.
         StateRefused: the forms cannot be signed.
 
     """
@@ -89,13 +91,13 @@ async def finalize_uploads(
     *,
     store: ObjectFiles,
 ) -> list[ArtifactOut]:
-    """Check uploaded files and add them to the run's manifest, all or none; return their entries.
+    """Check files that a client has uploaded, and add them to the run's manifest, all or none; return their entries.
 
-    A repetition updates only the measurements of the entries.
+    For a file that is in the manifest already, only its size is updated.
 
     Raises:
-        NotFound: there is no such run for this caller.
-        ObjectStoreUnavailable: the store did not answer; nothing has changed.
+        NotFound: there is no such run, or the caller cannot see it.
+        ObjectStoreUnavailable: the object store did not answer; nothing has changed.
         StateRefused: an upload is missing, not this run's, or too large; or the run has too many files.
 
     """
@@ -128,14 +130,12 @@ async def add_inline(
     *,
     store: ObjectFiles,
 ) -> list[ArtifactOut]:
-    """Store files that a request contains, add them to the run's manifest, and return the manifest.
-
-    All files are added, or none.
+    """Store the files that a request contains, and add them to the run's manifest, all or none; return the manifest.
 
     Raises:
         InvalidInput: a file is not base64, or too large for its type.
-        NotFound: there is no such run for this caller.
-        ObjectStoreUnavailable: the store did not answer; the manifest has not changed.
+        NotFound: there is no such run, or the caller cannot see it.
+        ObjectStoreUnavailable: the object store did not answer; the manifest has not changed.
         StateRefused: the run has too many files.
 
     """
@@ -161,11 +161,11 @@ async def presign_download(
     *,
     store: SignedLinks,
 ) -> SignedUrlOut:
-    """Return a signed URL for the download of one of the run's files, which works without an API key.
+    """Return a signed URL for the download of one of the run's files. The URL works without an API key, for an hour.
 
     Raises:
-        ArtifactNotFound: the file is not one of this run.
-        NotFound: there is no such run for this caller.
+        ArtifactNotFound: the run has no file with this storage path.
+        NotFound: there is no such run, or the caller cannot see it.
 
     """
     manifest = await _manifest(session, caller, task_id, run_id)
@@ -186,11 +186,11 @@ async def presign_download(
 async def find_download(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, storage_path: str
 ) -> DownloadableFile:
-    """Find a file of the run, or of a run that it resumes, by its storage path, to send it (contract 9.2).
+    """Return a file of the run, or of a run that it resumes, by its storage path, for its download (contract 9.2).
 
     Raises:
         ArtifactNotFound: none of these runs has the file.
-        NotFound: there is no such run for this caller.
+        NotFound: there is no such run, or the caller cannot see it.
 
     """
     await _manifest(session, caller, task_id, run_id)
@@ -223,10 +223,10 @@ class NewArtifact:
 
 
 async def store_run_artifact(store: ObjectFiles, ref: RunRef, file: NewArtifact) -> ArtifactOut:
-    """Store a file of a run in the object store and return its manifest entry, for the caller to write.
+    """Store a file of a run in the object store; return its manifest entry, which the caller must write.
 
     Raises:
-        ObjectStoreUnavailable: the store did not answer.
+        ObjectStoreUnavailable: the object store did not answer.
 
     """
     artifact_id = new_hex_id()

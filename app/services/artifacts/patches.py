@@ -45,9 +45,9 @@ class PatchedFile:
         return None if self.is_binary else b"".join(self._shown).decode(errors="replace")
 
     def take_header(self, line: bytes, *, begins: bool) -> None:
-        """Read a header line before the first hunk, with its line end.
+        """Read a header line, before the first hunk of the file, with its line end.
 
-        Of a very long line, further pieces follow with `begins` False.
+        A very long line comes in pieces: `begins` is True for the first piece only.
         """
         if begins:
             self._take_header(line.rstrip(b"\r\n"))
@@ -55,7 +55,7 @@ class PatchedFile:
         self.is_in_body |= len(self._shown) >= _MOST_HEADERS or self.is_truncated
 
     def take_body(self, part: bytes, *, begins: bool) -> None:
-        """Read any number of lines of the hunks; `begins`: they start at the beginning of a line."""
+        """Read any number of lines of the hunks of the file. `begins`: the part starts at the beginning of a line."""
         if self.is_binary:
             return
         cut = part.find(b"\n" + _CUT)
@@ -105,7 +105,7 @@ class PatchedFile:
 
 
 class PatchReader:
-    """A parser that gets a git patch in chunks and yields each of its files once that is complete."""
+    """A parser that is given a git patch in pieces of bytes, and yields each file when it is complete."""
 
     def __init__(self, offset: int = 0) -> None:
         self._offset = offset
@@ -114,7 +114,7 @@ class PatchReader:
         self._file: PatchedFile | None = None
 
     def feed(self, chunk: bytes) -> Iterator[PatchedFile]:
-        """Parse the next chunk of the patch; yield the files that end in it."""
+        """Parse the next piece of the patch; yield the files that are complete with it."""
         data = self._rest + chunk
         end = data.rfind(b"\n") + 1
         if len(data) - end >= _LONGEST_LINE:
@@ -123,7 +123,7 @@ class PatchReader:
         yield from self._take(data[:end])
 
     def finish(self) -> Iterator[PatchedFile]:
-        """Parse the end of the patch; yield the last file."""
+        """Parse the end of the patch; yield the last file, if there is one."""
         yield from self._take(self._rest)
         if self._file is not None:
             yield self._file

@@ -57,9 +57,9 @@ def guess_content_type(name: str) -> str:
 
 
 def served_content_type(content_type: str) -> str:
-    """Return the Content-Type of a download: the declared media type, or `application/octet-stream`.
+    """Return the Content-Type with which a file is downloaded: its declared media type if that is valid in a header.
 
-    The latter replaces a type that is not valid in a header.
+    A type that is not valid becomes `application/octet-stream`. Parameters such as a charset are removed.
     """
     media_type = _media_type(content_type)
     return media_type if _MEDIA_TYPE.fullmatch(media_type) else _OCTETS

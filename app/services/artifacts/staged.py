@@ -30,11 +30,13 @@ from app.services.storage_keys import is_staged_path, staged_key
 async def prepare_uploads(
     session: AsyncSession, caller: Principal, task_id: UUID, body: PrepareIn, *, store: SignedLinks
 ) -> list[PreparedOut]:
-    """Return a signed form for the upload of each file to a task; nothing is stored.
+    """Return, for each file that a client announces for a task, a signed form with which the client uploads it.
+
+    Nothing is stored.
 
     Raises:
         InvalidInput: a file is too large for its type.
-        NotFound: there is no such task for this caller.
+        NotFound: there is no such task, or the caller cannot see it.
         StateRefused: the forms cannot be signed.
 
     """
@@ -51,13 +53,13 @@ async def prepare_uploads(
 async def finalize_uploads(
     session: AsyncSession, caller: Principal, task_id: UUID, body: FinalizeIn, *, store: ObjectFiles
 ) -> list[ArtifactOut]:
-    """Check uploaded files and keep them for a run of the task for a day, all or none; return them.
+    """Check files that a client has uploaded for a task, and store their entries, all or none; return the entries.
 
-    A repetition extends their lifetime to a day from then.
+    Within a day, a new run of the task can take the files. A repetition extends this time to a day from then.
 
     Raises:
-        NotFound: there is no such task for this caller.
-        ObjectStoreUnavailable: the store did not answer; nothing has changed.
+        NotFound: there is no such task, or the caller cannot see it.
+        ObjectStoreUnavailable: the object store did not answer; nothing has changed.
         StateRefused: an upload is missing, not this task's, or too large.
 
     """
@@ -144,11 +146,10 @@ def _entry(row: dict[str, Any]) -> ArtifactOut:
 
 
 async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str]) -> list[ArtifactOut]:
-    """Take staged files for a new run; return their manifest entries in the order of `ids` (contract 5.8).
+    """Remove the entries of staged files of a task, for a new run that gets the files; return its manifest entries.
 
-    The caller holds the lock on the task's row.
-
-    If two runs request the same file, the first to get the lock takes it. A rollback returns the files.
+    The entries are in the order of `ids`, each once (contract 5.8). The caller holds the lock on the task's row. If two
+    runs request the same file, the first to get the lock gets it. A rollback restores the entries.
 
     Raises:
         RunRefused: some ids are unknown, expired or of another task; the message names them.
@@ -180,7 +181,7 @@ async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str
 def keep_artifacts(
     session: AsyncSession, store: ObjectFiles, project_id: int, artifacts: Sequence[ArtifactOut]
 ) -> None:
-    """Extend the lifetime of these files in the object store, after the commit of the run that took them."""
+    """After the commit, extend the lifetime of files in the object store that a run has taken, by new tags."""
     _tag_after_commit(session, store, project_id, [artifact["storage_path"] for artifact in artifacts])
 
 

@@ -60,7 +60,10 @@ class SweptObject:
 
 @dataclass(slots=True)
 class Sweep:
-    """The result of a sweep of stored files."""
+    """The result of a sweep of stored files: the files that no client can reach, and the number of those removed.
+
+    `expired_entries` is the number of expired entries of staged files.
+    """
 
     expired_entries: int = 0
     objects: list[SweptObject] = field(default_factory=list)
@@ -79,9 +82,9 @@ class _Known:
 
 
 async def write_lifecycle(bucket: Bucket) -> None:
-    """Make the bucket remove tagged files after their days, if it supports such rules (contract 8.3).
+    """Configure the bucket to delete tagged files after the days in their tags, if it supports that (contract 8.3).
 
-    Failures are logged only.
+    Failures are only logged.
     """
     try:
         if await bucket.write_lifecycle((STAGED_DAYS, KEPT_DAYS)):
@@ -91,10 +94,10 @@ async def write_lifecycle(bucket: Bucket) -> None:
 
 
 async def sweep_artifacts(sessions: SessionFactory, bucket: Bucket, *, dry_run: bool) -> Sweep:
-    """Remove stored files that no client can reach any more; a dry run only returns them.
+    """Delete stored files that no client can reach any more, and return them; a `dry_run` deletes nothing.
 
     Raises:
-        ObjectStoreUnavailable: the store did not answer; files removed before that stay removed.
+        ObjectStoreUnavailable: the object store did not answer; files deleted before that stay deleted.
 
     """
     sweep = Sweep()

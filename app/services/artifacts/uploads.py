@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An uploaded file: the item of the request, and the size and type of its stored object."""
+    """An uploaded file: the item of the request about it, and the size in bytes and media type of its stored object."""
 
     item: FinalizeItem
     size: int
@@ -65,9 +65,9 @@ def require_sizes(items: Sequence[PrepareItem]) -> None:
 async def prepare_uploads(
     store: SignedLinks, items: Sequence[PrepareItem], key_of: Callable[[str, str], str]
 ) -> list[PreparedOut]:
-    """Return a signed upload form for each file; nothing is stored.
+    """Return a signed upload form for each file, with a new id and storage path. Nothing is stored.
 
-    `key_of` makes the storage path of a file from its new id and its name.
+    `key_of` makes the storage path of a file from its id and its name.
 
     Raises:
         StateRefused: the forms cannot be signed.
@@ -109,13 +109,18 @@ async def measure_uploads(
     wrong_path: str,
     claimed: Collection[str],
 ) -> list[Upload]:
-    """Return the size and type of each uploaded file, or refuse all if one fails (contract 5.9).
+    """Return the size and media type of each uploaded file, in order; refuse all files if one is wrong (contract 5.9).
 
-    The store is asked for ten files at a time. `claimed` are the storage paths that have an entry already.
+    Args:
+        store: the object store; it is asked about ten files at a time.
+        items: the files as the client names them.
+        is_path: whether the service has made the storage path of an item.
+        wrong_path: the error message for a storage path that it has not made.
+        claimed: the storage paths of files that were accepted before; these may be old.
 
     Raises:
-        ObjectStoreUnavailable: the store did not answer.
-        StateRefused: a path was not handed out by us, an object is missing, or it is too large.
+        ObjectStoreUnavailable: the object store did not answer.
+        StateRefused: the service has not made a path, an object is missing or too old, or it is too large.
 
     """
     # Items after the first wrong path cannot be the first failure.

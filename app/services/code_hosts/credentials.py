@@ -69,7 +69,10 @@ class CodeHost:
 async def read_code_host(
     session: AsyncSession, *, git_base_url: str, run_id: UUID, state: Mapping[str, Any]
 ) -> CodeHost:
-    """Return the code host of a run's repository, with the credential that the run is to use, if any."""
+    """Return the code host of a run's repository, with the encrypted credential that the run is to use, if any.
+
+    `state` is the run's state, which names the credential. `git_base_url` is the host of a task without an integration.
+    """
     columns: list[Any] = [
         Task.project_id,
         person_of().label("person_id"),
@@ -102,9 +105,9 @@ async def read_code_host(
 
 
 async def is_member_still(session: AsyncSession, host: CodeHost) -> bool:
-    """Return whether the person that owns a code host credential is still an active member of the project.
+    """Return whether the owner of a personal credential is still an active member of the project.
 
-    True for a credential of the project.
+    Return True for a credential of the project itself.
     """
     if not host.is_personal:
         return True
@@ -153,7 +156,7 @@ def _api_url(git_url: str) -> str | None:
 
 
 def clone_url(base_url: str, repository: str) -> str:
-    """Return the clone URL of `organization/repository`.
+    """Return the clone URL of a repository, given as `organization/repository`, below `base_url`.
 
     Raises:
         RepositoryNotFound: the name could leave the base URL, or be parsed as an option.
@@ -174,16 +177,18 @@ class CodeHosts:
         self._kept: dict[tuple[str, str, str], tuple[str, datetime]] = {}
 
     def access(self, host: CodeHost, is_member_still: Callable[[], Awaitable[bool]]) -> "HostAccess":
-        """Return the access of one run to its code host.
+        """Return an object that gives one run access to its code host.
 
-        `is_member_still` is asked before each use of a personal token.
+        It calls `is_member_still` before each use of a personal token.
         """
         return HostAccess(self, host, is_member_still)
 
     def decrypt(self, value: str) -> str:
         """Decrypt a stored credential.
 
-        Raises RepositoryAccessDenied if no key of the service fits; the message says to an operator what is missing.
+        Raises:
+            RepositoryAccessDenied: no key of the service decrypts it; the message says what an operator must do.
+
         """
         try:
             return self._cipher.decrypt(value)
@@ -194,7 +199,13 @@ class CodeHosts:
             ) from error
 
     async def installation_token(self, api_url: str, app: _App) -> str:
-        """Return a token of a GitHub App's installation that does not expire soon. Raises RepositoryError."""
+        """Return a token for the installation of a GitHub App that does not expire soon, cached or new.
+
+        Raises:
+            RepositoryAccessDenied: GitHub refuses, or the App's private key cannot be decrypted.
+            RepositoryUnreachable: GitHub does not respond.
+
+        """
         key, now = (api_url, app.app_id, app.installation_id), utcnow()
         token, expires_at = self._kept.get(key, ("", now))
         if token and expires_at - now > _MARGIN:
@@ -220,14 +231,20 @@ class CodeHosts:
 
 @dataclass(frozen=True, slots=True)
 class HostAccess:
-    """The access of one run to its code host; tokens are requested when used, as some last only an hour."""
+    """The access of one run to its code host. It looks up the token at each use, as some tokens last only an hour."""
 
     hosts: CodeHosts
     host: CodeHost
     is_member_still: Callable[[], Awaitable[bool]]
 
     async def token(self) -> str | None:
-        """Return the token for the host's API, None if the run has no credential. Raises RepositoryError."""
+        """Return the token for the API of the code host; None if the run has no credential.
+
+        Raises:
+            RepositoryAccessDenied: the person is no member any more, the token was deleted, or it cannot be decrypted.
+            RepositoryUnreachable: GitHub does not respond.
+
+        """
         host = self.host
         if host.is_personal and not await self.is_member_still():
             raise RepositoryAccessDenied(
@@ -243,6 +260,11 @@ class HostAccess:
         return None if host.encrypted_token is None else self.hosts.decrypt(host.encrypted_token)
 
     async def credential(self) -> Credential | None:
-        """Return the credential for git commands, None if the run has none. Raises RepositoryError."""
+        """Return the credential for git commands; None if the run has no credential.
+
+        Raises:
+            RepositoryAccessDenied, RepositoryUnreachable: as `token`.
+
+        """
         token = await self.token()
         return None if token is None else Credential(TOKEN_USER, token)

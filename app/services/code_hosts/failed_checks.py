@@ -15,12 +15,14 @@ _NAME_LENGTH = 100
 
 
 def read_failed_check(event: str, payload: Any, integration_id: int | None = None) -> FailedCheck | None:
-    """Return the failed check that a GitHub event reports; None for other events, and for branches of forks.
+    """Return the failed check that a GitHub event reports for a branch that the service pushed.
+
+    Return None for other events, other branches, and branches of forks.
 
     Args:
         event: the kind of event, as in the header `X-GitHub-Event`.
         payload: the parsed body.
-        integration_id: the integration with the secret that signed it; None: the service's own secret.
+        integration_id: the integration with the secret that signed the event; None: the service's own secret.
 
     """
     if event not in _EVENTS or not isinstance(payload, dict) or payload.get("action") != "completed":

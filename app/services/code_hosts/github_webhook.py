@@ -53,9 +53,10 @@ async def receive_github(
     *,
     secret: SecretStr | None,
 ) -> WebhookOut:
-    """Process a delivery of GitHub's webhook: start a follow-up run if it reports a failed check of ours.
+    """Process a delivery of GitHub's webhook: start a follow-up run if it reports a failed check of a branch of ours.
 
-    Returns the result for the response. A repeated delivery, also a concurrent one, is ignored.
+    Return the body of the response. A repeated delivery, also a concurrent one, is ignored. `secret` is the service's
+    own secret; None: it has none.
 
     Raises:
         PermissionDenied: the signature is wrong, or no secret is configured.
@@ -81,7 +82,7 @@ async def receive_github(
 
 
 async def sweep_deliveries(session: AsyncSession) -> int:
-    """Forget received deliveries that GitHub can no longer repeat; return their number."""
+    """Delete the stored ids of webhook deliveries that GitHub can no longer repeat; return their number."""
     swept = await session.execute(
         delete(GithubDelivery)
         .where(GithubDelivery.received_at <= utcnow() - _REMEMBERED)

@@ -48,13 +48,16 @@ class PullRequestSubject:
 
 @dataclass(frozen=True, slots=True)
 class PullRequestResult:
-    """The pull request of a run, or the reason why there is none."""
+    """The pull request of a run, or the reason why there is none.
+
+    Both fields are None if no pull request was to be opened.
+    """
 
     pull_request: PullRequest | None = None
     error: str | None = None
 
     def output(self) -> dict[str, Any]:
-        """Return the keys that the run's output gets: `pr_url`, or `pr_error`, or none."""
+        """Return the entries to add to the run's output: `pr_url`, or `pr_error`, or none."""
         if self.pull_request is not None:
             return {"pr_url": self.pull_request.url}
         return {"pr_error": self.error} if self.error else {}
@@ -67,11 +70,10 @@ async def open_pull_request(
     result: RunResult,
     emit: Emit,
 ) -> PullRequestResult:
-    """Open a draft pull request for the branch that a run pushed, or update the open one.
+    """Open a draft pull request for the branch that a run pushed, or update the text of the open one.
 
-    The result is also written to the run's log.
-
-    Does nothing if nothing was pushed, or if the host has no API or no credential.
+    Return the pull request or an error message; a failure raises nothing. Nothing is opened if the run pushed nothing,
+    or if the code host has no API or the run no credential. `emit` writes the result to the run's log.
     """
     api_url = access.host.api_url
     if result.head_branch is None or result.base_branch is None or api_url is None:

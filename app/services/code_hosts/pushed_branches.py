@@ -28,9 +28,9 @@ class PushRecord:
 
 
 async def record_push(session: AsyncSession, *, task_id: UUID, run_id: UUID, pushed: PushRecord) -> None:
-    """Store the branch that a run pushed, in place of an earlier one of the run.
+    """Store the branch that a run pushed, in place of an earlier branch of the run.
 
-    A new pull request is recorded as an event too.
+    If the run has a pull request, record the event `run.pull_request_opened` too.
     """
     values = {
         "task_id": task_id,
@@ -56,7 +56,10 @@ async def record_push(session: AsyncSession, *, task_id: UUID, run_id: UUID, pus
 async def branch_to_resume(
     session: AsyncSession, *, task_id: UUID, run_id: UUID, repository: str
 ) -> str | None:
-    """Return the branch that a run pushed, or else the nearest run that it resumes; None without one."""
+    """Return the branch that a run, or else the nearest run that it resumes, pushed to `repository`.
+
+    Return None if none of these runs pushed there.
+    """
     chain = resume_chain(task_id, run_id, Run.id)
     branch: str | None = await session.scalar(
         select(PushedBranch.branch)

@@ -75,7 +75,7 @@ NO_EVENT = tuple(
 
 
 def as_data(**fields: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return the SQL expression for an event's JSON `data` with these fields; null fields are left out."""
+    """Return the SQL expression for the JSON object `data` of an event with these fields, without NULL fields."""
     pairs: list[Any] = []
     for name, value in fields.items():
         pairs += [literal_column(f"'{name}'"), value]

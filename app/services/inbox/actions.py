@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TokenSender:
-    """The client that sends an action token: its address, its user agent, and whether it has an API key."""
+    """The client that sends an action token: its network address and user agent, and whether it has an API key."""
 
     address: str
     user_agent: str
@@ -43,7 +43,7 @@ class TokenSender:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A verified action token with the question that it answers, and the person that it answers for."""
+    """A verified action token, with the question that it can answer and the person as whom it answers."""
 
     claims: ActionClaims
     person: Principal
@@ -54,10 +54,10 @@ class Action:
 
     @property
     def option(self) -> Mapping[str, Any] | None:
-        """The option that the token answers its question with; None if the token opens the question's page.
+        """The option of the question with which the token answers; None if the token opens the page of the question.
 
         Raises:
-            QuestionChanged: the question does not offer it any more.
+            QuestionChanged: the question does not offer this option any more.
 
         """
         place, options = self.claims.option, self.question["options"]
@@ -70,7 +70,7 @@ class Action:
 
     @property
     def offered(self) -> Sequence[Mapping[str, Any]]:
-        """The options that the token can answer with: its own and any rejecting one; all for a page token."""
+        """The options with which the token can answer: its own and any rejecting one; for a page token, all."""
         own, options = self.option, self.question["options"]
         return [each for each in options if own is None or each == own or each["kind"] == _REJECT]
 
@@ -83,13 +83,17 @@ class Action:
 async def open_action(
     session: AsyncSession, token: str, secret_keys: Sequence[SecretStr], limit: ActionTokens
 ) -> Action:
-    """Verify an action token and return the question and the person that it is for; change nothing.
+    """Verify an action token; return the question and the person that the token is for. Changes nothing.
 
-    `limit` is the highest risk that the operator lets tokens answer; it counts for earlier tokens too.
+    `limit` is the highest risk that the operator lets tokens answer. It also applies to tokens that were made under a
+    higher limit.
 
     Raises:
-        NotFound: the token is forged or too old, its person cannot see the question any more, tokens are switched off,
-            or it is of a button that there would be none of now.
+        NotFound: the token is forged or too old, or action tokens are switched off.
+        NotFound: the person of the token cannot see the question any more, or the device that got it is not theirs any
+            more.
+        NotFound: the token is of a button, and `limit` does not cover the question's risk. For a question of high risk,
+            `act` raises PermissionDenied instead.
 
     """
     claims = None if limit is ActionTokens.OFF else read(secret_keys, token)
@@ -120,11 +124,13 @@ _SENT = Prepared(
 async def act(
     session: AsyncSession, action: Action, body: ActionIn, client: TokenSender, *, redis: RedisClient
 ) -> AnsweredOut:
-    """Answer the question of an action token; the same token again returns its earlier answer.
+    """Answer the question of an action token as the person of the token; return the answer.
+
+    If the token has given this answer before, nothing changes, and the result has `repeated`.
 
     Raises:
-        PermissionDenied: the risk of the question is too high for a token alone.
-        InvalidInput: the answer is not the one that the token is for, or does not fit the question.
+        PermissionDenied: the risk of the question is too high for a token without an API key.
+        InvalidInput: the answer is not one that the token is for, or does not fit the question.
         AlreadyAnswered, QuestionChanged, QuestionClosed: the question does not accept this answer any more.
 
     """

@@ -27,7 +27,7 @@ from app.statements import Fields
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The notification and client that an answer by action token came from; stored with the question."""
+    """The notification and the client that an answer by action token came from. Stored with the question."""
 
     notification_id: UUID
     # The place of the option that the token names; None for a page token.
@@ -59,11 +59,11 @@ async def answer_question(
 ) -> AnsweredOut:
     """Answer a question as the caller; return the answer and the progress of its delivery to the agent.
 
-    The same answer again changes nothing and is returned with `repeated`. A member who answers follows the task from
-    then on.
+    If the question has this answer already, nothing changes, and the result has `repeated`. The caller follows the task
+    from then on. `origin` is where an answer by action token came from; None: the caller has an API key.
 
     Raises:
-        NotFound: there is no such question for this caller.
+        NotFound: there is no such question, or the caller cannot see it.
         InvalidInput: the answer does not fit the question, or the run acts with another member's account.
         AlreadyAnswered, QuestionChanged, QuestionClosed: the question does not accept this answer any more.
         StateRefused: the run is in another member's private environment, or has just lost its worker.

@@ -22,10 +22,10 @@ from app.services.questions.follows import follow
 
 
 async def follow_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
-    """Follow a task: its questions appear in the caller's inbox. Idempotent.
+    """Make the caller follow a task, so that its questions appear in their inbox. Idempotent.
 
     Raises:
-        NotFound: there is no such task for this caller.
+        NotFound: there is no such task, or the caller cannot see it.
 
     """
     if not await follow(session, caller, task_id):
@@ -33,10 +33,10 @@ async def follow_task(session: AsyncSession, caller: Principal, task_id: UUID) -
 
 
 async def unfollow_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
-    """Stop following another person's task: its questions leave the caller's inbox. Idempotent.
+    """Stop following a task of another person, so that its questions leave the caller's inbox. Idempotent.
 
     Raises:
-        NotFound: there is no such task for this caller.
+        NotFound: there is no such task, or the caller cannot see it.
 
     """
     await require_task(session, caller, task_id)
@@ -48,13 +48,13 @@ async def unfollow_task(session: AsyncSession, caller: Principal, task_id: UUID)
 async def snooze_question(
     session: AsyncSession, caller: Principal, question_id: UUID, body: SnoozeIn, *, link: str
 ) -> QuestionOut:
-    """Hold pushes about a question back from the caller until a time; return the question.
+    """Hold back pushes about a question from the caller until a time in `body`; return the question.
 
-    It stays in their inbox.
+    The question stays in the caller's inbox. `link` is the setting `task_url`.
 
     Raises:
         InvalidInput: the time is not within the next 24 hours.
-        NotFound: there is no such question for this caller.
+        NotFound: there is no such question, or the caller cannot see it.
         QuestionClosed: the question is closed.
 
     """

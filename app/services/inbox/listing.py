@@ -49,9 +49,9 @@ _ORDER = (Question.rank, Question.opened_at, Question.id)
 
 
 def own(*columns: Any) -> Select[Any]:
-    """Return a SELECT of these columns of the questions of tasks that the caller created.
+    """Return a SELECT of these columns of the questions about tasks that the caller created, in any project.
 
-    A member always sees their own tasks.
+    The statement needs the parameters of `visibility_anywhere`.
     """
     return (
         select(*columns)
@@ -61,7 +61,10 @@ def own(*columns: Any) -> Select[Any]:
 
 
 def followed(*columns: Any) -> Select[Any]:
-    """Return a SELECT of these columns of the questions of other people's tasks that the caller follows."""
+    """Return a SELECT of these columns of the questions about other people's tasks that the caller follows.
+
+    The statement needs the parameters of `visibility_anywhere`.
+    """
     return (
         select(*columns)
         .select_from(Question)
@@ -81,9 +84,9 @@ _SOURCES = (("own", own), ("followed", followed))
 async def list_inbox(
     session: AsyncSession, caller: Principal, query: InboxQuery, page: Page, *, link: str
 ) -> tuple[int, int, list[QuestionOut]]:
-    """Return a page of the caller's inbox, after two numbers: its matching and its open questions.
+    """Return the number of questions in the caller's inbox that match `query`, the number of open ones, and one page.
 
-    Of the open questions, those for a mere message are not counted, as on the badge of an app.
+    The number of open questions is that on the badge of an app: questions that only wait for a message do not count.
     """
     values = {
         "kind": query.kind,

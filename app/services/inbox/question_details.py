@@ -45,12 +45,12 @@ QUESTION_COLUMNS = (
 
 
 def details_of(question: Any, *, is_open: bool = False) -> Select[Any]:
-    """Return a correlated SELECT of one row: what is shown of a question's task, run, project, snooze and answerer.
+    """Return a correlated SELECT of one row about a question: its task, run and project, its snooze, and its answerer.
 
-    It is empty if there is no such task.
+    The SELECT has no row if the task does not exist.
 
     Args:
-        question: `Question`, or the columns of a subquery with its columns.
+        question: `Question`, or the columns of a subquery with the columns of `Question`.
         is_open: whether the question is known to be open; then the row has no answerer.
 
     """
@@ -86,10 +86,10 @@ _NO_WINNER: Winner = {"answer": None, "answered_by": None, "answered_via": None,
 
 
 async def find_question(session: AsyncSession, caller: Principal, question_id: UUID) -> Fields:
-    """Return a question of the request's project, with all columns for `question_out`, if the caller sees its task.
+    """Return the row of a question of the request's project, with all columns for `question_out`.
 
     Raises:
-        NotFound: there is no such question for this caller.
+        NotFound: there is no such question, or the caller cannot see it.
 
     """
     row = await _QUESTION.first(session, {"question_id": question_id, **visibility(caller)})
@@ -147,7 +147,7 @@ def question_out(row: Fields, link: str, *, may_write: bool) -> QuestionOut:
 
 
 def winner(row: Mapping[str, Any]) -> Winner:
-    """Return the fields of the answer that closed a question, with person, way and time; null without one."""
+    """Return the answer that closed a question, with its person, way and time; all null if it has no answer."""
     if row["status"] != QuestionStatus.ANSWERED:
         return _NO_WINNER
     return {
@@ -159,7 +159,7 @@ def winner(row: Mapping[str, Any]) -> Winner:
 
 
 def host_of(url: str | None) -> str | None:
-    """Return the host name in a URL; None without a URL, or if it has no readable host."""
+    """Return the host name in a URL; None if the URL is None or has no readable host."""
     try:
         return urlsplit(url).hostname if url else None
     except ValueError:

@@ -30,7 +30,7 @@ _IS_COUNTED = and_(Question.status == constant(QuestionStatus.OPEN), Question.ki
 async def count_open(session: AsyncSession, user_ids: Collection[int]) -> Mapping[int, int]:
     """Return the number of open questions in each user's inbox, by user id.
 
-    Questions that only wait for a message are not counted. Unknown users are present with 0.
+    Questions that only wait for a message are not counted. The result has every id of `user_ids`, perhaps with 0.
     """
     if not user_ids:
         return {}

@@ -66,7 +66,7 @@ async def notify_people(
         session: the unit of work that changed the runs.
         kind: the event, such as `completed` or `awaiting`.
         run_ids: the runs that the event happened to.
-        question_id: the question of the run that the notice asks; None for other events.
+        question_id: the question that the notice is about; None for events without a question.
 
     """
     trigger = Trigger(kind, run_ids, question_id)

@@ -71,8 +71,7 @@ async def beat(
         device_id: the device.
         focused: whether a person looks at it; None: the last value from the device, True if it has reported none.
         seen_seq: the ledger number up to which the device has shown every event; deferred notices of these events are
-            not
-        sent any more. None: not reported.
+            not sent any more. None: not reported.
 
     Raises:
         NotFound: the task is not visible to the caller, or the device is not one of the caller's.

@@ -17,10 +17,12 @@ _ACTIONS = frozenset({"accept", "decline"})
 
 
 def check_answer(question: Row[Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    """Check an answer to a question for a permission, a form or a page; return the params of its command.
+    """Check an answer to a question for a permission, a form or a page; return the parameters of its command.
+
+    The command sends the answer to the agent.
 
     Args:
-        question: a row with `kind`, `options`, `detail` and `schema`.
+        question: a row with `request_id`, `kind`, `options`, `detail` and `schema`.
         params: `option_id`, optionally with `answers` and `custom_input`; for forms and pages, also `action` with
             `content`.
 
@@ -47,7 +49,17 @@ def check_answer(question: Row[Any], params: Mapping[str, Any]) -> dict[str, Any
 def answer_form(
     message: str, schema: Mapping[str, Any] | None, params: Mapping[str, Any]
 ) -> tuple[str, dict[str, Any]]:
-    """Check the answer to a form; return its action and content as `Form.answer`. Raises AnswerInvalid."""
+    """Check the answer to a form; return its action, and the content, which is empty unless the form is accepted.
+
+    Args:
+        message: the text of the form.
+        schema: the JSON Schema of the form's fields.
+        params: the answer: `action` (default: accept), and the values of the fields.
+
+    Raises:
+        AnswerInvalid: the content does not fit the form, or the form can only be declined.
+
+    """
     if params.get("action", "accept") != "accept":
         return params["action"], {}
     try:
@@ -58,7 +70,10 @@ def answer_form(
 
 
 def describe_answer(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an answer as people see it and as its question stores it, from the params of a command."""
+    """Return an answer as people see it and as its question stores it.
+
+    `params` are the parameters of the command that sends the answer to the agent.
+    """
     if "artifact_ids" in params:
         return {"text": _text_of(params.get("content"))[:_SHOWN_CHARACTERS]}
     return {name: params[name] for name in _SHOWN if name in params}

@@ -13,9 +13,10 @@ from app.services.access.visibility import visible_task
 
 
 async def follow(session: AsyncSession, caller: Principal, task_id: UUID) -> bool:
-    """Make the caller follow a task, so that its questions are in their inbox; False if they cannot see it.
+    """Make the caller follow a task, so that its questions are in their inbox. Idempotent.
 
-    The creator of the task need not follow it. Idempotent.
+    Return False if the caller cannot see the task. The creator of a task has its questions in the inbox anyway, so
+    nothing is stored for the creator.
     """
     task = select(Task.id, Task.created_by_id).where(Task.id == task_id, visible_task(caller)).cte("task")
     row = select(

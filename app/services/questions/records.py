@@ -60,9 +60,9 @@ _CLOSED_COLUMNS = (
 
 
 async def open_question(session: AsyncSession, run_id: UUID, asked: ShownQuestion) -> bool:
-    """Store a question of a run's agent, with its risk and urgency; return False if it was stored before.
+    """Store a question of a run's agent as open, with its risk and urgency, and record the event.
 
-    The caller holds the lock on the run's row.
+    Return False, with nothing changed, if the question was stored before. The caller holds the lock on the run's row.
     """
     risk = risk_of(asked.kind, asked.tool_call)
     if asked.kind is QuestionKind.PERMISSION and asked.is_cut:
@@ -128,7 +128,8 @@ async def close_answered(
         answer: the answer as people see it: `option_id`, `action` with `content`, or `text`.
         user_id: the user that answered; None for a rule.
         via: the way by which the answer came.
-        command_id: the command that carries the answer to the agent; it may be stored later in the transaction.
+        command_id: the id of the command that carries the answer to the agent; the command may be stored later in the
+            transaction.
 
     """
     closed = await _close(
@@ -148,9 +149,8 @@ async def withdraw(
 ) -> list[UUID]:
     """Close the open questions of these runs as withdrawn; return the ids of the closed questions.
 
-    With `request_id`, only the question with that id of the agent.
-
-    A question past its time limit gets the status `expired` instead.
+    `request_id` restricts this to the question to which the agent gave this id; None: all questions. A question past
+    its time limit is closed as expired instead.
     """
     conditions: list[ColumnElement[bool]] = [Question.run_id.in_(run_ids)]
     if request_id is not None:
@@ -162,10 +162,10 @@ async def withdraw(
 
 
 async def leave_inboxes(session: AsyncSession, task_id: UUID) -> None:
-    """Withdraw the questions of a task that is to be deleted, so that they leave every inbox.
+    """Withdraw the questions of a task that is to be deleted, and remove all of its questions from its creator's inbox.
 
-    Call it before the task's row is locked: transactions that end a run lock rows in this order. It also locks the
-    runs that may ask, and so waits for transactions that open a question.
+    Call this before the task's row is locked: transactions that end a run lock rows in this order. Also locks the runs
+    that may ask, and so waits for transactions that open a question.
     """
     is_asking = select(Question.id).where(Question.run_id == Run.id, _IS_OPEN).exists()
     is_live = Run.status.not_in(TERMINAL_STATUSES)
@@ -177,7 +177,7 @@ async def leave_inboxes(session: AsyncSession, task_id: UUID) -> None:
 
 
 async def find_question(session: AsyncSession, run_id: UUID, request_id: str) -> Row[Any] | None:
-    """Return the row of a question of a run by the id from the agent, open or closed; None without one."""
+    """Return the row of a run's question, open or closed, by the id that the agent gave it; None without one."""
     statement = select(*Question.__table__.columns).where(
         Question.run_id == run_id, Question.request_id == request_id
     )
@@ -185,7 +185,7 @@ async def find_question(session: AsyncSession, run_id: UUID, request_id: str) ->
 
 
 async def find_awaited_message(session: AsyncSession, run_id: UUID) -> Row[Any] | None:
-    """Return the row of a run's open question that a message answers; None if there is none."""
+    """Return the row of a run's open question that is answered by a message; None if the run has none."""
     statement = select(*Question.__table__.columns).where(
         Question.run_id == run_id, _IS_OPEN, Question.kind == QuestionKind.MESSAGE
     )
@@ -193,7 +193,7 @@ async def find_awaited_message(session: AsyncSession, run_id: UUID) -> Row[Any] 
 
 
 async def newest_waiting_for(session: AsyncSession, run_id: UUID) -> dict[str, Any] | None:
-    """Return the newest open question of a run as its state shows it in `waiting_for`; None without one."""
+    """Return the newest open question of a run in the form of `state.waiting_for`; None if there is none."""
     statement = (
         select(Question.kind, Question.request_id, Question.tool_call, Question.options, Question.opened_at)
         .where(Question.run_id == run_id, _IS_OPEN)

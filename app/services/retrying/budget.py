@@ -30,8 +30,7 @@ class RetryBudget:
 
         Raises:
             Exception: any error that the policy does not name, at once; else the last error of the step, when no delay
-                is left
-            or the server asks for a longer delay than the policy allows.
+                is left or the server asks for a longer delay than the policy allows.
 
         """
         failures = 0

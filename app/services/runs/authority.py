@@ -76,7 +76,7 @@ _WORDS = (
 
 
 class Intent(Enum):
-    """The kind of a request that makes a run act: to create, follow up, perform or steer it."""
+    """The kind of a request that makes a run act: it creates a run, follows one up, performs it, or steers it."""
 
     CREATE = auto()
     FOLLOW = auto()
@@ -86,7 +86,10 @@ class Intent(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorityRequest:
-    """A request to make a run act: the person, and the account and sandbox environment that the run would use."""
+    """A request to make a run act, with all that `authorize` needs to decide about it.
+
+    It names the person who asks, and the GitHub account and sandbox environment that the run would use.
+    """
 
     intent: Intent
     project_id: int
@@ -128,13 +131,13 @@ async def require_task_allowance(
     gates: Sequence[UsageGate],
     run_id: UUID | None = None,
 ) -> None:
-    """Check that no usage gate refuses that workers perform this task, or this run of it.
+    """Check that no usage gate refuses that workers perform a task, or with `run_id` that run of the task.
 
-    Call it before any row is locked: it ends the session's transaction, so that no connection is held while the
-    gates decide.
+    Call this before any row is locked: it ends the session's transaction, so that no connection is held while the gates
+    decide.
 
     Raises:
-        NotFound: there is no such task or run for this caller.
+        NotFound: there is no such task or run, or the caller cannot see it.
         UsageLimitExceeded: the project is over a limit.
 
     """
@@ -265,7 +268,10 @@ HOLDINGS: tuple[Any, ...] = (
 
 
 def request_for_run(intent: Intent, asker_id: int | None, run: Row[Any]) -> AuthorityRequest:
-    """Return the authority request for an existing run; the row has the columns `HOLDINGS`."""
+    """Return the authority request for an existing run and the person who asks.
+
+    `run` is a row with the columns `HOLDINGS`.
+    """
     return AuthorityRequest(
         intent=intent,
         project_id=run.project_id,
@@ -280,7 +286,10 @@ def request_for_run(intent: Intent, asker_id: int | None, run: Row[Any]) -> Auth
 
 
 async def record(session: AsyncSession, run_id: UUID, task_id: UUID, authority: Authority) -> None:
-    """Store the person and the GitHub account that an existing run acts for; its row is locked."""
+    """Store the person and the GitHub account that an existing run acts for. The caller has locked the run's row.
+
+    A personal run also gets a snapshot of its task; any other run loses its snapshot.
+    """
     values: dict[str, Any] = {
         "asked_by_id": authority.asker_id,
         "asked_task": _task_snapshot(task_id) if authority.is_personal else None,
@@ -291,13 +300,17 @@ async def record(session: AsyncSession, run_id: UUID, task_id: UUID, authority: 
 
 
 async def freeze_task(
-    session: AsyncSession, run_id: UUID, task_id: UUID, *, follows: UUID | None = None
+    session: AsyncSession, run_id: UUID, task_id: UUID, *, previous_id: UUID | None = None
 ) -> None:
-    """Store the snapshot of the task for a new run: that of the run it follows, if that has one, or else a new one."""
+    """Store a snapshot of the task with a new run, which uses the snapshot instead of later edits of the task.
+
+    `previous_id` is the run that the new run follows up: the new run gets a copy of that run's snapshot. If that run
+    has none, or `previous_id` is None, the snapshot is made from the task as it is now.
+    """
     snapshot: ColumnElement[Any] = _task_snapshot(task_id)
-    if follows is not None:
+    if previous_id is not None:
         previous = aliased(Run)
-        kept = select(previous.asked_task).where(previous.id == follows).scalar_subquery()
+        kept = select(previous.asked_task).where(previous.id == previous_id).scalar_subquery()
         snapshot = func.coalesce(kept, snapshot, type_=JSONB)
     await session.execute(update(Run).where(Run.id == run_id).values(asked_task=snapshot))
 
@@ -311,17 +324,17 @@ def _task_snapshot(task_id: UUID) -> ScalarSelect[Any]:
     return select(func.jsonb_build_object(*pairs, type_=JSONB)).where(Task.id == task_id).scalar_subquery()
 
 
-def frozen_or_current(word: Any) -> ColumnElement[Any]:
-    """Return the SQL value of a task's column that a run uses: from its snapshot, else the current one."""
-    kept = Run.asked_task[word.key]
-    if not isinstance(word.type, JSON):
-        kept = cast(kept.astext, word.type)
-    chosen: ColumnElement[Any] = case((Run.asked_task.is_(None), word), else_=kept)
-    return chosen.label(word.key)
+def frozen_or_current(column: Any) -> ColumnElement[Any]:
+    """Return the SQL value that a run uses for a column of its task: from the run's snapshot, else the current one."""
+    kept = Run.asked_task[column.key]
+    if not isinstance(column.type, JSON):
+        kept = cast(kept.astext, column.type)
+    chosen: ColumnElement[Any] = case((Run.asked_task.is_(None), column), else_=kept)
+    return chosen.label(column.key)
 
 
 def person_of() -> ColumnElement[int]:
-    """Return the SQL expression for the id of the person that a run acts for, over `Run` and its `Task`.
+    """Return the SQL expression for the id of the person that a run acts for, in a statement over `Run` and its `Task`.
 
     Runs of the first releases have no `asked_by_id`; they act for the task's creator.
     """

@@ -62,12 +62,14 @@ async def update_run(
     body: RunUpdateIn,
     clients: ServiceClients,
 ) -> RunOut:
-    """Write the given fields of a run, and return the run; `output` and `state` are merged, one level deep.
+    """Change the given fields of a run and return the run.
+
+    `output` and `state` are merged with the stored ones, one level deep.
 
     Raises:
         InvalidInput: the change steers a run that acts with another member's GitHub account.
-        NotFound: there is no such run for this caller.
-        StateRefused: the run is over with a status other than the given one, its state or output would be too large,
+        NotFound: there is no such run, or the caller cannot see it.
+        StateRefused: the run has ended with a status other than the given one, its state or output would be too large,
             or the change steers a run in another member's private environment; nothing has changed.
         UsageLimitExceeded: workers are to perform the run from the beginning, and the project is over its limit.
 
@@ -111,7 +113,7 @@ async def write_columns(session: AsyncSession, run_id: UUID, values: dict[str, A
     """Write these columns of a run and return its row, with `STATE_COLUMNS`.
 
     Raises:
-        StateRefused: the state or the output has become too large.
+        StateRefused: the state or the output has become too large; the caller must roll back.
 
     """
     sizes: list[ColumnElement[int]] = []
@@ -165,7 +167,7 @@ async def set_output(
     """Replace a run's output, if it satisfies the task's JSON Schema; return the run (contract 6.4, 13.11).
 
     Raises:
-        NotFound: there is no such run for this caller.
+        NotFound: there is no such run, or the caller cannot see it.
         StateRefused: the output is too large or does not satisfy the schema, or the schema is invalid.
         Throttled: too many outputs of the project wait for their check.
 

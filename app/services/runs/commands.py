@@ -87,18 +87,15 @@ async def send_command(
     *,
     redis: RedisClient,
 ) -> CommandOut:
-    """Send a command to the agent of a run; return the JSON-RPC response.
-
-    It is stored, and the worker is woken after the commit.
+    """Store a command for the agent of a run, and wake the worker after the commit; return the JSON-RPC response.
 
     The first answer to a question counts. A `cancel` or `close` changes nothing while an earlier one is still
-    undelivered. An outage of Redis delays the command until the worker polls next.
-
-    `cancel` and `close` are accepted from everyone who can see the run: any member may stop it.
+    undelivered. An outage of Redis delays the command until the worker polls next. Everyone who can see the run may
+    send `cancel` and `close`: any member may stop it.
 
     Raises:
         InvalidInput: the run acts with another member's GitHub account.
-        NotFound: there is no such run for this caller.
+        NotFound: there is no such run, or the caller cannot see it.
         StateRefused: the run has no live agent at a worker, it does not have one of the files, or it is in another
             member's private environment.
 
@@ -126,9 +123,9 @@ async def answer_question(
     *,
     redis: RedisClient,
 ) -> bool:
-    """Answer a question of an agent; return False, with nothing changed, if it was closed before.
+    """Answer a question of an agent: close it, and store the command that sends the answer to the agent.
 
-    For callers other than the endpoint for commands.
+    Return False, with nothing changed, if the question was closed before.
 
     Args:
         session: the unit of work.

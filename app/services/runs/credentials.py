@@ -25,7 +25,7 @@ async def keep_token(session: AsyncSession, cipher: Cipher, run_id: UUID, token:
 
 
 async def forget_tokens(session: AsyncSession, run_ids: Sequence[UUID]) -> None:
-    """Delete the stored GitHub tokens of runs that are over."""
+    """Delete the stored GitHub tokens of runs that have ended."""
     await session.execute(delete(RunCredential).where(RunCredential.run_id.in_(run_ids)))
 
 

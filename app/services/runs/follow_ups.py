@@ -66,7 +66,7 @@ async def require_follow_up_allowance(
 ) -> None:
     """Check that no usage gate refuses the follow-up run that this failed check would start.
 
-    Call it before any row is locked: it ends the session's transaction.
+    Call this before any row is locked: it ends the session's transaction.
 
     Raises:
         UsageLimitExceeded: the project is over a limit.
@@ -86,7 +86,7 @@ async def require_follow_up_allowance(
 
 
 async def follow_up(session: AsyncSession, check: FailedCheck, clients: ServiceClients) -> WebhookOut:
-    """Start a follow-up run for a failed check, unless a rule forbids it; return the webhook response."""
+    """Start a follow-up run for a failed check, unless a rule forbids it; return the body of the webhook response."""
     pushed = await _find_push(session, check)
     if pushed is None or pushed.head_sha != check.head_sha:
         return ignore("No run pushed this commit, or a later one has moved the branch on.")
@@ -105,7 +105,7 @@ async def follow_up(session: AsyncSession, check: FailedCheck, clients: ServiceC
 
 
 def ignore(reason: str) -> WebhookOut:
-    """Return the response to a report of a failed check that starts no run."""
+    """Return the body of the response to a webhook report that starts no run, with the reason."""
     return {"status": "ignored", "reason": reason, "run": None}
 
 
@@ -212,7 +212,7 @@ async def _start(
     )
     run_id = await run_lifecycle.open_run(session, new, dispatch=True, events=clients.events)
     if authority.is_personal:
-        await freeze_task(session, run_id, task.id, follows=previous_id)
+        await freeze_task(session, run_id, task.id, previous_id=previous_id)
     enqueue_run_after_commit(session, clients.queue, run_id)
     return run_id
 

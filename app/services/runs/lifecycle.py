@@ -100,7 +100,7 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnd:
-    """The outcome of a run as it is stored: the last status, and the results of the agent."""
+    """The outcome of a run as a worker stores it: the last status, and the results of the agent."""
 
     status: RunStatus
     output: Any = None
@@ -114,9 +114,8 @@ class RunEnd:
 async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events: RunEvents) -> UUID:
     """Create a queued run as the task's latest run and return its id (contract 13.1).
 
-    `dispatch`: whether a worker is to perform it.
-
-    The caller holds the lock on the task's row, which puts concurrent runs of one task in order.
+    `dispatch`: whether a worker is to perform it, instead of the client. The caller holds the lock on the task's row,
+    which puts concurrent runs of one task in order.
     """
     run_id, now = new_id(), utcnow()
     values = {
@@ -141,12 +140,12 @@ async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events
 
 
 async def set_status(session: AsyncSession, run_id: UUID, status: RunStatus, *, events: RunEvents) -> bool:
-    """Set the status of a run that a client reports (contract 13.2); a worker that holds the run loses it.
+    """Set the status of a run that a client reports (contract 13.2). A worker that holds the run loses it.
 
-    The caller holds the lock on the run's row. Returns False, with nothing changed, if the run has this status already.
+    Return False, with nothing changed, if the run has this status already. The caller holds the lock on the run's row.
 
     Raises:
-        StateRefused: the run is over with another status.
+        StateRefused: the run has ended with another status.
 
     """
     if await transition(session, events, status, Run.id == run_id, reason=RunReason.CLIENT):
@@ -160,7 +159,7 @@ async def set_status(session: AsyncSession, run_id: UUID, status: RunStatus, *, 
 async def request_worker(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
     """Request a worker for a run that has not begun (contract 13.1).
 
-    The caller holds the lock on the run's row. A run that waits for a worker already keeps its place in the queue.
+    The caller holds the lock on the run's row. A run that waits for a worker already keeps its position in the queue.
     """
     await transition(session, events, RunStatus.QUEUED, Run.id == run_id, Run.status == RunStatus.NOT_STARTED)
     now = utcnow()
@@ -172,10 +171,10 @@ async def request_worker(session: AsyncSession, run_id: UUID, *, events: RunEven
 
 
 async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
-    """Queue a run of any status for a worker again; no other function leaves a terminal status.
+    """Queue a run of any status for a worker again. No other function moves a run out of a terminal status.
 
-    The caller holds the lock on the run's row. The next end sets `completed_at` and notifies people, as a first end
-    does.
+    The caller holds the lock on the run's row. When the run ends again, `completed_at` is set and people are notified
+    again.
     """
     await move(
         session,
@@ -197,7 +196,7 @@ async def claim(
 ) -> Fields | None:
     """Claim the run that has waited longest in the project of `run_id`, perhaps another run, for job `owner`.
 
-    Returns the columns of the run; None if none waits, or if workers perform `limit` runs of the project
+    Return the columns of the claimed run; None if no run waits, or if workers perform `limit` runs of the project
     already (0: no limit). Every waiting run has a job, so any job may claim the one that has waited longest.
     """
     now = utcnow()
@@ -215,22 +214,23 @@ async def claim(
 
 
 async def extend_lease(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
-    """Extend the lease of job `owner` on a run; False if it has lost the run and must stop the agent."""
+    """Extend the lease of job `owner` on a run; return False if the job has lost the run and must stop the agent."""
     values = {"run": run_id, "owner": owner, "until": utcnow() + RUN_LEASE}
     return await _EXTEND.first_alone(session, values) is not None
 
 
 async def mark_agent_started(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
-    """Record that the agent of a run may act: from then on a lost worker fails the run.
+    """Record that the agent of a run may act: if the worker is lost from then on, the run fails.
 
-    Returns False if another job now holds the run; then no agent may be started. A later call keeps the first time.
+    Until then, a run that loses its worker is repeated. Return False if job `owner` has lost the run; then no agent may
+    be started. A later call keeps the first time.
     """
     values = {"run": run_id, "owner": owner, "started": {AGENT_STARTED: utcnow().isoformat()}}
     return await _MARK_STARTED.first_alone(session, values) is not None
 
 
 async def finish(session: AsyncSession, run_id: UUID, end: RunEnd, *, owner: str, events: RunEvents) -> bool:
-    """End a run that `owner` holds, once; return False if the run is over already or another job holds it.
+    """End a run that job `owner` holds; return False if the run has ended already or another job holds it.
 
     A cancelled run keeps its status and gets the results of the agent. Characters from agents and servers that the
     database cannot store are replaced.
@@ -264,10 +264,10 @@ async def finish(session: AsyncSession, run_id: UUID, end: RunEnd, *, owner: str
 
 
 async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: RunEvents) -> bool:
-    """Return a run to the queue for a worker that is being stopped; return False if `owner` does not hold the run.
+    """Return a run to the queue because its worker is being stopped; return False if job `owner` does not hold the run.
 
     The worker has ended the agent and removed its workspace. The next agent starts from nothing and is sent the same
-    commands again. The run keeps its place in the queue.
+    commands again. The run keeps its position in the queue.
     """
     # Only the owner writes this fact. Read it before the move below removes it.
     had_agent = await session.scalar(select(Run.facts.has_key(AGENT_STARTED)).where(Run.id == run_id))
@@ -285,9 +285,9 @@ async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: 
 
 
 async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[list[UUID], list[UUID]]:
-    """Queue or fail the runs with a lapsed lease, as their worker is lost; return the ids of both.
+    """Queue or fail the runs with a lapsed lease, as their worker is lost; return the ids of both, in this order.
 
-    Without a started agent a run is repeated, up to `RUN_CLAIMS` claims, and keeps its place; otherwise it
+    A run without a started agent is queued again, up to `RUN_CLAIMS` claims, and keeps its position. Any other run
     fails, since its agent may have acted already.
     """
     now = utcnow()
@@ -316,7 +316,7 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
 
 
 async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunEvents) -> list[UUID]:
-    """Fail runs with agents outside our workers that reported nothing for `silence`; return their ids.
+    """Fail the runs of agents outside our workers that have reported nothing for `silence`; return their ids.
 
     A local run that never used `event_stream` is left alone: it may wait for its user for days.
     """

@@ -52,7 +52,7 @@ Rows = Sequence[Fields | RowMapping]
 
 
 def count_started(session: AsyncSession, row: Fields) -> None:
-    """Count a run that was claimed as started, once the session's transaction is committed."""
+    """Count a run as started in the metrics, once the session's transaction is committed. `row` is the claimed run."""
     asked_at, now = row["dispatch_requested_at"], row["updated_at"]
 
     async def count() -> None:
@@ -65,7 +65,7 @@ def count_started(session: AsyncSession, row: Fields) -> None:
 
 
 def count_ended(session: AsyncSession, rows: Rows, reason: RunReason) -> None:
-    """Count runs that ended, by status and reason, once the session's transaction is committed."""
+    """Count runs that have ended in the metrics, by status and reason, once the session's transaction is committed."""
 
     async def count() -> None:
         for row in rows:
@@ -83,7 +83,7 @@ def count_ended(session: AsyncSession, rows: Rows, reason: RunReason) -> None:
 
 
 def count_lost_leases(session: AsyncSession, number: int) -> None:
-    """Count runs that lost their worker, once the session's transaction is committed."""
+    """Count this number of runs that lost their worker in the metrics, once the session's transaction is committed."""
 
     async def count() -> None:
         _LOST.inc(number)
@@ -92,7 +92,7 @@ def count_lost_leases(session: AsyncSession, number: int) -> None:
 
 
 async def measure_queue(sessions: SessionFactory) -> None:
-    """Set the gauges of waiting runs and the longest wait; NaN while the database is unavailable."""
+    """Set the metrics for the number of waiting runs and the longest wait; NaN while the database is unavailable."""
     statement = select(func.count(), func.min(Run.dispatch_requested_at)).where(is_waiting())
     try:
         async with unit_of_work(sessions) as session:

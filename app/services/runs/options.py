@@ -80,7 +80,7 @@ def token_budget(state: Mapping[str, Any]) -> int | None:
 
 
 def requested_state(body: RunIn) -> dict[str, Any]:
-    """Return the keys of a run's state that the request sets; omitted ones are absent (contract 9.1)."""
+    """Return the entries of a run's state that a request sets, without the options that it omits (contract 9.1)."""
     values: dict[str, Any] = {
         "pr_base_branch": body.branch,
         "pending_user_message": body.pending_user_message,
@@ -101,7 +101,7 @@ def requested_state(body: RunIn) -> dict[str, Any]:
 
 
 def with_provider(state: dict[str, Any], catalog: Catalog) -> dict[str, Any]:
-    """Return a run's state with the provider that its adapter implies, if any."""
+    """Return a run's state with the provider that its adapter implies; the same state if it implies none."""
     adapter = catalog.choice(state.get("runtime_adapter"))
     return state | {"provider": adapter.provider} if adapter and adapter.provider else state
 

@@ -21,9 +21,10 @@ _LOCK_NAME = "taskbeacon:project-runs:"
 
 
 def longest_waiting(run_id: Any) -> ColumnElement[UUID]:
-    """Return the SQL subquery of the next waiting run in the project of `run_id`, locked; NULL without one.
+    """Return the SQL subquery of the id of the run that has waited longest in the project of `run_id`.
 
-    A claim that finds the row locked waits and takes the next row, so that concurrent claims get different runs.
+    The id is NULL if no run waits. The subquery locks the row: a claim that finds it locked waits and takes the next
+    run, so that concurrent claims get different runs.
     """
     waiting, named = aliased(Run), aliased(Run)
     return (
@@ -40,7 +41,10 @@ def longest_waiting(run_id: Any) -> ColumnElement[UUID]:
 
 
 async def lock_room(session: AsyncSession, run_id: UUID) -> None:
-    """Lock the claims in this run's project until the transaction ends, so that each counts the others."""
+    """Wait for other transactions that claim runs of this run's project; later ones wait for this transaction.
+
+    So each of them counts the claims of the others.
+    """
     name = func.concat(_LOCK_NAME, Run.project_id)
     await session.execute(
         select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))).where(Run.id == run_id)
@@ -48,7 +52,7 @@ async def lock_room(session: AsyncSession, run_id: UUID) -> None:
 
 
 def has_room(limit: Any) -> ColumnElement[bool]:
-    """Return the SQL condition that workers perform fewer than `limit` runs of the selected run's project."""
+    """Return the SQL condition that workers perform fewer than `limit` runs in the project of the selected run."""
     room: ColumnElement[bool] = _in_hand(Run.project_id) < limit
     return room
 
@@ -67,9 +71,9 @@ def _in_hand(project_id: Any) -> ColumnElement[int]:
 
 
 def startable(limit: int, *, asked_before: datetime) -> Select[UUID]:
-    """Return a SELECT of the runs that have waited since `asked_before` or longer, the longest first.
+    """Return a SELECT of the ids of runs that have waited for a worker since `asked_before`, the longest first.
 
-    With a limit, at most as many runs of a project as it has room for.
+    `limit` is the most runs of a project that workers perform at a time: runs beyond it are left out. 0: no limit.
     """
     order = (Run.dispatch_requested_at, Run.id)
     if not limit:
@@ -91,6 +95,6 @@ def startable(limit: int, *, asked_before: datetime) -> Select[UUID]:
 def held_by(run_id: Any, owner: Any) -> tuple[ColumnElement[bool], ...]:
     """Return the SQL conditions that select a run only while the job `owner` holds it.
 
-    Takes values or bind parameters.
+    Each argument is a value or a bind parameter.
     """
     return (Run.id == run_id, Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_owner == owner)

@@ -40,7 +40,7 @@ _SENT_AGAIN = (CommandMethod.USER_MESSAGE, CommandMethod.SET_CONFIG_OPTION, Comm
 
 
 class StepResult(Enum):
-    """The result of a worker's step that is refused if a new command has come."""
+    """The result of a worker's step that is refused if a new command has arrived or the worker has lost the run."""
 
     DONE = auto()
     # A command came that the worker has not read; nothing has changed.
@@ -50,7 +50,10 @@ class StepResult(Enum):
 
 
 async def read_accepted(session: AsyncSession, run_id: UUID, *, after: int) -> Sequence[Row[Any]]:
-    """Return the commands to a run after a position that no agent has received, the oldest first."""
+    """Return the commands to a run that no agent has received yet, from after position `after`, the oldest first.
+
+    At most a thousand rows.
+    """
     statement = (
         select(RunCommand.id, RunCommand.position, RunCommand.method, RunCommand.params, RunCommand.rpc_id)
         .where(
@@ -73,7 +76,10 @@ async def settle(
     owner: str,
     reason: str | None = None,
 ) -> bool:
-    """Record the progress of a command to an agent; False if it is settled, or `owner` lost the run."""
+    """Record the progress of a command to an agent, with `reason` if it is dropped.
+
+    Return False, with nothing changed, if the command is settled already or job `owner` has lost the run.
+    """
     is_over = status in {CommandStatus.CONSUMED, CommandStatus.DROPPED}
     settled = await session.execute(
         update(RunCommand)
@@ -99,7 +105,8 @@ async def start_waiting(
 ) -> StepResult:
     """Store a question of a run's agent, show it in the run's state, and notify people (contract 7.2).
 
-    With a position in `seen`, only if there is no command after that position.
+    `seen` is the position of the last command that the worker has read: if there is a later one, nothing changes and
+    the result is `NEWS`. None: do not check for commands.
     """
     result = await _lock_unless_news(session, run_id, owner=owner, seen=seen)
     if result is not StepResult.DONE:
@@ -120,7 +127,10 @@ async def start_waiting(
 async def notify_user(
     session: AsyncSession, run_id: UUID, message: AgentMessage, *, owner: str, queue: JobQueue
 ) -> MessageOutcome | None:
-    """Decide about a push with a message of the run's agent; None if job `owner` lost the run."""
+    """Decide about a push with a message of the run's agent to people; a job sends it after the commit.
+
+    Return the decision; None if job `owner` has lost the run.
+    """
     if await session.scalar(select(Run.id).where(*held_by(run_id, owner))) is None:
         return None
     outcome = await notifications.notify_for_agent(session, run_id, message)
@@ -129,7 +139,10 @@ async def notify_user(
 
 
 async def stop_waiting(session: AsyncSession, run_id: UUID, request_id: str, *, owner: str) -> bool:
-    """Close a question that the run's agent has withdrawn; return False if it was closed before."""
+    """Close a question that the run's agent does not wait for any more.
+
+    Return False, with nothing changed, if the question was closed before or job `owner` has lost the run.
+    """
     if await _lock_unless_news(session, run_id, owner=owner, seen=None) is not StepResult.DONE:
         return False
     if not await questions.withdraw(session, [run_id], request_id=request_id):
@@ -141,14 +154,14 @@ async def stop_waiting(session: AsyncSession, run_id: UUID, request_id: str, *, 
 
 
 async def show_waiting(session: AsyncSession, run_id: UUID) -> None:
-    """Show the newest open question of a run, if any, in the run's state; the run's row is locked."""
+    """Show the newest open question of a run in the run's state, or none. The caller has locked the run's row."""
     newest = await questions.newest_waiting_for(session, run_id)
     facts = without_fact(WAITING_FOR) if newest is None else with_fact(WAITING_FOR, newest)
     await session.execute(update(Run).where(Run.id == run_id).values(facts=facts, updated_at=utcnow()))
 
 
 async def withdraw_forgotten(session: AsyncSession) -> int:
-    """Close open questions of runs that wait for nothing; return their number.
+    """Withdraw open questions of runs that do not wait for an answer any more; return the number of these questions.
 
     COMPATIBILITY: processes of the previous release answer and end runs without these rows (ADR 62).
     """
@@ -167,9 +180,10 @@ async def withdraw_forgotten(session: AsyncSession) -> int:
 async def end_agent(
     session: AsyncSession, run_id: UUID, *, owner: str, seen: int | None, reason: str
 ) -> StepResult:
-    """Record that the agent of a run ends: refuse further commands, drop open ones, close its questions.
+    """Record that the agent of a run ends: refuse further commands, drop open ones, and withdraw its open questions.
 
-    With a position in `seen`, only if there is no command after that position.
+    `seen` is the position of the last command that the worker has read: if there is a later one, nothing changes and
+    the result is `NEWS`. None: do not check for commands. `reason` is stored with the dropped commands.
     """
     result = await _lock_unless_news(session, run_id, owner=owner, seen=seen)
     if result is StepResult.DONE:
@@ -183,9 +197,9 @@ async def end_agent(
 async def drop_open(
     session: AsyncSession, run_ids: Collection[UUID], *, reason: str
 ) -> list[tuple[UUID, dict[str, Any]]]:
-    """Drop the open commands of runs that are over, in the transaction that ends them.
+    """Drop the open commands of runs, in the transaction that ends these runs or their agents.
 
-    Returns the receipts of the dropped commands, each with its run, in the order in which they were sent.
+    Return a log entry about each dropped command, with the id of its run, in the order in which the commands were sent.
     """
     dropped = await session.execute(
         update(RunCommand)
@@ -200,7 +214,7 @@ async def drop_open(
 def receipt(
     command_id: UUID, method: str, status: CommandStatus, *, reason: str | None = None, rpc_id: Any = None
 ) -> dict[str, Any]:
-    """Return the log entry that reports the progress of a command, with the JSON-RPC id of its sender."""
+    """Return the log entry that reports the progress of a command; `rpc_id` is the JSON-RPC id from its sender."""
     params: dict[str, Any] = {"command_id": str(command_id), "method": method, "status": status}
     if reason is not None:
         params["reason"] = reason
@@ -216,7 +230,7 @@ def _drop_receipt(row: Row[Any]) -> dict[str, Any]:
 async def receipts_since(
     session: AsyncSession, run_ids: Collection[UUID], moment: datetime
 ) -> dict[RunRef, list[dict[str, Any]]]:
-    """Return the log entries about commands that were dropped in these runs since a moment, by run."""
+    """Return, by run, the log entries about commands that were dropped in these runs at `moment` or later."""
     statement = (
         select(Run.project_id, Run.task_id, RunCommand.run_id, *_RECEIPT_COLUMNS)
         .join(Run, Run.id == RunCommand.run_id)
@@ -236,7 +250,10 @@ async def receipts_since(
 async def read_dropped(
     session: AsyncSession, run_id: UUID, ids: Collection[UUID], *, after: int
 ) -> Sequence[Row[Any]]:
-    """Return the dropped commands to a run: of those with these ids, and of those after a position."""
+    """Return the dropped commands to a run that have one of these ids, or a position greater than `after`.
+
+    At most a thousand rows.
+    """
     statement = (
         select(*_RECEIPT_COLUMNS)
         .where(
@@ -251,9 +268,10 @@ async def read_dropped(
 
 
 async def requeue(session: AsyncSession, run_ids: Collection[UUID], *, had_agent: bool) -> None:
-    """Mark received commands as accepted again, for the next agent of these runs, which starts from nothing.
+    """Mark commands to earlier agents of these runs as accepted again: the next agent starts from nothing.
 
-    A command that was consumed before the agent started was meant to end the run, and still does.
+    `had_agent`: whether an agent had started. If so, only consumed commands of some kinds are sent again. If not, a
+    consumed command was meant to end the run before the start, and still does.
     """
     again = RunCommand.method.in_(_SENT_AGAIN) if had_agent else true()
     sent = (RunCommand.status == CommandStatus.CONSUMED) & again
@@ -267,7 +285,7 @@ async def requeue(session: AsyncSession, run_ids: Collection[UUID], *, had_agent
 
 
 async def files_of(session: AsyncSession, run_id: UUID, ids: Sequence[str]) -> list[ArtifactOut]:
-    """Return the manifest entries of files of a run, in the order of `ids`; missing files are left out."""
+    """Return the manifest entries of a run's files with these ids, in the order of `ids`; unknown ids are left out."""
     artifacts: Any = await session.scalar(select(Run.artifacts).where(Run.id == run_id))
     known: dict[str, ArtifactOut] = {artifact["id"]: artifact for artifact in artifacts or ()}
     return [known[artifact_id] for artifact_id in dict.fromkeys(ids) if artifact_id in known]

@@ -35,11 +35,16 @@ log = structlog.get_logger(__name__)
 
 
 async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: timedelta | None = None) -> int:
-    """Recover all runs that have lost their job or their worker; return the number of missing jobs.
+    """Recover all runs that have lost their job or their worker; return the number of jobs that were put on the queue.
 
-    With `silence`, runs of agents outside our workers fail if they reported nothing for that long. A run that waits
-    because workers perform `limit` runs of its project already is left waiting. Open commands of a lost run are
-    dropped; their receipts go to its stream and its log. Also withdraws open questions of runs that wait for nothing.
+    Open commands of a lost run are dropped; the log entries about them go to its followers and its log. Also withdraws
+    open questions of runs that do not wait for an answer.
+
+    Args:
+        clients: the clients of this process.
+        limit: the most runs of a project that workers perform at a time; further runs are left waiting. 0: no limit.
+        silence: fail runs of agents outside our workers that reported nothing for this long; None: fail none.
+
     """
     begun, events = utcnow(), clients.events
     async with unit_of_work(clients.sessions) as session:

@@ -39,14 +39,13 @@ async def require_new_run_allowance(
     body: RunIn,
     clients: ServiceClients,
 ) -> None:
-    """Check that no usage gate refuses a new run of a task; call it before creating the run.
+    """Check that no usage gate refuses a new run of a task. Call this before creating the run (contract 5.8, 6.4).
 
-    See contract 5.8 steps 1 to 3, and 6.4. Separate from the creation: usage gates may make requests, and the
-    session's transaction may end meanwhile.
+    Separate from the creation: usage gates may make requests, and the session's transaction may end meanwhile.
 
     Raises:
         InvalidInput: the options contradict each other.
-        NotFound: there is no such task for this caller.
+        NotFound: there is no such task, or the caller cannot see it.
         UsageLimitExceeded: the project is over its usage limit.
 
     """
@@ -67,13 +66,14 @@ async def start_cloud_run(
     body: RunIn,
     clients: ServiceClients,
 ) -> TaskOut:
-    """Create a cloud run, request a worker for it after the commit, and return its task (contract 5.8).
+    """Create a cloud run and request a worker for it after the commit; return the task of the run (contract 5.8).
 
     A task may have several active runs. If the queue does not answer, the run waits for the sweep.
 
     Raises:
-        InvalidInput: the options contradict each other, or the caller may not author the run.
-        NotFound: there is no such task for this caller.
+        InvalidInput: the options contradict each other, or the run would act with an account that the caller may not
+            use.
+        NotFound: there is no such task, or the caller cannot see it.
         RunRefused: a run, environment or artifact that the request names does not exist, or the state is too large.
 
     """
@@ -89,7 +89,9 @@ async def create_run(
     body: RunCreateIn,
     clients: ServiceClients,
 ) -> RunOut:
-    """Create a queued run without a worker: the client performs it, or starts it later (contract 6.4, 13.1).
+    """Create a queued run without a worker, and return it (contract 6.4, 13.1).
+
+    The client performs the run, or requests a worker later.
 
     Raises:
         InvalidInput, NotFound, RunRefused: as `start_cloud_run`.
@@ -165,13 +167,13 @@ async def start_run(
     body: StartIn,
     clients: ServiceClients,
 ) -> TaskOut:
-    """Request a worker for an existing cloud run, and return the task with its latest run.
+    """Request a worker for an existing cloud run; return the task of the run.
 
     Safe to repeat until a worker has begun. The run uses the current task, and the caller's account and environment.
 
     Raises:
         InvalidInput: the run would act with another member's GitHub account.
-        NotFound: there is no such run for this caller.
+        NotFound: there is no such run, or the caller cannot see it.
         RunRefused: a file does not belong to the run, or the caller may not use the run's environment.
         StateRefused: the run is not a cloud run, has begun already, or its state would be too large.
         UsageLimitExceeded: the project is over its usage limit.
@@ -219,15 +221,15 @@ async def resume_in_cloud(
     run_id: UUID,
     clients: ServiceClients,
 ) -> RunOut:
-    """Request a worker for a run that is over, or that a client performed until now.
+    """Request a worker for a run that has ended, or that a client has performed until now; return the run.
 
     The run uses the current task, and the caller's account and environment.
 
     Raises:
         InvalidInput: the run would act with another member's GitHub account.
-        NotFound: there is no such run for this caller.
+        NotFound: there is no such run, or the caller cannot see it.
         RunRefused: the caller may not use the run's environment.
-        StateRefused: the run is a cloud run that is not over.
+        StateRefused: the run is a cloud run that has not ended.
         UsageLimitExceeded: the project is over its usage limit.
 
     """

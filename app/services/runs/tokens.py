@@ -43,12 +43,12 @@ _CLAIMS = ["aud", "exp", "run_id", "task_id", "team_id", "user_id"]
 async def issue_token(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, secrets: Sequence[SecretStr]
 ) -> ConnectionTokenOut:
-    """Return a signed token for one run that the caller sees, valid for a day.
+    """Return a signed token that gives access to one run, valid for a day.
 
-    `secrets` encrypt the signing key.
+    `secrets` encrypt the stored signing key, which is made at the first call.
 
     Raises:
-        NotFound: there is no such run for this caller.
+        NotFound: there is no such run, or the caller cannot see it.
 
     """
     await require_run(session, caller, task_id, run_id)
@@ -77,7 +77,7 @@ async def authenticate_run(
     run_id: UUID,
     secrets: Sequence[SecretStr],
 ) -> RunRef:
-    """Check a run token for the run in the path, which the token's user must still see; return the run.
+    """Check a run token for the run in a request's path, which the user of the token must still see; return the run.
 
     Args:
         session: a unit of work.
@@ -88,7 +88,7 @@ async def authenticate_run(
         secrets: the secrets that encrypt the signing key.
 
     Raises:
-        NotFound: the token is for another run, or the run is not visible any more.
+        NotFound: the token is for another run, or its user cannot see the run any more.
         RunTokenInvalid: this service did not sign the token, or the token has expired.
 
     """

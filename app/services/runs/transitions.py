@@ -74,9 +74,10 @@ async def transition(
     reason: RunReason | None = None,
     **values: Any,
 ) -> Sequence[RowMapping]:
-    """Move the runs that satisfy `conditions` and may go to the status `to`; return the moved runs.
+    """Move the runs that satisfy `conditions` to the status `to`, if it may follow their status; return the moved runs.
 
-    `reason` is the reason of a failure, for the metrics and the event, or of a return to the queue.
+    `reason` is the reason of an end or of a return to the queue, for metrics and the event. `values` are further
+    columns to write.
     """
     sources = [status for status in RunStatus if to in TRANSITIONS[status]]
     return await move(session, events, to, Run.status.in_(sources), *conditions, reason=reason, **values)
@@ -90,7 +91,10 @@ async def move(
     reason: RunReason | None = None,
     **values: Any,
 ) -> Sequence[RowMapping]:
-    """Move the runs that satisfy `conditions` to the status `to`, from any status; else as `transition`."""
+    """Move the runs that satisfy `conditions` to the status `to`, from any status; return the moved runs.
+
+    The arguments are as in `transition`.
+    """
     is_recovery = to is RunStatus.QUEUED and reason in _RECOVERIES
     event = EventType.RUN_RECOVERED if is_recovery else EVENT_OF.get(to)
     statement = move_statement(to, *conditions, now=utcnow(), event=event, reason=reason, **values)
@@ -121,7 +125,7 @@ def publish_status(session: AsyncSession, events: RunEvents, rows: Sequence[Fiel
 
 
 def open_statement() -> Select[Any]:
-    """Return the statement that creates a queued run as its task's latest run, records that, and returns its row.
+    """Return the statement that creates a queued run as its task's latest run, records its event, and returns it.
 
     The parameters are those that `lifecycle.open_run` gives.
     """
@@ -175,9 +179,16 @@ def move_statement(
     reason: RunReason | None = None,
     **values: Any,
 ) -> Select[Any]:
-    """Return the statement that moves runs to a status, records the event of each, and returns their rows.
+    """Return the statement that moves runs to the status `to`, records `event` for each, and returns their rows.
 
-    Only the first claim of a run records that it has started (contract 14).
+    Args:
+        to: the new status.
+        conditions: conditions that select the runs.
+        now: the time of the change, as a value or a parameter.
+        event: the type of the event; None: record none. `run.started` is recorded for the first claim of a run only.
+        reason: the reason of a failure, for the event.
+        values: further columns to write.
+
     """
     values |= {"status": to, "updated_at": now, "event_count": Run.event_count + 1}
     if to is RunStatus.IN_PROGRESS:
@@ -231,7 +242,7 @@ def move_statement(
 def record_status(
     runs: CTE, event: EventType, *conditions: ColumnElement[bool], reason: RunReason | None = None
 ) -> CTE:
-    """Return a CTE that records an event about its status for each row of `runs` that meets `conditions`.
+    """Return a CTE that records an event about the new status of each row of `runs` that meets `conditions`.
 
     `reason` becomes the `error_type` of a failure.
     """

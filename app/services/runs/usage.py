@@ -30,7 +30,10 @@ _COST = (USAGE, "cost", "amount")
 
 
 async def note_usage(session: AsyncSession, run_id: UUID, usage: Mapping[str, Any], *, owner: str) -> bool:
-    """Store the usage of a run so far; False if job `owner` lost the run other than by its cancel."""
+    """Store the tokens and cost that a run has used so far; return False if job `owner` does not hold the run any more.
+
+    The usage of a cancelled run is stored all the same.
+    """
     noted = await session.execute(
         update(Run)
         .where(
@@ -50,7 +53,7 @@ def _number(path: tuple[str, ...]) -> ColumnElement[Any]:
 
 
 def reported_usage(state: Mapping[str, Any]) -> ColumnElement[Any] | None:
-    """Return the SQL facts to add for the usage that a client reports in `state`; None if it reports none.
+    """Return the SQL expression for the facts to add to a run if a client reports usage in `state`; else None.
 
     A report states the totals of the whole run. It counts only if no worker of ours has claimed the run, and only if it
     is higher than the last one, because the task's budget relies on it.
@@ -78,7 +81,7 @@ _SPENT = Prepared(
 
 
 async def spent_by_others(session: AsyncSession, task_id: UUID, run_id: UUID) -> Spent:
-    """Return the tokens and the cost that all runs of a task but `run_id` have used."""
+    """Return the tokens and the cost that all runs of a task except `run_id` have used."""
     row = await _SPENT.first(session, {"task": task_id, "but": run_id})
     assert row is not None
     return Spent(int(row["tokens"]), float(row["cost"]))

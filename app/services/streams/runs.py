@@ -56,8 +56,8 @@ class Start(Enum):
 def start_of(last_event_id: str | None, start: str | None) -> EventId | Start:
     """Return the start of a run's live stream: the event in `last_event_id`, after which the client continues.
 
-    If `last_event_id` is None or names no event, `start` decides: `latest`, else the beginning. If it is not an id of
-    this service, return `Start.UNKNOWN`.
+    If `last_event_id` is None or stands for no event, `start` decides: `latest`, else the beginning. If the text is not
+    an id that this service has made, return `Start.UNKNOWN`.
     """
     text = (last_event_id or "").strip()
     if text not in _NOTHING_SEEN:
@@ -331,7 +331,7 @@ def _now() -> float:
 
 
 async def final_states(sessions: SessionFactory, run_ids: Collection[UUID]) -> Mapping[UUID, bytes | None]:
-    """Return the last event of each of these runs that has ended, by run id; None instead of it if the task is deleted.
+    """Return, by run id, the last event of each of these runs that has ended; None for a run of a deleted task.
 
     Other runs are missing. The mapping is empty if the database is unavailable.
     """

@@ -70,7 +70,7 @@ class FollowedLedger:
 
 @dataclass(frozen=True, slots=True)
 class FollowedTopics:
-    """The topics of one live stream (ledger events, and runs), with the position to start from in each."""
+    """The topics of one live stream (events of the ledger, and runs), each with the position to start from."""
 
     ledger: FollowedLedger | None
     ledger_from: Cursor

@@ -20,12 +20,18 @@ _SEEN = (
 
 
 def version() -> ScalarSelect[int]:
-    """Return the SQL expression for the number of changes to tasks that the caller sees, or saw."""
+    """Return the SQL expression for the number of changes so far to tasks that the caller sees or has seen.
+
+    This number is the version of the caller's view of tasks. The statement needs the parameters of `visibility`.
+    """
     return _sum(TaskCount.changes)
 
 
 def tasks_counted(*conditions: ColumnElement[bool]) -> ScalarSelect[int]:
-    """Return the SQL expression for the number of visible tasks, by conditions on flags in `TaskCount`."""
+    """Return the SQL expression for the number of tasks that the caller sees.
+
+    The conditions select rows of `TaskCount` by their flags. The statement needs the parameters of `visibility`.
+    """
     return _sum(TaskCount.tasks, *conditions)
 
 

@@ -44,14 +44,17 @@ _SHAPES_KEPT = 512
 
 @dataclass(frozen=True, slots=True)
 class TaskFilter:
-    """A filter of a task list: the names of its conditions, which select the statement, and values."""
+    """A filter of a list of tasks.
+
+    `shape` names its conditions, which determine the SQL statement; `values` are the parameters of the statement.
+    """
 
     shape: tuple[str, ...]
     values: Mapping[str, Any]
 
 
 def task_filter(caller: Principal, query: TaskListQuery) -> TaskFilter:
-    """Return the filter that selects the tasks of a query that the caller sees (contract 5.1)."""
+    """Return the filter for the tasks that match `query` and that the caller sees (contract 5.1)."""
     # Only staff may list internal tasks; for others the parameter is ignored, not refused.
     shape = ["internal" if query.internal and caller.is_staff else "not internal"]
     values: dict[str, Any] = visibility(caller)
@@ -122,19 +125,21 @@ _FLAGS: Mapping[str, ColumnElement[bool]] = {
 
 @lru_cache(maxsize=_SHAPES_KEPT)
 def first_page_statement(shape: tuple[str, ...], limit: int) -> Prepared:
-    """Return the SELECT of the newest tasks of a filter that `is_dense`, each with the total `count`.
+    """Return the SELECT of the first `limit` tasks of a filter, newest first. Only for a filter that `is_dense`.
 
-    Its only parameters are those of the filter: the planner knows the limit, and does not plan again.
+    Each row also has the number of all tasks of the filter as `count`. The only parameters are the values of the
+    filter: the planner knows the limit, and does not plan again.
     """
     return Prepared(_show(_select_newest(shape, limit)).add_columns(_count(shape).label("count")))
 
 
 @lru_cache(maxsize=_SHAPES_KEPT)
 def known_page_statement(shape: tuple[str, ...]) -> Prepared:
-    """Return the SELECT of the visible tasks among `ids`, newest first.
+    """Return the SELECT of the tasks with the ids in the parameter `ids` that the caller sees, newest first.
 
-    Each row has the `version` of the caller's view, and the `count` if the filter uses flags only, else null: then a
-    look-up is needed. Without any task the result is one row with only these two.
+    Each row also has the `version` of the caller's view, and the number of all tasks of the filter as `count`. `count`
+    is NULL for a filter that uses more than flags, because only tasks by flags are counted in advance. If there is no
+    such task, the result is one row with these two columns only.
     """
     count = _count(shape) if _by_flags(shape) else null()
     return _join_snapshot(
@@ -147,10 +152,10 @@ def known_page_statement(shape: tuple[str, ...]) -> Prepared:
 
 @lru_cache(maxsize=_SHAPES_KEPT)
 def look_up_statement(shape: tuple[str, ...], limit: int, *, counting: bool) -> Prepared:
-    """Return the SELECT of a page of a filter's tasks, newest first, each with the `version` of the list.
+    """Return the SELECT of one page of a filter's tasks, newest first, each with the `version` of the caller's view.
 
-    With `counting` each row also has the `count` of all tasks of the filter. An empty page is one row without a task.
-    Parameters: `offset`, and `end`, the sum of `limit` and `offset`.
+    With `counting`, each row also has the number of all tasks of the filter as `count`. For an empty page, the result
+    is one row without a task. Further parameters: `offset`, and `end`, the sum of `limit` and `offset`.
     """
     looked_at = [version().label("version")]
     if counting:
@@ -161,7 +166,7 @@ def look_up_statement(shape: tuple[str, ...], limit: int, *, counting: bool) -> 
 
 
 def is_dense(shape: tuple[str, ...]) -> bool:
-    """Return whether a filter matches most tasks, so that its newest tasks are among the first few rows."""
+    """Return whether a filter matches most tasks, so that its newest tasks are among the newest rows of the table."""
     return {"not internal", "not archived"} >= set(shape)
 
 

@@ -48,13 +48,13 @@ class _KnownList:
 
 
 class KnownLists:
-    """The cache of task lists of a process, by caller and filter; the least recently used are dropped."""
+    """The cache of task lists of a process, by caller and filter. The least recently used lists are dropped."""
 
     def __init__(self) -> None:
         self._lists: dict[Hashable, _KnownList] = {}
 
     def of(self, task_filter: TaskFilter) -> _KnownList:
-        """Return the cached task list of a filter, empty at first."""
+        """Return the cached task list of a filter; a new, empty entry of the cache if the list is not cached."""
         key = (task_filter.shape, tuple(task_filter.values.items()))
         known = self._lists.pop(key) if key in self._lists else _KnownList()
         # Now the most recently used.
@@ -67,9 +67,10 @@ class KnownLists:
 async def find_page(
     session: AsyncSession, task_filter: TaskFilter, page: Page, lists: KnownLists
 ) -> tuple[int, Sequence[Fields]]:
-    """Return the number of tasks that match a filter, and the rows of a page of them, newest first.
+    """Return the number of tasks that match a filter, and the rows of one page of them, newest first.
 
-    Both are as of the call, or of a moment later if another request looks up the same list.
+    The result is at least as new as the call. `lists` caches the number and the ids of pages; both are looked up again
+    after a change of a task that the caller sees.
     """
     known = lists.of(task_filter)
     ids = known.pages.get(page, ())

@@ -37,10 +37,11 @@ async def list_tasks(
     store: SignedLinks,
     lists: KnownLists,
 ) -> tuple[int, list[TaskOut]]:
-    """Return the number of visible tasks that match the filters, and a page of them, newest first (contract 2.6, 5.1).
+    """Return the number of tasks that match `query`, and one page of them, newest first (contract 2.6, 5.1).
 
-    The count is exact. Polls, for the newest tasks and their number, take one statement; its cost does not depend on
-    the number of tasks. Other pages are looked up once, and again after a change.
+    Only tasks that the caller sees count; the number is exact. The first page of a query without selective filters
+    takes one statement, at a cost that does not depend on the number of tasks. Other pages are looked up once, and
+    again after a change.
     """
     filtered = task_filter(caller, query)
     if page.offset == 0 and is_dense(filtered.shape):
@@ -56,7 +57,7 @@ async def retrieve_task(
     """Return a task as the API shows it, if the caller sees it.
 
     Raises:
-        NotFound: there is no such task, or not for this caller.
+        NotFound: there is no such task, or the caller cannot see it.
 
     """
     row = await _TASK.first(session, {"task_id": task_id, **visibility(caller)})
@@ -69,7 +70,10 @@ _TASK = Prepared(select_tasks().where(Task.id == bindparam("task_id"), VISIBLE_T
 
 
 async def list_repositories(session: AsyncSession, caller: Principal) -> list[str]:
-    """Return the distinct repositories of visible tasks, sorted (contract 6.2)."""
+    """Return the distinct repositories of the tasks that the caller sees, sorted (contract 6.2).
+
+    Internal tasks are left out.
+    """
     return [row["repository"] for row in await _REPOSITORIES.all(session, visibility(caller))]
 
 
@@ -84,7 +88,10 @@ _REPOSITORIES = Prepared(
 async def summarize_tasks(
     session: AsyncSession, caller: Principal, ids: Sequence[UUID], page: Page
 ) -> tuple[int, list[SummaryOut]]:
-    """Return the number of these tasks that the caller sees, and a page of their summaries (contract 6.3)."""
+    """Return the number of these tasks that the caller sees, and one page of their summaries (contract 6.3).
+
+    The newest task comes first.
+    """
     values = {"ids": list(ids), "limit": page.limit, "offset": page.offset, **visibility(caller)}
     counted = await _SUMMARIES_COUNT.first(session, values)
     count: int = counted["count"] if counted else 0

@@ -15,10 +15,12 @@ from app.statements import Fields, Prepared
 async def require_references(
     session: AsyncSession, caller: Principal, body: TaskIn, *, updating: bool = False
 ) -> None:
-    """Check the integrations and the report that a request for a task names, with at most one statement.
+    """Check the integrations and the signal report that a request for a task refers to, with at most one statement.
+
+    `updating`: the request changes a task, so that its origin is not checked.
 
     Raises:
-        InvalidInput: one does not exist, belongs to others, or does not fit the origin of the task.
+        InvalidInput: one of them does not exist, belongs to others, or does not fit the origin of the task.
 
     """
     owners = await _owners(session, body)
@@ -54,7 +56,14 @@ def _require_origin(body: TaskIn) -> None:
 
 
 def require_team_integration(body: TaskIn, origin: str) -> None:
-    """Refuse a personal integration of the caller for a task from a signal report (contract 5.2)."""
+    """Check that a task from a signal report does not use a personal integration of the caller (contract 5.2).
+
+    `origin` is the origin of the task.
+
+    Raises:
+        InvalidInput: the task uses one.
+
+    """
     if origin == OriginProduct.SIGNAL_REPORT and body.github_user_integration is not None:
         raise InvalidInput(
             "Signal report tasks use the team GitHub integration.", attr="github_user_integration"
@@ -95,7 +104,10 @@ async def _owners(session: AsyncSession, body: TaskIn) -> Fields:
 
 
 def default_github_integration(project_id: ColumnElement[int]) -> ScalarSelect[int]:
-    """Return a subquery of the first GitHub integration of a project, the default of its tasks."""
+    """Return an SQL subquery of the id of a project's first GitHub integration, the default of new tasks.
+
+    Its value is NULL if the project has none.
+    """
     return (
         select(Integration.id)
         .where(Integration.project_id == project_id, Integration.kind == CodeHostKind.GITHUB)

@@ -18,7 +18,7 @@ def title_from_description(description: str) -> str:
 
 
 def searched_number(search: str) -> int | None:
-    """Return the task number in a search text, such as 12 for "12" and "ABC-12"; None without one."""
+    """Return the task number in a search text, such as 12 for "12" and "ABC-12"; None if the text is neither."""
     match = _TASK_NUMBER.fullmatch(search)
     if match is None:
         return None

@@ -17,7 +17,7 @@ _MOST = 500
 
 
 async def list_viewers(session: AsyncSession, caller: Principal) -> ViewersOut:
-    """Return the people who look at tasks that the caller sees, once for each task, the latest first; at most 500.
+    """Return the people who look at tasks that the caller sees: pairs of task and user, the latest first, at most 500.
 
     A person looks at a task while one of their devices is focused on it. Former members do not count.
     """

@@ -76,11 +76,11 @@ async def create_task(
 ) -> TaskOut:
     """Create a task in the caller's project and return it as the API shows it (contract 5.2).
 
-    It gets the next number of the project; concurrent creations leave no gap (contract 10.1). Without a title
-    it gets one from its description. The event `task.created` is recorded in the same statement.
+    The task gets the next number of the project; concurrent creations leave no gap (contract 10.1). A task without a
+    title gets one from its description. The event `task.created` is recorded in the same statement.
 
     Raises:
-        InvalidInput: an integration or report that the body names does not exist, or may not be used.
+        InvalidInput: an integration or report that the body refers to does not exist, or may not be used.
 
     """
     await require_references(session, caller, body)
@@ -195,11 +195,11 @@ _CREATE = Prepared(_create_statement())
 async def update_task(
     session: AsyncSession, caller: Principal, task_id: UUID, body: TaskIn, *, store: SignedLinks
 ) -> TaskOut:
-    """Write the given fields of a task and return it; concurrent updates of different fields both persist.
+    """Change the given fields of a task and return the task; concurrent updates of different fields are both kept.
 
     Raises:
-        NotFound: there is no such task, or not for this caller; this precedes any other error.
-        InvalidInput: an integration that the body names does not exist, or the caller may not use it.
+        NotFound: there is no such task, or the caller cannot see it; raised before any other error.
+        InvalidInput: an integration that the body refers to does not exist, or the caller may not use it.
 
     """
     try:
@@ -271,10 +271,12 @@ def _new_fields(values: Mapping[str, Any]) -> ColumnElement[Any]:
 
 
 async def delete_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
-    """Mark a task as deleted for good; its runs and logs stay, its number is not reused (contract 5.5).
+    """Mark a task as deleted for good; withdraw its open questions (contract 5.5).
+
+    Its runs and logs stay in the database, and its number is not used again.
 
     Raises:
-        NotFound: there is no such task for this caller, or it is deleted.
+        NotFound: there is no such task, the caller cannot see it, or it is deleted already.
 
     """
     await require_task(session, caller, task_id)  # before anything is locked

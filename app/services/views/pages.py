@@ -17,7 +17,7 @@ def text_bytes(column: Any) -> ColumnElement[int]:
 def json_bytes(column: Any) -> ColumnElement[int]:
     """Return the SQL expression for the size of a JSON column, in bytes; 0 for NULL.
 
-    It is the stored size if that is small; larger documents are measured whole, as they may be compressed.
+    The size is the stored one if it is small. Larger documents, which may be stored compressed, are measured as text.
     """
     stored = func.pg_column_size(column)
     whole = func.octet_length(cast(column, Text))
@@ -25,9 +25,15 @@ def json_bytes(column: Any) -> ColumnElement[int]:
 
 
 def within_page(rows: Select[Any], of: Any, size: ColumnElement[int]) -> Select[Any]:
-    """Return a SELECT of those of `rows` that begin within the first `PAGE_BYTES`, newest first.
+    """Return a SELECT of the newest of `rows` that ends with the row at which their total size reaches `PAGE_BYTES`.
 
-    The first row always stays. Texts are measured without being fetched.
+    The newest row comes first; at least one row is returned. Sizes are measured without fetching the texts.
+
+    Args:
+        rows: the SELECT to limit.
+        of: the entity of the rows, with `created_at` and `id`.
+        size: the SQL expression for the size of a row in bytes.
+
     """
     order = (of.created_at.desc(), of.id.desc())
     before = func.coalesce(func.sum(size).over(order_by=order, rows=(None, -1)), 0).label("bytes_before")

@@ -16,9 +16,9 @@ LAST_POSITION = 1000
 
 
 def position(run: Any = Run) -> ColumnElement[int | None]:
-    """Return the SQL expression for a run's position among its project's waiting runs, from 1.
+    """Return the SQL expression for a run's position among the waiting runs of its project, from 1.
 
-    NULL if it does not wait.
+    The position is at most `LAST_POSITION`, and NULL if the run does not wait.
     """
     return case((is_waiting(run), _ahead_of(run) + 1))
 

@@ -46,7 +46,7 @@ async def retrieve_run(
     """Return a run as the API shows it, if the caller sees its task.
 
     Raises:
-        NotFound: the task is not visible, or the run is not one of its runs.
+        NotFound: the task is not visible to the caller, or the run is not one of its runs.
 
     """
     row = await _RUN.first(session, {"task_id": task_id, "run_id": run_id, **visibility(caller)})
@@ -61,10 +61,10 @@ _RUN = Prepared(select(*RUN_COLUMNS).join(Task, Task.id == Run.task_id).where(VI
 async def list_runs(
     session: AsyncSession, caller: Principal, task_id: UUID, page: Page, *, store: SignedLinks
 ) -> tuple[int, list[RunOut]]:
-    """Return the number of a task's runs, and a page of them, newest first, if the caller sees the task.
+    """Return the number of a task's runs, and one page of them, newest first, if the caller sees the task.
 
     Raises:
-        NotFound: there is no such task for this caller.
+        NotFound: there is no such task, or the caller cannot see it.
 
     """
     await require_task(session, caller, task_id)
@@ -81,7 +81,10 @@ def run_bytes(run: Any) -> ColumnElement[int]:
 
 
 def runs_within_page(rows: Select[Any]) -> Select[Any]:
-    """Return a SELECT of these runs, newest first, that begin within the first `PAGE_BYTES`."""
+    """Return a SELECT of the newest of these runs that ends with the run at which their size reaches `PAGE_BYTES`.
+
+    The newest run comes first.
+    """
     return within_page(rows, Run, run_bytes(Run))
 
 

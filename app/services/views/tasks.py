@@ -51,7 +51,7 @@ def _label(prefix: str, columns: Sequence[Any], source: Any) -> list[Any]:
 
 
 def select_tasks(of: type[Task] = Task) -> Select[Any]:
-    """Return the SELECT of tasks with the columns that `task_out` reads; add a condition and an order.
+    """Return the SELECT of tasks with the columns that `task_out` reads. The caller adds a condition and an order.
 
     Args:
         of: the tasks to show; for example an alias of the rows that a statement has written.
@@ -71,12 +71,15 @@ def select_tasks(of: type[Task] = Task) -> Select[Any]:
 
 
 def tasks_within_page(rows: Select[Any]) -> Select[Any]:
-    """Return a SELECT of these tasks, newest first, that begin within the first `PAGE_BYTES`."""
+    """Return a SELECT of the newest of these tasks that ends with the task at which their size reaches `PAGE_BYTES`.
+
+    The newest task comes first.
+    """
     return within_page(rows, Task, _TASK_BYTES + run_bytes(_LatestRun))
 
 
 async def tasks_out(rows: Sequence[Fields], project: ProjectRef, links: SignedLinks) -> list[TaskOut]:
-    """Return a page of tasks as the API shows them, from rows of `select_tasks`."""
+    """Return tasks as the API shows them, from rows of `select_tasks`. `links` signs the URLs of logs."""
     return [await task_out(row, project, links) for row in rows]
 
 

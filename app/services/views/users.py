@@ -24,7 +24,7 @@ CREATOR_COLUMNS = [column.label(f"{_PREFIX}{column.key}") for column in _FIELDS]
 
 
 def user_basic(values: Mapping[Any, Any]) -> UserBasic | None:
-    """Return the creator from `CREATOR_COLUMNS` as the API shows it; None if the account was deleted."""
+    """Return the user in `CREATOR_COLUMNS` of a row as the API shows it; None if the account was deleted."""
     if values["creator_id"] is None:
         return None
     return {

@@ -68,8 +68,8 @@ class Claimed:
 async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> list[Claimed]:
     """Claim due webhook deliveries, at most `limit` and a few of each endpoint, for `WEBHOOK_LEASE`; return them.
 
-    The last `RESERVED` of the `limit` are only for endpoints with few attempts under way: an endpoint that answers gets
-    more than `PER_ENDPOINT` parallel attempts only from the others. Concurrent calls wait for each other.
+    `RESERVED` places of the `limit` are only for endpoints with at most `PER_ENDPOINT` attempts under way, so that busy
+    endpoints cannot use all places. Concurrent calls wait for each other.
 
     `cipher` decrypts the secrets that sign the messages. A message has no secrets if no key decrypts them.
     """

@@ -43,8 +43,7 @@ async def recover(
 
     Raises:
         InvalidInput: the endpoint is disabled, events from the beginning of the period are no longer stored, or the
-            period
-        ends before it begins.
+            period ends before it begins.
         NotFound: the caller has no such endpoint in the project.
 
     """

@@ -23,8 +23,7 @@ def check_url(url: str, policy: AddressPolicy) -> None:
     Args:
         url: at most 2048 characters.
         policy: the networks that the operator opened. If there are none, only HTTPS on port 443 and host names with a
-            dot
-        are allowed.
+            dot are allowed.
 
     Raises:
         InvalidInput: the URL is not allowed.
