@@ -21,7 +21,7 @@ class ProjectRef:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The authenticated caller of a request: a user, by one of their API keys or a link sent to them."""
+    """The authenticated caller of a request: a user, identified by one of their API keys or by a link sent to them."""
 
     user_id: int
     is_staff: bool

@@ -22,9 +22,9 @@ log = structlog.get_logger(__name__)
 
 
 class SessionWatch:
-    """Watches the console sessions that have live streams in this process, to end the streams when the session ends.
+    """Watches the console sessions that have live streams in this process, to end the streams when their session ends.
 
-    It asks the database only while there are such streams.
+    Asks the database only while there are such streams.
     """
 
     def __init__(self) -> None:

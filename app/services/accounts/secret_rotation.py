@@ -20,7 +20,10 @@ _BATCH = 200
 
 
 class Rotation(TypedDict):
-    """The numbers of stored secrets that a rotation of keys has encrypted again (`rotated`), or could not decrypt."""
+    """The result of a rotation of the secret keys: the numbers of stored secrets.
+
+    `rotated` counts the secrets that were encrypted again, `unreadable` those that no configured key decrypts.
+    """
 
     rotated: int
     # Values that no configured key decrypts: they were lost before, and are not changed.

@@ -66,7 +66,7 @@ def served_content_type(content_type: str) -> str:
 
 
 def content_disposition(name: str, content_type: str) -> str:
-    """Return the Content-Disposition of a download, with any file name (RFC 6266).
+    """Return the Content-Disposition header for the download of a file; the name may have any characters (RFC 6266).
 
     Browsers may display plain text and images only; they save every other file.
     """

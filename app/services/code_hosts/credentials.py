@@ -179,7 +179,7 @@ class CodeHosts:
     def access(self, host: CodeHost, is_member_still: Callable[[], Awaitable[bool]]) -> "HostAccess":
         """Return an object that gives one run access to its code host.
 
-        It calls `is_member_still` before each use of a personal token.
+        The object calls `is_member_still` before each use of a personal token.
         """
         return HostAccess(self, host, is_member_still)
 

@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullRequestSubject:
-    """The task that a pull request is made for, as its text names it."""
+    """The task that a pull request is made for, as the text of the pull request names the task."""
 
     repository: str
     title: str

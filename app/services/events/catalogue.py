@@ -44,7 +44,7 @@ _PROJECT = {"project_id": _TASK["project_id"]}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CataloguedType:
-    """An event type: when it is recorded, and the fields of its `data`, each with a schema and an example."""
+    """An event type of the ledger: when it is recorded, and the fields of its `data`, with schemas and examples."""
 
     type: EventType
     description: str

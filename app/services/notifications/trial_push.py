@@ -36,7 +36,8 @@ async def send_trial(
     """Send a test push to one of the caller's devices at once; return the push service's response.
 
     The device is `body.device_id`; None: the one most recently seen. Presence, cooldown and preferences do not apply,
-    so that the test arrives. If the push service cannot accept it now, it is tried again later like any other push.
+    so that the test arrives. If the push service cannot accept the push now, it is tried again later like any other
+    push.
 
     Raises:
         NotFound: the task is not visible to the caller, or the caller has no such device.

@@ -59,7 +59,7 @@ class RetryBudget:
 
 
 async def until_database_answers(step: Callable[[], Awaitable[Result]]) -> Result:
-    """Run a step and return its result; repeat it while the database is unavailable.
+    """Run a step and return its result; repeat the step while the database is unavailable.
 
     Raises:
         DatabaseUnavailable: the database was still unavailable at the last try.
@@ -71,7 +71,9 @@ async def until_database_answers(step: Callable[[], Awaitable[Result]]) -> Resul
 async def in_transaction(
     sessions: SessionFactory, step: Callable[[AsyncSession], Awaitable[Result]]
 ) -> Result:
-    """Run a step in a new transaction and return its result; repeat both while the database is unavailable.
+    """Run a step in a new transaction and return the result of the step.
+
+    While the database is unavailable, repeat the step, each time in another transaction.
 
     Raises:
         DatabaseUnavailable: the database was still unavailable at the last try.

@@ -59,7 +59,7 @@ def carries_ids(events: Iterable[LogEvent]) -> bool:
 
 
 async def select_new(session: AsyncSession, run_id: UUID, events: Iterable[LogEvent]) -> NewEvents:
-    """Select the events that the run does not have yet, by their `event_id`. Events without an id count as new.
+    """Return the events that the run does not have yet, by their `event_id`. Events without an id count as new.
 
     If an id was published but not logged, because its event was a part of a streamed message, an event with the same id
     can still be logged: the whole message has the id of its last part.

@@ -91,7 +91,10 @@ def _encode(state: dict[str, Any]) -> bytes:
 def announce_entries(
     session: AsyncSession, events: RunEvents, entries: Iterable[tuple[UUID, Mapping[str, Any]]]
 ) -> None:
-    """Publish log entries, each given with the id of its run, after the session's transaction commits."""
+    """Publish log entries to the followers of their runs after the session's transaction commits.
+
+    Each entry is given with the id of its run.
+    """
     lines = [(run_id, orjson.dumps(entry)) for run_id, entry in entries]
     if not lines:
         return
@@ -125,7 +128,7 @@ def publish_entries(events: RunEvents, run_id: UUID, entries: Iterable[Mapping[s
 def publish_gap(events: RunEvents, run_id: UUID) -> None:
     """Publish a gap to the followers of a run: they must read its log again.
 
-    Used when they got events that the log does not have.
+    Used when the followers got events that the log does not have.
     """
     events.put(run_id, orjson.dumps({"type": "gap", "lost": None}), kind=EventKind.GAP)
 

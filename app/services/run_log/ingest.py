@@ -66,7 +66,7 @@ class NumberedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The last line of an agent's events: they are complete up to this number, and no more follow."""
+    """The last line of an agent's events: the events are complete up to `final_seq`, and no further one follows."""
 
     final_seq: int
 

@@ -12,7 +12,11 @@ from app.services.streams.ledger_watch import LedgerWatch
 
 @dataclass(frozen=True, slots=True)
 class StreamIntervals:
-    """The intervals of a live stream, in seconds."""
+    """The intervals of a live stream, in seconds.
+
+    They are the time between keepalives, the longest wait for a stream to appear, and the time after which a stream
+    ends.
+    """
 
     # Between keepalives.
     keepalive: float
@@ -33,7 +37,7 @@ class StreamIntervals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamClients:
-    """The opened clients and shared watches of a process that its live streams use."""
+    """The opened clients of a process, and its shared helpers, that the live streams of the process use."""
 
     sessions: SessionFactory
     hub: EventHub

@@ -67,7 +67,7 @@ def start_of(last_event_id: str | None, start: str | None) -> EventId | Start:
 
 @dataclass(frozen=True, slots=True)
 class FollowedRun:
-    """A run to follow, as it was when its stream was requested."""
+    """The run that a live stream follows, as the run was when the stream was requested."""
 
     id: UUID
     is_over: bool

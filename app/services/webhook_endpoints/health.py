@@ -16,7 +16,8 @@ _BLOCKED_IN_A_ROW = 20
 class Health:
     """The record of a webhook endpoint's successes and failures, which decides when the endpoint is disabled.
 
-    All fields but the first two count since the last success. `has_exhausted`: a message failed in all of its attempts.
+    `last_success_at` and `last_failure_at` are never reset; the other fields start again at each success.
+    `has_exhausted`: a message failed in all of its attempts.
     """
 
     last_success_at: datetime | None

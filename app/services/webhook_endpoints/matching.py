@@ -40,7 +40,7 @@ def select_matched() -> Any:  # Any: a Select of many columns
 def select_receivers(project_ids: Collection[int]) -> Any:  # Any: a Select of many columns
     """Return the SELECT of the enabled webhook endpoints in these projects that active members of the project created.
 
-    It takes a shared row lock on each endpoint until the transaction ends, so that none is disabled before its
+    The SELECT takes a shared row lock on each endpoint until the transaction ends, so that none is disabled before its
     deliveries are stored.
     """
     return (

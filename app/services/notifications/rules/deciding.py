@@ -36,7 +36,7 @@ class Watching:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """The facts about the recipient of a notice that decide whether it is sent."""
+    """The facts about the recipient of a push notice that decide about it, such as access and preferences."""
 
     has_access: bool = True
     has_device: bool = True
@@ -187,7 +187,10 @@ def _holds(facts: Facts, now: datetime) -> Iterator[tuple[str, datetime]]:
 
 @dataclass(frozen=True, slots=True)
 class RunEndNotice:
-    """The notice of the end of a run, to the same device as the notice of a question of the run."""
+    """The notice of the end of a run on a device that also got the notice of a question of this run.
+
+    The later notice replaces the earlier one.
+    """
 
     is_sent: bool
     # The time at which it may be sent; None: it will not be sent.
