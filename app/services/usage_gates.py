@@ -36,7 +36,7 @@ class Limit:
 
 
 class UsageGate(Protocol):
-    """A check that can refuse another cloud run of a project."""
+    """A check that can refuse another cloud run of a project. An operator of the service may provide one."""
 
     async def exceeded(self, *, project_id: int, user_id: int | None) -> Limit | None:
         """Return the limit that the project has exceeded; None if the user may begin another run.
@@ -84,9 +84,10 @@ def _load(place: str) -> UsageGateFactory:
 
 
 async def require_allowance(gates: Sequence[UsageGate], *, project_id: int, user_id: int | None) -> None:
-    """Check that no usage gate refuses another run of a project.
+    """Check that every usage gate allows another run of a project.
 
-    A gate that fails or takes too long refuses nothing. Call this while no database connection is held.
+    A gate that fails or takes too long counts as one that allows the run. Call this while no database connection is
+    held.
 
     Raises:
         UsageLimitExceeded: the project has exceeded a limit.

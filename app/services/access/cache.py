@@ -46,7 +46,10 @@ class CallerCache(Generic[Caller]):
         return known[1]
 
     def keep(self, secret_hash: str, project: int | str | None, caller: Caller, *, asked_at: float) -> None:
-        """Cache a caller; `asked_at` is the result of `now` before the database was asked."""
+        """Cache a caller for this key and project.
+
+        `asked_at` is the value of `now()` from before the database was asked: the entry expires counted from then.
+        """
         if len(self._known) >= self._most:
             # All entries expire within a second: clearing costs less than tracking their order.
             self._known.clear()

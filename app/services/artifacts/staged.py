@@ -148,8 +148,8 @@ def _entry(row: dict[str, Any]) -> ArtifactOut:
 async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str]) -> list[ArtifactOut]:
     """Remove the entries of staged files of a task, for a new run that gets the files; return its manifest entries.
 
-    The entries are in the order of `ids`, each once (contract 5.8). The caller holds the lock on the task's row. If two
-    runs request the same file, the first to get the lock gets it. A rollback restores the entries.
+    The entries are in the order of `ids`, each once (contract 5.8). The caller holds the lock on the task's row: of two
+    runs that request the same file, the first to get the lock gets the file. A rollback restores the entries.
 
     Raises:
         RunRefused: some ids are unknown, expired or of another task; the message names them.

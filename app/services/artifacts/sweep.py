@@ -60,7 +60,7 @@ class SweptObject:
 
 @dataclass(slots=True)
 class Sweep:
-    """The result of a sweep of stored files: the files that no client can reach, and the number of those removed.
+    """The result of a sweep of stored files: the files that no client can reach, and the number of removed files.
 
     `expired_entries` is the number of expired entries of staged files.
     """
@@ -82,9 +82,9 @@ class _Known:
 
 
 async def write_lifecycle(bucket: Bucket) -> None:
-    """Configure the bucket to delete tagged files after the days in their tags, if it supports that (contract 8.3).
+    """Configure the bucket to delete tagged files after the days in their tags (contract 8.3).
 
-    Failures are only logged.
+    Does nothing if the object store does not support this. Failures are only logged.
     """
     try:
         if await bucket.write_lifecycle((STAGED_DAYS, KEPT_DAYS)):

@@ -114,13 +114,13 @@ async def measure_uploads(
     Args:
         store: the object store; it is asked about ten files at a time.
         items: the files as the client names them.
-        is_path: whether the service has made the storage path of an item.
-        wrong_path: the error message for a storage path that it has not made.
+        is_path: returns whether the service has made the storage path of an item.
+        wrong_path: the error message for a storage path that the service has not made.
         claimed: the storage paths of files that were accepted before; these may be old.
 
     Raises:
         ObjectStoreUnavailable: the object store did not answer.
-        StateRefused: the service has not made a path, an object is missing or too old, or it is too large.
+        StateRefused: the service has not made a path, or an object is missing, too old or too large.
 
     """
     # Items after the first wrong path cannot be the first failure.

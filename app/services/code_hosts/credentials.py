@@ -187,7 +187,7 @@ class CodeHosts:
         """Decrypt a stored credential.
 
         Raises:
-            RepositoryAccessDenied: no key of the service decrypts it; the message says what an operator must do.
+            RepositoryAccessDenied: no key of the service decrypts the value; the message says which key is missing.
 
         """
         try:

@@ -53,10 +53,10 @@ async def receive_github(
     *,
     secret: SecretStr | None,
 ) -> WebhookOut:
-    """Process a delivery of GitHub's webhook: start a follow-up run if it reports a failed check of a branch of ours.
+    """Process a delivery of GitHub's webhook: if it reports a failed check of a branch of ours, start a follow-up run.
 
     Return the body of the response. A repeated delivery, also a concurrent one, is ignored. `secret` is the service's
-    own secret; None: it has none.
+    own secret; None: the service has none.
 
     Raises:
         PermissionDenied: the signature is wrong, or no secret is configured.

@@ -90,10 +90,9 @@ async def open_action(
 
     Raises:
         NotFound: the token is forged or too old, or action tokens are switched off.
-        NotFound: the person of the token cannot see the question any more, or the device that got it is not theirs any
-            more.
-        NotFound: the token is of a button, and `limit` does not cover the question's risk. For a question of high risk,
-            `act` raises PermissionDenied instead.
+        NotFound: the person of the token cannot see the question any more, or has lost the device that got the token.
+        NotFound: the token is that of a button, and `limit` does not cover the risk of the question. For a question of
+            high risk, `act` raises PermissionDenied instead.
 
     """
     claims = None if limit is ActionTokens.OFF else read(secret_keys, token)

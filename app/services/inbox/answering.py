@@ -60,7 +60,7 @@ async def answer_question(
     """Answer a question as the caller; return the answer and the progress of its delivery to the agent.
 
     If the question has this answer already, nothing changes, and the result has `repeated`. The caller follows the task
-    from then on. `origin` is where an answer by action token came from; None: the caller has an API key.
+    from then on. `origin` is where an answer by action token came from; None: the answer came another way.
 
     Raises:
         NotFound: there is no such question, or the caller cannot see it.

@@ -84,9 +84,10 @@ _SOURCES = (("own", own), ("followed", followed))
 async def list_inbox(
     session: AsyncSession, caller: Principal, query: InboxQuery, page: Page, *, link: str
 ) -> tuple[int, int, list[QuestionOut]]:
-    """Return the number of questions in the caller's inbox that match `query`, the number of open ones, and one page.
+    """Return the number of questions in the caller's inbox that match `query`, the number of open ones, and a page.
 
-    The number of open questions is that on the badge of an app: questions that only wait for a message do not count.
+    The page has questions that match. As on the badge of an app, questions that only wait for a message do not count as
+    open. `link` is the setting `task_url`.
     """
     values = {
         "kind": query.kind,

@@ -168,7 +168,7 @@ def release(notification_id: UUID, deferred_for: float, *, due_at: datetime | No
 def hold_or_drop(notice: Notice, verdict: Verdict, now: datetime) -> Change:
     """Return the change that stores a verdict not to send a notice now.
 
-    The notice waits until `verdict.due_at`; if that is None, it is dropped for good.
+    The notice waits until `verdict.due_at`; if that time is None, the notice is dropped for good.
     """
     values: dict[str, Any] = {"due_at": verdict.due_at, "settled_at": None if verdict.due_at else now}
     if verdict.reason == "presence" and notice.facts.watching:

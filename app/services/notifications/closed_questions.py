@@ -54,7 +54,7 @@ def _retract(row: Fields, now: datetime) -> Change:
 async def on_snoozed(session: AsyncSession, question_id: UUID, user_id: int, until: datetime) -> None:
     """Schedule a reminder at `until`, the end of a snooze, for each notice of the question that was sent to the user.
 
-    Notices that still wait are not changed: the snooze is a fact when they are decided again.
+    Notices that still wait are not changed here: they are decided again later, when the snooze counts too.
     """
     sent = (
         select(Notification.id)

@@ -208,8 +208,8 @@ async def leave(
 
     Notices that were deferred because the device showed the task count as seen, or fall due (rules/settling.py).
 
-    `up_to`: end the presence only if it expires at this time or earlier, so that one that was renewed meanwhile stays.
-    None: end it in any case.
+    If `up_to` is given, the presence ends only if it expires at this time or earlier: a presence that was renewed
+    meanwhile stays.
 
     Raises:
         NotFound: the task is not visible to the caller.
@@ -275,7 +275,7 @@ async def without_if_failing(
         logged: the fields to log with the error of the first call.
 
     Raises:
-        Exception: the error of the first call if it is an outage of the database, or that of the second call.
+        Exception: the error of the first call if it is an outage of the database; else the error of the second call.
 
     """
     try:

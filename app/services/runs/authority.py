@@ -131,7 +131,7 @@ async def require_task_allowance(
     gates: Sequence[UsageGate],
     run_id: UUID | None = None,
 ) -> None:
-    """Check that no usage gate refuses that workers perform a task, or with `run_id` that run of the task.
+    """Check that every usage gate lets workers perform this task, or the run `run_id` of the task.
 
     Call this before any row is locked: it ends the session's transaction, so that no connection is held while the gates
     decide.

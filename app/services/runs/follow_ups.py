@@ -64,7 +64,7 @@ class FailedCheck:
 async def require_follow_up_allowance(
     session: AsyncSession, check: FailedCheck, gates: Sequence[UsageGate]
 ) -> None:
-    """Check that no usage gate refuses the follow-up run that this failed check would start.
+    """Check that every usage gate allows the follow-up run that this failed check would start.
 
     Call this before any row is locked: it ends the session's transaction.
 

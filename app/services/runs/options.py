@@ -30,7 +30,7 @@ def require_consistent(body: RunIn, catalog: Catalog) -> None:
     """Check that the options of a request for a run fit each other (contract 9.3).
 
     Raises:
-        InvalidInput: a field is missing or does not fit the others; the error names it.
+        InvalidInput: a field is missing or does not fit the others; the error names the field.
 
     """
     adapter = catalog.choice(body.runtime_adapter)

@@ -127,7 +127,7 @@ async def start_waiting(
 async def notify_user(
     session: AsyncSession, run_id: UUID, message: AgentMessage, *, owner: str, queue: JobQueue
 ) -> MessageOutcome | None:
-    """Decide about a push with a message of the run's agent to people; a job sends it after the commit.
+    """Decide about a push with a message of the run's agent to people; a job sends the push after the commit.
 
     Return the decision; None if job `owner` has lost the run.
     """
@@ -154,7 +154,10 @@ async def stop_waiting(session: AsyncSession, run_id: UUID, request_id: str, *, 
 
 
 async def show_waiting(session: AsyncSession, run_id: UUID) -> None:
-    """Show the newest open question of a run in the run's state, or none. The caller has locked the run's row."""
+    """Show the newest open question of a run in the run's state; if none is open, remove the last one from the state.
+
+    The caller has locked the run's row.
+    """
     newest = await questions.newest_waiting_for(session, run_id)
     facts = without_fact(WAITING_FOR) if newest is None else with_fact(WAITING_FOR, newest)
     await session.execute(update(Run).where(Run.id == run_id).values(facts=facts, updated_at=utcnow()))

@@ -37,8 +37,8 @@ log = structlog.get_logger(__name__)
 async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: timedelta | None = None) -> int:
     """Recover all runs that have lost their job or their worker; return the number of jobs that were put on the queue.
 
-    Open commands of a lost run are dropped; the log entries about them go to its followers and its log. Also withdraws
-    open questions of runs that do not wait for an answer.
+    Open commands of a lost run are dropped; the log entries about them go to the followers and the log of the run. Also
+    withdraws open questions of runs that do not wait for an answer.
 
     Args:
         clients: the clients of this process.

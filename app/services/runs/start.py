@@ -39,7 +39,7 @@ async def require_new_run_allowance(
     body: RunIn,
     clients: ServiceClients,
 ) -> None:
-    """Check that no usage gate refuses a new run of a task. Call this before creating the run (contract 5.8, 6.4).
+    """Check that every usage gate allows a new run of a task. Call this before creating the run (contract 5.8, 6.4).
 
     Separate from the creation: usage gates may make requests, and the session's transaction may end meanwhile.
 

@@ -125,9 +125,9 @@ def publish_status(session: AsyncSession, events: RunEvents, rows: Sequence[Fiel
 
 
 def open_statement() -> Select[Any]:
-    """Return the statement that creates a queued run as its task's latest run, records its event, and returns it.
+    """Return the statement that creates a queued run as its task's latest run, and records its event.
 
-    The parameters are those that `lifecycle.open_run` gives.
+    The statement returns the run's row. Its parameters are those that `lifecycle.open_run` gives.
     """
     now = bindparam("now", type_=Run.created_at.type)
     # Later than the previous run, so that the order of the times is the order of the requests, even if clocks are

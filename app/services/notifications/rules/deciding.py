@@ -83,7 +83,7 @@ class Facts:
 
     @property
     def held_until(self) -> datetime | None:
-        """The end of the quiet hours that hold the notice; None if they do not hold it."""
+        """The end of the quiet hours that hold the notice; None if no quiet hours hold it."""
         return None if self.urgency in self.recipient.allowed_in_quiet else self.recipient.quiet_until
 
 
@@ -118,8 +118,8 @@ def decide(facts: Facts, now: datetime) -> Verdict:
     """Decide about a push notice at `now`, in this order: may it be sent, is it needed, must it wait, is it silent.
 
     The cooldown comes first, as in the contract: it drops a notice whatever the other rules say, and a notice that
-    passes starts it even if another rule then drops the notice. It only postpones the notice of a question. Messages of
-    agents have limits instead.
+    passes starts it even if another rule then drops the notice. The notice of a question is only postponed by the
+    cooldown. Messages of agents have limits instead.
     """
     if final := _excess(facts, now) or _refusal(facts) or _need_that_is_gone(facts):
         return final
