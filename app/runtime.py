@@ -24,7 +24,7 @@ from app.enums import Platform
 from app.security import Cipher
 from app.services.access.cache import CallerCache
 from app.services.access.principal import Principal
-from app.services.access.session_watch import SessionWatch
+from app.services.access.stream_watch import StreamWatch
 from app.services.events import ledger
 from app.services.notifications.stream_presence import StreamPresence
 from app.services.opened_clients import ServiceClients
@@ -55,7 +55,7 @@ class ProcessContext(ServiceClients):
     rate_limiter: RateLimiter = field(default_factory=RateLimiter)
     lists: KnownLists = field(default_factory=KnownLists)
     # Ends the streams of console sessions that end.
-    open_sessions: SessionWatch = field(default_factory=SessionWatch)
+    open_streams: StreamWatch = field(default_factory=StreamWatch)
     # Polls the ledger for its followers.
     ledger: LedgerWatch = field(default_factory=LedgerWatch)
 

@@ -1,6 +1,6 @@
 """Write the bytes of live streams: responses of server-sent events, sent until their source is over.
 
-A stream also ends when its client disconnects, its console session ends or the process stops.
+A stream also ends when its client disconnects, its caller loses access or the process stops.
 
 FastAPI's `EventSourceResponse` is not used, since it encodes events itself and adds comments every 15
 seconds. Nor is Starlette's `StreamingResponse`, since it cancels its source when the client disconnects, and
@@ -8,9 +8,10 @@ with it the end of the device's presence.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from collections.abc import AsyncGenerator, Collection
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Annotated, Any, Protocol
+from uuid import UUID
 
 from fastapi import Header, Response
 from prometheus_client import Gauge
@@ -50,6 +51,11 @@ def streamed(duration: str) -> dict[int | str, dict[str, Any]]:
 class FrameSource(Protocol):
     """Source of the frames of one open event stream."""
 
+    @property
+    def run_ids(self) -> Collection[UUID]:
+        """The runs that the stream follows."""
+        ...
+
     def frames(self) -> AsyncGenerator[bytes, None]:
         """Yield the encoded frames to send, until the stream is over."""
         ...
@@ -72,9 +78,9 @@ class EventStream(Response):
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send frames (ASGI) until the source, the client's connection or the console session ends."""
+        """Send frames (ASGI) until the source or the client's connection ends, or the caller loses access."""
         scope[IS_ENDLESS] = True
-        async with self._source as source, self._watch_session(source):
+        async with self._source as source, self._watch_caller(source):
             await send({"type": "http.response.start", "status": self.status_code, "headers": _HEADERS})
             if IS_HEAD not in scope:
                 watching = asyncio.create_task(_end_with_client(receive, source))
@@ -88,11 +94,9 @@ class EventStream(Response):
                     await asyncio.gather(watching, return_exceptions=True)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    def _watch_session(self, source: FrameSource) -> AbstractAsyncContextManager[None]:
+    def _watch_caller(self, source: FrameSource) -> AbstractAsyncContextManager[None]:
         caller, process = self._call.caller, self._call.process
-        if caller.session_id is None:
-            return nullcontext()
-        return process.open_sessions.watching(process.sessions, caller.session_id, source.end)
+        return process.open_streams.watching(process.sessions, caller, source.run_ids, source.end)
 
 
 async def _end_with_client(receive: Receive, source: FrameSource) -> None:

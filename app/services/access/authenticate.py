@@ -8,7 +8,20 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, literal_column, null, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Uuid,
+    and_,
+    any_,
+    bindparam,
+    literal_column,
+    null,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
@@ -164,18 +177,26 @@ _OF_SESSIONS = _Statements(
     .join(ConsoleSession, ConsoleSession.key_id == ApiKey.id)
     .where(ConsoleSession.secret_hash == bindparam("secret_hash"), *_IS_OPEN)
 )
-_OPEN_SESSIONS = (
+_IDS = bindparam("ids", type_=ARRAY(Uuid))
+_OPEN_SESSIONS = Prepared(
     _CALLER.with_only_columns(ConsoleSession.id)
     .join(ConsoleSession, ConsoleSession.key_id == ApiKey.id)
-    .where(ConsoleSession.id.in_(bindparam("session_ids", expanding=True)), *_IS_OPEN)
+    .where(ConsoleSession.id == any_(_IDS), *_IS_OPEN)
 )
+_VALID_KEYS = Prepared(_CALLER.with_only_columns(ApiKey.id).where(ApiKey.id == any_(_IDS)))
 
 
 async def find_open_sessions(session: AsyncSession, session_ids: Collection[UUID]) -> set[UUID]:
     """Return the ids, among `session_ids`, of the console sessions that `authenticate_session` would still accept."""
     now = utcnow()
-    values = {"session_ids": list(session_ids), "now": now, "idle_since": now - SESSION_IDLE}
-    return set(await session.scalars(_OPEN_SESSIONS, values))
+    values = {"ids": list(session_ids), "now": now, "idle_since": now - SESSION_IDLE}
+    return {row["id"] for row in await _OPEN_SESSIONS.all(session, values)}
+
+
+async def find_valid_keys(session: AsyncSession, key_ids: Collection[UUID]) -> set[UUID]:
+    """Return the ids, among these, of API keys that `authenticate` would still accept."""
+    rows = await _VALID_KEYS.all(session, {"ids": list(key_ids), "now": utcnow()})
+    return {row["id"] for row in rows}
 
 
 async def find_member(session: AsyncSession, user_id: int, project_id: int) -> Principal | None:

@@ -3,6 +3,7 @@
 A row that is not visible is not found (contract 4). Every query for a caller uses these conditions.
 """
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    column,
     false,
     func,
     literal_column,
@@ -164,6 +166,18 @@ async def require_run(session: AsyncSession, principal: Principal, task_id: UUID
 _SEEN_RUN = Prepared(select(Run.id).join(Task, Task.id == Run.task_id).where(VISIBLE_RUN))
 
 
+async def find_visible_runs(
+    session: AsyncSession, followed: Collection[tuple[int, UUID]]
+) -> set[tuple[int, UUID]]:
+    """Return those of the pairs of user id and run id where the user is an active member and sees the run's task.
+
+    Runs of deleted tasks are included: their streams end by themselves.
+    """
+    user_ids, run_ids = zip(*followed, strict=True)
+    rows = await _FOLLOWED_RUNS.all(session, {"user_ids": user_ids, "run_ids": run_ids})
+    return {(row["user_id"], row["run_id"]) for row in rows}
+
+
 async def task_id_of_visible_run(session: AsyncSession, principal: Principal, run_id: UUID) -> UUID:
     """Return the id of the task that a run belongs to, if the caller sees the task.
 
@@ -245,6 +259,23 @@ def active_member(user_id: Any, project_id: Any) -> ColumnElement[bool]:
         .correlate_except(Membership, User)
         .exists()
     )
+
+
+def _followed_runs_statement() -> Any:  # Any: a Select of two columns
+    pairs = (
+        func.unnest(bindparam("user_ids", type_=ARRAY(BigInteger)), bindparam("run_ids", type_=ARRAY(Uuid)))
+        .table_valued(column("user_id", BigInteger), column("run_id", Uuid), name="followed")
+        .render_derived()
+    )
+    return (
+        select(pairs.c.user_id, pairs.c.run_id)
+        .join(Run, Run.id == pairs.c.run_id)
+        .join(Task, Task.id == Run.task_id)
+        .where(is_for_user(pairs.c.user_id), active_member(pairs.c.user_id, Task.project_id))
+    )
+
+
+_FOLLOWED_RUNS = Prepared(_followed_runs_statement())
 
 
 async def require_environment(session: AsyncSession, principal: Principal, environment_id: UUID) -> None:

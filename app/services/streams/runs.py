@@ -167,6 +167,11 @@ class RunFollower:
         """Whether the stream needs no continuation: it has yielded the run's last event, or the task was deleted."""
         return self._has_ended or self._subscription.is_run_deleted
 
+    @property
+    def run_ids(self) -> Collection[UUID]:
+        """Ids of the runs that the stream follows: one."""
+        return (self._run.id,)
+
     def end(self) -> None:
         """End the client's stream: `frames` and `events` stop soon."""
         self._subscription.end()

@@ -6,7 +6,7 @@ misses nothing; if events are gone, it gets an `event: gap`. Visibility is check
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -261,6 +261,11 @@ class TopicFollower:
         self._queue: asyncio.Queue[_LedgerEvent | _EventOfRun | _Gap | None] = asyncio.Queue(
             maxsize=_MOST_QUEUED
         )
+
+    @property
+    def run_ids(self) -> Collection[UUID]:
+        """The runs that the stream follows."""
+        return self._runs.keys()
 
     def end(self) -> None:
         """End the client's stream: `frames` stops."""

@@ -1,0 +1,114 @@
+"""End live streams that their caller may no longer read: a stream is authorised once, but lasts minutes.
+
+A few queries for all streams that this process serves, so that they cost the same for any number of pages.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Collection
+from contextlib import asynccontextmanager, suppress
+from contextvars import Context
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import SessionFactory, unit_of_work
+from app.outages import DatabaseUnavailable
+from app.services.access.authenticate import find_open_sessions, find_valid_keys
+from app.services.access.principal import Principal
+from app.services.access.visibility import find_visible_runs
+
+# With the queries, less than the second that contract 6.4 and 17.5 allow.
+_LOOK_SECONDS = 0.5
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stream:
+    caller: Principal
+    run_ids: Collection[UUID]
+    end: Callable[[], None]
+
+
+class StreamWatch:
+    """Watches the callers of all live streams of this process, to end the streams that they may no longer read.
+
+    It asks the database only while there are such streams. The ledger's part of a stream needs no watch: each reading
+    of the ledger checks what the caller sees.
+    """
+
+    def __init__(self) -> None:
+        self._streams: set[_Stream] = set()
+        self._looking: asyncio.Task[None] | None = None
+        # Set when the last stream has ended.
+        self._are_over = asyncio.Event()
+
+    @asynccontextmanager
+    async def watching(
+        self, sessions: SessionFactory, caller: Principal, run_ids: Collection[UUID], end: Callable[[], None]
+    ) -> AsyncGenerator[None, None]:
+        """Call `end` within a second if the caller loses access while the block lasts; perhaps more than once.
+
+        Args:
+            sessions: the database.
+            caller: loses access if their console session ends, or their key is revoked or expires.
+            run_ids: the runs that the stream follows; the caller also loses access if one is no longer visible to them.
+            end: ends the stream.
+
+        """
+        stream = _Stream(caller, run_ids, end)
+        self._streams.add(stream)
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look(sessions, self._are_over), context=Context())
+        try:
+            yield
+        finally:
+            self._streams.discard(stream)
+            if not self._streams and (looking := self._looking) is not None:
+                self._looking = None
+                # Not cancelled: that would break the connection of a query that is under way.
+                self._are_over.set()
+                self._are_over = asyncio.Event()
+                await looking
+
+    async def _look(self, sessions: SessionFactory, are_over: asyncio.Event) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await are_over.wait()
+                    return
+            streams = tuple(self._streams)
+            try:
+                async with unit_of_work(sessions) as session:
+                    refused = await _refused(session, streams)
+            except DatabaseUnavailable as error:
+                log.warning("streams.not_looked_at", error=repr(error))
+                continue
+            except Exception:
+                # Continue, because all streams depend on this task.
+                log.exception("streams.unexpected_error")
+                continue
+            for stream in refused:
+                stream.end()
+
+
+async def _refused(session: AsyncSession, streams: Collection[_Stream]) -> Collection[_Stream]:
+    """Return the streams among these that a new request of their caller would not get."""
+    session_ids = {id_ for stream in streams if (id_ := stream.caller.session_id)}
+    key_ids = {id_ for stream in streams if (id_ := stream.caller.key_id)}
+    followed = {(stream.caller.user_id, run_id) for stream in streams for run_id in stream.run_ids}
+    open_sessions = await find_open_sessions(session, session_ids) if session_ids else set[UUID]()
+    valid_keys = await find_valid_keys(session, key_ids) if key_ids else set[UUID]()
+    visible = await find_visible_runs(session, followed) if followed else set[tuple[int, UUID]]()
+
+    def may_read(stream: _Stream) -> bool:
+        caller = stream.caller
+        return (
+            caller.key_id in valid_keys
+            and (caller.session_id is None or caller.session_id in open_sessions)
+            and all((caller.user_id, run_id) in visible for run_id in stream.run_ids)
+        )
+
+    return [stream for stream in streams if not may_read(stream)]
