@@ -1,6 +1,7 @@
-// Where the focus is after a change of page: people who listen must hear where they are.
-import { call } from "./api.mjs";
+// Where the focus is after a change: people who listen must hear where they are, and keys must mean what they meant.
+import { call, newRequest } from "./api.mjs";
 import { base } from "./browser.mjs";
+import { openRun } from "./outside.mjs";
 
 /** Wait until the focus is on what the selector finds with that text. */
 const focused = (page, selector, text) =>
@@ -69,5 +70,39 @@ export async function focusFollowsThePage(browser, { expect, watched }) {
   await page.getByRole("link", { name: "All tasks" }).click();
   await focused(page, "main h1", "Tasks");
   expect(true, "a page that does not exist says so, and leads on");
+  await page.context().close();
+}
+
+export async function focusOutlivesWhatHadIt(browser, { expect, watched }) {
+  const title = "Acceptance: an answer takes its card away";
+  await newRequest(title, "session/request_permission", {
+    toolCall: { toolCallId: "t", title, kind: "execute" },
+    options: [{ optionId: "once", name: "Allow", kind: "allow_once" }],
+  });
+  const page = await watched(browser);
+  await page.goto(`${base}/projects/1/inbox`);
+  const card = page.locator("section", { has: page.getByRole("heading", { level: 2, name: title }) });
+  const button = card.getByRole("button", { name: /^Allow/ });
+  await button.focus();
+  await page.keyboard.press("Enter");
+  await card.waitFor({ state: "detached" });
+  await focused(page, "main h1", "Inbox");
+  expect(true, "a question that goes leaves the focus to the heading");
+  await page.context().close();
+}
+
+export async function endOfARunLeavesThePersonTyping(browser, { expect, watched }) {
+  const run = await openRun("Acceptance: a run ends in mid-sentence");
+  const page = await watched(browser);
+  await page.goto(`${base}/projects/1${run.path}`);
+  await page.getByPlaceholder("Message the agent").focus();
+  await page.keyboard.type("I am writ");
+  await run.end();
+  const field = page.getByPlaceholder("Continue from here: a new run with your message");
+  await field.waitFor();
+  // Outside of the field, e would archive the task.
+  await page.keyboard.type("ing here");
+  expect((await field.inputValue()) === "I am writing here", "words go on where they began");
+  expect(!(await call(`/tasks/${run.task.id}/`)).archived, "and no key of the page is pressed by them");
   await page.context().close();
 }

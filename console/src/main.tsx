@@ -1,8 +1,10 @@
 import { createRoot } from "react-dom/client";
 import { App } from "./app/App";
 import "./ui/base.css";
+import { keepFocus } from "./ui/focus";
 import { applyTheme } from "./ui/theme";
 
 applyTheme();
+keepFocus();
 const root = document.getElementById("root");
 if (root) createRoot(root).render(<App />);

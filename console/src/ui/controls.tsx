@@ -2,6 +2,7 @@
 import {
   type ButtonHTMLAttributes,
   type InputHTMLAttributes,
+  type MouseEvent,
   type ReactNode,
   type Ref,
   type SelectHTMLAttributes,
@@ -19,9 +20,15 @@ interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   ref?: Ref<HTMLButtonElement>;
 }
 
-export function Button({ tone, large, className, ...rest }: ButtonProps) {
+/** A button. While it is disabled it keeps the focus, which the browser would take from it. */
+export function Button({ tone, large, className, disabled = false, onClick, ...rest }: ButtonProps) {
   const names = classes(styles.button, tone && styles[tone], large && styles.large, className);
-  return <button type="button" {...rest} className={names} />;
+  const click = (event: MouseEvent<HTMLButtonElement>) => {
+    // A form is not submitted either.
+    if (disabled) event.preventDefault();
+    else onClick?.(event);
+  };
+  return <button type="button" {...rest} aria-disabled={disabled} onClick={click} className={names} />;
 }
 
 interface IconButtonProps extends ButtonProps {
@@ -90,10 +97,11 @@ interface CheckProps extends InputHTMLAttributes<HTMLInputElement> {
   children: ReactNode;
 }
 
-export function Check({ children, ...rest }: CheckProps) {
+/** A checkbox. While it is disabled it keeps the focus, as a button does. */
+export function Check({ children, disabled = false, onChange, ...rest }: CheckProps) {
   return (
     <label className={styles.check}>
-      <input type="checkbox" {...rest} />
+      <input type="checkbox" {...rest} aria-disabled={disabled} onChange={disabled ? undefined : onChange} />
       <span>{children}</span>
     </label>
   );

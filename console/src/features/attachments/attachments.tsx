@@ -1,6 +1,6 @@
 /** Files that go with a message: chosen, dropped or pasted, and uploaded while the message is written. */
 import { Paperclip, X } from "lucide-react";
-import { useCallback, useRef, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import { errorText } from "../../api/errors";
 import { MAX_FILE_BYTES, upload } from "../../api/uploads";
 import { IconButton } from "../../ui/controls";
@@ -24,29 +24,48 @@ export interface Attachments {
   isBusy: boolean;
 }
 
-/** `base` says where to upload to; null keeps the files until `uploadAll` is called with an address. */
+/**
+ * `base` says where to upload to; when it changes, the files are uploaded there again. null keeps the files until
+ * `uploadAll` is called with an address.
+ */
 export function useAttachments(
   base: string | null,
 ): Attachments & { uploadAll: (base: string) => Promise<string[]> } {
   const [list, setList] = useState<Attachment[]>([]);
   const current = useRef(list);
   current.current = list;
+  const target = useRef(base);
+  target.current = base;
   const change = useCallback((key: string, changes: Partial<Attachment>) => {
     setList((before) => before.map((one) => (one.key === key ? { ...one, ...changes } : one)));
   }, []);
   const send = useCallback(
     async (one: Attachment, to: string) => {
+      const show = (changes: Partial<Attachment>) => {
+        // What still comes from an upload to the earlier place does not count.
+        if (target.current === null || target.current === to) change(one.key, changes);
+      };
       try {
-        const id = await upload(to, one.file, (progress) => change(one.key, { progress }));
-        change(one.key, { id, progress: 1 });
+        const id = await upload(to, one.file, (progress) => show({ progress }));
+        show({ id, progress: 1 });
         return id;
       } catch (error) {
-        change(one.key, { problem: errorText(error) });
+        show({ problem: errorText(error) });
         throw error;
       }
     },
     [change],
   );
+  const uploaded = useRef(base);
+  useEffect(() => {
+    if (!base || uploaded.current === base) return;
+    uploaded.current = base;
+    for (const one of current.current) {
+      if (one.problem) continue;
+      change(one.key, { id: null, progress: 0 });
+      void send(one, base).catch(() => {});
+    }
+  }, [base, change, send]);
   const add = useCallback(
     (files: Iterable<File>) => {
       const added = [...files].map((file) => ({

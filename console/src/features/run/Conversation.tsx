@@ -15,7 +15,7 @@ import { useProject } from "../project/project";
 import { isOver, outputOf, stateOf } from "../project/runState";
 import { QuestionCard } from "../questions/QuestionCard";
 import { fromRow, fromRun } from "../questions/question";
-import { Composer } from "./Composer";
+import { Composer, type Written } from "./Composer";
 import { filesOf } from "./completion";
 import { type Outgoing, useOutbox, waitingMessages } from "./outbox";
 import styles from "./run.module.css";
@@ -48,6 +48,25 @@ export function Conversation({ task, run, runRef, transcript, load, actions }: P
   const waiting = waitingMessages(outbox.list, transcript);
   const items = useMemo(() => (over ? ended(transcript.items) : transcript.items), [over, transcript.items]);
   const canWrite = run.status === "in_progress";
+  const toRun = {
+    uploads: `${runPath(runRef)}/artifacts`,
+    placeholder: isIdle ? "Your turn: what next?" : "Message the agent",
+    sendLabel: "Send",
+    isBusy: false,
+    onSend: outbox.send,
+    onOption: (id: string, value: string) => command.mutate(() => setOption(runRef, id, value)),
+    onStop: isIdle || question ? null : () => command.mutate(() => cancelTurn(runRef)),
+  };
+  const toNextRun = {
+    uploads: `/api/projects/${runRef.project}/tasks/${runRef.task}/staged_artifacts`,
+    placeholder: "Continue from here: a new run with your message",
+    sendLabel: "Start a run that continues from here",
+    isBusy: actions.isBusy,
+    onSend: ({ text, artifactIds }: Written) => actions.resume(text, artifactIds),
+    onOption: null,
+    onStop: null,
+  };
+  const writing = canWrite ? toRun : over ? toNextRun : null;
   return (
     <div className={styles.conversation}>
       <TranscriptView
@@ -79,20 +98,14 @@ export function Conversation({ task, run, runRef, transcript, load, actions }: P
         {question && (
           <QuestionCard key={question.key} question={question} runRef={runRef} hasKeys={row != null} />
         )}
-        {canWrite && (
+        {/* One for both: a person who types when the run ends goes on typing. */}
+        {writing && (
           <Composer
-            key="live"
-            uploads={`${runPath(runRef)}/artifacts`}
-            placeholder={isIdle ? "Your turn: what next?" : "Message the agent"}
+            {...writing}
             standing={transcript.standing}
             known={known}
-            sendLabel="Send"
-            isBusy={false}
             text={draft}
             onText={setDraft}
-            onSend={outbox.send}
-            onOption={(id, value) => command.mutate(() => setOption(runRef, id, value))}
-            onStop={isIdle || question ? null : () => command.mutate(() => cancelTurn(runRef))}
           />
         )}
         {canWrite && isIdle && (
@@ -103,22 +116,6 @@ export function Conversation({ task, run, runRef, transcript, load, actions }: P
           >
             Finish the conversation
           </Button>
-        )}
-        {over && (
-          <Composer
-            key="resume"
-            uploads={`/api/projects/${runRef.project}/tasks/${runRef.task}/staged_artifacts`}
-            placeholder="Continue from here: a new run with your message"
-            standing={transcript.standing}
-            sendLabel="Start a run that continues from here"
-            known={known}
-            isBusy={actions.isBusy}
-            text={draft}
-            onText={setDraft}
-            onSend={({ text, artifactIds }) => actions.resume(text, artifactIds)}
-            onOption={null}
-            onStop={null}
-          />
         )}
       </div>
     </div>
