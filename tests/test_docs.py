@@ -149,6 +149,45 @@ def test_files_that_documents_name_exist() -> None:
     assert missing == []
 
 
+def test_files_that_references_of_decisions_name_exist() -> None:
+    decisions = sorted((_ROOT / "docs" / "adr").glob("0*.md"))
+    missing = [
+        f"{decision.name}: {name}"
+        for decision in decisions
+        if "superseded" not in _status_of(decision.read_text())
+        for name in _names_of_nothing(_references_of(decision.read_text()))
+    ]
+
+    assert decisions
+    assert missing == []
+
+
+def test_name_without_a_folder_is_looked_for_beside_the_one_before_it() -> None:
+    references = (
+        "`app/services/notifications/rules`, `claims.py`, `gone.py`; `app/main.py`, `errors.py`, `app/none`."
+    )
+
+    assert list(_names_of_nothing(references)) == ["gone.py", "app/none"]
+
+
+def _status_of(decision: str) -> str:
+    return decision.partition("## Context")[0].lower()
+
+
+def _references_of(decision: str) -> str:
+    return decision.partition("## References")[2]
+
+
+def _names_of_nothing(references: str) -> Iterator[str]:
+    """Yield the files and folders in an ADR's references that exist neither in the repository nor beside the last one."""
+    beside = _ROOT
+    for name in re.findall(r"`([\w./-]+(?:/[\w.-]+|\.py|\.md))`", references):
+        path = _ROOT / name if "/" in name else beside / name
+        if not path.exists() and not (_ROOT / name).exists():
+            yield name
+        beside = path.parent
+
+
 def test_files_that_comments_and_docstrings_name_exist() -> None:
     missing = [
         f"{source.relative_to(_ROOT)}: {name}"

@@ -16,6 +16,7 @@ from app.ids import new_id
 from app.models import Presence, Project, PushToken, Task, User
 from app.services.access.principal import Principal, ProjectRef
 from app.services.notifications import presence
+from tests.concurrency.races import race
 from tests.support.assertions import assert_invalid, assert_not_found
 from tests.support.clock import MovableClock
 from tests.support.database.queries import recorded
@@ -195,21 +196,13 @@ async def test_concurrent_beats_and_leaves_never_fail(
 async def test_beat_that_races_the_end_of_its_device_is_not_found(
     sessions: SessionFactory, principal: Principal, task: Task, device: PushToken
 ) -> None:
-    deleted = asyncio.Event()
+    async def delete_device(session: AsyncSession) -> None:
+        await session.delete(await session.get_one(PushToken, device.id))
+        await session.flush()
 
-    async def beat() -> None:
-        async with unit_of_work(sessions) as session:
-            await deleted.wait()
+    async def beat(session: AsyncSession) -> None:
+        # It sees the device, and then waits for the row that is being deleted.
+        with pytest.raises(NotFound):
             await presence.beat(session, principal, task.id, device.id)
 
-    async with sessions() as deleting:
-        await deleting.delete(await deleting.get_one(PushToken, device.id))
-        await deleting.flush()
-        beating = asyncio.create_task(beat())
-        deleted.set()
-        # The beat sees the device, and then waits for the row that is being deleted.
-        await asyncio.wait({beating}, timeout=0.3)
-        assert not beating.done()
-        await deleting.commit()
-    with pytest.raises(NotFound):
-        await beating
+    await race(sessions, delete_device, beat)
