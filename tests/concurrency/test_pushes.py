@@ -78,7 +78,7 @@ async def test_pushes_are_settled_while_their_question_closes(
 
     async def close() -> None:
         async with unit_of_work(sessions) as own:
-            await closed_questions.on_closed(own, [question.id])
+            await closed_questions.settle_closed(own, [question.id])
 
     async def settle() -> None:
         async with unit_of_work(sessions) as own:

@@ -27,7 +27,7 @@ from app.models import (
 )
 from app.runtime import ProcessContext
 from app.security import Cipher
-from app.services.webhook_endpoints.secrets import HINT_LENGTH, new_secret
+from app.services.webhook_endpoints.signing import HINT_LENGTH, new_secret
 from app.worker.loops.webhooks import WebhookDeliverer
 from tests.support.waiting import eventually
 

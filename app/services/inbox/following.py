@@ -75,7 +75,7 @@ async def snooze_question(
             set_={"until": snooze.excluded.until},
         )
     )
-    await closed_questions.on_snoozed(session, question_id, caller.user_id, until)
+    await closed_questions.ring_after_snooze(session, question_id, caller.user_id, until)
     row = await find_question(session, caller, question_id)
     return question_out(row, link, may_write=has_scope(caller, Scope.TASK_WRITE))
 

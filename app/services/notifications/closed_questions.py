@@ -25,7 +25,7 @@ from app.statements import Fields, Prepared
 _NOT_SHOWN = (NotificationDecision.RETRACTED, NotificationDecision.REJECTED)
 
 
-async def on_closed(session: AsyncSession, question_ids: Collection[UUID]) -> None:
+async def settle_closed(session: AsyncSession, question_ids: Collection[UUID]) -> None:
     """Drop or retract the push notices of questions that the current transaction has closed.
 
     A notice that was not sent is dropped. For a notice that was sent, a retraction becomes due at once. A notice that a
@@ -51,7 +51,7 @@ def _retract(row: Fields, now: datetime) -> Change:
     return Change(id=row["id"], decision=None, values=values)
 
 
-async def on_snoozed(session: AsyncSession, question_id: UUID, user_id: int, until: datetime) -> None:
+async def ring_after_snooze(session: AsyncSession, question_id: UUID, user_id: int, until: datetime) -> None:
     """Schedule a reminder at `until`, the end of a snooze, for each notice of the question that was sent to the user.
 
     Notices that still wait are not changed here: they are decided again later, when the snooze counts too.

@@ -227,7 +227,7 @@ async def _close(session: AsyncSession, *conditions: ColumnElement[bool], **valu
     await record_for_runs(session, events)
     ids = [row.id for row in rows]
     if ids:
-        await closed_questions.on_closed(session, ids)
+        await closed_questions.settle_closed(session, ids)
     return ids
 
 

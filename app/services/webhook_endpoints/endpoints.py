@@ -29,7 +29,7 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import own_endpoint, own_endpoints
 from app.services.events.catalogue import is_selector
 from app.services.views.users import CREATOR_COLUMNS, user_basic
-from app.services.webhook_endpoints.secrets import HINT_LENGTH, new_secret, still_valid
+from app.services.webhook_endpoints.signing import HINT_LENGTH, new_secret, still_valid
 from app.services.webhook_endpoints.urls import check_url
 
 _MOST_ENDPOINTS = 20

@@ -15,7 +15,7 @@ from app import __version__
 from app.clients.guarded_http import DIALLED, BlockedAddress, NameNotFound
 from app.clock import utcnow
 from app.enums import DeliveryError
-from app.services.webhook_endpoints.secrets import signed_headers
+from app.services.webhook_endpoints.signing import signed_headers
 
 FIXED_HEADERS = {
     "Content-Type": "application/json",
