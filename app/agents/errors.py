@@ -42,7 +42,10 @@ STEP_FAILED = -32051
 
 
 class AgentError(Exception):
-    """A run cannot be completed; `message` is a sentence for people, sometimes followed by output."""
+    """A run cannot be completed. `message` is for people: a sentence, sometimes followed by output of a program.
+
+    `partial` is the result of the agent's work up to the error; None if there is none to keep.
+    """
 
     def __init__(self, message: str, *, partial: "RunResult | None" = None) -> None:
         super().__init__(message)
@@ -50,11 +53,11 @@ class AgentError(Exception):
         self.partial = partial
 
     def with_message(self, message: str) -> Self:
-        """Return a copy of this error with another message."""
+        """Return a copy of this error, with the same `partial` result and another message."""
         return self._copy(message, self.partial)
 
     def with_partial(self, partial: "RunResult | None") -> Self:
-        """Return a copy of this error that holds the work which was done before it."""
+        """Return a copy of this error with another partial result: the work that the agent did before the error."""
         return self._copy(self.message, partial)
 
     def _copy(self, message: str, partial: "RunResult | None") -> Self:
@@ -65,15 +68,18 @@ class AgentError(Exception):
 
 
 class UnknownAdapter(AgentError):
-    """The catalog of agents has no adapter of the requested name."""
+    """The catalog of agents has no adapter with the requested name."""
 
 
 class CatalogInvalid(AgentError):
-    """The operator's catalog of agents cannot be read or has a wrong entry; the process does not start."""
+    """The operator's catalog of agents cannot be read or has a wrong entry.
+
+    The process that reads it does not start.
+    """
 
 
 class AgentNotInstalled(AgentError):
-    """The adapter's command is not on this worker; the message says how to install it."""
+    """The program that starts the agent is not installed on this worker; the message says how to install it."""
 
 
 class AgentFailed(AgentError):
@@ -81,15 +87,15 @@ class AgentFailed(AgentError):
 
 
 class AgentStepFailed(AgentFailed):
-    """A step of a runbook (the built-in agent's program) failed; the message ends with its last output."""
+    """A step of the built-in agent's program failed. The message ends with the last lines of the step's output."""
 
 
 class AgentCrashed(AgentError):
-    """The agent's process ended before it answered a prompt, or broke the protocol."""
+    """The agent's process ended before it answered a prompt, or it broke the Agent Client Protocol."""
 
 
 class SessionLost(AgentCrashed):
-    """The agent ended while it resumed an earlier conversation; it can still start a new one."""
+    """The agent's process ended while it resumed an earlier conversation. It can still start a new conversation."""
 
 
 class AgentTimedOut(AgentError):
@@ -101,22 +107,22 @@ class AgentOverLimit(AgentError):
 
 
 class AgentStopped(AgentError):
-    """The run was stopped before its agent had finished: it was cancelled, or its worker has lost it."""
+    """The worker stopped the run before the agent had finished: the run was cancelled, or the worker has lost it."""
 
 
 class AgentCancelled(AgentError):
-    """People cancelled the run, or the last turn of its agent."""
+    """A person cancelled the run, or the turn that the agent was working on."""
 
     def __init__(self) -> None:
         super().__init__("The run was cancelled.")
 
 
 class BudgetSpent(AgentError):
-    """The task has spent the budget of all its runs; the message names the amount and the unit."""
+    """The runs of the task have together spent the task's budget. The message names the amount and the unit."""
 
 
 class OutputInvalid(AgentError):
-    """A run's structured output is missing or does not match the JSON schema, or the schema is not valid."""
+    """The structured output of a run is missing, does not match its JSON schema, or the schema is not valid."""
 
 
 class SandboxUnavailable(AgentError):
@@ -124,11 +130,11 @@ class SandboxUnavailable(AgentError):
 
 
 class EnvironmentUnavailable(AgentError):
-    """The sandbox environment of a run is gone or unreadable; the run must not start without it."""
+    """The sandbox environment that a run requires was deleted or cannot be read, so the run does not start."""
 
 
 class PathRefused(AgentError):
-    """A path from an agent is absolute, leads out of its folder, or passes a link that does."""
+    """A path that an agent gave is absolute, leads out of its folder, or passes a symbolic link that leads out."""
 
 
 class RepositoryError(AgentError):
@@ -144,7 +150,7 @@ class RepositoryAccessDenied(RepositoryError):
 
 
 class RepositoryUnreachable(RepositoryError):
-    """The code host could not be resolved, did not accept the connection, or took too long."""
+    """The name of the code host could not be resolved, or the host refused the connection or took too long."""
 
 
 class BranchNotFound(RepositoryError):
@@ -160,9 +166,9 @@ class LargeFilesFailed(RepositoryError):
 
 
 class WorkspaceBroken(RepositoryError):
-    """The clone in the agent's workspace cannot be prepared, or its commits cannot be collected."""
+    """The clone in the agent's workspace cannot be prepared, or the agent's commits cannot be read from it."""
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Return whether an error means that the disk is full."""
+    """Return whether an exception is an OSError of a full disk or an exceeded disk quota."""
     return isinstance(error, OSError) and error.errno in _NO_ROOM

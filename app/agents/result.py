@@ -8,7 +8,7 @@ from app.masking import Masker
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """The work that a run leaves: its output, summary, patch and changed files, and the pushed branch."""
+    """The work of a run: structured output, summary, patch and changed files, and the pushed branch."""
 
     structured: Any | None  # None if the agent left none
     summary: str
@@ -21,7 +21,10 @@ class RunResult:
     left_out: str = ""  # the parts of the work that could not be kept, or are not in the patch
 
     def mask(self, masker: Masker) -> Self:
-        """Return the result without the agent's secrets. The patch is not masked, or it would not apply."""
+        """Return a copy with the run's secrets replaced in all texts.
+
+        The patch stays as it is, or it would not apply.
+        """
         return replace(
             self,
             summary=masker.text(self.summary),

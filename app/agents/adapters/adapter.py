@@ -72,14 +72,14 @@ AdapterName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length
 
 
 class WorkspaceAccess(StrEnum):
-    """Whether an agent may write to the files of its workspace or only read them, as the sandbox enforces."""
+    """Whether an agent can write to the files of its workspace, or only read them. The sandbox enforces it."""
 
     WRITABLE = "writable"
     READ_ONLY = "read-only"
 
 
 class ModeRule(_Data):
-    """The effect of one of the API's permission modes on an agent: its own mode, and its access to files."""
+    """The meaning of one of the API's permission modes for an agent: the agent's own mode, and its access to files."""
 
     mode: Word  # the agent's own name for the mode
     workspace: WorkspaceAccess = WorkspaceAccess.WRITABLE
@@ -90,17 +90,19 @@ def _mode_rule(value: object) -> object:
 
 
 class EffortRule(_Data):
-    """The reasoning efforts, in rising order, that all models of an agent with matching names support."""
+    """The reasoning efforts that some models of an agent support, in rising order.
+
+    `models` is a regular expression for the whole name of a model.
+    """
 
     models: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_compiles)]
     efforts: Annotated[tuple[ReasoningEffort, ...], Field(max_length=10)]
 
 
 class HomeFile(_Data):
-    """A file to write into the agent's home before it starts; its content may have placeholders.
+    """A file to write into the agent's home folder before the agent starts. Its content may have placeholders.
 
-    Lines with a placeholder that has no value are left out. A value is escaped for a quoted string of JSON or
-    TOML.
+    A line with a placeholder that has no value is left out. Values are escaped for a quoted string of JSON or TOML.
     """
 
     path: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_below_home)]
@@ -108,16 +110,16 @@ class HomeFile(_Data):
 
 
 class Authentication(_Data):
-    """The method for the protocol's request `authenticate`, sent if the variable `needs` is set."""
+    """The authentication method that the worker requests from the agent, if the environment variable `needs` is set."""
 
     method: Word
     needs: VariableName
 
 
 class FailureMark(_Data):
-    """A value in the updates of an agent that says that its turn failed.
+    """A value in an agent's session updates that reports a failed turn.
 
-    For agents that otherwise end a failed turn like any other.
+    For agents that end a failed turn with the same stop reason as a successful one.
     """
 
     meta: Word  # keys below an update's `_meta`, joined by dots
@@ -125,18 +127,21 @@ class FailureMark(_Data):
 
 
 class ModelService(_Data):
-    """The server of an agent's models: its URL, and the environment variable that overrides the URL."""
+    """The server of an agent's models: its default URL, and the environment variable that overrides the URL."""
 
     variable: VariableName  # overrides the default
     default: Annotated[str, Field(max_length=500), AfterValidator(_has_host)]
 
     def url(self, environment: Mapping[str, str]) -> str:
-        """Return the base URL of the models' server: from the environment, or else the default."""
+        """Return the base URL of the server: the value of the variable in `environment`, or else the default."""
         return environment.get(self.variable) or self.default
 
 
 class AgentOptions(_Data):
-    """The options that a run sets for its agent: model, reasoning effort and permission mode."""
+    """The options that a run requests for its agent: model, reasoning effort and permission mode.
+
+    None: the agent's default.
+    """
 
     model: str | None = None
     effort: str | None = None
@@ -144,7 +149,10 @@ class AgentOptions(_Data):
 
 
 class Adapter(_Data):
-    """The description of one agent that speaks the Agent Client Protocol on its standard input and output."""
+    """The description of one agent: how to start it, and how it receives the options of a run.
+
+    The agent speaks the Agent Client Protocol on its standard input and output.
+    """
 
     name: AdapterName
     command: Annotated[tuple[Argument, ...], Field(min_length=1, max_length=_MOST)]
@@ -201,21 +209,25 @@ class Adapter(_Data):
         return self
 
     def supported_efforts(self, model: str) -> tuple[ReasoningEffort, ...]:
-        """Return the reasoning efforts that a model supports, in rising order; () if it has none."""
+        """Return the reasoning efforts that a model supports, in rising order; empty if no rule names the model."""
         for rule in self.efforts:
             if re.fullmatch(rule.models, model):
                 return rule.efforts
         return ()
 
     def conveys(self, option: str) -> bool:
-        """Return whether variables or files give the agent an option (`model`, `effort`, `mode`) at start."""
+        """Return whether the agent receives an option at its start, by an environment variable or a file in its home.
+
+        `option` is `model`, `effort` or `mode`.
+        """
         texts = (*self.settings.values(), *(file.content for file in self.files))
         return any(name == option for text in texts for name, _ in _PLACEHOLDER.findall(text))
 
     def mode_rule(self, options: AgentOptions) -> ModeRule | None:
-        """Return the agent's mode and file access for the run's permission mode, else for the adapter's default mode.
+        """Return the agent's own mode and file access for the permission mode in `options`.
 
-        None if there is no default, so that the agent keeps its own.
+        If the adapter does not know that mode, or the run requests none, return the adapter's default mode. None if
+        there is no default: the agent decides by itself.
         """
         for mode, rule in self.permission_modes.items():
             if mode == options.mode:
@@ -223,20 +235,28 @@ class Adapter(_Data):
         return ModeRule(mode=self.default_mode) if self.default_mode else None
 
     def filter_environment(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """Return the environment variables of the worker that the agent may see."""
+        """Return the variables in `environment`, the worker's, that the agent may see."""
         return {name: environment[name] for name in self.environment if name in environment}
 
     def lacks_key(self, environment: Mapping[str, str]) -> bool:
-        """Return whether the agent needs a key for its model, and the environment holds none."""
+        """Return whether the agent needs a key for its model and `environment` contains none of its key variables."""
         return bool(self.keys) and not any(environment.get(name) for name in self.keys)
 
     def secrets(self, environment: Mapping[str, str]) -> list[str]:
-        """Return the values to mask in all output: the agent's variables, except for the models' URL."""
+        """Return the secrets that must not appear in any output of the agent.
+
+        They are the values of the variables in `environment` that the agent may see, except for the URL of its
+        models' server.
+        """
         public = self.model_service.variable if self.model_service else None
         return [value for name, value in self.filter_environment(environment).items() if name != public]
 
     def variables(self, options: AgentOptions, environment: Mapping[str, str]) -> dict[str, str]:
-        """Return the agent's environment variables: the worker's that it may see, and the adapter's own."""
+        """Return the environment variables for the agent's process.
+
+        They are the variables in `environment`, the worker's, that the agent may see, and the adapter's own
+        settings with the run's options filled in. A setting with a placeholder that has no value is left out.
+        """
         values = self._values(options, environment)
         filled = {name: _fill(text, values) for name, text in self.settings.items()}
         return self.filter_environment(environment) | {
@@ -244,7 +264,10 @@ class Adapter(_Data):
         }
 
     def home_files(self, options: AgentOptions, environment: Mapping[str, str]) -> dict[str, str]:
-        """Return the files to write into the agent's home: their contents by path below the home."""
+        """Return the contents of the files to write into the agent's home folder, by path relative to the home.
+
+        Values of the run's options and of the worker's variables in `environment` replace the placeholders.
+        """
         quoted = {name: json.dumps(value)[1:-1] for name, value in self._values(options, environment).items()}
         return {
             file.path: "".join(

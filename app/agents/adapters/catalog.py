@@ -35,13 +35,13 @@ _MAX_ADAPTERS = 100
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """The adapters that are known to this process, and the names that API clients may request."""
+    """All adapters of this process by name, and the names that clients of the API may request."""
 
     adapters: Mapping[str, Adapter]
     choices: tuple[str, ...]  # the names that a caller may request, first those of the contract
 
     def find(self, name: str) -> Adapter:
-        """Return the adapter of that name. Raises UnknownAdapter."""
+        """Return the adapter with this name, also one that clients may not request. Raises UnknownAdapter."""
         adapter = self.adapters.get(name)
         if adapter is None:
             known = ", ".join(sorted(self.adapters))
@@ -49,15 +49,17 @@ class Catalog:
         return adapter
 
     def choice(self, name: object) -> Adapter | None:
-        """Return the adapter of that name; None if API clients may not request it."""
+        """Return the adapter with this name; None if clients of the API may not request the name."""
         return self.adapters[name] if isinstance(name, str) and name in self.choices else None
 
 
 def load_catalog(path: Path | None = None) -> Catalog:
-    """Return the catalog of agents: the adapters of this release, changed by the operator's file, if any.
+    """Return the catalog of agents: the adapters of this release, changed by the operator's file at `path`.
+
+    If `path` is None, the adapters are unchanged.
 
     Raises:
-        CatalogInvalid: the file cannot be read, or an entry of it is not valid; the message names the entry.
+        CatalogInvalid: the file cannot be read, or an entry is not valid; the message names the entry.
 
     """
     given = _read(path) if path else {}

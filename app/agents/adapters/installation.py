@@ -20,7 +20,7 @@ _FIRST_LINE_BYTES = 200
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """An agent's program as found on this machine: its command, and the folders that it must read."""
+    """The program of an agent as found on this machine, and the folders that the program must be able to read."""
 
     program: str
     command: tuple[str, ...]  # starts the program
@@ -28,9 +28,16 @@ class Installed:
 
 
 def find_installed(adapter: Adapter, environment: Mapping[str, str], agents: Path | None = None) -> Installed:
-    """Find the program of an agent; return its command with full paths, and the folders that it needs.
+    """Find the program of an agent on this machine; return its command and the folders that it needs.
 
-    `agents` is the folder that `make agents` fills. Raises AgentNotInstalled, with how to install it.
+    Args:
+        adapter: the description of the agent.
+        environment: the worker's environment variables; PATH is searched.
+        agents: the folder in which `make agents` installs agents, searched first; None: search PATH only.
+
+    Raises:
+        AgentNotInstalled: the program or its interpreter is missing; the message says how to install it.
+
     """
     name, *arguments = adapter.command
     program = _find(name, environment, agents and agents / _SCRIPTS)

@@ -25,7 +25,7 @@ _STOP_SECONDS_FROM_THE_START = 10.0
 
 @dataclass(slots=True, kw_only=True)
 class ActiveRun:
-    """A run in progress: its context, its effects, and the state that its steps share."""
+    """A run that this worker performs now: its facts, its effects, and the state that its steps share."""
 
     context: RunContext
     effects: RunEffects  # `emit` masks secrets and folders
@@ -39,16 +39,19 @@ class ActiveRun:
     summary: str = ""  # the agent's last message
 
     async def progress(self, step: str, message: str) -> None:
-        """Write a progress message of a step (`prepare`, `agent`, `collect`, ...) to the log of the run."""
+        """Write a progress message to the run's log.
+
+        `step` names the step: `clone`, `agent`, `collect` and the like.
+        """
         log.info("run.step", step=step, detail=message)
         await self.effects.emit(
             notification_entry("_taskbeacon/progress", {"step": step, "message": message})
         )
 
     async def source(self) -> Source | None:
-        """Return the repository of the run with a fresh credential, since the clone's may have expired.
+        """Return the remote repository of the run with a new credential; None if the run has no repository.
 
-        None for a run without a repository. Raises a RepositoryError.
+        The credential that the clone used may have expired. Raises RepositoryError if none can be obtained.
         """
         source, credential = self.context.repository.source, self.context.repository.credential
         if source is None or credential is None or not source.remote.is_http:
@@ -58,14 +61,17 @@ class ActiveRun:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The variables that the agent may get: the worker's, filtered later, and the run's own."""
+        """All environment variables of the worker, and the run's own. The adapter decides which the agent gets."""
         return {**self.context.environment, **self.context.agent.variables}
 
     @asynccontextmanager
     async def within_limits(self) -> AsyncIterator[None]:
-        """Enforce the run's limits on a step after the agent, and end it soon after the run is stopped.
+        """Enforce the run's resource limits on the block, a step after the agent has ended. The disk limit is doubled.
 
-        Gathered work may take as much disk as the agent's own files. Raises AgentOverLimit or AgentStopped.
+        Raises:
+            AgentOverLimit: the run exceeded a limit.
+            AgentStopped: the run was stopped, and the block did not end soon after.
+
         """
         policy, monitor = self.context.sandbox.policy, self.workspace.monitor
         async with (

@@ -22,7 +22,14 @@ _COLLECT_TIME = timedelta(minutes=5)
 
 
 async def keep_files(run: ActiveRun) -> None:
-    """Copy the agent's artifacts and its conversation out of the workspace. Raises OSError."""
+    """Copy the agent's artifacts from the workspace to the outbox of the run, and its conversation to the session file.
+
+    Either is skipped if the run has no place for it. Artifacts that cannot be copied are logged.
+
+    Raises:
+        OSError: the disk is full.
+
+    """
     files = run.context.files
     if files.outbox is not None and run.is_prepared:
         left_out = await asyncio.to_thread(take_artifacts, run.workspace.work, files.outbox, run.masker.text)
@@ -33,18 +40,18 @@ async def keep_files(run: ActiveRun) -> None:
 
 
 async def collect(run: ActiveRun) -> tuple[RunResult, str | None]:
-    """Collect the agent's work; return the result of the run before its push, and the commit to push.
+    """Gather the agent's work; return the result of the run before its push, and the hash of the commit to push.
 
-    The commit is None if there is nothing to push. Raises an AgentError.
+    The hash is None if the agent changed nothing. Raises an AgentError if the work cannot be gathered.
     """
     collected = await _gather(run)
     return _result(run, collected), collected.head
 
 
 async def salvage(run: ActiveRun) -> RunResult | None:
-    """Return the work of a failed run as far as it can be collected; None if the clone was never made.
+    """Return the work of a failed run, as far as it can be gathered; None if there never was a clone.
 
-    An error in collecting is noted in the result, since the run's own error is the one to report.
+    Raises nothing: an error becomes a note in the result, because the run's own error is the one to report.
     """
     if not run.is_prepared:
         return None
@@ -92,9 +99,12 @@ def _result(run: ActiveRun, collected: Collected) -> RunResult:
 
 
 async def read_structured(run: ActiveRun) -> Any | None:
-    """Return the structured output that the agent has written; None if there is none.
+    """Return the structured output that the agent wrote, any JSON; None if there is none.
 
-    Raises OutputInvalid if it does not match the JSON schema of the task.
+    Raises:
+        OutputInvalid: it cannot be read or does not match the task's JSON schema, or it is missing and there is a
+            schema.
+
     """
     context, workspace = run.context, run.workspace
     schema = context.agent.json_schema
@@ -112,7 +122,10 @@ async def read_structured(run: ActiveRun) -> Any | None:
 
 
 async def find_correction(run: ActiveRun) -> str | None:
-    """Return a prompt that asks the agent to correct its structured output; None if that is not needed."""
+    """Check the structured output; return a prompt that asks the agent to correct it. None if it is valid.
+
+    Also None if the task has no JSON schema, or for the built-in agent, which cannot correct anything.
+    """
     agent = run.context.agent
     if agent.json_schema is None or agent.adapter.name == DEFAULT_ADAPTER:
         return None

@@ -33,7 +33,7 @@ CredentialSource = Callable[[], Awaitable[Credential | None]]  # raises a Reposi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRepository:
-    """The repository that the agent works on, and the branch to which its work is pushed."""
+    """The repository that the agent of a run works on, and the branch to push its work to."""
 
     push_branch: str
     source: Source | None = None  # None: an empty repository
@@ -45,7 +45,7 @@ class RunRepository:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunAgent:
-    """The agent of a run: its adapter, its prompt, its options, and what it may resume."""
+    """The agent of a run: its adapter, prompts and options, and the earlier conversation that it may resume."""
 
     adapter: Adapter
     programs: Path | None = None  # the folder of `make agents`
@@ -61,7 +61,7 @@ class RunAgent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunLimits:
-    """The limits of a run in time, tokens and money; limits of its processes belong to the sandbox."""
+    """The limits of a run in time, tokens and money, and what is already used. The sandbox limits resources."""
 
     timeout: timedelta  # of the work; waiting for people does not count
     budget: Budget = field(default_factory=Budget)  # for all runs of the task
@@ -71,7 +71,7 @@ class RunLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFiles:
-    """The places of a run's files: workspace, mirrors, attachments and results; and paths hidden from it."""
+    """The paths of a run's files on the worker: workspaces, mirrors, attachments and results."""
 
     root: Path  # the folder that holds all workspaces
     hidden: Sequence[Path] = ()
@@ -84,7 +84,7 @@ class RunFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
-    """All facts that decide the course of a run: its repository, agent, limits, files and sandbox."""
+    """All facts that decide the course of a run: its repository, agent, limits, files, network and sandbox."""
 
     run_id: UUID
     repository: RunRepository
@@ -99,7 +99,10 @@ class RunContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEffects:
-    """The functions through which a run affects the outside world, and the signals that control the run."""
+    """The means by which a run in progress reaches the outside.
+
+    Functions that log, notify people and receive their commands; and the signal that stops the run.
+    """
 
     emit: Emit  # takes one log entry
     stop: asyncio.Event = field(

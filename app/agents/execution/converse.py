@@ -40,7 +40,7 @@ _SUMMARY_CHARACTERS = 10_000
 
 
 def open_conversation(run: ActiveRun) -> Conversation:
-    """Return the conversation of a run, before its agent has started; people may already send commands."""
+    """Return the conversation of a run. Its agent has not started, but people can already send commands."""
     agent, effects = run.context.agent, run.effects
     return Conversation(
         Channel(effects.commands, effects.emit, run.time, run.masker),
@@ -53,7 +53,11 @@ def open_conversation(run: ActiveRun) -> Conversation:
 
 
 async def converse(run: ActiveRun, conversation: Conversation) -> None:
-    """Start the agent of a run in its network, and converse with it to the end. Raises an AgentError."""
+    """Open the network of a run, start its agent, and hold the conversation to its end.
+
+    If the agent ends while it resumes an earlier conversation, it is started again with a new one. Raises an
+    AgentError if the work fails.
+    """
     context, adapter = run.context, run.context.agent.adapter
     service = adapter.model_service
     async with (

@@ -34,12 +34,15 @@ log = structlog.get_logger(__name__)
 
 
 async def perform(context: RunContext, effects: RunEffects) -> RunResult:
-    """Perform a run from clone to push; when it returns or raises, its processes and folders are gone.
+    """Perform a run, from the clone to the pushed branch; return its result.
 
-    Repeatable: the push branch of an earlier attempt at the same run is replaced.
+    When this function returns or raises, all processes and folders of the run are gone. It can be called again for
+    the same run: the branch that an earlier attempt pushed is replaced. CancelledError and exceptions of `effects`
+    pass through.
 
-    Raises an AgentError, with the work so far in `partial`; CancelledError and errors of `effects` pass
-    through.
+    Raises:
+        AgentError: the run failed; `partial` has the work up to then.
+
     """
     agent, files = context.agent, context.files
     installed = find_installed(agent.adapter, context.environment, agent.programs)

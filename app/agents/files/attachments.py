@@ -36,7 +36,7 @@ _BLOCK = 1024 * 1024
 
 
 class Attachment(NamedTuple):
-    """A file that people have given to a run; `path` is the worker's copy of it."""
+    """A file that people gave to a run before its start. `path` is a copy that the worker downloaded."""
 
     id: str
     name: str  # one segment of a path
@@ -46,12 +46,12 @@ class Attachment(NamedTuple):
 
 
 def attached_path(work: Path, attachment: Attachment) -> Path:
-    """Return the path at which the agent finds an attachment in its workspace."""
+    """Return the path of an attachment in the workspace `work`, where the agent reads it."""
     return work / _ATTACHMENTS / attachment.id / attachment.name
 
 
 def place_attachments(work: Path, attachments: Sequence[Attachment]) -> None:
-    """Copy attached files into the workspace of a run. Raises WorkspaceBroken."""
+    """Copy attachments into the workspace `work`. Raises WorkspaceBroken if a file cannot be written."""
     for attachment in attachments:
         target = f"{_ATTACHMENTS}/{attachment.id}/{attachment.name}"
         try:
@@ -63,9 +63,19 @@ def place_attachments(work: Path, attachments: Sequence[Attachment]) -> None:
 
 
 def take_artifacts(work: Path, outbox: Path, mask: Callable[[str], str]) -> list[str]:
-    """Copy the agent's artifacts to `outbox`, as `<number>/<masked name>`; return the omitted ones.
+    """Copy the agent's artifacts from the workspace `work` into the folder `outbox`; return those that are left out.
 
-    Each omitted file is named with the reason. Raises OSError if the disk has no room for them.
+    A copy is named `<number>/<masked name>`. The list names each file that is not copied, with the reason: for
+    example its size.
+
+    Args:
+        work: the workspace; its content is untrusted.
+        outbox: an existing folder of the worker.
+        mask: replaces secrets in a name.
+
+    Raises:
+        OSError: the disk is full.
+
     """
     taker = _Taker(outbox, mask)
     try:

@@ -23,9 +23,12 @@ _SURPRISES = (ELOOP, ENOTDIR, ENXIO)
 
 
 def read_file(root: Path, path: str, limit: int) -> bytes:
-    """Return the first `limit` bytes of a file in an untrusted folder.
+    """Return the first `limit` bytes of a regular file in the untrusted folder `root`.
 
-    Raises PathRefused if the path leads out of the folder, FileNotFoundError or another OSError.
+    Raises:
+        PathRefused: the path leads out of the folder, or is no regular file.
+        OSError: the file does not exist or cannot be read.
+
     """
     with open_file(root, path) as file:
         return file.read(limit)
@@ -33,9 +36,12 @@ def read_file(root: Path, path: str, limit: int) -> bytes:
 
 @contextmanager
 def open_file(root: Path, path: str) -> Iterator[BinaryIO]:
-    """Yield a file of an untrusted folder, open for reading.
+    """Yield a regular file in the untrusted folder `root`, open for reading; the end of the block closes it.
 
-    Raises PathRefused if the path leads out of the folder, FileNotFoundError or another OSError.
+    Raises:
+        PathRefused: the path leads out of the folder, or is no regular file.
+        OSError: the file does not exist or cannot be opened.
+
     """
     *folders, name = _steps(root, path)
     with _folder(root, folders, path, create=False) as folder:
@@ -51,9 +57,12 @@ def open_file(root: Path, path: str) -> Iterator[BinaryIO]:
 
 
 def write_file(root: Path, path: str, content: bytes) -> None:
-    """Create or replace a file in an untrusted folder, making its parent folders.
+    """Create or replace a file in the untrusted folder `root`; create its parent folders.
 
-    Raises PathRefused if the path leads out of the folder, or another OSError.
+    Raises:
+        PathRefused: the path leads out of the folder, or is no regular file.
+        OSError: the file cannot be written.
+
     """
     *folders, name = _steps(root, path)
     with _folder(root, folders, path, create=True) as folder:
@@ -65,7 +74,13 @@ def write_file(root: Path, path: str, content: bytes) -> None:
 
 
 def make_folder(root: Path, path: str) -> None:
-    """Make a folder in an untrusted folder, unless it exists. Raises PathRefused or another OSError."""
+    """Create a folder in the untrusted folder `root`, with its parents. Does nothing if it exists.
+
+    Raises:
+        PathRefused: the path leads out of the folder, or passes something that is no folder.
+        OSError: the folder cannot be created.
+
+    """
     with _folder(root, _steps(root, path), path, create=True):
         pass
 

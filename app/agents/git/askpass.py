@@ -24,7 +24,7 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class LentCredential:
-    """The environment variables and file descriptors through which a git process gets a credential."""
+    """The environment variables and open file descriptors through which one git process receives a credential."""
 
     variables: Mapping[str, str]
     descriptors: tuple[int, ...] = ()
@@ -35,10 +35,10 @@ NOTHING_LENT = LentCredential({})
 
 @contextmanager
 def lend(credential: Credential, origin: str) -> Iterator[LentCredential]:
-    """Yield the variables and descriptors for a git process that may use the credential at `origin`.
+    """Yield the variables and descriptors that give one git process a credential.
 
-    `origin` is scheme, host and port. After the block only git processes that are still running hold the
-    credential.
+    Git may send the credential only to `origin`: scheme, host and port. After the block, only git processes that
+    still run can read it.
     """
     descriptor = os.memfd_create("taskbeacon-credential")
     try:

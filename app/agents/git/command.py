@@ -92,7 +92,10 @@ _FIXED = {
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The exit status and output of a git command that has ended."""
+    """The exit status, output and error output of a git command that has ended.
+
+    `truncated` is true if git was ended because its output exceeded the limit.
+    """
 
     code: int
     output: bytes
@@ -100,20 +103,23 @@ class Result:
     truncated: bool = False
 
     def text(self) -> str:
-        """Return the output of the git command as text, without the final newline."""
+        """Return the output decoded as UTF-8, without white space at both ends."""
         return self.output.decode(errors="replace").strip()
 
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """The URL of a repository without secrets, and the credential for it."""
+    """A remote git repository: its URL without secrets, and the credential for it. None: it needs no credential."""
 
     url: str
     credential: Credential | None = None
 
     @classmethod
     def parse(cls, url: str) -> "Remote":
-        """Split the credential off an http(s) URL; a credential in any other URL is not used."""
+        """Return the remote of a URL. User name and password in an http(s) URL become its credential.
+
+        Any other URL stays as it is, without a credential.
+        """
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or "@" not in parts.netloc:
             return cls(url)
@@ -124,23 +130,23 @@ class Remote:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port of the URL, for which alone the credential is valid."""
+        """Scheme, host and port of the URL. The credential is sent to no other origin."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc}"
 
     @property
     def is_http(self) -> bool:
-        """Whether the URL is http(s), so that git can send a credential."""
+        """Whether the URL is http or https. Only then can git send a credential."""
         return urlsplit(self.url).scheme in ("http", "https")
 
     def lend(self) -> AbstractContextManager[LentCredential]:
-        """Return a context manager that lends the credential, if there is one, to one git command."""
+        """Return a context manager that gives the credential to one git process; nothing if there is no credential."""
         if self.credential is None or not self.is_http:
             return nullcontext(NOTHING_LENT)
         return lend(self.credential, self.origin)
 
     def redact(self, text: str) -> str:
-        """Return a text without the credential, in every encoding in which a host could return it."""
+        """Return `text` with the credential replaced, in each encoding in which a host could return it."""
         if self.credential is None:
             return text
         user, password = self.credential.user, self.credential.password
@@ -152,7 +158,7 @@ class Remote:
 
 
 def settings_environment(settings: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return settings of git as the environment variables through which git reads them."""
+    """Return the environment variables through which git reads these settings, pairs of a key and a value."""
     environment = {"GIT_CONFIG_COUNT": str(len(settings))}
     for index, (key, value) in enumerate(settings):
         environment[f"GIT_CONFIG_KEY_{index}"] = key
@@ -162,7 +168,7 @@ def settings_environment(settings: Sequence[tuple[str, str]]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Git:
-    """Runs git commands of the worker in one repository folder."""
+    """Runs git commands of the worker in one repository, outside the sandbox. No agent can write to that repository."""
 
     folder: Path
     environment: Mapping[str, str]  # of the worker; proxies and the like are taken from it
@@ -178,16 +184,17 @@ class Git:
         memory: int = _MEMORY,
         file_bytes: int | None = None,
     ) -> Result:
-        """Run a git command and return its result; output beyond `limit` ends it and marks it as truncated.
+        """Run a git command, wait for its end and return its result, also if its exit status is not 0.
 
         Args:
-            arguments: the command.
+            arguments: the arguments of git, without the word `git`.
             timeout: the time limit.
-            remote: the host to connect to; git may use its credential.
-            limit: maximal bytes of output.
+            remote: the remote repository that the command connects to, with its credential; None: no credential.
+            limit: maximal bytes of output; if git writes more, it is ended and the result is truncated.
             text: standard input.
-            held: descriptors of locks that git keeps until it ends, even if this worker is killed.
-            memory: maximal bytes of memory of each process of git; one that needs more fails.
+            held: descriptors of file locks. Git inherits them, so they stay locked until git ends, even if this
+                worker is killed.
+            memory: maximal bytes of memory of each git process; a process that needs more fails.
             file_bytes: maximal size of a file that git writes; None: no limit.
 
         Raises:
@@ -222,7 +229,12 @@ class Git:
         return result
 
     async def output(self, *arguments: str, timeout: timedelta) -> str:  # noqa: ASYNC109 - as in run
-        """Run a git command without network that must succeed; return its output. Raises RepositoryError."""
+        """Run a git command that needs no network; return its output as text.
+
+        Raises:
+            RepositoryError: the command failed or took longer than `timeout`.
+
+        """
         result = await self.run(*arguments, timeout=timeout)
         if result.code != 0:
             raise RepositoryError(f"git {arguments[0]} failed: {last_lines(result.errors)}")

@@ -65,7 +65,7 @@ _NO_NAME = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|^-|\.$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """The remote repository of a run, the branch to start from, and how much history to fetch."""
+    """The remote repository that a run clones: the branch to start from, and how much of the history to fetch."""
 
     remote: Remote
     branch: str | None = None  # None: the default branch
@@ -76,7 +76,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """The commit that the agent's work starts from (`sha`; None in an empty repository), and its branches."""
+    """The commit and branch that the agent's work starts from. `sha` is None if the repository is empty."""
 
     branch: str | None = None  # the branch that the work is to be merged into
     start: str | None = (
@@ -87,9 +87,12 @@ class Base:
 
 
 async def look_up(git: Git, source: Source, push_branch: str) -> Base:
-    """Ask the remote repository now for the commit to start from.
+    """Ask the code host for the commit to start from, and for the commit of the branch to push, if that branch exists.
 
-    Raises a RepositoryError that names the cause.
+    Raises:
+        BranchNotFound: the requested branch does not exist, or none was requested and there is no default branch.
+        RepositoryError: the code host cannot be reached or refuses; the subclass names the cause.
+
     """
     remote, branch = source.remote, source.branch
     if branch is not None and not _is_branch_name(branch):
@@ -109,18 +112,19 @@ async def look_up(git: Git, source: Source, push_branch: str) -> Base:
 
 
 async def fetch(git: Git, source: Source, start: str, *, held: Sequence[int] = ()) -> str:
-    """Fetch a branch into a bare repository and return its commit.
+    """Fetch one branch from the code host into a bare repository; return the hash of its commit.
 
-    For a partial clone, the files of that commit are fetched too.
+    In a partial clone, the files of that commit are fetched too.
 
     Args:
-        git: git in the bare repository.
-        source: the remote, and how much to fetch.
-        start: the branch.
-        held: descriptors of locks that git keeps until it ends, even if this worker is killed.
+        git: runs in the bare repository.
+        source: the remote repository, and how much of it to fetch.
+        start: the name of the branch.
+        held: descriptors of file locks. Git inherits them, so they stay locked until git ends, even if this worker
+            is killed.
 
     Raises:
-        RepositoryError: it could not be fetched.
+        RepositoryError: the branch could not be fetched; the subclass names the cause.
 
     """
     options = ["--depth", str(source.depth)] if source.depth else []
@@ -213,7 +217,15 @@ async def _require_empty(git: Git, remote: Remote) -> None:
 def refuse(
     result: Result, remote: Remote, what: str, otherwise: type[RepositoryError] = RepositoryError
 ) -> NoReturn:
-    """Raise the RepositoryError that fits the error output of a failed git command."""
+    """Raise the RepositoryError that fits the error output of a failed git command. Never returns.
+
+    Args:
+        result: the result of the command.
+        remote: the remote repository; its URL is in the message.
+        what: the rest of the message after the URL, if the output fits no known cause.
+        otherwise: the error to raise in that case.
+
+    """
     if remote.credential is not None and _ASKED.search(result.errors):
         raise RepositoryAccessDenied(f"The repository {remote.url} refused the service's credentials.")
     for pattern, error, message in _FAILURES:

@@ -55,37 +55,37 @@ _PROGRESS = ("hint: ", "fetch: ", "Uploading LFS objects", "Downloading LFS obje
 
 @dataclass(frozen=True, slots=True)
 class LargeFileLimits:
-    """The limits, in bytes, on the Git LFS files that a run fetches and stores."""
+    """The limits, in bytes, on the Git LFS files that a run may download and upload."""
 
     object_bytes: int
     disk_bytes: int  # of the whole run
 
     @classmethod
     def of(cls, policy: SandboxPolicy) -> "LargeFileLimits":
-        """Return the limits on Git LFS files that follow from the file and disk limits of a sandbox policy."""
+        """Return the limits that follow from a sandbox policy: from its limits of a file and of the run's disk."""
         return cls(policy.file_bytes, policy.disk_bytes)
 
     @property
     def fetched_bytes(self) -> int:
-        """The most bytes of Git LFS files to fetch: a quarter of the run's disk.
+        """The maximal total of bytes to download: a quarter of the run's disk.
 
-        The clone holds each file twice, and half of the disk is left to the agent.
+        The clone contains each file twice, and half of the disk is for the agent.
         """
         return self.disk_bytes // 4
 
     @property
     def stored_bytes(self) -> int:
-        """The most bytes of new Git LFS files to store: half of the run's disk, which holds them twice."""
+        """The maximal total of bytes of new files to upload: half of the run's disk, which contains them twice."""
         return self.disk_bytes // 2
 
 
 def find_git_lfs(environment: Mapping[str, str]) -> str | None:
-    """Return the path of the program git-lfs; None if this machine has none."""
+    """Return the path of the program git-lfs, found on the PATH of `environment`; None if it is not there."""
     return shutil.which("git-lfs", path=environment.get("PATH"))
 
 
 def uses_lfs(work: Path) -> bool:
-    """Return whether a clone has files of Git LFS, according to the `.gitattributes` at its top."""
+    """Return whether the `.gitattributes` at the top of the clone `work` assigns files to Git LFS."""
     try:
         return b"filter=lfs" in read_file(work, ".gitattributes", _ATTRIBUTES_BYTES)
     except (PathRefused, OSError):
@@ -93,9 +93,9 @@ def uses_lfs(work: Path) -> bool:
 
 
 class LargeFiles:
-    """Fetches the Git LFS files of a run into a fresh clone, and stores those of its new commits.
+    """Downloads the Git LFS files of a run before its agent starts, and uploads those of the agent's new commits.
 
-    The clone is one that no agent has seen yet, or that its agent has left.
+    Git LFS commits a small pointer in place of each large file; the content is stored at the code host.
     """
 
     def __init__(
@@ -121,17 +121,20 @@ class LargeFiles:
 
     @staticmethod
     def can_reach(remote: Remote) -> bool:
-        """Return whether the server of the repository's Git LFS objects is known; behind ssh it is not."""
+        """Return whether the Git LFS files of a remote repository can be downloaded: its URL is http, https or file.
+
+        Behind ssh, their server is not known.
+        """
         return urlsplit(remote.url).scheme in ("http", "https", "file")
 
     @property
     def settings(self) -> GitSettings:
-        """The git settings for Git LFS in the scratch repository that gathers the agent's work."""
+        """The git settings, pairs of key and value, that make git store large files as pointers in the sandbox."""
         return tuple((f"filter.lfs.{key}", value) for key, value in self._filter)
 
     @property
     def readable(self) -> tuple[Path, ...]:
-        """The files that git's filter for Git LFS reads in the sandbox, beside the run's own files."""
+        """The paths outside of the run's folder that git-lfs must be able to read in the sandbox."""
         return (Path(self._program),)
 
     @property
@@ -139,11 +142,14 @@ class LargeFiles:
         return (("process", shlex.join((self._program, "filter-process"))), ("required", "true"))
 
     async def fetch(self, remote: Remote) -> None:
-        """Replace Git LFS pointers in a fresh clone by the files; those beyond the limits stay pointers.
+        """Replace the Git LFS pointers in a fresh clone with the content of the files, downloaded or from a mirror.
+
+        Files beyond the limits stay pointers; `left_out` lists them with the reasons. Call it before the agent
+        starts.
 
         Raises:
-            LargeFilesFailed: the host does not send the content of a file.
-            RepositoryError: git fails on the clone.
+            LargeFilesFailed: the code host did not send the content of a file.
+            RepositoryError: git failed on the clone.
 
         """
         add_settings(self._work / ".git", ('filter "lfs"', self._filter), ("lfs", _CLONE_SETTINGS))
@@ -168,13 +174,18 @@ class LargeFiles:
         await _check_out(git, entries)
 
     async def store(self, remote: Remote, git: Git, base: str | None, head: str) -> None:
-        """Store the Git LFS objects of new commits at the code host, before the commits are pushed.
+        """Upload the Git LFS files of new commits to the code host. Call it before the commits are pushed.
 
-        `git` is the worker's own repository, which has these commits.
+        Args:
+            remote: the remote repository.
+            git: runs in the worker's own repository, which has the commits.
+            base: the last commit that is not new; None: all commits are new.
+            head: the last new commit.
 
         Raises:
-            LargeFilesFailed: the host refuses an object, or the object is missing in the workspace.
-            RepositoryError: there are too many commits to examine.
+            LargeFilesFailed: the host refuses a file, its content is missing in the workspace, or there is too
+                much.
+            RepositoryError: git failed, or there are too many commits to examine.
 
         """
         offered = await committed_pointers(git, base, head)

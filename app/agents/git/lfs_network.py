@@ -30,10 +30,16 @@ async def limit_lfs_network(
     *,
     is_public_address: Callable[[str], bool] = is_public,
 ) -> AsyncIterator[Sequence[str]]:
-    """Yield git settings that let git-lfs reach only the repository's host and public addresses.
+    """Yield git settings with which git-lfs reaches only the host of the repository and public addresses.
 
-    No settings if the host itself is in a private network, or if the operator has a proxy, which decides
-    then.
+    They name a proxy of the worker, which runs until the block ends. Yield no settings if that host is in a private
+    network itself, or if the operator has a proxy, which then decides.
+
+    Args:
+        remote: the remote repository.
+        environment: the worker's environment variables.
+        is_public_address: decides whether an IP address is public; tests replace it.
+
     """
     own = Service.parse(remote.url) if remote.is_http else None
     has_proxy = any(environment.get(name) for name in _PROXIES)

@@ -46,12 +46,12 @@ _OF_THE_ORIGIN = (BranchNotFound, RepositoryAccessDenied, RepositoryNotFound, Re
 
 
 class MirrorUnusable(Exception):
-    """A mirror is busy or damaged; the caller clones without it."""
+    """The mirror of a repository is busy or damaged. The caller clones the repository without a mirror."""
 
 
 @dataclass(frozen=True, slots=True)
 class BorrowedObjects:
-    """The git objects of a mirror that a run reads; locked until `Mirrors.give_back`."""
+    """The git objects of a local mirror, from which the clones of one run read. Locked until they are given back."""
 
     objects: Path
     shallow: bytes  # content of git's file `shallow`; empty: the history is complete
@@ -61,12 +61,15 @@ class BorrowedObjects:
 
     @property
     def large_files(self) -> Path:
-        """The folder of this mirror's Git LFS files, which all runs that borrow from it share; git-lfs looks there."""
+        """The folder of the mirror's Git LFS files. All runs that borrow from the mirror share it."""
         return self.objects.with_name("lfs")
 
 
 class Mirrors:
-    """The local mirrors of remote repositories below one folder, from which runs borrow git objects."""
+    """The local mirrors of remote repositories in one folder.
+
+    Runs read git objects from them instead of fetching all.
+    """
 
     def __init__(self, root: Path, environment: Mapping[str, str], *, max_bytes: int) -> None:
         self._root = root
@@ -74,13 +77,18 @@ class Mirrors:
         self._max_bytes = max_bytes
 
     async def lend(self, source: Source, base: Base) -> BorrowedObjects:
-        """Return the objects of a mirror that has the base commit, after fetching it if needed.
+        """Lock the mirror of a repository for reading, fetch the base commit into it if needed, and return its objects.
 
-        Call `look_up` on the origin first.
+        Call `look_up` before, which proves that the run may read the repository. Pass the result to `give_back` or
+        `discard` at the end.
+
+        Args:
+            source: the remote repository, and how much of it to fetch.
+            base: the branch and commit that the work starts from; it must have one.
 
         Raises:
-            MirrorUnusable: clone without a mirror.
-            RepositoryError: the origin refuses or does not respond.
+            MirrorUnusable: the mirror is busy or damaged.
+            RepositoryError: the code host refuses or cannot be reached.
 
         """
         assert base.start is not None
@@ -112,9 +120,10 @@ class Mirrors:
             raise
 
     async def give_back(self, borrowed: BorrowedObjects) -> None:
-        """Release a borrowed mirror, and remove the least recently used ones while all exceed the limit.
+        """Release the lock of a mirror.
 
-        Never raises.
+        If new objects were added, remove the least recently used mirrors above the size limit. Never raises: errors
+        are logged.
         """
         os.close(borrowed.lock)
         if not borrowed.grew:
@@ -126,7 +135,7 @@ class Mirrors:
             log.warning("mirror.not_tidied", reason=str(error))
 
     async def discard(self, borrowed: BorrowedObjects) -> None:
-        """Release a borrowed mirror that is damaged, and remove it unless other runs use it."""
+        """Release the lock of a damaged mirror and delete the mirror, unless other runs use it."""
         os.close(borrowed.lock)
         await asyncio.to_thread(self._remove, borrowed.objects.parent)
 

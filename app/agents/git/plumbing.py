@@ -16,7 +16,10 @@ _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"})
 
 
 def make_repository(git_folder: Path, *, branch: str = "main", is_bare: bool = True) -> None:
-    """Make an empty git repository with an unborn branch as HEAD; `git_folder` must be empty or missing."""
+    """Create an empty git repository in `git_folder`, which must be empty or missing. HEAD names `branch`.
+
+    A repository that is not bare has its work tree around `git_folder`, which is then its `.git`.
+    """
     git_folder.mkdir(parents=True, exist_ok=True)
     for name in ("objects", "refs", "info"):
         (git_folder / name).mkdir()
@@ -30,7 +33,7 @@ def make_repository(git_folder: Path, *, branch: str = "main", is_bare: bool = T
 def add_settings(git_folder: Path, *sections: Section) -> None:
     """Append settings to the configuration of a git repository.
 
-    A section is its name as in the file (`core`, `remote "origin"`), and pairs of a key and a value.
+    A section is its name as in the file (`core`, `remote "origin"`), and pairs of key and value.
     """
     with (git_folder / "config").open("a", encoding="utf-8") as file:
         for name, settings in sections:
@@ -40,16 +43,17 @@ def add_settings(git_folder: Path, *sections: Section) -> None:
 
 
 def write_ref(git_folder: Path, ref: str, sha: str) -> None:
-    """Set a git ref to a commit; the ref has a full and valid name, in a repository made here."""
+    """Write a git ref as a file: `ref`, a full and valid name such as `refs/heads/main`, becomes the commit `sha`."""
     place = git_folder / ref
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(f"{sha}\n")
 
 
 def read_ref(git_folder: Path, ref: str) -> str | None:
-    """Return the commit of a git ref from its file; None if there is no such file.
+    """Return the commit that the file of a git ref contains; None if the file is missing or contains no commit.
 
-    The file is missing once git has packed the refs, and in other formats of refs: ask git then.
+    The file is missing once git has packed its refs, or with another format of refs. Then only git can read the
+    ref.
     """
     try:
         content = (git_folder / ref).read_text()

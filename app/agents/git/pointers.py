@@ -24,24 +24,24 @@ _POINTER = re.compile(
 
 
 class Pointer(NamedTuple):
-    """The pointer that a repository has in place of a Git LFS file: the file's hash and size in bytes."""
+    """The small file that git stores in place of a Git LFS file: the SHA-256 and size in bytes of its content."""
 
     oid: str  # SHA-256 of the content
     size: int
 
     @classmethod
     def parse(cls, content: bytes) -> "Pointer | None":
-        """Return the Git LFS pointer in the content of a file; None if the content is no pointer."""
+        """Return the Git LFS pointer that a file's content is; None if the content is anything else."""
         match = _POINTER.fullmatch(content)
         return cls(match[1].decode(), int(match[2])) if match else None
 
     @property
     def object_path(self) -> str:
-        """The path of the pointer's object below the folder of Git LFS."""
+        """The path of the file's content, relative to the folder of Git LFS in a repository."""
         return f"objects/{self.oid[:2]}/{self.oid[2:4]}/{self.oid}"
 
     def text(self) -> bytes:
-        """Return the content of a file with this pointer."""
+        """Return the pointer as the content of a file, in the canonical form."""
         return (
             f"version https://git-lfs.github.com/spec/v1\noid sha256:{self.oid}\nsize {self.size}\n".encode()
         )
@@ -49,7 +49,7 @@ class Pointer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file of git's index that is a Git LFS pointer."""
+    """A file in git's index that is a Git LFS pointer. `blob` is the name of its git object."""
 
     mode: str
     blob: str
@@ -58,9 +58,11 @@ class Entry:
 
 
 async def checked_out_pointers(git: Git) -> list[Entry]:
-    """Return the Git LFS pointers among the files of a fresh clone, by their attributes and content.
+    """Return the files of a fresh clone that are Git LFS pointers, both by `.gitattributes` and by their content.
 
-    Raises RepositoryError.
+    Raises:
+        RepositoryError: git failed, or there are too many files.
+
     """
     listed = await git.run(
         "ls-files", "-z", "--stage", "--", ":(top,attr:filter=lfs)", timeout=_LOCAL, limit=_LIST_BYTES
@@ -76,10 +78,14 @@ async def checked_out_pointers(git: Git) -> list[Entry]:
 
 
 async def committed_pointers(git: Git, base: str | None, head: str) -> dict[Pointer, str]:
-    """Return the Git LFS pointers that the commits since `base` add, each with one of its paths.
+    """Return the Git LFS pointers that the commits after `base` up to `head` add, each with one of its paths.
 
-    Attributes are not used: those of an earlier commit may differ from those of the last one. Raises
-    RepositoryError.
+    If `base` is None, all commits up to `head` count. `.gitattributes` is ignored, because it may differ between
+    these commits.
+
+    Raises:
+        RepositoryError: git failed, or there are too many objects.
+
     """
     listed = await git.run(
         *(

@@ -44,7 +44,7 @@ _PATCH_CUT = b"\n# The patch was cut here: it is longer than %d bytes.\n"
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """The name and e-mail address of the author and committer of a commit."""
+    """The name and e-mail address that git writes into commits, as author and committer."""
 
     name: str = "Taskbeacon"
     email: str = "taskbeacon@users.noreply.localhost"
@@ -52,7 +52,10 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The changed files and the patch of a run, from the commit that it started from to its last one."""
+    """The files that a run changed, and the patch from the commit it started from to its last commit.
+
+    If `truncated` is true, the end of the patch is missing.
+    """
 
     files: list[str]
     patch: bytes
@@ -61,7 +64,10 @@ class Changes:
 
 
 class Repository:
-    """A bare git repository that only the worker touches, for one run."""
+    """The worker's own bare git repository of one run: fetched from the code host and pushed back.
+
+    No agent can reach it.
+    """
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.folder = folder
@@ -70,26 +76,30 @@ class Repository:
         self._origin_of_partial: str | None = None
 
     def create(self) -> None:
-        """Make the empty bare repository."""
+        """Create the repository, empty. Its folder must not exist yet."""
         self.folder.mkdir(mode=0o700)
         make_repository(self.folder)
 
     async def look_up(self, source: Source, push_branch: str) -> Base:
-        """Return the commit that the work starts from, as the origin is now.
-
-        Raises a RepositoryError that names the cause.
-        """
+        """Ask the code host for the commit to start from. Raises a RepositoryError that names the cause."""
         return await look_up(self._git, source, push_branch)
 
     async def fetch(self, source: Source, base: Base) -> Base:
-        """Fetch the branch that the work starts from; return the base with the commit that was fetched."""
+        """Fetch the branch that the work starts from; return `base` with the fetched commit. Raises RepositoryError.
+
+        If the remote repository is empty, nothing is fetched and `base` is returned.
+        """
         if base.start is None:
             return base
         self._origin_of_partial = source.remote.url if source.filter else None
         return replace(base, sha=await fetch(self._git, source, base.start))
 
     async def borrow(self, borrowed: BorrowedObjects, source: Source, base: Base) -> Base:
-        """Make the branch that the work starts from, with git objects that are read from a mirror."""
+        """Create the branch that the work starts from, with objects that stay in a mirror.
+
+        Return `base` with the commit of that branch. The mirror must stay locked as long as this repository is in
+        use.
+        """
         assert base.start is not None
         _borrow(self.folder, borrowed.objects, borrowed.shallow)
         self._borrowed_objects = borrowed
@@ -102,10 +112,18 @@ class Repository:
     async def check_out(
         self, work: Path, base: Base, branch: str, source: Source | None, author: Author
     ) -> None:
-        """Make the agent's own clone in the folder `work`, on the new branch `branch`.
+        """Create the agent's clone in the folder `work` and check the files out, on the new branch `branch`.
 
-        The clone shares no file with this repository, so that the agent cannot change it; it reads the objects of a
-        mirror if this repository borrows them.
+        The clone shares no file with this repository, so the agent cannot change it through the clone. If this
+        repository reads objects from a mirror, the clone reads them there too.
+
+        Args:
+            work: the folder of the clone.
+            base: the commit to check out; without a commit, the clone stays empty.
+            branch: the branch to create.
+            source: the remote repository; None: the clone has no remote.
+            author: the author of the agent's commits.
+
         """
         git_folder = work / ".git"
         make_repository(git_folder, branch=branch, is_bare=False)
@@ -133,9 +151,10 @@ class Repository:
         await where.output(*checkout, timeout=TRANSFER)
 
     async def make_collection(self, folder: Path, base: str | None) -> None:
-        """Make the scratch repository that gathers the agent's work; it reads the objects of this one.
+        """Create the scratch repository in `folder` in which the agent's commits and files are gathered.
 
-        Its HEAD is a branch that starts at the commit `base`, if there is one.
+        The scratch repository reads the objects of this repository. Its branch starts at the commit `base`; None:
+        it has no commit.
         """
         make_repository(folder, branch=COLLECTED)
         if base is not None:
@@ -147,13 +166,15 @@ class Repository:
         _exclude_own_folder(folder)
 
     async def has(self, sha: str) -> bool:
-        """Return whether the repository has a commit, by its hash."""
+        """Return whether the repository contains the commit with the hash `sha`."""
         return (await self._git.run("cat-file", "-e", f"{sha}^{{commit}}", timeout=_LOCAL)).code == 0
 
     async def import_bundle(self, bundle: Path, ref: str) -> str | None:
-        """Import an agent's commits from a bundle, and refuse malformed objects; return the last commit.
+        """Import the agent's commits from a bundle file; return the hash of the commit that `ref` names in the bundle.
 
-        Raises WorkspaceBroken.
+        Raises:
+            WorkspaceBroken: the bundle cannot be read, or has a malformed object.
+
         """
         check = ("-c", "fetch.fsckObjects=true")
         refspec = f"+{ref}:{_RESULT_REF}"
@@ -165,9 +186,10 @@ class Repository:
         return read_ref(self.folder, _RESULT_REF)
 
     async def changes(self, base: str | None, head: str) -> Changes:
-        """Return the changed files and the patch between two commits, both of limited size.
+        """Return the changed files and the patch from the commit `base` to the commit `head`. None: from an empty tree.
 
-        Files that cannot be compared are left out.
+        Both are limited in size. Files that take too much memory or time to compare are left out of the patch;
+        `left_out` says so.
         """
         between = (base or _EMPTY_TREE, head)
         names = await self._compare("--name-only", "--no-renames", "-z", *between)
@@ -213,10 +235,15 @@ class Repository:
         return result if result.code == 0 or result.truncated else None
 
     async def push(self, remote: Remote, head: str, branch: str, base: Base) -> None:
-        """Push a commit as the branch of this run. Raises PushRejected or another RepositoryError.
+        """Push the commit `head` to the remote repository, as the branch `branch`.
 
-        Repeatable: the branch of an earlier attempt or run is replaced if it has not changed since this run
-        began.
+        A branch of that name from an earlier attempt or run is replaced, unless it has changed since this run
+        began. Pushing again is harmless.
+
+        Raises:
+            PushRejected: the code host refused the branch, or it is the branch that the work started from.
+            RepositoryError: the code host cannot be reached or refuses the credential.
+
         """
         ref = f"refs/heads/{branch}"
         if branch == base.branch:

@@ -34,7 +34,7 @@ _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 @dataclass(slots=True)
 class Submodules:
-    """The submodules of a clone that were fetched, and those that were left out, with the reasons."""
+    """The submodules of a clone: those that were fetched, and those that were left out, with the reasons."""
 
     paths: list[str] = field(default_factory=list)  # fetched submodules of the repository itself
     left_out: list[str] = field(default_factory=list)  # the other submodules, each with the reason
@@ -52,16 +52,16 @@ class _Listed:
 async def fetch_submodules(
     work: Path, source: Source, base_url: str, environment: Mapping[str, str]
 ) -> Submodules:
-    """Fetch the submodules of a clone, recursively; call this before an agent has run in the clone.
+    """Fetch the permitted submodules of a clone, recursively, and check them out. Call it before an agent runs there.
 
     Args:
-        work: the clone.
-        source: the remote of the clone, and how much to fetch; the same applies to its submodules.
-        base_url: the URL below which submodules are permitted.
-        environment: environment variables of the worker.
+        work: the folder of the clone.
+        source: the remote repository, with the credential and depth for its submodules.
+        base_url: a submodule is permitted if its URL is below this URL.
+        environment: the worker's environment variables.
 
     Raises:
-        RepositoryError: a permitted submodule could not be fetched.
+        RepositoryError: a permitted submodule could not be fetched, or `.gitmodules` cannot be read.
 
     """
     found = Submodules()
@@ -89,9 +89,13 @@ async def fetch_submodules(
 
 
 def url_below(base_url: str, url: str, parent_url: str) -> str | None:
-    """Return the URL from which to fetch a submodule; None if it is not below the base URL.
+    """Return the URL to fetch a submodule from; None if it is not below the base URL.
 
-    A relative URL is resolved against the parent's.
+    Args:
+        base_url: the URL below which submodules are permitted.
+        url: the URL in `.gitmodules`. An ssh URL of the same host becomes a URL below `base_url`.
+        parent_url: the URL of the repository with the submodule, against which a relative URL is resolved.
+
     """
     base = base_url.rstrip("/")
     if url.startswith(("./", "../")):

@@ -28,7 +28,7 @@ _HANDSHAKE_SECONDS = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """The state of one agent on this machine: whether it is installed, and how its handshake went."""
+    """The state of one agent on this machine: where its program is, and whether the program answered the protocol."""
 
     name: str
     program: str | None = None  # None: not installed
@@ -40,9 +40,16 @@ class Finding:
 async def inspect_agent(
     adapter: Adapter, sandbox: Sandbox, environment: Mapping[str, str], agents: Path | None
 ) -> Finding:
-    """Find an agent on this machine and do a protocol handshake with it, within half a minute.
+    """Find an agent's program on this machine, start it in a sandbox, and initialize the protocol; return the result.
 
-    `agents` is the folder that `make agents` fills.
+    A missing or failing agent is a result too, not an error. The agent has 30 seconds to answer.
+
+    Args:
+        adapter: the description of the agent.
+        sandbox: the sandbox to start the program in.
+        environment: the environment variables of the worker.
+        agents: the folder in which `make agents` installs agents; None: look on PATH only.
+
     """
     try:
         installed = find_installed(adapter, environment, agents)

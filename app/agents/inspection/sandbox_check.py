@@ -46,7 +46,7 @@ _NOT_PROMISED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """An attack on the sandbox that must fail, with the result of trying it."""
+    """The result of one attack on the sandbox from inside."""
 
     name: str
     obstacle: str | None  # what stopped the attempt; None: it succeeded
@@ -61,7 +61,7 @@ class Attempt:
 async def check_sandbox(sandbox: Sandbox) -> list[Attempt]:
     """Run all attacks in a sandbox and return their results.
 
-    Raises SandboxUnavailable if the trial itself fails.
+    Attacks without a target on this machine are left out. Raises SandboxUnavailable if the attacks cannot be run.
     """
     with TemporaryDirectory(prefix="taskbeacon-check-", dir=TEMPORARY) as name:
         root = Path(name)

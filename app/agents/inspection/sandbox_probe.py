@@ -190,7 +190,10 @@ ATTEMPTS: dict[str, Callable[[Targets], None]] = {
 
 
 def main() -> None:
-    """Run all attempts to break out, and print their results as JSON."""
+    """Run all attempts to break out of this process's sandbox.
+
+    Print a JSON object: the obstacle by attempt, or null.
+    """
     targets: Targets = json.loads(sys.argv[1])
     results: dict[str, str | None] = {}
     for name, attempt in ATTEMPTS.items():

@@ -33,7 +33,7 @@ _PROXY_PORT = 3128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkRules:
-    """The network level that a run may have, and the hosts that its agent may reach at that level."""
+    """The network level that a run requests, and the hosts that its agent may reach at that level."""
 
     level: AgentNetwork = AgentNetwork.NONE
     domains: Sequence[str] = ()  # host names, for TRUSTED
@@ -44,7 +44,7 @@ class NetworkRules:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The network access that an agent has got: its level, and the way to its proxy and tools."""
+    """The network access that an agent actually has. `gateway` leads to its proxy; None: there is no proxy."""
 
     level: AgentNetwork
     gateway: Gateway | None = None
@@ -62,11 +62,21 @@ async def open_network(
     report: Report,
     tools: Service | None = None,
 ) -> AsyncIterator[Network]:
-    """Open the network access of one agent for the block; afterwards end it with every connection.
+    """Open the network access of one agent for the block, and yield it.
 
-    `folder` belongs to the run; the agent sees only the socket in it. `report` is called with messages for
-    people, also about refused connections. `tools` is the server of its tools, on our loopback. Raises
-    SandboxUnavailable.
+    The end of the block closes all its connections.
+
+    Args:
+        rules: the network level, and the hosts for it.
+        model_url: the URL of the server of the agent's model; None: the agent needs none.
+        kind: the kind of the agent's sandbox.
+        folder: a folder of the run for the socket of the proxy; the agent sees the socket only.
+        report: is called with messages for people, for example about refused connections.
+        tools: the server of the agent's tools, on the worker's loopback; None: the agent gets no tools.
+
+    Raises:
+        SandboxUnavailable: this kind of sandbox cannot enforce the level, and the operator does not accept that.
+
     """
     if rules.note:
         await report(rules.note)

@@ -50,14 +50,19 @@ _HOP_BY_HOP = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A server that the operator permits by name: one port of a host, at any address."""
+    """A server that the operator permits by name: one port of a host. Its address may be private."""
 
     host: str
     port: int
 
     @classmethod
     def parse(cls, text: str) -> "Service":
-        """Return the server of a URL, of `host:port`, or of `host` (its port is 443). Raises ValueError."""
+        """Return the server that a URL, `host:port` or `host` names. The default port is 80 for `http`, else 443.
+
+        Raises:
+            ValueError: the text names no host, or its port is not valid.
+
+        """
         parts = urlsplit(text if "://" in text else f"https://{text}")
         if parts.hostname is None:
             raise ValueError(f"'{text}' names no host")
@@ -65,12 +70,12 @@ class Service:
 
     @property
     def authority(self) -> str:
-        """The host and port of the server as in the target of an HTTP request."""
+        """The server as `host:port`, as in an HTTP request to a proxy; an IPv6 address is in brackets."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the host of the server is this machine's loopback."""
+        """Whether the host is `localhost` or an address of the loopback."""
         with suppress(ValueError):
             return ip_address(self.host).is_loopback
         return self.host == "localhost"
@@ -78,13 +83,19 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """The hosts and servers that a proxy lets through."""
+    """The hosts and servers to which the proxy of one run connects. All others are refused.
+
+    `domains` are public hosts, reached at the ports 80 and 443. `services` are reached at their own port.
+    """
 
     domains: Sequence[str] = ()
     services: Sequence[Service] = ()
 
     def refusal(self, host: str, port: int) -> str | None:
-        """Return why a proxy may not connect to a host and port; None if it may, by the host's name."""
+        """Return the reason why the proxy may not connect to a host and port; None if it may.
+
+        Only the name of the host is checked here; `admits` checks its IP address.
+        """
         if Service(host, port) in self.services:
             return None
         if not covers(self.domains, host):
@@ -94,25 +105,28 @@ class Allowance:
         return None
 
     def admits(self, host: str, port: int, address: str) -> bool:
-        """Return whether the IP address of a permitted host may be connected to."""
+        """Return whether the proxy may connect to this IP address of a permitted host.
+
+        The address must be public, unless the operator permitted the server by name.
+        """
         return Service(host, port) in self.services or is_public(address)
 
 
 class Connector(Protocol):
-    """Resolves host names and opens TCP connections for the egress proxy; replaced in tests."""
+    """Resolves host names and opens TCP connections for the proxy of a run. Tests replace it."""
 
     async def resolve(self, host: str, port: int) -> Sequence[str]:
-        """Return the IP addresses of a host, each once. Raises OSError if the look-up fails."""
+        """Return the IP addresses of a host, without duplicates. Raises OSError if the look-up fails."""
 
     async def connect(self, address: str, port: int) -> Streams:
-        """Open a TCP connection to an IP address, not to a name. Raises OSError."""
+        """Open a TCP connection to an IP address; return its reader and writer. Raises OSError."""
 
     def close(self) -> None:
-        """Release the threads that look up names, without waiting for look-ups that still run."""
+        """Release the threads that resolve names. Does not wait for look-ups in progress."""
 
 
 class SystemConnector(Connector):
-    """A connector with the system's resolver, in its own threads: a slow look-up delays no other run."""
+    """A connector that uses the system's resolver. It has its own threads, so a slow look-up delays no other run."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="egress-names")
@@ -151,7 +165,10 @@ class _Request:
 
 
 class Egress:
-    """The HTTP proxy of one run, which connects its sandbox to permitted hosts and refuses others."""
+    """The HTTP proxy of one run: connects the agent in the sandbox to permitted hosts, and refuses all others.
+
+    `refused` counts the requests that were refused. `report` is called with the reasons, as messages for people.
+    """
 
     def __init__(self, allowance: Allowance, report: Report, *, connector: Connector | None = None) -> None:
         self._allowance = allowance
@@ -163,9 +180,10 @@ class Egress:
         self.refused = 0
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve a connection of the sandbox.
+        """Serve one connection from the sandbox, in a task of its own.
 
-        Above one limit of open connections it is refused by a response, above a second one just closed.
+        Too many connections at a time are answered with an HTTP error; above twice the limit, a connection is
+        closed at once.
         """
         if len(self._connections) >= 2 * _CONNECTIONS:
             writer.close()
@@ -191,7 +209,7 @@ class Egress:
             await _close(writer)
 
     async def aclose(self) -> None:
-        """End all connections through the proxy, and release the resolver."""
+        """Close all connections through the proxy, and release the threads of the resolver."""
         tasks = list(self._connections)
         for task in tasks:
             task.cancel()

@@ -38,7 +38,10 @@ class _Session:
 
 
 class RunbookAgent:
-    """Executes each prompt as a runbook; has the protocol methods that a background run needs."""
+    """The built-in agent: executes each prompt as a runbook, a list of steps.
+
+    `connection` is the JSON-RPC connection to the client.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -46,7 +49,7 @@ class RunbookAgent:
 
     @property
     def methods(self) -> Mapping[str, Handler]:
-        """The handlers of requests and notifications, by their method names in the protocol."""
+        """The handlers of the client's requests and notifications, by method name of the Agent Client Protocol."""
         return {
             "initialize": self._initialize,
             "session/new": self._open,
@@ -55,7 +58,7 @@ class RunbookAgent:
         }
 
     def cancel_all(self) -> None:
-        """Cancel the running turns of all sessions."""
+        """Cancel the running turns of all sessions; do not wait for their threads."""
         for session in self._sessions.values():
             session.cancel()
 

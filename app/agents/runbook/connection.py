@@ -48,17 +48,24 @@ class Turn:
         self._is_cancelled = False
 
     def cancel(self) -> None:
-        """Cancel the turn: its current wait and all later ones end."""
+        """Cancel the turn: `wait` and `check` raise TurnCancelled in its thread from now on, also in a current wait."""
         self._is_cancelled = True
         self.wake()
 
     def wake(self) -> None:
-        """Make the thread of the turn check its condition again."""
+        """Make a thread that is in `wait` evaluate its condition again."""
         with self._changed:
             self._changed.notify()
 
     def wait(self, is_done: Callable[[], bool], timeout: float | None = None) -> bool:
-        """Wait for a condition, at most `timeout` seconds; return whether it holds. Raises TurnCancelled."""
+        """Wait until `is_done` returns true, at most `timeout` seconds; return its last value.
+
+        `wake` makes the turn call `is_done` again. If `timeout` is None, wait without a limit.
+
+        Raises:
+            TurnCancelled: the turn is cancelled, before or during the wait.
+
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._is_cancelled or is_done(), timeout)
         self.check()
@@ -71,7 +78,7 @@ class Turn:
 
 
 class Connection:
-    """The agent's JSON-RPC connection to its client: answers the client's requests, and sends its own."""
+    """The agent's JSON-RPC connection to its client: answers the client's requests, and sends requests of its own."""
 
     def __init__(self, reader: BinaryIO, writer: int) -> None:
         """Read messages from `reader`, and write them to the descriptor `writer`."""
@@ -84,7 +91,13 @@ class Connection:
         self._threads: list[threading.Thread] = []
 
     def serve(self, methods: Mapping[str, Handler]) -> None:
-        """Answer the client's requests by these handlers, in order, until it closes the connection."""
+        """Call the handler of each message from the client, in order, until the client closes the connection.
+
+        Args:
+            methods: the handlers by method name. A handler returns its answer, or a function that computes the
+                answer in a thread of its own.
+
+        """
         while line := self._reader.readline(_LONGEST_LINE):
             message = json.loads(line)
             if "method" in message:
@@ -95,7 +108,10 @@ class Connection:
                 turn.wake()
 
     def close(self) -> None:
-        """Wait for the threads of turns, with a limit: a client that does not read can block them."""
+        """Wait at most three seconds for the threads that compute answers.
+
+        A client that does not read can block them longer.
+        """
         deadline = time.monotonic() + _CLOSE_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -105,11 +121,11 @@ class Connection:
         self._send({"method": method, "params": params})
 
     def request(self, method: str, params: Message, turn: Turn) -> Message:
-        """Send a JSON-RPC request to the client and return its result.
+        """Send a JSON-RPC request to the client, wait for the answer and return its `result`.
 
         Raises:
             RpcError: the client answered with an error.
-            TurnCancelled: the turn ended before the answer.
+            TurnCancelled: the turn was cancelled before the answer.
 
         """
         number = next(self._ids)
@@ -161,7 +177,7 @@ def _refuse(_params: Message) -> Message:
 
 
 class TurnClient:
-    """The client of the agent, as one turn uses it: send updates of the session, ask for permission."""
+    """The protocol's client, as the agent addresses it during one turn of one session."""
 
     def __init__(self, connection: Connection, session_id: str, turn: Turn) -> None:
         self._connection = connection
@@ -169,15 +185,21 @@ class TurnClient:
         self._turn = turn
 
     def update(self, kind: str, /, **fields: Any) -> None:
-        """Send a `session/update`; the fields have their names of the protocol."""
+        """Send a `session/update` notification to the client.
+
+        `fields` are its fields beside `kind`, by protocol name.
+        """
         self._connection.notify(
             "session/update", {"sessionId": self._session_id, "update": {"sessionUpdate": kind, **fields}}
         )
 
     def choose(self, tool_call: Message, options: list[Message]) -> str | None:
-        """Ask for permission with these options; return the id of the chosen one, None for no choice.
+        """Request permission for a tool call. Return the id of the chosen option; None if the client chose none.
 
-        Raises RpcError or TurnCancelled.
+        Raises:
+            RpcError: the client answered with an error.
+            TurnCancelled: the turn was cancelled before the answer.
+
         """
         answer = self._connection.request(
             "session/request_permission",

@@ -18,11 +18,14 @@ _LONGEST_TIMEOUT = 24 * 3600
 
 
 class RunbookError(Exception):
-    """A prompt is not a valid runbook; the message gives the place and the reason."""
+    """A prompt is not a valid runbook. The message names the line of the prompt and the reason."""
 
 
 class Script(NamedTuple):
-    """A step that runs its text with an interpreter."""
+    """A step that runs its text with an interpreter: `sh`, `bash` or `python`.
+
+    `timeout` is in seconds; None: no limit.
+    """
 
     line: int
     language: str
@@ -32,7 +35,7 @@ class Script(NamedTuple):
 
 
 class WriteFile(NamedTuple):
-    """A step that writes its text to a file of the workspace."""
+    """A step that writes its text to a file. `path` is relative to the workspace."""
 
     line: int
     path: str
@@ -40,7 +43,7 @@ class WriteFile(NamedTuple):
 
 
 class ApplyPatch(NamedTuple):
-    """A step that applies its text as a patch to the workspace."""
+    """A step that applies its text, a diff, to the workspace with `git apply`."""
 
     line: int
     text: str
@@ -48,14 +51,14 @@ class ApplyPatch(NamedTuple):
 
 
 class Output(NamedTuple):
-    """A step that sets the structured output of the run; the last such step counts."""
+    """A step that sets the structured output of the run to `value`; a later step of this kind replaces it."""
 
     line: int
     value: Any  # any JSON
 
 
 class Ask(NamedTuple):
-    """A step that asks a person, and waits for one of the given answers."""
+    """A step that asks a person a question and waits until one of `options` is chosen."""
 
     line: int
     question: str
@@ -79,7 +82,12 @@ class _Block(NamedTuple):
 
 
 def parse(prompt: str) -> list[Step]:
-    """Return the steps of a prompt in their order. Raises RunbookError."""
+    """Return the steps of a runbook in their order. Prose between them is ignored; the list is empty without steps.
+
+    Raises:
+        RunbookError: a step is not valid, or a fenced block is never closed.
+
+    """
     steps = []
     for block in _blocks(prompt):
         step = _step(block)

@@ -25,7 +25,10 @@ OnOutput = Callable[[str], None]
 
 
 class Ended(NamedTuple):
-    """The exit status and output of a program that has ended; `status` is None if its time was up."""
+    """The exit status and output of a program that has ended.
+
+    `status` is None if the program exceeded its time limit.
+    """
 
     status: int | None
     output: str
@@ -132,9 +135,11 @@ def run_program(
     turn: Turn,
     timeout: float | None = None,
 ) -> Ended:
-    """Run a program to its end or its time limit, and return its exit status and output.
+    """Run a program until it ends or exceeds `timeout` seconds; return its exit status and output.
 
-    Its background processes go on, unless the time limit or a cancellation ends them.
+    Standard output and errors are one text; the middle of a long text is left out. `on_output` receives new output
+    while the program runs, up to a limit. Processes that the program leaves behind continue, unless the time limit
+    or a cancellation ends them.
 
     Raises:
         TurnCancelled: the turn was cancelled; the program has ended.

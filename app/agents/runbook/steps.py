@@ -39,11 +39,11 @@ in the workspace, and treat everything else as prose. A block starts with three 
 
 
 class StepFailed(Exception):
-    """A step of a runbook failed and ended it; the message names the step and the reason."""
+    """A step of a runbook failed, so the runbook ended. The message names the step and the reason."""
 
 
 class Execution:
-    """Executes one runbook in a working folder."""
+    """Executes one runbook in the working folder `work`, and reports each step to the client."""
 
     def __init__(self, client: TurnClient, work: Path, turn: Turn) -> None:
         self._client = client
@@ -52,7 +52,13 @@ class Execution:
         self._answer: str | None = None
 
     def run(self, steps: list[Step]) -> None:
-        """Execute the steps of the runbook in order. Raises StepFailed or TurnCancelled."""
+        """Execute the steps in order. Without any step, send the client a message that explains runbooks.
+
+        Raises:
+            StepFailed: a step failed that is not allowed to; the later steps are not executed.
+            TurnCancelled: the turn was cancelled.
+
+        """
         if not steps:
             self._say(_WHAT_IT_CAN)
             return

@@ -9,7 +9,7 @@ _TITLE_CHARACTERS = 80
 
 
 class ToolCall:
-    """A step of a runbook as a tool call of the protocol."""
+    """Reports one step of a runbook to the client, as a tool call of the Agent Client Protocol."""
 
     def __init__(self, client: TurnClient) -> None:
         self._client = client
@@ -17,7 +17,10 @@ class ToolCall:
         self._title = ""
 
     def start(self, title: str, kind: str, given: Any) -> None:
-        """Report that the step begins; `kind` is one of the protocol's kinds of tool calls."""
+        """Report that the step begins.
+
+        `kind` is one of the protocol's kinds of tool calls; `given` is the raw input, any JSON.
+        """
         if len(title) > _TITLE_CHARACTERS:
             title = f"{title[: _TITLE_CHARACTERS - 1]}…"
         self._title = title
@@ -26,7 +29,10 @@ class ToolCall:
         )
 
     def show(self, output: str) -> None:
-        """Send the step's output since the last call; `end` sends all of it again."""
+        """Report new output of the running step: what was printed since the last call.
+
+        `end` sends the whole output again.
+        """
         self._client.update(
             "tool_call_update", toolCallId=self._id, status="in_progress", content=[_output_block(output)]
         )
@@ -34,7 +40,15 @@ class ToolCall:
     def end(
         self, output: str, *, failed: bool = False, result: Any = None, edit: Message | None = None
     ) -> None:
-        """Report that the step has ended, with all its output."""
+        """Report that the step has ended.
+
+        Args:
+            output: the whole output of the step.
+            failed: whether the step failed.
+            result: the raw output, any JSON; None: none.
+            edit: a content block that shows a changed file; None: none.
+
+        """
         self._client.update(
             "tool_call_update",
             toolCallId=self._id,
@@ -44,7 +58,7 @@ class ToolCall:
         )
 
     def as_question(self) -> Message:
-        """Return the tool call in the format of a permission request."""
+        """Return the id and title of the tool call, as a permission request contains them."""
         return {"toolCallId": self._id, "title": self._title}
 
 

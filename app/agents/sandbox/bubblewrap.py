@@ -43,10 +43,17 @@ def bubblewrap_arguments(
     info_descriptor: int,
     filter_descriptor: int | None,
 ) -> list[str]:
-    """Return the command line of bubblewrap up to the command; `private` are system paths to leave out.
+    """Return the command line of bubblewrap, without the command to confine.
 
-    The descriptors: one receives bubblewrap's description of the sandbox, one holds a filter of system calls
-    (seccomp.py).
+    Args:
+        program: the path of bubblewrap.
+        confinement: the folders that the command may read or write.
+        network: whether the command shares the network of the machine.
+        gateway: the proxy that the command may connect to; None: no proxy.
+        private: system paths that the command must not see.
+        info_descriptor: bubblewrap writes its description of the sandbox there.
+        filter_descriptor: bubblewrap reads a filter of system calls (seccomp) from there; None: no filter.
+
     """
     arguments = [str(program), *_NAMESPACES, *_PROCESS_OPTIONS, "--info-fd", str(info_descriptor)]
     if filter_descriptor is not None:

@@ -17,7 +17,7 @@ _END_SECONDS = 30.0
 
 
 class ConfinedProcess:
-    """A command that runs in the sandbox, with all its descendants."""
+    """A started command in the sandbox of an agent, and all its descendants."""
 
     def __init__(self, process: Process, info: int, worker: int) -> None:
         """Take over a started process and two descriptors of pipes.
@@ -39,9 +39,9 @@ class ConfinedProcess:
         return self._process.returncode
 
     async def has_entered(self) -> bool:
-        """Wait until the command starts in the sandbox; return False if the sandbox could not be built.
+        """Wait until the command starts in the sandbox. Return False if the sandbox could not be built.
 
-        Call it once, at the start. If cancelled, the process is ended.
+        Call it at most once, before any other method. If the caller is cancelled, the process is ended.
         """
         assert self._descriptors is not None
         worker = self._descriptors[1]
@@ -54,18 +54,25 @@ class ConfinedProcess:
         return bool(os.read(worker, 1))
 
     async def wait(self) -> int:
-        """Wait for the command itself to end, not for its descendants (see `stop`)."""
+        """Wait until the command itself has ended, and return its exit status.
+
+        Its descendants may still run; `stop` ends them.
+        """
         return await self._process.wait()
 
     async def communicate(self, text: bytes | None = None) -> tuple[bytes, bytes]:
-        """Write the command's input, read its output to the end, and wait for it; for little output only."""
+        """Write `text` to the command's standard input, wait for its end, and return standard output and errors.
+
+        All output is kept in memory.
+        """
         # Python before 3.12 leaves the pipe open if there is no input.
         return await self._process.communicate(None if self.stdin is None else text or b"")
 
     async def stop(self, grace_seconds: float = _GRACE_SECONDS) -> int:
-        """End the command and all its descendants, and return its exit status.
+        """End the command and all its descendants, wait for their end, and return the exit status of the command.
 
-        Repeatable. If cancelled, all processes have been sent SIGKILL.
+        A running command gets SIGTERM, and SIGKILL after `grace_seconds`. A second call returns the same status. If
+        the caller is cancelled, all processes have been sent SIGKILL.
         """
         if self._code is not None:
             return self._code

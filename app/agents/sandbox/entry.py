@@ -140,7 +140,10 @@ def _fail(name: str, error: OSError | ValueError) -> "NoReturn":
 
 
 def main() -> "NoReturn":
-    """Open the forwarded ports, set the limits, then become the command."""
+    """Read the instructions from a descriptor, open the forwarded ports, set the limits, then execute the command.
+
+    Does not return: the command replaces this program.
+    """
     with open(int(sys.argv[1]), "rb") as file:  # noqa: PTH123 - a descriptor
         instructions = marshal.load(file)  # noqa: S302 - the worker wrote it, with this very interpreter
     worker = int(sys.argv[2])

@@ -146,7 +146,10 @@ def _become(command: list[str]) -> NoReturn:
 
 
 def main() -> NoReturn:
-    """Start the confined command, end its processes when it ends, and exit with its status."""
+    """Start the command confined by Landlock, wait for its end, kill its remaining descendants, exit with its status.
+
+    The arguments of the program are the Landlock rules as JSON (`null`: no confinement) and the command.
+    """
     rules, command = json.loads(sys.argv[1]), sys.argv[2:]
     _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)

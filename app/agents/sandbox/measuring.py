@@ -29,7 +29,7 @@ _IN_MEMORY = ("/memfd:", "/dev/shm/", "/dev/zero", "/SYSV")  # noqa: S108 - name
 
 @dataclass(slots=True)
 class ResourceUsage:
-    """The memory, processes and other resources that processes and all their descendants use together."""
+    """The resources that a set of processes and all their descendants use together."""
 
     processes: int = 0  # and threads
     memory_bytes: int = 0
@@ -39,9 +39,10 @@ class ResourceUsage:
 
 
 class ProcessTable:
-    """The processes of the machine, read at most once in `seconds` for all runs that are measured.
+    """The processes of the machine with their children and threads. Thread-safe; all runs of a worker share it.
 
-    Reading them takes milliseconds, many times as long as measuring one run.
+    It reads /proc again only if its data is older than `seconds`, because reading takes many times as long as
+    measuring one run.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -53,7 +54,10 @@ class ProcessTable:
         self._threads: dict[int, int] = {}
 
     def tree(self, roots: Iterable[int]) -> Iterator[tuple[int, int]]:
-        """Yield processes and their descendants, each once, with its number of threads. Thread-safe."""
+        """Yield the ids of these processes and all their descendants, each once, with its number of threads.
+
+        Ended processes are left out. Thread-safe.
+        """
         with self._reading:
             if time.monotonic() - self._read_at >= self._seconds:
                 self._read()
@@ -83,11 +87,11 @@ class ProcessTable:
 
 
 def measure(pids: Iterable[int], table: ProcessTable | None = None) -> ResourceUsage:
-    """Return the resource usage of processes and their descendants; ended processes count as nothing.
+    """Return the resources that these processes and all their descendants use together. Ended processes use none.
 
     Args:
-        pids: the processes.
-        table: the descendants are looked up there; None: among the processes of this moment.
+        pids: the ids of the processes.
+        table: the source of the descendants; None: read the processes of the machine now.
 
     """
     usage = ResourceUsage()

@@ -36,7 +36,7 @@ _LOOKS_AT_SENT = 10
 
 
 class ResourceMonitor:
-    """Measures the processes and the folder of one run, and enforces their limits."""
+    """Measures the processes and the folder of one run. While `enforce` is active, ends the processes above a limit."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -44,9 +44,11 @@ class ResourceMonitor:
         self._excess = ""
 
     async def follow(self, process: ConfinedProcess) -> ConfinedProcess:
-        """Add a new process, with its descendants, to those that are measured; return it.
+        """Measure a new process and its descendants from now on; return the process.
 
-        Raises AgentOverLimit, and ends the process, if the run is already over a limit.
+        Raises:
+            AgentOverLimit: the run is already above a limit. All its processes, with the new one, have been ended.
+
         """
         self._processes = [each for each in self._processes if each.returncode is None]
         self._processes.append(process)
@@ -57,12 +59,17 @@ class ResourceMonitor:
 
     @asynccontextmanager
     async def enforce(self, policy: SandboxPolicy, *, disk_bytes: int | None = None) -> AsyncIterator[None]:
-        """Enforce the limits of a run on its processes and folder during the block.
+        """Enforce the limits of the run on its processes and its folder until the block ends.
 
-        `disk_bytes` replaces the policy's limit of the disk.
+        If the run exceeds a limit, its processes are ended and the block is cancelled. Only one block at a time.
 
-        If the run exceeds a limit, its processes are ended, the block is cancelled, and AgentOverLimit is
-        raised. Only one such block at a time.
+        Args:
+            policy: the limits.
+            disk_bytes: maximal size of the folder; None: the limit of the policy.
+
+        Raises:
+            AgentOverLimit: the run exceeded a limit.
+
         """
         self._excess = ""
         limit = asyncio.timeout(None)

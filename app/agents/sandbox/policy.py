@@ -24,10 +24,10 @@ SYSTEM_FOLDERS = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxPolicy:
-    """The operator's settings for the sandbox of every run: the kind of sandbox, and limits of resources.
+    """The operator's settings for the sandboxes of all runs: the kind of sandbox, and limits of resources.
 
-    Memory, files and processor time are limits of each process, enforced by the kernel. Memory, processes and
-    disk are also limits of the run, enforced by monitor.py.
+    The kernel limits memory, file sizes and processor time of each process. The resource monitor of a run limits
+    the memory, the processes and the disk space of the whole run.
     """
 
     kind: SandboxKind = SandboxKind.AUTO
@@ -39,7 +39,7 @@ class SandboxPolicy:
     disk_bytes: int = 10 * 1024 * _MIB  # of the run's folder
 
     def limits(self) -> dict[str, int]:
-        """Return the limits of one process, by their names in resource.h without `RLIMIT_`."""
+        """Return the limits of one process for `setrlimit`, by the names of the resources without `RLIMIT_`."""
         return {
             # Not RLIMIT_AS: Node reserves tens of gigabytes of address space that it never touches.
             "DATA": self.memory_bytes,
@@ -53,9 +53,9 @@ class SandboxPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confinement:
-    """The folders that a process in the sandbox may read or write.
+    """The folders that a process in a sandbox may read or write.
 
-    All paths are absolute, and the same inside and outside.
+    Paths are absolute, and the same inside and outside.
     """
 
     directory: Path  # its working folder
@@ -68,22 +68,25 @@ class Confinement:
 
     @property
     def changeable(self) -> tuple[Path, ...]:
-        """All folders that the process may write to."""
+        """All folders that the process may write to.
+
+        The working folder is one of them if `directory_writable` is true.
+        """
         own = (self.directory,) if self.directory_writable else ()
         return (*own, self.home, self.temporary, *self.writable)
 
     @property
     def visible(self) -> tuple[Path, ...]:
-        """All folders that the process may read only, beside those of the system."""
+        """All folders that the process may only read: `readable`, and a working folder that is not writable.
+
+        The folders of the system are not included.
+        """
         return self.readable if self.directory_writable else (*self.readable, self.directory)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
-    """The only way out of a sandbox: the ports and socket of the run's proxy.
-
-    The proxy is in app/agents/network/proxy.py.
-    """
+    """The only network access of a process in a sandbox: the proxy of its run."""
 
     port: int  # of the proxy, on the process's loopback
     socket: Path | None = None  # on which the proxy listens, if the process has a network of its own
@@ -96,7 +99,10 @@ class Gateway:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment variables that make programs use the proxy; programs differ in which they read."""
+        """The environment variables that make programs use the proxy.
+
+        They include each name that a common program reads.
+        """
         url = f"http://127.0.0.1:{self.port}"
         names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
         # On the loopback are the agent's own servers.
@@ -106,12 +112,10 @@ class Gateway:
 
 
 def private_parts(folder: Path) -> list[Path]:
-    """Return the files and folders below a folder that not every user may read, sorted.
+    """Return the files and folders at any depth in `folder` that not every user may read, sorted.
 
-    Private folders are not searched.
-
-    Root owns such files (/etc/shadow for example) and can read them even without capabilities. Each start of
-    a command waits for this function, so it is written for speed.
+    Files inside a private folder are not listed, nor symbolic links. Each start of a command waits for this
+    function, so it is written for speed.
     """
     found: list[Path] = []
     waiting = [str(folder)]
@@ -138,7 +142,7 @@ def private_parts(folder: Path) -> list[Path]:
 
 
 def public_parts(folder: Path, private: Iterable[Path]) -> Iterator[Path]:
-    """Yield the largest subtrees of a folder that have no private parts."""
+    """Yield paths that together contain everything in `folder` except the paths in `private`, as few as possible."""
     inside = [path for path in private if path == folder or folder in path.parents]
     if folder in inside:
         return

@@ -21,9 +21,14 @@ _OPT = Path("/opt")
 
 
 async def probe(policy: SandboxPolicy) -> Sandbox:
-    """Return the sandbox for all runs of this process: the first kind in which a command runs here.
+    """Try the kinds of sandbox on this machine and return the first that works; all runs of this process use it.
 
-    Raises SandboxUnavailable if the policy names a kind that does not work; AUTO falls back and logs that.
+    With AUTO, the last resort is a sandbox of kind NONE, which does not confine. Weaker kinds are logged as
+    warnings.
+
+    Raises:
+        SandboxUnavailable: the policy requires one kind, and that kind does not work.
+
     """
     private = tuple(await asyncio.to_thread(private_parts, _OPT))
     auto = policy.kind is SandboxKind.AUTO

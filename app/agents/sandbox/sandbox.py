@@ -82,7 +82,10 @@ HAS_FILTER = _FILTER is not None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Streams:
-    """The standard streams of a command in the sandbox; `limit` is the longest line of output in bytes."""
+    """The standard streams of a command in a sandbox, as for `asyncio.create_subprocess_exec`.
+
+    `limit` is the maximal number of bytes that reading a line of output buffers.
+    """
 
     stdin: int | IO[bytes] = asyncio.subprocess.DEVNULL
     stdout: int | IO[bytes] = asyncio.subprocess.PIPE
@@ -104,7 +107,7 @@ class _Launch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sandbox:
-    """A kind of sandbox that was tried on this machine (see `probe`), and its policy; shared by all runs."""
+    """A kind of sandbox that works on this machine, with the operator's policy. Starts the commands of all runs."""
 
     kind: SandboxKind  # never AUTO
     policy: SandboxPolicy = field(default_factory=SandboxPolicy)
@@ -122,12 +125,19 @@ class Sandbox:
         gateway: Gateway | None = None,
         streams: Streams = Streams(),
     ) -> ConfinedProcess:
-        """Start a command in the sandbox.
+        """Start a command in a new sandbox and return its process.
 
-        If `network` is FULL, it has the machine's network; else it has a `gateway`, or no network at all.
+        Command and environment are untrusted: they take effect only inside. The program that confines always has
+        the same environment and folder, and its arguments are the worker's own.
 
-        Command and environment are untrusted: they take effect only inside. The program that confines always
-        has the same environment and folder, and its arguments are the worker's own.
+        Args:
+            command: the program and its arguments.
+            confinement: the folders that the command may read or write.
+            environment: all its environment variables.
+            network: FULL gives the command the network of the machine.
+            gateway: the proxy that the command reaches at the other network levels; None: no network at all.
+            streams: the standard streams of the command.
+
         """
         launch = _Launch(
             command=command,
@@ -272,7 +282,11 @@ def _share(shared: ExitStack, content: bytes) -> int:
 def confined_environment(
     source: Mapping[str, str], confinement: Confinement, allowed: Sequence[str] = ()
 ) -> dict[str, str]:
-    """Return the environment of a process in the sandbox: harmless variables of the worker, and `allowed`."""
+    """Return the environment variables for a process in the sandbox.
+
+    They are the harmless variables of `source` (such as PATH), those that `allowed` names, and the home and
+    temporary folder of the confinement. `source` is usually the worker's own environment.
+    """
     chosen = {name: source[name] for name in (*_ALWAYS_PASSED, *allowed) if name in source}
     chosen.setdefault("PATH", _DEFAULT_PATH)
     chosen.setdefault("LANG", "C.UTF-8")

@@ -140,10 +140,14 @@ _ONLY_TCP: _Check = (
 def system_call_filter(
     *, among_others: bool, datagrams: bool = True, machine: str | None = None
 ) -> bytes | None:
-    """Return the filter as an array of `struct sock_filter`; None for a machine with unknown call numbers.
+    """Return a seccomp filter of system calls: an array of `struct sock_filter`; None for an unknown architecture.
 
-    `among_others`: for a process that shares its namespaces with others of its user. Without `datagrams` only
-    TCP sockets can be made, which Landlock can confine.
+    Args:
+        among_others: whether the process shares its namespaces with other processes of its user, which the filter
+            then protects.
+        datagrams: False allows only TCP sockets, which Landlock can restrict.
+        machine: the architecture, as `uname -m` prints it; None: this machine's.
+
     """
     found = _ARCHITECTURES.get(machine or platform.machine())
     if found is None:

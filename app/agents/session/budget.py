@@ -27,23 +27,23 @@ _WRAP_UP = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """The tokens and money that all runs of a task together may use; None means no limit."""
+    """The tokens and money that all runs of a task together may use. None: no limit."""
 
     tokens: int | None = None
     cost: float | None = None  # in US dollars
 
     @property
     def is_limited(self) -> bool:
-        """Whether there is a limit on tokens or on money."""
+        """Whether tokens or money have a limit."""
         return self.tokens is not None or self.cost is not None
 
     def share(self, spent: Spent) -> float:
-        """Return the share of the budget that is spent, of tokens or money, the larger; 1 is all of it."""
+        """Return the spent share of the budget, from 0 to 1 or more: of tokens or of money, the larger of both."""
         tokens = spent.tokens / self.tokens if self.tokens is not None else 0.0
         return max(tokens, spent.cost / self.cost if self.cost is not None else 0.0)
 
     def describe(self, spent: Spent) -> str:
-        """Return the usage of a task and its limits as text for people."""
+        """Return the spent amounts and their limits as text for people, such as `5 of 10 tokens`; "" without limits."""
         parts = []
         if self.tokens is not None:
             parts.append(f"{spent.tokens} of {self.tokens} tokens")
@@ -53,7 +53,11 @@ class Budget:
 
 
 class Spender:
-    """Sends prompts to an agent as long as its task has budget left."""
+    """Sends prompts to an agent as long as its task has budget left.
+
+    At nine tenths of the budget it cancels the turn and asks the agent to finish; at the limit it stops the agent.
+    `say` reports both in the run's log.
+    """
 
     def __init__(self, budget: Budget, meter: UsageMeter, say: Callable[[str], Awaitable[None]]) -> None:
         self._budget = budget
@@ -68,11 +72,19 @@ class Spender:
         *,
         is_cancelled: Callable[[], bool] = lambda: False,
     ) -> str:
-        """Send a prompt by `session.prompt` within the budget of the task; return the stop reason.
+        """Send a prompt to the agent within the budget of the task; return the protocol's stop reason of the last turn.
 
-        `is_cancelled` returns whether a person has cancelled the turn.
+        If the turn is cancelled at nine tenths of the budget, a second turn asks the agent to finish.
 
-        Raises BudgetSpent, and the errors of `session.prompt`.
+        Args:
+            session: the agent's session.
+            blocks: the prompt.
+            is_cancelled: returns whether a person has cancelled the turn.
+
+        Raises:
+            BudgetSpent: the budget is spent, before or during the turn.
+            AgentError: `session.prompt` failed.
+
         """
         self._require_some_left()
         if self._share >= _WRAP_UP_AT and not self._is_wrapping_up:

@@ -28,7 +28,7 @@ _FILE_BYTES = 4 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class PermissionRequest:
-    """A request of an agent for permission to make one tool call, with the options to choose from."""
+    """An agent's request for permission to make one tool call, with the options to choose from."""
 
     tool_call: Message  # as the agent sent it
     options: Sequence[PermissionOption]
@@ -37,9 +37,9 @@ class PermissionRequest:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to an agent's permission request: the id of the chosen option.
+    """A person's or the service's answer to an agent's permission request: the id of the chosen option.
 
-    `meta` is sent to the agent unchanged.
+    `meta` goes to the agent unchanged, as `_meta` of the response; None: nothing.
     """
 
     option_id: str
@@ -50,10 +50,20 @@ Decide = Callable[[PermissionRequest], Awaitable[Answer | None]]  # None cancels
 
 
 class WorkspaceClient:
-    """Answers the protocol requests of one agent; reads and writes files below its workspace only.
+    """Answers one agent's requests of the Agent Client Protocol: for files, terminals, permission and forms.
 
-    Not a subclass of the library's Client, which offers every method of the protocol to the agent. The
-    methods for terminals and elicitations come from `terminals` and `elicitations`, if they are given.
+    Files are read only below `work` and written only below `writable`. Not a subclass of the library's Client,
+    which would offer all methods of the protocol to the agent. The methods for terminals and for elicitations
+    (forms and pages) exist only if `terminals` and `elicitations` are given.
+
+    Args:
+        work: the workspace.
+        writable: the part of the workspace that the agent may write to.
+        decide: returns the answer to a permission request; None cancels the request.
+        before_question: is called with session id and tool call before each permission request is answered.
+        terminals: answers the requests for terminals; None: the agent has none.
+        elicitations: answers the requests for forms and pages; None: the agent may send none.
+
     """
 
     def __init__(
@@ -83,7 +93,7 @@ class WorkspaceClient:
     async def request_permission(
         self, session_id: str, tool_call: ToolCallUpdate, options: list[PermissionOption], **meta: Any
     ) -> RequestPermissionResponse:
-        """Answer the agent's request for permission by `decide`, which may ask people."""
+        """Answer the agent's permission request. The answer comes from `decide`, which may ask people."""
         sent = tool_call.model_dump(mode="json", by_alias=True, exclude_none=True)
         question = PermissionRequest(sent, options, meta.get(REQUEST, ""))
         # In the log, the agent's text so far and the tool call come before the question about it.
@@ -98,9 +108,11 @@ class WorkspaceClient:
     async def read_text_file(
         self, session_id: str, path: str, line: int | None = None, limit: int | None = None, **_meta: Any
     ) -> ReadTextFileResponse:
-        """Return the text of a file of the workspace, or some lines of it.
+        """Return the text of a file in the workspace: `limit` lines from line `line` on; by default the whole file.
 
-        Raises RequestError, also for a file of over 4 MiB.
+        Raises:
+            RequestError: the file is missing, outside of the workspace, or larger than 4 MiB.
+
         """
         try:
             content = await asyncio.to_thread(safe_paths.read_file, self._work, path, _FILE_BYTES + 1)
@@ -117,7 +129,7 @@ class WorkspaceClient:
     async def write_text_file(
         self, session_id: str, path: str, content: str, **_meta: Any
     ) -> WriteTextFileResponse:
-        """Write a text file of the workspace, for the agent. Raises RequestError."""
+        """Create or replace a text file in the workspace. Raises RequestError if that is not possible."""
         try:
             target = str(self._work / path)
             await asyncio.to_thread(

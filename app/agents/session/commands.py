@@ -18,7 +18,10 @@ from app.masking import Masker
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command of a person to a running agent; `params` as validated by app/schemas/runs/commands.py."""
+    """A command that a person sent to a running agent: a message, an answer, a cancel and the like.
+
+    `params` were validated when the API received the command.
+    """
 
     id: UUID
     method: CommandMethod
@@ -26,39 +29,66 @@ class Command:
 
 
 class CommandSource(Protocol):
-    """The commands of people to one agent, each returned once and in order; and the agent's questions."""
+    """Where the conversation with an agent receives people's commands, and where it publishes the agent's questions."""
 
     async def news(self) -> None:
-        """Wait until there may be new commands; may return without any."""
+        """Wait until there may be new commands. May return although there are none."""
 
     async def fetch(self) -> list[Command]:
-        """Return the commands since the last call, in order."""
+        """Return the commands that came since the last call, in order; each command is returned once."""
 
     async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
-        """Record the progress of a command; return False if it is settled already."""
+        """Store the new status of a command, with a reason for people.
+
+        Return False if the command is already finished.
+        """
 
     async def files(self, ids: Sequence[str]) -> list[Attachment]:
-        """Return local copies of the files that are attached to a message. Raises AgentError."""
+        """Download the files that are attached to a message, and return the local copies.
+
+        Raises:
+            AgentError: a file is not available.
+
+        """
 
     async def await_message(self, asked: ShownQuestion) -> bool:
-        """Publish that the agent waits for a message; return False if there are commands to fetch first.
+        """Publish that the agent has finished its turn and waits for a message; `asked` is what people are shown.
 
-        Raises AgentStopped if the worker has lost the run, as do the methods below.
+        Return False, and publish nothing, if there are commands to fetch first.
+
+        Raises:
+            AgentStopped: the run is not this worker's any more.
+
         """
 
     async def await_answer(self, asked: ShownQuestion) -> None:
-        """Publish a question of the agent, which then waits for the answer."""
+        """Store and publish a question of the agent. Returns at once; the answer comes as a command.
+
+        Raises:
+            AgentStopped: the run is not this worker's any more.
+
+        """
 
     async def withdraw(self, request_id: str) -> bool:
-        """Close a question that the agent does not wait for any more; return False if it was answered."""
+        """Close the question with this id without an answer. Return False if an answer was stored before.
+
+        Raises:
+            AgentStopped: the run is not this worker's any more.
+
+        """
 
     async def close(self) -> bool:
-        """Accept no more commands; return False, with no effect, if there are commands to fetch first."""
+        """Stop accepting commands for the run. Return False, and change nothing, if there are commands to fetch first.
+
+        Raises:
+            AgentStopped: the run is not this worker's any more.
+
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """The connection between an agent and the people of its run: commands, log, clock and masking."""
+    """The connections of a conversation to the outside: people's commands, the run's log, its clock, and masking."""
 
     commands: CommandSource
     emit: Emit

@@ -49,7 +49,7 @@ Review = Callable[[], Awaitable[str | None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnPolicy:
-    """The treatment of people in a conversation: whether one follows the run, and how long the agent waits for one."""
+    """Whether a person takes part in the conversation of a run, and how long the agent waits for that person."""
 
     # Whether a person follows the run: the agent waits for that person's messages, and asks its questions.
     interactive: bool = False
@@ -68,9 +68,10 @@ class _Phase(Enum):
 
 
 class Conversation:
-    """The conversation of a run with its agent, to its end: prompts, messages, commands and questions.
+    """The conversation of a run with its agent, from the first prompt to the end.
 
-    `listen` runs beside `hold`, and begins before the agent has started.
+    It sends prompts and people's messages, executes people's commands, and asks people the agent's questions. Run
+    `listen` in a task beside `hold`, and start it before the agent.
     """
 
     def __init__(
@@ -120,18 +121,19 @@ class Conversation:
 
     @property
     def is_working(self) -> bool:
-        """Whether the agent is in a turn now."""
+        """Whether the agent is working on a prompt now."""
         return self._phase is _Phase.WORKING
 
     async def record(self, entry: Message) -> None:
-        """Log an entry that the agent has sent, after reading its usage."""
+        """Write an entry from the agent to the run's log, after counting the usage that it reports."""
         self._observer.see(entry)
         await self._channel.emit(entry)
 
     async def listen(self) -> None:
-        """Execute people's commands until cancelled.
+        """Receive and execute people's commands until the caller cancels.
 
-        A fault ends the run: a run that cannot be stopped must not continue.
+        An unexpected exception is stored in `fault` and ends the run, because a run that cannot be stopped must not
+        continue.
         """
         try:
             while True:
@@ -142,7 +144,11 @@ class Conversation:
             self._channel.time.end()
 
     async def decide(self, question: PermissionRequest) -> Answer | None:
-        """Answer the agent's permission request: by the permission mode, or by asking people."""
+        """Return the answer to the agent's permission request; None cancels the request.
+
+        If a person takes part and the permission mode requires it, people are asked. Otherwise the permission mode
+        decides.
+        """
         if self._policy.interactive and is_for_people(self._mode, question.tool_call.get("kind")):
             with suppress(AgentStopped):
                 return await self._questions.ask(question)
@@ -152,13 +158,20 @@ class Conversation:
 
     @property
     def people(self) -> Questions | None:
-        """The part of the conversation that asks people questions; None if no person follows the run."""
+        """The object that asks people the agent's questions; None if no person takes part in the conversation."""
         return self._questions if self._policy.interactive else None
 
     async def hold(self, session: AgentSession, work: Path, opening: Sequence[ContentBlock]) -> None:
-        """Converse with a started agent from the first prompt to the end of the run.
+        """Converse with a started agent until the conversation is over.
 
-        Raises the error of the last turn, or AgentCrashed.
+        Args:
+            session: the started session.
+            work: the workspace, for files attached to messages.
+            opening: the first prompt.
+
+        Raises:
+            AgentError: the last turn failed, the agent's process ended, or the task's budget is spent.
+
         """
         self._session = session
         while not self._config_changes.empty():

@@ -17,9 +17,9 @@ from app.agents.session.transport import REQUEST, Message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Elicitation:
-    """An agent's request that people fill a form (`schema`) or open a page (`url`).
+    """An agent's request that people fill a form (`schema`, a JSON schema) or open a web page (`url`).
 
-    `id` is the agent's id of the page, if it is one.
+    `id` is the agent's id of the page; None for a form.
     """
 
     message: str
@@ -32,9 +32,9 @@ class Elicitation:
 
 @dataclass(frozen=True, slots=True)
 class ElicitationAnswer:
-    """A person's answer to an elicitation: an action, and the values of an accepted form.
+    """A person's answer to an agent's form or page. `content` has the values of an accepted form.
 
-    `accept` of a page opens it.
+    For a page, `accept` means that the person opened it.
     """
 
     action: Literal["accept", "decline", "cancel"]
@@ -42,23 +42,27 @@ class ElicitationAnswer:
 
 
 class Elicited(Protocol):
-    """Presents an agent's forms and pages to people."""
+    """Shows an agent's forms and web pages to people."""
 
     async def elicit(self, elicitation: Elicitation) -> ElicitationAnswer:
-        """Show a form or a page to people and return their answer.
+        """Show a form or web page to people, wait for the answer and return it.
 
-        `decline`: no answer came in time, or it cannot be shown. `cancel`: the turn ended, or the agent withdrew it.
+        The action `decline` also means that no answer came in time or that the form cannot be shown; `cancel` also
+        means that the turn ended or that the agent withdrew the request.
         """
 
     async def complete(self, elicitation_id: str) -> None:
-        """Close the question about a page, because the agent reports that the person is done there."""
+        """Close the question about a web page. The agent reported that the person has finished there."""
 
     def take_back(self, request: str) -> None:
-        """Withdraw the question of an agent's request: the agent does not wait for the answer any more."""
+        """Close the question of the request with this id: the agent does not wait for the answer any more."""
 
 
 class ElicitationClient:
-    """Handles the methods `elicitation/...` of the protocol for one agent."""
+    """Answers one agent's requests for forms and web pages: the methods `elicitation/...` of the protocol.
+
+    `before_question` is called before each question is shown.
+    """
 
     def __init__(self, people: Elicited, *, before_question: Callable[[], Awaitable[None]]) -> None:
         self._people = people
@@ -67,7 +71,7 @@ class ElicitationClient:
     async def create_elicitation(
         self, message: str, mode: ElicitationMode, **meta: Any
     ) -> CreateElicitationResponse:
-        """Answer `elicitation/create` after a person has acted on the form or page."""
+        """Show a form or web page to people, wait for the answer and return it in the protocol's format."""
         sent = mode.model_dump(mode="json", by_alias=True, exclude_none=True)
         # The agent's text so far comes before the question in the log.
         await self._before_question()
@@ -90,5 +94,5 @@ class ElicitationClient:
                 return CancelElicitationResponse(action="cancel")
 
     async def complete_elicitation(self, elicitation_id: str, **_meta: Any) -> None:
-        """Close the question about a page, because the agent reports that the person is done there."""
+        """Close the question about a web page. The agent reported that the person has finished there."""
         await self._people.complete(elicitation_id)

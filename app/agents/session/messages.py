@@ -20,9 +20,17 @@ _BLOCKS: TypeAdapter[list[ContentBlock]] = TypeAdapter(list[ContentBlock])
 async def message_blocks(
     session: AgentSession, work: Path, message: Command, commands: CommandSource
 ) -> list[ContentBlock]:
-    """Convert a person's message to content blocks of a prompt, and copy its files into the workspace.
+    """Return a person's message as content blocks of a prompt, and copy its attached files into the workspace.
 
-    Raises AgentError if a file is unavailable, or if the agent does not take such blocks.
+    Args:
+        session: the agent's session, which decides the accepted types of blocks.
+        work: the workspace.
+        message: the command with the message.
+        commands: downloads the attached files.
+
+    Raises:
+        AgentError: a file is not available, or the agent does not accept a block of the message.
+
     """
     content = message.params.get("content") or []
     try:
@@ -40,7 +48,7 @@ async def message_blocks(
 async def log_message(
     channel: Channel, session: AgentSession, message: Command, blocks: Sequence[ContentBlock]
 ) -> None:
-    """Write a person's message, as sent to the agent, to the log of the run."""
+    """Write a person's message to the run's log, block by block as the agent received it."""
     for block in blocks:
         update = {
             "sessionUpdate": "user_message_chunk",
@@ -53,7 +61,7 @@ async def log_message(
 
 
 def links_to(work: Path, attachments: Sequence[Attachment]) -> list[ResourceContentBlock]:
-    """Return content blocks for a prompt that link to attached files in the workspace."""
+    """Return content blocks for a prompt that link to attached files; the files are in the workspace `work`."""
     return [
         resource_link_block(
             attachment.name,

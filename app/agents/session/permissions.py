@@ -13,21 +13,25 @@ _PLAN_APPROVAL = "switch_mode"
 
 
 def is_for_people(mode: str | None, tool_kind: str | None) -> bool:
-    """Return whether people are asked about a permission request, by mode and kind of tool call."""
+    """Return whether people must answer a permission request.
+
+    They must, unless the permission mode `mode` allows everything. A request to leave the planning mode (tool kind
+    `switch_mode`) is always for people.
+    """
     return mode not in _TRUSTING_MODES or tool_kind == _PLAN_APPROVAL
 
 
 def decide(mode: str | None, options: Sequence[PermissionOption]) -> str | None:
-    """Return the id of the option to choose without asking people; None, which cancels, if none fits.
+    """Return the id of the option that the service chooses for a permission request without asking people.
 
-    The sandbox confines a background run, so requests are allowed, but only once: no permission outlives its
-    request. The permission modes that promise no changes refuse.
+    Permission modes that promise no changes choose a refusal. All others choose to allow, if possible only once,
+    because the sandbox confines the agent. None if there is no such option; the request is then cancelled.
     """
     return _first(options, _REFUSING if mode in _CAUTIOUS_MODES else _ALLOWING)
 
 
 def refuse(options: Sequence[PermissionOption]) -> str | None:
-    """Return the id of an option that refuses the request; None, which cancels it, if there is none."""
+    """Return the id of an option that refuses the permission request; None if there is none."""
     return _first(options, _REFUSING)
 
 

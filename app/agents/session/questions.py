@@ -47,9 +47,9 @@ class _PendingQuestion:
 
 
 class Questions:
-    """Asks people the questions of one agent, one at a time.
+    """Asks people the questions of one agent, one at a time: permissions, forms and web pages.
 
-    A question ends by its answer, withdrawal or time limit, or with the turn.
+    A question ends when it is answered or withdrawn, at its time limit, or with the agent's turn.
     """
 
     def __init__(
@@ -73,13 +73,14 @@ class Questions:
 
     @property
     def is_open(self) -> bool:
-        """Whether a question is shown to people now and waits for their answer."""
+        """Whether people are shown a question now that has not ended."""
         return self._current is not None
 
     async def ask(self, question: PermissionRequest) -> Answer | None:
-        """Ask people for a permission and return their answer; a refusal if none comes in time.
+        """Ask people for a permission, wait for the answer and return it.
 
-        None if the turn was cancelled.
+        Return the refusing option if no answer comes in time or too many questions wait. Return None, which cancels
+        the request, if the turn is cancelled or there is no refusing option.
         """
         tool_call = self._channel.masker.value(storable(question.tool_call))
         options = self._select_options(question)
@@ -101,11 +102,11 @@ class Questions:
         return _answer(pending.answer) if pending.answer else refusal
 
     async def elicit(self, elicitation: Elicitation) -> ElicitationAnswer:
-        """Ask people to fill a form or open a page, and return their action.
+        """Ask people to fill a form or open a web page; wait for their action and return it.
 
-        - `decline`: no answer in time, or the form cannot be shown.
-        - `cancel`: the turn ended, or the agent withdrew its request.
-        - `accept` without content: the agent reported the page as done.
+        - `decline`: also if no answer came in time, or the form cannot be shown.
+        - `cancel`: also if the turn ended, or the agent withdrew its request.
+        - `accept` without content: the person opened the page, or the agent reported it as done.
         """
         try:
             form = None if elicitation.schema is None else read_form(elicitation.message, elicitation.schema)
@@ -129,7 +130,7 @@ class Questions:
         return ElicitationAnswer("accept" if pending is not None and pending.is_complete else "decline")
 
     async def complete(self, elicitation_id: str) -> None:
-        """Close the question about a page, because the agent reports that the person is done there."""
+        """Close the question about a web page, if it is the current one, and log that the agent reported it as done."""
         pending = self._current
         if pending is not None and pending.elicitation_id == elicitation_id and pending.answer is None:
             pending.is_complete = True
@@ -141,20 +142,23 @@ class Questions:
         )
 
     def take_back(self, request: str) -> None:
-        """Withdraw the question of an agent's request: the agent does not wait for the answer any more."""
+        """Close the question of the request with this id: the agent does not wait for the answer any more."""
         for pending in self._pending:
             if pending.request == request and pending.answer is None:
                 pending.is_cancelled = True
                 pending.is_over.set()
 
     def give_up(self) -> None:
-        """Cancel all open questions, because the turn of the agent is over."""
+        """Cancel the current question and all that wait for their turn, because the agent's turn is over."""
         self._turn += 1
         if self._current is not None:
             self._current.is_over.set()
 
     def take(self, command: Command) -> bool:
-        """Use a command as the answer to the current question; False if it is for another, or too late."""
+        """Use a person's command as the answer to the current question.
+
+        Return False if the command is for another question, or if there is an answer already.
+        """
         pending = self._current
         is_for_this = pending is not None and pending.shown.request_id == command.params["request_id"]
         if pending is None or not is_for_this or pending.answer is not None:

@@ -12,9 +12,9 @@ MAX_WAITING = timedelta(hours=24)
 
 
 class WorkingTime:
-    """A context manager that raises TimeoutError if the work in it takes too long, or at once on `end`.
+    """An async context manager that limits the working time of a run; the block ends with TimeoutError at the limit.
 
-    Every asyncio task that waits for a person does so in a block of `pause()`.
+    Time in a block of `pause` does not count: every task that waits for a person does so there.
     """
 
     def __init__(self, limit: timedelta) -> None:
@@ -42,17 +42,21 @@ class WorkingTime:
 
     @property
     def is_over(self) -> bool:
-        """Whether the block was ended by the limit, or by `end`."""
+        """Whether the block was ended by the limit or by `end`."""
         return self._timeout.expired()
 
     def end(self) -> None:
-        """End the block at once, even while it waits for a person."""
+        """End the block now with TimeoutError, even during a `pause`. If it has not begun, it ends at its start."""
         self._is_ended = True
         self._reschedule(_now())
 
     @contextmanager
     def pause(self, at_most: timedelta) -> Iterator[float]:
-        """Stop the clock for a block that waits for a person; yields the seconds that it may wait."""
+        """Stop the clock during a block that waits for a person; yield the seconds that the block may wait.
+
+        At most `at_most`, and less if the run has used up its total time for waiting. The caller must keep this
+        limit.
+        """
         if self._pauses == 0:
             self._paused_at = _now()
             if not self._is_ended:

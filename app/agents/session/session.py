@@ -76,11 +76,10 @@ class AgentSession:
         writable: Path | None = None,
         start_command: StartCommand | None = None,
     ) -> None:
-        """Take over the process of an agent; its standard input and output must be pipes.
+        """Use the process of an agent, with pipes as its standard input and output.
 
-        `people` fill the agent's forms; without them it is not offered elicitation. `writable` is the part of
-        the workspace that it may write to, by default all of it. `start_command` starts the commands of its
-        terminals; without it there are no terminals.
+        `people` fill the agent's forms; None: it may send none. `writable` is the part of the workspace that it may
+        write to; None: all. `start_command` starts the commands of its terminals; None: it has no terminals.
         """
         if process.stdin is None or process.stdout is None:
             raise ValueError("the agent's standard input and output must be pipes")
@@ -123,27 +122,27 @@ class AgentSession:
 
     @property
     def name(self) -> str:
-        """The name of the agent's adapter."""
+        """The name of the adapter that describes the agent."""
         return self._adapter.name
 
     @property
     def session_id(self) -> str:
-        """The id that the agent has given to the conversation; "" before it has started."""
+        """The agent's own id of the conversation; "" before `start` has opened it."""
         return self._session_id
 
     @property
     def last_usage(self) -> Usage | None:
-        """The tokens of the last turn, as the agent reported them at its end; None if it did not."""
+        """The tokens of the last turn, as the agent reported them at its end; None if it reported none."""
         return self._usage
 
     @property
     def last_message(self) -> str:
-        """The last complete message of the agent; "" if there is none."""
+        """The last complete message of the agent; "" if it has sent none."""
         return self._transcript.last_message
 
     @property
     def can_resume(self) -> bool:
-        """Whether the agent can resume an earlier conversation from the files in its home."""
+        """Whether the agent can resume an earlier conversation from files in its home; False before `initialize`."""
         return self._can_load or self._can_resume
 
     async def start(
@@ -153,12 +152,12 @@ class AgentSession:
         resume: str | None = None,
         tools: HttpMcpServer | None = None,
     ) -> bool:
-        """Initialize the connection, authenticate if `authenticate` is a method, and open a session.
+        """Initialize the protocol and open a conversation; return whether an earlier conversation was resumed.
 
-        `resume` is the id of a conversation in the agent's home, resumed if the agent can; updates that it
-        repeats are not logged. Returns whether it was resumed. The agent gets `tools` if it accepts them.
-
-        Raises SessionLost, AgentCrashed or AgentFailed.
+        `authenticate` is the authentication method to request first, if any. `resume` is the id of an earlier
+        conversation in the agent's home; if the agent cannot resume it, a new one is opened. Updates that the agent
+        repeats are not logged. `tools` is the server of the service's tools, offered to agents that accept one.
+        Raises AgentCrashed, AgentFailed, or SessionLost if the agent ended while it resumed the conversation.
         """
         can = (await self.initialize()).agent_capabilities
         if authenticate is not None:
@@ -200,7 +199,7 @@ class AgentSession:
         self._options = opened.config_options or ()
 
     async def initialize(self) -> InitializeResponse:
-        """Initialize the connection; return the agent's capabilities. Raises AgentCrashed, AgentFailed."""
+        """Initialize the protocol and return the agent's response. Raises AgentCrashed or AgentFailed."""
         may_ask = self._adapter.file_requests
         files = FileSystemCapabilities(read_text_file=may_ask, write_text_file=may_ask)
         answered: InitializeResponse = await self._ask(
@@ -230,20 +229,20 @@ class AgentSession:
         return answered
 
     def takes(self, block: ContentBlock) -> bool:
-        """Return whether the agent accepts content blocks of the given block's type in a prompt."""
+        """Return whether the agent accepts this type of content block in a prompt."""
         takes = self._takes
         optional = {"image": takes.image, "audio": takes.audio, "resource": takes.embedded_context}
         return bool(optional.get(block.type, True))
 
     def offers(self, category: str) -> bool:
-        """Return whether the agent has an option of a category: `mode`, `model` or `thought_level`."""
+        """Return whether the agent offers an option of this category: `mode`, `model` or `thought_level`."""
         is_mode = category == "mode" and bool(self._modes)
         return is_mode or any(option.category == category for option in self._options)
 
     async def choose(self, category: str, value: str) -> bool:
-        """Set an option by its category (`mode`, `model`, `thought_level`); return whether it was accepted.
+        """Set the agent's option of a category (`mode`, `model`, `thought_level`) to a value.
 
-        Raises AgentCrashed, or AgentFailed if the agent fails.
+        Return False if the agent has no such option or refuses the value. Raises AgentCrashed or AgentFailed.
         """
         if category == "mode" and value in self._modes:
             await self._ask(self._connection.set_session_mode(self._session_id, value), within=_START_SECONDS)
@@ -254,9 +253,10 @@ class AgentSession:
         return False
 
     async def configure(self, option_id: str, value: str | bool) -> str | None:
-        """Set the option of the agent that has this id, or else this category. Raises as `choose`.
+        """Set the agent's option with this id, or else the option of this category, to a value.
 
-        Returns the category, "" for an option without a category, or None if the agent refuses.
+        Return the category, or "" for an option without one. Return None if the agent has no such option or refuses
+        the value. Raises AgentCrashed or AgentFailed.
         """
         for option in self._options:
             if option.id == option_id:
@@ -281,9 +281,9 @@ class AgentSession:
         return True
 
     async def prompt(self, blocks: Sequence[ContentBlock]) -> str:
-        """Send a prompt, wait for the end of the turn, and return the protocol's stop reason.
+        """Send a prompt, wait for the end of the agent's turn, and return the protocol's stop reason.
 
-        One prompt at a time. Raises AgentFailed, AgentStepFailed or AgentCrashed.
+        Only one prompt at a time. Raises AgentFailed, AgentStepFailed or AgentCrashed.
         """
         self._usage = None
         try:
@@ -301,9 +301,9 @@ class AgentSession:
         return self._can_steer
 
     async def steer(self, blocks: Sequence[ContentBlock]) -> bool:
-        """Send the agent a message in the middle of its turn; False if it has none: it needs a prompt.
+        """Send the agent a message in the middle of its turn; return whether the agent accepted it.
 
-        Raises AgentFailed or AgentCrashed.
+        False: the agent has no turn now, so send the message as a prompt. Raises AgentFailed or AgentCrashed.
         """
         params = {
             "sessionId": self._session_id,
@@ -316,12 +316,12 @@ class AgentSession:
         return isinstance(answered, dict) and answered.get("outcome") == "injected"
 
     async def cancel(self) -> None:
-        """Cancel the current turn; `prompt` then returns "cancelled". No effect without a turn."""
+        """Ask the agent to cancel its current turn; `prompt` then returns "cancelled". Has no effect between turns."""
         with suppress(ConnectionError):
             await self._connection.cancel(self._session_id)
 
     async def raise_at_end(self) -> NoReturn:
-        """Wait until the agent's process ends, and raise AgentCrashed; for times without a request."""
+        """Wait until the agent's process ends, then raise AgentCrashed. Use it while no request waits for an answer."""
         await self._process.wait()
         await self._explain_end()
 

@@ -25,7 +25,7 @@ _BLANK = re.compile(r"[\s\u00ad\u115f\u1160\u200b-\u200f\u2060-\u2064\u2800\u316
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownQuestion:
-    """A question of an agent, ready to be stored and shown to people: its texts are masked."""
+    """A question of an agent as it is stored and shown to people. Secrets in its texts are already masked."""
 
     kind: QuestionKind
     id: UUID = field(default_factory=new_id)
@@ -44,17 +44,17 @@ class ShownQuestion:
 
     @property
     def request_id(self) -> str:
-        """The id of the question for clients and in the log of the run."""
+        """The id of the question as hexadecimal text, as clients and the run's log use it."""
         return self.id.hex
 
     @property
     def is_cut(self) -> bool:
-        """Whether the detail is too long to be shown completely to people, who must know that."""
+        """Whether people see only the beginning of the detail, because it is too long."""
         return len(self.detail) > DETAIL_CHARACTERS
 
     @property
     def shown_detail(self) -> str:
-        """The detail as people see it, with a mark if it is cut."""
+        """The detail as people see it: cut to 4000 characters, with a mark at the end that says so."""
         if not self.is_cut:
             return self.detail
         mark = f"\n⟨cut: it has {len(self.detail)} characters⟩"
@@ -62,7 +62,7 @@ class ShownQuestion:
 
     @property
     def waiting_for(self) -> dict[str, Any]:
-        """The question as `waiting_for` in the state of its run."""
+        """The question as JSON for the key `waiting_for` in the state of its run."""
         return waiting_for(
             self.kind,
             self.request_id,
@@ -80,9 +80,9 @@ def waiting_for(
     options: Sequence[dict[str, Any]],
     since: datetime,
 ) -> dict[str, Any]:
-    """Return a question in the format of `waiting_for` in a run's state.
+    """Return a question as JSON for the key `waiting_for` in the state of a run.
 
-    Forms and URLs look like permissions, which every client can show.
+    A form or page has the kind `permission` there, because every client can show a permission.
     """
     if kind is QuestionKind.MESSAGE:
         return {"kind": "message", "since": since.isoformat()}
@@ -96,7 +96,10 @@ def waiting_for(
 
 
 def shorten(tool_call: dict[str, Any]) -> dict[str, Any]:
-    """Return a tool call to show; one that is too long is reduced to the fields that identify it."""
+    """Return a tool call as it is shown in a run's state.
+
+    If it is longer than 16 KiB, only its id, title, kind and status stay.
+    """
     if len(orjson.dumps(tool_call)) <= _TOOL_CALL_BYTES:
         return tool_call
     return {
@@ -107,9 +110,9 @@ def shorten(tool_call: dict[str, Any]) -> dict[str, Any]:
 
 
 def describe(tool_call: dict[str, Any]) -> str:
-    """Return a tool call as text for people: its command, the rest of its input, then its other content.
+    """Return a tool call as text for people: the command first, then its other input, then its other content.
 
-    A long blank part is replaced by its length, since it could push the rest out of sight.
+    A long run of blank characters becomes a mark with its length, because it could move the rest out of sight.
     """
     shown = [text for part in tool_call.get("content") or () for text in _texts_of(part)]
     given = tool_call.get("rawInput")

@@ -23,7 +23,7 @@ _UNKNOWN = "The agent did not say whether it took the message."
 
 
 class Steering:
-    """Sends messages of people to an agent while it works."""
+    """Sends people's messages to an agent that is working, without waiting for the end of its turn."""
 
     def __init__(
         self,
@@ -44,11 +44,15 @@ class Steering:
         self._held_back: set[UUID] = set()
 
     def wake(self) -> None:
-        """Look at the messages again, because a message has come or a question is closed."""
+        """Make `follow` look at the queued messages again: a message has come, or a question is closed."""
         self._changed.set()
 
     async def follow(self, session: AgentSession, work: Path) -> None:
-        """Send messages to the agent as they come, until cancelled."""
+        """Send queued messages to the agent while it works, until the caller cancels.
+
+        While people are asked a question, messages are held back. Returns at once if the agent accepts no messages
+        during a turn.
+        """
         while session.can_be_steered:
             await self._changed.wait()
             self._changed.clear()
@@ -61,7 +65,10 @@ class Steering:
                         break
 
     async def end_turn(self) -> None:
-        """After a turn, wait for a message on its way to the agent, then mark those of this turn as consumed."""
+        """Mark the messages that the agent received during its turn as consumed. Call it when the turn is over.
+
+        If a message is just being sent, wait for that first.
+        """
         async with self._giving:
             given, self._given = self._given, []
         for message in given:

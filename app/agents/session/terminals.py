@@ -39,7 +39,10 @@ _GRACE_SECONDS = 2.0
 
 
 class Terminals:
-    """The terminals of one agent; each method answers the protocol's request of the same name."""
+    """The terminals of one agent: commands that the service runs in the agent's sandbox.
+
+    Each method answers the protocol's request of the same name. `start` starts a command.
+    """
 
     def __init__(self, start: StartCommand) -> None:
         self._start = start
@@ -56,7 +59,14 @@ class Terminals:
         output_byte_limit: int | None = None,
         **_meta: Any,
     ) -> CreateTerminalResponse:
-        """Start a command of the agent. Raises RequestError, also if there are too many terminals."""
+        """Start a command of the agent in a new terminal; return the terminal's id.
+
+        The end of its output is kept, up to `output_byte_limit` bytes and at most 1 MiB.
+
+        Raises:
+            RequestError: there are too many terminals, or the command cannot be started.
+
+        """
         if len(self._terminals) + self._starting >= _MOST:
             raise _refusal(f"there are {_MOST} terminals; release one first")
         # Some agents send a whole shell line and no arguments.
@@ -80,32 +90,35 @@ class Terminals:
     async def terminal_output(
         self, session_id: str, terminal_id: str, **_meta: Any
     ) -> TerminalOutputResponse:
-        """Return the output of a terminal, and the exit status of its command if that has ended."""
+        """Return the kept output of a terminal, and the exit status of its command if the command has ended."""
         return self._find(terminal_id).output()
 
     async def wait_for_terminal_exit(
         self, session_id: str, terminal_id: str, **_meta: Any
     ) -> WaitForTerminalExitResponse:
-        """Wait until the command of a terminal has ended, with all its output; return its exit status."""
+        """Wait until the command of a terminal has ended and all its output is read; return the exit status."""
         status = await self._find(terminal_id).wait()
         return WaitForTerminalExitResponse(exit_code=status.exit_code, signal=status.signal)
 
     async def kill_terminal(self, session_id: str, terminal_id: str, **_meta: Any) -> KillTerminalResponse:
-        """End the processes of a terminal; its output is kept. Repeatable."""
+        """End the processes of a terminal. The terminal and its output stay. Repeatable."""
         await self._find(terminal_id).stop()
         return KillTerminalResponse()
 
     async def release_terminal(
         self, session_id: str, terminal_id: str, **_meta: Any
     ) -> ReleaseTerminalResponse:
-        """End the processes of a terminal, and remove it."""
+        """End the processes of a terminal and delete the terminal with its output."""
         terminal = self._find(terminal_id)
         self._terminals.pop(terminal_id, None)
         await terminal.stop()
         return ReleaseTerminalResponse()
 
     async def close(self, grace_seconds: float = _GRACE_SECONDS) -> None:
-        """End all terminals; their programs get `grace_seconds` to end by themselves. Repeatable."""
+        """End the processes of all terminals and delete the terminals. Repeatable.
+
+        Processes get SIGTERM, and SIGKILL after `grace_seconds`.
+        """
         terminals, self._terminals = list(self._terminals.values()), {}
         await asyncio.gather(*(terminal.stop(grace_seconds) for terminal in terminals))
 

@@ -13,7 +13,7 @@ _REMEMBERED_TOOL_CALLS = 1000
 
 
 def notification_entry(method: str, params: Message) -> Message:
-    """Return a log entry that holds a JSON-RPC notification (contract 13.4)."""
+    """Return a log entry of now that contains a JSON-RPC notification (contract 13.4)."""
     return {
         "type": "notification",
         "timestamp": utcnow().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -22,9 +22,10 @@ def notification_entry(method: str, params: Message) -> Message:
 
 
 class Transcript:
-    """Logs each update of an agent, and after the chunks of a message the whole message.
+    """Writes an agent's updates to the run's log, and joins the chunks of each message to one entry.
 
-    The log keeps only the whole message; followers get both.
+    The stored log has the whole message only. Followers of the live stream receive the chunks first, then the whole
+    message. `emit` receives each entry.
     """
 
     def __init__(self, emit: Emit) -> None:
@@ -39,7 +40,10 @@ class Transcript:
         self.is_replay = False
 
     async def add(self, message: Message) -> None:
-        """Log an update of the agent; first the whole message so far, unless the update is its next chunk."""
+        """Log an update of the agent.
+
+        An update that is no further chunk of the current message first logs that message as a whole.
+        """
         if self.is_replay:
             return
         params = message.get("params")
@@ -60,24 +64,21 @@ class Transcript:
             self._length += len(piece[:room])
 
     async def note(self, message: str) -> None:
-        """Log a progress message of the service about the agent."""
+        """Log a text of the service about the agent, as a progress entry."""
         if not self.is_replay:
             await self._emit(
                 notification_entry("_taskbeacon/progress", {"step": "agent", "message": message})
             )
 
     async def introduce(self, session_id: str, tool_call: Message) -> None:
-        """Log the tool call that a question is about, unless it was logged before.
-
-        Some agents send it only with the question.
-        """
+        """Log the tool call of a permission request, unless the agent sent it before the request."""
         await self.flush()
         if tool_call.get("toolCallId") not in self._tool_calls:
             update = {"sessionUpdate": "tool_call", "title": "", **tool_call}
             await self.add({"params": {"sessionId": session_id, "update": update}})
 
     async def flush(self) -> None:
-        """Log the chunks since the last flush as one whole message; nothing if there are none."""
+        """Log the chunks of the current message as one entry with the whole message. Does nothing without chunks."""
         text = "".join(self._pieces)
         self._pieces.clear()
         self._length = 0

@@ -46,11 +46,14 @@ Message = dict[str, Any]  # Any: JSON
 
 
 class BrokenWire(Exception):
-    """An agent sent a line that is no message of JSON-RPC."""
+    """An agent sent a line that is no JSON-RPC message, or one that is too large to read."""
 
 
 class Wire:
-    """The transport that the protocol library uses to exchange messages with an agent over its pipes."""
+    """Exchanges JSON-RPC messages with an agent over its pipes; the protocol library uses it as its transport.
+
+    Session updates do not reach the library: they go to `on_update`, in order.
+    """
 
     def __init__(
         self,
@@ -80,7 +83,10 @@ class Wire:
         self.failure: Exception | None = None  # why the line was closed; None if the agent closed it
 
     async def send(self, message: Message) -> None:
-        """Write a message to the agent, and wait until it reads. Raises ConnectionError if it is gone."""
+        """Write a message to the agent, and wait until the pipe has room again.
+
+        Raises ConnectionError if the agent is gone.
+        """
         try:
             async with self._writing:
                 if self._writer.is_closing():
@@ -93,7 +99,10 @@ class Wire:
                 self._note_answer(message)
 
     async def receive(self) -> Message | None:
-        """Return the agent's next message for the library; None at the end of its output."""
+        """Return the next message of the agent for the library; None at the end of its output or after an error.
+
+        The error is stored in `failure`. Messages that this class handles itself are skipped.
+        """
         try:
             while (line := await self._line()) is not None:
                 message = await self._take(line)
@@ -104,7 +113,7 @@ class Wire:
         return None
 
     async def close(self) -> None:
-        """Close the agent's standard input, which asks it to end."""
+        """Close the standard input of the agent, which asks the agent to end."""
         if self._noisy_lines > _NOISY_LINES:
             log.info("agent.more_noise", lines=self._noisy_lines - _NOISY_LINES)
         self._writer.close()

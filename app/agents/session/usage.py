@@ -21,7 +21,11 @@ _ENDED = frozenset({"completed", "failed"})
 
 
 class UsageMeter:
-    """Counts the tokens and money of one run, over all its attempts; knows those of the task's other runs."""
+    """Counts the tokens and the cost of one run, over all its attempts.
+
+    Also holds the total of the task's other runs, which count towards the same budget. `changed` is set at every
+    change.
+    """
 
     def __init__(self, earlier: Mapping[str, Any] | None = None, *, others: Spent | None = None) -> None:
         """Start from the usage that an earlier attempt recorded; a malformed record counts as none."""
@@ -40,31 +44,31 @@ class UsageMeter:
 
     @property
     def total_tokens(self) -> int:
-        """All tokens that the run has used so far."""
+        """The tokens that the run has used so far, with an estimate for the current turn."""
         return self._finished + self._turn.estimate
 
     @property
     def cost(self) -> float:
-        """The cost of the run so far in US dollars, as the agent reports it."""
+        """The cost of the run so far in US dollars, as the agent reports it; 0 if it reports none."""
         return self._earlier_cost + self._cost
 
     @property
     def all_runs(self) -> Spent:
-        """The tokens and money that all runs of the task have used, as far as known here."""
+        """The tokens and cost of all runs of the task: this run's count, and the last known total of the others."""
         return Spent(self._others.tokens + self.total_tokens, self._others.cost + self.cost)
 
     def see_others(self, others: Spent) -> None:
-        """Set the tokens and money that the other runs of the task have used, as last read."""
+        """Replace the total that the other runs of the task have used."""
         if others != self._others:
             self._others = others
             self.changed.set()
 
     def begin_turn(self) -> None:
-        """Prepare to count a new turn of the agent."""
+        """Start the estimate for a new turn of the agent at zero."""
         self._turn = _Turn()
 
     def see(self, update: Message) -> None:
-        """Count the tokens and money that an update of the agent reports, if any."""
+        """Count the tokens and the cost that a session update of the agent reports. Other updates are ignored."""
         kind = update.get("sessionUpdate")
         status = update.get("status")
         if kind == "tool_call_update" and isinstance(status, str) and status in _ENDED:
@@ -79,7 +83,10 @@ class UsageMeter:
         self._note()
 
     def end_turn(self, usage: Usage | None) -> None:
-        """Count the tokens of a turn that has ended: as the agent reports them, or the estimate if larger."""
+        """Count the tokens of the turn that has ended: the agent's report or the estimate, whichever is larger.
+
+        `usage` is the agent's report; None: there is none.
+        """
         total = self._turn.estimate
         if usage is not None:
             total = max(total, _count(usage.total_tokens))
@@ -91,7 +98,7 @@ class UsageMeter:
             self._note()
 
     def report(self) -> Message | None:
-        """Return the value of `usage` for the run's state; None until the agent has reported any."""
+        """Return the usage as JSON for the key `usage` in the run's state; None before the agent's first report."""
         if not self._is_reported:
             return None
         report: Message = {"total_tokens": self.total_tokens, **self._kinds, **self._context}
@@ -127,7 +134,7 @@ class _Turn:
 
 
 class Observer:
-    """Reads the log entries of a conversation for the tokens used, and for the failure of a turn."""
+    """Reads the log entries of a conversation: counts their usage, and finds the adapter's mark of a failed turn."""
 
     def __init__(self, adapter: Adapter, meter: UsageMeter) -> None:
         self._mark = adapter.failure_mark
@@ -135,11 +142,11 @@ class Observer:
         self.has_failed = False  # by the agent's latest report in the current turn
 
     def begin_turn(self) -> None:
-        """Forget the failure of the last turn."""
+        """Set `has_failed` to false: a new turn begins."""
         self.has_failed = False
 
     def see(self, entry: Message) -> None:
-        """Read a log entry for tokens and for the adapter's mark of a failed turn."""
+        """Read one log entry: count its usage, and set `has_failed` if it has the adapter's mark."""
         update = entry.get("notification", {}).get("params", {}).get("update")
         if not isinstance(update, dict):
             return
@@ -151,7 +158,10 @@ class Observer:
 
 
 def usage_in_meta(meta: Mapping[str, Any] | None, path: str | None) -> Usage | None:
-    """Return the tokens of a turn from the agent's own key in `_meta`; None if it is missing."""
+    """Return the tokens of a turn from an agent's own field in `_meta`; None if it is missing or empty.
+
+    `path` is the keys of the field, joined by dots; None: the agent has no such field.
+    """
     found = value_at(meta, path) if path else None
     if not isinstance(found, Mapping):
         return None
@@ -162,7 +172,7 @@ def usage_in_meta(meta: Mapping[str, Any] | None, path: str | None) -> Usage | N
 
 
 def value_at(value: Any, path: str) -> Any:
-    """Return the value in nested JSON objects at keys joined by dots; None if there is none."""
+    """Return the value in nested JSON objects at `path`, keys joined by dots; None if a key is missing."""
     for key in path.split("."):
         value = value.get(key) if isinstance(value, Mapping) else None
     return value

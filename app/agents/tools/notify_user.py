@@ -34,11 +34,11 @@ NotifyUser = Callable[[AgentMessage], Awaitable[MessageOutcome]]  # raises Agent
 
 
 class WrongArguments(Exception):
-    """The arguments of a tool call do not match the tool's schema; the message is for the agent."""
+    """The arguments of a tool call do not match the tool's schema. The message is sent to the agent."""
 
 
 def describe_tool() -> dict[str, Any]:
-    """Return the description of `notify_user` for the answer to `tools/list`."""
+    """Return the description of the tool `notify_user`, as the answer to `tools/list` contains it."""
     answer = {
         "type": "object",
         "properties": {
@@ -61,9 +61,13 @@ def describe_tool() -> dict[str, Any]:
 
 
 def read_arguments(arguments: Any, mask: Callable[[str], str]) -> AgentMessage:
-    """Return the message in the arguments of a call, on one line, with secrets masked by `mask`.
+    """Return the push message in the arguments of a call of `notify_user`.
 
-    Raises WrongArguments.
+    Title and message become one line each, without invisible characters. `mask` replaces secrets in a text.
+
+    Raises:
+        WrongArguments: the arguments do not match the schema, or the title or message has no visible character.
+
     """
     try:
         given = _Arguments.model_validate(arguments)

@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The response to a message of the agent: its HTTP status and JSON body; None: an empty body."""
+    """An HTTP response to the agent: its status and JSON body. If `body` is None, the body is empty."""
 
     status: int
     body: dict[str, Any] | None = None
@@ -48,7 +48,7 @@ class _Refused(Exception):
 
 
 def refusal(status: int, message: str) -> Answer:
-    """Return the answer to an HTTP request that is refused before its message is read."""
+    """Return the response to an HTTP request that is refused before its body is parsed: a JSON-RPC error."""
     return _failure(_Refused(_INVALID_REQUEST, message, status=status))
 
 
@@ -58,7 +58,13 @@ def _failure(refused: _Refused, request_id: Any = None) -> Answer:
 
 
 class Tools:
-    """Answers the messages of one agent about tools; `mask` removes secrets from its notifications."""
+    """A server of the Model Context Protocol for one agent: offers the tool `notify_user` and executes its calls.
+
+    Args:
+        notify: sends a message of the agent to people and returns the decision about it.
+        mask: replaces secrets in a text.
+
+    """
 
     def __init__(self, notify: NotifyUser, mask: Callable[[str], str]) -> None:
         self._notify = notify
@@ -66,7 +72,10 @@ class Tools:
         self._calls = 0
 
     async def answer(self, raw: bytes) -> Answer:
-        """Answer one JSON-RPC message of the agent."""
+        """Process one JSON-RPC message of the agent and return the HTTP response.
+
+        `raw` is the body of the HTTP request. An error is returned as a JSON-RPC error, never raised.
+        """
         request_id = None
         try:
             message = _read(raw)

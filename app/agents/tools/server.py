@@ -33,25 +33,28 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ToolServer:
-    """The address of a running tool server: its port, and the token that requests need."""
+    """The address of the HTTP server for one agent's tools: its port on the loopback, and its bearer token."""
 
     port: int
     token: str = field(repr=False)
 
     @property
     def url(self) -> str:
-        """The URL of the tool server, the same inside and outside of a sandbox."""
+        """The URL of the server. The same URL works inside and outside of the agent's sandbox."""
         return f"http://127.0.0.1:{self.port}{PATH}"
 
 
 def new_token() -> str:
-    """Return a new secret token with which one run's agent calls its tools."""
+    """Return a new random token. The agent of one run sends it with each call of its tools."""
     return secrets.token_urlsafe(32)
 
 
 @asynccontextmanager
 async def serve_tools(tools: Tools, token: str) -> AsyncIterator[ToolServer]:
-    """Serve the tools of one agent during the block; afterwards its port is closed."""
+    """Serve the tools of one agent on a port of the loopback until the block ends; yield the server's address.
+
+    Requests need `token` as their bearer token. The end of the block closes the port and all connections.
+    """
     served = _Server(tools, token)
     server = await asyncio.start_server(served.accept, "127.0.0.1", 0)
     try:

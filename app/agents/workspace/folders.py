@@ -25,7 +25,10 @@ _LOCK_NAME = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-[0-9a-f]{8
 
 @asynccontextmanager
 async def open_folder(root: Path, run_id: UUID) -> AsyncIterator[Path]:
-    """Make the folder of a run, and remove it after the block, despite any number of cancellations."""
+    """Create and lock a new folder for a run, and yield its path; the end of the block deletes the folder.
+
+    The deletion runs to its end even if the caller is cancelled meanwhile.
+    """
     folder, lock = _claim_folder(root, run_id)
     try:
         folder.mkdir(mode=0o700)
@@ -35,9 +38,9 @@ async def open_folder(root: Path, run_id: UUID) -> AsyncIterator[Path]:
 
 
 async def reclaim(root: Path) -> int:
-    """Remove the folders of runs that dead workers left; return their number.
+    """Delete the folders in `root` that runs of dead workers left behind; return their number.
 
-    Repeatable, and safe while other workers perform runs.
+    Safe while other workers perform runs, and when called again.
     """
     removed = 0
     for path in sorted(root.glob("*.lock")):  # noqa: ASYNC240 - local files
@@ -83,7 +86,7 @@ async def _discard(folder: Path, lock: int) -> None:
 
 
 async def remove(folder: Path) -> None:
-    """Remove a folder that an agent filled, of any depth and with any permissions."""
+    """Delete a folder that an agent filled, with any depth and any permissions. A failure is logged, not raised."""
     for command in (("rm", "-rf"), ("chmod", "-R", "u+rwX"), ("rm", "-rf")):
         if not folder.is_dir():  # noqa: ASYNC240 - a local folder
             return

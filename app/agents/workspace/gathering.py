@@ -105,7 +105,7 @@ _SETTINGS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gathering:
-    """The parameters to gather an agent's work: commit what it has not committed, and bundle its commits."""
+    """Commits the files that an agent left uncommitted, and writes all its commits to a bundle file."""
 
     collection: Path  # the scratch repository
     bundle: Path
@@ -122,9 +122,20 @@ class Gathering:
         environment: Mapping[str, str],
         monitor: ResourceMonitor,
     ) -> tuple[str, str]:
-        """Gather the work; return the last commit, "" if none, and a text about what is left out.
+        """Run git in the sandbox to gather the agent's commits and files in the bundle file.
 
-        Raises WorkspaceBroken.
+        Return the hash of the last commit ("" if there is none), and a text about work that is left out ("" if none
+        is). The bundle is empty if the agent changed nothing.
+
+        Args:
+            sandbox: the sandbox of the run.
+            confinement: the folders that git may read or write.
+            environment: the worker's environment variables.
+            monitor: enforces the resource limits of the run.
+
+        Raises:
+            WorkspaceBroken: git failed.
+
         """
         subject = " ".join(self.subject.split())
         given = (RESULT, confinement.directory, OWN_FOLDER, self.base or "", self.bundle, subject)

@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptSession:
-    """The files of an agent's conversation, small enough to be stored."""
+    """The files of an agent's conversation, stored after a run so that the agent of a later run can resume it."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -53,10 +53,19 @@ _KEPT_SESSION = TypeAdapter(KeptSession)
 def keep_session(
     home: Path, folders: Sequence[str], *, adapter: str, session_id: str, folder: Path, masker: Masker
 ) -> KeptSession | None:
-    """Return the files of a conversation, read below `folders` of an agent's home, to restore it in a later run.
+    """Return the files of an agent's conversation, with secrets replaced, to restore them in a later run.
 
-    None if there are none, or if they are too large to keep. Call it when the agent's processes are gone. Links are not
-    followed out of the home, and binary files are left out.
+    Return None if there are no files, or if they are too many or too large. Call it when the agent's processes have
+    ended. Links are not followed out of the home, and binary files are left out.
+
+    Args:
+        home: the home folder of the agent.
+        folders: the folders with conversations, relative to the home.
+        adapter: the name of the agent's adapter.
+        session_id: the agent's id of the conversation.
+        folder: the folder of the run, which the files name in paths.
+        masker: replaces the secrets of the run.
+
     """
     files: dict[str, str] = {}
     room = MAX_BYTES
@@ -78,7 +87,13 @@ def keep_session(
 
 
 def restore_session(kept: KeptSession, home: Path, folders: Sequence[str], *, folder: Path) -> None:
-    """Write an earlier conversation into a new home; paths in it become paths of this run.
+    """Write the files of an earlier conversation into a new home.
+
+    Args:
+        kept: the earlier conversation.
+        home: the home folder of the new agent.
+        folders: the folders with conversations, relative to the home; files elsewhere are ignored.
+        folder: the folder of the new run, which replaces the earlier run's folder in all paths and texts.
 
     Raises:
         PathRefused: a path leads out of the home.
@@ -94,7 +109,10 @@ def restore_session(kept: KeptSession, home: Path, folders: Sequence[str], *, fo
 
 
 def pack(kept: KeptSession) -> bytes | None:
-    """Encode a conversation for storing; None if it is too large, or its session id is not valid text."""
+    """Return a conversation as compressed JSON, for the object store. Inverse of `unpack`.
+
+    Return None if it is too large, or if a text of it cannot be encoded.
+    """
     try:
         text = _KEPT_SESSION.dump_json(_KEPT_SESSION.validate_python(asdict(kept)))
     except ValueError:
@@ -104,7 +122,7 @@ def pack(kept: KeptSession) -> bytes | None:
 
 
 def unpack(packed: bytes) -> KeptSession | None:
-    """Decode a conversation that `pack` has encoded; None for any other content."""
+    """Return the conversation that `pack` has encoded; None if the content is damaged or not from `pack`."""
     inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
         content = inflater.decompress(packed, _MAX_UNPACKED_BYTES)
@@ -116,7 +134,7 @@ def unpack(packed: bytes) -> KeptSession | None:
 
 
 class SessionKeeper:
-    """Restores the earlier conversation that a run resumes, and keeps its own for a later run."""
+    """Restores the conversation of an earlier run for the agent of this run, and stores this run's for a later run."""
 
     def __init__(
         self, earlier: KeptSession | None, adapter: Adapter, *, home: Path, folder: Path, masker: Masker
@@ -132,15 +150,21 @@ class SessionKeeper:
 
     @property
     def earlier_id(self) -> str | None:
-        """The agent's id of the conversation to resume; None if there is none."""
+        """The agent's id of the earlier conversation that this run resumes; None if it starts a new conversation."""
         return self._earlier.session_id if self._earlier else None
 
     def forget_earlier(self) -> None:
-        """Give up the earlier conversation, so that the agent starts a new one."""
+        """Do not resume the earlier conversation: the agent starts a new one.
+
+        The stored files of the earlier one stay.
+        """
         self._earlier = None
 
     def restore(self) -> None:
-        """Write the earlier conversation into the home; if that fails, the agent starts a new one."""
+        """Write the files of the earlier conversation into the agent's home. If that fails, the agent starts a new one.
+
+        Does nothing if this run resumes no conversation.
+        """
         if self._earlier is None:
             return
         try:
@@ -150,9 +174,10 @@ class SessionKeeper:
             self._earlier = None
 
     def keep(self, file: Path) -> None:
-        """Pack the agent's conversation into a file, if the agent could resume it.
+        """Write the agent's conversation to `file`, encoded by `pack`. Call it when the agent has ended.
 
-        Call this after the agent has ended.
+        No file is written if the agent cannot resume conversations, or if the conversation is too large; a failure
+        is logged.
         """
         if not self.session_id or not self._adapter.sessions:
             return

@@ -16,7 +16,7 @@ _LIMIT = 2**20
 
 
 def output_instructions(schema: Any) -> str:
-    """Return the prompt that asks an agent for structured output."""
+    """Return the prompt that asks an agent for structured output that matches a JSON schema."""
     return (
         f"When you are done, write the result of this task to the file {OUTPUT_PATH} in the workspace. It must be "
         f"one JSON document that is valid against this JSON schema: {json.dumps(schema)}"
@@ -24,7 +24,10 @@ def output_instructions(schema: Any) -> str:
 
 
 def output_correction(problem: str) -> str:
-    """Return the prompt that asks an agent to correct its structured output."""
+    """Return the prompt that asks an agent to write its structured output again.
+
+    `problem` is a sentence on the error.
+    """
     return (
         f"{problem} Write the file {OUTPUT_PATH} in the workspace again, as the task asked: one JSON document that is "
         "valid against the JSON schema that you were given. Change nothing else."
@@ -32,9 +35,11 @@ def output_correction(problem: str) -> str:
 
 
 def read_output(work: Path) -> Any:
-    """Read the structured output that the agent has written; MISSING if there is none.
+    """Return the structured output that the agent wrote to its file in the workspace; MISSING if there is no file.
 
-    Raises OutputInvalid.
+    Raises:
+        OutputInvalid: the file cannot be read, is too long, is no JSON, or cannot be stored.
+
     """
     try:
         content = safe_paths.read_file(work, OUTPUT_PATH, _LIMIT + 1)

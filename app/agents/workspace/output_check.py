@@ -39,9 +39,19 @@ async def check_apart(
     *,
     monitor: ResourceMonitor,
 ) -> None:
-    """Check the output of a run against its task's JSON schema, in a process of the run's sandbox.
+    """Check the structured output of a run against the task's JSON schema, in a process in the run's sandbox.
 
-    Raises OutputInvalid, also if there is no output, or if the check takes longer than `CHECK_SECONDS`.
+    Args:
+        sandbox: the sandbox of the run.
+        confinement: the folders that the process may read or write.
+        environment: the worker's environment variables.
+        output: the output, any JSON; MISSING if there is none.
+        schema: the JSON schema, which is untrusted.
+        monitor: enforces the resource limits of the run.
+
+    Raises:
+        OutputInvalid: there is no output, it does not match, or the check took longer than `CHECK_SECONDS`.
+
     """
     if output is MISSING:
         raise OutputInvalid("The task has a JSON schema, but the agent gave no structured output.")
@@ -71,10 +81,18 @@ async def check_apart(
 
 
 async def check_given(output: Any, schema: Any, *, project_id: int, seconds: float = CHECK_SECONDS) -> None:
-    """Check an output that a client sent, against a JSON schema, in a process without a sandbox.
+    """Check an output that a client sent against a JSON schema, in a process that can be killed, without a sandbox.
 
-    Raises OutputInvalid, also if the check takes longer than `seconds`, and QueueFull if too many of the
-    project's wait.
+    Args:
+        output: the output, any JSON.
+        schema: the JSON schema, which is untrusted.
+        project_id: the project of the task; no project can use all slots for checks.
+        seconds: the time limit.
+
+    Raises:
+        OutputInvalid: the output does not match, or the check exceeded the time limit.
+        QueueFull: too many checks of the project are waiting.
+
     """
     async with SLOTS.hold(project_id):
         try:

@@ -19,9 +19,11 @@ from app.agents.errors import OutputInvalid
 
 
 def check_output(output: Any, schema: Any) -> None:
-    """Check an output against a JSON schema; references to other documents are not fetched.
+    """Check an output against a JSON schema, in this process. References to other documents are not fetched.
 
-    Raises OutputInvalid, also if the schema is not valid or has a reference that cannot be resolved in it.
+    Raises:
+        OutputInvalid: the output does not match, the schema is not valid, or it refers to something outside of it.
+
     """
     if not isinstance(schema, dict | bool):
         raise OutputInvalid(

@@ -39,7 +39,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """The work of an agent as collected after its end: the last commit, and the changes."""
+    """The work of an agent after its end: the last commit, and the changed files with the patch."""
 
     head: str | None  # None: nothing was changed
     changes: Changes
@@ -47,7 +47,7 @@ class Collected:
 
 
 class Workspace:
-    """The folders of one run, and the git operations on them."""
+    """The folders of one run, from the agent's clone to the collected work, and the git operations on them."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str], hidden: Sequence[Path]) -> None:
         self.folder = folder
@@ -76,11 +76,19 @@ class Workspace:
         submodules_below: str | None = None,
         large_files: LargeFileLimits | None = None,
     ) -> None:
-        """Clone the repository into `work`, on the branch to push; without a source, make an empty one.
+        """Clone the repository into the folder `work` for the agent, on the branch that the run will push.
 
-        The objects come through a mirror if possible. Submodules are fetched only from below
-        `submodules_below`, files of Git LFS only within the limits `large_files` and if git-lfs is installed.
-        Raises a RepositoryError.
+        Args:
+            source: the remote repository; None: the clone is an empty repository.
+            push_branch: the branch that the run will push.
+            author: the author of the commits.
+            mirrors: local mirrors to read git objects from; None: fetch everything.
+            submodules_below: submodules are fetched only from below this URL; None: no submodules.
+            large_files: the limits for Git LFS files; None, or git-lfs not installed: the files stay pointers.
+
+        Raises:
+            RepositoryError: the repository cannot be cloned; the subclass names the cause.
+
         """
         self.author = author
         self._repository.create()
@@ -135,7 +143,10 @@ class Workspace:
         await self.large_files.fetch(remote)
 
     async def close(self) -> None:
-        """Release the borrowed mirror, without which the repositories cannot be read. Repeatable."""
+        """Release the mirror from which the repositories of the run read, if any. They cannot be read afterwards.
+
+        Repeatable.
+        """
         if self._mirrors is not None and self._borrowed_objects is not None:
             borrowed, self._borrowed_objects = self._borrowed_objects, None
             # A failed fetch may have added objects too.
@@ -151,9 +162,10 @@ class Workspace:
     def confinement(
         self, *, readable: tuple[Path, ...] = (), writable: tuple[Path, ...] = (), read_only: bool = False
     ) -> Confinement:
-        """Return the folders that a process of this run may use: its workspace, and no hidden path.
+        """Return the folders that a process of this run may use: its workspace, `readable` and `writable`.
 
-        With `read_only`, only the folder for artifacts is writable in the agent's clone.
+        With `read_only`, the agent's clone is read-only except for the service's folder in it, for artifacts and
+        output.
         """
         return Confinement(
             directory=self.work,
@@ -168,10 +180,19 @@ class Workspace:
     async def collect(
         self, sandbox: Sandbox, subject: str, *, within: timedelta = timedelta(minutes=1)
     ) -> Collected:
-        """Commit the agent's uncommitted files and import all its commits; call it when the agent has ended.
+        """Commit the agent's uncommitted files, import all its commits, and return the last commit with its changes.
 
-        The agent's HEAD and files count, not its other branches. A clone with an unusable repository still
-        gives its files. Repeatable. Raises WorkspaceBroken, also if it takes longer than `within`.
+        Call it when the agent has ended; calling it again is harmless. Only the agent's HEAD and files count, not
+        its other branches. If the agent damaged the clone's repository, its files still count.
+
+        Args:
+            sandbox: the sandbox that git runs in.
+            subject: the subject of the commit.
+            within: the time limit for gathering the work.
+
+        Raises:
+            WorkspaceBroken: the work cannot be gathered, or that exceeded the time limit.
+
         """
         await remove(self._collection)
         await self._repository.make_collection(self._collection, self.base.sha)
@@ -217,9 +238,9 @@ class Workspace:
         )
 
     async def push(self, remote: Remote, head: str, branch: str) -> None:
-        """Store new files of Git LFS at the origin, then push the collected commits.
+        """Upload new Git LFS files to the code host, then push the collected commits as `branch`.
 
-        Raises a RepositoryError.
+        Raises RepositoryError.
         """
         if self.large_files is not None:
             git = Git(self._repository.folder, self.environment)
@@ -231,7 +252,17 @@ class Workspace:
 async def open_workspace(
     root: Path, run_id: UUID, environment: Mapping[str, str], hidden: Sequence[Path] = ()
 ) -> AsyncIterator[Workspace]:
-    """Make the workspace of a run, and remove it after the block, despite any number of cancellations."""
+    """Create the workspace of a run, and yield it; the end of the block deletes its folder.
+
+    The deletion runs to its end even if the caller is cancelled meanwhile.
+
+    Args:
+        root: the folder of all workspaces.
+        run_id: the run.
+        environment: the worker's environment variables.
+        hidden: paths that no process of the run may see.
+
+    """
     async with open_folder(root, run_id) as folder:
         workspace = Workspace(folder, environment, hidden)
         try:
