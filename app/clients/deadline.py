@@ -7,7 +7,10 @@ from time import monotonic
 
 
 class Deadline:
-    """A point in time after which no new step of some work may begin; `expire` moves it to now."""
+    """A point in time after which no new step of some work may begin. A step in progress is not interrupted.
+
+    The deadline is `seconds` from now, by default never. `expire` moves it to now.
+    """
 
     def __init__(self, seconds: float = math.inf) -> None:
         self._moment = monotonic() + seconds
@@ -15,7 +18,7 @@ class Deadline:
 
     @property
     def seconds_left(self) -> float:
-        """The seconds until the deadline; 0 once it is past."""
+        """The seconds until the deadline; 0 if it has passed."""
         return 0.0 if self._expired.is_set() else max(0.0, self._moment - monotonic())
 
     @property
@@ -24,11 +27,11 @@ class Deadline:
         return self.seconds_left == 0.0
 
     def expire(self) -> None:
-        """Move the deadline to now, and wake all callers of `sleep`."""
+        """Move the deadline to now, and end the sleep of all callers of `sleep`."""
         self._expired.set()
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep for `seconds`, or until the deadline expires if that is earlier."""
+        """Sleep for `seconds`. Return earlier if `expire` is called; the deadline itself does not shorten the sleep."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 _ = await self._expired.wait()

@@ -32,9 +32,10 @@ LookUp = Callable[[Collection[UUID]], Awaitable[Mapping[UUID, bytes | None]]]
 
 
 class EventHub:
-    """Passes live events of runs to the followers in this process.
+    """Delivers live events of runs from Redis to all followers in this process, over one connection.
 
-    Its Redis connection opens with the first one.
+    The connection opens with the first follower. `look_up` is called every `look_seconds` to find followed runs
+    that have ended or were deleted.
     """
 
     def __init__(self, redis: RedisClient, look_up: LookUp, *, look_seconds: float = _LOOK_SECONDS) -> None:
@@ -50,14 +51,14 @@ class EventHub:
 
     @property
     def follower_count(self) -> int:
-        """The number of followers in this process, of all runs."""
+        """The number of followers of all runs in this process."""
         return sum(len(channel.followers) for channel in self._channels.values())
 
     @asynccontextmanager
     async def follow(self, run_id: UUID) -> AsyncGenerator[Subscription, None]:
-        """Yield a new follower of a run (context manager).
+        """Yield a new follower of the live events of a run, and remove the follower at the end of the block.
 
-        If the hub is closed, one that has already ended.
+        If the hub is closed, the follower has already ended.
         """
         name = channel_of(run_id)
         channel = self._channels.get(name)
@@ -83,13 +84,13 @@ class EventHub:
                 await self._reconcile(name)
 
     def end_all(self) -> None:
-        """End all followers, and from now on each new one at once, because the process is about to stop."""
+        """End all followers, because the process is about to stop. New followers end at once from now on."""
         self._is_closed = True
         for channel in self._channels.values():
             channel.end()
 
     async def aclose(self) -> None:
-        """End all followers and close the connection."""
+        """End all followers and close the connection to Redis."""
         self.end_all()
         for task in self._tasks:
             task.cancel()

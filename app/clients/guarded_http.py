@@ -30,7 +30,7 @@ NameServer = Callable[[str, int], Sequence[str]]
 
 
 class BlockedAddress(httpx.ConnectError):
-    """A host has an address, `address`, to which the service may not connect."""
+    """A host has an IP address to which the service must not connect, such as a private address."""
 
     def __init__(self, address: str) -> None:
         super().__init__(f"{address} may not be connected to")
@@ -38,11 +38,16 @@ class BlockedAddress(httpx.ConnectError):
 
 
 class NameNotFound(httpx.ConnectError):
-    """A host name has no address, or its look-up failed."""
+    """A host name has no IP address, or the look-up failed."""
 
 
 def system_names(host: str, port: int) -> Sequence[str]:
-    """Return the addresses of a host from the system's resolver; blocks. Raises OSError."""
+    """Return the IP addresses of a host from the system's resolver, without duplicates. Blocks the thread.
+
+    Raises:
+        OSError: the look-up failed.
+
+    """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
@@ -50,14 +55,17 @@ def system_names(host: str, port: int) -> Sequence[str]:
 def create_guarded_client(
     policy: AddressPolicy, *, keepalive: int = 0, names: NameServer = system_names
 ) -> httpx.AsyncClient:
-    """Return a client that connects only to addresses that `policy` admits; the caller closes it.
+    """Return an HTTP client that connects only to IP addresses that `policy` permits; the caller closes it.
+
+    Its requests may raise every error of httpx, and two subclasses of `httpx.ConnectError`: BlockedAddress and
+    NameNotFound.
 
     Args:
-        policy: the permitted addresses.
-        keepalive: number of idle connections to keep for further requests; 0: check at each request.
-        names: the resolver of names.
+        policy: decides about an IP address.
+        keepalive: maximal number of idle connections that stay open. With 0, each request opens a connection, so
+            that the address is checked for each request.
+        names: resolves host names; tests replace it.
 
-    Its requests raise errors of httpx; `BlockedAddress` and `NameNotFound` are subclasses of these.
     """
     return httpx.AsyncClient(
         transport=_GuardedTransport(policy, keepalive, names),

@@ -20,19 +20,25 @@ _LONGEST_RETRY_AFTER_SECONDS = 3600.0
 def create_http_client(
     *, limits: httpx.Limits = _LIMITS, timeout_seconds: float = _TIMEOUT_SECONDS
 ) -> httpx.AsyncClient:
-    """Return a client that keeps connections and no cookies; the caller closes it."""
+    """Return an HTTP client that keeps connections open and stores no cookies; the caller closes it.
+
+    `timeout_seconds` is for each step of a request, unless the request has its own timeout.
+    """
     refusing = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     return httpx.AsyncClient(cookies=refusing, limits=limits, timeout=timeout_seconds, verify=tls_context())
 
 
 @cache
 def tls_context() -> ssl.SSLContext:
-    """Return the TLS settings that all clients share; reading the certificates takes 20 ms."""
+    """Return the TLS settings, with the trusted certificates. All HTTP clients of the process share one object."""
     return httpx.create_ssl_context()
 
 
 def retry_after_seconds(header: str | None) -> float | None:
-    """Return the delay that a Retry-After header asks for; None if it is not a number of seconds."""
+    """Return the delay that the value of a Retry-After header requests, in seconds, at most an hour.
+
+    None if there is no header or it is not a number of seconds.
+    """
     if header is None or not header.strip().isdecimal():
         return None
     return min(float(header), _LONGEST_RETRY_AFTER_SECONDS)

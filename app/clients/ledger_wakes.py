@@ -14,7 +14,10 @@ _PAUSE_SECONDS = 0.01
 
 
 class LedgerWakes:
-    """Wakes the readers of the ledger in all processes at once, at most once per hundredth of a second."""
+    """Publishes through Redis that the ledger of events has new events, so that its readers in all processes look.
+
+    It publishes at most once per hundredth of a second, however many events there are.
+    """
 
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
@@ -22,13 +25,13 @@ class LedgerWakes:
         self._sending: asyncio.Task[None] | None = None
 
     async def announce(self) -> None:
-        """Wake the readers of the ledger soon; returns at once."""
+        """Wake the readers of the ledger within a hundredth of a second. Returns at once."""
         self._is_wanted = True
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._send())
 
     async def aclose(self) -> None:
-        """Wake the readers of the ledger now if an announced wake is still due."""
+        """Wait until all announced wakes are published."""
         if self._sending is not None:
             await asyncio.gather(self._sending, return_exceptions=True)
 

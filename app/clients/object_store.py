@@ -24,22 +24,22 @@ LOG_TAGS = {TTL_TAG: str(KEPT_DAYS)}
 
 
 class ObjectStoreUnavailable(Outage):
-    """Object storage did not respond, or refused the request; the same call may work in a moment."""
+    """The object store did not respond in time, or refused the request. The same call may work in a moment."""
 
     server = "object store"
 
 
 class ObjectMissing(Exception):
-    """Object storage has no object under the requested key."""
+    """The object store has no object with the requested key."""
 
 
 class RangeNotSatisfiable(Exception):
-    """The requested byte range begins after the object's end."""
+    """The requested byte range begins after the end of the object."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """The metadata of a stored object; `size` is in bytes, None if the store does not report it."""
+    """The metadata of a stored object. `size` is in bytes; None if the store does not report it."""
 
     size: int | None
     content_type: str
@@ -48,7 +48,7 @@ class ObjectInfo:
 
 @dataclass(frozen=True, slots=True)
 class ListedObject:
-    """A stored object in a listing of the bucket."""
+    """An object as a listing of the bucket shows it: key, size in bytes and time of the last change."""
 
     key: str
     size: int
@@ -57,9 +57,9 @@ class ListedObject:
 
 @dataclass(frozen=True, slots=True)
 class SignedForm:
-    """A form that uploads an object under one key, also repeatedly.
+    """An HTML form with which a client uploads a file under one key. It can be used again until it expires.
 
-    Its fields are sent verbatim before the file.
+    The client sends `fields` unchanged, before the file, by POST to `url`.
     """
 
     url: str
@@ -68,7 +68,11 @@ class SignedForm:
 
 @dataclass(frozen=True, slots=True)
 class ObjectContent:
-    """A stored object, or a part of it, that is being read in chunks, never completely in memory."""
+    """An open stored object, or a part of one. Its content comes in chunks, never complete in memory.
+
+    `size` is the number of bytes to read. `content_range` is the part as in HTTP's Content-Range; None: the whole
+    object.
+    """
 
     size: int
     # As in HTTP's Content-Range; None for the whole object.
@@ -78,107 +82,121 @@ class ObjectContent:
 
 
 class ObjectFiles(Protocol):
-    """Reads and writes stored objects. Every method may raise `ObjectStoreUnavailable`."""
+    """Reads and writes objects in the store. Every method may raise ObjectStoreUnavailable."""
 
     async def put(self, key: str, body: bytes | Path, *, content_type: str, tags: Mapping[str, str]) -> None:
-        """Store an object from memory or a file under a key; an existing object is replaced."""
+        """Store an object under a key; an existing object is replaced.
+
+        Args:
+            key: the key.
+            body: the content, or the file that contains it.
+            content_type: the media type.
+            tags: the tags of the object, which decide when it expires.
+
+        """
         ...
 
     async def extend(
         self, key: str, size: int, tail: bytes, *, content_type: str, tags: Mapping[str, str]
     ) -> None:
-        """Append `tail` to the first `size` bytes of an object; bytes after those are dropped.
+        """Replace the object under `key` by its first `size` bytes followed by `tail`.
 
-        It takes bounded memory, and readers see the old object or the new one. Of concurrent calls for one key the
-        last one wins: callers need a lock.
+        Memory is bounded. Readers see the old object or the new one. If two calls run at the same time, the later
+        one overwrites the other, so callers need a lock.
 
         Raises:
-            ObjectMissing: there is nothing under this key.
+            ObjectMissing: there is no object under this key.
 
         """
         ...
 
     async def head(self, key: str) -> ObjectInfo | None:
-        """Return the metadata of the object under a key, None if there is no such object."""
+        """Return the metadata of the object under a key; None if there is no such object."""
         ...
 
     def open(
         self, key: str, *, byte_range: str | None = None, if_match: str | None = None
     ) -> AbstractAsyncContextManager[ObjectContent]:
-        """Open an object for reading.
+        """Open an object for reading, for the block of the returned context manager.
 
-        `byte_range` (`bytes=…`) selects a part, with `if_match` only if the ETag matches, else all.
+        Args:
+            key: the key.
+            byte_range: the part to read, as in HTTP's Range (`bytes=0-99`); None: the whole object.
+            if_match: an ETag. If the object now has another ETag, the whole object is returned instead of the part.
 
         Raises:
-            ObjectMissing: there is nothing under this key.
-            RangeNotSatisfiable: the part begins after the end.
+            ObjectMissing: there is no object under this key.
+            RangeNotSatisfiable: the part begins after the end of the object.
 
         """
         ...
 
     async def tag(self, key: str, tags: Mapping[str, str]) -> None:
-        """Replace the tags of a stored object.
+        """Replace all tags of a stored object.
 
         Raises:
-            ObjectMissing: there is nothing under this key.
+            ObjectMissing: there is no object under this key.
 
         """
         ...
 
 
 class SignedLinks(Protocol):
-    """Signs URLs and forms by which clients access objects.
+    """Signs URLs and forms with which clients read and upload objects without the service.
 
-    Every method may raise `ObjectStoreUnavailable`.
+    Every method may raise ObjectStoreUnavailable.
     """
 
     async def signed_url(self, key: str) -> str:
-        """Return a URL to GET an object, valid for an hour.
+        """Return a signed URL from which a client can GET an object.
 
-        The same one for 55 minutes, so that clients may cache it.
+        The URL is valid for an hour. The same URL is returned for 55 minutes, so that clients can cache the object.
         """
         ...
 
     async def signed_download(
         self, key: str, *, disposition: str, content_type: str, lifetime: timedelta
     ) -> str:
-        """Return a new URL to GET an object, with these Content-Disposition and Content-Type headers."""
+        """Return a new signed URL from which a client can GET an object, valid for `lifetime`.
+
+        The response has the headers Content-Disposition and Content-Type with the values given here.
+        """
         ...
 
     async def signed_form(self, key: str, *, max_bytes: int, lifetime: timedelta) -> SignedForm:
-        """Return a form that lets a client upload an object of at most `max_bytes`, valid for `lifetime`.
+        """Return a form with which a client can upload an object of at most `max_bytes`, valid for `lifetime`.
 
-        A repeated upload replaces the object.
+        Another upload with the form replaces the object.
         """
         ...
 
 
 class StoreHealth(Protocol):
-    """The health check of object storage."""
+    """The health check of the object store."""
 
     async def check(self) -> None:
-        """Check that the bucket responds. Raises ObjectStoreUnavailable."""
+        """Return if the bucket responds. Raises ObjectStoreUnavailable if it does not."""
         ...
 
 
 class Bucket(Protocol):
-    """Maintenance of the whole bucket. Every method may raise `ObjectStoreUnavailable`."""
+    """Maintenance of the whole bucket: listing, deletion and expiry. Every method may raise ObjectStoreUnavailable."""
 
     def pages(self, prefix: str) -> AsyncIterator[Sequence[ListedObject]]:
-        """Yield the objects below a prefix in the order of their keys, in lists of at most a thousand."""
+        """Yield lists of at most 1000 objects with keys that begin with `prefix`, in the order of the keys."""
         ...
 
     async def delete(self, keys: Sequence[str]) -> int:
-        """Delete stored objects, at most a thousand; return the number of deleted ones. Repeatable."""
+        """Delete at most 1000 objects. Return the number of keys that have no object now, also those that had none."""
         ...
 
     async def write_lifecycle(self, days: Sequence[int]) -> bool:
-        """Let the bucket remove objects tagged with one of these lifetimes; False if its rules do so already.
+        """Set the bucket's rules so that objects tagged with one of these lifetimes, in days, expire after that time.
 
-        Other rules stay.
+        Return False if the rules are so already, else True. Rules of others stay unchanged.
         """
         ...
 
 
 class Storage(ObjectFiles, SignedLinks, StoreHealth, Bucket, Protocol):
-    """Object storage with all its protocols, as a process opens it."""
+    """The object store with all its operations, as a process opens it."""

@@ -23,9 +23,9 @@ _ELLIPSIS = "…"
 
 @dataclass(frozen=True, slots=True)
 class PushAction:
-    """A button of a push about a question: pressing it chooses the option `option_id`.
+    """A button of a push about a question. Pressing it chooses the option `option_id` as the answer.
 
-    A device answers the question by the action token `token`; a browser opens the page `link` instead.
+    A phone sends the action token `token` to the API; a browser opens the page `link`.
     """
 
     id: str
@@ -38,7 +38,7 @@ class PushAction:
 # Not frozen: that takes twice as long to make.
 @dataclass(slots=True, kw_only=True)
 class PushStyle:
-    """The look and sound of a push; each push service encodes them in its own way."""
+    """The urgency, lifetime, look and sound of a push, independent of the push service."""
 
     urgency: Urgency
     # How long a push service keeps it for a device that cannot be reached.
@@ -61,7 +61,7 @@ class PushStyle:
 # Not frozen: likewise.
 @dataclass(slots=True)
 class PushMessage:
-    """A push to one device. Without a style it has a title, a body and data only."""
+    """A push to the one device that `token` names. Without a style it has only a title, a text and data."""
 
     token: str = field(repr=False)
     title: str
@@ -72,35 +72,42 @@ class PushMessage:
     tag: str | None = None
 
     def content(self) -> dict[str, Any]:
-        """Return the content of the push as JSON, as the device gets it."""
+        """Return title, text and data as JSON, the same for every push service."""
         return {"title": self.title, "body": self.body, "data": dict(self.data)}
 
 
 # Not frozen: likewise.
 @dataclass(slots=True)
 class Accepted:
-    """Outcome: the push service accepted the message; `ticket` finds its receipt later."""
+    """The outcome of a push: the push service accepted the message.
+
+    With `ticket` the final outcome is requested later; None: the service reports none.
+    """
 
     ticket: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DeadToken:
-    """Outcome: the device no longer exists; its token is to be removed."""
+    """The outcome of a push: the device no longer exists. Delete its token."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class BadMessage:
-    """Outcome: the push service will never accept this message; the device's token stays."""
+    """The outcome of a push: the push service will never accept this message. The device's token stays valid."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class TryLater:
-    """Outcome: the push service decided nothing about the message, which is to be sent again."""
+    """The outcome of a push: the push service has neither accepted nor refused the message. Send it again.
+
+    `retry_after` is the delay in seconds that the service requests, or None. `may_have_arrived` is true if the
+    message was sent but no response came.
+    """
 
     reason: str
     retry_after: float | None = None
@@ -115,9 +122,10 @@ NOT_REACHED = TryLater("NotReached")
 
 
 class PushUnavailable(Exception):
-    """The push service accepts no messages now.
+    """The push service accepts no messages now. None of the messages of the call was accepted or refused.
 
-    `retry_after` is the delay in seconds that it requests, or None.
+    `retry_after` is the delay in seconds that the service requests, or None. `may_have_arrived` is true if the
+    request was sent but no response came.
     """
 
     def __init__(
@@ -130,30 +138,32 @@ class PushUnavailable(Exception):
 
     @property
     def outcome(self) -> TryLater:
-        """The outcome for each message of a call that failed in this way."""
+        """This failure as the outcome of each message of the failed call."""
         return TryLater(self.reason, self.retry_after, self.may_have_arrived)
 
 
 class PushSender(Protocol):
-    """A push service that sends messages to devices."""
+    """Sends messages to devices through one push service."""
 
     async def send(self, messages: Sequence[PushMessage], deadline: Deadline) -> list[PushOutcome]:
         """Send at most 100 push messages; return their outcomes in the same order.
 
-        Messages that would have to wait beyond the deadline, for other messages or the rate, are not sent
-        (`NOT_REACHED`).
+        A message that could only be sent after `deadline`, because of the rate or of other messages, is not sent;
+        its outcome is `NOT_REACHED`.
 
         Raises:
-            PushUnavailable: nothing was decided about any of them.
+            PushUnavailable: the service accepted and refused none of the messages.
 
         """
         ...
 
     async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
-        """Return the final outcomes of at most 1000 accepted messages, by ticket; unknown ones are left out.
+        """Return the final outcomes of at most 1000 accepted messages, by ticket.
+
+        Tickets for which the service has no outcome are missing.
 
         Raises:
-            PushUnavailable: the service does not respond.
+            PushUnavailable: the service does not respond, or has no receipts.
 
         """
         ...
@@ -165,7 +175,11 @@ def shorten(
     max_bytes: int,
     content: Callable[[PushMessage], Mapping[str, Any]] = PushMessage.content,
 ) -> PushMessage:
-    """Return a message with JSON content of at most `max_bytes`: drop its buttons, then shorten its body."""
+    """Return a message with JSON content of at most `max_bytes`: without its buttons, then with a shorter text.
+
+    `content` encodes the message. A message that fits stays unchanged. If the rest alone is too long, the text is
+    empty and the content is still longer than `max_bytes`.
+    """
     if message.style and message.style.actions and len(orjson.dumps(content(message))) > max_bytes:
         # An agent names its options; long names must not keep the question from its person.
         message = replace(message, style=replace(message.style, actions=()))

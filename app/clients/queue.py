@@ -29,18 +29,26 @@ _KEPT = timedelta(days=1)
 
 
 class JobQueue(Protocol):
-    """A queue of jobs, which workers perform."""
+    """The queue of jobs for workers. A job carries ids only; the work to do is stored in the database."""
 
     async def enqueue(
         self, job: str, *, job_id: str, arguments: dict[str, Any], queue_name: str = QUEUE_NAME
     ) -> bool:
-        """Enqueue the job named `job`; return False if a job with this id is queued or running already."""
+        """Add a job to a queue and wake a worker. Return False if a job with the same id is queued or running.
+
+        Args:
+            job: the name of the job.
+            job_id: its id, derived from the database row that the job is about.
+            arguments: its arguments, as JSON.
+            queue_name: the queue.
+
+        """
         ...
 
     async def withdraw(self, *, job_id: str, queue_name: str = QUEUE_NAME) -> None:
-        """Take a job off the queue.
+        """Remove a job from its queue, so that a job with the same id can be added again.
 
-        A job calls this itself at its start, so that it can be enqueued again.
+        A running job calls this for itself at its start, and still runs to its end.
         """
         ...
 
@@ -50,7 +58,7 @@ class JobQueue(Protocol):
 
 
 class ArqQueue(JobQueue):
-    """The job queue in Redis, on arq; `taskbeacon worker` performs the jobs."""
+    """The queue of jobs in Redis, by the library arq. The processes of `taskbeacon worker` perform the jobs."""
 
     def __init__(self, redis_url: str) -> None:
         self._redis = ArqRedis(
@@ -91,11 +99,14 @@ class ArqQueue(JobQueue):
 
 
 def encode_job(job: dict[str, Any]) -> bytes:
-    """Return arq's job record as JSON; with pickle, access to Redis would allow running code in a worker."""
+    """Return arq's record of a job as JSON.
+
+    Not pickle, with which access to Redis would allow code to run in a worker.
+    """
     return orjson.dumps(job, default=str)
 
 
 def decode_job(data: bytes) -> dict[str, Any]:
-    """Return the job record that `encode_job` made."""
+    """Return arq's record of a job from the JSON that `encode_job` made."""
     job: dict[str, Any] = orjson.loads(data)
     return job

@@ -13,7 +13,7 @@ _WAIT_FOR_CONNECTION_SECONDS = 2.0
 
 
 def create_pool(url: str) -> BlockingConnectionPool:
-    """Return a bounded pool of Redis connections; a caller waits shortly for one before it gets an error."""
+    """Return a pool of at most 32 Redis connections. If all are in use, a caller waits two seconds before an error."""
     return BlockingConnectionPool.from_url(
         url,
         max_connections=_MAX_CONNECTIONS,
@@ -27,5 +27,5 @@ def create_pool(url: str) -> BlockingConnectionPool:
 
 
 def create_redis(url: str) -> RedisClient:
-    """Return a Redis client with a pool of its own; close it with `aclose()`."""
+    """Return a Redis client with its own pool of connections; the caller closes it with `aclose()`."""
     return Redis.from_pool(create_pool(url))

@@ -42,10 +42,10 @@ class _Event(NamedTuple):
 
 
 class RedisRunEvents(RunEvents):
-    """Publishes events of runs to Redis, through a queue and one task that runs while the queue is not empty.
+    """Publishes live events of runs to Redis, in order and in batches. One task sends them while any are waiting.
 
-    During an outage events wait. When the queue is full they are dropped and counted, and the stream has a
-    gap in their place.
+    While Redis is away, events wait in memory, at most `max_waiting`. Further events are dropped, and the stream
+    then has an event that says how many are missing.
     """
 
     def __init__(self, redis: RedisClient, *, max_waiting: int = MAX_WAITING_EVENTS) -> None:

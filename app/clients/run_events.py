@@ -29,9 +29,9 @@ _MAX_DIGITS = 18
 
 
 class EventKind(StrEnum):
-    """The kind of an event on a run's live stream.
+    """The kind of an event in a run's live stream.
 
-    It is kept apart from content, so that none can forge it.
+    Stored apart from the content, so that no content can forge a kind.
     """
 
     ENTRY = "entry"
@@ -47,7 +47,10 @@ class EventKind(StrEnum):
 
 
 class EventId(NamedTuple):
-    """The position of an event in a run's live stream, `<epoch>-<number>`."""
+    """The position of an event in a run's live stream, written `<epoch>-<number>`.
+
+    Numbers count from 1 without gaps. A new epoch means that the stream was lost and began again.
+    """
 
     epoch: int
     number: int
@@ -58,7 +61,7 @@ class EventId(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "EventId | None":
-        """Return the event id in a text, None if it is not one."""
+        """Return the event id that a text contains; None if the text is no event id."""
         epoch, _, number = text.partition("-")
         if not (_is_number(epoch) and _is_number(number)):
             return None
@@ -71,9 +74,9 @@ def _is_number(text: str) -> bool:
 
 @dataclass(frozen=True)
 class RunEvent:
-    """An event of a run's live stream; `data` is a JSON object on one line.
+    """An event of a run's live stream. `data` is a JSON object on one line.
 
-    Without an id it is not stored in Redis.
+    `id` is None if the event is not stored in Redis.
     """
 
     id: EventId | None
@@ -82,28 +85,29 @@ class RunEvent:
 
     @cached_property
     def frame(self) -> bytes:
-        """The event as a server-sent event, encoded once for all followers."""
+        """The event encoded as a server-sent event (SSE). Encoded once, for all followers."""
         id_ = b"" if self.id is None else b"id: %b\n" % str(self.id).encode()
         name = b"event: gap\n" if self.kind is EventKind.GAP else b""
         return b"%b%bdata: %b\n\n" % (id_, name, self.data)
 
 
 class RunEvents(Protocol):
-    """Publishes live events of runs to their followers."""
+    """Publishes the live events of runs to their followers."""
 
     def put(self, run_id: UUID, data: bytes, *, kind: EventKind = EventKind.ENTRY) -> None:
-        """Publish a JSON object on one line as an event of a run, in the order of calls.
+        """Queue an event for the followers of a run. Returns at once and never fails; the order of calls is kept.
 
-        Returns at once, never fails.
+        `data` is a JSON object on one line. If it is too large, or too many events wait, the stream has a short
+        note in its place.
         """
         ...
 
     async def settle(self) -> None:
-        """Wait until all events put so far are sent, or Redis is known to be away."""
+        """Wait until all events queued so far are sent. Return early if the server is known to be unavailable."""
         ...
 
     async def aclose(self) -> None:
-        """Send the remaining events if that is possible at once, and stop."""
+        """Send the queued events, for at most a few seconds; drop the rest."""
         ...
 
 
@@ -143,7 +147,7 @@ redis.call('EXPIRE', writers, life)
 
 
 def stream_keys(run_id: UUID) -> tuple[str, str]:
-    """Return the Redis keys of a run's live stream: its events, and the positions of its writers."""
+    """Return the two Redis keys of a run's live stream: its events, and the last number that each writer has sent."""
     return f"{_PREFIX}{run_id}", f"{_PREFIX}{run_id}:writers"
 
 
@@ -153,15 +157,15 @@ def channel_of(run_id: UUID) -> str:
 
 
 def script_arguments(run_id: UUID, writer: str) -> tuple[str | int, ...]:
-    """Return the first arguments of the Redis script that appends events to a run's stream.
+    """Return the first arguments of APPEND_SCRIPT for a run. Number, kind and data of each event follow them.
 
-    The events follow them.
+    `writer` identifies the process that sends the events.
     """
     return (channel_of(run_id), writer, _LIFE_SECONDS, MAX_EVENTS, MAX_STREAM_BYTES)
 
 
 def parse_message(message: bytes) -> RunEvent:
-    """Return the event in a message from a run's Redis channel."""
+    """Return the event in a message that was received on a run's Redis channel."""
     id_, kind, data = message.split(b" ", 2)
     return RunEvent(EventId.parse(id_.decode()), EventKind(kind.decode()), data)
 
@@ -169,13 +173,16 @@ def parse_message(message: bytes) -> RunEvent:
 async def read_events(
     redis: RedisClient, run_id: UUID, *, after: EventId | None, count: int
 ) -> list[RunEvent]:
-    """Return up to `count` events of a run's Redis stream after `after`; None: from its oldest event."""
+    """Return up to `count` events of a run's Redis stream, oldest first, from the first one after `after`.
+
+    If `after` is None, begin with the oldest event that Redis has.
+    """
     start = "-" if after is None else f"({after}"
     return _parse(await redis.xrange(stream_keys(run_id)[0], min=start, count=count))
 
 
 async def read_ends(redis: RedisClient, run_id: UUID) -> tuple[RunEvent, RunEvent] | None:
-    """Return the oldest and the newest event of a run's Redis stream; None if it is empty."""
+    """Return the oldest and the newest event of a run's Redis stream; None if the stream is empty."""
     key = stream_keys(run_id)[0]
     async with redis.pipeline(transaction=True) as pipeline:
         pipeline.xrange(key, count=1)

@@ -33,15 +33,15 @@ log = structlog.get_logger(__name__)
 
 
 class SendRate(Protocol):
-    """A limit on the rate at which messages are sent to a push service."""
+    """A limit on the number of messages per second that are sent to a push service."""
 
     async def take(self, count: int, deadline: Deadline) -> bool:
-        """Wait until `count` messages may be sent; return False if that is not before the deadline."""
+        """Wait until `count` messages may be sent and return True. Return False if that would be after the deadline."""
         ...
 
 
 class UnlimitedRate(SendRate):
-    """No limit on the rate at which messages are sent."""
+    """No limit: every message may be sent at once, until the deadline."""
 
     @override
     async def take(self, count: int, deadline: Deadline) -> bool:
@@ -49,9 +49,9 @@ class UnlimitedRate(SendRate):
 
 
 class RedisSendRate(SendRate):
-    """A limit of `per_second` messages a second for all processes together, counted in Redis.
+    """A limit of `per_second` messages for all processes together, counted in Redis under `key`.
 
-    While Redis is away nothing is limited here: the push service has its own limits.
+    While Redis is away there is no limit here: the push service has its own limits.
     """
 
     def __init__(self, redis: RedisClient, key: str, *, per_second: int) -> None:

@@ -20,7 +20,10 @@ log = structlog.get_logger(__name__)
 
 
 class Subscription:
-    """A follower of a run: it reads past events by itself, then collects live events from its channel."""
+    """One follower of a run's live events in this process. It queues events from its channel until `take` returns them.
+
+    The follower first reads the past events by itself, then calls `collect`.
+    """
 
     __slots__ = ("_channel", "_queued", "_queued_bytes", "_waiter", "is_over", "is_run_deleted")
 
@@ -33,38 +36,43 @@ class Subscription:
         self._waiter: asyncio.Future[None] | None = None
 
     async def is_connected(self, *, within: float) -> bool:
-        """Wait until Redis has confirmed the subscription to the run's events, and return True.
+        """Wait until Redis has confirmed the subscription to the run's events, at most `within` seconds.
 
-        Return False after `within` seconds, or if the follower has ended.
+        Return True if it has; False if the time passed or the follower has ended.
         """
         await self._wait(within, lambda: self._channel.is_connected or self.is_over)
         return self._channel.is_connected and not self.is_over
 
     def collect(self, *, after: EventId | None) -> None:
-        """Collect live events from now on, for `take`.
+        """Queue live events for `take` from now on.
 
-        Events up to `after` were already read and are left out.
+        `after` is the last event that the follower has already read; None: it has read none. Events up to there are
+        left out.
         """
         self._channel.last = self._channel.last or after
         self._channel.collecting.add(self)
 
     async def take(self, *, within: float) -> list[RunEvent]:
-        """Return the collected events, oldest first.
+        """Return the queued events, oldest first, and empty the queue.
 
-        If there are none, wait up to `within` seconds for one.
+        If the queue is empty, wait up to `within` seconds for an event. The list is empty if none came or the
+        follower has ended.
         """
         await self._wait(within, lambda: bool(self._queued) or self.is_over)
         taken, self._queued, self._queued_bytes = self._queued, [], 0
         return taken
 
     def end(self) -> None:
-        """Stop collecting events, and wake the follower, which may still take queued ones."""
+        """End the follower: no further event is queued. `take` still returns the events that are queued."""
         self.is_over = True
         self._channel.collecting.discard(self)
         self.wake()
 
     def offer(self, event: RunEvent) -> None:
-        """Queue a live event for the follower; if its queue is full, drop the queue and end the follower."""
+        """Queue a live event for `take`.
+
+        If the queue is full, the follower is too slow: empty the queue and end the follower.
+        """
         if len(self._queued) >= MAX_QUEUED_EVENTS or self._queued_bytes >= MAX_QUEUED_BYTES:
             log.info("event_hub.follower_cut_off", run_id=str(self._channel.run_id))
             self._queued, self._queued_bytes = [], 0
@@ -75,7 +83,7 @@ class Subscription:
         self.wake()
 
     def wake(self) -> None:
-        """Wake the code that waits for events of this follower."""
+        """Make a waiting `take` or `is_connected` check its condition again."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -91,7 +99,7 @@ class Subscription:
 
 
 class Channel:
-    """The followers of one run in this process, and the last live event that was passed on to them."""
+    """The followers of one run in this process, and the position of the last event that they received."""
 
     def __init__(self, run_id: UUID) -> None:
         self.run_id = run_id
@@ -103,7 +111,10 @@ class Channel:
         self._subscribed_at: float | None = None
 
     def may_subscribe(self) -> bool:
-        """Return whether to request the Redis subscription: it is missing, and not requested a moment ago."""
+        """Return whether to send Redis a request to subscribe to this channel, and note the time of the request.
+
+        False if Redis has confirmed the subscription, or if a request was sent within the last second.
+        """
         now = asyncio.get_running_loop().time()
         if self.is_connected or (
             self._subscribed_at is not None and now - self._subscribed_at < _SUBSCRIBE_AGAIN_SECONDS
@@ -113,32 +124,32 @@ class Channel:
         return True
 
     def connect(self) -> None:
-        """Note that Redis has confirmed the subscription to the run's channel, and wake the followers."""
+        """Note that Redis has confirmed the subscription to the run's channel, and wake the waiting followers."""
         self.is_connected = True
         for follower in self.followers:
             follower.wake()
 
     def is_next(self, event: RunEvent) -> bool:
-        """Return whether no event of the run is missing before this one."""
+        """Return whether an event directly follows the last one that the followers received, with none missing."""
         if self.last is None:
             return not self.collecting or (event.id is not None and event.id.number == 1)
         return event.id == self.last._replace(number=self.last.number + 1)
 
     def is_known(self, event: RunEvent) -> bool:
-        """Return whether an event of the run was passed on or read earlier."""
+        """Return whether the followers have received or read an event already."""
         known, id_ = self.last, event.id
         return (
             id_ is not None and known is not None and id_.epoch == known.epoch and id_.number <= known.number
         )
 
     def pass_on(self, event: RunEvent) -> None:
-        """Queue a live event for every follower that has read the history, and note it as passed on."""
+        """Queue a live event for each follower that collects events, and note its position."""
         self.last = event.id or self.last
         for follower in list(self.collecting):
             follower.offer(event)
 
     async def catch_up(self, redis: RedisClient) -> None:
-        """Pass on the events that the run's Redis stream holds after the last one that was passed on."""
+        """Read the events after the last position from the run's Redis stream, and queue them for the followers."""
         while self.collecting or self.last is not None:
             missed = await read_events(redis, self.run_id, after=self.last, count=_CATCH_UP_EVENTS)
             for event in missed:
@@ -147,7 +158,10 @@ class Channel:
                 return
 
     def end(self, *, is_run_deleted: bool = False) -> None:
-        """End all followers of the run and wake them; they may still take queued events."""
+        """End all followers of the run. `take` still returns their queued events.
+
+        `is_run_deleted` is the reason that followers see: the run was deleted.
+        """
         for follower in list(self.followers):
             follower.is_run_deleted = is_run_deleted
             follower.end()

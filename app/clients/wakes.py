@@ -24,15 +24,12 @@ log = structlog.get_logger(__name__)
 
 
 async def publish_change(redis: RedisClient, run_id: UUID) -> None:
-    """Notify all workers that a run was changed; an outage of Redis is only logged."""
+    """Publish through Redis that a run has changed, which wakes code that watches the run. A failure is only logged."""
     await _publish(redis, _CHANNEL, str(run_id))
 
 
 async def wake(redis: RedisClient, topic: str) -> None:
-    """Wake the watchers of a topic, such as a queue with a new job, in all workers.
-
-    An outage of Redis is only logged.
-    """
+    """Wake all code in any process that watches a topic, such as the name of a queue. A failure is only logged."""
     await _publish(redis, _WAKE_CHANNEL, topic)
 
 
@@ -44,7 +41,7 @@ async def _publish(redis: RedisClient, channel: str, message: str) -> None:
 
 
 class WakeListener:
-    """Listens for the messages of all processes, and wakes the watchers of a run or a topic in this one."""
+    """Receives the wakes of all processes from Redis, and sets the events of watchers in this process."""
 
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
@@ -52,11 +49,17 @@ class WakeListener:
         self._watchers: dict[tuple[str, str], set[asyncio.Event]] = {}
 
     def watch(self, run_id: UUID) -> AbstractContextManager[asyncio.Event]:
-        """Yield an `asyncio.Event` that is set at every change of a run; the waiter clears it."""
+        """Return a context manager that yields an `asyncio.Event`, which is set at every change of the run.
+
+        The waiting code clears the event.
+        """
         return self._watch(_CHANNEL, str(run_id))
 
     def watch_topic(self, topic: str) -> AbstractContextManager[asyncio.Event]:
-        """Yield an `asyncio.Event` that is set whenever the topic is woken; the waiter clears it."""
+        """Return a context manager that yields an `asyncio.Event`, which is set at every wake of the topic.
+
+        The waiting code clears the event.
+        """
         return self._watch(_WAKE_CHANNEL, topic)
 
     @contextmanager
@@ -72,9 +75,9 @@ class WakeListener:
                 self._watchers.pop((channel, message), None)
 
     async def listen(self) -> Never:
-        """Wake watchers for each message from Redis, until cancelled.
+        """Receive messages from Redis and set the events of their watchers, until cancelled.
 
-        After an outage wake all, as messages may be lost.
+        After an outage of Redis, the events of all watchers are set, because messages may be lost.
         """
         while True:
             try:

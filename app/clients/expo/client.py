@@ -45,10 +45,10 @@ log = structlog.get_logger(__name__)
 
 
 def open_http(base_url: str) -> aiohttp.ClientSession:
-    """Return an HTTP client for Expo's API at `base_url`, through a proxy if the environment names one.
+    """Return an HTTP client for Expo's API at `base_url`; the caller closes it.
 
-    Not httpx, which is used for other servers: at a hundred messages a request it would take a third of a
-    worker's processor time (ADR 37).
+    It uses the proxy that the environment variables of the process name, if any. Not httpx, which is used for other
+    servers: at a hundred messages a request it would take a third of a worker's processor time (ADR 37).
     """
     address = urlsplit(base_url)
     proxies = {} if proxy_bypass(address.netloc) else getproxies()
@@ -68,7 +68,7 @@ def open_http(base_url: str) -> aiohttp.ClientSession:
 
 
 class ExpoClient(PushSender):
-    """Sends pushes by Expo's push service, at most at `rate`; the process owns the HTTP client `http`."""
+    """Sends pushes through Expo's push service, at most at the rate `rate`. The caller owns and closes `http`."""
 
     def __init__(
         self,

@@ -18,14 +18,14 @@ _CATEGORY = "question"
 
 
 class Content(NamedTuple):
-    """An encoded body of a request to Expo, and the headers for it."""
+    """The encoded body of a request to Expo, and the HTTP headers that describe its encoding."""
 
     body: bytes
     headers: Mapping[str, str]
 
 
 def encode(content: Any) -> Content:
-    """Return JSON encoded as the body of a request, compressed if that saves much, with its headers."""
+    """Return a JSON value encoded as the body of a request to Expo; compressed with gzip if it is over 1 KiB."""
     body = orjson.dumps(content)
     if len(body) <= _WORTH_COMPRESSING_BYTES:
         return Content(body, {})
@@ -33,7 +33,10 @@ def encode(content: Any) -> Content:
 
 
 def wire_message(message: PushMessage) -> dict[str, Any]:
-    """Return a push message as JSON in Expo's format, shortened to Expo's size limit."""
+    """Return a push message as JSON in Expo's format, with its recipient.
+
+    A message over Expo's limit of 4096 bytes loses its buttons, then the end of its text.
+    """
     content = wire_content(message)
     if len(orjson.dumps(content)) > _MAX_PAYLOAD_BYTES:
         content = wire_content(shorten(message, max_bytes=_MAX_PAYLOAD_BYTES, content=wire_content))
@@ -41,7 +44,7 @@ def wire_message(message: PushMessage) -> dict[str, Any]:
 
 
 def wire_content(message: PushMessage) -> dict[str, Any]:
-    """Return a push message as JSON in Expo's format, without its recipient, of any size."""
+    """Return a push message as JSON in Expo's format, without its recipient. Expo's size limit is not applied."""
     style = message.style
     content = message.content()
     if message.tag is not None:

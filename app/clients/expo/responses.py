@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 class ExpoResponse(NamedTuple):
-    """An HTTP response of Expo, with its body unparsed."""
+    """An HTTP response of Expo: the status, the header Retry-After and the unparsed body."""
 
     status: int
     retry_after: str | None
@@ -34,7 +34,7 @@ class ExpoResponse(NamedTuple):
 
 
 class RequestRefused(Exception):
-    """Expo refuses a whole request, with all its messages, because of its content."""
+    """Expo refuses a whole request because of its content. None of the request's messages was accepted."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -42,11 +42,11 @@ class RequestRefused(Exception):
 
 
 def read(answer: ExpoResponse) -> dict[str, Any]:
-    """Return the JSON in a response of Expo.
+    """Return the JSON object in a response of Expo.
 
     Raises:
-        PushUnavailable: Expo fails, limits the rate, refuses the access token, or its JSON cannot be read.
-        RequestRefused: Expo refuses this request.
+        PushUnavailable: Expo fails, limits the rate or refuses the access token, or the body is no JSON object.
+        RequestRefused: Expo refuses this request because of its content.
 
     """
     try:
@@ -75,9 +75,13 @@ def _error_code(content: Any) -> str | None:
 
 
 def outcomes_of(content: dict[str, Any], count: int) -> list[PushOutcome]:
-    """Return the outcomes of `count` messages from the tickets in Expo's response.
+    """Return the outcomes of `count` sent messages, in their order, from the tickets in Expo's response.
 
-    Without a ticket, TryLater.
+    A message without a ticket has the outcome TryLater.
+
+    Raises:
+        PushUnavailable: the response has no list of tickets.
+
     """
     tickets = content.get("data")
     if not isinstance(tickets, list):
@@ -89,7 +93,7 @@ def outcomes_of(content: dict[str, Any], count: int) -> list[PushOutcome]:
 
 
 def outcome_of(ticket: Any) -> PushOutcome:
-    """Return the outcome of a message from its ticket or receipt in Expo's response."""
+    """Return the outcome of one message from its ticket or receipt, a JSON object in Expo's response."""
     if not isinstance(ticket, dict):
         return TryLater("UnreadableTicket")
     if ticket.get("status") == "ok":

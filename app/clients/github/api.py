@@ -13,7 +13,7 @@ from typing import Protocol
 
 
 class GitHubError(Exception):
-    """Base class: a request to a GitHub host that did not succeed."""
+    """Base class: a request to a GitHub host failed. `message` is a sentence for people, without secrets."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -21,9 +21,9 @@ class GitHubError(Exception):
 
 
 class GitHubUnavailable(GitHubError):
-    """The GitHub host is unavailable or limits the rate.
+    """The GitHub host does not answer, has a fault, or limits the rate. The same request may work later.
 
-    Try again, after `retry_after` seconds if that is not None.
+    `retry_after` is the delay in seconds that the host requests; None if it requests none.
     """
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
@@ -32,7 +32,7 @@ class GitHubUnavailable(GitHubError):
 
 
 class GitHubDenied(GitHubError):
-    """The GitHub host refuses the credential, or it lacks a permission."""
+    """The GitHub host refuses the credential, or the credential lacks a permission."""
 
 
 class GitHubMissing(GitHubError):
@@ -45,7 +45,7 @@ class GitHubRefused(GitHubError):
 
 @dataclass(frozen=True, slots=True)
 class GitHubAccess:
-    """Access to a GitHub host: the URL of its API, and a token."""
+    """The URL of a GitHub host's API, and the token for requests to it."""
 
     api_url: str
     token: str = field(repr=False)
@@ -53,7 +53,7 @@ class GitHubAccess:
 
 @dataclass(frozen=True, slots=True)
 class InstallationToken:
-    """An access token of a GitHub App's installation, with its expiry."""
+    """An access token of a GitHub App for one installation of the App. It expires at `expires_at`, in UTC."""
 
     token: str = field(repr=False)
     expires_at: datetime
@@ -61,7 +61,7 @@ class InstallationToken:
 
 @dataclass(frozen=True, slots=True)
 class PullRequest:
-    """A pull request as the GitHub host reports it."""
+    """A pull request as the GitHub host reports it. `url` is its web page, `body` its description."""
 
     number: int
     url: str
@@ -70,7 +70,10 @@ class PullRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPullRequest:
-    """A pull request to open; the fields have the names of GitHub's API."""
+    """A pull request to create.
+
+    The fields have the names of GitHub's API: `head` is the branch to merge into `base`.
+    """
 
     title: str
     body: str
@@ -80,37 +83,37 @@ class NewPullRequest:
 
 
 class GitHub(Protocol):
-    """Operations on a host with GitHub's REST API.
+    """Operations on a host with GitHub's REST API. Each may raise a GitHubError.
 
-    Each may raise a GitHubError; `repository` is `owner/name`.
+    `repository` is the owner and name of a repository, as `owner/name`.
     """
 
     async def create_installation_token(
         self, api_url: str, *, app_id: str, installation_id: str, private_key: str
     ) -> InstallationToken:
-        """Return a new token of a GitHub App's installation, valid for an hour.
+        """Create and return an access token for an installation of a GitHub App. The host decides how long it is valid.
 
-        `private_key` is the App's, as PEM.
+        `private_key` is the private key of the App, as PEM.
         """
         ...
 
     async def find_pull_request(
         self, access: GitHubAccess, repository: str, branch: str
     ) -> PullRequest | None:
-        """Return the open pull request from a branch of the repository, not of a fork.
+        """Return the open pull request from this branch of the repository itself; None if there is none.
 
-        None if there is none.
+        Pull requests from forks are not found.
         """
         ...
 
     async def create_pull_request(
         self, access: GitHubAccess, repository: str, wanted: NewPullRequest
     ) -> PullRequest:
-        """Open a pull request. Raises GitHubRefused if one from that branch exists."""
+        """Create a pull request and return it. Raises GitHubRefused if there is one from the same branch already."""
         ...
 
     async def update_pull_request(
         self, access: GitHubAccess, repository: str, number: int, *, body: str
     ) -> PullRequest:
-        """Replace the description of a pull request."""
+        """Replace the description of a pull request with `body`, and return the pull request."""
         ...

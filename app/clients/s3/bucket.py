@@ -15,7 +15,7 @@ _RULE_PREFIX = "taskbeacon-ttl-"
 
 
 class S3Bucket(S3Connection, Bucket):
-    """Maintenance of an S3 bucket: listing, deletion, and rules for the expiry of objects."""
+    """Lists and deletes the objects of an S3 bucket, and sets the rules for their expiry."""
 
     @override
     async def pages(self, prefix: str) -> AsyncIterator[Sequence[ListedObject]]:

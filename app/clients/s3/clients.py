@@ -16,16 +16,16 @@ from app.config import Settings
 
 
 class S3Clients(NamedTuple):
-    """Two S3 clients of aioboto3, which has no types."""
+    """Two S3 clients of the library aioboto3: `internal` sends requests, `public` signs URLs for clients."""
 
     internal: Any  # for requests
     public: Any  # signs for the host that clients see
 
 
 def open_clients(settings: Settings, *, connections: int) -> AbstractAsyncContextManager[S3Clients]:
-    """Return a context manager that opens both S3 clients.
+    """Return a context manager that opens the S3 clients, with at most `connections` connections each.
 
-    Call it in a thread, as it reads aioboto3's description of S3.
+    Call it in a thread: it blocks while it reads files of the library.
     """
     library = get_session()
     for description in ("service-2", "endpoint-rule-set-1"):

@@ -17,9 +17,9 @@ _CONNECTIONS = STREAMS + 50
 
 
 class S3Connection:
-    """The connections to an S3 bucket; an async context manager that owns them.
+    """The connections to an S3 bucket. An async context manager: its end closes them.
 
-    The library is loaded at the first call that needs it, in a thread (`clients.py`).
+    They open at the first call that needs them, which also loads the library, in a thread.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -37,11 +37,11 @@ class S3Connection:
 
     @property
     def is_loaded(self) -> bool:
-        """Whether aioboto3 is loaded and its S3 clients are open."""
+        """Whether the library aioboto3 is loaded and its S3 clients are open."""
         return self._clients is not None
 
     async def clients(self) -> "S3Clients":
-        """Return the S3 clients of aioboto3, opened at the first call."""
+        """Return the S3 clients of aioboto3; the first call loads the library and opens them."""
         async with self._opening:
             if self._clients is None:
                 opened = await asyncio.to_thread(_load, self._settings)

@@ -13,9 +13,17 @@ _NOT_SATISFIABLE = 416
 
 @contextmanager
 def failures(what: str, *, of_object: bool = False) -> Iterator[None]:
-    """Translate errors of the S3 library in the block.
+    """Translate exceptions of the S3 library in the block to those of this package.
 
-    "not found" means the object if `of_object`, else the bucket.
+    Args:
+        what: completes the message "could not ...".
+        of_object: whether the status 404 means that the object is missing. Otherwise the bucket is.
+
+    Raises:
+        ObjectMissing: the object is missing.
+        RangeNotSatisfiable: the byte range begins after the end of the object.
+        ObjectStoreUnavailable: every other failure of the store.
+
     """
     try:
         yield
@@ -36,6 +44,6 @@ def failures(what: str, *, of_object: bool = False) -> Iterator[None]:
 
 
 def status_of(error: ClientError) -> int:
-    """Return the HTTP status in an error of the S3 library; 0 if it has none."""
+    """Return the HTTP status of an exception of the S3 library; 0 if it has none."""
     status: int = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return status

@@ -32,7 +32,7 @@ _PRECONDITION_FAILED = 412
 
 
 class S3Objects(S3Connection, ObjectFiles):
-    """Reads and writes the objects of an S3 bucket."""
+    """Reads, writes and tags the objects of an S3 bucket."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)

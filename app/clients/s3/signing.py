@@ -18,7 +18,10 @@ _SERVICE = "s3"
 
 
 class UrlSigner:
-    """Signs URLs of one bucket on one host, with the bucket in the path."""
+    """Signs URLs for one S3 bucket at one host. The name of the bucket is in the path.
+
+    `endpoint` is the URL of the host.
+    """
 
     def __init__(self, endpoint: str, bucket: str, *, region: str, key_id: str, secret: SecretStr) -> None:
         self._bucket_url = f"{endpoint.rstrip('/')}/{bucket}"
@@ -33,13 +36,13 @@ class UrlSigner:
         method: str = "GET",
         parameters: Mapping[str, str] | None = None,
     ) -> str:
-        """Return a signed URL of an object, or of the bucket if `key` is empty.
+        """Return a signed URL for a request about one object.
 
         Args:
-            key: of the object, which need not exist.
-            lifetime: from now on, in whole seconds.
-            method: the HTTP method.
-            parameters: changes of the response, named as in S3's query.
+            key: the key of the object, which need not exist; "": the bucket itself.
+            lifetime: how long the URL is valid from now on, in whole seconds.
+            method: the HTTP method of the request.
+            parameters: headers that S3 sets in the response, by their names in S3's query; None: none.
 
         """
         url = f"{self._bucket_url}/{quote(key, safe='/~')}" if key else self._bucket_url

@@ -32,7 +32,7 @@ _CHECK_LIFETIME = timedelta(minutes=5)
 
 
 class S3Store(S3Objects, S3Bucket, Storage):
-    """An S3 bucket; an async context manager that owns its connections."""
+    """An object store in an S3 bucket. An async context manager: its end closes the connections."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
@@ -66,7 +66,10 @@ class S3Store(S3Objects, S3Bucket, Storage):
         return await self.sign_by_library(key, lifetime, overrides)
 
     async def sign_by_library(self, key: str, lifetime: timedelta, overrides: Mapping[str, str]) -> str:
-        """Return a URL signed by aioboto3's client; `overrides` are named as in S3's query."""
+        """Return a URL to GET an object, signed by aioboto3.
+
+        `overrides` are headers that S3 sets in the response, by their names in S3's query.
+        """
         names = {name: name.title().replace("-", "") for name in overrides}
         clients = await self.clients()
         with failures(f"sign a URL of {key}"):

@@ -56,7 +56,17 @@ class _NotASubscription(Exception):
 
 
 class WebPushClient(PushSender):
-    """Sends web pushes, one request for each message; the process owns the HTTP client `http`."""
+    """Sends web pushes to browsers, in one HTTP request per message. The caller owns and closes `http`.
+
+    Args:
+        http: the HTTP client.
+        key: the key that identifies this server.
+        subject: a contact of the operator for push services: a `mailto:` or `https:` URL.
+        hosts: the permitted push services; a name with a leading dot includes its subdomains.
+        allow_http: also permit push services without TLS, for development.
+        timeout_seconds: the time limit of one request.
+
+    """
 
     def __init__(
         self,

@@ -10,7 +10,10 @@ _TIME_TO_LIVE_SECONDS = 3600
 
 
 def browser_content(message: PushMessage) -> dict[str, Any]:
-    """Return a message as JSON for browsers: declarative web push, and what service workers read."""
+    """Return a push message as JSON for a browser.
+
+    It follows declarative web push; a service worker of the page can read it too.
+    """
     style = message.style
     plain = message.content()
     if style is None:
@@ -38,7 +41,7 @@ def browser_content(message: PushMessage) -> dict[str, Any]:
 
 
 def handling_headers(message: PushMessage) -> dict[str, str]:
-    """Return the headers that give a push service the urgency and lifetime of a message."""
+    """Return the HTTP headers TTL, Urgency and Topic, by which a push service treats a message."""
     style = message.style
     headers = (
         {"TTL": str(_TIME_TO_LIVE_SECONDS), "Urgency": "high"}

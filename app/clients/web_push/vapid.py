@@ -13,14 +13,14 @@ _TOKEN_LIFETIME_SECONDS = 12 * 3600
 
 
 class VapidKey:
-    """The key by which push services identify this server."""
+    """The private key with which this server identifies itself to push services of browsers (VAPID, RFC 8292)."""
 
     def __init__(self, private_key: SecretStr) -> None:
         self._vapid = Vapid02.from_raw(private_key.get_secret_value().encode())
 
     @classmethod
     def generate(cls) -> SecretStr:
-        """Return a new private VAPID key in the form of the setting: 32 bytes in base64url."""
+        """Return a new private key in the format of the setting: 32 bytes in base64url."""
         vapid = Vapid02()
         vapid.generate_keys()
         number = vapid.private_key.private_numbers().private_value
@@ -28,14 +28,17 @@ class VapidKey:
 
     @property
     def public_key(self) -> str:
-        """The public key with which a browser subscribes (`applicationServerKey`)."""
+        """The public key in base64url. A browser needs it to subscribe (`applicationServerKey`)."""
         point = self._vapid.public_key.public_bytes(
             serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
         )
         return base64url(point)
 
     def headers(self, endpoint: str, *, subject: str) -> dict[str, str]:
-        """Return the headers that prove this server's identity to the push service of an endpoint."""
+        """Return the HTTP headers that identify this server to the push service of `endpoint`, for twelve hours.
+
+        `subject` is a contact of the operator: a `mailto:` or `https:` URL.
+        """
         address = urlsplit(endpoint)
         claims = {
             "sub": subject,
@@ -47,5 +50,5 @@ class VapidKey:
 
 
 def base64url(raw: bytes) -> str:
-    """Return bytes in base64url, without padding."""
+    """Return bytes as base64url text without padding."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
