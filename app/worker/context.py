@@ -20,7 +20,10 @@ _KEY = "taskbeacon"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerContext:
-    """The resources that a worker opens at its start and shares with all its jobs."""
+    """The resources that a worker process opens at its start, such as database, Redis and sandbox.
+
+    All its jobs share them.
+    """
 
     process: ProcessContext
     sandbox: Sandbox
@@ -36,11 +39,11 @@ class WorkerContext:
     push_lanes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PUSH_LANES))
 
     def as_arq_context(self) -> dict[str, Any]:
-        """Return the dictionary that arq hands to every job."""
+        """Return the dictionary that the library arq passes to every job; `worker_context` reads it."""
         return {_KEY: self}
 
 
 def worker_context(ctx: Mapping[str, Any]) -> WorkerContext:
-    """Return the WorkerContext from the dictionary that arq hands to a job."""
+    """Return the WorkerContext from the dictionary that the library arq passes to a job."""
     context: WorkerContext = ctx[_KEY]
     return context

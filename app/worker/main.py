@@ -153,9 +153,12 @@ async def _wait_for_redis(redis: Any) -> None:
 
 
 def run_worker(settings: Settings) -> None:
-    """Run a worker process until SIGTERM or SIGINT; runs in progress may finish within the drain limit.
+    """Run a worker process until SIGTERM or SIGINT. Runs in progress may then finish within the configured time.
 
-    Uses Python's own event loop, which starts programs by `vfork` (app/processes/spawning.py). The folder of
-    workspaces must exist. Raises SandboxUnavailable.
+    The folder of workspaces must exist. Uses asyncio's own event loop, which starts programs by `vfork`.
+
+    Raises:
+        SandboxUnavailable: the required kind of sandbox does not work on this machine.
+
     """
     asyncio.run(_run(settings))

@@ -24,7 +24,10 @@ log = structlog.get_logger(__name__)
 
 
 class ResilientWorker(Worker):
-    """An arq worker that survives outages of Redis, and polls at once when a job or a slot comes."""
+    """A worker of the library arq that continues after outages of Redis.
+
+    It polls its queue at once when it is woken or a slot becomes free, not only at intervals.
+    """
 
     def __init__(self, *, changes: WakeListener, **options: Any) -> None:
         # arq would sleep for this delay after each poll; `_poll_iteration` waits instead.
@@ -82,7 +85,11 @@ class ResilientWorker(Worker):
 
 
 class RunWorker(ResilientWorker):
-    """The arq worker that performs runs; their jobs leave the queue when they begin (jobs/execute_run.py)."""
+    """The arq worker that performs runs.
+
+    A run's job leaves the queue when it begins, so that the run can be queued again. `withdrawn` is the prefix of
+    the ids of these jobs. Runs that wait for a person give their slots to other runs (`slots`).
+    """
 
     def __init__(self, *, withdrawn: str, slots: RunSlots, **options: Any) -> None:
         super().__init__(**options)

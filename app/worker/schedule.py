@@ -78,7 +78,10 @@ def _jobs(settings: Settings) -> Iterator[_Job]:
 
 
 def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals: bool = True) -> Worker:
-    """Return the arq worker of runs and of the sweeps of runs and files; `burst` ends it when it is idle."""
+    """Return the arq worker that performs runs, recovers lost runs, and deletes expired files.
+
+    With `burst` it ends when its queue is empty.
+    """
     settings = context.process.settings
     worker = RunWorker(
         withdrawn=EXECUTE_RUN,
@@ -96,7 +99,10 @@ def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals
 
 
 def create_chores_worker(context: WorkerContext, *, burst: bool = False) -> Worker:
-    """Return the arq worker of short jobs, which works beside that of runs, so that no run delays a push."""
+    """Return the arq worker for short jobs. It works beside the worker of runs, so that no run delays a push.
+
+    With `burst` it ends when its queue is empty.
+    """
     return ResilientWorker(
         max_jobs=_CHORES_AT_A_TIME,
         burst=burst,

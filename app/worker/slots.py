@@ -5,10 +5,10 @@ from uuid import UUID
 
 
 class RunSlots:
-    """Counts the runs that wait for a person. Up to `limit` of them leave their slots to other runs.
+    """Counts the runs of a worker that wait for a person. A waiting run gives its slot to another run.
 
-    A run that continues never waits for a slot. So a worker may perform up to `limit` runs more than it has
-    slots; it claims no new run until it has a free slot again.
+    At most `limit` waiting runs do so. A run that continues does not wait for a slot, so the worker may have up to
+    `limit` more working runs than slots; it then starts no new run until a slot is free.
     """
 
     def __init__(self, limit: int) -> None:
@@ -18,20 +18,23 @@ class RunSlots:
 
     @property
     def freed(self) -> int:
-        """The number of slots that waiting runs have freed for other runs."""
+        """The number of slots that waiting runs have given to other runs."""
         return min(len(self._waiting), self.limit)
 
     def notify(self, changed: Callable[[], None]) -> None:
-        """Set the function to call whenever the number of freed slots may have changed."""
+        """Set the function to call whenever the number of freed slots may have changed. It replaces an earlier one."""
         self._changed = changed
 
     def leave(self, run_id: UUID) -> None:
-        """Record that a run waits for a person, which frees its slot. Idempotent."""
+        """Record that a run waits for a person and gives its slot to another run. Has no effect if it waits already."""
         self._waiting.add(run_id)
         self._notify()
 
     def take_back(self, run_id: UUID) -> None:
-        """Record that a run does not wait any more: it continues, or is over. Idempotent."""
+        """Record that a run no longer waits for a person: it continues or has ended.
+
+        Has no effect if it was not waiting.
+        """
         self._waiting.discard(run_id)
         self._notify()
 

@@ -23,17 +23,19 @@ log = structlog.get_logger(__name__)
 
 
 async def deliver_notifications(ctx: Mapping[str, Any]) -> None:
-    """Send the pushes that are due. Any number of copies may run: each claims different pushes."""
+    """Job: send all push notifications that are due. Several workers may run it at once: each claims other pushes."""
     worker = worker_context(ctx)
     await deliver_due(worker.process, worker.push_lanes)
 
 
 async def deliver_due(process: ProcessContext, lanes: asyncio.Semaphore) -> int:
-    """Send the pushes that are due, and return how many were claimed.
+    """Send all push notifications that are due; return the number of pushes that were claimed for sending.
 
-    Ends when no push is due, or early when a push service asks to wait: its pushes become due again by
-    themselves. A worker that is being stopped starts no more requests. It waits for the requests under way,
-    which `lanes` limits, and releases the other pushes that it has claimed.
+    Ends when none is due, or early when a push service asks to wait: its pushes become due again later. If the
+    worker is being stopped, requests in progress finish, no new ones start, and the other claimed pushes are
+    released.
+
+    `lanes` limits how many claims this process handles at once.
     """
     async with unit_of_work(process.sessions) as session:
         await digests.release_held(session)

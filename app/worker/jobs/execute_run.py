@@ -24,10 +24,10 @@ log = structlog.get_logger(__name__)
 
 
 async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
-    """Claim and perform a run of the project, if one waits; a second copy of this job ends at the claim.
+    """Job: claim a waiting run of the project of `run_id`, perform it, and store its end. Does nothing if no run waits.
 
-    A worker that is being stopped returns the run to the queue. A worker that has lost its lease ends the
-    agent and drops its work, unless the run was cancelled: a cancelled run keeps the work.
+    If the worker is stopped, the run goes back to the queue. If the worker has lost the run, it ends the agent and
+    drops the agent's work; only the work of a cancelled run is stored.
     """
     worker = worker_context(ctx)
     process = worker.process

@@ -16,14 +16,14 @@ log = structlog.get_logger(__name__)
 
 
 async def fetch_receipts(ctx: Mapping[str, Any]) -> None:
-    """Fetch the receipts that are due for pushes sent through Expo. Any number of copies may run."""
+    """Job: fetch from Expo the final outcomes of sent pushes, where due. Several workers may run it at once."""
     await fetch_due(worker_context(ctx).process)
 
 
 async def fetch_due(process: ProcessContext) -> int:
-    """Fetch the due receipts of pushes from Expo; return the number of pushes that were asked about.
+    """Fetch from Expo the final outcomes of sent pushes, where due; return the number of pushes that were requested.
 
-    A push without a receipt becomes due again. If Expo is unavailable, it ends early.
+    A push for which Expo has no outcome yet becomes due again. Ends early if Expo is unavailable.
     """
     asked = 0
     while True:

@@ -10,7 +10,10 @@ from app.worker.context import worker_context
 
 
 async def fold_counts(ctx: Mapping[str, Any]) -> None:
-    """Add up the count rows written since the last time, a bounded number in each transaction."""
+    """Job: add up the rows that count tasks and open questions, so that few rows remain.
+
+    Each transaction adds up a limited number of rows.
+    """
     for counts in (TASK_COUNTS, QUESTION_COUNTS):
         rows = FOLDED_AT_ONCE
         # Rows written meanwhile are left for the next time, since writing never stops.

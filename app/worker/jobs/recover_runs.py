@@ -8,9 +8,10 @@ from app.worker.context import worker_context
 
 
 async def recover_runs(ctx: Mapping[str, Any]) -> None:
-    """Recover runs that wait without a job, have a lapsed lease, or have a silent outside agent.
+    """Job: find runs that no worker or agent continues, and enqueue or end them.
 
-    Also withdraws open questions of runs that wait for nothing.
+    These are runs that wait without a job, runs with an expired lease, and runs of outside agents that send
+    nothing. Also closes open questions of runs that no longer wait for an answer.
     """
     process = worker_context(ctx).process
     limit, silence = process.settings.project_concurrency, process.settings.outside_agent_silence

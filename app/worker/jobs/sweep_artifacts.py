@@ -13,7 +13,10 @@ log = structlog.get_logger(__name__)
 
 
 async def sweep_artifacts(ctx: Mapping[str, Any]) -> None:
-    """Write the bucket's expiry rules and delete expired files; an outage of the store postpones both."""
+    """Job: set the bucket's expiry rules, and delete expired files of runs.
+
+    If the store is unavailable, the next job does it.
+    """
     process = worker_context(ctx).process
     await sweep.write_lifecycle(process.store)
     try:

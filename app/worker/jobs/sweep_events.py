@@ -16,9 +16,10 @@ log = structlog.get_logger(__name__)
 
 
 async def sweep_events(ctx: Mapping[str, Any]) -> None:
-    """Adopt the events of a restored database, and delete old events and webhook deliveries.
+    """Job: delete old events and webhook deliveries, and disable webhook endpoints of users who have left.
 
-    Also disables the webhook endpoints of people who are no members any more.
+    These users are deactivated or no members of the project any more. If the database was restored from a backup,
+    its events are first ordered before all new ones.
     """
     process = worker_context(ctx).process
     kept = timedelta(days=process.settings.event_retention_days)

@@ -30,12 +30,12 @@ log = structlog.get_logger(__name__)
 
 
 async def sweep_presence_and_notifications(ctx: Mapping[str, Any]) -> None:
-    """Delete expired rows of presence (which task a device shows), and old notifications."""
+    """Job: delete old notifications, and expired presence rows (which task a device shows)."""
     await _sweep(ctx, _NOTIFICATIONS)
 
 
 async def sweep_keys_and_ids(ctx: Mapping[str, Any]) -> None:
-    """Delete credentials of runs that were never performed, and expired keys, ids and sessions."""
+    """Job: delete credentials of runs that were never performed, and expired keys, ids and console sessions."""
     await _sweep(ctx, _KEYS)
 
 

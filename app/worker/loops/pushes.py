@@ -19,7 +19,10 @@ log = structlog.get_logger(__name__)
 
 
 async def deliver_as_due(process: ProcessContext, lanes: asyncio.Semaphore) -> Never:
-    """Send pushes that fall due without a job, such as deferred ones, until cancelled."""
+    """Look every second for push notifications that are due, such as deferred ones, and send them.
+
+    Ends when cancelled.
+    """
     while True:
         await asyncio.sleep(_LOOK_SECONDS)
         try:

@@ -12,9 +12,9 @@ log = structlog.get_logger(__name__)
 
 
 async def keep_running(name: str, loop: Callable[[], Awaitable[Never]]) -> Never:
-    """Run an endless loop until cancelled; after an unexpected error, log it and begin the loop again.
+    """Run an endless loop until cancelled. If the loop raises an exception, log it and start the loop again.
 
-    This loses nothing, since each loop finds its work in the database. To end the worker would break off its
+    Nothing is lost, because each loop finds its work in the database. Ending the worker instead would break off its
     runs.
     """
     while True:

@@ -40,7 +40,10 @@ log = structlog.get_logger(__name__)
 
 
 class WebhookDeliverer:
-    """Sends due webhook deliveries in one process; several may run, since each claims different ones."""
+    """Sends events to webhook endpoints in one process. Several processes may do so: each claims other deliveries.
+
+    The caller owns and closes `http`, which connects to permitted addresses only.
+    """
 
     def __init__(self, process: ProcessContext, http: httpx.AsyncClient) -> None:
         self._process = process
@@ -50,7 +53,10 @@ class WebhookDeliverer:
         self._settling = asyncio.Lock()
 
     async def run(self, changes: WakeListener) -> Never:
-        """Send due webhook deliveries until cancelled; requests under way are finished before it ends."""
+        """Send webhook deliveries as they become due, until cancelled. Requests in progress finish before this ends.
+
+        `changes` wakes the loop when there are new events.
+        """
         try:
             with changes.watch_topic(LEDGER) as woken:
                 while True:
@@ -66,12 +72,12 @@ class WebhookDeliverer:
             await asyncio.shield(asyncio.create_task(self.drain()))
 
     async def deliver_due(self) -> None:
-        """Send all webhook deliveries that are due now, and wait for their results: one round of `run`."""
+        """Send all webhook deliveries that are due now, wait for their results and store them."""
         while await self._relay() or await self._begin_attempts():
             await self.drain()
 
     async def drain(self) -> None:
-        """Wait until no request to a webhook endpoint is under way."""
+        """Wait until all webhook requests in progress have ended and their results are stored."""
         while self._attempts:
             await asyncio.wait(self._attempts)
 

@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right of one job to perform a run: the ids of the run, and the name of the job as its `owner`."""
+    """The right of one worker to perform a run. `owner` is the unique name under which the database holds the claim."""
 
     run_id: UUID
     task_id: UUID
@@ -32,14 +32,14 @@ class Claim:
 
     @property
     def ref(self) -> RunRef:
-        """The ids that the storage keys of the run's files consist of."""
+        """The ids of project, task and run, from which the storage keys of the run's files are made."""
         return RunRef(self.project_id, self.task_id, self.run_id)
 
 
 async def claim_run(worker: WorkerContext, run_id: UUID) -> Claim | None:
-    """Claim the run that has waited longest in the project of `run_id`, perhaps another run.
+    """Claim the longest-waiting run in the project of `run_id`, which may be another run.
 
-    None if no run of the project waits, or if the project has its maximum of running runs.
+    Return None if no run of the project waits, or if the project already has as many running runs as it may.
     """
     # Lets operators see which process holds a run.
     owner = f"{socket.gethostname()[:_LONGEST_HOST_NAME]}:{os.getpid()}:{new_hex_id()}"
@@ -57,9 +57,11 @@ async def claim_run(worker: WorkerContext, run_id: UUID) -> Claim | None:
 
 
 async def mark_agent_started(worker: WorkerContext, claim: Claim) -> None:
-    """Record that the agent of a run starts now; a run that is lost later is not repeated but fails.
+    """Store that the agent of a run starts now. If the worker is lost later, the run fails and is not repeated.
 
-    Raises AgentStopped if the run was lost before.
+    Raises:
+        AgentStopped: the run is not this worker's any more.
+
     """
     is_held = await in_transaction(
         worker.process.sessions,
@@ -71,7 +73,7 @@ async def mark_agent_started(worker: WorkerContext, claim: Claim) -> None:
 
 
 async def hand_back(worker: WorkerContext, claim: Claim) -> None:
-    """Queue a claimed run again for another worker, if this worker still holds it."""
+    """Release the claim of a run and enqueue the run for another worker. Does nothing if the claim is already lost."""
 
     async def step(session: AsyncSession) -> bool:
         is_returned = await run_lifecycle.hand_back(

@@ -107,10 +107,16 @@ class _Rows:
 async def read_context(
     worker: WorkerContext, claim: Claim, exchange: Exchange
 ) -> tuple[RunContext, Publication]:
-    """Return the context of a run, and how to publish its work; copies attached files to the exchange folder.
+    """Return the context of a claimed run, and the data with which its work is published at the code host.
 
-    Raises AttachmentUnavailable, EnvironmentUnavailable, RepositoryNotFound, or UnknownAdapter if the catalog
-    does not have the agent any more.
+    The files attached to the run are copied to the folder `exchange.attachments`.
+
+    Raises:
+        AttachmentUnavailable: an attached file cannot be fetched.
+        EnvironmentUnavailable: the run's sandbox environment is gone or cannot be read.
+        RepositoryNotFound: the name of the run's repository is not valid.
+        UnknownAdapter: the catalog does not have the run's agent any more.
+
     """
     settings = worker.process.settings
     rows = await in_transaction(

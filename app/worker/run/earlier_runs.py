@@ -44,7 +44,7 @@ log = structlog.get_logger(__name__)
 
 
 class EarlierRun(NamedTuple):
-    """A run that another run resumes."""
+    """An earlier run of the same task, which the current run resumes: its end, and the message that it began with."""
 
     id: UUID
     status: str
@@ -53,7 +53,10 @@ class EarlierRun(NamedTuple):
 
 
 async def earlier_runs(session: AsyncSession, task_id: UUID, run_id: UUID) -> tuple[EarlierRun, ...]:
-    """Return the runs that a run resumes, directly and indirectly, the oldest first."""
+    """Return the chain of runs that a run resumes, the oldest first: the last one directly, the others through it.
+
+    Empty if the run resumes none.
+    """
     chain = resume_chain(task_id, run_id, Run.id, Run.status, Run.error_message, Run.state)
     message = chain.c.state["pending_user_message"].astext
     rows = await session.execute(
@@ -68,10 +71,10 @@ async def earlier_runs(session: AsyncSession, task_id: UUID, run_id: UUID) -> tu
 async def recall(
     store: ObjectFiles, earlier: Sequence[EarlierRun], *, project_id: int, task_id: UUID
 ) -> str | None:
-    """Return a summary of earlier runs from their logs, for an agent; None if there is nothing to say.
+    """Return a summary of earlier runs for the agent, made from their messages and logs; None if these are empty.
 
     Raises:
-        ObjectStoreUnavailable: the store did not answer.
+        ObjectStoreUnavailable: a log cannot be read.
 
     """
     lines: list[str | None] = []
@@ -136,7 +139,10 @@ def _line(who: str, text: Any) -> str | None:
 
 
 async def store_session(store: ObjectFiles, file: Path, *, ref: RunRef, retry: StoreRetryBudget) -> None:
-    """Store the agent's conversation with a run, if there is one; a failure after all retries is logged."""
+    """Store the agent's conversation, a local file, in the object store, so that a later run can resume it.
+
+    Does nothing if there is no file. A failure after all retries is only logged.
+    """
     if not file.exists():  # noqa: ASYNC240 - a local file
         return
     key = session_key(ref.project_id, ref.task_id, ref.run_id)
@@ -150,9 +156,10 @@ async def store_session(store: ObjectFiles, file: Path, *, ref: RunRef, retry: S
 async def fetch_session(
     store: ObjectFiles, *, project_id: int, task_id: UUID, run_id: UUID
 ) -> KeptSession | None:
-    """Return the stored conversation of a run.
+    """Return the agent's conversation that was stored with a run.
 
-    None if it is missing, unreadable or too large, or if the object store is unavailable.
+    None if it is missing, unreadable or too large, or if the object store is unavailable: the agent starts a new
+    one.
     """
     packed = b""
     try:

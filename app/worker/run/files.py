@@ -30,12 +30,12 @@ log = structlog.get_logger(__name__)
 
 
 class AttachmentUnavailable(AgentError):
-    """A file attached to a run cannot be fetched; the run fails, since its agent would miss a part."""
+    """A file attached to a run cannot be fetched. The run fails, because the agent would work without the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """Paths for the files that go into a run and come out of it; they lie outside the agent's workspace."""
+    """The local paths through which files enter a run and leave it. They are outside of the agent's workspace."""
 
     attachments: Path
     outbox: Path
@@ -47,7 +47,7 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The files of a run that were stored, and the names of the files that could not be stored."""
+    """The files of a run that are in the object store, and the names of the files that could not be stored."""
 
     artifacts: tuple[ArtifactOut, ...] = ()
     missing: tuple[str, ...] = ()
@@ -55,9 +55,9 @@ class Stored:
 
 @asynccontextmanager
 async def open_exchange(root: Path, run_id: UUID) -> AsyncGenerator[Exchange, None]:
-    """Yield the empty folders for files that go into a run and come out of it; removes them after the block.
+    """Create the folders through which files enter a run and leave it, and yield their paths.
 
-    The folders of a killed worker are removed when the next worker starts (`folders.reclaim`).
+    The end of the block deletes them. The folders of a killed worker are deleted when the next worker starts.
     """
     async with open_folder(root, run_id) as place:
         exchange = Exchange(
@@ -74,12 +74,12 @@ async def open_exchange(root: Path, run_id: UUID) -> AsyncGenerator[Exchange, No
 async def fetch_attachments(
     store: ObjectFiles, artifacts: Sequence[ArtifactOut], folder: Path, *, project_id: int
 ) -> list[Attachment]:
-    """Copy the files attached to a run from the object store to `folder`, and keep them longer there.
+    """Copy files attached to a run from the object store to the local `folder`; return the copies.
 
-    A short outage is retried.
+    The stored files are also tagged to expire later. A short outage is retried.
 
     Raises:
-        AttachmentUnavailable: a file is gone or too large, or the store stayed unavailable.
+        AttachmentUnavailable: a file is missing or too large, or the store stayed unavailable.
 
     """
     attachments = [await _fetch_patiently(store, artifact, folder) for artifact in artifacts]
@@ -118,7 +118,11 @@ async def _fetch(store: ObjectFiles, artifact: ArtifactOut, folder: Path) -> Att
 async def store_artifacts(
     store: ObjectFiles, outbox: Path, patch: bytes, *, ref: RunRef, retry: StoreRetryBudget
 ) -> Stored:
-    """Store the agent's artifacts and the patch of its changes; retries an outage within `retry`."""
+    """Store the files in the folder `outbox` and the patch in the object store, as artifacts of a run.
+
+    Failures are retried within `retry`. The result names the files that could not be stored. An empty patch is not
+    stored.
+    """
     contents: list[tuple[str, bytes | Path, str, ArtifactType]] = []
     for path in sorted(outbox.glob("*/*")):  # noqa: ASYNC240 - a local folder of bounded size
         # File names are bytes. In a name that is not valid text, the invalid bytes are replaced.

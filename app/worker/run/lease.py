@@ -21,20 +21,23 @@ log = structlog.get_logger(__name__)
 
 
 class LeaseLost(Exception):
-    """The worker does not hold the run any more: the run was cancelled, or another worker has it."""
+    """The run is not this worker's any more: it was cancelled, or another worker has it.
+
+    Raised if the worker's work on the run did not end soon after the loss.
+    """
 
 
 @asynccontextmanager
 async def hold_lease(
     sessions: SessionFactory, changes: WakeListener, run_id: UUID, *, owner: str
 ) -> AsyncGenerator[asyncio.Event, None]:
-    """Extend a run's lease while the block runs: at intervals, and at once when the run changes.
+    """Extend the lease of a claimed run until the block ends: at intervals, and at once when the run changes.
 
-    Yields an event that is set when the lease is lost, so that the block can finish in an orderly way. A block that
-    ends within the grace time then ends as if it had kept the lease.
+    Yields an event that is set when the lease is lost. The block then has a minute to finish; if it does, the block
+    ends without an error.
 
     Raises:
-        LeaseLost: the block was cancelled, as it did not end within the grace time after the lease was lost.
+        LeaseLost: the lease was lost and the block did not finish in time, so it was cancelled.
 
     """
     lost, is_cancelled = asyncio.Event(), False

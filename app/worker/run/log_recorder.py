@@ -29,9 +29,13 @@ log = structlog.get_logger(__name__)
 
 
 class RunLog:
-    """The log of a run in progress: collects entries in a local file, and stores them while the log grows.
+    """The log of a run in progress. It publishes each entry to followers at once, and stores entries in batches.
 
-    Each entry is published to followers at once.
+    Args:
+        publish: sends an entry to the followers of the run.
+        send: appends lines to the stored log.
+        file: an empty local file that collects the entries.
+
     """
 
     def __init__(
@@ -48,13 +52,17 @@ class RunLog:
         self.is_whole = True
 
     async def append(self, entry: Mapping[str, Any]) -> None:
-        """Publish a log entry to followers, and store it unless it is a chunk or the log is full."""
+        """Publish a log entry to followers of the run, and add it to the stored log.
+
+        The stored log has no chunks, the parts of an agent message that is still being written: the whole message
+        follows. A full log stores no more entries.
+        """
         line = orjson.dumps(entry)
         self._publish(line)
         self._keep(entry, line)
 
     async def record(self, entry: Mapping[str, Any]) -> None:
-        """Store a log entry that another process has already published to followers."""
+        """Add an entry to the stored log without publishing it: another process has done that."""
         self._keep(entry, orjson.dumps(entry))
 
     def _keep(self, entry: Mapping[str, Any], line: bytes) -> None:
@@ -74,7 +82,7 @@ class RunLog:
         self._changed.set()
 
     async def keep_sending(self) -> None:
-        """Store new lines of the log in batches until `close` is called; an outage only delays them."""
+        """Send new entries to the stored log in batches, until `close` is called. An outage only delays them."""
         while not self._closing.is_set():
             await self._changed.wait()
             with suppress(TimeoutError):
@@ -90,10 +98,10 @@ class RunLog:
                 self._changed.set()
 
     async def close(self, sending: asyncio.Task[None], retry: StoreRetryBudget) -> None:
-        """Store the rest of the log; sets `is_whole` to False if an outage lasts too long.
+        """End `sending`, the task that runs `keep_sending`, and send the remaining entries to the stored log.
 
-        The task that sends is not cancelled, since the store could finish a write that has begun at any later
-        time.
+        If an outage lasts longer than `retry` allows, entries are lost and `is_whole` becomes false. The task is
+        not cancelled, because the store could complete a cancelled write later.
         """
         self._closing.set()
         self._changed.set()
@@ -130,9 +138,9 @@ async def open_log(
     file: Path,
     retry: StoreRetryBudget,
 ) -> AsyncGenerator[RunLog, None]:
-    """Yield the log of a run, collected in `file`; the end of the block stores the rest and waits for that.
+    """Yield the log of a run, which collects entries in the local `file`; the end of the block stores the rest.
 
-    After a block that fails or is cancelled, it waits only briefly.
+    If the block fails or is cancelled, an outage of the store is retried only for a short time.
     """
     publish, send = partial(events.put, ref.run_id), partial(append_lines, sessions, store, ref)
     with file.open("x+b") as gathered:

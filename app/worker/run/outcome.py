@@ -60,7 +60,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """The report of a worker about a run: the agent's result or error, and the stored files."""
+    """A worker's report about a performed run: the agent's result or error, the stored files, and the pull request."""
 
     work: RunResult | Exception
     has_schema: bool = False
@@ -72,14 +72,17 @@ class RunReport:
 
     @property
     def result(self) -> RunResult | None:
-        """The agent's work so far, also of a failed run; None if there is none."""
+        """The result of the run; of a failed run, the work up to the error. None if there is none."""
         if isinstance(self.work, AgentError):
             return self.work.partial
         return self.work if isinstance(self.work, RunResult) else None
 
 
 async def end_run(worker: WorkerContext, claim: Claim, report: RunReport) -> None:
-    """Decide from the report how the run ends, and write that, unless another process has ended it."""
+    """Decide from the report how a run ends, and store that.
+
+    Does nothing if another process has already ended the run.
+    """
     end = _with_losses(_decide(report), report)
 
     async def finish(session: AsyncSession) -> bool:
@@ -126,7 +129,7 @@ def _decide(report: RunReport) -> RunEnd:
 
 
 def reason_of(error: AgentError) -> RunReason:
-    """Return the reason of the error's class, or of its nearest base class that has one."""
+    """Return the reason that a run with this error has in the API: of the error's class or its nearest base class."""
     return next(_REASONS[kind] for kind in type(error).__mro__ if kind in _REASONS)
 
 

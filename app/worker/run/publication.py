@@ -12,7 +12,7 @@ from app.services.code_hosts.pushed_branches import PushRecord
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """The access to a run's code host, and the subject of its pull request: all that publishing needs."""
+    """Publishes the work of a run at its code host: the access to the host, and the subject of the pull request."""
 
     access: HostAccess
     subject: PullRequestSubject
@@ -20,9 +20,10 @@ class Publication:
     async def publish(
         self, github: GitHub, result: RunResult, emit: Emit
     ) -> tuple[PullRequestResult, PushRecord | None]:
-        """Open or update the pull request of a run; return its result, and a record of the pushed branch.
+        """Create or update the pull request for a run's pushed branch.
 
-        The record is None if the run has pushed no branch.
+        Return the result, and a record of the pushed branch to store; None if the run pushed no branch. `emit`
+        writes progress to the run's log.
         """
         opened = await open_pull_request(github, self.access, self.subject, result, emit)
         if not self.subject.repository or result.head_branch is None or result.head_sha is None:

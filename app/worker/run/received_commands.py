@@ -44,10 +44,10 @@ log = structlog.get_logger(__name__)
 
 
 class ReceivedCommands(CommandSource):
-    """The commands that people send to the agent of a run, accepted while the block lasts.
+    """The commands that people send to the agent of one run, read from the database. An async context manager.
 
-    When the block ends normally, open commands are dropped, each with a receipt. A worker that is stopped
-    leaves open commands unchanged to the next worker.
+    When the block ends normally, open commands are dropped, and the run's log gets a receipt of each. When the
+    worker is stopped, they stay open for the next worker.
     """
 
     def __init__(self, worker: WorkerContext, claim: Claim, run_log: RunLog, folder: Path) -> None:
@@ -143,9 +143,11 @@ class ReceivedCommands(CommandSource):
         return is_waiting
 
     async def notify_user(self, said: AgentMessage) -> MessageOutcome:
-        """Decide whether an agent's message to the person of its task is sent; return the decision.
+        """Decide whether a message of the agent is pushed to the person of its task, and return the decision.
 
-        Raises AgentStopped if the run was lost.
+        Raises:
+            AgentStopped: the run is not this worker's any more.
+
         """
         queue = self._worker.process.queue
         outcome = await self._do(received_commands.notify_user, said, owner=self._owner, queue=queue)

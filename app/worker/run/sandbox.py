@@ -43,7 +43,7 @@ ENVIRONMENT_COLUMNS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSandbox:
-    """The sandbox environment of a run, as read when the run is claimed."""
+    """The sandbox environment that a run names, or none: the network level, the hosts and the encrypted variables."""
 
     environment_id: UUID | None = None  # None if the run names no environment
     level: NetworkAccessLevel | None = None  # None if the run names no environment, or one that is gone
@@ -51,10 +51,10 @@ class RunSandbox:
     encrypted_variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def network(self, settings: Settings) -> NetworkRules:
-        """Return the network rules of the agent: its environment's, limited by the operator's settings.
+        """Return the network level and hosts for the agent: those of the environment, within the operator's limit.
 
         Raises:
-            EnvironmentUnavailable: the environment is gone; without its rules the run could reach more hosts.
+            EnvironmentUnavailable: the environment was deleted. Without its rules the agent could reach more hosts.
 
         """
         if self.environment_id is None:
@@ -78,7 +78,7 @@ class RunSandbox:
         )
 
     def variables(self, cipher: Cipher) -> dict[str, str]:
-        """Return the environment variables that the sandbox environment sets for the agent, decrypted.
+        """Return the environment variables that the sandbox environment defines for the agent, decrypted.
 
         Raises:
             EnvironmentUnavailable: a value cannot be decrypted.
@@ -94,7 +94,7 @@ class RunSandbox:
 
 
 def run_sandbox(row: Fields) -> RunSandbox:
-    """Return the sandbox environment of a run from a row with the columns `ENVIRONMENT_COLUMNS`."""
+    """Return the sandbox environment of a run from a database row with the columns `ENVIRONMENT_COLUMNS`."""
     if row["network_access_level"] is None:
         return RunSandbox(environment_id=row["sandbox_environment_id"])
     level = NetworkAccessLevel(row["network_access_level"])

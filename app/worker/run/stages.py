@@ -28,10 +28,15 @@ log = structlog.get_logger(__name__)
 
 
 async def perform_run(worker: WorkerContext, claim: Claim, lost: asyncio.Event) -> RunReport:
-    """Perform a claimed run and store its log, artifacts and conversation; `lost` ends its agent.
+    """Perform a claimed run, and store its log, artifacts and conversation; return the report about it.
 
-    Raises SQLAlchemyError or DatabaseUnavailable if the run cannot be ended. The sweep takes it when its
-    lease lapses, and repeats it if its agent had not started.
+    `lost` is set when the claim of the run is lost; the agent is then ended. A failure of the run is part of the
+    report.
+
+    Raises:
+        DatabaseUnavailable, SQLAlchemyError: the run stays unfinished. When its lease expires, it is repeated if
+            its agent had not started, else it fails.
+
     """
     try:
         return await _work_and_store(worker, claim, lost)

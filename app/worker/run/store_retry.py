@@ -10,7 +10,7 @@ from app.services.retrying.policies import RUN_FILES, RUN_FILES_BRIEF_SECONDS
 
 
 class StoreRetryBudget(RetryBudget):
-    """The time that a run may spend on retries while the store is unavailable, from the first failure on."""
+    """The time that a worker may retry to store the files of a run, from the first failure on."""
 
     def __init__(self, seconds: float, *, cut_short: asyncio.Event) -> None:
         """Allow `seconds` in total; once `cut_short` is set, only the time of a short outage."""
@@ -22,11 +22,11 @@ class StoreRetryBudget(RetryBudget):
         self._is_short = False
 
     def shorten(self) -> None:
-        """Reduce the time that is left to that of a short outage."""
+        """Reduce the remaining time to that of a short outage."""
         self._is_shortened = True
 
     def allow_final_entries(self) -> None:
-        """Allow a short time even if the budget is used up, so that the log can still report lost files."""
+        """Allow a short time again, even if none is left, so that the log can still name the files that were lost."""
         if self._until is not None and not self._is_short:
             self._until = max(self._until, asyncio.get_running_loop().time() + RUN_FILES_BRIEF_SECONDS)
 

@@ -25,10 +25,14 @@ log = structlog.get_logger(__name__)
 async def record_usage(
     sessions: SessionFactory, claim: Claim, meter: UsageMeter, *, is_shared: bool
 ) -> AsyncGenerator[None, None]:
-    """Record the usage that a meter counts, every few seconds during the block and at its end.
+    """Store the usage of a run every few seconds during the block, and once at its end. An outage only delays this.
 
-    An outage only delays this. With `is_shared`, the runs of the task share a budget, so the meter also gets
-    the usage of the others.
+    Args:
+        sessions: opens database sessions.
+        claim: the claimed run.
+        meter: counts the usage.
+        is_shared: whether the runs of the task share a budget. The usage of the others is then read into the meter.
+
     """
     noted = meter.report()
 
