@@ -22,11 +22,10 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 def module_command(module: str, *, libraries: bool = False) -> tuple[str, ...]:
-    """Return the command line that runs a module of this package.
+    """Return the command line that runs a module of this package in a new Python process, also in a sandbox.
 
-    Without `libraries` the module can import only the standard library, and starts in four fifths of the
-    time. Isolated mode prevents the import of an `app` folder in the workspace (this very repository has one)
-    in place of ours.
+    Without `libraries` the module can import only the standard library, and starts faster. Python runs in isolated
+    mode, so a folder `app` in the current folder is not imported in place of this package.
     """
     site = () if libraries else ("-S",)
     return (sys.executable, "-I", *site, "-c", _START, str(_PACKAGE), module)

@@ -15,7 +15,10 @@ _CONTINUATION_BYTES = bytes(range(0x80, 0xC0))
 async def read_bounded(
     stream: "asyncio.StreamReader | None", limit: int, on_overflow: Callable[[], None] | None = None
 ) -> tuple[bytes, bool]:
-    """Read a stream to its end; return its first `limit` bytes, and whether there were more."""
+    """Read `stream` to its end. Return its first `limit` bytes, and whether there were more.
+
+    Return no bytes if `stream` is None. `on_overflow` is called once, at the first byte beyond the limit.
+    """
     kept = bytearray()
     truncated = False
     while stream is not None and (chunk := await stream.read(_CHUNK)):
@@ -29,7 +32,7 @@ async def read_bounded(
 
 
 class Tail:
-    """Reads a stream and keeps only its last bytes."""
+    """Reads a stream and keeps its last `limit` bytes."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -37,19 +40,22 @@ class Tail:
         self.is_truncated = False
 
     async def follow(self, stream: "asyncio.StreamReader | None") -> None:
-        """Read the stream to its end."""
+        """Read `stream` to its end, and keep its last `limit` bytes for `text`. Does nothing if `stream` is None."""
         while stream is not None and (chunk := await stream.read(_CHUNK)):
             self._kept += chunk
             self.is_truncated = self.is_truncated or len(self._kept) > self._limit
             del self._kept[: -self._limit]
 
     def text(self) -> str:
-        """Return the kept bytes as text, from the first whole character on."""
+        """Return the kept bytes decoded as UTF-8, from the first complete character on."""
         kept = self._kept.lstrip(_CONTINUATION_BYTES) if self.is_truncated else self._kept
         return kept.decode(errors="replace")
 
 
 def last_lines(text: str, count: int = 6, limit: int = 1000) -> str:
-    """Return the last lines of a program's output, which usually have the reason of a failure."""
+    """Return the last lines of a program's output, where most programs explain a failure.
+
+    At most `count` lines and `limit` characters, without empty lines; "it said nothing" if there are none.
+    """
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
     return "\n".join(lines[-count:])[-limit:] or "it said nothing"

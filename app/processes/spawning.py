@@ -37,9 +37,10 @@ async def spawn(
     start_new_session: bool = False,
     pass_fds: Sequence[int] = (),
 ) -> Process:
-    """Start a program like `asyncio.create_subprocess_exec`; `limit` bounds a line of its output.
+    """Start a program and return its process; the parameters are those of `asyncio.create_subprocess_exec`.
 
-    Raises OSError if it cannot be started. A cancelled start leaves neither a process nor a pipe.
+    `limit` bounds the length of a line that can be read from its output. If the caller is cancelled during the
+    start, the program is killed. Raises OSError if the program cannot be started.
     """
     starting = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
@@ -73,7 +74,10 @@ async def _abandon(starting: "asyncio.Future[Process]", *, in_session: bool) -> 
 
 
 async def end_session(process: Process) -> None:
-    """Kill a program that leads a session, and all processes of that session; drops further output."""
+    """Kill a program that was started in a new session, and all processes of that session; wait for its end.
+
+    Output that was not read is dropped.
+    """
     _kill(process, in_session=True)
     await _end(process)
 
@@ -81,9 +85,9 @@ async def end_session(process: Process) -> None:
 async def wait_for_end(process: Process) -> int:
     """Wait for the end of a program that was sent SIGKILL, and return its exit status.
 
-    Its output can still be read afterwards if the wait takes less than two seconds; after that it is dropped. Python
-    before 3.12.4 also waits for the end of the output, which comes only once all of it is read. A program that the
-    kernel cannot end (it waits for a dead disk) counts as killed.
+    Output can still be read if the program ends within two seconds; after that it is dropped. Before Python 3.12.4,
+    the end is seen only when all output has been read. A program that has not ended 30 seconds later, for example
+    because of a dead disk, counts as killed.
     """
     with suppress(TimeoutError):
         async with asyncio.timeout(_READ_SECONDS):
