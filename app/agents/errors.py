@@ -74,7 +74,7 @@ class UnknownAdapter(AgentError):
 class CatalogInvalid(AgentError):
     """The operator's catalog of agents cannot be read or has a wrong entry.
 
-    The process that reads it does not start.
+    A process that reads this catalog does not start.
     """
 
 
@@ -91,7 +91,7 @@ class AgentStepFailed(AgentFailed):
 
 
 class AgentCrashed(AgentError):
-    """The agent's process ended before it answered a prompt, or it broke the Agent Client Protocol."""
+    """The agent's process ended before it answered a prompt, or the agent broke the Agent Client Protocol."""
 
 
 class SessionLost(AgentCrashed):
@@ -107,7 +107,10 @@ class AgentOverLimit(AgentError):
 
 
 class AgentStopped(AgentError):
-    """The worker stopped the run before the agent had finished: the run was cancelled, or the worker has lost it."""
+    """The worker stopped the run before the agent had finished.
+
+    Either the run was cancelled, or the worker has lost its claim of the run.
+    """
 
 
 class AgentCancelled(AgentError):
@@ -162,7 +165,7 @@ class PushRejected(RepositoryError):
 
 
 class LargeFilesFailed(RepositoryError):
-    """A file of Git LFS is not at the code host, or cannot be fetched from there or stored there."""
+    """A file of Git LFS is missing at the code host, or its content cannot be downloaded or uploaded."""
 
 
 class WorkspaceBroken(RepositoryError):

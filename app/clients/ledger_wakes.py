@@ -14,7 +14,7 @@ _PAUSE_SECONDS = 0.01
 
 
 class LedgerWakes:
-    """Publishes through Redis that the ledger of events has new events, so that its readers in all processes look.
+    """Publishes through Redis that the ledger has new events, which wakes its readers in all processes.
 
     It publishes at most once per hundredth of a second, however many events there are.
     """

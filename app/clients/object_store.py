@@ -175,7 +175,7 @@ class StoreHealth(Protocol):
     """The health check of the object store."""
 
     async def check(self) -> None:
-        """Return if the bucket responds. Raises ObjectStoreUnavailable if it does not."""
+        """Check that the bucket responds. Raises ObjectStoreUnavailable if it does not."""
         ...
 
 
@@ -193,7 +193,7 @@ class Bucket(Protocol):
     async def write_lifecycle(self, days: Sequence[int]) -> bool:
         """Set the bucket's rules so that objects tagged with one of these lifetimes, in days, expire after that time.
 
-        Return False if the rules are so already, else True. Rules of others stay unchanged.
+        Return whether the rules had to be changed. Rules that the service did not write stay unchanged.
         """
         ...
 

@@ -23,7 +23,7 @@ _ELLIPSIS = "…"
 
 @dataclass(frozen=True, slots=True)
 class PushAction:
-    """A button of a push about a question. Pressing it chooses the option `option_id` as the answer.
+    """A button of a push notification about a question. Pressing it answers the question with the option `option_id`.
 
     A phone sends the action token `token` to the API; a browser opens the page `link`.
     """
@@ -81,7 +81,7 @@ class PushMessage:
 class Accepted:
     """The outcome of a push: the push service accepted the message.
 
-    With `ticket` the final outcome is requested later; None: the service reports none.
+    `ticket` is the id by which the final outcome is fetched later; None: the service reports no final outcome.
     """
 
     ticket: str | None = None

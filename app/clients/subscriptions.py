@@ -130,13 +130,13 @@ class Channel:
             follower.wake()
 
     def is_next(self, event: RunEvent) -> bool:
-        """Return whether an event directly follows the last one that the followers received, with none missing."""
+        """Return whether no event is missing between this event and the last one that the followers received."""
         if self.last is None:
             return not self.collecting or (event.id is not None and event.id.number == 1)
         return event.id == self.last._replace(number=self.last.number + 1)
 
     def is_known(self, event: RunEvent) -> bool:
-        """Return whether the followers have received or read an event already."""
+        """Return whether the followers have already received or read this event."""
         known, id_ = self.last, event.id
         return (
             id_ is not None and known is not None and id_.epoch == known.epoch and id_.number <= known.number

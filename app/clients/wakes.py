@@ -41,7 +41,7 @@ async def _publish(redis: RedisClient, channel: str, message: str) -> None:
 
 
 class WakeListener:
-    """Receives the wakes of all processes from Redis, and sets the events of watchers in this process."""
+    """Receives wakes from all processes through Redis, and sets the `asyncio.Event` of each watcher in this process."""
 
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
@@ -75,9 +75,9 @@ class WakeListener:
                 self._watchers.pop((channel, message), None)
 
     async def listen(self) -> Never:
-        """Receive messages from Redis and set the events of their watchers, until cancelled.
+        """Receive messages from Redis and wake their watchers, until cancelled.
 
-        After an outage of Redis, the events of all watchers are set, because messages may be lost.
+        After an outage of Redis, all watchers are woken, because messages may be lost.
         """
         while True:
             try:

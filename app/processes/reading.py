@@ -39,7 +39,7 @@ class Tail:
         self._kept = bytearray()
         self.is_truncated = False
 
-    async def follow(self, stream: "asyncio.StreamReader | None") -> None:
+    async def read(self, stream: "asyncio.StreamReader | None") -> None:
         """Read `stream` to its end, and keep its last `limit` bytes for `text`. Does nothing if `stream` is None."""
         while stream is not None and (chunk := await stream.read(_CHUNK)):
             self._kept += chunk

@@ -117,7 +117,7 @@ class Authentication(_Data):
 
 
 class FailureMark(_Data):
-    """A value in an agent's session updates that reports a failed turn.
+    """A value in an agent's session updates that reports a failed turn: `equals`, at the keys `meta` below `_meta`.
 
     For agents that end a failed turn with the same stop reason as a successful one.
     """
@@ -140,7 +140,7 @@ class ModelService(_Data):
 class AgentOptions(_Data):
     """The options that a run requests for its agent: model, reasoning effort and permission mode.
 
-    None: the agent's default.
+    An option that is None has the agent's default.
     """
 
     model: str | None = None
@@ -226,8 +226,8 @@ class Adapter(_Data):
     def mode_rule(self, options: AgentOptions) -> ModeRule | None:
         """Return the agent's own mode and file access for the permission mode in `options`.
 
-        If the adapter does not know that mode, or the run requests none, return the adapter's default mode. None if
-        there is no default: the agent decides by itself.
+        If the adapter does not know that mode, or the run requests none, return the adapter's default mode. Return
+        None if there is no default; the agent then uses its own.
         """
         for mode, rule in self.permission_modes.items():
             if mode == options.mode:
@@ -235,7 +235,7 @@ class Adapter(_Data):
         return ModeRule(mode=self.default_mode) if self.default_mode else None
 
     def filter_environment(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """Return the variables in `environment`, the worker's, that the agent may see."""
+        """Return the variables of `environment`, the worker's environment, that the agent may see."""
         return {name: environment[name] for name in self.environment if name in environment}
 
     def lacks_key(self, environment: Mapping[str, str]) -> bool:
@@ -254,8 +254,8 @@ class Adapter(_Data):
     def variables(self, options: AgentOptions, environment: Mapping[str, str]) -> dict[str, str]:
         """Return the environment variables for the agent's process.
 
-        They are the variables in `environment`, the worker's, that the agent may see, and the adapter's own
-        settings with the run's options filled in. A setting with a placeholder that has no value is left out.
+        They are the variables of `environment`, the worker's environment, that the agent may see, and the adapter's
+        own settings with the run's options filled in. A setting with a placeholder that has no value is left out.
         """
         values = self._values(options, environment)
         filled = {name: _fill(text, values) for name, text in self.settings.items()}

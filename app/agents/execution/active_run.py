@@ -51,7 +51,8 @@ class ActiveRun:
     async def source(self) -> Source | None:
         """Return the remote repository of the run with a new credential; None if the run has no repository.
 
-        The credential that the clone used may have expired. Raises RepositoryError if none can be obtained.
+        The credential that the clone used may have expired. Raises RepositoryError if no new credential can be
+        obtained.
         """
         source, credential = self.context.repository.source, self.context.repository.credential
         if source is None or credential is None or not source.remote.is_http:
@@ -66,7 +67,9 @@ class ActiveRun:
 
     @asynccontextmanager
     async def within_limits(self) -> AsyncIterator[None]:
-        """Enforce the run's resource limits on the block, a step after the agent has ended. The disk limit is doubled.
+        """Enforce the run's resource limits during the block, which handles the files of an agent that has ended.
+
+        The disk limit is doubled, because gathered work may take as much space as the agent's own files.
 
         Raises:
             AgentOverLimit: the run exceeded a limit.

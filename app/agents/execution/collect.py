@@ -24,7 +24,7 @@ _COLLECT_TIME = timedelta(minutes=5)
 async def keep_files(run: ActiveRun) -> None:
     """Copy the agent's artifacts from the workspace to the outbox of the run, and its conversation to the session file.
 
-    Either is skipped if the run has no place for it. Artifacts that cannot be copied are logged.
+    A run without an outbox or session file skips that copy. Artifacts that cannot be copied are logged.
 
     Raises:
         OSError: the disk is full.
@@ -102,8 +102,8 @@ async def read_structured(run: ActiveRun) -> Any | None:
     """Return the structured output that the agent wrote, any JSON; None if there is none.
 
     Raises:
-        OutputInvalid: it cannot be read or does not match the task's JSON schema, or it is missing and there is a
-            schema.
+        OutputInvalid: the output cannot be read or does not match the task's JSON schema, or it is missing although
+            there is a schema.
 
     """
     context, workspace = run.context, run.workspace

@@ -61,7 +61,10 @@ class RunAgent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunLimits:
-    """The limits of a run in time, tokens and money, and what is already used. The sandbox limits resources."""
+    """The limits of a run in time, tokens and money, and the usage so far.
+
+    The limits of resources belong to the sandbox.
+    """
 
     timeout: timedelta  # of the work; waiting for people does not count
     budget: Budget = field(default_factory=Budget)  # for all runs of the task

@@ -161,7 +161,7 @@ async def _launch(run: ActiveRun, conversation: Conversation, network: Network) 
             gateway=network.gateway,
             streams=streams,
         )
-        return await workspace.monitor.follow(process)
+        return await workspace.monitor.add(process)
 
     async def start_command(command: Sequence[str], variables: Mapping[str, str]) -> ConfinedProcess:
         return await start(command, variables, Streams(stderr=asyncio.subprocess.STDOUT))

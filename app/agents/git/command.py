@@ -109,7 +109,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A remote git repository: its URL without secrets, and the credential for it. None: it needs no credential."""
+    """A remote git repository: its URL without secrets, and the credential for it, if there is one."""
 
     url: str
     credential: Credential | None = None
@@ -140,13 +140,16 @@ class Remote:
         return urlsplit(self.url).scheme in ("http", "https")
 
     def lend(self) -> AbstractContextManager[LentCredential]:
-        """Return a context manager that gives the credential to one git process; nothing if there is no credential."""
+        """Return a context manager that gives the credential to one git process.
+
+        It yields environment variables and file descriptors for the process; both are empty without a credential.
+        """
         if self.credential is None or not self.is_http:
             return nullcontext(NOTHING_LENT)
         return lend(self.credential, self.origin)
 
     def redact(self, text: str) -> str:
-        """Return `text` with the credential replaced, in each encoding in which a host could return it."""
+        """Return `text` with `[redacted]` for the credential, in each encoding in which a host could return it."""
         if self.credential is None:
             return text
         user, password = self.credential.user, self.credential.password

@@ -87,7 +87,7 @@ class Base:
 
 
 async def look_up(git: Git, source: Source, push_branch: str) -> Base:
-    """Ask the code host for the commit to start from, and for the commit of the branch to push, if that branch exists.
+    """Ask the code host for the commit to start from, and for the commit of `push_branch` if it exists; return both.
 
     Raises:
         BranchNotFound: the requested branch does not exist, or none was requested and there is no default branch.

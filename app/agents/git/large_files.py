@@ -183,8 +183,8 @@ class LargeFiles:
             head: the last new commit.
 
         Raises:
-            LargeFilesFailed: the host refuses a file, its content is missing in the workspace, or there is too
-                much.
+            LargeFilesFailed: the host refuses a file, its content is missing in the workspace, or the files are too
+                many or too large.
             RepositoryError: git failed, or there are too many commits to examine.
 
         """

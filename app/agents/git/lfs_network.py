@@ -32,8 +32,8 @@ async def limit_lfs_network(
 ) -> AsyncIterator[Sequence[str]]:
     """Yield git settings with which git-lfs reaches only the host of the repository and public addresses.
 
-    They name a proxy of the worker, which runs until the block ends. Yield no settings if that host is in a private
-    network itself, or if the operator has a proxy, which then decides.
+    The settings name a proxy of the worker, which runs until the block ends. No settings are yielded if the host of
+    the repository is itself in a private network, or if the operator has a proxy, which then decides.
 
     Args:
         remote: the remote repository.

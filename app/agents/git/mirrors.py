@@ -68,7 +68,7 @@ class BorrowedObjects:
 class Mirrors:
     """The local mirrors of remote repositories in one folder.
 
-    Runs read git objects from them instead of fetching all.
+    Runs read git objects from the mirrors, so that a fetch transfers new objects only.
     """
 
     def __init__(self, root: Path, environment: Mapping[str, str], *, max_bytes: int) -> None:
@@ -77,7 +77,7 @@ class Mirrors:
         self._max_bytes = max_bytes
 
     async def lend(self, source: Source, base: Base) -> BorrowedObjects:
-        """Lock the mirror of a repository for reading, fetch the base commit into it if needed, and return its objects.
+        """Lock a mirror for reading, fetch the base commit into the mirror if needed, and return the mirror's objects.
 
         Call `look_up` before, which proves that the run may read the repository. Pass the result to `give_back` or
         `discard` at the end.

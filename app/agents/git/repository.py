@@ -81,7 +81,10 @@ class Repository:
         make_repository(self.folder)
 
     async def look_up(self, source: Source, push_branch: str) -> Base:
-        """Ask the code host for the commit to start from. Raises a RepositoryError that names the cause."""
+        """Return the commit to start from, as the code host has it now.
+
+        Raises a RepositoryError that names the cause.
+        """
         return await look_up(self._git, source, push_branch)
 
     async def fetch(self, source: Source, base: Base) -> Base:
@@ -186,10 +189,10 @@ class Repository:
         return read_ref(self.folder, _RESULT_REF)
 
     async def changes(self, base: str | None, head: str) -> Changes:
-        """Return the changed files and the patch from the commit `base` to the commit `head`. None: from an empty tree.
+        """Return the changed files and the patch from the commit `base` to the commit `head`.
 
-        Both are limited in size. Files that take too much memory or time to compare are left out of the patch;
-        `left_out` says so.
+        If `base` is None, compare with an empty tree. Both results are limited in size. Files that take too much
+        memory or time to compare are left out of the patch; `left_out` says so.
         """
         between = (base or _EMPTY_TREE, head)
         names = await self._compare("--name-only", "--no-renames", "-z", *between)

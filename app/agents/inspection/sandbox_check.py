@@ -46,7 +46,10 @@ _NOT_PROMISED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """The result of one attack on the sandbox from inside."""
+    """The result of one attack on the sandbox from inside.
+
+    `obstacle` says what stopped the attack; None: the attack succeeded.
+    """
 
     name: str
     obstacle: str | None  # what stopped the attempt; None: it succeeded

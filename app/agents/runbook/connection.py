@@ -58,7 +58,7 @@ class Turn:
             self._changed.notify()
 
     def wait(self, is_done: Callable[[], bool], timeout: float | None = None) -> bool:
-        """Wait until `is_done` returns true, at most `timeout` seconds; return its last value.
+        """Wait until `is_done` returns true, at most `timeout` seconds; return the last value of `is_done`.
 
         `wake` makes the turn call `is_done` again. If `timeout` is None, wait without a limit.
 
@@ -177,7 +177,7 @@ def _refuse(_params: Message) -> Message:
 
 
 class TurnClient:
-    """The protocol's client, as the agent addresses it during one turn of one session."""
+    """The client of the Agent Client Protocol, as the runbook agent addresses it during one turn of one session."""
 
     def __init__(self, connection: Connection, session_id: str, turn: Turn) -> None:
         self._connection = connection

@@ -63,7 +63,7 @@ class ToolCall:
 
 
 def text_block(text: str) -> Message:
-    """Return a text as a content block of the protocol."""
+    """Return a text as a content block of the Agent Client Protocol."""
     return {"type": "text", "text": text}
 
 

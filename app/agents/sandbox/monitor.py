@@ -36,15 +36,15 @@ _LOOKS_AT_SENT = 10
 
 
 class ResourceMonitor:
-    """Measures the processes and the folder of one run. While `enforce` is active, ends the processes above a limit."""
+    """Measures the processes and the folder of one run. While `enforce` is active, it ends all processes at a limit."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._processes: list[ConfinedProcess] = []
         self._excess = ""
 
-    async def follow(self, process: ConfinedProcess) -> ConfinedProcess:
-        """Measure a new process and its descendants from now on; return the process.
+    async def add(self, process: ConfinedProcess) -> ConfinedProcess:
+        """Measure a new process and its descendants from now on, as part of the run; return the process.
 
         Raises:
             AgentOverLimit: the run is already above a limit. All its processes, with the new one, have been ended.

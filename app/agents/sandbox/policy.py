@@ -77,9 +77,9 @@ class Confinement:
 
     @property
     def visible(self) -> tuple[Path, ...]:
-        """All folders that the process may only read: `readable`, and a working folder that is not writable.
+        """All folders that the process may only read, except those of the system.
 
-        The folders of the system are not included.
+        They are `readable`, and the working folder if it is not writable.
         """
         return self.readable if self.directory_writable else (*self.readable, self.directory)
 
@@ -99,10 +99,7 @@ class Gateway:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment variables that make programs use the proxy.
-
-        They include each name that a common program reads.
-        """
+        """The environment variables that make programs use the proxy: programs differ in the names that they read."""
         url = f"http://127.0.0.1:{self.port}"
         names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
         # On the loopback are the agent's own servers.

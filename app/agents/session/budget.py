@@ -34,11 +34,14 @@ class Budget:
 
     @property
     def is_limited(self) -> bool:
-        """Whether tokens or money have a limit."""
+        """Whether the budget limits tokens, money or both."""
         return self.tokens is not None or self.cost is not None
 
     def share(self, spent: Spent) -> float:
-        """Return the spent share of the budget, from 0 to 1 or more: of tokens or of money, the larger of both."""
+        """Return the spent share of the budget: 0 is nothing, 1 is all.
+
+        The larger share counts, of tokens or of money.
+        """
         tokens = spent.tokens / self.tokens if self.tokens is not None else 0.0
         return max(tokens, spent.cost / self.cost if self.cost is not None else 0.0)
 

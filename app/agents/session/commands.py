@@ -29,7 +29,11 @@ class Command:
 
 
 class CommandSource(Protocol):
-    """Where the conversation with an agent receives people's commands, and where it publishes the agent's questions."""
+    """The interface between the conversation with an agent and the people who steer the agent.
+
+    The conversation receives people's commands here, and publishes the agent's questions. A worker implements it on
+    the database.
+    """
 
     async def news(self) -> None:
         """Wait until there may be new commands. May return although there are none."""
@@ -57,7 +61,7 @@ class CommandSource(Protocol):
         Return False, and publish nothing, if there are commands to fetch first.
 
         Raises:
-            AgentStopped: the run is not this worker's any more.
+            AgentStopped: the worker has lost its claim of the run.
 
         """
 
@@ -65,7 +69,7 @@ class CommandSource(Protocol):
         """Store and publish a question of the agent. Returns at once; the answer comes as a command.
 
         Raises:
-            AgentStopped: the run is not this worker's any more.
+            AgentStopped: the worker has lost its claim of the run.
 
         """
 
@@ -73,7 +77,7 @@ class CommandSource(Protocol):
         """Close the question with this id without an answer. Return False if an answer was stored before.
 
         Raises:
-            AgentStopped: the run is not this worker's any more.
+            AgentStopped: the worker has lost its claim of the run.
 
         """
 
@@ -81,14 +85,14 @@ class CommandSource(Protocol):
         """Stop accepting commands for the run. Return False, and change nothing, if there are commands to fetch first.
 
         Raises:
-            AgentStopped: the run is not this worker's any more.
+            AgentStopped: the worker has lost its claim of the run.
 
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """The connections of a conversation to the outside: people's commands, the run's log, its clock, and masking."""
+    """The interfaces of one conversation to its surroundings: people's commands, the run's log, clock and masking."""
 
     commands: CommandSource
     emit: Emit

@@ -170,13 +170,14 @@ class Conversation:
             opening: the first prompt.
 
         Raises:
-            AgentError: the last turn failed, the agent's process ended, or the task's budget is spent.
+            AgentError: the last turn failed, the agent's process ended, the task's budget is spent, or the run was
+                lost.
 
         """
         self._session = session
         while not self._config_changes.empty():
             await self._configure(session, self._config_changes.get_nowait())
-        steps = (self._apply_config_changes(session), self._steering.follow(session, work))
+        steps = (self._apply_config_changes(session), self._steering.send_messages(session, work))
         beside = [asyncio.create_task(step) for step in steps]
         try:
             await self._turn(session, opening)
@@ -329,7 +330,7 @@ class Conversation:
         match self._phase:
             case _Phase.WORKING:
                 self._cancels.append(command)
-                self._questions.give_up()
+                self._questions.cancel_all()
                 self._background(self._leave_turn(command))
                 await self._commands.settle(command, CommandStatus.DELIVERED)
             case _Phase.PREPARING:

@@ -42,20 +42,20 @@ class ElicitationAnswer:
 
 
 class Elicited(Protocol):
-    """Shows an agent's forms and web pages to people."""
+    """The interface through which an agent's forms and web pages are shown to people."""
 
     async def elicit(self, elicitation: Elicitation) -> ElicitationAnswer:
         """Show a form or web page to people, wait for the answer and return it.
 
-        The action `decline` also means that no answer came in time or that the form cannot be shown; `cancel` also
-        means that the turn ended or that the agent withdrew the request.
+        - `decline`: people declined, no answer came in time, or the form cannot be shown.
+        - `cancel`: people cancelled, the turn ended, or the agent withdrew its request.
         """
 
     async def complete(self, elicitation_id: str) -> None:
-        """Close the question about a web page. The agent reported that the person has finished there."""
+        """Close the question about the web page with this id. The agent reported that the person has finished there."""
 
-    def take_back(self, request: str) -> None:
-        """Close the question of the request with this id: the agent does not wait for the answer any more."""
+    def withdraw(self, request: str) -> None:
+        """Close the question of the agent's request with this id: the agent does not wait for the answer any more."""
 
 
 class ElicitationClient:
@@ -94,5 +94,5 @@ class ElicitationClient:
                 return CancelElicitationResponse(action="cancel")
 
     async def complete_elicitation(self, elicitation_id: str, **_meta: Any) -> None:
-        """Close the question about a web page. The agent reported that the person has finished there."""
+        """Close the question about the web page with this id. The agent reported that the person has finished there."""
         await self._people.complete(elicitation_id)

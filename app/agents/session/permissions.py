@@ -15,8 +15,8 @@ _PLAN_APPROVAL = "switch_mode"
 def is_for_people(mode: str | None, tool_kind: str | None) -> bool:
     """Return whether people must answer a permission request.
 
-    They must, unless the permission mode `mode` allows everything. A request to leave the planning mode (tool kind
-    `switch_mode`) is always for people.
+    They must, unless the permission mode `mode` allows everything. An agent's request for approval of its plan
+    (tool kind `switch_mode`) is always for people.
     """
     return mode not in _TRUSTING_MODES or tool_kind == _PLAN_APPROVAL
 

@@ -73,14 +73,15 @@ class Questions:
 
     @property
     def is_open(self) -> bool:
-        """Whether people are shown a question now that has not ended."""
+        """Whether a question is shown to people now and waits for their answer."""
         return self._current is not None
 
     async def ask(self, question: PermissionRequest) -> Answer | None:
         """Ask people for a permission, wait for the answer and return it.
 
         Return the refusing option if no answer comes in time or too many questions wait. Return None, which cancels
-        the request, if the turn is cancelled or there is no refusing option.
+        the request, if the turn is cancelled, the agent withdraws the request, or there is no refusing option.
+        Raises AgentStopped if the worker has lost its claim of the run.
         """
         tool_call = self._channel.masker.value(storable(question.tool_call))
         options = self._select_options(question)
@@ -104,9 +105,9 @@ class Questions:
     async def elicit(self, elicitation: Elicitation) -> ElicitationAnswer:
         """Ask people to fill a form or open a web page; wait for their action and return it.
 
-        - `decline`: also if no answer came in time, or the form cannot be shown.
-        - `cancel`: also if the turn ended, or the agent withdrew its request.
-        - `accept` without content: the person opened the page, or the agent reported it as done.
+        - `decline`: people declined, no answer came in time, or the form cannot be shown.
+        - `cancel`: people cancelled, the turn ended, the agent withdrew its request, or the run was lost.
+        - `accept` without content: people opened the page, or the agent reported it as done.
         """
         try:
             form = None if elicitation.schema is None else read_form(elicitation.message, elicitation.schema)
@@ -130,7 +131,10 @@ class Questions:
         return ElicitationAnswer("accept" if pending is not None and pending.is_complete else "decline")
 
     async def complete(self, elicitation_id: str) -> None:
-        """Close the question about a web page, if it is the current one, and log that the agent reported it as done."""
+        """Close the question about the web page with this id, if it is shown now. The agent reported the page as done.
+
+        The report is also logged.
+        """
         pending = self._current
         if pending is not None and pending.elicitation_id == elicitation_id and pending.answer is None:
             pending.is_complete = True
@@ -141,23 +145,23 @@ class Questions:
             )
         )
 
-    def take_back(self, request: str) -> None:
-        """Close the question of the request with this id: the agent does not wait for the answer any more."""
+    def withdraw(self, request: str) -> None:
+        """Close the question of the agent's request with this id: the agent does not wait for the answer any more."""
         for pending in self._pending:
             if pending.request == request and pending.answer is None:
                 pending.is_cancelled = True
                 pending.is_over.set()
 
-    def give_up(self) -> None:
-        """Cancel the current question and all that wait for their turn, because the agent's turn is over."""
+    def cancel_all(self) -> None:
+        """Cancel all questions, both the one that is shown and those that wait, because the agent's turn is over."""
         self._turn += 1
         if self._current is not None:
             self._current.is_over.set()
 
     def take(self, command: Command) -> bool:
-        """Use a person's command as the answer to the current question.
+        """Use a person's command as the answer to the question that is shown now.
 
-        Return False if the command is for another question, or if there is an answer already.
+        Return False if the command answers another question, or if there is an answer already.
         """
         pending = self._current
         is_for_this = pending is not None and pending.shown.request_id == command.params["request_id"]

@@ -12,9 +12,9 @@ MAX_WAITING = timedelta(hours=24)
 
 
 class WorkingTime:
-    """An async context manager that limits the working time of a run; the block ends with TimeoutError at the limit.
+    """An async context manager that limits the working time of a run. At the limit, the block ends with TimeoutError.
 
-    Time in a block of `pause` does not count: every task that waits for a person does so there.
+    Time in a block of `pause` does not count. Every task that waits for a person does so in such a block.
     """
 
     def __init__(self, limit: timedelta) -> None:
@@ -46,16 +46,16 @@ class WorkingTime:
         return self._timeout.expired()
 
     def end(self) -> None:
-        """End the block now with TimeoutError, even during a `pause`. If it has not begun, it ends at its start."""
+        """End the block now with TimeoutError, even during a `pause`."""
         self._is_ended = True
         self._reschedule(_now())
 
     @contextmanager
     def pause(self, at_most: timedelta) -> Iterator[float]:
-        """Stop the clock during a block that waits for a person; yield the seconds that the block may wait.
+        """Stop the clock during a block that waits for a person; yield the maximal seconds that the block may wait.
 
-        At most `at_most`, and less if the run has used up its total time for waiting. The caller must keep this
-        limit.
+        They are `at_most`, or less if the run has little left of its total time for waiting. The caller must
+        observe them.
         """
         if self._pauses == 0:
             self._paused_at = _now()

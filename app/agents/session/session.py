@@ -92,7 +92,7 @@ class AgentSession:
             process.stdin,
             self._transcript.add,
             self._transcript.note,
-            people.take_back if people else _ignore,
+            people.withdraw if people else _ignore,
         )
         self._terminals = Terminals(start_command) if start_command else None
         self._elicitations = (
@@ -110,7 +110,7 @@ class AgentSession:
             cast("Client", client), self._wire, use_unstable_protocol=True
         )
         self._stderr = Tail(_STDERR_BYTES)
-        self._listener = asyncio.create_task(self._stderr.follow(process.stderr))
+        self._listener = asyncio.create_task(self._stderr.read(process.stderr))
         self._session_id = ""
         self._modes: frozenset[str] = frozenset()
         self._options: Sequence[ConfigOption] = ()

@@ -54,7 +54,7 @@ class ShownQuestion:
 
     @property
     def shown_detail(self) -> str:
-        """The detail as people see it: cut to 4000 characters, with a mark at the end that says so."""
+        """The detail as people see it: at most 4000 characters. If it is cut, a mark at its end says so."""
         if not self.is_cut:
             return self.detail
         mark = f"\n⟨cut: it has {len(self.detail)} characters⟩"

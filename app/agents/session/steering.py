@@ -44,10 +44,10 @@ class Steering:
         self._held_back: set[UUID] = set()
 
     def wake(self) -> None:
-        """Make `follow` look at the queued messages again: a message has come, or a question is closed."""
+        """Make `send_messages` look at the queued messages again: a message has come, or a question is closed."""
         self._changed.set()
 
-    async def follow(self, session: AgentSession, work: Path) -> None:
+    async def send_messages(self, session: AgentSession, work: Path) -> None:
         """Send queued messages to the agent while it works, until the caller cancels.
 
         While people are asked a question, messages are held back. Returns at once if the agent accepts no messages

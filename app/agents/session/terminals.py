@@ -135,8 +135,8 @@ class _Terminal:
     def __init__(self, process: ConfinedProcess, limit: int) -> None:
         self._process = process
         self._tail = Tail(limit) if limit else None
-        follower = self._tail or Tail(1)
-        self._reading = asyncio.create_task(follower.follow(process.stdout))
+        reader = self._tail or Tail(1)
+        self._reading = asyncio.create_task(reader.read(process.stdout))
 
     def output(self) -> TerminalOutputResponse:
         code = self._process.returncode

@@ -13,7 +13,7 @@ _REMEMBERED_TOOL_CALLS = 1000
 
 
 def notification_entry(method: str, params: Message) -> Message:
-    """Return a log entry of now that contains a JSON-RPC notification (contract 13.4)."""
+    """Return a log entry that contains a JSON-RPC notification and the current time (contract 13.4)."""
     return {
         "type": "notification",
         "timestamp": utcnow().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -24,8 +24,8 @@ def notification_entry(method: str, params: Message) -> Message:
 class Transcript:
     """Writes an agent's updates to the run's log, and joins the chunks of each message to one entry.
 
-    The stored log has the whole message only. Followers of the live stream receive the chunks first, then the whole
-    message. `emit` receives each entry.
+    A chunk is a part of a message that the agent is still writing. The stored log has the whole message only;
+    followers of the live stream receive the chunks first, then the whole message. `emit` receives each entry.
     """
 
     def __init__(self, emit: Emit) -> None:

@@ -23,7 +23,7 @@ _UPDATE = "session/update"
 _SHOWN = frozenset({_UPDATE, "session/request_permission", "elicitation/create"})
 # Questions to people; an agent may withdraw them.
 _ASKED = frozenset({"session/request_permission", "elicitation/create"})
-_TAKEN_BACK = "$/cancel_request"
+_WITHDRAWN = "$/cancel_request"
 # The key in `_meta` of a question that holds the id of its request.
 REQUEST = "taskbeacon_request"
 # Notifications that the library handles, beside the updates; it logs errors about others.
@@ -61,18 +61,18 @@ class Wire:
         writer: asyncio.StreamWriter,
         on_update: Callable[[Message], Awaitable[None]],
         on_left_out: Callable[[str], Awaitable[None]],
-        on_taken_back: Callable[[str], None],
+        on_withdrawn: Callable[[str], None],
     ) -> None:
         """Take over the pipes of the agent.
 
-        `on_left_out` is called with the problem of an update that cannot be logged, `on_taken_back` with the
+        `on_left_out` is called with the problem of an update that cannot be logged, `on_withdrawn` with the
         id of a request that the agent withdraws.
         """
         self._reader = reader
         self._writer = writer
         self._on_update = on_update
         self._on_left_out = on_left_out
-        self._on_taken_back = on_taken_back
+        self._on_withdrawn = on_withdrawn
         self._writing = asyncio.Lock()
         self._files = asyncio.Semaphore(_FILES_AT_ONCE)
         # By the agent's request id: whether each request is about a file, and its size.
@@ -159,8 +159,8 @@ class Wire:
         if method is None:
             return message
         if "id" not in message:
-            if method == _TAKEN_BACK and isinstance(params := message.get("params"), dict):
-                self._on_taken_back(json.dumps(params.get("requestId")))
+            if method == _WITHDRAWN and isinstance(params := message.get("params"), dict):
+                self._on_withdrawn(json.dumps(params.get("requestId")))
             return message if method in _NOTIFICATIONS else None
         if method in _ABOUT_FILES:
             await self._files.acquire()

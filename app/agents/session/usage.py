@@ -58,7 +58,7 @@ class UsageMeter:
         return Spent(self._others.tokens + self.total_tokens, self._others.cost + self.cost)
 
     def see_others(self, others: Spent) -> None:
-        """Replace the total that the other runs of the task have used."""
+        """Set the total of the task's other runs to the tokens and cost that were last read."""
         if others != self._others:
             self._others = others
             self.changed.set()
@@ -158,7 +158,7 @@ class Observer:
 
 
 def usage_in_meta(meta: Mapping[str, Any] | None, path: str | None) -> Usage | None:
-    """Return the tokens of a turn from an agent's own field in `_meta`; None if it is missing or empty.
+    """Return the tokens of a turn from an agent's own field in `_meta`; None if the field is missing or empty.
 
     `path` is the keys of the field, joined by dots; None: the agent has no such field.
     """

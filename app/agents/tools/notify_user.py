@@ -34,7 +34,10 @@ NotifyUser = Callable[[AgentMessage], Awaitable[MessageOutcome]]  # raises Agent
 
 
 class WrongArguments(Exception):
-    """The arguments of a tool call do not match the tool's schema. The message is sent to the agent."""
+    """The arguments of a tool call do not match the tool's schema.
+
+    The message of the exception is sent to the agent.
+    """
 
 
 def describe_tool() -> dict[str, Any]:

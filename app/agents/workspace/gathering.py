@@ -105,7 +105,7 @@ _SETTINGS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gathering:
-    """Commits the files that an agent left uncommitted, and writes all its commits to a bundle file."""
+    """Commits the files that an agent left uncommitted, and writes all commits of the agent to a bundle file."""
 
     collection: Path  # the scratch repository
     bundle: Path
@@ -122,7 +122,7 @@ class Gathering:
         environment: Mapping[str, str],
         monitor: ResourceMonitor,
     ) -> tuple[str, str]:
-        """Run git in the sandbox to gather the agent's commits and files in the bundle file.
+        """Run git in the sandbox: commit the agent's files, and write all commits of the agent to the bundle file.
 
         Return the hash of the last commit ("" if there is none), and a text about work that is left out ("" if none
         is). The bundle is empty if the agent changed nothing.
@@ -139,7 +139,7 @@ class Gathering:
         """
         subject = " ".join(self.subject.split())
         given = (RESULT, confinement.directory, OWN_FOLDER, self.base or "", self.bundle, subject)
-        process = await monitor.follow(
+        process = await monitor.add(
             await sandbox.start(
                 ("sh", "-c", _GATHER, "sh", *map(str, given), *self.submodules),
                 confinement,

@@ -109,9 +109,9 @@ def restore_session(kept: KeptSession, home: Path, folders: Sequence[str], *, fo
 
 
 def pack(kept: KeptSession) -> bytes | None:
-    """Return a conversation as compressed JSON, for the object store. Inverse of `unpack`.
+    """Return a conversation as compressed JSON, for the object store; `unpack` decodes it.
 
-    Return None if it is too large, or if a text of it cannot be encoded.
+    Return None if the conversation is too large or one of its texts cannot be encoded.
     """
     try:
         text = _KEPT_SESSION.dump_json(_KEPT_SESSION.validate_python(asdict(kept)))
@@ -134,7 +134,7 @@ def unpack(packed: bytes) -> KeptSession | None:
 
 
 class SessionKeeper:
-    """Restores the conversation of an earlier run for the agent of this run, and stores this run's for a later run."""
+    """Restores an earlier run's conversation in the agent's home, and saves this run's conversation for a later run."""
 
     def __init__(
         self, earlier: KeptSession | None, adapter: Adapter, *, home: Path, folder: Path, masker: Masker
@@ -156,7 +156,7 @@ class SessionKeeper:
     def forget_earlier(self) -> None:
         """Do not resume the earlier conversation: the agent starts a new one.
 
-        The stored files of the earlier one stay.
+        The stored files of the earlier conversation stay.
         """
         self._earlier = None
 

@@ -55,7 +55,7 @@ async def check_apart(
     """
     if output is MISSING:
         raise OutputInvalid("The task has a JSON schema, but the agent gave no structured output.")
-    process = await monitor.follow(
+    process = await monitor.add(
         await sandbox.start(
             module_command(_PROGRAM, libraries=True),
             confinement,

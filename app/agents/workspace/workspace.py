@@ -39,7 +39,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """The work of an agent after its end: the last commit, and the changed files with the patch."""
+    """The work of an agent after its end: the last commit, and the changed files with the patch.
+
+    `head` is the hash of that commit; None: nothing was changed.
+    """
 
     head: str | None  # None: nothing was changed
     changes: Changes
@@ -143,9 +146,9 @@ class Workspace:
         await self.large_files.fetch(remote)
 
     async def close(self) -> None:
-        """Release the mirror from which the repositories of the run read, if any. They cannot be read afterwards.
+        """Release the mirror that the repositories of the run borrow objects from, if any. Repeatable.
 
-        Repeatable.
+        Without the mirror these repositories cannot be read.
         """
         if self._mirrors is not None and self._borrowed_objects is not None:
             borrowed, self._borrowed_objects = self._borrowed_objects, None

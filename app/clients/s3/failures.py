@@ -13,11 +13,11 @@ _NOT_SATISFIABLE = 416
 
 @contextmanager
 def failures(what: str, *, of_object: bool = False) -> Iterator[None]:
-    """Translate exceptions of the S3 library in the block to those of this package.
+    """Turn exceptions of the S3 library in the block into the exceptions of the object store.
 
     Args:
         what: completes the message "could not ...".
-        of_object: whether the status 404 means that the object is missing. Otherwise the bucket is.
+        of_object: whether the status 404 means that the object is missing; otherwise the bucket is missing.
 
     Raises:
         ObjectMissing: the object is missing.

@@ -42,7 +42,7 @@ class UrlSigner:
             key: the key of the object, which need not exist; "": the bucket itself.
             lifetime: how long the URL is valid from now on, in whole seconds.
             method: the HTTP method of the request.
-            parameters: headers that S3 sets in the response, by their names in S3's query; None: none.
+            parameters: values for headers of S3's response, by the names that they have in the URL; None: none.
 
         """
         url = f"{self._bucket_url}/{quote(key, safe='/~')}" if key else self._bucket_url

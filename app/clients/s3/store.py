@@ -66,9 +66,9 @@ class S3Store(S3Objects, S3Bucket, Storage):
         return await self.sign_by_library(key, lifetime, overrides)
 
     async def sign_by_library(self, key: str, lifetime: timedelta, overrides: Mapping[str, str]) -> str:
-        """Return a URL to GET an object, signed by aioboto3.
+        """Return a URL to GET an object, signed by the library aioboto3.
 
-        `overrides` are headers that S3 sets in the response, by their names in S3's query.
+        `overrides` are values for headers of S3's response, by the names that they have in the URL.
         """
         names = {name: name.title().replace("-", "") for name in overrides}
         clients = await self.clients()

@@ -12,7 +12,7 @@ _TIME_TO_LIVE_SECONDS = 3600
 def browser_content(message: PushMessage) -> dict[str, Any]:
     """Return a push message as JSON for a browser.
 
-    It follows declarative web push; a service worker of the page can read it too.
+    The format is that of declarative web push; a service worker of the page can read it too.
     """
     style = message.style
     plain = message.content()
@@ -41,7 +41,7 @@ def browser_content(message: PushMessage) -> dict[str, Any]:
 
 
 def handling_headers(message: PushMessage) -> dict[str, str]:
-    """Return the HTTP headers TTL, Urgency and Topic, by which a push service treats a message."""
+    """Return the HTTP headers that give a push service the lifetime, urgency and topic of a message."""
     style = message.style
     headers = (
         {"TTL": str(_TIME_TO_LIVE_SECONDS), "Urgency": "high"}

@@ -16,14 +16,17 @@ log = structlog.get_logger(__name__)
 
 
 async def fetch_receipts(ctx: Mapping[str, Any]) -> None:
-    """Job: fetch from Expo the final outcomes of sent pushes, where due. Several workers may run it at once."""
+    """Job: fetch the receipts that are due, Expo's final outcomes of sent pushes.
+
+    Several workers may run it at once.
+    """
     await fetch_due(worker_context(ctx).process)
 
 
 async def fetch_due(process: ProcessContext) -> int:
-    """Fetch from Expo the final outcomes of sent pushes, where due; return the number of pushes that were requested.
+    """Fetch the receipts that are due, Expo's final outcomes of sent pushes; return the number of pushes asked about.
 
-    A push for which Expo has no outcome yet becomes due again. Ends early if Expo is unavailable.
+    A push for which Expo has no receipt yet becomes due again. Ends early if Expo is unavailable.
     """
     asked = 0
     while True:

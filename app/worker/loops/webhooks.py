@@ -72,7 +72,7 @@ class WebhookDeliverer:
             await asyncio.shield(asyncio.create_task(self.drain()))
 
     async def deliver_due(self) -> None:
-        """Send all webhook deliveries that are due now, wait for their results and store them."""
+        """Create the webhook deliveries of new events, send all that are due now, and store their results."""
         while await self._relay() or await self._begin_attempts():
             await self.drain()
 

@@ -37,9 +37,10 @@ class Claim:
 
 
 async def claim_run(worker: WorkerContext, run_id: UUID) -> Claim | None:
-    """Claim the longest-waiting run in the project of `run_id`, which may be another run.
+    """Claim the run that has waited longest in the project of `run_id`, and return the claim.
 
-    Return None if no run of the project waits, or if the project already has as many running runs as it may.
+    It may be another run than `run_id`. Return None if no run of the project waits, or if the project has its
+    maximal number of running runs.
     """
     # Lets operators see which process holds a run.
     owner = f"{socket.gethostname()[:_LONGEST_HOST_NAME]}:{os.getpid()}:{new_hex_id()}"
@@ -60,7 +61,7 @@ async def mark_agent_started(worker: WorkerContext, claim: Claim) -> None:
     """Store that the agent of a run starts now. If the worker is lost later, the run fails and is not repeated.
 
     Raises:
-        AgentStopped: the run is not this worker's any more.
+        AgentStopped: the worker has lost its claim of the run.
 
     """
     is_held = await in_transaction(

@@ -53,7 +53,7 @@ class EarlierRun(NamedTuple):
 
 
 async def earlier_runs(session: AsyncSession, task_id: UUID, run_id: UUID) -> tuple[EarlierRun, ...]:
-    """Return the chain of runs that a run resumes, the oldest first: the last one directly, the others through it.
+    """Return the runs that a run resumes, the oldest first: the last one directly, each other one through the next.
 
     Empty if the run resumes none.
     """
@@ -71,7 +71,7 @@ async def earlier_runs(session: AsyncSession, task_id: UUID, run_id: UUID) -> tu
 async def recall(
     store: ObjectFiles, earlier: Sequence[EarlierRun], *, project_id: int, task_id: UUID
 ) -> str | None:
-    """Return a summary of earlier runs for the agent, made from their messages and logs; None if these are empty.
+    """Return a summary of earlier runs for the agent, made from their messages and logs; None without earlier runs.
 
     Raises:
         ObjectStoreUnavailable: a log cannot be read.

@@ -81,7 +81,7 @@ class RunReport:
 async def end_run(worker: WorkerContext, claim: Claim, report: RunReport) -> None:
     """Decide from the report how a run ends, and store that.
 
-    Does nothing if another process has already ended the run.
+    If another process has already ended the run, the stored end stays.
     """
     end = _with_losses(_decide(report), report)
 
@@ -129,7 +129,7 @@ def _decide(report: RunReport) -> RunEnd:
 
 
 def reason_of(error: AgentError) -> RunReason:
-    """Return the reason that a run with this error has in the API: of the error's class or its nearest base class."""
+    """Return the reason, for the API, of a run that failed with this error: that of its class or nearest base class."""
     return next(_REASONS[kind] for kind in type(error).__mro__ if kind in _REASONS)
 
 

@@ -22,8 +22,8 @@ class Publication:
     ) -> tuple[PullRequestResult, PushRecord | None]:
         """Create or update the pull request for a run's pushed branch.
 
-        Return the result, and a record of the pushed branch to store; None if the run pushed no branch. `emit`
-        writes progress to the run's log.
+        Return the result, and the record of the pushed branch to store; the record is None if the run pushed no
+        branch. `emit` writes progress to the run's log.
         """
         opened = await open_pull_request(github, self.access, self.subject, result, emit)
         if not self.subject.repository or result.head_branch is None or result.head_sha is None:

@@ -46,8 +46,8 @@ log = structlog.get_logger(__name__)
 class ReceivedCommands(CommandSource):
     """The commands that people send to the agent of one run, read from the database. An async context manager.
 
-    When the block ends normally, open commands are dropped, and the run's log gets a receipt of each. When the
-    worker is stopped, they stay open for the next worker.
+    When the block ends normally, open commands are dropped, and the run's log gets a receipt of each. If the block
+    raises, for example because the worker is stopped, they stay open for the next worker.
     """
 
     def __init__(self, worker: WorkerContext, claim: Claim, run_log: RunLog, folder: Path) -> None:
@@ -146,7 +146,7 @@ class ReceivedCommands(CommandSource):
         """Decide whether a message of the agent is pushed to the person of its task, and return the decision.
 
         Raises:
-            AgentStopped: the run is not this worker's any more.
+            AgentStopped: the worker has lost its claim of the run.
 
         """
         queue = self._worker.process.queue

@@ -43,7 +43,10 @@ ENVIRONMENT_COLUMNS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSandbox:
-    """The sandbox environment that a run names, or none: the network level, the hosts and the encrypted variables."""
+    """The sandbox environment of a run: network level, hosts and encrypted variables.
+
+    `environment_id` is None if the run names no environment.
+    """
 
     environment_id: UUID | None = None  # None if the run names no environment
     level: NetworkAccessLevel | None = None  # None if the run names no environment, or one that is gone
