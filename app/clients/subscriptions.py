@@ -149,7 +149,10 @@ class Channel:
             follower.offer(event)
 
     async def catch_up(self, redis: RedisClient) -> None:
-        """Read the events after the last position from the run's Redis stream, and queue them for the followers."""
+        """Read the events that the followers have missed from the run's Redis stream, and queue them for the followers.
+
+        These are the events after the last one that the followers received.
+        """
         while self.collecting or self.last is not None:
             missed = await read_events(redis, self.run_id, after=self.last, count=_CATCH_UP_EVENTS)
             for event in missed:

@@ -51,7 +51,7 @@ def attached_path(work: Path, attachment: Attachment) -> Path:
 
 
 def place_attachments(work: Path, attachments: Sequence[Attachment]) -> None:
-    """Copy attachments into the workspace `work`. Raises WorkspaceBroken if a file cannot be written."""
+    """Copy attachments into the workspace `work`, each to its `attached_path`. Raises WorkspaceBroken if that fails."""
     for attachment in attachments:
         target = f"{_ATTACHMENTS}/{attachment.id}/{attachment.name}"
         try:

@@ -76,7 +76,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """The commit and branch that the agent's work starts from. `sha` is None if the repository is empty."""
+    """The commit (`sha`) and branch that the agent's work starts from, and the branch to merge the work into.
+
+    `sha` is None if the remote repository is empty.
+    """
 
     branch: str | None = None  # the branch that the work is to be merged into
     start: str | None = (

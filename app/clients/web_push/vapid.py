@@ -20,7 +20,7 @@ class VapidKey:
 
     @classmethod
     def generate(cls) -> SecretStr:
-        """Return a new private key in the format of the setting: 32 bytes in base64url."""
+        """Return a new private key as text, as the settings expect it: 32 bytes in base64url."""
         vapid = Vapid02()
         vapid.generate_keys()
         number = vapid.private_key.private_numbers().private_value

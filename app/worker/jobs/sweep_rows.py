@@ -35,7 +35,10 @@ async def sweep_presence_and_notifications(ctx: Mapping[str, Any]) -> None:
 
 
 async def sweep_keys_and_ids(ctx: Mapping[str, Any]) -> None:
-    """Job: delete credentials of runs that were never performed, and expired keys, ids and console sessions."""
+    """Job: delete unused credentials of runs, and expired idempotency keys, ids and console sessions.
+
+    The ids are those of events from agents and of deliveries from GitHub, stored to detect duplicates.
+    """
     await _sweep(ctx, _KEYS)
 
 

@@ -158,8 +158,8 @@ async def fetch_session(
 ) -> KeptSession | None:
     """Return the agent's conversation that was stored with a run.
 
-    None if it is missing, unreadable or too large, or if the object store is unavailable: the agent starts a new
-    one.
+    Return None if it is missing, unreadable or too large, or if the object store is unavailable. The agent then
+    starts a new conversation.
     """
     packed = b""
     try:
