@@ -51,15 +51,20 @@ _SECURE_PORT = 443
 
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
-    """Addresses to which the service may connect: public ones by HTTPS, all in networks that were opened."""
+    """The addresses to which the service may connect if a user or an agent has chosen the target.
+
+    Public addresses by HTTPS on port 443 only; addresses in the networks of `opened` with any scheme and port.
+    """
 
     opened: tuple[IPv4Network | IPv6Network, ...] = ()
 
     @classmethod
     def parse(cls, networks: tuple[str, ...]) -> "AddressPolicy":
-        """Return a policy that also permits these networks, given in CIDR form.
+        """Return a policy that also permits these networks, each in CIDR form such as `10.0.0.0/8`.
 
-        Raises ValueError for another form.
+        Raises:
+            ValueError: a network has another form.
+
         """
         return cls(tuple(map(ip_network, networks)))
 
@@ -88,9 +93,9 @@ class AddressPolicy:
 
 
 def is_public(address: str) -> bool:
-    """Return whether an IP address, which may have a zone, is public.
+    """Return whether an IP address is routed on the public internet.
 
-    Embedded IPv4 addresses must be public too.
+    The address may have a zone (`fe80::1%eth0`). If it embeds an IPv4 address, that address must be public too.
 
     Raises:
         ValueError: the text is not an address.

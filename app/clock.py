@@ -13,7 +13,12 @@ from datetime import UTC, datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A reading of a clock: its time, this process's monotonic time then, and the largest possible error."""
+    """A reading of another clock: the time that it showed, this process's monotonic time then, and the largest error.
+
+    `monotonic` is in the seconds of `time.monotonic()`. `error` is the largest possible difference between `instant`
+    and
+    the other clock at that moment.
+    """
 
     instant: datetime
     monotonic: float
@@ -44,10 +49,10 @@ def utcnow() -> datetime:
 
 
 def adopt(reading: Reading | None) -> None:
-    """Compute the service's time from this reading of the database's clock from now on; None: from the machine's clock.
+    """From now on, compute the service's time from this reading of the database's clock.
 
-    A reading that differs from the current one by no more than the errors of both changes nothing: time must not jump
-    back and forth by the duration of a round trip.
+    None: from this machine's clock. A reading that differs from the current reading by no more than the errors of both
+    changes nothing: time must not jump back and forth by the duration of a round trip.
     """
     global _reading  # noqa: PLW0603 - one clock per process is the point
     if (
@@ -59,11 +64,11 @@ def adopt(reading: Reading | None) -> None:
 
 
 def machine_skew() -> timedelta:
-    """Return the lead of this machine's clock over the shared one; negative if it is behind."""
+    """Return the time by which this machine's clock is ahead of the service's clock; negative if it is behind."""
     return _machine_now() - _shared_now()
 
 
 def set_clock(now: Callable[[], datetime] | None) -> None:
-    """Replace the clock of this process, for tests; None restores the shared clock."""
+    """Let `utcnow()` return the result of `now()` in this process, for tests; None restores the shared clock."""
     global _now  # noqa: PLW0603 - as above
     _now = now or _shared_now

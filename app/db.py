@@ -55,11 +55,16 @@ def create_engine(
     statement_seconds: float = _STATEMENT_TIMEOUT_SECONDS,
     plan_once: bool = False,
 ) -> AsyncEngine:
-    """Return a database engine with a connection pool for this process; it does not connect yet.
+    """Return a database engine with a connection pool for this process; it connects at its first use.
 
-    A statement that takes longer than `statement_seconds` fails as if the server were away. With `plan_once`
-    the server plans a statement once per connection, for any values: planning takes most of the time of short
-    statements. Code that needs a plan for particular values sets that in its transaction.
+    Args:
+        settings: the URL of the database and the size of the pool.
+        application_name: the name that PostgreSQL shows for each connection.
+        statement_seconds: time limit of a statement; beyond it the statement fails with DatabaseUnavailable.
+        plan_once: the server plans each statement once per connection, and uses this plan for all values, because
+            planning takes most of the time of a short statement. Code that needs a plan for particular values sets
+            `plan_cache_mode` in its transaction.
+
     """
     # JIT helps analytics; here it would only delay the first request by its compile time.
     server_settings = {"application_name": application_name, "jit": "off"}
@@ -108,7 +113,7 @@ def create_session_factory(
 ) -> SessionFactory:
     """Return a factory of database sessions that do not reload rows after a commit.
 
-    The dictionary `info` of each session begins as a copy of this one.
+    Each session gets its own copy of `info` as its `info` dictionary.
     """
     return async_sessionmaker(
         engine, expire_on_commit=False, autoflush=False, sync_session_class=_JoiningSession, info=dict(info)
@@ -117,9 +122,9 @@ def create_session_factory(
 
 @asynccontextmanager
 async def unit_of_work(sessions: SessionFactory) -> AsyncGenerator[AsyncSession, None]:
-    """Yield a database session.
+    """Yield a database session, and end its transaction after the block.
 
-    Commit if the block succeeds, then run the after-commit hooks; else roll back.
+    Commit if the block succeeds, and then run the hooks that `after_commit` registered. Roll back if the block raises.
 
     Raises:
         DatabaseUnavailable: the server went away, or no connection was free in time.
@@ -150,13 +155,17 @@ async def unit_of_work(sessions: SessionFactory) -> AsyncGenerator[AsyncSession,
 async def release(session: AsyncSession) -> None:
     """Commit a session and return its connection to the pool, so that the caller may wait for other servers.
 
-    The session stays usable: its next statement begins a new transaction.
+    Also run the hooks that `after_commit` registered. The session stays usable: its next statement begins a new
+    transaction.
     """
     await _run(await _commit(session))
 
 
 def after_commit(session: AsyncSession, hook: Hook) -> None:
-    """Run `hook` after the commit of this session's transaction; an error of the hook is only logged."""
+    """Register an async function to run once this session's transaction is committed; a rollback discards it.
+
+    An error of the function is logged and not raised.
+    """
     session.info.setdefault(_HOOKS, []).append(hook)
 
 
@@ -191,10 +200,10 @@ async def _run(hooks: list[Hook]) -> None:
 
 
 class Transaction:
-    """A database transaction that the driver itself begins and ends, at a fraction of a session's cost.
+    """A database transaction that asyncpg begins and ends directly, at a fraction of the cost of SQLAlchemy's own.
 
-    Statements of the session join it on the same connection, so there is one commit for all. `commit` and
-    `roll_back` return the connection; call one of them, once.
+    Statements of the session join this transaction on the same connection, so there is one commit for all. `commit` and
+    `roll_back` return the connection to the pool; call one of them, once.
     """
 
     __slots__ = ("_connection", "_driver", "_is_joined")
@@ -207,7 +216,7 @@ class Transaction:
     async def begin(self) -> None:
         """Begin the transaction.
 
-        If that fails, close the connection, so that the pool does not lend it again.
+        If that fails, close the connection, so that the pool does not hand it out again.
         """
         try:
             await self._driver.execute("BEGIN")
@@ -216,7 +225,10 @@ class Transaction:
             raise
 
     async def fetch(self, sql: str, arguments: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
-        """Run a statement in the transaction and return its rows."""
+        """Run a statement in the transaction and return its rows as mappings by column name.
+
+        `sql` refers to `arguments` as `$1`, `$2` and so on.
+        """
         try:
             rows: Any = await self._driver.fetch(sql, *arguments)
         except (OSError, asyncpg.InternalClientError):
@@ -237,16 +249,19 @@ class Transaction:
         return self._connection
 
     async def commit(self) -> None:
-        """Commit and return the connection to the pool.
+        """Commit and return the connection to the pool; if that fails, close the connection.
 
-        If that fails, close it and raise as `NamedErrors`.
+        Raises:
+            DatabaseUnavailable: the server went away.
+            IntegrityError: a constraint that is checked at the commit is violated.
+
         """
         await self._end("COMMIT")
 
     async def roll_back(self) -> None:
         """Roll back and return the connection to the pool.
 
-        A connection that `drop` has closed is left alone.
+        If `drop` has closed the connection, do not contact the server.
         """
         if self._connection.invalidated:
             self._connection.close()
@@ -269,10 +284,10 @@ class Transaction:
 
 
 async def drop(connection: Connection | PoolProxiedConnection) -> None:
-    """Close a database connection in the middle of its work, within two seconds.
+    """Close a database connection that may still run a statement, within two seconds.
 
-    In a greenlet, where SQLAlchemy lets the driver cancel its statement first. Otherwise the server would go
-    on with it, and hold its locks, until its end.
+    The driver asks the server to cancel the statement first: otherwise the server would run it to its end, and hold its
+    locks until then. Runs in a greenlet, because SQLAlchemy lets the driver wait for the server only there.
     """
     await greenlet_spawn(connection.invalidate)
 
@@ -287,13 +302,20 @@ class _JoiningSession(Session):
 
 
 def transaction_of(session: AsyncSession) -> Transaction | None:
-    """Return the transaction that the driver has begun for a database session, None if there is none."""
+    """Return the transaction that `begin` has begun for a database session; None if there is none."""
     transaction: Transaction | None = session.info.get(_TRANSACTION)
     return transaction
 
 
 async def begin(session: AsyncSession) -> Transaction | None:
-    """Begin a transaction for a database session without one; return None if no unit of work would end it."""
+    """Begin a transaction for a database session that has none, and return the transaction.
+
+    Return None, and begin nothing, if the session is not from `unit_of_work`, which would have to end the transaction.
+
+    Raises:
+        DatabaseUnavailable: the server went away.
+
+    """
     if _TRANSACTION not in session.info:
         return None
     with NamedErrors():
@@ -312,7 +334,7 @@ def _take_transaction(session: AsyncSession) -> Transaction | None:
 
 
 class NamedErrors:
-    """Context manager that converts errors of the database driver to those that a session would raise.
+    """Context manager that converts errors of the database driver to the errors that a session would raise.
 
     Not a generator, which would take three times as long.
     """
@@ -323,7 +345,7 @@ class NamedErrors:
         """Do nothing: errors are converted at the exit."""
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        """Raise `DatabaseUnavailable` for an outage, `IntegrityError` for a violated constraint."""
+        """Raise `DatabaseUnavailable` for an outage of the server, `IntegrityError` for a violated constraint."""
         if not isinstance(error, Exception):
             return
         if isinstance(error, asyncpg.IntegrityConstraintViolationError):

@@ -61,7 +61,7 @@ class AppError(Exception):
 
 
 class InvalidInput(AppError):
-    """A field of the request is invalid; `attr` names it, None means the whole body."""
+    """A field of the request is invalid. `attr` is the name of the field, None if the whole body is invalid."""
 
     type = "validation_error"
     code = "invalid_input"
@@ -96,7 +96,10 @@ class NotAuthenticated(AuthenticationError):
 
 
 class AuthenticationFailed(AuthenticationError):
-    """The credential is unknown, revoked, or belongs to an inactive user; `place` says where it was found."""
+    """The credential is unknown, revoked, or belongs to an inactive user.
+
+    `place` is the part of the request that has the credential, for the error message: `Authorization header` or `body`.
+    """
 
     code = "authentication_failed"
 
@@ -123,7 +126,7 @@ class RunTokenInvalid(AuthenticationError):
 
 
 class PermissionDenied(AppError):
-    """The caller is authenticated, but may not do this."""
+    """The caller is authenticated, but not allowed to make this request."""
 
     status = 403
     type = "authentication_error"
@@ -141,7 +144,10 @@ class NotFound(AppError):
 
 
 class MethodNotAllowed(AppError):
-    """The path does not accept the method; the mapper of errors sets `allowed`, for the Allow header."""
+    """The path does not accept the request's HTTP method.
+
+    `allowed` are the methods that it accepts, for the Allow header. The mapper of errors sets them.
+    """
 
     status = 405
     code = "method_not_allowed"
@@ -172,7 +178,11 @@ class IdempotencyConflict(AppError):
 
 
 class QuestionSettled(AppError):
-    """A question no longer takes an answer; `winner` is the answer that it has, null if it has none."""
+    """A question no longer takes an answer.
+
+    `winner` has the fields of the answer that closed the question (answer, person, channel, time), each None if the
+    question was closed without an answer.
+    """
 
     def __init__(self, detail: str, winner: Mapping[str, object]) -> None:
         super().__init__(detail)
@@ -184,7 +194,7 @@ class QuestionSettled(AppError):
 
 
 class AlreadyAnswered(QuestionSettled):
-    """Another answer to the question came first."""
+    """The question has an answer already: another one arrived first."""
 
     status = 409
     code = "already_answered"
@@ -204,7 +214,7 @@ class QuestionClosed(QuestionSettled):
 
 
 class QuestionChanged(AppError):
-    """The question is not the one that the caller was shown."""
+    """The question has changed since the caller was shown it, so the answer is refused."""
 
     status = 409
     code = "question_changed"
@@ -214,7 +224,7 @@ class QuestionChanged(AppError):
 
 
 class BodyTooLarge(AppError):
-    """The request's body is larger than the service reads."""
+    """The request's body is larger than `limit`, the limit of its endpoint in bytes."""
 
     status = 413
     code = "request_too_large"
@@ -234,7 +244,7 @@ class UnsupportedMediaType(AppError):
 
 
 class Throttled(AppError):
-    """The caller is over a rate limit; `retry_after` is the delay in whole seconds."""
+    """The caller is over a rate limit; after `retry_after` whole seconds the next request is allowed."""
 
     status = 429
     type = "throttled_error"
@@ -247,7 +257,7 @@ class Throttled(AppError):
 
 
 class HeadTooLarge(AppError):
-    """Path, query or headers of the request exceed what the service reads; the connection is closed."""
+    """The path, the query or the headers of the request exceed a limit; the connection is closed."""
 
     status = 431
     code = "request_head_too_large"
@@ -265,7 +275,7 @@ class Unavailable(AppError):
 
 
 class RequestRefused(Exception):
-    """Base class of expected errors with their own response body, `body`, instead of the four keys."""
+    """Base class of expected errors with a JSON body of their own (`body`) instead of `{type, code, detail, attr}`."""
 
     status: ClassVar[int] = 400
 
@@ -275,7 +285,7 @@ class RequestRefused(Exception):
 
 
 class RunRefused(RequestRefused):
-    """A run cannot be created as asked (contract 5.8, steps 4 to 8)."""
+    """A run cannot be created as the request asks (contract 5.8, steps 4 to 8); `detail` says why."""
 
     def __init__(self, detail: str, *, missing_artifact_ids: list[str] | None = None) -> None:
         body: dict[str, Any] = {"detail": detail}
@@ -285,7 +295,7 @@ class RunRefused(RequestRefused):
 
 
 class StateRefused(RequestRefused):
-    """An artifact or a run is not in a state that allows this."""
+    """An artifact or a run is in a state that does not allow the requested operation."""
 
     def __init__(self, error: str, *, missing_artifact_ids: list[str] | None = None) -> None:
         body: dict[str, Any] = {"error": error}
@@ -295,7 +305,7 @@ class StateRefused(RequestRefused):
 
 
 class ArtifactNotFound(RequestRefused):
-    """The run, and those it resumes, have no such file (contract 6.4)."""
+    """Neither the run nor a run that it resumes has the requested file (contract 6.4)."""
 
     status = 404
 
@@ -304,7 +314,12 @@ class ArtifactNotFound(RequestRefused):
 
 
 class EventsMissing(RequestRefused):
-    """Events are missing between the last accepted one and a sent one, or the announced end of the events."""
+    """An upload of a run's events leaves out an event.
+
+    The event is missing after the last accepted event (number `last_accepted_seq`), and before an event of the upload
+    or
+    before the announced end of the events.
+    """
 
     status = 409
 
@@ -313,7 +328,10 @@ class EventsMissing(RequestRefused):
 
 
 class UsageLimitExceeded(RequestRefused):
-    """The project is over its usage limit (contract 5.8 step 3); unknown fields are left out."""
+    """The project is over its usage limit (contract 5.8 step 3).
+
+    The body leaves out `limit_type` and `reset_at` if they are None, which means unknown.
+    """
 
     status = 429
 

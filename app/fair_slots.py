@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 
 
 class QueueFull(Exception):
-    """No slot is free, and too many callers of the same party are waiting already."""
+    """A party cannot wait for a slot: too many callers of the party have a slot or wait for one already."""
 
 
 class FairSlots:
-    """A bounded number of slots for several parties.
+    """Shares a number of slots among several parties, so that no party takes all of them.
 
-    Each may hold `share` slots, and `waiting` callers of it may wait.
+    Each party may have `share` slots at a time, and `waiting` further callers of the party may wait for a slot.
     """
 
     def __init__(self, slots: int, *, share: int, waiting: int) -> None:
@@ -25,10 +25,10 @@ class FairSlots:
 
     @asynccontextmanager
     async def hold(self, party: Hashable) -> AsyncIterator[None]:
-        """Wait for a slot for a party, and hold it during the block.
+        """Wait for a slot for a party, keep the slot during the block, and free it afterwards.
 
         Raises:
-            QueueFull: too many of the same party are waiting.
+            QueueFull: too many callers of the same party have a slot or wait for one.
 
         """
         count = self._counts.get(party, 0)

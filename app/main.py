@@ -91,8 +91,9 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
     """Return the API as an ASGI application.
 
     Args:
-        settings: default: the settings of the environment.
-        process: opened clients to use, for tests; then the lifespan opens and closes nothing.
+        settings: None: read from the environment variables.
+        process: clients to use, for tests, which the application does not close. None: the application opens its
+            clients when it starts, and closes them when it stops.
 
     """
     settings = settings or get_settings()

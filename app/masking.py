@@ -13,7 +13,10 @@ _SHORTEST = 8
 
 
 class Masker:
-    """Replaces known secrets in texts and JSON values."""
+    """Replaces known secrets by `***` in texts and JSON values.
+
+    Secrets of fewer than eight characters are not replaced: they may be common words.
+    """
 
     def __init__(self, secrets: Iterable[str]) -> None:
         # The longest first: a secret may contain another.
@@ -21,7 +24,7 @@ class Masker:
         self._replacements = [(secret, MASK) for secret in longest_first]
 
     def text(self, text: str) -> str:
-        """Return a text with its secrets replaced."""
+        """Return a text with each secret replaced."""
         for found, shown in self._replacements:
             text = text.replace(found, shown)
         return text
@@ -29,7 +32,7 @@ class Masker:
     def mask_emit(
         self, emit: Callable[[dict[str, Any]], Awaitable[None]]
     ) -> Callable[[dict[str, Any]], Awaitable[None]]:
-        """Return a function that masks each log entry and passes it to `emit`."""
+        """Return an async function that replaces the secrets in a log entry and calls `emit` with the result."""
         if not self._replacements:
             return emit
 
@@ -39,7 +42,7 @@ class Masker:
         return masked
 
     def value(self, value: Any) -> Any:
-        """Return a JSON value with the secrets in its texts replaced."""
+        """Return a JSON value with the secrets in its texts and in the names of its fields replaced."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
@@ -50,7 +53,11 @@ class Masker:
 
 
 class FolderHider(Masker):
-    """Makes paths in an agent's workspace relative: followers must not see the folders of the worker."""
+    """Hides the folders of the worker in texts and JSON values that clients see.
+
+    Paths below `work`, the agent's working folder, become relative to it. `home`, the agent's home folder, becomes `~`.
+    The prefix `folder`, the folder of the run, is removed from all other paths.
+    """
 
     def __init__(self, *, work: Path, home: Path, folder: Path) -> None:
         super().__init__(())

@@ -27,7 +27,8 @@ _HIDDEN = "[redacted]"
 def configure_logging(log_format: LogFormat, level: str) -> None:
     """Write the logs of this process and of its libraries to standard error, one line for each log event.
 
-    Events of the service are written here: the standard library would take as long again, at each request.
+    Log events of the service do not pass through the standard library's `logging`, which would take as long again at
+    each request.
     """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -95,7 +96,10 @@ def redact(
     _method: str,
     event: MutableMapping[str, Any],
 ) -> MutableMapping[str, Any]:
-    """Replace secrets in a log event, found by the name or the format of a value (structlog processor)."""
+    """Replace secrets in a log event in place, and return the event (a structlog processor).
+
+    A secret is recognised by the name of its key, such as `token`, or by the format of a text.
+    """
     for key, value in event.items():
         event[key] = _HIDDEN if key.lower() in _SECRET_NAMES else _redact_value(value)
     return event

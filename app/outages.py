@@ -27,28 +27,32 @@ _BROKEN_TRANSACTION = "8s2b"
 
 
 class Outage(Exception):
-    """A server that this service depends on does not respond; the same step may work in a moment."""
+    """A server that this service depends on does not respond; the same operation may succeed in a moment."""
 
     server: ClassVar[str] = "server"
 
 
 class DatabaseUnavailable(Outage):
-    """The database does not respond; the transaction has changed nothing, and may work in a moment."""
+    """The database does not respond; the same transaction may succeed in a moment."""
 
     server = "database"
 
 
 def is_outage(error: BaseException | None) -> bool:
-    """Return whether an error of a driver, or an error made from one, is an outage of a server."""
+    """Return whether an exception means that a server, such as PostgreSQL or Redis, does not respond.
+
+    False for None.
+    """
     if isinstance(error, Outage | RedisConnectionError | RedisTimeoutError | ReadOnlyError):
         return True
     return is_database_outage(error)
 
 
 def is_database_outage(error: BaseException | None) -> bool:
-    """Return whether an error of SQLAlchemy or asyncpg is an outage of the database, not a faulty statement.
+    """Return whether an exception of SQLAlchemy or asyncpg is an outage of the database, not a faulty statement.
 
-    Errors of sockets are not included: they do not show which server they concern.
+    Deadlocks and other conflicts between transactions count as outages: repeating the transaction is the remedy. False
+    for None, and for errors of sockets, which do not show which server they concern.
     """
     match error:
         case DatabaseUnavailable() | PoolTimeoutError():
@@ -67,7 +71,7 @@ def is_database_outage(error: BaseException | None) -> bool:
 
 
 def is_value_refused(error: BaseException) -> bool:
-    """Return whether an error of the database driver says that a value cannot be stored."""
+    """Return whether an error of the database driver says that no column can store a value, for example a long text."""
     return _sqlstate(error.orig if isinstance(error, DBAPIError) else error) in _VALUE
 
 

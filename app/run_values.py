@@ -25,14 +25,17 @@ class AgentMessage:
 
 @dataclass(frozen=True, slots=True)
 class MessageOutcome:
-    """The decision about a message of an agent: the devices that it is sent to, or why it is not sent."""
+    """The decision about a message of an agent: whether it is sent, to how many devices, or why not."""
 
     decision: NotificationDecision
     reason: str | None = None
     devices: int = 0
 
     def answer(self) -> dict[str, Any]:
-        """Return the result as JSON for the agent; a push that is still being sent counts as sent."""
+        """Return the outcome as a JSON object for the agent: `decision`, and `devices` or `reason`.
+
+        A push that is still being sent counts as sent.
+        """
         if self.decision is NotificationDecision.PENDING:
             return {"decision": NotificationDecision.SENT.value, "devices": self.devices}
         return {"decision": self.decision.value, "reason": self.reason}

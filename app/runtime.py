@@ -42,7 +42,7 @@ _EXPO_RATE_KEY = "push:pace:expo"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessContext(ServiceClients):
-    """The settings and the opened clients of this process; services get it as their `ServiceClients`."""
+    """The settings, the opened clients and the caches of one process; services get it as their `ServiceClients`."""
 
     settings: Settings
     # The followers of runs in this process, and their devices.
@@ -60,7 +60,7 @@ class ProcessContext(ServiceClients):
     ledger: LedgerWatch = field(default_factory=LedgerWatch)
 
     def stream_clients(self) -> StreamClients:
-        """Return the subset of this process's clients that live streams use."""
+        """Return the clients of this process that live streams use, and their settings."""
         return StreamClients(
             sessions=self.sessions,
             hub=self.hub,
@@ -76,9 +76,12 @@ class ProcessContext(ServiceClients):
 async def open_process(
     settings: Settings, *, name: str, plan_once: bool = False
 ) -> AsyncGenerator[ProcessContext, None]:
-    """Open the resources of a process, and close them in reverse order. It connects at the first use.
+    """Yield the clients of a process, and close them after the block; each client connects at its first use.
 
-    `plan_once` is for a process that repeats the same short statements (`db.create_engine`).
+    Args:
+        settings: the settings of the process.
+        name: `api` or `worker`, part of the name that PostgreSQL shows for its connections.
+        plan_once: for a process that repeats the same short statements (see `create_engine`).
 
     Raises:
         CatalogInvalid: the operator's catalog of adapters is not valid.

@@ -16,7 +16,7 @@ _MASK_TAIL = 4
 
 
 def new_api_key() -> str:
-    """Return a new personal API key; it is shown once and never stored (contract 2.2)."""
+    """Return a new personal API key in plain text, which is shown once and never stored (contract 2.2)."""
     return API_KEY_PREFIX + _random_characters()
 
 
@@ -26,9 +26,9 @@ def new_project_token() -> str:
 
 
 def hash_api_key(value: str) -> str:
-    """Return the hash of a key, for storage: unsalted, so that it can be looked up.
+    """Return the SHA-256 hash of an API key, under which the key is stored and looked up.
 
-    A key has 256 random bits.
+    There is no salt: a key has 256 random bits.
     """
     return "sha256$" + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -39,12 +39,15 @@ def new_session_secret() -> str:
 
 
 def hash_session_secret(value: str) -> str:
-    """Return the hash of a session's secret, for storage; it differs from the hash of an equal API key."""
+    """Return the SHA-256 hash under which the secret of a console session or of a login link is stored.
+
+    Its prefix differs from that of API keys, so one is never accepted in place of the other.
+    """
     return "session$" + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def mask_api_key(value: str) -> str:
-    """Return the prefix and the last characters of an API key, for display."""
+    """Return the prefix and the last four characters of an API key, for display: `phx_...a1b2`."""
     return f"{API_KEY_PREFIX}...{value[-_MASK_TAIL:]}"
 
 
@@ -57,7 +60,10 @@ class DecryptionError(Exception):
 
 
 class Cipher:
-    """Authenticated encryption with rotating keys: the first encrypts, all of them decrypt."""
+    """Encrypts and decrypts secrets that the database stores: the first key encrypts, any of the keys decrypts.
+
+    Decryption fails if the stored value was changed.
+    """
 
     def __init__(self, keys: Sequence[SecretStr]) -> None:
         self._fernet = MultiFernet([Fernet(self._derive(key)) for key in keys])
@@ -70,7 +76,7 @@ class Cipher:
         """Return the plain text of an encrypted value.
 
         Raises:
-            DecryptionError: no configured key decrypts it.
+            DecryptionError: no configured key decrypts the value.
 
         """
         try:
@@ -79,10 +85,10 @@ class Cipher:
             raise DecryptionError("no configured secret key decrypts this value") from error
 
     def rotate(self, value: str) -> str:
-        """Return an encrypted value, encrypted again with the first key.
+        """Decrypt a value with any of the keys, and return it encrypted with the first key.
 
         Raises:
-            DecryptionError: no configured key decrypts it.
+            DecryptionError: no configured key decrypts the value.
 
         """
         return self.encrypt(self.decrypt(value))

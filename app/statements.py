@@ -34,9 +34,9 @@ _DIALECT: Dialect = dialect()  # type: ignore[no-untyped-call] # SQLAlchemy's ow
 
 
 class Prepared:
-    """An SQL statement that is compiled once; its values are `bindparam`s.
+    """An SQL statement that is compiled once and run many times, with `bindparam`s for its values.
 
-    Keep it in a constant or a bounded cache.
+    Store each object in a constant or a bounded cache.
     """
 
     def __init__(self, statement: Executable) -> None:
@@ -58,7 +58,11 @@ class Prepared:
         )
 
     async def all(self, session: AsyncSession, values: Mapping[str, Any]) -> Sequence[Fields]:
-        """Run the statement and return its rows; a write runs in the session's transaction.
+        """Run the statement with `values`, by the names of its parameters; return its rows as mappings by column name.
+
+        A statement that writes or locks rows runs in the session's transaction, which begins here if there is none. A
+        read
+        without a transaction runs alone.
 
         Raises:
             DatabaseUnavailable: the server went away.
@@ -82,14 +86,14 @@ class Prepared:
         return rows[0] if rows else None
 
     async def perform(self, session: AsyncSession, values: Mapping[str, Any]) -> None:
-        """Run a statement that returns no rows, as `all` does."""
+        """Run a statement that returns no rows; apart from that, like `all`."""
         await self.all(session, values)
 
     async def first_alone(self, session: AsyncSession, values: Mapping[str, Any]) -> Fields | None:
-        """Run a write as a transaction of its own, committed on return; return its first row, if any.
+        """Run a write in a transaction of its own, commit it, and return its first row; None if it returns no row.
 
-        For a write with every condition in its own statement, which no later failure would have to roll back.
-        Joins the session's transaction if there is one. Raises as `all`.
+        Only for a write that no failure of a later step has to roll back. If the session has a transaction already, the
+        write is part of that transaction instead, and is committed with it. Raises the same errors as `all`.
         """
         if session.in_transaction() or transaction_of(session):
             return await self.first(session, values)
@@ -97,7 +101,7 @@ class Prepared:
         return rows[0] if rows else None
 
     async def perform_alone(self, session: AsyncSession, values: Mapping[str, Any]) -> None:
-        """Run a write that returns no rows, as `first_alone` does."""
+        """Run a write that returns no rows; apart from that, like `first_alone`."""
         await self.first_alone(session, values)
 
 

@@ -21,9 +21,10 @@ _UNDEFINED = frozenset({"42P01", "42703"})  # table, column
 
 
 def with_sessions(settings: Settings, work: Callable[[SessionFactory], Awaitable[Result]]) -> Result:
-    """Run `work` with a session factory in its own event loop, by the database's clock; return its result.
+    """Run the async function `work` with a session factory in an event loop of its own, and return its result.
 
-    The connections are closed afterwards.
+    Times are those of the database's clock. The connections are closed afterwards. A failure of the database ends the
+    command with one line on standard error.
     """
 
     async def run() -> Result:
@@ -40,7 +41,7 @@ def with_sessions(settings: Settings, work: Callable[[SessionFactory], Awaitable
 
 
 def check_clock_and_schema(settings: Settings) -> None:
-    """Exit with one line of error if this machine's clock is wrong or the database's schema is old."""
+    """End the command with one line of error if this machine's clock is wrong or the database's schema is old."""
 
     async def check(sessions: SessionFactory) -> None:
         await require_machine_time(sessions)
@@ -51,7 +52,7 @@ def check_clock_and_schema(settings: Settings) -> None:
 
 @contextmanager
 def database_failures(settings: Settings) -> Iterator[None]:
-    """Turn a database failure in the block into one line on standard error, and exit."""
+    """End the command with one line on standard error if the block raises a database failure."""
     address = _address(settings)
     try:
         yield

@@ -20,9 +20,9 @@ class _Misuse(click.ClickException):
 
 
 class LazyGroup(click.Group):
-    """A click group that imports the module of a subcommand only when that is called.
+    """A click group that imports the module of a subcommand only when the subcommand is called.
 
-    `commands` has by name the location of each (`module:attribute`) and its line of help.
+    `commands` maps the name of each subcommand to its location (`module:attribute`) and its line of help.
     """
 
     def __init__(

@@ -12,11 +12,11 @@ _START, _END = 50 - 3, 51 - 3
 
 
 def hide_environment() -> None:
-    """Wipe the environment variables from `/proc/<pid>/environ`, and close the process to others of its user.
+    """Hide the environment variables of this process, which hold secrets, from other processes of the same user.
 
-    May be called again. Secrets of the service come as variables, and that file shows the initial environment
-    for the life of the process, even if variables change. `os.environ` does not change. If the kernel does not
-    permit this, nothing happens.
+    Overwrite `/proc/<pid>/environ`, which would show the initial variables for the life of the process, and make the
+    memory of the process unreadable for others. `os.environ` does not change. Where the kernel does not permit this, do
+    nothing. May be called again.
     """
     if sys.platform != "linux":
         return
@@ -35,7 +35,7 @@ def hide_environment() -> None:
 
 
 def start_tracker() -> None:
-    """Start `multiprocessing`'s helper process without the service's environment, which it would expose."""
+    """Start the helper process of `multiprocessing` without environment variables, which it would expose."""
     from multiprocessing import resource_tracker  # noqa: PLC0415 - only a service of several processes needs it
 
     variables = os.environ.copy()

@@ -18,7 +18,10 @@ _PREFIX = "TASKBEACON_"
 
 
 def service_settings() -> Settings:
-    """Return the service's settings from the environment variables; invalid ones end the command."""
+    """Return the service's settings from the environment variables.
+
+    Invalid settings end the command with one line of error.
+    """
     return _build(Settings)
 
 
@@ -33,7 +36,7 @@ def warn_of_unknown_variables() -> None:
 
 
 def check_catalog(settings: Settings) -> Catalog:
-    """Return the catalog of agents that the settings name; an invalid one ends the command."""
+    """Return the catalog of agents in the file that the settings name; an invalid catalog ends the command."""
     try:
         return load_catalog(settings.agent_catalog)
     except CatalogInvalid as error:
@@ -43,7 +46,7 @@ def check_catalog(settings: Settings) -> Catalog:
 def development_settings(**given: Any) -> Settings:
     """Return the settings from the environment variables, without requiring production secrets.
 
-    `given` outranks the variables.
+    `given` are values by field name, which take precedence over the variables.
     """
     return _build(lambda: Settings(development=True, **given))
 
@@ -51,7 +54,7 @@ def development_settings(**given: Any) -> Settings:
 def admin_settings() -> Settings:
     """Return the settings from the environment variables.
 
-    If they name no database, return the settings of the running development stack.
+    If these set no database, return the settings of the running development stack. Invalid settings end the command.
     """
     here = development_settings()
     if "database_url" in here.model_fields_set:
@@ -68,9 +71,9 @@ def admin_settings() -> Settings:
 
 
 def stack_settings(home: Path) -> Settings:
-    """Return the settings of the development stack that runs in a home folder.
+    """Return the settings of the development stack that runs in the folder `home`.
 
-    If none runs, end the command.
+    If none runs there, end the command.
     """
     stack = running_environment(home)
     if stack is None:

@@ -316,17 +316,17 @@ class Settings(PushSettings, BaseSettings):
 
     @property
     def run_timeout(self) -> timedelta:
-        """The wall-clock time that a run may take."""
+        """The wall-clock time that a run may take, without the time for which it waits for people."""
         return timedelta(seconds=self.run_timeout_seconds)
 
     @property
     def outside_agent_silence(self) -> timedelta | None:
-        """The time after which the run of a silent agent outside our workers fails; None: never."""
+        """The time after which a run fails if its agent, outside the service's workers, sends nothing; None: never."""
         return timedelta(seconds=self.outside_agent_silence_seconds) or None
 
     @property
     def run_idle(self) -> timedelta:
-        """The time that an interactive run waits for a person."""
+        """The time for which an interactive run waits for a person, each time that it waits."""
         return timedelta(seconds=self.run_idle_seconds)
 
     @property
@@ -341,17 +341,20 @@ class Settings(PushSettings, BaseSettings):
 
     @property
     def mirrors_path(self) -> Path:
-        """The folder of git mirrors that the runs on this machine share."""
+        """The folder of git mirrors (bare clones that make further clones fast), shared by the runs on this machine."""
         return (self.home / "mirrors").absolute()
 
     @property
     def s3_signing_endpoint_url(self) -> str | None:
-        """The URL of object storage that clients see, for signed URLs (contract 8.2)."""
+        """The URL at which clients reach object storage, for signed URLs (contract 8.2); None: Amazon's own."""
         return self.s3_public_endpoint_url or self.s3_endpoint_url
 
 
 def unknown_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str | None]:
-    """Return the `TASKBEACON_…` variables that no setting reads, each with the most similar setting."""
+    """Return the `TASKBEACON_…` variables that no setting reads, each with the most similar name of a setting.
+
+    None in place of a name if no setting has a similar name.
+    """
     known = [f"{_PREFIX}{name.upper()}" for name in Settings.model_fields]
     unknown = (
         name
@@ -367,5 +370,5 @@ def unknown_variables(environment: Mapping[str, str] = os.environ) -> dict[str, 
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """Return the settings of this process, read from the environment at the first call."""
+    """Return the settings of this process, read from the environment variables at the first call."""
     return Settings()

@@ -4,14 +4,14 @@ from enum import StrEnum
 
 
 class RuntimeAdapter(StrEnum):
-    """The agents that a caller may choose on the wire (contract 5.8)."""
+    """The agents that a client may choose for a run (contract 5.8)."""
 
     CLAUDE = "claude"
     CODEX = "codex"
 
 
 class ReasoningEffort(StrEnum):
-    """The reasoning effort of a model, in rising order."""
+    """The reasoning effort of an agent's model, in rising order."""
 
     LOW = "low"
     MEDIUM = "medium"
@@ -21,7 +21,7 @@ class ReasoningEffort(StrEnum):
 
 
 class PermissionMode(StrEnum):
-    """The mode that decides which actions an agent may take without asking (contract 5.8, 9.3)."""
+    """The mode of an agent that decides which actions it may take without asking (contract 5.8, 9.3)."""
 
     DEFAULT = "default"
     ACCEPT_EDITS = "acceptEdits"
@@ -33,7 +33,7 @@ class PermissionMode(StrEnum):
 
 
 class SandboxKind(StrEnum):
-    """The mechanism of the sandbox that confines an agent."""
+    """The mechanism of the sandbox that confines an agent; `auto`: the strongest one that works on the machine."""
 
     AUTO = "auto"
     BUBBLEWRAP = "bubblewrap"
@@ -42,7 +42,7 @@ class SandboxKind(StrEnum):
 
 
 class AgentNetwork(StrEnum):
-    """The network level of an agent, from the least access to the most."""
+    """The network level of an agent, which decides the hosts that it can reach; from the least access to the most."""
 
     NONE = "none"
     MODEL_ONLY = "model-only"
@@ -56,9 +56,9 @@ class AgentNetwork(StrEnum):
 
 
 class NetworkAccessLevel(StrEnum):
-    """The network level of a sandbox environment.
+    """The network level of a sandbox environment, which decides the hosts that its agents can reach.
 
-    `custom` is `trusted` with only the environment's own hosts.
+    `custom` is the level `trusted` with the hosts that the environment lists.
     """
 
     NONE = "none"

@@ -4,6 +4,6 @@ from enum import StrEnum
 
 
 class CodeHostKind(StrEnum):
-    """The kind of a code host, the server of repositories."""
+    """The kind of a code host, the server of git repositories."""
 
     GITHUB = "github"

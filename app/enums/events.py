@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class EventType(StrEnum):
-    """The events that the ledger records and webhooks send; services/events/catalogue.py describes each."""
+    """The types of events that the ledger records and webhooks send; services/events/catalogue.py describes each."""
 
     TASK_CREATED = "task.created"
     TASK_UPDATED = "task.updated"
@@ -28,7 +28,7 @@ class EventType(StrEnum):
 
 
 class PayloadKind(StrEnum):
-    """The detail of a webhook's body: ids and statuses, or also the task and run at the time of the event."""
+    """The detail of a webhook's body: only ids and statuses, or also the task and the run at the time of the event."""
 
     THIN = "thin"
     FULL = "full"
@@ -45,7 +45,7 @@ class DeliveryStatus(StrEnum):
 
 
 class RecoverOnly(StrEnum):
-    """The messages that a webhook endpoint gets again: failed ones, or all that were not delivered."""
+    """The messages that are sent to a webhook endpoint again: those that failed, or all that were not delivered."""
 
     FAILED = "failed"
     ALL = "all"

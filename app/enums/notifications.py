@@ -59,7 +59,7 @@ class NotificationDecision(StrEnum):
 
 
 class Urgency(StrEnum):
-    """The loudness of a notification, the lowest first."""
+    """The urgency of a notification, which decides how loudly a device announces it; the lowest first."""
 
     LOW = "low"
     NORMAL = "normal"
@@ -67,26 +67,26 @@ class Urgency(StrEnum):
 
 
 class ActionTokens(StrEnum):
-    """The highest risk of a question that an action token alone, without a key, can answer."""
+    """The highest risk of a question that an action token alone, without a key, can answer; `off`: none."""
 
     OFF = "off"
     LOW = "low"
     NORMAL = "normal"
 
     def covers(self, risk: QuestionRisk) -> bool:
-        """Return whether an action token alone may answer a question with this risk; never at high risk."""
+        """Return whether an action token alone may answer a question with this risk; always False for a high risk."""
         order = list(QuestionRisk)
         return self is not ActionTokens.OFF and order.index(risk) <= order.index(QuestionRisk(self))
 
 
 class PushText(StrEnum):
-    """The detail of the text of a push, the least first."""
+    """The level of detail in the text of a push, the least detailed first."""
 
     GENERIC = "generic"
     TITLE = "title"
     FULL = "full"
 
     def at_most(self, other: "PushText | None") -> "PushText":
-        """Return the less detailed one of this level and `other`; None sets no limit."""
+        """Return the less detailed one of this level and `other`; this level if `other` is None."""
         order = list(PushText)
         return self if other is None or order.index(self) <= order.index(other) else other

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class QuestionKind(StrEnum):
-    """The kind of a question: a permission, a form, a page to open, or the next message."""
+    """The kind of a question that an agent asks: a permission, a form, a page to open, or the next message."""
 
     PERMISSION = "permission"
     FORM = "form"
@@ -25,7 +25,7 @@ class QuestionStatus(StrEnum):
 
 
 class QuestionRisk(StrEnum):
-    """The risk of an answer, by the tool and the rules of the service, never by the agent's words."""
+    """The risk of the answer to a question. The tool and the service's rules decide it, never the agent's words."""
 
     LOW = "low"
     NORMAL = "normal"
@@ -33,14 +33,14 @@ class QuestionRisk(StrEnum):
 
 
 class InboxStatus(StrEnum):
-    """The filter of an inbox: open questions, or closed ones too."""
+    """The filter of the list of an inbox: only open questions, or closed questions too."""
 
     OPEN = "open"
     ALL = "all"
 
 
 class FormAction(StrEnum):
-    """The action of a person on a form or a link that an agent has sent."""
+    """The action of a person on a form, or on a link, that an agent has sent."""
 
     ACCEPT = "accept"
     DECLINE = "decline"
@@ -56,7 +56,7 @@ class QuestionAction(StrEnum):
 
 
 class AnswerVia(StrEnum):
-    """The channel by which a question was answered."""
+    """The channel through which a question was answered."""
 
     API = "api"
     CONSOLE = "console"

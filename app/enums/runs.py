@@ -18,7 +18,7 @@ TERMINAL_STATUSES = frozenset({RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.
 
 
 class RunReason(StrEnum):
-    """The reason why a run ended, or why it returned to the queue: a label of the metrics."""
+    """The reason why a run ended, or why it returned to the queue; a label of the metrics."""
 
     CLIENT = "client"
     AGENT_ENDED = "agent ended"
@@ -57,19 +57,19 @@ class RunReason(StrEnum):
 
     @property
     def error_type(self) -> str:
-        """The reason as the event of a failure names it, for programs: `agent_timed_out`."""
+        """The reason as events of failed runs have it, for programs: with `_` for each space (`agent_timed_out`)."""
         return self.value.replace(" ", "_")
 
 
 class Environment(StrEnum):
-    """The place where a run is performed: at its client (`local`) or by a worker of the service (`cloud`)."""
+    """The place where a run is performed: by its client (`local`) or by a worker of the service (`cloud`)."""
 
     LOCAL = "local"
     CLOUD = "cloud"
 
 
 class RunMode(StrEnum):
-    """Whether a run waits for further messages after its first turn."""
+    """The mode of a run: `interactive` runs wait for further messages after the first turn, `background` runs end."""
 
     INTERACTIVE = "interactive"
     BACKGROUND = "background"
@@ -97,7 +97,7 @@ class CommandStatus(StrEnum):
 
 
 class PrAuthorshipMode(StrEnum):
-    """The author of a run's pull request: the user, or the project's integration."""
+    """The account that opens a run's pull request: the user's own, or that of the project's integration (`bot`)."""
 
     USER = "user"
     BOT = "bot"
@@ -111,7 +111,7 @@ class RunSource(StrEnum):
 
 
 class LimitType(StrEnum):
-    """The usage limit that a project exceeded: for a short period or a long one (contract 2.4)."""
+    """The kind of usage limit that a project exceeded: for a short period or for a long one (contract 2.4)."""
 
     BURST = "burst"
     SUSTAINED = "sustained"

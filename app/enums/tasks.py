@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class OriginProduct(StrEnum):
-    """The product that a task came from (contract 3.1)."""
+    """The product in which a task was created (contract 3.1)."""
 
     ONBOARDING = "onboarding"
     ERROR_TRACKING = "error_tracking"

@@ -4,14 +4,14 @@ _SHOWN_CHARACTERS = 300
 
 
 class FormRefused(Exception):
-    """An agent's form cannot be shown: it is nested, malformed or too large, or it asks for a secret."""
+    """An agent's form cannot be shown to people: it is nested, malformed or too large, or it asks for a secret."""
 
 
 class AnswerInvalid(Exception):
     """A person's answer does not fit the form; the message names the problem and the field."""
 
     def __init__(self, what: str, *place: str | int) -> None:
-        """Describe the problem; `place` is the path to the wrong value, empty for the whole answer."""
+        """Describe the problem by `what`; `place` is the path to the wrong value, empty for the whole answer."""
         self.place = tuple(str(step)[:_SHOWN_CHARACTERS] for step in place)
         self.what = what[:_SHOWN_CHARACTERS]
         super().__init__(f"{'__'.join(self.place)}: {self.what}" if place else self.what)

@@ -62,7 +62,7 @@ class FormQuestion:
         return {"question": self.text, **header, "multiSelect": self.type == "array", "options": options}
 
     def check(self, value: Any) -> None:
-        """Raise AnswerInvalid unless the value answers this question.
+        """Raise AnswerInvalid unless the value is a valid answer to this question.
 
         The schema's patterns are not applied: matching a pattern of an agent may take for ever.
         """
@@ -82,13 +82,16 @@ class FormQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A form as its questions, and the names of those that need an answer."""
+    """A form that an agent sent: its questions, and the names of the questions that must be answered."""
 
     questions: tuple[FormQuestion, ...]
     required: frozenset[str]
 
     def options(self) -> list[dict[str, Any]]:
-        """Return the first question's choices, and Skip, in the format of a permission request's options."""
+        """Return the first question's choices, and Skip, in the format of the options of a permission request.
+
+        A question without choices gets the option Submit. For clients that can show permission requests only.
+        """
         choices = self.questions[0].choices if self.questions else ()
         names = [choice.label for choice in choices] or ["Submit"]
         offered = [
@@ -98,11 +101,15 @@ class Form:
         return [*offered, {"optionId": REJECT, "name": "Skip", "kind": "reject_once"}]
 
     def answer(self, params: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        """Convert the answer that a client sent to an elicitation's action and content. Raises AnswerInvalid.
+        """Convert an answer from a client, and return the action and the content that the agent's protocol defines.
 
         Args:
-            params: `action`, with `content` for `accept`; or `option_id`, as for a permission, with optional
-                `answers` by the texts of the questions, and `custom_input`.
+            params: either `action`, with `content` if the action is `accept`; or `option_id`, as for a permission
+                request,
+                optionally with `answers` (by the texts of the questions) and `custom_input` (a free text).
+
+        Raises:
+            AnswerInvalid: the answer does not fit the form.
 
         """
         if (action := params.get("action")) is not None:
@@ -142,7 +149,10 @@ class Form:
         return {first.text: ", ".join(parts)} if parts else {}
 
     def check(self, content: Mapping[str, Any]) -> None:
-        """Raise AnswerInvalid for the first problem of an answer: an unknown, wrong or missing field."""
+        """Raise AnswerInvalid for the first problem of an answer (values by field name).
+
+        Problems are an unknown, wrong or missing field, and an answer that is too large.
+        """
         if _size(content) > _CONTENT_BYTES:
             raise AnswerInvalid(f"It is larger than {_CONTENT_BYTES // 2**10} KiB.")
         known = {question.name: question for question in self.questions}
@@ -159,9 +169,9 @@ class Form:
 
     @property
     def shape(self) -> list[tuple[str, int, bool]]:
-        """The types of the questions, with the numbers of choices, to compare a form with its masked copy.
+        """The type of each question, the number of its choices, and whether it has a field for free text.
 
-        They differ only if masking made names or choices equal.
+        A form and its masked copy have different shapes only if masking has made names or choices equal.
         """
         return [
             (question.type, len(question.choices), question.companion is not None)
@@ -169,9 +179,12 @@ class Form:
         ]
 
     def as_asked(self, content: Mapping[str, Any], asked: "Form") -> dict[str, Any]:
-        """Return content with the agent's own names and choices; `asked` is this form before it was masked.
+        """Return an answer to this masked form as an answer to the form that the agent sent.
 
-        Both forms have the same shape.
+        Args:
+            content: the answer, by the masked names of the fields.
+            asked: the agent's form, of the same shape as this one.
+
         """
         given: dict[str, Any] = {}
         for own, theirs in zip(self.questions, asked.questions, strict=True):

@@ -29,7 +29,12 @@ _WORD_BORDER = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
 
 
 def read_form(message: str, schema: Any) -> Form:
-    """Convert an agent's message and JSON Schema to a form. Raises FormRefused if it cannot be shown."""
+    """Return the form that an agent's message and JSON Schema describe.
+
+    Raises:
+        FormRefused: people cannot be shown this form.
+
+    """
     try:
         size = len(orjson.dumps(schema))
     except TypeError:

@@ -12,7 +12,12 @@ ANSWER_CHARACTERS = 10_000
 
 
 def check_text(value: Any, bounds: Mapping[str, Any], format_: str | None, name: str) -> None:
-    """Raise AnswerInvalid unless the value is a string within the bounds, and of the format, if any."""
+    """Raise AnswerInvalid unless the value is a string within the bounds and in the given format.
+
+    `bounds` are `minLength` and `maxLength` of JSON Schema. A `format_` that is None or unknown is not checked. `name`
+    is
+    the field that the error names.
+    """
     if not isinstance(value, str):
         raise AnswerInvalid("It is no text.", name)
     longest = min(bounds.get("maxLength", ANSWER_CHARACTERS), ANSWER_CHARACTERS)
@@ -25,7 +30,11 @@ def check_text(value: Any, bounds: Mapping[str, Any], format_: str | None, name:
 
 
 def check_number(value: Any, bounds: Mapping[str, Any], name: str, *, is_whole: bool) -> None:
-    """Raise AnswerInvalid unless the value is a finite number within the bounds, an integer if `is_whole`."""
+    """Raise AnswerInvalid unless the value is a finite number within the bounds, and an integer if `is_whole`.
+
+    `bounds` are `minimum`, `maximum` and their exclusive forms of JSON Schema. `name` is the field that the error
+    names.
+    """
     kinds = int if is_whole else (int, float)
     if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
         raise AnswerInvalid("It is no integer." if is_whole else "It is no number.", name)
@@ -40,13 +49,16 @@ def check_number(value: Any, bounds: Mapping[str, Any], name: str, *, is_whole: 
 
 
 def check_choice(value: Any, offered: Collection[str], *place: str | int) -> None:
-    """Raise AnswerInvalid unless the value is an offered choice; `place` is its path in the answer."""
+    """Raise AnswerInvalid unless the value is one of the offered choices; `place` is its path in the answer."""
     if not isinstance(value, str) or value not in offered:
         raise AnswerInvalid("It is none of the choices.", *place)
 
 
 def check_choices(value: Any, offered: Collection[str], bounds: Mapping[str, Any], name: str) -> None:
-    """Raise AnswerInvalid unless the value is a list of different offered choices within the bounds."""
+    """Raise AnswerInvalid unless the value is a list of offered choices, without repetition and within the bounds.
+
+    `bounds` are `minItems` and `maxItems` of JSON Schema. `name` is the field that the error names.
+    """
     if not isinstance(value, list):
         raise AnswerInvalid("It is no list.", name)
     most = min(bounds.get("maxItems", len(offered)), len(offered))

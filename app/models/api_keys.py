@@ -11,7 +11,10 @@ from app.models.base import Base
 
 
 class ApiKey(Base):
-    """An API key of a user, limited to scopes, and by lists with entries to projects or organizations."""
+    """A personal API key of a user, stored as a hash; `scopes` are the actions that it allows.
+
+    If `scoped_teams` or `scoped_organizations` has entries, the key works in these projects or organizations only.
+    """
 
     __tablename__ = "api_keys"
     __table_args__ = (Index(None, "user_id"),)

@@ -22,7 +22,10 @@ JsonDict = dict[str, Any]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """Column type `timestamptz`; refuses naive times, which the driver would read in the process's zone."""
+    """Column type `timestamptz` that refuses a datetime without a time zone with ValueError.
+
+    The driver would read such a datetime in the zone of the process.
+    """
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -35,7 +38,10 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Base(DeclarativeBase):
-    """Base class of all tables. Constraints are named by a convention, so that migrations can find them."""
+    """Base class of all database tables.
+
+    A convention gives each constraint its name, so that migrations can find it.
+    """
 
     metadata = MetaData(
         naming_convention={
@@ -53,7 +59,7 @@ class Base(DeclarativeBase):
 
 
 def one_of(column: str, vocabulary: type[StrEnum]) -> CheckConstraint:
-    """Return a CHECK constraint that limits `column` to the values of an enumeration; NULL passes."""
+    """Return a CHECK constraint that limits `column` to the values of an enumeration; NULL is allowed."""
     values = ", ".join(f"'{member.value}'" for member in vocabulary)
     return CheckConstraint(f"{column} IN ({values})", name=column)
 

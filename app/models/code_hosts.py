@@ -12,7 +12,7 @@ from app.models.base import Base
 class PushedBranch(Base):
     """The branch that a run pushed to a code host.
 
-    Unlike the run's output and state, no client can write it.
+    Clients cannot write this row, unlike the output and the state of a run.
     """
 
     __tablename__ = "pushed_branches"
@@ -41,7 +41,7 @@ class PushedBranch(Base):
 
 
 class GithubDelivery(Base):
-    """A webhook delivery of GitHub that was processed, so that a repeated one is recognised."""
+    """The id of a webhook delivery from GitHub that was processed, so that a repeated delivery is recognised."""
 
     __tablename__ = "github_deliveries"
     __table_args__ = (Index(None, "received_at"),)
@@ -51,7 +51,10 @@ class GithubDelivery(Base):
 
 
 class CiFailure(Base):
-    """A commit of a run with failed checks. Several failed checks of one commit are one row."""
+    """A commit that a run pushed, and for which checks of the code host failed.
+
+    One row for each commit, however many of its checks failed.
+    """
 
     __tablename__ = "ci_failures"
     __table_args__ = (

@@ -10,7 +10,10 @@ from app.models.base import Base
 
 
 class ConsoleSession(Base):
-    """A console session, or a login link that was not used yet: one of the two hashes is set."""
+    """The sign-in of one browser to the console, or a login link that was not used yet.
+
+    `secret_hash` is set for a sign-in, `code_hash` for a login link.
+    """
 
     __tablename__ = "console_sessions"
     __table_args__ = (Index(None, "key_id"), Index(None, "expires_at"))

@@ -13,10 +13,11 @@ CURRENT_TRANSACTION = "((pg_current_xact_id())::text)::bigint"
 
 
 class Event(Base):
-    """One fact of the life cycle of a task or a run.
+    """An event in the ledger: one fact of the life cycle of a task or a run.
 
-    Readers order by (`transaction_id`, `seq`) and stop before the oldest open transaction: a row that commits
-    late belongs to a transaction that they have not reached (services/events/reading.py).
+    Readers order events by (`transaction_id`, `seq`), and read events of transactions before the oldest open one only.
+    So
+    they do not miss an event of a transaction that commits late (services/events/reading.py).
     """
 
     __tablename__ = "events"
@@ -45,7 +46,7 @@ class Event(Base):
 
 
 class EventSnapshot(Base):
-    """The task and the run at the time of an event, for webhook endpoints that want full bodies."""
+    """The task and the run as they were at an event, for webhook endpoints with the payload `full`."""
 
     __tablename__ = "event_snapshots"
 
@@ -55,7 +56,7 @@ class EventSnapshot(Base):
 
 
 class EventCursor(Base):
-    """The position of a reader of the whole ledger of events, such as the webhook relay."""
+    """The position up to which a reader of the whole ledger of events, such as the webhook relay, has read."""
 
     __tablename__ = "event_cursors"
 
@@ -65,7 +66,10 @@ class EventCursor(Base):
 
 
 class EventHorizon(Base):
-    """The last removed event of a project. Readers with an earlier position have missed events."""
+    """The position in the ledger of the latest deleted event of a project.
+
+    A reader of events with an earlier position has missed events.
+    """
 
     __tablename__ = "event_horizons"
 

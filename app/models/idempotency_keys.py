@@ -9,7 +9,10 @@ from app.models.base import Base
 
 
 class IdempotencyKey(Base):
-    """An Idempotency-Key that a caller has used, with its response, written in the request's transaction."""
+    """An Idempotency-Key that a caller has used, with the response to its request.
+
+    Written in the transaction of that request.
+    """
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (

@@ -49,7 +49,7 @@ class Integration(Base):
 
 
 class UserIntegration(Base):
-    """A user's own access to a code host."""
+    """A user's own access to a code host, by a token."""
 
     __tablename__ = "user_integrations"
     __table_args__ = (Index(None, "user_id", "kind"), one_of("kind", CodeHostKind))
@@ -62,7 +62,7 @@ class UserIntegration(Base):
 
 
 class SignalReport(Base):
-    """A signal report: a finding for which people can create tasks."""
+    """A signal report: a finding about a product, for which people can create tasks."""
 
     __tablename__ = "signal_reports"
     __table_args__ = (Index(None, "project_id"),)

@@ -15,7 +15,7 @@ from app.models.base import Base, JsonDict, one_of
 
 
 class Notification(Base):
-    """A push about one event to one device of a recipient: the decision about it, and the reason."""
+    """One push about one event to one device of a user: the decision about the push, with a reason, and its outcome."""
 
     __tablename__ = "notifications"
     __table_args__ = (
@@ -102,7 +102,7 @@ class Notification(Base):
 
 
 class PushCooldown(Base):
-    """The end of the cooldown of a kind of push for a run (contract 7.2)."""
+    """The time until which a kind of push is not sent again for a run (contract 7.2)."""
 
     __tablename__ = "push_cooldowns"
     __table_args__ = (one_of("kind", NotificationKind),)
@@ -113,7 +113,10 @@ class PushCooldown(Base):
 
 
 class NotificationPreferences(Base):
-    """The pushes that a user wants, when, and how detailed; without a row all are sent at once."""
+    """A user's choice of the kinds, the times and the detail of pushes.
+
+    A user without a row gets pushes of all kinds at once.
+    """
 
     __tablename__ = "notification_preferences"
     __table_args__ = (one_of("push_text", PushText),)
@@ -135,7 +138,7 @@ class NotificationPreferences(Base):
 
 
 class TaskMute(Base):
-    """A user who wants no pushes about a task."""
+    """The choice of a user to get no pushes about a task."""
 
     __tablename__ = "task_mutes"
     __table_args__ = (Index("ix_task_mutes_task", "task_id"),)

@@ -21,9 +21,9 @@ class Organization(Base):
 
 
 class Project(Base):
-    """A project, which owns tasks; "team" in older API names.
+    """A project, which owns tasks; older names of the API call it "team".
 
-    Its name gives the prefix of slugs (contract 10.1).
+    The prefix of its tasks' slugs is made from its name (contract 10.1).
     """
 
     __tablename__ = "projects"
@@ -43,7 +43,10 @@ class Project(Base):
 
 
 class TaskCounter(Base):
-    """The next task number of a project: one hot row; its lock makes numbers consecutive (contract 10.1)."""
+    """The next task number of a project.
+
+    Each new task locks and increments this row, so that the numbers are consecutive (contract 10.1).
+    """
 
     __tablename__ = "task_counters"
     # Free space on the page makes every increment a heap-only update.
@@ -56,7 +59,7 @@ class TaskCounter(Base):
 
 
 class Membership(Base):
-    """A user who may use a project."""
+    """The membership of a user in a project, which lets the user access the project."""
 
     __tablename__ = "memberships"
     __table_args__ = (Index(None, "project_id"),)

@@ -9,7 +9,10 @@ from app.models.base import Base
 
 
 class SigningKey(Base):
-    """The key pair for signing for one purpose, created at its first use and shared by all processes."""
+    """The key pair with which the service signs tokens for one purpose.
+
+    Created at the first use of the purpose, and shared by all processes.
+    """
 
     __tablename__ = "signing_keys"
 

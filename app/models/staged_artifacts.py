@@ -11,7 +11,11 @@ from app.models.base import Base, one_of
 
 
 class StagedArtifact(Base):
-    """An uploaded file that waits until `expires_at` for one run of its task, which takes it and deletes the row."""
+    """A file that a client uploaded for the next run of a task, before that run exists.
+
+    The request that starts the run moves the file to the run and deletes this row. An unused file expires at
+    `expires_at`.
+    """
 
     __tablename__ = "staged_artifacts"
     __table_args__ = (

@@ -34,7 +34,10 @@ _AUDIENCE = f"CASE WHEN created_by_id IS NULL OR {_TEAM_WIDE} THEN {EVERYONE}::b
 
 
 class Task(Base):
-    """A task of a project. Visibility (contract 4) is one column, so that each count is one index scan."""
+    """A task of a project: a piece of work for an agent.
+
+    The column `audience` says which users can see the task (contract 4), so that each count is one index scan.
+    """
 
     __tablename__ = "tasks"
 
@@ -162,11 +165,13 @@ Index(
 
 
 class TaskCount(Base):
-    """A summand: the rows of an audience add up to the number of its tasks and of their changes (ADR 30).
+    """A part of the numbers of tasks and changes of an audience, which are sums over the audience's rows (ADR 30).
 
-    Triggers on `tasks` and `runs` add a row for each change, in its transaction: writers never wait for each
-    other, and a rollback removes the row. Rows are never changed; `services/count_folding.py` replaces many
-    by one with the same sums.
+    Triggers on `tasks` and `runs` insert a row for each change, in its transaction: writers never wait for each other,
+    and
+    a rollback removes the row. Rows are never changed; `services/count_folding.py` replaces many rows by one with the
+    same
+    sums.
     """
 
     __tablename__ = "task_counts"

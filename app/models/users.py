@@ -10,7 +10,10 @@ from app.models.base import Base, JsonDict
 
 
 class User(Base):
-    """A user's account. If it is deleted, its tasks become visible to the whole project (contract 4)."""
+    """The account of a user.
+
+    If it is deleted, the tasks that the user created become visible to the whole project (contract 4).
+    """
 
     __tablename__ = "users"
 

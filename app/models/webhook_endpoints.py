@@ -17,7 +17,7 @@ from app.models.base import Base, JsonDict, one_of
 
 
 class WebhookEndpoint(Base):
-    """The URL to which a user wants events of a project sent, and the endpoint's health."""
+    """A URL that a user registered to receive events of a project, with its latest successes and failures."""
 
     __tablename__ = "webhook_endpoints"
     __table_args__ = (
@@ -57,7 +57,7 @@ class WebhookEndpoint(Base):
 
 
 class WebhookEndpointDelivery(Base):
-    """A delivery of an event to a webhook endpoint; `body` is sent byte for byte at each attempt."""
+    """The delivery of one event to one webhook endpoint. Each attempt sends the same `body`, byte for byte."""
 
     __tablename__ = "webhook_endpoint_deliveries"
     __table_args__ = (

@@ -32,7 +32,7 @@ async def create_organization(transaction: Transaction, name: str) -> Answer:
 )
 @transactional
 async def create_project(transaction: Transaction, name: str, organization: UUID | None) -> Answer:
-    """Add a project to a new or an existing organization."""
+    """Add a project to an existing organization, or to the default one."""
     return _describe(await accounts.create_project(transaction.session, name, organization_id=organization))
 
 
@@ -55,7 +55,7 @@ async def rename_project(transaction: Transaction, project: int, name: str) -> A
 )
 @transactional
 async def limit_push_text(transaction: Transaction, project: int, most: str) -> Answer:
-    """Limit how much of a task's content pushes about the tasks of a project contain."""
+    """Limit how much of a task's content its pushes may contain, for all tasks of a project."""
     limit = None if most == "any" else PushText(most)
     limited = await accounts.limit_push_text(transaction.session, project, limit)
     return {"project": limited.id, "push_text": limited.push_text}
@@ -127,7 +127,7 @@ async def remove_member(transaction: Transaction, project: int, user: int) -> An
 @_user
 @transactional
 async def deactivate_user(transaction: Transaction, user: int) -> Answer:
-    """Deactivate a user's account: its API keys stop working, its data stays."""
+    """Deactivate a user's account: its API keys stop working, and its data stays."""
     await accounts.deactivate_user(transaction.session, user)
     return {"id": user}
 

@@ -37,7 +37,7 @@ def _page(command: Callable[..., Any]) -> Callable[..., Any]:
 async def list_users(
     transaction: Transaction, project: int | None, email: str | None, limit: int, offset: int
 ) -> Answer:
-    """List users, of one project or with one e-mail address if asked for."""
+    """List users: all, the members of one project, or those with a text in their e-mail address."""
     return await inventory.list_users(
         transaction.session, project_id=project, email=email, limit=limit, offset=offset
     )
@@ -50,7 +50,7 @@ async def list_users(
 async def list_projects(
     transaction: Transaction, organization: UUID | None, limit: int, offset: int
 ) -> Answer:
-    """List projects, of one organization if asked for."""
+    """List projects: all, or those of one organization."""
     return await inventory.list_projects(
         transaction.session, organization_id=organization, limit=limit, offset=offset
     )
@@ -72,7 +72,7 @@ async def list_organizations(transaction: Transaction, limit: int, offset: int) 
 async def list_keys(
     transaction: Transaction, user: int | None, mask: str | None, limit: int, offset: int
 ) -> Answer:
-    """List API keys, with their last use and their expiry; revoked ones too."""
+    """List API keys, revoked ones too, with their last use and their expiry."""
     return await inventory.list_keys(transaction.session, user_id=user, mask=mask, limit=limit, offset=offset)
 
 
@@ -81,7 +81,7 @@ async def list_keys(
 @_page
 @transactional
 async def list_integrations(transaction: Transaction, project: int | None, limit: int, offset: int) -> Answer:
-    """List integrations (connections to code hosts), of one project if asked for."""
+    """List integrations (connections to code hosts): all, or those of one project."""
     return await inventory.list_integrations(
         transaction.session, project_id=project, limit=limit, offset=offset
     )

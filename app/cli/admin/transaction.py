@@ -26,14 +26,14 @@ ROW_ID = click.IntRange(1, MAX_BIGINT)
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """The database session and the settings of an admin command."""
+    """The database session and the settings of an admin command that runs in one transaction."""
 
     session: AsyncSession
     settings: Settings
 
     @property
     def cipher(self) -> Cipher:
-        """Return the cipher for stored secrets."""
+        """The cipher that encrypts and decrypts the secrets in the database."""
         return Cipher(self.settings.secret_keys)
 
 
@@ -57,7 +57,7 @@ def transactional(
 
 @dataclass(frozen=True, slots=True)
 class Upkeep:
-    """The session factory and the settings of an admin command with many short transactions."""
+    """The session factory and the settings of an admin command that opens many short transactions."""
 
     sessions: SessionFactory
     settings: Settings

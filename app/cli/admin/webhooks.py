@@ -12,7 +12,7 @@ from app.services.webhook_endpoints import admin as webhook_admin
 
 @click.group("webhooks")
 def webhooks() -> None:
-    """List webhook endpoints, send test messages, and send a message once more."""
+    """List webhook endpoints, send test messages, and repeat a message."""
 
 
 @webhooks.command("list")
@@ -36,7 +36,7 @@ async def ping_webhook(job: Transaction, *, endpoint: UUID) -> Answer:
 @click.option("--delivery", type=click.UUID, required=True, help="Id of the delivery.")
 @transactional
 async def redeliver_webhook(job: Transaction, *, delivery: UUID) -> Answer:
-    """Send the webhook message of a delivery once more, under the same id."""
+    """Send the webhook message of a delivery once more, with the same message id."""
     return {"delivery_id": await webhook_admin.redeliver(job.session, delivery)}
 
 

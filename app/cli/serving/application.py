@@ -9,7 +9,7 @@ from app.web.proxies import TrustedProxies
 
 
 def create_logging_app() -> ASGIApp:
-    """Return the API with settings from the environment variables, behind trusted proxies, with logging."""
+    """Return the API behind its trusted proxies, and configure logging, by the environment variables."""
     settings = get_settings()
     configure_logging(settings.log_format, settings.log_level)
     return TrustedProxies(create_app(settings), trusted=settings.forwarded_allow_ips)

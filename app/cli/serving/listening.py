@@ -12,14 +12,17 @@ from typing_extensions import override
 
 
 class DealtSocket(socket.socket):
-    """A bound socket that reserves a port; each server process binds a socket of its own to the same port.
+    """A bound socket that reserves a port; a process that gets it by pickle binds its own socket to the same port.
 
-    It does not listen itself: no process would accept its share of connections.
+    This socket does not listen: no process would accept its share of the connections.
     """
 
     @classmethod
     def of(cls, bound: socket.socket) -> "DealtSocket":
-        """Return the shared replacement for a socket that was bound alone, which refuses a port in use."""
+        """Return a socket that takes over `bound`, and lets other sockets bind the same port.
+
+        `bound` was bound exclusively, so that a port in use was refused.
+        """
         dealt = cls(bound.family, bound.type, bound.proto, fileno=bound.detach())
         # With it any service could bind the port until one of the processes listens.
         dealt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)

@@ -20,10 +20,10 @@ _YOUNG_OBJECTS = 10_000
 
 @contextmanager
 def defer_garbage_collection() -> Iterator[None]:
-    """Disable garbage collection in the block, and exempt all objects that exist at its end for good.
+    """Disable garbage collection in the block, and exempt all objects that exist at its end from later collections.
 
-    Loaded modules stay until the process ends. Each full collection would examine them again, and delay
-    requests for longer than many requests take.
+    Loaded modules stay until the process ends. Each full collection would examine them again, and delay requests for
+    longer than many requests take.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -36,7 +36,7 @@ def defer_garbage_collection() -> Iterator[None]:
 
 
 def collect_seldom() -> None:
-    """Exempt all objects that exist now from garbage collection for good, and collect new ones in larger steps."""
+    """Exempt all objects that exist now from later garbage collections, and collect new objects in larger steps."""
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS)
 

@@ -16,7 +16,10 @@ from app.models.base import Base, JsonDict, one_of
 
 
 class RunCommand(Base):
-    """A command to a running agent, written under its run's lock, so that positions are in commit order."""
+    """A command to a running agent.
+
+    Inserted while the run's row is locked, so that `position` orders the commands as they were committed.
+    """
 
     __tablename__ = "run_commands"
     __table_args__ = (

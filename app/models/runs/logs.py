@@ -14,7 +14,10 @@ from app.models.base import Base
 
 
 class RunLogState(Base):
-    """The state of a run's log; separate from the run's row, which has other writers."""
+    """The state of a run's log in object storage: its valid size, its current writer, and its numbered events.
+
+    Separate from the run's row, which other writers change.
+    """
 
     __tablename__ = "run_logs"
 
@@ -34,7 +37,10 @@ class RunLogState(Base):
 
 
 class RunEventId(Base):
-    """The agent's id of an accepted event, so that it is accepted once; kept until a day after the run."""
+    """The id that an agent gave to an event that was accepted, so that a repetition is not accepted again.
+
+    Stored until a day after the end of the run.
+    """
 
     __tablename__ = "run_event_ids"
     LONGEST: ClassVar[int] = 128

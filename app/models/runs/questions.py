@@ -109,10 +109,10 @@ class Question(Base):
 
 
 class QuestionCount(Base):
-    """A summand: the rows of a person add up to the number of open questions of their tasks (ADR 30).
+    """A part of a person's number of open questions, which is the sum of `questions` over the person's rows (ADR 30).
 
-    Triggers on `questions` add rows for each statement, in its transaction; `services/count_folding.py`
-    replaces many by one with the same sum.
+    Triggers on the table `questions` insert rows for each statement, in its transaction; `services/count_folding.py`
+    replaces many rows by one with the same sum.
     """
 
     __tablename__ = "question_counts"
@@ -139,7 +139,7 @@ class QuestionCount(Base):
 
 
 class QuestionSnooze(Base):
-    """The time until which a user gets no pushes about a question, which stays in their inbox."""
+    """The time until which a user gets no pushes about a question. The question stays in the user's inbox."""
 
     __tablename__ = "question_snoozes"
     __table_args__ = (Index("ix_question_snoozes_user", "user_id"),)
@@ -154,7 +154,7 @@ class QuestionSnooze(Base):
 
 
 class TaskFollow(Base):
-    """A member of the project who has the questions of another person's task in their inbox."""
+    """The choice of a project's member to have the questions of another person's task in their inbox."""
 
     __tablename__ = "task_follows"
     __table_args__ = (Index("ix_task_follows_task", "task_id"),)

@@ -13,9 +13,10 @@ from app.models.base import Base, JsonDict, constant, one_of
 
 
 class Run(Base):
-    """A run of a task. `status`, `completed_at` and the lease are written by services/runs/lifecycle.py only.
+    """A run: one attempt of an agent at a task.
 
-    It does so with the statements of services/runs/transitions.py.
+    Only services/runs/lifecycle.py writes `status`, `completed_at` and the lease, with the statements of
+    services/runs/transitions.py.
     """
 
     __tablename__ = "runs"
@@ -93,9 +94,9 @@ class Run(Base):
 
 
 def is_waiting(run: Any = Run) -> ColumnElement[bool]:
-    """Return whether a run waits for a worker.
+    """Return the SQL condition that a run waits for a worker; `run` is the table of runs or an alias of it.
 
-    A run without a dispatch request is its client's own (contract 13.1).
+    A queued run without a dispatch request does not wait: its client performs it (contract 13.1).
     """
     waits: ColumnElement[bool] = (
         run.status == constant(RunStatus.QUEUED)
@@ -104,9 +105,9 @@ def is_waiting(run: Any = Run) -> ColumnElement[bool]:
 
 
 class RunCredential(Base):
-    """The token of one run, kept from the request to the run's end.
+    """The encrypted token for the code host that a client sent with one run.
 
-    The module services/runs/credentials.py writes and removes it.
+    Stored from the request to the run's end. Only services/runs/credentials.py writes and deletes it.
     """
 
     __tablename__ = "run_credentials"
