@@ -17,7 +17,7 @@ Make = Callable[["Account | None"], dict[str, Any]]  # Any: a JSON object
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The developer's user, project and key in the stack."""
+    """The developer's account in a development stack: the ids of user and project, and the API key in plain text."""
 
     project_id: int
     user_id: int
@@ -25,9 +25,9 @@ class Account:
 
 
 def read_account(home: Home) -> Account | None:
-    """Return the developer's account that an earlier start of the stack stored, None if there is none.
+    """Return the developer's account that an earlier start of the stack stored; None if there is none.
 
-    Its API key is valid only in the database that it was made for, which may have been replaced.
+    The API key is valid only in the database that it was made for, which may have been replaced since.
     """
     try:
         return _account(read_json(home.account_json))
@@ -36,9 +36,17 @@ def read_account(home: Home) -> Account | None:
 
 
 def renew_account(home: Home, kept: Account | None, *, make: Make) -> Account:
-    """Make a new API key for the account `kept`, or a new account if it is gone; store and return it.
+    """Make a new API key for the account `kept`, or a new account; store the result in the home folder and return it.
 
-    Raises DevstackError.
+    Args:
+        home: the home folder of the development stack.
+        kept: the account of an earlier start; None: there is none.
+        make: creates the key in the database, and a new account if that of `kept` is not there; returns the fields of
+            `Account`.
+
+    Raises:
+        DevstackError: `make` failed or returned no account.
+
     """
     made = make(kept)
     try:

@@ -32,9 +32,16 @@ _OLDEST_NODE = (22, 0)  # the highest version that an agent requires
 
 
 def install_agents(folder: Path, names: Sequence[str], terminal: TerminalOutput) -> bool:
-    """Install agents from npm into `folder`, beside those installed there; return whether anything changed.
+    """Install agents from npm into `folder`; return whether anything changed. Agents installed there before stay.
 
-    Raises DevstackError.
+    Args:
+        folder: the agents folder; made if it is missing.
+        names: names of agents, such as `claude`.
+        terminal: prints the progress.
+
+    Raises:
+        DevstackError: a name is unknown, or the installation failed.
+
     """
     known = _agent_names()
     if unknown := sorted(set(names) - set(known)):
@@ -92,7 +99,7 @@ def _digest() -> str:
 
 
 def main() -> int:
-    """Install the agents that the arguments name, and print their folder; return an exit status."""
+    """Install the agents that the command's arguments name, by default `claude` and `codex`; return an exit status."""
     terminal = TerminalOutput()
     folder = Settings(development=True).agents_path
     terminal.title(f"Agents in {folder}")

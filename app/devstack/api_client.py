@@ -17,7 +17,7 @@ _SHOWN_PATCH_LINES = 30
 
 
 def project_client(base_url: str, project_id: int, api_key: str) -> httpx.Client:
-    """Return an HTTP client for the API that sends the key; its paths are relative to the project."""
+    """Return an HTTP client that sends the API key; relative paths of its requests are below the project's URL."""
     return httpx.Client(
         base_url=f"{base_url}/api/projects/{project_id}/",
         headers={"Authorization": f"Bearer {api_key}"},
@@ -27,7 +27,12 @@ def project_client(base_url: str, project_id: int, api_key: str) -> httpx.Client
 
 
 def request(client: httpx.Client, method: str, path: str, /, **body: Any) -> dict[str, Any]:  # Any: JSON
-    """Send a request with a JSON body; return the JSON object of the response. Raises DevstackError."""
+    """Send a request with `body` as JSON, and return the JSON object of the response; GET sends no body.
+
+    Raises:
+        DevstackError: there is no response, or its status is an error.
+
+    """
     with failures_as_devstack_errors(f"{method} {path} failed"):
         answer = client.request(method, path, json=body if method != "GET" else None)
     if answer.is_error:
@@ -38,7 +43,7 @@ def request(client: httpx.Client, method: str, path: str, /, **body: Any) -> dic
 
 @contextmanager
 def failures_as_devstack_errors(what: str) -> Iterator[None]:
-    """Turn an HTTP failure in the block into a DevstackError."""
+    """Turn an HTTP failure in the block into a DevstackError with a message that begins with `what`."""
     try:
         yield
     except httpx.HTTPError as error:
@@ -48,7 +53,12 @@ def failures_as_devstack_errors(what: str) -> Iterator[None]:
 def create_task(
     terminal: TerminalOutput, client: httpx.Client, *, title: str, description: str, repository: str
 ) -> dict[str, Any]:
-    """Create a task through the API and print its URL; return the task. Raises DevstackError."""
+    """Create a task through the API, print its title and its URL, and return it as JSON.
+
+    Raises:
+        DevstackError: the request failed.
+
+    """
     task = request(client, "POST", "tasks/", title=title, description=description, repository=repository)
     terminal.title(f"Task {task['slug']}: {task['title']}")
     terminal.styled_line(f"  {client.base_url}tasks/{task['id']}", "dim")
@@ -56,9 +66,17 @@ def create_task(
 
 
 def show_progress(log: RunLog, client: httpx.Client, plain: httpx.Client, path: str) -> dict[str, Any]:
-    """Print the log entries of a run that are new since the last call; return the run.
+    """Print the log entries of a run that `log` has not printed yet; return the run as JSON.
 
-    Raises DevstackError.
+    Args:
+        log: prints the entries.
+        client: sends the API key.
+        plain: sends no key; reads the log from the object store.
+        path: the path of the run, below the project.
+
+    Raises:
+        DevstackError: a request failed.
+
     """
     run = request(client, "GET", path)
     if run["log_url"]:
@@ -67,7 +85,7 @@ def show_progress(log: RunLog, client: httpx.Client, plain: httpx.Client, path: 
 
 
 def show_result(terminal: TerminalOutput, run: dict[str, Any]) -> None:
-    """Print the status of a run and its output (branch, changed files, summary or error)."""
+    """Print the status of a run and its output: branch, changed files, and a summary or an error."""
     good = run["status"] == RunStatus.COMPLETED
     terminal.line()
     terminal.title(f"Result: {terminal.style(run['status'], 'green' if good else 'red')}")
@@ -78,7 +96,18 @@ def show_result(terminal: TerminalOutput, run: dict[str, Any]) -> None:
 def read_patch(
     client: httpx.Client, plain: httpx.Client, run: dict[str, Any], path: str
 ) -> tuple[dict[str, Any], str] | None:
-    """Return the artifact of the run's patch and its text, None if there is none. Raises DevstackError."""
+    """Return the artifact that holds a run's patch, and the text of the patch; None if the run has no patch.
+
+    Args:
+        client: sends the API key.
+        plain: sends no key; reads the patch from the object store.
+        run: the run as JSON.
+        path: the path of the run, below the project.
+
+    Raises:
+        DevstackError: a request failed.
+
+    """
     artifact = next((artifact for artifact in run["artifacts"] if artifact["name"].endswith(".patch")), None)
     if artifact is None:
         return None
@@ -89,7 +118,7 @@ def read_patch(
 
 
 def show_patch(terminal: TerminalOutput, artifact: dict[str, Any], text: str) -> None:
-    """Print the name of a patch artifact and the first lines of its text."""
+    """Print the name and the size of a patch artifact, and the first 30 lines of its text."""
     lines = text.splitlines()
     terminal.line()
     terminal.title(f"Patch ({artifact['name']}, {artifact['size']} bytes)")

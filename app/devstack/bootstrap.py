@@ -43,7 +43,7 @@ Lock = dict[str, tuple[str, set[str]]]  # name of a package: its entry, and the 
 
 
 def main() -> int:
-    """Install the set of packages that the argument names (`run` or `all`); return an exit status."""
+    """Install a set of packages into `.venv`: `run` or `all`, by the command's argument; return an exit status."""
     what = sys.argv[1] if len(sys.argv) > 1 else "all"
     with _LOCK.open("rb") as lock:  # any file would do; this one is there
         try:
@@ -101,7 +101,10 @@ def _install(what: str) -> int:
 
 
 def read_lock(text: str) -> Lock:
-    """Return the entries of a lock file as `uv pip compile --generate-hashes` writes it, by package."""
+    """Return the entries of a lock file by name of the package, each with the packages that require it.
+
+    `text` is the output of `uv pip compile --generate-hashes`.
+    """
     lock: Lock = {}
     for entry in re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]:
         name = entry.partition("==")[0]
@@ -111,9 +114,11 @@ def read_lock(text: str) -> Lock:
 
 
 def packages_to_run(lock: Lock, pyproject: str) -> set[str]:
-    """Return the packages that the service, the development servers and the checkout's installation need.
+    """Return the names of the packages in the lock that an installation without developer tools needs.
 
-    The installers refuse a package without a hash, so they stop if a name is missing here.
+    These are the dependencies of the service, of the development servers and of the build of the checkout, with
+    everything that they require. If a name were missing here, the installation would fail: the installers accept only
+    packages with a hash from the lock.
     """
     settings = tomllib.loads(pyproject)
     project = settings["project"]
@@ -182,9 +187,9 @@ def _has_uv(version: str = "uv ") -> bool:
 
 
 def pip_configuration() -> dict[str, str] | None:
-    """Return pip's configuration from its files and variables, by option; None if no pip works.
+    """Return the options that pip's configuration files and environment variables set; None if no pip works.
 
-    A later source outranks an earlier one.
+    If two sources set an option, the later one counts: `global`, `install`, then the variables.
     """
     listed = subprocess.run([*_PIP, "config", "list"], capture_output=True, text=True, check=False)
     if listed.returncode != 0:
@@ -199,7 +204,10 @@ def pip_configuration() -> dict[str, str] | None:
 
 
 def uv_environment(pip: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
-    """Return environment variables with which uv uses pip's indexes; uv's own variables outrank them."""
+    """Return the variables of `environment`, and further ones by which uv uses the indexes that pip is configured for.
+
+    `pip` are pip's options by name. A variable of uv in `environment` takes precedence.
+    """
     bundles = (pip.get("cert"), environment.get("REQUESTS_CA_BUNDLE"), environment.get("CURL_CA_BUNDLE"))
     given = {
         "UV_DEFAULT_INDEX": pip.get("index-url"),

@@ -2,7 +2,7 @@
 
 
 class DevstackError(Exception):
-    """A failure of the development stack, with a message that the person at the terminal can act on."""
+    """A failure of the development stack; its message says what the person at the terminal can do."""
 
 
 class StackAlreadyRuns(DevstackError):
@@ -10,4 +10,4 @@ class StackAlreadyRuns(DevstackError):
 
 
 class StopRequested(Exception):
-    """The error of a wait in the development stack that Ctrl-C or SIGTERM interrupted."""
+    """Raised by a wait in the development stack that Ctrl-C or SIGTERM interrupted."""

@@ -50,7 +50,10 @@ class _Push:
 
 
 def create_app() -> Starlette:
-    """Return the application that stands in for Expo's push service and receives webhooks, still empty."""
+    """Return an application that stands in for Expo's push service, receives webhooks, and shows both on a page.
+
+    It stores messages in memory only, and begins without any.
+    """
     pushes: deque[_Push] = deque(maxlen=_KEPT_MESSAGES)
     webhooks = WebhookSink()
 

@@ -19,7 +19,16 @@ def run_git(
 ) -> str:
     """Run git for at most `seconds` and return its standard output.
 
-    Raises DevstackError with a text that begins with `failure`.
+    Args:
+        arguments: the arguments of git.
+        environment: its environment variables.
+        seconds: the time limit.
+        failure: the beginning of the error message.
+        cwd: its working folder; None: that of this process.
+
+    Raises:
+        DevstackError: git failed, is not installed, or took too long.
+
     """
     try:
         done = subprocess.run(

@@ -37,7 +37,12 @@ class Home:
         self._ports = self.root / "ports.json"
 
     def create(self) -> None:
-        """Make the home folder if it is missing. Raises DevstackError when it cannot be used."""
+        """Make the home folder if it is missing, and let only its owner access it.
+
+        Raises:
+            DevstackError: the folder cannot be made.
+
+        """
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.root.chmod(0o700)
@@ -45,10 +50,16 @@ class Home:
             raise DevstackError(f"the folder {self.root} cannot be used: {error.strerror}") from error
 
     def acquire(self) -> int:
-        """Lock the home folder for this launcher and return the file descriptor that holds the lock.
+        """Lock the home folder for this launcher, and return the file descriptor that holds the lock.
 
-        Children inherit the descriptor, so the lock is free only when the last process of a killed stack has
-        ended, which this function waits for. Raises StackAlreadyRuns while another launcher lives.
+        Children inherit the descriptor, so the lock of a killed stack is free only when its last process has ended.
+        Wait for
+        that, up to a minute.
+
+        Raises:
+            StackAlreadyRuns: the launcher that holds the lock is alive.
+            DevstackError: processes of a killed stack have not ended in time.
+
         """
         descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
         deadline = time.monotonic() + _KILLED_STACK_SECONDS
@@ -86,7 +97,10 @@ class Home:
         return launcher is not None and is_alive(launcher)
 
     def announce(self, dev: Mapping[str, Any], environment: Mapping[str, str]) -> None:
-        """Write the description of the running stack (`dev.json`), and the settings with which a process joins it."""
+        """Write `dev.json`, which describes the running stack, and the environment variables for other commands.
+
+        With these variables (`environment`) a command uses the databases of the running stack.
+        """
         write_json(self.environment_json, environment)
         write_json(self.dev_json, dev)
 
@@ -96,7 +110,7 @@ class Home:
         self.environment_json.unlink(missing_ok=True)
 
     def ports(self, names: Iterable[str]) -> dict[str, int]:
-        """Return a free port for each name: its earlier port, if that is still free.
+        """Return a free TCP port for each name: the port that the name had before, if that port is still free.
 
         Stable ports keep database tools connected over restarts.
         """
@@ -120,14 +134,14 @@ class Home:
 
 
 def running_environment(root: Path) -> dict[str, str] | None:
-    """Return the settings of the stack that runs in this home folder, None if none runs."""
+    """Return the `TASKBEACON_…` variables of the development stack that runs in a home folder; None if none runs."""
     home = Home(root)
     environment = read_json(home.environment_json) if home.is_running() else {}
     return {name: str(value) for name, value in environment.items()} or None
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Return whether a server could listen on the TCP port of `host` now."""
+    """Return whether a server could listen on this TCP port of `host` now."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -139,7 +153,10 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def keep_private(path: Path, make: Callable[[], dict[str, str]]) -> dict[str, str]:
-    """Return the secrets stored in a private file; if it is missing, store the result of `make` first."""
+    """Return the secrets that are stored in a private JSON file, by name.
+
+    If there is no file, store the result of `make()` there first.
+    """
     kept = read_json(path)
     if not kept:
         kept = make()
@@ -148,7 +165,7 @@ def keep_private(path: Path, make: Callable[[], dict[str, str]]) -> dict[str, st
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace the contents of a file atomically; only its owner can read it."""
+    """Replace a file by one with this text, atomically; only its owner can read it."""
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
     with os.fdopen(
@@ -159,12 +176,12 @@ def write_private(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:  # Any: whatever JSON holds
-    """Replace the contents of a private file with a JSON object, atomically."""
+    """Replace a file by one with this JSON object, atomically; only its owner can read it."""
     write_private(path, json.dumps(value, indent=2) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:  # Any: whatever JSON holds; callers check
-    """Return the JSON object in a file, {} if there is no file or it is damaged."""
+    """Return the JSON object in a file; empty if there is no file, or it holds no JSON object."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -11,7 +11,7 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 def status_of(
     url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, timeout: float
 ) -> int:
-    """Return the HTTP status of the response, 0 if there is none within `timeout` seconds."""
+    """Return the HTTP status of the response to a request; 0 if no response arrives within `timeout` seconds."""
     request = urllib.request.Request(url, headers=dict(headers or {}), method=method)  # noqa: S310 - our own
     try:
         with _OPENER.open(request, timeout=timeout) as answer:
@@ -24,9 +24,9 @@ def status_of(
 
 
 def bypass_proxies(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return environment variables with local addresses excepted from proxies, and without SOCKS proxies.
+    """Return environment variables in which local addresses are reached without a proxy, and SOCKS proxies are removed.
 
-    With a SOCKS proxy set, the HTTP client cannot be created, whatever the address.
+    If a SOCKS proxy is set, the HTTP client cannot be created, whatever the address.
     """
     excepted = [environment[name] for name in ("no_proxy", "NO_PROXY") if environment.get(name)]
     exceptions = ",".join([*excepted[:1], LOCAL_NAMES])

@@ -21,7 +21,10 @@ _INTERRUPTED = 130
 
 
 def draft_migration(message: str) -> int:
-    """Write a draft of a migration file, for a person to complete; return an exit status."""
+    """Write a migration file from the difference between models and revisions; return an exit status.
+
+    The file is a draft that a person completes; `message` becomes its purpose.
+    """
     if not message.strip():
         print('error: say what it is for: make migration m="add presence"', file=sys.stderr)
         return 2

@@ -22,7 +22,12 @@ from app.services.accounts.api_keys import create_api_key
 
 
 async def make_account(session: AsyncSession, *, project_id: int | None, user_id: int | None) -> Account:
-    """Return an account with a new API key: of this user and project if both exist, else all new."""
+    """Return the developer's account with a new API key.
+
+    The key belongs to this user and project if both are in the database and the user is active. Otherwise, and with
+    None,
+    a new organization, project and user are created first.
+    """
     if project_id is not None and user_id is not None:
         try:
             await require_projects(session, [project_id])

@@ -34,9 +34,11 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def bind_to_parent(parent: int, death_signal: int) -> None:
-    """Let the kernel send `death_signal` to this process when the thread of the parent that started it ends.
+    """Let the kernel send `death_signal` to this process when the thread of its parent that started it ends.
 
-    A change of user or user namespace clears this, so call it last before exec.
+    A change of user or user namespace clears this, so call it last before exec. If the process `parent` has ended
+    already,
+    exit at once.
     """
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
@@ -46,7 +48,7 @@ def bind_to_parent(parent: int, death_signal: int) -> None:
 
 @dataclass(slots=True)
 class Child:
-    """A running child process, and the log file of its output."""
+    """A child process that a `Supervisor` started, and the file that its output goes to."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -62,12 +64,12 @@ class Child:
         return self.process.pid
 
     def tail(self) -> str:
-        """Return the last lines of the child's output, indented; empty if there is none."""
+        """Return the last lines of the child's output, each indented, for an error message; empty without output."""
         lines = self._read(max(self.start, self._size() - _TAIL_BYTES)).decode(errors="replace").splitlines()
         return "".join(f"\n    {line}" for line in lines[-_TAIL_LINES:])
 
     def new_lines(self) -> list[str]:
-        """Return the lines of output since the last call, and keep the log file small."""
+        """Return the complete lines of output since the last call; truncate a log file that has become too large."""
         is_over = self.process.poll() is not None
         content = self._read(self.position)
         *lines, unfinished = content.split(b"\n")
@@ -88,11 +90,10 @@ class Child:
 
 
 class Supervisor:
-    """Starts, watches and ends child processes; used from the main thread.
+    """Starts child processes, watches them and ends them; used from the main thread.
 
-    The parent-death signal follows the thread that starts a child.
-
-    `stop()` is safe to call twice. As a context manager it stops everything at the end.
+    The main thread, because the kernel ends a child when the thread that started it ends. `stop()` may be called twice.
+    The context manager calls it at the end of the block.
     """
 
     def __init__(self, *, on_output: Callable[[str, str], None] | None = None) -> None:
@@ -114,9 +115,9 @@ class Supervisor:
         self.stop()
 
     def request_stop(self) -> None:
-        """Make the current or next wait raise StopRequested; callable from a signal handler.
+        """Make the current wait, or the next one, raise StopRequested; callable from a signal handler.
 
-        During `stop()` it ends all grace periods.
+        During `stop()`, end the grace periods of all children.
         """
         self._stop_requested = True
         self._is_forced = self._is_stopping
@@ -131,13 +132,13 @@ class Supervisor:
             self._terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
 
     def keep_open(self, descriptor: int) -> None:
-        """Let children started from now on inherit the file descriptor."""
+        """Let children that are started from now on inherit a file descriptor."""
         self._keep_open = (*self._keep_open, descriptor)
 
     def remove_if_killed(self, *paths: Path) -> None:
-        """Let the watchdog remove these files and folders if this process is killed.
+        """Let the watchdog process remove these files and folders if this process is killed.
 
-        A clean stop leaves them alone.
+        If this process stops in an orderly way, it leaves them alone.
         """
         for path in paths:
             self._send_to_watchdog(f"path {path}")
@@ -154,11 +155,21 @@ class Supervisor:
         prepare: Callable[[], None] | None = None,
         stdout: IO[bytes] | None = None,
     ) -> Child:
-        """Start a child process in a session of its own.
+        """Start a child process in a session of its own and return it.
 
-        Its output goes to the log, or without a log line by line to `on_output`; `stdout` takes its standard
-        output instead. `prepare` runs in the child before exec. Raises DevstackError if the program cannot be
-        started.
+        Args:
+            name: its name in messages.
+            argv: the program and its arguments.
+            environment: its environment variables.
+            cwd: its working folder; None: that of this process.
+            log: the file for its output; None: its output goes line by line to `on_output`.
+            stop_signal: the signal that asks it to stop.
+            prepare: called in the child before the program is executed.
+            stdout: the file for its standard output; None: together with its standard error.
+
+        Raises:
+            DevstackError: the program cannot be started.
+
         """
         parent = os.getpid()
         output = _open_log(log) if log is not None else TemporaryFile("a+b")  # noqa: SIM115 - closed at the end
@@ -199,11 +210,16 @@ class Supervisor:
         timeout: float,
         prepare: Callable[[], None] | None = None,
     ) -> str:
-        """Run a command to its end and return its standard output.
+        """Run a command to its end and return its standard output, without the last line break.
 
-        Standard error goes to the log or to `on_output`.
+        Its standard error goes to the file `log`, or line by line to `on_output` if `log` is None. `prepare` is called
+        in the
+        child before the program is executed. `timeout` is in seconds.
 
-        Raises DevstackError with the last lines if it fails or takes too long.
+        Raises:
+            DevstackError: the command failed or took too long; the message has the last lines of its output.
+            StopRequested: a stop was requested meanwhile.
+
         """
         with TemporaryFile("a+b") as result:
             child = self.start(name, argv, environment=environment, log=log, prepare=prepare, stdout=result)
@@ -226,10 +242,19 @@ class Supervisor:
         every: float = _POLL_SECONDS,
         one_shot: Child | None = None,
     ) -> None:
-        """Wait until `ready()` returns true; it is called every `every` seconds.
+        """Call `ready()` every `every` seconds until it returns true.
 
-        Raises DevstackError if a child (other than `one_shot`) ends or the time is over, StopRequested after
-        `request_stop()`.
+        Args:
+            ready: the condition.
+            what: the name of the condition, for the error message.
+            timeout: the time limit in seconds.
+            every: the interval in seconds.
+            one_shot: a child that may end meanwhile.
+
+        Raises:
+            DevstackError: another child has ended, or the time is over.
+            StopRequested: `request_stop()` was called.
+
         """
         deadline = time.monotonic() + timeout
         while not ready():
@@ -241,9 +266,12 @@ class Supervisor:
                 raise DevstackError(f"{what} was not ready within {timeout:.0f} s{tail}")
 
     def run_until_stopped(self) -> NoReturn:
-        """Forward the output of the children until a stop is requested.
+        """Pass the output of the children to `on_output` until a stop is requested.
 
-        Raises StopRequested then, and DevstackError if a child ends by itself.
+        Raises:
+            StopRequested: `request_stop()` was called.
+            DevstackError: a child has ended by itself.
+
         """
         while True:
             time.sleep(_FORWARD_SECONDS)

@@ -16,7 +16,10 @@ Update = dict[str, Any]  # Any: an ACP update, as it stands in the log
 
 
 class RunLog:
-    """A reader of one run's log that prints entries of known kinds on a terminal, and skips all others."""
+    """Reads the log of one run and prints it on a terminal.
+
+    It prints progress, steps with their output, and messages of the agent; other entries are skipped.
+    """
 
     def __init__(self, terminal: TerminalOutput) -> None:
         self._terminal = terminal
@@ -29,7 +32,12 @@ class RunLog:
         }
 
     def show_new(self, client: httpx.Client, url: str) -> None:
-        """Print the log entries that were added since the last call. Raises DevstackError."""
+        """Print the log entries that were added since the last call; `url` is the signed URL of the log.
+
+        Raises:
+            DevstackError: the log cannot be read.
+
+        """
         try:
             answer = client.get(url, headers={"Range": f"bytes={self._offset}-"})
         except httpx.HTTPError as error:

@@ -43,7 +43,10 @@ _EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The parts of a development stack to start, and the environment variables of its processes."""
+    """The parts of a development stack to start, and the environment variables for its processes.
+
+    `servers` are the embedded servers to start; `durable` says whether their data must survive a crash of the machine.
+    """
 
     home: Path
     host: str = "127.0.0.1"
@@ -57,7 +60,10 @@ class Plan:
 
     @classmethod
     def from_settings(cls, settings: Settings, environment: Mapping[str, str]) -> "Plan":
-        """Return the plan of `make run` for these settings: servers that they name are not started."""
+        """Return the plan of `make run`: a server with a URL in the settings is not started.
+
+        `environment` takes precedence over the plan's defaults.
+        """
         given = settings.model_fields_set
         # After Ctrl-C the worker does not wait for runs; they return to the queue.
         defaults = {"TASKBEACON_LOG_FORMAT": "console", "TASKBEACON_WORKER_DRAIN_SECONDS": "1"}
@@ -84,7 +90,7 @@ def _new_vapid_key() -> dict[str, str]:
 
 
 class Stack:
-    """A development stack in its home folder. `start` once, `stop` always; `stop` may be called twice."""
+    """A development stack in its home folder: embedded servers, API and worker. `stop` may be called twice."""
 
     def __init__(self, plan: Plan, terminal: TerminalOutput) -> None:
         self.home = Home(plan.home)
@@ -98,19 +104,22 @@ class Stack:
 
     @property
     def base_url(self) -> str:
-        """The URL of the API."""
+        """The URL of the stack's API; empty before `start`."""
         return self._base_url
 
     @property
     def has_expo_sink(self) -> bool:
-        """Return whether pushes go to the local stand-in for Expo, which shows them on a page."""
+        """Whether pushes go to the local stand-in for Expo, which shows them on a page."""
         return self._plan.with_expo_sink
 
     def start(self) -> Account:
-        """Start all servers and processes of the stack, write `dev.json` and return the developer's account.
+        """Start all servers and processes of the stack, write `dev.json`, and return the developer's account.
 
-        Raises DevstackError if anything fails (stop the stack then), StackAlreadyRuns if the home folder is
-        in use, StopRequested.
+        Raises:
+            StackAlreadyRuns: another stack uses the home folder.
+            DevstackError: something failed; call `stop` then.
+            StopRequested: a stop was requested meanwhile.
+
         """
         self.home.create()
         self._lock = self.home.acquire()
@@ -130,9 +139,9 @@ class Stack:
         return account
 
     def build_console(self) -> None:
-        """Build the console if its sources have changed; a failure is reported and ignored.
+        """Build the console if its sources have changed since the last build.
 
-        Raises StopRequested.
+        If the build fails, print the error, and go on with the last build. Raises StopRequested after `request_stop()`.
         """
         if not pages.is_wanted():
             return
@@ -149,7 +158,7 @@ class Stack:
             self._terminal.line(f"\n  Going on without a new console: {error}")
 
     def login_link(self) -> str | None:
-        """Return a link that signs a browser in to the console within a minute; None if none is built."""
+        """Return a link that signs one browser in to the console within a minute; None if the console is not built."""
         return self._command("console", "app.cli", "console") if pages.is_built() else None
 
     def stop(self) -> None:
@@ -297,7 +306,7 @@ class Stack:
 
 @contextmanager
 def stop_on_signals(supervisor: Supervisor) -> Iterator[None]:
-    """Turn Ctrl-C, SIGTERM and a closed terminal in the block into a request to stop.
+    """During the block, turn Ctrl-C, SIGTERM and a closed terminal into a request to the supervisor to stop.
 
     Under nohup a closed terminal is ignored.
     """
@@ -319,7 +328,7 @@ def stop_on_signals(supervisor: Supervisor) -> Iterator[None]:
 def run_dev(settings: Settings) -> int:
     """Run the development stack in the foreground until Ctrl-C or SIGTERM; return an exit status.
 
-    Build the settings with `Settings(development=True)`. Main thread only.
+    `settings` must have been read with `development=True`. Call this in the main thread.
     """
     terminal = TerminalOutput()
     stack = Stack(Plan.from_settings(settings, os.environ), terminal)

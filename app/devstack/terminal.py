@@ -16,7 +16,7 @@ _NAME_WIDTH = 12
 
 
 class TerminalOutput:
-    """A writer of lines, steps and errors to standard output or a given stream; plain text for a file."""
+    """Writes lines, headlines, steps and errors to standard output or to `stream`, in colour only on a terminal."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         # None, despite its type, if the descriptor was closed before the start.
@@ -32,11 +32,11 @@ class TerminalOutput:
         self._write(text + "\n")
 
     def title(self, text: str) -> None:
-        """Write a headline to the terminal."""
+        """Write a headline."""
         self.line(self.style(text, "bold"))
 
     def styled_line(self, text: str, style: str) -> None:
-        """Write a line of text in a style, such as a colour."""
+        """Write a line of text in a style: `bold`, `dim`, `green`, `red` or `cyan`."""
         self.line(self.style(text, style))
 
     def error(self, error: Exception) -> None:
@@ -45,19 +45,19 @@ class TerminalOutput:
         print(self.style(f"error: {error}", "red"), file=sys.stderr)
 
     def child_line(self, name: str, text: str) -> None:
-        """Write a line that the child process `name` printed, prefixed with that name."""
+        """Write a line that the child process `name` printed, after its name."""
         self.line(f"{self.style(f'{name:<6} │', 'cyan')} {text}")
 
     def table(self, rows: Mapping[str, str]) -> None:
-        """Write names and values in two columns."""
+        """Write a table with one line for each name and its value."""
         for name, value in rows.items():
             self.line(f"  {self.style(f'{name:<{_NAME_WIDTH}}', 'dim')} {value}")
 
     @contextmanager
     def step(self, text: str) -> Iterator[None]:
-        """Print the text of a step when the block begins, and its duration when it ends.
+        """Write the text of a step when the block begins, and its duration when the block ends.
 
-        An error leaves the line open.
+        If the block raises, write no duration.
         """
         started = time.monotonic()
         if self._unfinished is not None:
@@ -75,11 +75,11 @@ class TerminalOutput:
         self._unfinished = None
 
     def step_done(self, text: str, seconds: float) -> None:
-        """Print the end of a step that ran beside others, with its duration in seconds."""
+        """Write the text of a step that has ended, with its duration in seconds; for steps that overlap in time."""
         self.line(f"  {self.style('✓', 'green')} {text} {self.style(f'{seconds:.1f} s', 'dim')}")
 
     def style(self, text: str, style: str) -> str:
-        """Return the text with the escape codes of a style, unchanged if the output is no terminal."""
+        """Return the text with the terminal's codes for a style; unchanged if the output is no terminal."""
         return f"{_STYLES[style]}{text}{_RESET}" if self._rich else text
 
     def _write(self, text: str) -> None:

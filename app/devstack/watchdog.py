@@ -34,7 +34,7 @@ def _stat(pid: int) -> list[str]:
 
 
 def is_alive(pid: int) -> bool:
-    """Return whether the process exists and is no zombie."""
+    """Return whether a process with this id exists and is no zombie."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -55,9 +55,9 @@ def _list_processes() -> dict[int, tuple[int, int, str]]:
 
 
 def snapshot(roots: Iterable[int]) -> dict[int, str]:
-    """Return the start times of living processes by process id.
+    """Return the start times of living processes by process id: of `roots`, and of every process that belongs to them.
 
-    These are `roots`, their descendants, and all processes in a session that one of these leads.
+    Descendants belong to them, and all processes of a session that a root or a descendant leads.
     """
     living = _list_processes()
     found, pending = set[int](), {*roots}
@@ -79,9 +79,9 @@ def _survivors(processes: dict[int, str]) -> list[int]:
 
 
 def kill_survivors(processes: dict[int, str], *, grace: float) -> None:
-    """Wait `grace` seconds for all processes (id to start time) to end; then kill the others.
+    """Wait up to `grace` seconds until these processes have ended; then kill the others and their descendants.
 
-    Processes that they started meanwhile are killed too.
+    `processes` maps process ids to start times, by which a later process with the same id is recognised.
     """
     deadline = time.monotonic() + grace
     while (left := _survivors(processes)) and time.monotonic() < deadline:
@@ -94,9 +94,9 @@ def kill_survivors(processes: dict[int, str], *, grace: float) -> None:
 
 
 def main() -> None:
-    """Read the launcher's messages until it stops or dies; after a death, end its processes.
+    """Read the launcher's messages from standard input until it stops or dies.
 
-    Files that it named are removed then too.
+    If it dies, end its processes, and remove the files and folders that it named.
     """
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)

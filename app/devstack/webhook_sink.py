@@ -35,21 +35,21 @@ class _Message:
 
 
 class WebhookSink:
-    """A webhook receiver for development: keeps the last messages in memory and shows them on a page."""
+    """A webhook receiver for development: stores the last messages in memory and shows them on a page."""
 
     def __init__(self) -> None:
         self._messages: deque[_Message] = deque(maxlen=_KEPT_MESSAGES)
 
     @property
     def routes(self) -> Sequence[Route]:
-        """The HTTP routes that accept webhook messages, and return the last ones as JSON."""
+        """The HTTP routes of the receiver: POST accepts a webhook message, GET returns the last ones as JSON."""
         return [
             Route("/webhooks", self._take, methods=["POST"]),
             Route("/webhooks", self._list, methods=["GET"]),
         ]
 
     def table(self) -> str:
-        """Return the last webhook messages as an HTML fragment."""
+        """Return the last webhook messages as an HTML fragment, the newest first."""
         return _TABLE.format(rows="".join(map(_row, reversed(self._messages))))
 
     async def _take(self, request: Request) -> Response:

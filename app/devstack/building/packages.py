@@ -23,13 +23,13 @@ _TO_BUILD, _ALL = "to build", "all"
 
 
 def is_checkout() -> bool:
-    """Return whether the sources of the console are there, which an installed wheel lacks."""
+    """Return whether the sources of the console are there; an installed wheel does not have them."""
     return (SOURCE / "package-lock.json").is_file()
 
 
 @contextmanager
 def lock_builds(home: Path) -> Iterator[None]:
-    """Hold the lock for building the console in this home folder during the block; wait for it first."""
+    """Wait for the lock on builds of the console in this home folder, and hold it during the block."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (home / ".console.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -37,11 +37,18 @@ def lock_builds(home: Path) -> Iterator[None]:
 
 
 def npm_with_packages(home: Path, terminal: TerminalOutput, *, with_tools: bool) -> Npm:
-    """Install the console's npm packages from their lock and return npm.
+    """Install the console's npm packages beside its sources, unless they are current; return the npm that uses them.
 
-    `with_tools` adds those for checks and tests.
+    Call this within `lock_builds`.
 
-    Call it within `lock_builds`. Raises DevstackError.
+    Args:
+        home: the home folder, where Node is installed if there is none on PATH.
+        terminal: prints the progress.
+        with_tools: also install the packages for checks and tests.
+
+    Raises:
+        DevstackError: there are no sources, or the installation failed.
+
     """
     if not is_checkout():
         raise DevstackError(f"there are no sources of the console in {SOURCE}")

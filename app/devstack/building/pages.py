@@ -29,21 +29,26 @@ _APART = frozenset({"node_modules", "dist", "e2e"})
 
 
 def is_built() -> bool:
-    """Return whether there is a built console, current or not."""
+    """Return whether there is a build of the console, even one of older sources."""
     return (_PLACE / "dist" / "index.html").is_file()
 
 
 def is_wanted() -> bool:
-    """Return whether the console's sources have changed since it was built; False if there are none.
+    """Return whether the console must be built: its sources have changed since the last build, or there is none.
 
-    `SKIP_CONSOLE_BUILD=1` counts as no sources.
+    False if the sources are missing, and with `SKIP_CONSOLE_BUILD=1` in the environment.
     """
     is_skipped = os.environ.get(SKIP, "0") not in {"", "0"}
     return not is_skipped and packages.is_checkout() and not _is_current(_PLACE / "dist")
 
 
 def build_pages(home: Path, terminal: TerminalOutput) -> bool:
-    """Build the console unless it is current; return whether it was built. Raises DevstackError."""
+    """Build the console unless the last build is current; return whether it was built.
+
+    Raises:
+        DevstackError: the build failed; the last build stays.
+
+    """
     with packages.lock_builds(home):
         if packages.is_checkout() and _is_current(_PLACE / "dist"):
             return False

@@ -16,7 +16,10 @@ from app.devstack.terminal import TerminalOutput
 
 
 def main(names: Sequence[str]) -> int:
-    """Run npm scripts of the console in order; return the exit status of the first that fails, else 0."""
+    """Run scripts of the console's package.json one after the other; return the exit status of the first that fails.
+
+    0 if all succeed. Without Node or the packages nothing is run: 1 if `CI` is set in the environment, else 0.
+    """
     home = Settings(development=True).home.absolute()
     try:
         with packages.lock_builds(home):

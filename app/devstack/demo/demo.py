@@ -98,9 +98,9 @@ The module map is written, and its check passes.
 
 
 def run_demo(then: Callable[[Stack], None] | None = None) -> int:
-    """Run the demo and return an exit status; `then` is called while its stack still runs.
+    """Run the demo in a development stack of its own, and return an exit status.
 
-    Main thread only.
+    `then` is called with that stack after the demo, before the stack stops. Call this in the main thread.
     """
     terminal = TerminalOutput()
     folder = Path(tempfile.mkdtemp(prefix="taskbeacon-demo-"))

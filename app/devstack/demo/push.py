@@ -31,17 +31,20 @@ class Phone:
         self._device_id = self._answer("POST", url, token=token, platform="ios")["id"]
 
     def show_task(self) -> None:
-        """Report that the phone shows the task, as often as an app does."""
+        """Report to the API that the phone shows the task; at most every 25 seconds, as an app does."""
         if time.monotonic() - self._last_beat >= _BEAT_SECONDS:
             self._answer("POST", f"{self._task}/presence/", device_id=self._device_id)
             self._last_beat = time.monotonic()
 
     def leave_task(self) -> None:
-        """Report that the phone no longer shows the task."""
+        """Report to the API that the phone no longer shows the task."""
         self._answer("DELETE", f"{self._task}/presence/", device_id=self._device_id)
 
     def notification(self, run_id: str, kind: NotificationKind) -> dict[str, Any]:  # Any: JSON
-        """Return the row of the push of this kind for a run, with its decision; empty until it is decided."""
+        """Return the push of a kind for a run, as the API lists it: with its decision (sent or not) and the reason.
+
+        Return an empty dict while there is no such push, or its decision is not final.
+        """
         listed = self._answer("GET", f"{self._task}/notifications/")["results"]
         ours = (row for row in listed if row["run"] == run_id and row["kind"] == kind)
         return next((row for row in ours if row["decision"] not in _UNDECIDED), {})
@@ -56,7 +59,7 @@ class Phone:
 
 
 def show_notification(terminal: TerminalOutput, row: dict[str, Any]) -> None:  # Any: JSON
-    """Print the service's decision about a push in words, from its row."""
+    """Print the decision about a push in words; `row` is the push as the API lists it."""
     watched = row.get("watched_by")
     if row.get("decision") in _WAITED and watched:
         age = watched["seconds_ago"]

@@ -25,16 +25,18 @@ test "$TASKBEACON_ANSWER" = yes
 
 
 class PushedQuestion:
-    """A question of an agent as its push notification has it: an id, and buttons with action tokens."""
+    """A question of an agent as a phone receives it in a push: its id, and buttons that carry action tokens."""
 
     def __init__(self, push: dict[str, Any]) -> None:  # Any: JSON
         self.id: str = push["data"]["questionId"]
         self._buttons = {button["id"]: button for button in push["data"]["actions"]}
 
     def allow(self, plain: httpx.Client, base_url: str) -> str:
-        """Answer the question with the action token of its `allow` button; return the button's title.
+        """Answer the question through the API with the action token of the button `allow`; return the button's title.
 
-        Raises DevstackError.
+        Raises:
+            DevstackError: there is no such button, the request failed, or the question has another answer.
+
         """
         button = self._buttons.get("allow")
         if button is None:
@@ -47,9 +49,11 @@ class PushedQuestion:
 
 
 def find_pushed(plain: httpx.Client, sink_url: str, run_id: str) -> list[PushedQuestion]:
-    """Return the questions of a run from the pushes that the local push service received.
+    """Return the questions of a run in the pushes that the local stand-in for Expo has received; empty if none arrived.
 
-    Raises DevstackError.
+    Raises:
+        DevstackError: the stand-in at `sink_url` does not respond.
+
     """
     with failures_as_devstack_errors("the sink cannot be read"):
         pushes = plain.get(f"{sink_url}/pushes").raise_for_status().json()

@@ -13,7 +13,7 @@ _SOURCES = ("app", "migrations", "tests", "docs", "pyproject.toml", "README.md",
 
 
 class DemoRepository:
-    """A bare repository `taskbeacon/taskbeacon` below `base_url`, with one branch, `main`."""
+    """The bare git repository that the demo works on, `taskbeacon/taskbeacon`, with one branch, `main`."""
 
     name = _NAME
 
@@ -24,15 +24,17 @@ class DemoRepository:
 
     @property
     def base_url(self) -> str:
-        """The URL below which `org/repo` is cloned."""
+        """The `file://` URL below which the service clones repositories by `organization/repository`."""
         return self._folder.as_uri()
 
     def create(self) -> str:
-        """Copy the last commit of the checkout; return a description of the source.
+        """Make the repository from the last commit of this checkout, and return a description of its source for people.
 
-        Without git, its files are copied instead.
+        If the checkout has no commit, the repository gets one commit with the checkout's files.
 
-        Raises DevstackError.
+        Raises:
+            DevstackError: git is missing or failed.
+
         """
         require_git()
         self._path.mkdir(parents=True)
@@ -57,7 +59,12 @@ class DemoRepository:
         return f"the files of {checkout}"
 
     def show_branch(self, branch: str) -> str:
-        """Return the output of `git log --stat` for a branch since `main`. Raises DevstackError."""
+        """Return the commits of a branch that `main` does not have, as `git log --stat` prints them.
+
+        Raises:
+            DevstackError: git failed.
+
+        """
         return self._git("log", "--stat", "--format=commit %h%nAuthor: %an%n%n    %s%n", f"main..{branch}")
 
     def _succeeds(self, *arguments: str) -> bool:

@@ -11,7 +11,7 @@ from app.devstack.errors import DevstackError
 
 
 class HookedSink:
-    """A webhook endpoint, registered for `run.completed`, that the local receiver of the stack serves."""
+    """A webhook endpoint for `run.completed` that the demo registers; the local receiver of the stack serves it."""
 
     def __init__(self, client: httpx.Client, plain: httpx.Client, sink_url: str) -> None:
         self._plain = plain
@@ -27,9 +27,13 @@ class HookedSink:
         self._secret = made["secret"]
 
     def fetch_verified(self, run_id: str) -> dict[str, Any]:  # Any: JSON
-        """Return the webhook message about a run's end, its signature verified; empty until it has arrived.
+        """Return the webhook message about a run's end, with its id, once its signature is verified.
 
-        Raises DevstackError if a signature is wrong.
+        Return an empty dict while no such message has arrived.
+
+        Raises:
+            DevstackError: a signature is wrong, or the local receiver does not respond.
+
         """
         with failures_as_devstack_errors("the sink cannot be read"):
             messages = self._plain.get(self._url).raise_for_status().json()

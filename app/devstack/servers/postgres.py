@@ -37,7 +37,10 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 @dataclass(frozen=True, slots=True)
 class PostgresAccount:
-    """The unprivileged OS user that PostgreSQL runs as; it refuses to run as root."""
+    """The unprivileged user of the operating system that PostgreSQL runs as, because it refuses to run as root.
+
+    `prepare` is called in the process before the program is executed; `command` is put before the program.
+    """
 
     prepare: Callable[[], None] | None = None
     command: tuple[str, ...] = ()
@@ -45,7 +48,7 @@ class PostgresAccount:
 
 
 class Postgres:
-    """A PostgreSQL server of the stack, with its data folder."""
+    """A PostgreSQL server of the development stack, with its data folder."""
 
     def __init__(
         self, folder: Path, port: int, *, durable: bool, account: PostgresAccount | None = None
@@ -63,7 +66,7 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        """The URL of the service's database, for a role that owns it and may create others."""
+        """The URL of the service's database, with a role that owns this database and may create others."""
         return f"postgresql://{_NAME}:{self._passwords[_NAME]}@127.0.0.1:{self._port}/{_NAME}"
 
     @property
@@ -92,7 +95,7 @@ class Postgres:
         )
 
     def is_ready(self) -> bool:
-        """Return whether the PostgreSQL server accepts connections."""
+        """Return whether the PostgreSQL server accepts connections, by its file `postmaster.pid`."""
         try:
             lines = (self._data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         except OSError:
@@ -100,7 +103,7 @@ class Postgres:
         return len(lines) > _STATUS_LINE and lines[_STATUS_LINE].strip() == "ready"
 
     def create_database(self) -> None:
-        """Make the service's role and database in PostgreSQL, unless they exist."""
+        """Create the service's role and database in the running PostgreSQL server, unless they exist."""
         asyncio.run(self._create_database())
 
     async def _create_database(self) -> None:
@@ -153,7 +156,10 @@ class Postgres:
 
 
 def find_account() -> PostgresAccount:
-    """Choose the OS user of the PostgreSQL server: the current one, or for root the least intrusive other."""
+    """Return the user that the PostgreSQL server is to run as: the current one, or an unprivileged one if this is root.
+
+    For root, a user namespace is preferred, because the files then stay root's.
+    """
     if os.geteuid() != 0:
         return PostgresAccount()
     in_namespace = namespace_account()
@@ -166,7 +172,7 @@ def find_account() -> PostgresAccount:
 
 
 def namespace_account() -> PostgresAccount:
-    """Return an account that is root seen as an unprivileged user in a user namespace: files stay root's."""
+    """Return an account for root that appears as an unprivileged user in a user namespace; the files stay root's."""
     account = pwd.getpwnam("nobody")
 
     def enter() -> None:
@@ -180,7 +186,12 @@ def namespace_account() -> PostgresAccount:
 
 
 def setuid_account() -> PostgresAccount:
-    """Return an unprivileged user that keeps root's right to enter private folders, such as /root."""
+    """Return an account for root that is an unprivileged user, but may enter root's private folders, such as /root.
+
+    Raises:
+        DevstackError: the program `setpriv` is missing.
+
+    """
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         raise DevstackError(

@@ -17,13 +17,16 @@ _CONNECT_SECONDS = 5
 
 
 def needs_migration(home: Home, database_url: str) -> bool:
-    """Return whether the database of the stack may need `taskbeacon migrate`."""
+    """Return whether the database of the stack may need `taskbeacon migrate`; True in doubt.
+
+    False only if neither the revision of the database nor the revision files have changed since `note_migration`.
+    """
     noted = read_json(home.schema_json)
     return not noted or noted != _state(database_url)
 
 
 def note_migration(home: Home, database_url: str) -> None:
-    """Record in the home folder that the database is migrated with the present revision files."""
+    """Record in the home folder that the database was migrated with the present revision files."""
     write_json(home.schema_json, _state(database_url))
 
 

@@ -47,7 +47,7 @@ _SOCKET_OF_PORT = {
 
 
 class SeaweedFS:
-    """A SeaweedFS server (S3) with one data folder, which survives restarts and kills."""
+    """A SeaweedFS server, an object store with the S3 protocol; its data folder survives restarts and kills."""
 
     def __init__(self, folder: Path, ports: dict[str, int], *, durable: bool, bucket: str) -> None:
         self._folder = folder
@@ -71,12 +71,12 @@ class SeaweedFS:
 
     @property
     def address(self) -> str:
-        """The address of the S3 endpoint, for people."""
+        """The host and port of the S3 endpoint, to show to people."""
         return f"127.0.0.1:{self._ports['s3.port']}"
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables by which the service uses this object store."""
+        """The environment variables with which the service uses this object store."""
         return {
             "TASKBEACON_S3_ENDPOINT_URL": self.url,
             "TASKBEACON_S3_BUCKET": self.bucket,
@@ -122,7 +122,7 @@ class SeaweedFS:
         return status_of(f"{self.url}/healthz", timeout=1) == HTTPStatus.OK
 
     def create_bucket(self) -> None:
-        """Make the service's S3 bucket, unless it exists. Raises DevstackError."""
+        """Create the service's bucket in the running object store, unless it exists. Raises DevstackError."""
         # Loaded here, because it takes long and the servers start meanwhile.
         from app.clients.s3.signing import UrlSigner  # noqa: PLC0415
 
@@ -141,7 +141,7 @@ class SeaweedFS:
             raise DevstackError(f"SeaweedFS did not make the bucket {self.bucket}: HTTP {status}")
 
     def clean_up(self) -> None:
-        """Remove the sockets of SeaweedFS in the system's temporary folder."""
+        """Remove the sockets that SeaweedFS leaves in the temporary folder of the system."""
         for path in self._sockets():
             path.unlink(missing_ok=True)
 

@@ -18,9 +18,10 @@ Report = Callable[[str, str], None]  # takes the name and the address of a serve
 
 
 class EmbeddedServers:
-    """The requested ones of PostgreSQL, Valkey and SeaweedFS.
+    """The servers that a development stack or a test starts itself: PostgreSQL, Valkey and SeaweedFS, or some of them.
 
-    Their supervisor stops them; then call `clean_up`.
+    `wanted` holds `postgres`, `valkey` and `seaweedfs`, or some of these names. The supervisor stops the servers; call
+    `clean_up` afterwards.
     """
 
     def __init__(self, home: Home, *, wanted: Iterable[str], durable: bool, bucket: str) -> None:
@@ -44,7 +45,7 @@ class EmbeddedServers:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables by which the service uses these servers."""
+        """The environment variables with which the service uses these servers."""
         environment: dict[str, str] = {}
         if self._postgres is not None:
             environment["TASKBEACON_DATABASE_URL"] = self._postgres.url
@@ -55,9 +56,12 @@ class EmbeddedServers:
         return environment
 
     def start(self, supervisor: Supervisor) -> None:
-        """Start the embedded servers, the slowest first, without waiting.
+        """Start the embedded servers, the slowest first, and return without waiting until they are ready.
 
-        Raises DevstackError, StopRequested.
+        Raises:
+            DevstackError: a server cannot be started.
+            StopRequested: a stop was requested meanwhile.
+
         """
         if self._s3 is not None:
             self.pids["seaweedfs"] = self._s3.start(supervisor, self._logs / "seaweedfs.log").pid
@@ -67,14 +71,30 @@ class EmbeddedServers:
             self.pids["postgres"] = self._postgres.start(supervisor, self._logs / "postgres.log").pid
 
     def await_database(self, supervisor: Supervisor, report: Report) -> None:
-        """Wait until the service's database is ready. Raises DevstackError, StopRequested."""
+        """Wait until PostgreSQL is ready, create the service's database, and call `report` with name and address.
+
+        Do nothing if PostgreSQL is not among the embedded servers.
+
+        Raises:
+            DevstackError: a server ended, or PostgreSQL was not ready in time.
+            StopRequested: a stop was requested meanwhile.
+
+        """
         if self._postgres is not None:
             supervisor.wait(self._postgres.is_ready, what="PostgreSQL", timeout=_START_SECONDS)
             self._postgres.create_database()
             report("PostgreSQL", self._postgres.address)
 
     def await_others(self, supervisor: Supervisor, report: Report) -> None:
-        """Wait until Valkey and the object store are ready. Raises DevstackError, StopRequested."""
+        """Wait until Valkey and the object store are ready, and call `report` with the name and the address of each.
+
+        Also create the bucket in the object store.
+
+        Raises:
+            DevstackError: a server ended or was not ready in time.
+            StopRequested: a stop was requested meanwhile.
+
+        """
         if self._valkey is not None:
             supervisor.wait(self._valkey.is_ready, what="Valkey", timeout=_START_SECONDS)
             report("Valkey", self._valkey.address)
@@ -84,6 +104,6 @@ class EmbeddedServers:
             report("SeaweedFS", self._s3.address)
 
     def clean_up(self) -> None:
-        """Remove the embedded servers' files outside the home folder, after the servers have ended."""
+        """Remove the files of the embedded servers outside the home folder; call it after the servers have ended."""
         if self._s3 is not None:
             self._s3.clean_up()

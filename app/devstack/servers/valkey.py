@@ -15,7 +15,7 @@ from app.devstack.processes import Child, Supervisor
 
 
 class Valkey:
-    """A Valkey server with one data folder, which survives restarts and kills."""
+    """A Valkey server (the Redis protocol); its data folder survives restarts and kills."""
 
     def __init__(self, folder: Path, port: int, *, durable: bool) -> None:
         self._folder = folder
@@ -33,7 +33,7 @@ class Valkey:
 
     @property
     def address(self) -> str:
-        """The address of the Valkey server, for people."""
+        """The host and port of the Valkey server, to show to people."""
         return f"127.0.0.1:{self._port}"
 
     def start(self, supervisor: Supervisor, log: Path) -> Child:

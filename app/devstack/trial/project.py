@@ -15,9 +15,14 @@ from app.services.accounts.integrations import NewIntegration, create_integratio
 
 
 async def find_or_make_project(session: AsyncSession, cipher: Cipher, *, user_id: int, git_url: str) -> int:
-    """Return the id of the project with repositories below `git_url`, with the user as a member.
+    """Return the id of the project that clones its repositories from `git_url`, and make the user a member of it.
 
-    Two concurrent calls may create two projects; later calls use the first. Raises NotFound, InvalidInput.
+    Create the project if there is none. Two concurrent calls may create two projects; later calls use the first one.
+
+    Raises:
+        NotFound: there is no such user.
+        InvalidInput: `git_url` is not valid.
+
     """
     project_id = await session.scalar(
         select(Integration.project_id).where(Integration.git_url == git_url).order_by(Integration.id).limit(1)

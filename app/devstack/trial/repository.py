@@ -20,7 +20,10 @@ _HEAD = re.compile(r"^ref: refs/heads/(\S+)\tHEAD$", re.MULTILINE)
 
 
 class TrialRepository:
-    """A bare copy of a repository below `folder`; `source` is a local folder, or a URL for `git clone`."""
+    """A bare copy of a person's repository, below `folder`; an agent's work is pushed to the copy.
+
+    `source` is a local folder, or a URL that `git clone` accepts.
+    """
 
     def __init__(self, folder: Path, source: str) -> None:
         local = Path(source).expanduser()
@@ -36,9 +39,16 @@ class TrialRepository:
 
     @classmethod
     def find(cls, folder: Path, name: str, *, base_url: str) -> "TrialRepository":
-        """Return the copy of a repository named by a folder in a checkout, a URL, or organization/repository.
+        """Return the bare copy for a repository that a person names; `copy` fills it.
 
-        Raises DevstackError.
+        Args:
+            folder: the folder of all copies.
+            name: a folder in a checkout, a URL, or `organization/repository` below `base_url`.
+            base_url: the URL of the code host.
+
+        Raises:
+            DevstackError: git is missing, or the folder is in no git checkout.
+
         """
         require_git()
         local = Path(name).expanduser()
@@ -50,9 +60,11 @@ class TrialRepository:
         return cls(folder, name)
 
     def copy(self) -> str:
-        """Update the bare copy to the source's HEAD, and return the name of its branch.
+        """Fetch the HEAD of the source into the bare copy, and return the name of its branch.
 
-        Raises DevstackError.
+        Raises:
+            DevstackError: git failed, or the source has no commit.
+
         """
         heads = _git(self.source, "ls-remote", "--symref", "--", self.source, "HEAD")
         if not heads:
@@ -69,16 +81,20 @@ class TrialRepository:
         return branch
 
     def has_changes(self) -> bool:
-        """Return whether the source is a checkout with uncommitted changes, which are not copied."""
+        """Return whether the source is a local checkout with uncommitted changes, which `copy` does not copy."""
         if self.checkout is None:
             return False
         status = ("--no-optional-locks", "-C", self.source, "status", "--porcelain", "--ignore-submodules")
         return bool(_git(self.source, *status).strip())
 
     def fetch_branch(self, branch: str) -> str:
-        """Add the agent's branch to the checkout, if there is one; return the command to view it.
+        """Fetch a branch of the bare copy into the person's checkout; return the git command that shows the changes.
 
-        Raises DevstackError.
+        If the source is a URL, fetch nothing, and return the git command that fetches the branch.
+
+        Raises:
+            DevstackError: git failed.
+
         """
         if self.checkout is None:
             return shlex.join(["git", "fetch", str(self._path), branch])

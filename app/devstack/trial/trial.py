@@ -56,7 +56,7 @@ REPOSITORY-MAP.md is written.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningStack:
-    """The URL of the running development stack, and the developer's project and API key."""
+    """A running development stack, as a client uses it: its URL, and the developer's project and API key."""
 
     base_url: str
     api_key: str
@@ -65,7 +65,10 @@ class RunningStack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """The prompt, agent and model that `taskbeacon try` was called with."""
+    """The arguments of `taskbeacon try`: the prompt, the agent and its model.
+
+    `adapter` is None for the built-in agent, `model` is None for the agent's default.
+    """
 
     prompt: str
     adapter: str | None = None  # None: the built-in one
@@ -75,7 +78,10 @@ class Trial:
 def run_trial(
     stack: RunningStack, repository: TrialRepository, trial: Trial, terminal: TerminalOutput
 ) -> int:
-    """Let an agent work on a repository, print its progress, and fetch its branch; return an exit status."""
+    """Let an agent work on a repository, print its progress, and fetch its branch; return an exit status.
+
+    0 if the run has completed, 130 after Ctrl-C, which cancels the run, 1 otherwise.
+    """
     try:
         return _perform(stack, repository, trial, terminal)
     except DevstackError as error:
