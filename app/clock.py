@@ -16,8 +16,7 @@ class Reading:
     """A reading of another clock: the time that it showed, this process's monotonic time then, and the largest error.
 
     `monotonic` is in the seconds of `time.monotonic()`. `error` is the largest possible difference between `instant`
-    and
-    the other clock at that moment.
+    and the other clock at that moment.
     """
 
     instant: datetime

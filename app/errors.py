@@ -98,7 +98,7 @@ class NotAuthenticated(AuthenticationError):
 class AuthenticationFailed(AuthenticationError):
     """The credential is unknown, revoked, or belongs to an inactive user.
 
-    `place` is the part of the request that has the credential, for the error message: `Authorization header` or `body`.
+    `place` is the part of the request that has the credential, such as `Authorization header`, for the error message.
     """
 
     code = "authentication_failed"
@@ -146,7 +146,7 @@ class NotFound(AppError):
 class MethodNotAllowed(AppError):
     """The path does not accept the request's HTTP method.
 
-    `allowed` are the methods that it accepts, for the Allow header. The mapper of errors sets them.
+    `allowed` are the methods that the path accepts, for the Allow header. The mapper of errors sets them.
     """
 
     status = 405
@@ -317,8 +317,7 @@ class EventsMissing(RequestRefused):
     """An upload of a run's events leaves out an event.
 
     The event is missing after the last accepted event (number `last_accepted_seq`), and before an event of the upload
-    or
-    before the announced end of the events.
+    or before the announced end of the events.
     """
 
     status = 409

@@ -61,8 +61,7 @@ class Prepared:
         """Run the statement with `values`, by the names of its parameters; return its rows as mappings by column name.
 
         A statement that writes or locks rows runs in the session's transaction, which begins here if there is none. A
-        read
-        without a transaction runs alone.
+        read without a transaction runs alone.
 
         Raises:
             DatabaseUnavailable: the server went away.

@@ -33,8 +33,8 @@ _COLUMNS = ("agent", "offered", "installed", "version", "responds", "key")
 def agents(context: click.Context, *, as_json: bool, check: bool) -> None:
     """List the agents of this machine.
 
-    Each installed agent is started in the sandbox, without a network, for a handshake; no model is called.
-    The keys are those of this shell; a worker may have others.
+    Each installed agent is started in the sandbox, without a network, for a handshake; no model is called. The keys
+    shown are those of this shell; a worker may have others.
     """
     # Without production secrets, because nothing is served.
     settings = development_settings()

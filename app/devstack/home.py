@@ -53,8 +53,7 @@ class Home:
         """Lock the home folder for this launcher, and return the file descriptor that holds the lock.
 
         Children inherit the descriptor, so the lock of a killed stack is free only when its last process has ended.
-        Wait for
-        that, up to a minute.
+        Wait for that, up to a minute.
 
         Raises:
             StackAlreadyRuns: the launcher that holds the lock is alive.
@@ -97,9 +96,9 @@ class Home:
         return launcher is not None and is_alive(launcher)
 
     def announce(self, dev: Mapping[str, Any], environment: Mapping[str, str]) -> None:
-        """Write `dev.json`, which describes the running stack, and the environment variables for other commands.
+        """Write the files that describe the running stack: `dev` to `dev.json`, and its environment variables.
 
-        With these variables (`environment`) a command uses the databases of the running stack.
+        With the variables in `environment` other commands use the databases of the stack.
         """
         write_json(self.environment_json, environment)
         write_json(self.dev_json, dev)

@@ -25,8 +25,7 @@ async def make_account(session: AsyncSession, *, project_id: int | None, user_id
     """Return the developer's account with a new API key.
 
     The key belongs to this user and project if both are in the database and the user is active. Otherwise, and with
-    None,
-    a new organization, project and user are created first.
+    None, a new organization, project and user are created first.
     """
     if project_id is not None and user_id is not None:
         try:

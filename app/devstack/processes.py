@@ -37,8 +37,7 @@ def bind_to_parent(parent: int, death_signal: int) -> None:
     """Let the kernel send `death_signal` to this process when the thread of its parent that started it ends.
 
     A change of user or user namespace clears this, so call it last before exec. If the process `parent` has ended
-    already,
-    exit at once.
+    already, exit at once.
     """
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
@@ -93,7 +92,7 @@ class Supervisor:
     """Starts child processes, watches them and ends them; used from the main thread.
 
     The main thread, because the kernel ends a child when the thread that started it ends. `stop()` may be called twice.
-    The context manager calls it at the end of the block.
+    As a context manager, the supervisor calls it at the end of the block.
     """
 
     def __init__(self, *, on_output: Callable[[str, str], None] | None = None) -> None:
@@ -125,8 +124,8 @@ class Supervisor:
     def stop_with_terminal(self) -> None:
         """Request a stop when the terminal that this process was started from closes.
 
-        The kernel signals only the foreground, and a shell its own jobs: without this, a process in the
-        background of another session leader would stay.
+        When a terminal closes, the kernel signals only the processes in its foreground, and a shell only its own jobs.
+        Without this, the process would go on if another program had started it in the background.
         """
         with suppress(OSError):  # no terminal
             self._terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
@@ -138,7 +137,7 @@ class Supervisor:
     def remove_if_killed(self, *paths: Path) -> None:
         """Let the watchdog process remove these files and folders if this process is killed.
 
-        If this process stops in an orderly way, it leaves them alone.
+        If this process stops in an orderly way, the watchdog leaves them alone.
         """
         for path in paths:
             self._send_to_watchdog(f"path {path}")
@@ -213,8 +212,7 @@ class Supervisor:
         """Run a command to its end and return its standard output, without the last line break.
 
         Its standard error goes to the file `log`, or line by line to `on_output` if `log` is None. `prepare` is called
-        in the
-        child before the program is executed. `timeout` is in seconds.
+        in the child before the program is executed. `timeout` is in seconds.
 
         Raises:
             DevstackError: the command failed or took too long; the message has the last lines of its output.

@@ -55,9 +55,9 @@ def _list_processes() -> dict[int, tuple[int, int, str]]:
 
 
 def snapshot(roots: Iterable[int]) -> dict[int, str]:
-    """Return the start times of living processes by process id: of `roots`, and of every process that belongs to them.
+    """Return the start times of living processes, by process id: of `roots`, and of all processes that they started.
 
-    Descendants belong to them, and all processes of a session that a root or a descendant leads.
+    These are `roots`, their descendants, and all processes of a session that a root or a descendant leads.
     """
     living = _list_processes()
     found, pending = set[int](), {*roots}
@@ -79,7 +79,7 @@ def _survivors(processes: dict[int, str]) -> list[int]:
 
 
 def kill_survivors(processes: dict[int, str], *, grace: float) -> None:
-    """Wait up to `grace` seconds until these processes have ended; then kill the others and their descendants.
+    """Wait up to `grace` seconds for processes to end; then kill those that are left, with their descendants.
 
     `processes` maps process ids to start times, by which a later process with the same id is recognised.
     """
@@ -94,9 +94,9 @@ def kill_survivors(processes: dict[int, str], *, grace: float) -> None:
 
 
 def main() -> None:
-    """Read the launcher's messages from standard input until it stops or dies.
+    """Read the launcher's messages from standard input until the launcher stops or dies.
 
-    If it dies, end its processes, and remove the files and folders that it named.
+    If the launcher dies, end its processes, and remove the files and folders that its messages name.
     """
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)

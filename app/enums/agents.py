@@ -58,7 +58,7 @@ class AgentNetwork(StrEnum):
 class NetworkAccessLevel(StrEnum):
     """The network level of a sandbox environment, which decides the hosts that its agents can reach.
 
-    `custom` is the level `trusted` with the hosts that the environment lists.
+    `custom`: the host of the agent's model, and the hosts that the environment lists.
     """
 
     NONE = "none"

@@ -105,8 +105,7 @@ class Form:
 
         Args:
             params: either `action`, with `content` if the action is `accept`; or `option_id`, as for a permission
-                request,
-                optionally with `answers` (by the texts of the questions) and `custom_input` (a free text).
+                request, optionally with `answers` (by the texts of the questions) and `custom_input` (a free text).
 
         Raises:
             AnswerInvalid: the answer does not fit the form.

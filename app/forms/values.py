@@ -15,8 +15,7 @@ def check_text(value: Any, bounds: Mapping[str, Any], format_: str | None, name:
     """Raise AnswerInvalid unless the value is a string within the bounds and in the given format.
 
     `bounds` are `minLength` and `maxLength` of JSON Schema. A `format_` that is None or unknown is not checked. `name`
-    is
-    the field that the error names.
+    is the field that the error names.
     """
     if not isinstance(value, str):
         raise AnswerInvalid("It is no text.", name)

@@ -16,8 +16,7 @@ class Event(Base):
     """An event in the ledger: one fact of the life cycle of a task or a run.
 
     Readers order events by (`transaction_id`, `seq`), and read events of transactions before the oldest open one only.
-    So
-    they do not miss an event of a transaction that commits late (services/events/reading.py).
+    So they do not miss an event of a transaction that commits late (services/events/reading.py).
     """
 
     __tablename__ = "events"

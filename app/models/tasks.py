@@ -165,13 +165,11 @@ Index(
 
 
 class TaskCount(Base):
-    """A part of the numbers of tasks and changes of an audience, which are sums over the audience's rows (ADR 30).
+    """A part of two numbers about the tasks of one audience (a user, or the whole project): of tasks, and of changes.
 
-    Triggers on `tasks` and `runs` insert a row for each change, in its transaction: writers never wait for each other,
-    and
-    a rollback removes the row. Rows are never changed; `services/count_folding.py` replaces many rows by one with the
-    same
-    sums.
+    Each number is the sum over the rows of the audience (ADR 30). Triggers on `tasks` and `runs` insert a row for each
+    change, in its transaction: writers never wait for each other, and a rollback removes the row. Rows are never
+    changed; `services/count_folding.py` replaces many rows by one with the same sums.
     """
 
     __tablename__ = "task_counts"

@@ -45,9 +45,9 @@ async def act(request: Request, token: OpenAction, body: Body) -> Json:
 
 @page_router.get("/{token}", include_in_schema=False)
 async def show_question(request: Request, token: OpenAction) -> Response:
-    """Return the HTML page of a question with its possible answers.
+    """Return the HTML page of a question, with a form for the possible answers.
 
-    Changes nothing, since scanners of mail follow links.
+    Changes nothing, because scanners of e-mails follow links.
     """
     needs_key = await asks_for_key(request, token)
     return render(page_of_question(token.question, token.offered, asks_for_key=needs_key))
@@ -55,5 +55,5 @@ async def show_question(request: Request, token: OpenAction) -> Response:
 
 @page_router.post("/{token}", include_in_schema=False)
 async def answer_question(request: Request, token: OpenAction) -> Response:
-    """Answer a question with the submitted form of its HTML page, and redirect back to the page."""
+    """Answer a question with the submitted form of its HTML page, and redirect the browser back to the page."""
     return await answer_by_form(request, token)

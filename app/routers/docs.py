@@ -29,7 +29,7 @@ router = APIRouter()
 
 @router.get("/", include_in_schema=False)
 async def begin(request: Request) -> RedirectResponse:
-    """Redirect the base URL to the console, or to the page of the API if the console is not built."""
+    """Redirect from the base URL to the console, or to the page of the API if the console is not built."""
     return RedirectResponse(f"{_root(request)}{'/console' if is_built() else '/docs'}")
 
 
@@ -41,7 +41,7 @@ async def describe(request: Request) -> Response:
 
 @router.get("/docs", include_in_schema=False)
 async def explore(request: Request) -> HTMLResponse:
-    """Return the HTML page of Swagger UI for this service's OpenAPI document."""
+    """Return the HTML page of Swagger UI, which shows the OpenAPI document of this service."""
     root = _root(request)
     page = get_swagger_ui_html(
         openapi_url=f"{root}/openapi.json",

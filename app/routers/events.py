@@ -32,8 +32,8 @@ async def list_events(
 ) -> Json:
     """Return the events of the tasks that the caller can see, deleted tasks included, from `after` on.
 
-    Continue with `next_after`: no event is skipped or repeated. An event may appear a moment after its
-    change, once all earlier changes have ended. Events are kept for 30 days unless the operator configures
+    Continue with `next_after`: no event is skipped or repeated. An event is listed only when all earlier changes have
+    ended, so it may appear a moment after its change. Events are kept for 30 days unless the operator configures
     another time.
     """
     link = call.process.settings.task_url
@@ -52,13 +52,13 @@ async def follow_events(
     query: Annotated[EventStreamQuery, Query()],
     last_event_id: LastEventId = None,
 ) -> EventStream:
-    """Stream the events of the project's tasks, and of the named runs, live as server-sent events.
+    """Stream the events of the project's tasks, and of the runs in `topics`, live as server-sent events.
 
-    A frame without `event` is an event as in the list; a frame with `event: run:<id>` is a frame of that
-    run's stream. The events of tasks start now and those of a run at its beginning, unless `Last-Event-ID`
-    gives the client's position; one id holds the positions in all topics. `gap` reports missing events and
-    their topic; `keepalive` is sent after 20 seconds without an event. After 15 minutes `event: end` closes
-    the stream: reconnect with the last id.
+    A frame without `event` is an event as in the list; a frame with `event: run:<id>` is a frame of that run's stream.
+    Without `Last-Event-ID`, the events of tasks start now, and those of a run at its beginning. With it, all topics
+    continue after that frame: one id holds the positions in all topics. `gap` reports missing events and their topic;
+    `keepalive` is sent after 20 seconds without an event. After 15 minutes `event: end` closes the stream: reconnect
+    with the last id.
     """
     last_id = last_event_id or query.last_event_id
     topics = await open_project_stream(call.session, call.caller, query.topics, last_id)

@@ -66,13 +66,11 @@ async def _read_delivery(
 async def receive_github(
     request: Request, sent: Annotated[UnverifiedDelivery, Depends(_read_delivery)]
 ) -> Json:
-    """Receive a webhook of GitHub.
+    """Receive a webhook of GitHub, and start a follow-up run if checks of a run's branch have failed.
 
-    Every event except a failed check on a branch that a run pushed is ignored.
-
-    A failed `check_suite` or `workflow_run` on a branch that a run pushed starts a follow-up run with the
-    task's `ci_prompt`, at most three times per branch. The request must be signed with the webhook secret of
-    `integration`, or with the secret of the service if no integration is named.
+    A failed `check_suite` or `workflow_run` on a branch that a run pushed starts a follow-up run with the task's
+    `ci_prompt`, at most three times per branch. All other events are ignored. The request must be signed with the
+    webhook secret of `integration`, or with the secret of the service if no integration is named.
     """
     process = process_of(request)
     secret = process.settings.github_webhook_secret

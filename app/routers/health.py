@@ -30,7 +30,7 @@ _metrics = Coalesced[bytes](seconds=METRICS_SECONDS)
     responses=WRONG_METHOD,
 )
 async def live() -> Json:
-    """Report that the process responds; no other server is contacted."""
+    """Report that the process responds. No other server is contacted."""
     return Json({"status": "ok"})
 
 
@@ -44,7 +44,7 @@ async def live() -> Json:
     | {503: {"model": ReadinessOut, "description": "At least one server is not ready; the body names it."}},
 )
 async def ready(request: Request) -> Json:
-    """Report for each of the database with its schema, Redis and the object store whether it is ready."""
+    """Report for the database, for its schema, for Redis and for the object store whether it is ready."""
     process = process_of(request)
     answer, is_ready = await _readiness.get(
         lambda: check_readiness(process.sessions, process.redis, process.store)
@@ -67,7 +67,7 @@ async def ready(request: Request) -> Json:
     },
 )
 async def metrics(request: Request) -> Response:
-    """Return the metrics of this process and the number of waiting runs, at most one second old."""
+    """Return the metrics of this process and the number of waiting runs. They are at most one second old."""
 
     async def read() -> bytes:
         await measure_queue(process_of(request).sessions)

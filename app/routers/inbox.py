@@ -26,10 +26,10 @@ router = APIRouter(prefix="/api/users/@me/inbox", tags=["inbox"], route_class=Un
     responses=errors(400, 401, 403, 429),
 )
 async def list_inbox(call: InboxRead, query: Annotated[InboxQuery, Query()], page: PageDep) -> Json:
-    """Return the questions of tasks that the caller created or follows, most urgent first, then oldest first.
+    """Return the questions of tasks that the caller created or follows, the most urgent first, then the oldest first.
 
-    `open_count` is a number to show as a badge: all open questions except messages, regardless of the
-    filters.
+    `open_count` is the number for a badge: it counts all open questions except those of the kind `message`, regardless
+    of the filters.
     """
     count, open_count, results = await listing.list_inbox(
         call.session,
@@ -51,11 +51,12 @@ async def list_inbox(call: InboxRead, query: Annotated[InboxQuery, Query()], pag
 async def follow_inbox(
     call: InboxRead, query: Annotated[InboxStreamQuery, Query()], last_event_id: LastEventId = None
 ) -> EventStream:
-    """Stream the events of the caller's questions: `question.opened`, `answered`, `expired`, `withdrawn`.
+    """Stream the events of the caller's questions live as server-sent events.
 
-    The stream starts now, or after the frame with `Last-Event-ID`; no event is skipped or repeated. `event:
-    gap` reports missing events: read the inbox again. `keepalive` is sent after 20 seconds without an event.
-    After 15 minutes `event: end` closes the stream: reconnect with the last id.
+    These are `question.opened`, `question.answered`, `question.expired` and `question.withdrawn`. The stream starts
+    now, or after the frame with `Last-Event-ID`; no event is skipped or repeated. `event: gap` reports missing events:
+    read the inbox again. `keepalive` is sent after 20 seconds without an event. After 15 minutes `event: end` closes
+    the stream: reconnect with the last id.
     """
     inbox = await open_inbox_stream(call.session, call.caller, last_event_id or query.last_event_id)
     return EventStream(call, follow_topics(inbox, call.process.stream_clients()))

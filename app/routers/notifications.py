@@ -39,7 +39,7 @@ PreferencesBody = Annotated[PreferencesIn, Depends(json_body(PreferencesIn))]
     responses=errors(403, 404, 429),
 )
 async def list_notifications(call: TaskRead, task_id: TaskId, page: PageDep) -> Json:
-    """Return the pushes to the caller about a task, newest first: one entry per event and device.
+    """Return the pushes to the caller about a task, newest first: one entry for each event and device.
 
     Pushes to other people are not shown. Entries are kept for 30 days.
     """
@@ -56,7 +56,7 @@ async def list_notifications(call: TaskRead, task_id: TaskId, page: PageDep) -> 
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def push_test(call: ProjectUserWrite, body: TestBody, task_id: TaskId) -> Json:
-    """Send a push about a task to one of the caller's devices at once, and return the push service's ticket.
+    """Send a test push about a task to one of the caller's devices now, and return the push service's response.
 
     The push is sent regardless of presence, cooldown and preferences.
     """
@@ -78,7 +78,7 @@ async def push_test(call: ProjectUserWrite, body: TestBody, task_id: TaskId) -> 
     responses=errors(403, 404, 429),
 )
 async def mute_task(call: TaskWrite, task_id: TaskId) -> Response:
-    """Stop pushes to the caller about a task; other people are not affected."""
+    """Stop the pushes to the caller about a task; other people still get theirs."""
     await notification_preferences.mute_task(call.session, call.caller, task_id)
     return no_content()
 
@@ -93,7 +93,7 @@ async def mute_task(call: TaskWrite, task_id: TaskId) -> Response:
     responses=errors(403, 404, 429),
 )
 async def unmute_task(call: TaskWrite, task_id: TaskId) -> Response:
-    """Allow pushes to the caller about a task again."""
+    """Allow pushes to the caller about a task that the caller has muted."""
     await notification_preferences.unmute_task(call.session, call.caller, task_id)
     return no_content()
 
@@ -107,7 +107,7 @@ async def unmute_task(call: TaskWrite, task_id: TaskId) -> Response:
     responses=errors(401, 403, 429),
 )
 async def retrieve_preferences(call: UserRead) -> Json:
-    """Return the notification preferences of the caller: the kinds of pushes, their times, their detail."""
+    """Return the notification preferences of the caller: the kinds of pushes, their times and their detail."""
     return Json(await notification_preferences.retrieve_preferences(call.session, call.caller))
 
 

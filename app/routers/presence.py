@@ -43,9 +43,9 @@ LeavingDevice = Annotated[UUID, Depends(_read_leaving_device)]
 async def beat(call: TaskWrite, body: PresenceBody, task_id: TaskId) -> Response:
     """Count one of the caller's devices as watching the task for the next 60 seconds.
 
-    Call this operation about every 30 seconds. While a watching device is focused, pushes to the caller about
-    the task are deferred. They are sent 5 seconds after the presence has expired, unless the event was seen
-    or the question was answered.
+    Call this operation about every 30 seconds. While the device is also focused, pushes to the caller about the task
+    are deferred. They are sent 5 seconds after the presence has expired, unless the event was seen or the question was
+    answered.
     """
     await presence.beat(
         call.session,
@@ -70,9 +70,9 @@ async def beat(call: TaskWrite, body: PresenceBody, task_id: TaskId) -> Response
 async def leave(call: TaskWrite, device: LeavingDevice, task_id: TaskId) -> Response:
     """End the presence of a device on a task at once.
 
-    The response is 204 even if the device was not watching, or belongs to another user. All events count as
-    seen and their deferred pushes are dropped, unless the device has reported the events that it showed
-    (`seen_seq`).
+    The response is 204 even if the device was not watching, or belongs to another user. All events count as seen, and
+    their deferred pushes are dropped. If the device has reported `seen_seq`, only the events up to that number count as
+    seen.
     """
     await presence.leave(call.session, call.caller, task_id, device)
     return no_content()
@@ -87,9 +87,9 @@ async def leave(call: TaskWrite, device: LeavingDevice, task_id: TaskId) -> Resp
     responses=errors(403, 404, 429),
 )
 async def viewers(call: TaskRead) -> Json:
-    """Return the members of the project who look at a task that the caller can see, each with the task.
+    """Return the members of the project who look at a task that the caller can see, each with that task.
 
-    A member looks at a task while one of their devices shows it in focus. The list includes the caller; it
-    has at most 500 entries, the latest first. Poll no more often than every 30 seconds.
+    A member looks at a task while one of their devices shows it in focus. The list includes the caller, and has at most
+    500 entries, the latest first. Poll at most every 30 seconds.
     """
     return Json(await list_viewers(call.session, call.caller))

@@ -42,9 +42,8 @@ async def list_devices(call: DeviceWrite) -> Json:
 async def register_device(call: DeviceWrite, body: PushTokenBody) -> Json:
     """Register a device for pushes, or renew its registration.
 
-    A device of another user is moved to the caller.
-
-    A user has at most 20 devices: a new device replaces the least recently seen one.
+    If the token belongs to another user's device, the device is moved to the caller. A user has at most 20 devices: a
+    new device replaces the least recently seen one.
     """
     return Json(await push_tokens.register(call.session, call.caller, body))
 
@@ -69,7 +68,7 @@ async def unregister_device(call: DeviceWrite, body: UnregisterBody) -> Response
 @router.post("/users/{user_id}/push_tokens", include_in_schema=False)
 @router.post("/users/{user_id}/push_tokens/unregister", include_in_schema=False)
 async def refuse_other_users(_call: DeviceWrite) -> None:
-    """Raise PermissionDenied for a user in the path other than `@me`, whether that user exists or not."""
+    """Raise PermissionDenied if the path names a user other than `@me`, whether that user exists or not."""
     push_tokens.refuse_other_users()
 
 

@@ -37,9 +37,9 @@ async def answer_question(
 ) -> Response:
     """Answer a question: with `option_id` (permission), `action` (form, url) or `text` (message).
 
-    The first answer counts. If any member sends the same answer again, nothing changes and it is returned
-    with `repeated`. Send `digest` to make sure that the question has not changed since it was shown. A member
-    who answers follows the task from then on.
+    The first answer counts. If any member sends the same answer again, nothing changes, and the response has
+    `repeated`. Send `digest` to make sure that the question has not changed since it was shown. A member who answers
+    follows the task from then on.
     """
     return await once(
         lambda: answering.answer_question(
@@ -59,7 +59,7 @@ async def answer_question(
 async def snooze_question(
     call: TaskWrite, body: SnoozeBody, question_id: QuestionId, once: OnceDep
 ) -> Response:
-    """Suspend the caller's notifications about a question for up to a day; it stays in the inbox."""
+    """Suspend the caller's notifications about a question for up to a day. The question stays in the inbox."""
     return await once(
         lambda: following.snooze_question(
             call.session, call.caller, question_id, body, link=call.process.settings.task_url
@@ -95,6 +95,6 @@ async def follow_task(call: TaskWrite, task_id: TaskId) -> Response:
     responses=errors(403, 404, 429),
 )
 async def unfollow_task(call: TaskWrite, task_id: TaskId) -> Response:
-    """Remove the questions of a task from the caller's inbox."""
+    """Remove the questions of a followed task from the caller's inbox."""
     await following.unfollow_task(call.session, call.caller, task_id)
     return no_content()

@@ -38,7 +38,7 @@ UpdateBody = Annotated[SandboxEnvironmentUpdateIn, Depends(json_body(SandboxEnvi
     responses=errors(403, 404, 429),
 )
 async def list_environments(call: TaskRead, page: PageDep) -> Json:
-    """Return the sandbox environments that the caller may use, shared and own ones, newest first."""
+    """Return the sandbox environments that the caller may use, newest first: shared ones and the caller's own."""
     count, results = await sandbox_environments.list_environments(call.session, call.caller, page.asked)
     return Json(page.page(count, results))
 
@@ -53,10 +53,9 @@ async def list_environments(call: TaskRead, page: PageDep) -> Json:
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def create_environment(call: TaskWrite, body: CreateBody) -> Json:
-    """Create a sandbox environment, which runs select by `sandbox_environment_id`. It is private by default.
+    """Create a sandbox environment. A run selects it by `sandbox_environment_id`. It is private by default.
 
-    Values of variables are stored encrypted and never returned; the agent of a run receives them, and may
-    print them.
+    Values of variables are stored encrypted and never returned; the agent of a run receives them, and may print them.
     """
     return Json(
         await sandbox_environments.create_environment(

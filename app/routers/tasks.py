@@ -74,7 +74,7 @@ async def create_task(call: TaskWrite, body: TaskBody, once: OnceDep) -> Respons
     responses=errors(403, 404, 429),
 )
 async def list_repositories(call: TaskRead) -> Json:
-    """Return the repositories of the tasks that the caller can see, sorted; internal tasks are left out."""
+    """Return the repositories of the tasks that the caller can see, sorted. Internal tasks are left out."""
     return Json({"repositories": await reading.list_repositories(call.session, call.caller)})
 
 
@@ -87,7 +87,10 @@ async def list_repositories(call: TaskRead) -> Json:
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def summarize_tasks(call: TaskRead, page: PageDep, body: SummariesBody) -> Json:
-    """Return title, repository and status of up to 5000 tasks by id, without those hidden from the caller."""
+    """Return title, repository and status of up to 5000 tasks, by their ids.
+
+    Tasks that the caller cannot see are left out.
+    """
     count, results = await reading.summarize_tasks(call.session, call.caller, body.ids, page.asked)
     return Json(page.page(count, results))
 
@@ -144,6 +147,6 @@ async def replace_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Js
     responses=errors(403, 404, 429),
 )
 async def delete_task(call: TaskWrite, task_id: TaskId) -> Response:
-    """Delete a task permanently. Its number is not used again, and a run in progress continues to its end."""
+    """Delete a task permanently. Its number is not used again. A run of the task in progress continues to its end."""
     await writing.delete_task(call.session, call.caller, task_id)
     return no_content()

@@ -21,5 +21,5 @@ router = APIRouter(prefix="/api/users", tags=["users"], route_class=UnitRoute)
     responses=errors(401, 403, 429),
 )
 async def retrieve_me(call: UserRead) -> Json:
-    """Return the user of the key, their current project (`@current`) and their organizations."""
+    """Return the user that the key belongs to, with their current project (`@current`) and their organizations."""
     return Json(await users.retrieve_caller(call.session, call.caller))

@@ -154,9 +154,9 @@ async def delete_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Respon
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def rotate_secret(call: WebhookWrite, body: RotateBody, endpoint_id: EndpointId) -> Json:
-    """Replace the signing secret of a webhook endpoint.
+    """Replace the signing secret of a webhook endpoint, and return the new one.
 
-    Until the old one expires, both secrets sign every message.
+    Until the old secret expires, both secrets sign every message.
     """
     overlap, cipher = timedelta(seconds=body.expire_old_after_seconds), call.process.cipher
     return Json(
@@ -205,7 +205,10 @@ async def enable_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def recover_endpoint(call: WebhookWrite, body: RecoverBody, endpoint_id: EndpointId) -> Json:
-    """Redeliver the failed and unsent messages of a period, as long as their events are kept."""
+    """Send the failed or unsent messages of a period to a webhook endpoint again.
+
+    The events of the period must still be kept.
+    """
     count = await recovery.recover(
         call.session, call.caller, endpoint_id, body, settings=call.process.settings
     )
@@ -226,7 +229,7 @@ async def list_deliveries(
     endpoint_id: EndpointId,
     page: PageDep,
 ) -> Json:
-    """Return the deliveries to a webhook endpoint, newest first, for as long as their events are kept."""
+    """Return the deliveries to a webhook endpoint, newest first. Deliveries are kept as long as their events."""
     count, results = await deliveries.list_deliveries(
         call.session, call.caller, endpoint_id, query, page.asked
     )
@@ -256,6 +259,6 @@ async def retrieve_delivery(call: WebhookRead, endpoint_id: EndpointId, delivery
     responses=errors(400, 403, 404, 429),
 )
 async def redeliver(call: WebhookWrite, endpoint_id: EndpointId, delivery_id: DeliveryId) -> Json:
-    """Redeliver a message now, with the same `webhook-id`, regardless of the earlier result."""
+    """Send the message of a delivery again now, with the same `webhook-id`, whether it was delivered or not."""
     asked = await deliveries.redeliver(call.session, call.caller, endpoint_id, delivery_id)
     return Json(asked, status_code=202)

@@ -20,7 +20,7 @@ class Input(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, arbitrary_types_allowed=True)
 
     def given(self, field: str) -> bool:
-        """Return whether the client sent the field with this name; a default value counts as not sent."""
+        """Return whether the client sent the field; False if the field has its default because it was left out."""
         return field in self.model_fields_set
 
 
@@ -34,7 +34,7 @@ class QueryInput(Input):
 
 
 class Page(NamedTuple):
-    """The limit and the offset of a page, in rows."""
+    """The requested part of a list: at most `limit` rows, after the first `offset` rows."""
 
     limit: int
     offset: int

@@ -16,7 +16,7 @@ _AMBIGUOUS = fail("invalid_input", "Give exactly one of api_key and code.")
 
 
 class SignIn(Input):
-    """A credential that opens a console session: an API key, or the code of a login link."""
+    """The credential that opens a console session: an API key, or the code of a login link."""
 
     api_key: Annotated[
         str | None,

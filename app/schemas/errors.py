@@ -11,7 +11,7 @@ from app.schemas.questions import Winner
 
 
 class ErrorOut(TypedDict):
-    """The body of every error response: exactly these four keys."""
+    """The body of an error response: exactly the keys `type`, `code`, `detail` and `attr`."""
 
     type: Annotated[
         Literal[
@@ -30,7 +30,7 @@ class ErrorOut(TypedDict):
 
 
 class QuestionSettledOut(ErrorOut):
-    """The response to an answer that a question no longer accepts, with the answer that counts."""
+    """The error response to an answer that a question does not accept any more, with the answer that counts."""
 
     extra: Annotated[Winner, Field(description="The answer that counts.")]
 

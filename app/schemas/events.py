@@ -14,7 +14,7 @@ _WORD = Text(max_length=2000, blank_is_absent=True)
 
 
 class EventQuery(QueryInput):
-    """The filters of the list of events; an empty parameter counts as not given."""
+    """The query parameters that filter the list of a project's events; an empty parameter counts as not given."""
 
     after: Annotated[
         str | None,
@@ -33,7 +33,7 @@ class EventQuery(QueryInput):
 
 
 class EventStreamQuery(QueryInput):
-    """The topics of a live event stream, and the position to start from."""
+    """The query parameters of a live event stream: its topics, and the position to start from."""
 
     topics: Annotated[
         str | None,
@@ -88,7 +88,7 @@ class EventPage(TypedDict):
 
 
 class EventTypeOut(TypedDict):
-    """A type of events, with the JSON Schema of its webhook body."""
+    """A type of events, with the JSON Schema and an example of its webhook body."""
 
     type: str
     description: str

@@ -34,13 +34,13 @@ _ECHO_LIMIT = 200
 
 
 def fail(code: str, text: str) -> PydanticCustomError:
-    """Return the validation error of a field, with the error code and text of the contract."""
+    """Return the error to raise for an invalid field, with an error code and a text of the contract."""
     # The text is passed in the context, since Pydantic would interpret braces in a template.
     return PydanticCustomError(code, "{text}", {"text": text})
 
 
 def parse_integer(value: Any) -> int | None:
-    """Return `value` as an integer ("5", 5.0 and "5.0" are 5), or None."""
+    """Return a number or a text as an integer ("5", 5.0 and "5.0" are 5); None for any other value."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -53,7 +53,7 @@ def parse_integer(value: Any) -> int | None:
 
 
 def parse_uuid(value: Any) -> UUID | None:
-    """Return `value` as a UUID, from any of the usual text forms, or None."""
+    """Return a UUID, or a text in one of its usual written forms, as a UUID; None for any other value."""
     if isinstance(value, UUID):
         return value
     if isinstance(value, str) and (match := _UUID.fullmatch(value.strip())):
@@ -62,7 +62,7 @@ def parse_uuid(value: Any) -> UUID | None:
 
 
 def parse_timestamp(value: Any) -> datetime | None:
-    """Return the time of an ISO 8601 text, in UTC; None for any other value.
+    """Return the time in a text of ISO 8601 as a UTC datetime; None for any other value.
 
     A text without a zone means UTC.
     """
@@ -78,7 +78,10 @@ def parse_timestamp(value: Any) -> datetime | None:
 
 
 def has_null_character(value: Any) -> bool:
-    """Return whether a string anywhere in a JSON value holds NUL, which PostgreSQL cannot store."""
+    """Return whether a string anywhere in a JSON value, names of fields included, has NUL.
+
+    PostgreSQL cannot store this character.
+    """
     pending = [value]
     while pending:
         item = pending.pop()
@@ -95,13 +98,16 @@ def has_null_character(value: Any) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field(ABC):
-    """Base class of input fields: handles null, then applies `parse` of the subclass."""
+    """Base class of the input fields of request bodies and queries.
+
+    A field accepts null or refuses it, and converts any other value by `parse`.
+    """
 
     null: bool = False
 
     @abstractmethod
     def parse(self, value: Any) -> Any:
-        """Return the converted value of an input that is not null, or raise the error that `fail` returns."""
+        """Convert an input other than null and return the result; if it is invalid, raise an error of `fail`."""
 
     @abstractmethod
     def json_schema(self) -> JsonSchema:
@@ -129,9 +135,10 @@ class Field(ABC):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text(Field):
-    """A field that takes a string, trimmed; numbers are converted to strings.
+    """A field that takes a string and trims it; a number becomes a string.
 
-    `check` may refuse the string or return it changed.
+    `blank` accepts the empty string, `blank_is_absent` turns it into None. `check` returns the string, perhaps changed,
+    or raises the error that `fail` returns.
     """
 
     max_length: int | None = None
@@ -175,7 +182,7 @@ class Text(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Boolean(Field):
-    """A field that takes a boolean, or a word or number that stands for one."""
+    """A field that takes a boolean, or a word or number that stands for one, such as "yes" or 0."""
 
     @override
     def parse(self, value: Any) -> bool:
@@ -197,7 +204,7 @@ class Boolean(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Integer(Field):
-    """A field that takes an integer within bounds, also as a string or a float without a fraction."""
+    """A field that takes an integer within bounds; also as a text, or as a float without a fraction."""
 
     minimum: int | None = None
     maximum: int | None = None
@@ -237,7 +244,7 @@ class Uuid(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timestamp(Field):
-    """A field that takes a time in ISO 8601; without a zone it is UTC."""
+    """A field that takes a time in ISO 8601 and returns a UTC datetime; a time without a zone is UTC."""
 
     @override
     def parse(self, value: Any) -> datetime:
@@ -272,7 +279,10 @@ class Choice(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenChoice(Field):
-    """A field that takes a name from a set that operators can extend; a service checks that it exists."""
+    """A field that takes a name from a set that operators can extend.
+
+    The field only checks the length; a service checks that the name exists.
+    """
 
     max_length: int
 
@@ -290,7 +300,10 @@ class OpenChoice(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignKey(Field):
-    """A field that takes the integer key of another row; "" is null. A service checks that the row exists."""
+    """A field that takes the integer key of another row. "" counts as null.
+
+    A service checks that the row exists.
+    """
 
     @override
     def parse(self, value: Any) -> int | None:
@@ -310,7 +323,10 @@ class ForeignKey(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignUuid(Field):
-    """A field that takes the UUID key of another row; "" is null."""
+    """A field that takes the UUID key of another row. "" counts as null.
+
+    A service checks that the row exists.
+    """
 
     @override
     def parse(self, value: Any) -> UUID | None:

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 
 class WebhookOut(TypedDict):
-    """The result of a code host's webhook: the run that was started, or the reason why none was."""
+    """The result of a webhook that a code host sent: the run that was started, or the reason why none was started."""
 
     status: Annotated[
         Literal["started", "ignored"], Field(description="`started`: a run to correct a failed check.")

@@ -14,7 +14,7 @@ from app.schemas.quiet_hours import QuietHours, QuietHoursField
 
 
 class WatchedBy(TypedDict):
-    """The device that showed the task to the recipient when a push was deferred."""
+    """The device that showed the task when a push about the task was deferred."""
 
     device: Annotated[UUID, Field(description="The device that showed the task.")]
     seconds_ago: Annotated[
@@ -23,7 +23,7 @@ class WatchedBy(TypedDict):
 
 
 class DecisionOut(TypedDict):
-    """One of the successive decisions about a push, with its reason and time."""
+    """One of the successive decisions about a push (such as `deferred`, then `sent`), with its reason and time."""
 
     decision: Annotated[NotificationDecision, Field(description="The decision.")]
     reason: Annotated[str | None, Field(description="The reason for the decision.", examples=["presence"])]
@@ -129,7 +129,7 @@ _REMINDER = "After how many seconds a question that is still open is pushed once
 
 
 class QuietHoursOut(TypedDict):
-    """Quiet hours: the hours without pushes. The held pushes are sent as one message at their end."""
+    """Quiet hours: a daily period without pushes. Pushes that were held back are sent as one message at its end."""
 
     start: Annotated[str, Field(description="Time of day.", examples=["22:00"])]
     end: Annotated[
@@ -168,7 +168,7 @@ class PreferencesIn(Input):
 
 
 class PreferencesOut(TypedDict):
-    """The notification preferences of the caller: kinds of pushes, their times, their detail."""
+    """The notification preferences of the caller: the kinds of pushes, their times and their detail."""
 
     completed: Annotated[bool, Field(description="Whether to push when a run is completed.")]
     failed: Annotated[bool, Field(description="Whether to push when a run fails.")]

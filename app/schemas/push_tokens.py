@@ -49,7 +49,7 @@ class UnregisterIn(Input):
 
 
 class DeviceOut(TypedDict):
-    """A registered device. Its token is never shown."""
+    """A device that is registered for pushes. Its token is never shown."""
 
     id: Annotated[UUID, Field(description="The `device_id` of presence.")]
     platform: Annotated[Platform, Field(description="The platform of the device.")]
@@ -78,7 +78,7 @@ class VapidPublicKeyOut(TypedDict):
 
 
 class PresenceIn(Input):
-    """A report that a device shows the task now; it counts for 60 seconds."""
+    """A report that a device shows the task now; it is valid for 60 seconds."""
 
     device_id: Annotated[UUID, Uuid(), Field(description=_WHICH)]
     focused: Annotated[

@@ -33,7 +33,7 @@ _AMBIGUOUS = fail("invalid_input", "Give exactly one of option_id, action and te
 
 
 class InboxQuery(QueryInput):
-    """The filters of the questions in an inbox."""
+    """The query parameters that filter the questions in an inbox."""
 
     status: Annotated[
         InboxStatus,
@@ -63,7 +63,7 @@ class InboxStreamQuery(QueryInput):
 
 
 class QuestionOption(TypedDict):
-    """A choice that an agent offers for a permission request."""
+    """One choice that an agent offers in a permission request."""
 
     id: Annotated[str, Field(description="The `option_id` of an answer.", examples=["allow"])]
     name: Annotated[
@@ -95,7 +95,7 @@ class QuestionRun(TypedDict):
 
 
 class Winner(TypedDict):
-    """The accepted answer of a question, and who gave it, how and when; all null without an answer."""
+    """The answer that closed a question, and the person, channel and time of the answer; all null without an answer."""
 
     answer: Annotated[
         dict[str, Any] | None,
@@ -110,7 +110,7 @@ class Winner(TypedDict):
 
 
 class QuestionOut(Winner):
-    """A question that an agent asks people, or asked them."""
+    """A question of an agent to people, open or closed."""
 
     id: UUID
     kind: Annotated[
@@ -190,7 +190,7 @@ class InboxPage(TypedDict):
 
 
 class ActionIn(Input):
-    """An answer to a question with an action token; empty if the token names an option."""
+    """An answer to a question with an action token. The body is empty if the token itself names the chosen option."""
 
     digest: Annotated[
         str | None,
@@ -233,7 +233,7 @@ class ActionIn(Input):
 
     @property
     def given_ways(self) -> int:
-        """The number of fields that answer the question in their own way (`option_id`, `action`, `text`)."""
+        """The number of fields that are given among `option_id`, `action` and `text`; a complete answer has one."""
         return sum(way is not None for way in (self.option_id, self.action, self.text))
 
 
@@ -248,7 +248,7 @@ class AnswerIn(ActionIn):
 
 
 class AnsweredOut(Winner):
-    """The accepted answer of a question, and the progress of its delivery to the agent."""
+    """The answer that closed a question, and the progress of its delivery to the agent."""
 
     status: Literal["answered"]
     delivery: Annotated[
@@ -261,7 +261,7 @@ class AnsweredOut(Winner):
 
 
 class SnoozeIn(Input):
-    """Until when the caller gets no notifications about a question: exactly one of the two fields."""
+    """A request for no notifications about a question for some time: exactly one of `until` and `seconds`."""
 
     until: Annotated[
         datetime | None,

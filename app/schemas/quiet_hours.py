@@ -18,9 +18,10 @@ _TIME = "%H:%M"
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
-    """A daily period without pushes; it passes midnight unless `end` is later than `start`.
+    """A daily period without pushes, from `start` to `end` in a time zone.
 
-    `days` are the days of the week on which the period starts.
+    If `end` is not later than `start`, the period ends on the next day. `days` are the days of the week on which it
+    starts.
     """
 
     start: time
@@ -30,7 +31,7 @@ class QuietHours:
 
     @classmethod
     def read(cls, stored: dict[str, Any]) -> "QuietHours":
-        """Return the quiet hours that `as_stored` encoded."""
+        """Return the quiet hours from the JSON object that `as_stored` has returned."""
         return cls(
             start=time.fromisoformat(stored["start"]),
             end=time.fromisoformat(stored["end"]),
@@ -39,7 +40,7 @@ class QuietHours:
         )
 
     def as_stored(self) -> dict[str, Any]:
-        """Return the quiet hours as JSON, the form that the database stores and the API returns."""
+        """Return the quiet hours as a JSON object, in the form that the database stores and the API returns."""
         return {
             "start": f"{self.start:%H:%M}",
             "end": f"{self.end:%H:%M}",
@@ -49,11 +50,11 @@ class QuietHours:
 
     @property
     def is_whole_day(self) -> bool:
-        """Whether the quiet hours last 24 hours, so that those of the next day follow without a gap."""
+        """Whether the quiet hours last 24 hours, so that the next ones follow without a gap."""
         return self.start == self.end
 
     def end_at(self, now: datetime) -> datetime | None:
-        """Return the end of the quiet hours that contain `now`; None outside quiet hours."""
+        """Return the end of the quiet hours that contain `now`, as a UTC datetime; None outside quiet hours."""
         today = now.astimezone(ZoneInfo(self.timezone)).date()
         ends = (self._end_of(day, now) for day in (today - _DAY, today))
         return max((end for end in ends if end is not None), default=None)
@@ -76,7 +77,7 @@ class QuietHours:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuietHoursField(Field):
-    """A field that takes quiet hours: a span of the day in a zone, on some days of the week."""
+    """A field that takes quiet hours as an object: start and end as times of day, a time zone, and days of the week."""
 
     @override
     def parse(self, value: Any) -> QuietHours:

@@ -53,7 +53,7 @@ class ArtifactItems(Items):
 
 
 class ArtifactOut(TypedDict):
-    """A file that belongs to a run."""
+    """A stored file that belongs to a run."""
 
     id: Annotated[
         str,
@@ -85,7 +85,7 @@ class ArtifactOut(TypedDict):
 
 
 class PrepareItem(Input):
-    """A file that is to be uploaded."""
+    """The description of a file that a client wants to upload."""
 
     name: Name
     type: Type
@@ -99,7 +99,7 @@ class PrepareItem(Input):
 
 
 class PrepareIn(Input):
-    """Files to be uploaded, for which upload forms are requested."""
+    """A request for signed upload forms: the descriptions of the files that a client wants to upload."""
 
     artifacts: Annotated[
         list[PrepareItem], ArtifactItems(), Field(description="Files to upload, in the order of the answer.")
@@ -107,7 +107,7 @@ class PrepareIn(Input):
 
 
 class FinalizeItem(Input):
-    """A file that was uploaded with its form."""
+    """A file that a client has uploaded with a signed form, to be verified and stored."""
 
     id: Annotated[str, Text(max_length=128), Field(description="The id of the prepared artifact.")]
     name: Name
@@ -118,7 +118,7 @@ class FinalizeItem(Input):
 
 
 class FinalizeIn(Input):
-    """Files that were uploaded with their forms; all of them are accepted, or none."""
+    """The files that a client has uploaded with signed forms; all of them are accepted, or none."""
 
     artifacts: Annotated[
         list[FinalizeItem],
@@ -128,7 +128,7 @@ class FinalizeIn(Input):
 
 
 class PresignedPost(TypedDict):
-    """An HTML form, signed, that uploads one file directly to object storage."""
+    """A signed HTML form that uploads one file directly to object storage."""
 
     url: Annotated[
         str,
@@ -147,7 +147,7 @@ class PresignedPost(TypedDict):
 
 
 class PreparedOut(TypedDict):
-    """A file that can be uploaded now, with its form (contract 3.5)."""
+    """A prepared upload of one file: the file's id and description, and its signed form (contract 3.5)."""
 
     id: Annotated[str, Field(examples=["9c1f2e3d4b5a69788796a5b4c3d2e1f0"])]
     name: Annotated[str, Field(examples=["screenshot.png"])]
@@ -169,6 +169,6 @@ class PreparedPage(TypedDict):
 
 
 class ArtifactsOut(TypedDict):
-    """The stored files of a run, or those for the next run of a task."""
+    """The stored files of a run, or the files that are stored for the next run of a task."""
 
     artifacts: list[ArtifactOut]

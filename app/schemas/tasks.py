@@ -29,7 +29,7 @@ _MAX_SUMMARIES = 5000
 
 
 class Archived(StrEnum):
-    """Which tasks a list shows: archived, not archived, or all."""
+    """The tasks that a list shows: those that are not archived, only archived ones, or all."""
 
     NO = "false"
     ONLY = "true"
@@ -174,7 +174,7 @@ class TaskListQuery(QueryInput):
 
 
 class TaskOut(TypedDict):
-    """A task; the response always has exactly these keys."""
+    """A task. The response always has exactly these keys."""
 
     id: UUID
     task_number: Annotated[
@@ -256,7 +256,7 @@ class RepositoriesOut(TypedDict):
 
 
 class SummariesIn(Input):
-    """The ids of the tasks to summarise."""
+    """A request for summaries of tasks, by their ids."""
 
     ids: Annotated[
         list[Annotated[UUID, Uuid()]],
@@ -266,14 +266,14 @@ class SummariesIn(Input):
 
 
 class LatestRunSummary(TypedDict):
-    """The status of the latest run of a task, in its summary."""
+    """The status and the environment of a task's latest run."""
 
     status: Annotated[RunStatus, Field(examples=["completed"])]
     environment: Annotated[Environment, Field(examples=["cloud"])]
 
 
 class SummaryOut(TypedDict):
-    """A summary of a task."""
+    """A short form of a task: title, repository, times, and the status of its latest run."""
 
     id: UUID
     title: Annotated[str, Field(description="May be empty.", examples=["Say hello"])]
@@ -292,7 +292,7 @@ class SummaryOut(TypedDict):
 
 
 class SummaryPage(TypedDict):
-    """A page of summaries of tasks, newest first."""
+    """A page of short forms of tasks, newest first."""
 
     count: Annotated[int, Field(description="Number of the requested tasks that the caller can see.")]
     next: PageLink

@@ -11,7 +11,7 @@ from app.schemas.base import PageLink
 
 
 class UserBasic(TypedDict):
-    """A user, as shown within other objects."""
+    """A user, in the short form that other objects contain."""
 
     id: int
     uuid: UUID
@@ -66,7 +66,7 @@ class ProjectPage(TypedDict):
 
 
 class UserOut(TypedDict):
-    """The user of the key, with their current project and organizations."""
+    """The user that the API key belongs to, with their current project and organizations."""
 
     id: int
     uuid: UUID

@@ -10,7 +10,7 @@ from app.schemas.users import UserBasic
 
 
 class ViewerOut(TypedDict):
-    """A user who looks at a task now."""
+    """A user who looks at a task now, on a device that shows the task in focus."""
 
     task: Annotated[UUID, Field(description="The task.")]
     user: Annotated[UserBasic, Field(description="The user who looks at the task.")]

@@ -65,7 +65,7 @@ def _check_repository(text: str) -> str:
 
 
 class TaskFilterIn(Input):
-    """A filter of a webhook endpoint: only events of tasks that match all given fields are sent."""
+    """The task filter of a webhook endpoint, which gets only events of tasks that match all given fields."""
 
     created_by: Annotated[
         int | str | None,
@@ -123,7 +123,7 @@ class _Fields(Input):
 
 
 class EndpointIn(_Fields):
-    """A new webhook endpoint."""
+    """The fields of a new webhook endpoint."""
 
     url: Annotated[str, _URL, _URL_SHOWN]
     event_types: Annotated[list[_Type], _TYPES, _TYPES_SHOWN]
@@ -137,7 +137,7 @@ class EndpointUpdateIn(_Fields):
 
 
 class RotateIn(Input):
-    """For how long the old secret of a webhook endpoint signs messages beside the new one."""
+    """A request to replace the secret of a webhook endpoint, and the time for which the old secret stays valid."""
 
     expire_old_after_seconds: Annotated[
         int,
@@ -147,7 +147,10 @@ class RotateIn(Input):
 
 
 class RecoverIn(Input):
-    """The undelivered messages to send again, selected by the time of the event and the delivery's result."""
+    """A request to send undelivered webhook messages again.
+
+    The messages are selected by the time of their event and the result of their delivery.
+    """
 
     since: Annotated[datetime, Timestamp(), Field(description="Only events from this time on.")]
     until: Annotated[
@@ -166,7 +169,7 @@ class RecoverIn(Input):
 
 
 class DeliveryQuery(QueryInput):
-    """The filters of the list of webhook deliveries; an empty parameter counts as not given."""
+    """The query parameters that filter the list of webhook deliveries; an empty parameter counts as not given."""
 
     status: Annotated[
         DeliveryStatus | None, Choice(of=DeliveryStatus), Field(description="Only deliveries of this status.")
@@ -250,7 +253,7 @@ class RotatedOut(TypedDict):
 
 
 class PingedOut(TypedDict):
-    """The id of a ping's delivery, by which its result can be retrieved."""
+    """The id of the delivery of a test message, by which its result can be retrieved."""
 
     delivery_id: Annotated[UUID, Field(description="Id of the delivery; `deliveries` has its result.")]
 

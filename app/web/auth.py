@@ -32,7 +32,10 @@ _NO_PROJECT = 0
 
 
 class ScopeGate:
-    """Dependency that admits callers with `scope`; if `in_project`, only to the project in the path."""
+    """A dependency of endpoints that admits callers with a key or console session that has `scope`.
+
+    If `in_project`, the caller must also be a member of the project in the path.
+    """
 
     def __init__(self, scope: Scope, *, in_project: bool, is_throttled: bool = True) -> None:
         self.scope = scope
@@ -40,7 +43,15 @@ class ScopeGate:
         self.is_throttled = is_throttled
 
     async def __call__(self, request: Request) -> Call:
-        """Authenticate the caller, check the project, the scope and the request limit; return the `Call`."""
+        """Authenticate the caller, check project, scope and request limit, and return the `Call` for the endpoint.
+
+        Raises:
+            AuthenticationError: there is no valid credential.
+            NotFound: there is no such project.
+            PermissionDenied: the caller lacks the scope or the membership.
+            Throttled: the request limit is reached.
+
+        """
         caller = await self._authenticate(request)
         if self.in_project:
             require_project(caller)
@@ -137,16 +148,22 @@ VisibleRun = Annotated[UUID, Depends(_visible_run)]
 
 
 class ConsoleGate:
-    """Dependency that admits a request with the cookie of a console session.
+    """A dependency of endpoints that admits a request with the cookie of a console session.
 
-    Keys are refused, and no scope is needed.
+    API keys are refused, and no scope is needed.
     """
 
     in_project = False
     is_throttled = True
 
     async def __call__(self, request: Request) -> Call:
-        """Authenticate the console session and check the request limit; return the `Call`."""
+        """Authenticate the console session, check the request limit, and return the `Call` for the endpoint.
+
+        Raises:
+            AuthenticationError: there is no cookie, or its session has ended.
+            Throttled: the request limit is reached.
+
+        """
         process = process_of(request)
         caller = await authenticate_session(session_of(request), _cookie(request), cache=process.callers)
         await throttle(request, process, caller, in_project=False)
@@ -157,15 +174,18 @@ ConsoleUser = Annotated[Call, Depends(ConsoleGate())]
 
 
 class RunTokenGate:
-    """Dependency that admits a request with the token of the run in its path.
+    """A dependency of endpoints that admits a request with the token of the run in its path.
 
     API keys are refused (contract 6.4).
     """
 
     async def __call__(self, request: Request) -> RunRef:
-        """Authenticate the token and return its run.
+        """Authenticate the token and return its run. No database connection is in use after that.
 
-        No database connection is held after that, however long the request takes.
+        Raises:
+            AuthenticationError: there is no valid token.
+            NotFound: the token belongs to another run.
+
         """
         task_id, run_id = task_id_of(request), path_uuid(request, "run_id")
         session = session_of(request)

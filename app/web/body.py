@@ -31,13 +31,19 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class BodyReader:
-    """A dependency that reads and validates a request body; its attribute `model` is published in OpenAPI."""
+    """A dependency of endpoints that reads a JSON body and validates it as a `model`, which OpenAPI publishes."""
 
     def __init__(self, model: type[BaseModel]) -> None:
         self.model = model
 
     async def __call__(self, request: Request) -> Any:
-        """Return the request's body as a validated instance of the model."""
+        """Return the request's body as a validated instance of the model.
+
+        Raises:
+            MalformedBody, BodyTooLarge, RequestTimeout, UnsupportedMediaType: the body cannot be read.
+            InvalidInput: a field is invalid; only the first invalid field is reported.
+
+        """
         data = await read_json(request)
         if data is None:
             raise InvalidInput("No data provided", code="null")
@@ -50,7 +56,7 @@ class BodyReader:
 
 
 def json_body(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:
-    """Return the dependency that reads a JSON body into `model`.
+    """Return a dependency that reads a JSON body and returns it as a validated `model`.
 
     It raises `MalformedBody`, `BodyTooLarge`, `UnsupportedMediaType` or `InvalidInput` (contract 2.4, 2.5).
     """
@@ -58,7 +64,14 @@ def json_body(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:
 
 
 async def read_json(request: Request) -> Any:
-    """Return the request's body as parsed JSON; an empty body is `{}`. It is read once per request."""
+    """Return the request's body as parsed JSON; an empty body is `{}`.
+
+    The body is read once per request. Later calls return the same value or raise the same error.
+
+    Raises:
+        MalformedBody, BodyTooLarge, RequestTimeout, UnsupportedMediaType: the body cannot be read.
+
+    """
     if _CACHED not in request.scope:
         try:
             request.scope[_CACHED] = await _read_json(request)
@@ -81,10 +94,10 @@ async def _read_json(request: Request) -> Any:
 
 
 def load_json(raw: bytes) -> Any:
-    """Return a JSON text as parsed data that PostgreSQL can store.
+    """Return a JSON text as parsed data, nested at most 200 levels deep.
 
     Raises:
-        MalformedBody: the body is not JSON, or is nested too deeply.
+        MalformedBody: the text is not JSON, or is nested too deeply.
 
     """
     try:
@@ -97,10 +110,16 @@ def load_json(raw: bytes) -> Any:
 
 
 async def read_bytes(request: Request, *, limit: int = BODY_BYTES, seconds: float = BODY_SECONDS) -> bytes:
-    """Return the bytes of a request's body; `seconds` are allowed in addition to the time for its size.
+    """Return the bytes of a request's body.
+
+    Args:
+        request: the request.
+        limit: maximal number of bytes.
+        seconds: time limit, to which the body's size adds some time.
 
     Raises:
-        BodyTooLarge: the body is larger than `limit`. Up to another limit it has still been read to its end.
+        BodyTooLarge: the body is larger than `limit`. Up to 100 MiB it was still read, so that the client gets the
+            response.
         RequestTimeout: the body did not arrive in time.
 
     """

@@ -8,7 +8,7 @@ Value = TypeVar("Value")
 
 
 class Coalesced(Generic[Value]):
-    """A value that is loaded once for all concurrent callers, and then kept for `seconds`."""
+    """A value that is loaded once for all concurrent callers, and is reused for `seconds` after that."""
 
     def __init__(self, *, seconds: float = 0) -> None:
         self._seconds = seconds
@@ -17,11 +17,9 @@ class Coalesced(Generic[Value]):
         self._kept_until = 0.0
 
     async def get(self, load: Callable[[], Awaitable[Value]]) -> Value:
-        """Return the kept value, or the result of one call of `load` for all waiting callers.
+        """Return the stored value, or call `load` once for all callers that wait now, and return its result.
 
-        Raises its errors.
-
-        The call goes on if a caller is cancelled.
+        An error of `load` is raised for each of these callers. A cancelled caller does not cancel `load`.
         """
         loop = asyncio.get_running_loop()
         if self._kept is not None and loop.time() < self._kept_until:

@@ -19,10 +19,10 @@ from app.services.access.principal import Principal
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An authorised request, as endpoints get it: the caller, the database session and the process's clients.
+    """An authorised request, as endpoints receive it: the caller, the database session and the process's clients.
 
-    It has no reference to the request, which refers to it: a reference cycle would leave both to the garbage
-    collector, which costs a tenth of a read's time.
+    A `Call` has no reference to its request, because the request refers to the `Call`: a reference cycle would leave
+    both to the garbage collector, which costs a tenth of a read's time.
     """
 
     caller: Principal
@@ -43,7 +43,7 @@ def session_of(request: Request) -> AsyncSession:
 
 
 def call_of(request: Request) -> Call:
-    """Return the `Call` of a request; only for dependencies that run after its gate."""
+    """Return the `Call` of a request; only for dependencies that run after the one that authorises the caller."""
     call: Call = request.state.call
     return call
 
@@ -52,7 +52,7 @@ def path_uuid(request: Request, name: str) -> UUID:
     """Return the path parameter `name` of a request as a UUID.
 
     Raises:
-        NotFound: the id is malformed: 404, never 400 (contract 2.1).
+        NotFound: the parameter is no UUID; the answer is 404, never 400 (contract 2.1).
 
     """
     parsed = parse_uuid(request.path_params[name])
@@ -66,11 +66,11 @@ _BESIDE_TASKS = frozenset({"repositories", "summaries"})
 
 
 def task_id_of(request: Request) -> UUID:
-    """Return the id of the task in the path.
+    """Return the id of the task in the request's path.
 
     Raises:
-        MethodNotAllowed: the path is a fixed one, which has other methods (contract 2.1).
-        NotFound: the id is malformed.
+        MethodNotAllowed: the path is a fixed one, such as `tasks/summaries`, which has other methods (contract 2.1).
+        NotFound: the id is no UUID.
 
     """
     name = request.path_params["task_id"]

@@ -29,14 +29,13 @@ _GATHER_SECONDS = 0.2
 
 
 async def read_event_lines(request: Request) -> AsyncGenerator[list[NumberedEvent | Completion], None]:
-    """Yield batches of the numbered events in a request's body.
+    """Yield batches of the numbered events in a request's body while the body arrives.
 
-    An invalid line's error comes after the events before it.
-
-    Nothing is read after the event that completes the stream.
+    End at the end of the body, after the event that completes the events, or after a minute without data. The error of
+    an invalid line is raised after the events before that line have been yielded.
 
     Raises:
-        BodyTooLarge: the body is larger than the service reads.
+        BodyTooLarge: the body is too large.
         InvalidInput: a line is not a numbered event, or there are too many lines; the error names the line.
         MalformedBody: a line is not JSON, or too long; the error names the line.
 

@@ -29,7 +29,10 @@ _HEADERS = {
 
 
 class StoredFile(Response):
-    """A response with a stored file; supports range requests, also conditional on the version (If-Range)."""
+    """A response with a file from object storage, which is sent piece by piece.
+
+    It supports requests for a byte range (`Range`), also for a certain version of the file only (`If-Range`).
+    """
 
     def __init__(self, request: Request, store: ObjectFiles, file: DownloadableFile) -> None:
         self._store = store
@@ -41,7 +44,12 @@ class StoredFile(Response):
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Open the stored object and send it (ASGI), within an hour."""
+        """Open the stored object and send it (ASGI), within an hour.
+
+        Raises:
+            ArtifactNotFound: the object store has no such object.
+
+        """
         try:
             async with (
                 asyncio.timeout(_SEND_SECONDS),

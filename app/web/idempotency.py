@@ -25,7 +25,10 @@ _CREDENTIAL = "personal_api_key"
 
 
 class Once:
-    """Performs a request, or returns the stored response to the first request with its Idempotency-Key."""
+    """Performs a request once for its Idempotency-Key: a repeated request gets the stored response to the first one.
+
+    A request without a key is performed each time.
+    """
 
     def __init__(self, request: Request, call: Call, key: str) -> None:
         self._request = request
@@ -39,12 +42,13 @@ class Once:
         status_code: int = 200,
         first: Callable[[], Awaitable[None]] | None = None,
     ) -> Response:
-        """Return the response: the result of `work`, or the stored one.
+        """Return the response to the request: the result of `work` as JSON, or the stored response.
 
-        `work` must not commit: its effect and the key are one transaction.
-
-        `first` is awaited before `work` and may commit. It is skipped for a request that was performed
-        already.
+        Args:
+            work: performs the request; it must not commit: its effect and the key are one transaction.
+            status_code: the status of the response to a performed request.
+            first: called before `work`, and may commit; not called for a request that was performed already. None:
+                nothing.
 
         Raises:
             IdempotencyConflict: the key was used with another request.
@@ -88,7 +92,7 @@ async def _hash(request: Request, caller: Principal) -> str:
 
 
 async def read_key(request: Request) -> Once:
-    """Return the `Once` for the Idempotency-Key of a request; a dependency after the gate of its caller.
+    """Return the `Once` for the Idempotency-Key of a request; a dependency behind the one that authorises the caller.
 
     Raises:
         InvalidInput: the key is too long, or contains unprintable characters.

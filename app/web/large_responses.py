@@ -34,14 +34,15 @@ class LargeResponses:
         """Send a large response; wait first if too many are being sent.
 
         Args:
-            start: the status and the headers.
+            start: the ASGI message with the status and the headers.
             body: the whole body.
             send: the ASGI function.
-            may_refuse: whether to refuse without room; the response to a change is always sent.
+            may_refuse: whether to raise Unavailable after some seconds of waiting; otherwise the response is sent then,
+                because the client must get the response to a change.
 
         Raises:
-            ClientDisconnect: the client read too slowly; the answer was aborted.
-            Unavailable: there was no room in time; nothing was sent.
+            ClientDisconnect: the client read too slowly; the response was aborted.
+            Unavailable: too many responses were being sent; nothing was sent.
 
         """
         async with self._slot(may_refuse=may_refuse):

@@ -40,13 +40,13 @@ log = structlog.get_logger(__name__)
 
 
 class TrailingSlashMiddleware:
-    """Serve `/path/` as `/path`: with a redirect, clients would lose body or credential (contract 2.1)."""
+    """Serves `/path/` as `/path`. With a redirect instead, clients would lose body or credential (contract 2.1)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request (ASGI): pass on its path without the slash, and store the requested path."""
+        """Serve one request (ASGI) under its path without the trailing slash; store the requested path in the scope."""
         if scope["type"] == "http":
             path: str = scope["path"]
             scope[ORIGINAL_PATH] = path
@@ -57,13 +57,13 @@ class TrailingSlashMiddleware:
 
 
 class HeadMiddleware:
-    """Serve HEAD requests as GET without the response's body."""
+    """Serves a HEAD request as GET, and drops the body of the response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request (ASGI); for HEAD, call the GET handler and drop the response's body."""
+        """Serve one request (ASGI); serve HEAD as GET, without the body of the response."""
         if scope["type"] != "http" or scope["method"] != "HEAD":
             await self.app(scope, receive, send)
             return
@@ -81,13 +81,16 @@ class HeadMiddleware:
 
 
 class ObservabilityMiddleware:
-    """Give each request an id, count and log its response, and hide the details of unexpected errors."""
+    """Gives each request an id, counts and logs its response, and answers unexpected errors without details."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request (ASGI), then count and log its response."""
+        """Serve one request (ASGI), then count and log its response.
+
+        An unexpected error is logged, and answered with 500.
+        """
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

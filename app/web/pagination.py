@@ -19,16 +19,17 @@ _NOT_COPIED = frozenset({"personal_api_key", "limit", "offset"})
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """The requested page of a list (`limit`, `offset`), with the URL for links to its neighbours."""
+    """The requested page of a list, and the URL and query parameters for the links to its neighbours."""
 
     asked: Page
     base_url: str
     kept: tuple[tuple[str, str], ...]
 
     def page(self, count: int, results: list[Any]) -> dict[str, Any]:
-        """Return the body of a page (`count`, `next`, `previous`, `results`).
+        """Return the JSON body of a page of a list: `count`, `next`, `previous` and `results`.
 
-        It may be cut short by `PAGE_BYTES`.
+        `count` is the number of rows of the whole list. `results` may be fewer than requested, because large rows were
+        cut off; `next` then continues after the last of them.
         """
         limit, offset = self.asked
         following, preceding = offset + (len(results) or limit), offset - limit
@@ -47,16 +48,13 @@ class PageRequest:
 
 
 async def read_limit(request: Request) -> int:
-    """Return the maximum number of results, from the query parameter `limit`.
-
-    Invalid values mean the default.
-    """
+    """Return the maximal number of results that a request asks for by `limit`; an invalid value means the default."""
     asked = parse_integer(request.query_params.get("limit"))
     return min(asked, PAGE_MAXIMUM) if asked and asked > 0 else PAGE_DEFAULT
 
 
 async def read_page(request: Request) -> PageRequest:
-    """Return the requested page, from `limit` and `offset` in the query; invalid values mean the defaults."""
+    """Return the page that a request asks for by `limit` and `offset`; invalid values mean the defaults."""
     asked_offset = parse_integer(request.query_params.get("offset"))
     path = request.scope.get(ORIGINAL_PATH, request.url.path)
     offset = min(asked_offset, _MAX_OFFSET) if asked_offset and asked_offset > 0 else 0

@@ -12,7 +12,7 @@ _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]
 
 
 class TrustedProxies:
-    """Middleware that applies X-Forwarded-Host, -Proto and -For if the peer's address is in `trusted`."""
+    """Middleware that applies X-Forwarded-Host, -Proto and -For to a request if its peer's address is in `trusted`."""
 
     def __init__(self, app: ASGIApp, *, trusted: str) -> None:
         self._app = app
@@ -20,9 +20,9 @@ class TrustedProxies:
         self._others = ProxyHeadersMiddleware(app, trusted_hosts=trusted)  # type: ignore[arg-type]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request (ASGI) with its forwarded headers applied.
+        """Serve one request (ASGI) with the host, scheme and address that its trusted proxy reported.
 
-        Connections other than HTTP are passed on.
+        Connections other than HTTP are not changed.
         """
         if scope["type"] == "http":
             client = scope.get("client")

@@ -17,12 +17,11 @@ SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
 class Json(Response):
-    """A JSON response with the contract's formats (2.8): times in UTC with `Z`, microseconds unless zero.
+    """A JSON response in the formats of the contract (2.8): times in UTC with `Z`, with microseconds unless zero.
 
-    Routers declare the shape by `response_model`, for documentation only: the service's typed answer is not
-    validated again. The answer of a read is encoded when it is sent, after the unit of work has released its
-    connection. The answer of a write is encoded before its commit, so that an answer that cannot be encoded
-    changes nothing (`unit_route.py`).
+    The `response_model` of a route only documents the body: the typed result of a service is not validated again. The
+    response to a read is encoded when it is sent, after the unit of work has released its connection. The response to a
+    write is encoded before its commit, so that a result that cannot be encoded changes nothing (`unit_route.py`).
     """
 
     media_type = "application/json"
@@ -45,12 +44,12 @@ class Json(Response):
     @cached_property
     @override
     def body(self) -> bytes:  # type: ignore[override] # Starlette's attribute, which nothing sets here
-        """The JSON-encoded content of the response, encoded at the first access."""
+        """The content of the response as JSON, encoded at the first access."""
         return orjson.dumps(self._content, default=_encode, option=orjson.OPT_UTC_Z)
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Encode and send the response (ASGI). Raises the errors of `LargeResponses.send` if it is large."""
+        """Encode and send the response (ASGI). For a large response, raises the errors of `LargeResponses.send`."""
         body = self.body
         start: Message = {
             "type": "http.response.start",
@@ -73,5 +72,5 @@ def _encode(value: Any) -> str:
 
 
 def no_content() -> Response:
-    """Return a response with status 204, without body and content type (contract 2.1)."""
+    """Return a response with the status 204, without body and content type (contract 2.1)."""
     return Response(status_code=204)

@@ -39,7 +39,10 @@ _OPEN = Gauge("taskbeacon_open_streams", "Clients that follow a run through this
 
 
 def streamed(duration: str) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` argument of a route that sends a live stream; `duration` says when that ends."""
+    """Return the `responses` argument of a route that sends a live stream.
+
+    `duration` is a phrase for the description, such as "for 15 minutes".
+    """
     return {
         200: {
             "description": f"Server-sent events, {duration}.",
@@ -49,7 +52,7 @@ def streamed(duration: str) -> dict[int | str, dict[str, Any]]:
 
 
 class FrameSource(Protocol):
-    """Source of the frames of one open event stream."""
+    """The source of an open event stream: yields encoded frames (server-sent events) until it ends."""
 
     @property
     def run_ids(self) -> Collection[UUID]:
@@ -57,18 +60,18 @@ class FrameSource(Protocol):
         ...
 
     def frames(self) -> AsyncGenerator[bytes, None]:
-        """Yield the encoded frames to send, until the stream is over."""
+        """Yield the encoded frames to send, until the stream ends."""
         ...
 
     def end(self) -> None:
-        """Make `frames` end soon, without waiting for that."""
+        """Make `frames` end soon; return at once."""
         ...
 
 
 class EventStream(Response):
-    """A response of server-sent events.
+    """A response of server-sent events, which lasts until its source ends or the client disconnects.
 
-    Its source is opened when the response begins and closed when it ends.
+    Its source is opened when the response begins and closed when the response ends.
     """
 
     def __init__(self, call: Call, source: AbstractAsyncContextManager[FrameSource]) -> None:
@@ -78,7 +81,10 @@ class EventStream(Response):
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send frames (ASGI) until the source or the client's connection ends, or the caller loses access."""
+        """Send frames (ASGI) until the source or the client's connection ends, or the caller loses access.
+
+        For a HEAD request, send the headers only.
+        """
         scope[IS_ENDLESS] = True
         async with self._source as source, self._watch_caller(source):
             await send({"type": "http.response.start", "status": self.status_code, "headers": _HEADERS})

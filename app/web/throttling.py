@@ -28,10 +28,12 @@ log = structlog.get_logger(__name__)
 async def throttle(
     request: Request, process: ProcessContext, principal: Principal, *, in_project: bool
 ) -> None:
-    """Count one request of a caller against the request limits, which its response's headers report.
+    """Count one request against the request limits of its project, or of its user if not `in_project`.
+
+    Set the limits for the headers of the response. If Redis is unavailable, count nothing.
 
     Raises:
-        Throttled: the request limit of this window is used up.
+        Throttled: the limit of the current minute or hour is used up.
 
     """
     limits = _limits(process.settings.throttle_per_minute, process.settings.throttle_per_hour)
@@ -54,10 +56,12 @@ async def throttle(
 
 
 async def throttle_address(request: Request, process: ProcessContext, purpose: str) -> None:
-    """Count one request of a client without a key against the limit of its address.
+    """Count one request of a client without a key against the limit of its address, for each `purpose` separately.
+
+    If Redis is unavailable, count nothing.
 
     Raises:
-        Throttled: the address has sent too many requests.
+        Throttled: the address has sent too many requests in this minute.
 
     """
     bucket = f"{purpose}:{address_of(request)}"
@@ -72,7 +76,10 @@ async def throttle_address(request: Request, process: ProcessContext, purpose: s
 
 
 def address_of(request: Request) -> str:
-    """Return the IP address of a client; for IPv6 its network, since each client has many addresses."""
+    """Return the IP address of the client that sent a request.
+
+    For IPv6 return its /64 network, because each client has many addresses; "" if the address is unknown.
+    """
     host = request.client.host if request.client else ""
     try:
         address = ip_address(host)

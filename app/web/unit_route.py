@@ -20,12 +20,10 @@ Gate = Callable[[Request], Awaitable[Any]]
 
 
 class UnitRoute(APIRoute):
-    """A route that gives each request a database session (`session_of`).
+    """A route that performs each request in a unit of work, with a database session; a `route_class` for routers.
 
-    Use it as the `route_class` of a router.
-
-    Its `response_model` is only for the description. Answers are not validated, so FastAPI does not see the
-    model before `describe`: building the validators of all routes took a tenth of the start.
+    `response_model` only documents the response. Responses are not validated, so FastAPI gets the model only for the
+    document (`describe`): building the validators of all routes took a tenth of the start.
     """
 
     def __init__(
@@ -35,12 +33,15 @@ class UnitRoute(APIRoute):
         self._described = {"response_model": response_model or None, **options}
 
     def describe(self) -> APIRoute:
-        """Return a copy of this route for the OpenAPI document only; it serves no request."""
+        """Return a copy of this route with its `response_model`, for the OpenAPI document; it serves no requests."""
         return APIRoute(self.path, self.endpoint, **self._described)
 
     @override
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the route's handler, within a unit of work: FastAPI's, or a faster one if possible."""
+        """Return the handler of the route's requests, which performs each request in a unit of work.
+
+        It is FastAPI's handler, or a faster one if all parameters of the endpoint are simple dependencies.
+        """
         gates = gates_of(self.endpoint)
         handle = super().get_route_handler() if gates is None else _behind(gates, self.endpoint)
 
@@ -57,9 +58,9 @@ class UnitRoute(APIRoute):
 
 
 def gates_of(endpoint: Callable[..., Any]) -> Mapping[str, Gate] | None:
-    """Return an endpoint's dependencies by its parameters, in order.
+    """Return the dependencies of an endpoint by its parameters, in order.
 
-    None if one needs more than the request.
+    None if a parameter is no dependency, or if a dependency takes more than the request.
     """
     gates: dict[str, Gate] = {}
     for name, parameter in inspect.signature(endpoint, eval_str=True).parameters.items():

@@ -14,7 +14,8 @@ from typing_extensions import override
 class DealtSocket(socket.socket):
     """A bound socket that reserves a port; a process that gets it by pickle binds its own socket to the same port.
 
-    This socket does not listen: no process would accept its share of the connections.
+    This socket does not listen. If it did, the kernel would give it a share of the connections, which no process
+    accepts.
     """
 
     @classmethod

@@ -185,7 +185,10 @@ class StreamingProtocol(HttpToolsProtocol):
 
     @override
     def send_400_response(self, msg: str) -> None:
-        """Refuse data that the parser, or one of its callbacks, could not process (uvicorn's hook)."""
+        """Answer data that the HTTP parser refused with an error, and close the connection.
+
+        uvicorn calls this, with its description of the error as `msg`.
+        """
         self._refuse(self._refusal or MalformedRequest(msg))
 
     @override

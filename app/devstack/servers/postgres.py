@@ -37,7 +37,7 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 @dataclass(frozen=True, slots=True)
 class PostgresAccount:
-    """The unprivileged user of the operating system that PostgreSQL runs as, because it refuses to run as root.
+    """The unprivileged user of the operating system that PostgreSQL runs as, because PostgreSQL refuses to run as root.
 
     `prepare` is called in the process before the program is executed; `command` is put before the program.
     """
@@ -71,11 +71,17 @@ class Postgres:
 
     @property
     def address(self) -> str:
-        """The address of the PostgreSQL server, for people."""
+        """The host and port of the PostgreSQL server, to show to people."""
         return f"127.0.0.1:{self._port}"
 
     def start(self, supervisor: Supervisor, log: Path) -> Child:
-        """Start the PostgreSQL server; make its data folder at the first start. Raises DevstackError."""
+        """Start the PostgreSQL server; make its data folder at the first start.
+
+        Raises:
+            DevstackError: a program is missing or fails, or another server uses the data folder.
+            StopRequested: a stop was requested meanwhile.
+
+        """
         if not (self._data / "PG_VERSION").exists():
             self._initialise(supervisor, log)
         _await_predecessor(self._data / "postmaster.pid")
@@ -156,9 +162,9 @@ class Postgres:
 
 
 def find_account() -> PostgresAccount:
-    """Return the user that the PostgreSQL server is to run as: the current one, or an unprivileged one if this is root.
+    """Return the user that the PostgreSQL server is to run as: the current user, or for root an unprivileged user.
 
-    For root, a user namespace is preferred, because the files then stay root's.
+    For root, a user namespace is preferred, because files then belong to root.
     """
     if os.geteuid() != 0:
         return PostgresAccount()
@@ -172,7 +178,10 @@ def find_account() -> PostgresAccount:
 
 
 def namespace_account() -> PostgresAccount:
-    """Return an account for root that appears as an unprivileged user in a user namespace; the files stay root's."""
+    """Return an account with which a process of root runs as an unprivileged user, in a user namespace.
+
+    Files that the process makes belong to root.
+    """
     account = pwd.getpwnam("nobody")
 
     def enter() -> None:
@@ -186,7 +195,9 @@ def namespace_account() -> PostgresAccount:
 
 
 def setuid_account() -> PostgresAccount:
-    """Return an account for root that is an unprivileged user, but may enter root's private folders, such as /root.
+    """Return an account with which a process of root runs as an unprivileged user.
+
+    The process may still enter the private folders of root, such as /root.
 
     Raises:
         DevstackError: the program `setpriv` is missing.

@@ -86,7 +86,7 @@ class SeaweedFS:
         }
 
     def start(self, supervisor: Supervisor, log: Path) -> Child:
-        """Start the SeaweedFS server. Raises DevstackError."""
+        """Start the SeaweedFS server. Raises DevstackError if the program is missing or cannot be started."""
         self.clean_up()
         supervisor.remove_if_killed(*self._sockets())
         data, identities = self._folder / "data", self._folder / "s3.json"
@@ -122,7 +122,12 @@ class SeaweedFS:
         return status_of(f"{self.url}/healthz", timeout=1) == HTTPStatus.OK
 
     def create_bucket(self) -> None:
-        """Create the service's bucket in the running object store, unless it exists. Raises DevstackError."""
+        """Create the service's bucket in the running object store, unless it exists.
+
+        Raises:
+            DevstackError: the object store did not create the bucket.
+
+        """
         # Loaded here, because it takes long and the servers start meanwhile.
         from app.clients.s3.signing import UrlSigner  # noqa: PLC0415
 

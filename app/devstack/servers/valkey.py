@@ -37,7 +37,7 @@ class Valkey:
         return f"127.0.0.1:{self._port}"
 
     def start(self, supervisor: Supervisor, log: Path) -> Child:
-        """Start the Valkey server. Raises DevstackError."""
+        """Start the Valkey server. Raises DevstackError if the program is missing or cannot be started."""
         settings = {
             "bind": "127.0.0.1",
             "port": str(self._port),

@@ -60,7 +60,9 @@ class TrialRepository:
         return cls(folder, name)
 
     def copy(self) -> str:
-        """Fetch the HEAD of the source into the bare copy, and return the name of its branch.
+        """Fetch the HEAD of the source into the bare copy, and return the name of the branch that HEAD refers to.
+
+        The name is `main` if HEAD refers to no branch.
 
         Raises:
             DevstackError: git failed, or the source has no commit.

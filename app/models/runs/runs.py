@@ -94,7 +94,7 @@ class Run(Base):
 
 
 def is_waiting(run: Any = Run) -> ColumnElement[bool]:
-    """Return the SQL condition that a run waits for a worker; `run` is the table of runs or an alias of it.
+    """Return the SQL condition for runs that wait for a worker; `run` is the table of runs or an alias of it.
 
     A queued run without a dispatch request does not wait: its client performs it (contract 13.1).
     """

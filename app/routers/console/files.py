@@ -9,11 +9,11 @@ router = APIRouter(prefix="/console", include_in_schema=False)
 
 @router.get("")
 async def open_console(request: Request) -> Response:
-    """Return the HTML page of the console, for the path `/console` itself."""
+    """Return the HTML page of the console for the path `/console`."""
     return send_file(request, "")
 
 
 @router.get("/{path:path}")
 async def open_path(request: Request, path: str) -> Response:
-    """Return a file of the console, or its HTML page if the path below `/console` names no file."""
+    """Return the file of the console at a path below `/console`; if there is no such file, return the HTML page."""
     return send_file(request, path)

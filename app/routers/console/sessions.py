@@ -52,7 +52,7 @@ async def sign_in(request: Request, browser: SigningIn, body: SignInBody) -> Jso
     responses=errors(401, 429),
 )
 async def retrieve_session(call: ConsoleUser) -> Json:
-    """Return the console session of the cookie, with its user, scopes and projects."""
+    """Return the console session that the request's cookie belongs to, with its user, scopes and projects."""
     return Json(await console_sessions.show_session(call.session, call.caller), headers=_UNKEPT)
 
 
@@ -66,7 +66,7 @@ async def retrieve_session(call: ConsoleUser) -> Json:
     responses=errors(401, 403, 429),
 )
 async def sign_out(request: Request, call: ConsoleUser) -> Response:
-    """End the console session of the cookie, and delete the cookie in the browser."""
+    """End the console session that the request's cookie belongs to, and delete the cookie in the browser."""
     assert call.caller.session_id is not None
     await console_sessions.end_session(call.session, call.caller, call.caller.session_id)
     return Response(status_code=204, headers={"Set-Cookie": no_cookie(request)})
@@ -81,7 +81,7 @@ async def sign_out(request: Request, call: ConsoleUser) -> Response:
     responses=errors(401, 403, 429),
 )
 async def list_sessions(call: UserRead) -> Json:
-    """Return the console sessions of the caller, opened with any of their keys, the last used first."""
+    """Return the console sessions that were opened with any of the caller's keys, the last used first."""
     return Json(await console_sessions.list_sessions(call.session, call.caller))
 
 
@@ -95,6 +95,6 @@ async def list_sessions(call: UserRead) -> Json:
     responses=errors(401, 403, 404, 429),
 )
 async def end_session(call: UserWrite, session_id: SessionId) -> Response:
-    """End one of the caller's console sessions; within a second its cookie is refused."""
+    """End one of the caller's console sessions; its cookie is refused within a second."""
     await console_sessions.end_session(call.session, call.caller, session_id)
     return no_content()

@@ -71,7 +71,7 @@ async def add_inline(call: TaskWrite, body: InlineBody, task_id: TaskId, run_id:
     responses=_WRITE_ERRORS,
 )
 async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId, run_id: RunId) -> Json:
-    """Return a signed form for each file, valid for an hour, that uploads it directly to object storage."""
+    """Return a signed form for each file, which uploads the file directly to object storage within an hour."""
     prepared = await run_artifacts.prepare_uploads(
         call.session, call.caller, task_id, run_id, body, store=call.process.store
     )
@@ -87,7 +87,7 @@ async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId, ru
     responses=_WRITE_ERRORS,
 )
 async def finalize_upload(call: TaskWrite, body: FinalizeBody, task_id: TaskId, run_id: RunId) -> Json:
-    """Verify uploaded files and add them to the run: all of them, or none. Safe to repeat."""
+    """Verify the uploaded files and add them to the run: all of them, or none. This operation can be repeated."""
     finished = await run_artifacts.finalize_uploads(
         call.session, call.caller, task_id, run_id, body, store=call.process.store
     )
@@ -103,7 +103,7 @@ async def finalize_upload(call: TaskWrite, body: FinalizeBody, task_id: TaskId, 
     responses=errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,), refusal_status=404),
 )
 async def presign(call: TaskRead, body: PathBody, task_id: TaskId, run_id: RunId) -> Json:
-    """Return a URL from which the file can be downloaded for an hour without an API key."""
+    """Return a URL from which a file of the run can be downloaded for an hour without an API key."""
     signed = await run_artifacts.presign_download(
         call.session, call.caller, task_id, run_id, body.storage_path, store=call.process.store
     )

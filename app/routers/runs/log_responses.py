@@ -46,7 +46,7 @@ class Timer:
         self._started = time.perf_counter()
 
     def header(self, name: str) -> dict[str, str]:
-        """Return the header with the milliseconds since the timer was created, as the metric `name`."""
+        """Return the header `Server-Timing` with the milliseconds since the timer was created, as the metric `name`."""
         milliseconds = (time.perf_counter() - self._started) * 1000
         return {"Server-Timing": f"{name};dur={milliseconds:.1f}"}
 
@@ -59,7 +59,7 @@ TimerDep = Annotated[Timer, Depends(_timer)]
 
 
 def headers_of_page(page: LogPage, offset: int) -> dict[str, str]:
-    """Return the headers with the numbers of log entries, for a page that begins at `offset`."""
+    """Return the response headers with the numbers of log entries, for a page that begins at `offset`."""
     return {
         "X-Total-Count": str(page.total),
         "X-Filtered-Count": str(page.matching),

@@ -37,7 +37,7 @@ RelayBody = Annotated[RelayIn, Depends(json_body(RelayIn))]
 async def append_log(
     call: TaskWrite, body: AppendBody, task_id: TaskId, run_id: RunId, timer: TimerDep
 ) -> Json:
-    """Append entries to the log of the run: all of them or none, even with concurrent writers."""
+    """Append entries to the log of the run: all of them or none, even if other clients write at the same time."""
     run = await run_logs.append_log(call.session, call.caller, task_id, run_id, body.entries, call.process)
     return Json(run, headers=timer.header("append"))
 
@@ -51,9 +51,9 @@ async def append_log(
     responses=errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,)),
 )
 async def relay_message(call: TaskWrite, body: RelayBody, task_id: TaskId, run_id: RunId) -> Json:
-    """Write a message of the agent to the log of the run.
+    """Write a message of the agent to the log of the run; the operation exists to relay messages to a chat.
 
-    No chat is connected, so the status is `skipped`.
+    No chat is connected to this service, so the status is `skipped`.
     """
     return Json(await run_logs.relay_message(call.session, call.caller, task_id, run_id, body, call.process))
 

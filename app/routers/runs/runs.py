@@ -69,7 +69,7 @@ async def run_task(call: TaskWrite, body: RunBody, task_id: TaskId, once: OnceDe
     responses=errors(400, 403, 404, 409, 413, 415, 429, refusals=(RunRefusedOut,), usage_gate=True),
 )
 async def create_run(call: TaskWrite, body: RunCreateBody, task_id: TaskId, once: OnceDep) -> Response:
-    """Create a run without starting it: the client performs it (`local`), or starts it later (`cloud`)."""
+    """Create a run without starting it: the client performs it itself (`local`), or starts it later (`cloud`)."""
     return await once(
         lambda: start.create_run(call.session, call.caller, task_id, body, call.process),
         status_code=201,
@@ -152,7 +152,7 @@ async def set_output(call: TaskWrite, body: SetOutputBody, task_id: TaskId, run_
     ),
 )
 async def start_run(call: TaskWrite, body: StartBody, task_id: TaskId, run_id: RunId) -> Json:
-    """Request a worker for a cloud run that has not begun. Safe to repeat until a worker has claimed it.
+    """Request a worker for a cloud run that has not begun. Safe to repeat until a worker has claimed the run.
 
     A run that acts with a member's GitHub account or private environment can be started only by that member.
     """
@@ -168,7 +168,7 @@ async def start_run(call: TaskWrite, body: StartBody, task_id: TaskId, run_id: R
     responses=errors(400, 403, 404, 429, refusals=(StateRefusedOut, RunRefusedOut), usage_gate=True),
 )
 async def resume_in_cloud(call: TaskWrite, task_id: TaskId, run_id: RunId) -> Json:
-    """Request a worker to perform a finished run again, or to take over a run that a client performs.
+    """Request a worker that performs a finished run again, or takes over a run that a client performs.
 
     A run that acts with a member's GitHub account or private environment can be resumed only by that member.
     """
@@ -184,7 +184,7 @@ async def resume_in_cloud(call: TaskWrite, task_id: TaskId, run_id: RunId) -> Js
     responses=errors(403, 404, 429),
 )
 async def issue_connection_token(call: TaskWrite, task_id: TaskId, run_id: RunId) -> Json:
-    """Return a token for this run, for a client without an API key, such as an agent outside the workers."""
+    """Return a token for this run only, for a program without an API key, such as an agent outside the workers."""
     secrets = call.process.settings.secret_keys
     return Json(
         await connection_tokens.issue_token(call.session, call.caller, task_id, run_id, secrets=secrets)

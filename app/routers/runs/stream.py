@@ -36,11 +36,11 @@ async def follow_run(
 ) -> EventStream:
     """Stream the past events of the run and then its new events live, as server-sent events.
 
-    Each `data` is a JSON object: an entry as in `session_logs`, chunks of messages included, or a
-    `task_run_state` whenever the run changes. The stream ends after the final state of the run, or after an
-    hour: reconnect with the last `id` as `Last-Event-ID`, as browsers do by themselves. Two other events are
-    possible: `keepalive` after 20 seconds without an event, and `gap` for missing events, with their number
-    (`lost`, null if unknown) and the URL of the log.
+    Each `data` is a JSON object: a log entry as in `session_logs`, a part of a message that the agent is still writing,
+    or a `task_run_state` whenever the run changes. The stream ends after the final state of the run, or after an hour:
+    reconnect with the last `id` as `Last-Event-ID`, as browsers do by themselves. Two other events are possible:
+    `keepalive` after 20 seconds without an event, and `gap` for missing events, with their number (`lost`, null if
+    unknown) and the URL of the log.
     """
     run = await run_stream.open_stream(call.session, call.caller, task_id, run_id, device_id=query.device_id)
     start = run_stream.start_of(last_event_id or query.last_event_id, query.start)
@@ -65,10 +65,10 @@ async def follow_run(
 async def take_events(run: RunHolder, request: Request) -> Json:
     """Accept numbered events of an agent outside the service's workers; a repeated event counts once.
 
-    Log entries (`type: notification`) go to the log of the run, and all events to its followers. Keep the
-    request open and send events as they happen, or send them in batches. After a failure, send an empty body
-    to get the position, and continue from there. The error names an invalid line; the lines before it are
-    accepted. An `event_id` is accepted once, even if `append_log` added it before. The run fails if its agent
-    is silent for too long.
+    Log entries (`type: notification`) are added to the log of the run, and all events are sent to its followers. Keep
+    the request open and send events as they happen, or send them in batches. After a failure, send an empty body to get
+    the number of the last accepted event, and continue after it. If a line is invalid, the error names it, and the
+    lines before it are accepted. An `event_id` is accepted once, even if `append_log` added it before. The run fails if
+    its agent is silent for too long.
     """
     return Json(await run_ingest.take_events(run, read_event_lines(request), process_of(request)))

@@ -14,7 +14,7 @@ from app.schemas.staged_artifacts import ArtifactItems, ContentType, Name, Sourc
 
 
 class ContentEncoding(StrEnum):
-    """The encoding of a file's bytes in a JSON string."""
+    """The encoding of a file's content as a JSON string."""
 
     UTF_8 = "utf-8"
     BASE64 = "base64"
@@ -22,7 +22,7 @@ class ContentEncoding(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content(InputField):
-    """A field that takes a string untrimmed: blanks at the ends of a file belong to it."""
+    """A field that takes the content of a file as a string, untrimmed: blanks at its ends belong to the file."""
 
     @override
     def parse(self, value: Any) -> str:
@@ -59,7 +59,7 @@ class InlineIn(Input):
 
 
 class PathIn(Input):
-    """A request for the file of a run with this `storage_path`."""
+    """A request for one file of a run, by its `storage_path`."""
 
     storage_path: StoragePath
 

@@ -171,7 +171,7 @@ _PARAMS: Mapping[CommandMethod, type[Input]] = {
 
 
 class CommandIn(Input):
-    """A command to an agent as a JSON-RPC 2.0 request; the `method` decides which `params` it takes."""
+    """A command to an agent as a JSON-RPC 2.0 request; the `method` decides which `params` belong to it."""
 
     jsonrpc: Annotated[JsonRpcVersion, Choice(of=JsonRpcVersion), Field(description="Always `2.0`.")]
     method: Annotated[

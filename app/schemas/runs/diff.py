@@ -12,7 +12,7 @@ _MAX_OFFSET = 2**53
 
 
 class DiffQuery(QueryInput):
-    """The requested page of the files that a run changed."""
+    """The query parameter that selects a page of the files that a run changed."""
 
     cursor: Annotated[
         int, Integer(minimum=0, maximum=_MAX_OFFSET), Field(description="`next` of the previous page.")
@@ -20,7 +20,7 @@ class DiffQuery(QueryInput):
 
 
 class FileDiff(TypedDict):
-    """A file that a run changed."""
+    """A file that a run changed, with its part of the patch."""
 
     path: Annotated[str, Field(examples=["src/login.py"])]
     old_path: Annotated[str | None, Field(description="The former path of a renamed file.", examples=[None])]

@@ -127,7 +127,7 @@ class _Ignored(InputField):
 
 
 class RunCreateIn(RunIn):
-    """The options of a run that is created without being started; the same as of `run`."""
+    """The options of a run that is created without being started: those of `run`, without `resume_from_run_id`."""
 
     environment: Annotated[
         Environment,
@@ -142,7 +142,7 @@ class RunCreateIn(RunIn):
 
 
 class StartIn(Input):
-    """The message and files for the agent of a run that is being started."""
+    """A message and files for the agent of a run that is to be started."""
 
     pending_user_message: Annotated[
         str | None,
@@ -208,7 +208,7 @@ class SetOutputIn(Input):
 
 
 class RelayIn(Input):
-    """A message of the agent for the people who follow its run."""
+    """A message of an agent for the people who follow its run, to be relayed to a chat."""
 
     text: Annotated[str, Text(max_length=_MAX_RELAYED), Field(description="The message.")]
     text_parts: Annotated[
@@ -229,7 +229,7 @@ class RelayIn(Input):
 
 
 class RelayOut(TypedDict):
-    """The result of relaying a message of an agent to a chat."""
+    """The result of a request to relay a message of an agent to a chat."""
 
     status: Annotated[
         str,
@@ -238,7 +238,7 @@ class RelayOut(TypedDict):
 
 
 class ConnectionTokenOut(TypedDict):
-    """A token that authenticates a client for one run."""
+    """A token with which a client that has no API key can access one run."""
 
     token: Annotated[
         str,

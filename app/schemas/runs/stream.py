@@ -11,7 +11,10 @@ from app.schemas.fields import Text, Uuid
 
 
 class StreamQuery(QueryInput):
-    """The start position in a run's live stream, and the watching device; empty parameters are ignored."""
+    """The query parameters of a run's live stream: the start position, and the watching device.
+
+    An empty parameter counts as not given.
+    """
 
     start: Annotated[
         str | None,
@@ -36,7 +39,7 @@ class StreamQuery(QueryInput):
 
 
 class PositionOut(TypedDict):
-    """The position up to which the events of a run's agent have been accepted."""
+    """The number of the last event that the service has accepted from the agent of a run."""
 
     last_accepted_seq: Annotated[
         int, Field(description="Number of the last accepted event; 0: none yet.", ge=0)

@@ -20,10 +20,10 @@ _OWN_SITES = frozenset({"same-origin", "none"})
 
 
 def session_secret(request: Request) -> str | None:
-    """Return the secret in the console's cookie; None without a cookie, or if it must be ignored.
+    """Return the secret in the console's cookie; None without this cookie, or on a connection that may not carry it.
 
     Raises:
-        PermissionDenied: another site may have made the browser send it, to change something.
+        PermissionDenied: the request changes something, and perhaps a page of another site sent it.
 
     """
     if "cookie" not in request.headers:
@@ -38,10 +38,10 @@ def session_secret(request: Request) -> str | None:
 
 
 def refuse_other_sites(request: Request) -> None:
-    """Check that a sign-in request comes from no page of another site; requests without an origin pass.
+    """Check that no page of another site sent a sign-in request; a request without headers about its origin passes.
 
     Raises:
-        PermissionDenied: another site's page sent the request.
+        PermissionDenied: a page of another site sent the request.
 
     """
     if _is_from_own_page(request) is False:
@@ -49,17 +49,17 @@ def refuse_other_sites(request: Request) -> None:
 
 
 def new_cookie(request: Request, secret: str) -> str:
-    """Return the Set-Cookie header that signs the browser in.
+    """Return the value of the Set-Cookie header that signs the browser in with the secret of a console session.
 
     Raises:
-        PermissionDenied: the cookie would be sent unencrypted to another host than localhost.
+        PermissionDenied: the connection is not encrypted, and the host is not localhost.
 
     """
     return _cookie(request, secret, int(SESSION_LIFETIME.total_seconds()))
 
 
 def no_cookie(request: Request) -> str:
-    """Return the Set-Cookie header that removes the cookie of a console session, which signs the browser out."""
+    """Return the value of the Set-Cookie header that deletes the console's cookie, which signs the browser out."""
     return _cookie(request, "", 0)
 
 

@@ -47,17 +47,18 @@ _NOT_BUILT = """\
 
 
 def is_built() -> bool:
-    """Return whether the console's files have been built."""
+    """Return whether the files of the console have been built."""
     return (FOLDER / _INDEX).is_file()
 
 
 def send_file(request: Request, path: str) -> Response:
-    """Return the console's file at a path, compressed if the client accepts that.
+    """Return a response with the console's file at a path, compressed if the client accepts that.
 
-    Other paths get its HTML page.
+    For a path without a file, return the HTML page of the console. If the console is not built, return a page that says
+    so, with status 404.
 
     Raises:
-        NotFound: a hashed file that is not in this build.
+        NotFound: a path below `assets/` has no file in this build.
 
     """
     headers = _headers(process_of(request).settings)
@@ -130,7 +131,7 @@ def _headers(settings: Settings) -> dict[str, str]:
 
 
 def content_security_policy(settings: Settings) -> str:
-    """Return the Content-Security-Policy of the console: its own files, and runs' files in object storage."""
+    """Return the Content-Security-Policy of the console: it allows the console's own files and the object storage."""
     store = _store(settings.s3_signing_endpoint_url, settings.s3_bucket, settings.s3_region)
     return (
         f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob: {store}; "

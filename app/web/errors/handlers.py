@@ -37,7 +37,10 @@ log = structlog.get_logger(__name__)
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Register a handler for every expected error; `ObservabilityMiddleware` responds to unexpected ones."""
+    """Register handlers that turn expected errors, outages and invalid queries into HTTP responses.
+
+    `ObservabilityMiddleware` answers unexpected errors.
+    """
     app.add_exception_handler(AppError, _app_error)
     app.add_exception_handler(RequestRefused, _request_refused)
     app.add_exception_handler(RequestValidationError, _validation_error)
@@ -48,15 +51,15 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 def envelope(error: AppError, *, status: int | None = None) -> Response:
-    """Return the error response of the contract, `{type, code, detail, attr}`.
+    """Return the error response of the contract, with the body `{type, code, detail, attr}`.
 
-    The status is by default the error's own.
+    `status` replaces the error's own status; None keeps it.
     """
     return Json(error.envelope(), status_code=status or error.status, headers=headers_of(error))
 
 
 def headers_of(error: AppError) -> dict[str, str]:
-    """Return the headers that a response to this error needs, such as Retry-After, whatever its body."""
+    """Return the headers that a response to this error needs: Allow, Retry-After or Connection, or none."""
     headers = {}
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(sorted(error.allowed))
@@ -69,7 +72,7 @@ def headers_of(error: AppError) -> dict[str, str]:
 
 
 def render_refusal(error: RequestRefused) -> Response:
-    """Return the response to an expected error that has its own body instead of the four keys."""
+    """Return the response to an expected error with a body of its own instead of `{type, code, detail, attr}`."""
     return Json(error.body, status_code=error.status)
 
 

@@ -7,7 +7,7 @@ from app.errors import InvalidInput
 
 
 def first_error(errors: Sequence[Mapping[str, Any]], *, skip: int = 0) -> InvalidInput:
-    """Return the error to report to the client, from Pydantic's list of errors.
+    """Return the error to report to the client: the first one in Pydantic's list of errors.
 
     Args:
         errors: Pydantic's errors, in the order in which the fields are declared.

@@ -55,7 +55,7 @@ Dependency = TypeVar("Dependency")
 
 
 def install_openapi(app: FastAPI) -> None:
-    """Make FastAPI publish the completed OpenAPI document; it is built at the first request and cached."""
+    """Let FastAPI's `app.openapi()` return the completed OpenAPI document, built at the first call and cached."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -66,22 +66,19 @@ def install_openapi(app: FastAPI) -> None:
 
 
 def describe_routes(app: FastAPI) -> Iterator[APIRoute]:
-    """Yield the routes that the OpenAPI document describes."""
+    """Yield the routes of the application that the OpenAPI document describes."""
     for route in app.routes:
         if isinstance(route, APIRoute) and route.include_in_schema:
             yield route
 
 
 def gate_of(route: APIRoute) -> Gate | None:
-    """Return the dependency that checks a route's credential (`app.web.auth`).
-
-    None for a route without one.
-    """
+    """Return the dependency that checks the credential of a route's requests; None for a route without a credential."""
     return _find(route, ScopeGate) or _find(route, RunTokenGate) or _find(route, ConsoleGate)
 
 
 def reader_of(route: APIRoute) -> BodyReader | None:
-    """Return the dependency that reads a route's JSON body; None for a route without a body."""
+    """Return the dependency that reads the JSON body of a route's requests; None for a route without a body."""
     return _find(route, BodyReader)
 
 

@@ -67,15 +67,15 @@ Responses = dict[int | str, dict[str, Any]]
 def errors(
     *statuses: int, refusals: tuple[type, ...] = (), refusal_status: int = 400, usage_gate: bool = False
 ) -> Responses:
-    """Return the `responses` argument of a route: an error response for each status (contract 2.4).
+    """Return the `responses` argument of a route: a description of the error response for each status (contract 2.4).
 
-    FastAPI's `model` is not used, since it makes a validator for each status of each route.
+    FastAPI's `model` is not used, because FastAPI would make a validator for each status of each route.
 
     Args:
-        statuses: the statuses that the route's gates and rules can answer; 500 and 503 are added.
-        refusals: the bodies that an answer of `refusal_status` may have instead of the envelope.
+        statuses: the statuses of the route's errors; 500 and 503 are added.
+        refusals: the schemas of bodies that an error with `refusal_status` may have instead of the four keys.
         refusal_status: the one status that can have another body.
-        usage_gate: whether the project may be over its usage limit, which has a different body too.
+        usage_gate: whether the project may be over its usage limit, which has another body too.
 
     """
     documented: Responses = {status: _response(_MEANING[status]) for status in (*statuses, *_ALWAYS)}
@@ -87,7 +87,7 @@ def errors(
 
 
 def settled(*statuses: int) -> Responses:
-    """Return the `responses` argument of a route for questions: errors with the answer that counts."""
+    """Return the `responses` argument of a route that answers a question: errors with the answer that counts."""
     return {status: _response(_MEANING[status], QuestionSettledOut) for status in statuses}
 
 
@@ -109,13 +109,13 @@ def examples_of_errors(
     *,
     has_body: bool,
 ) -> Mapping[str, Any]:
-    """Return example bodies of an operation's error responses with this status, by the summary of the error.
+    """Return example bodies of an operation's error responses with one status, by the summary of the error.
 
     Args:
-        operation_id: the key of the operation in `REFUSALS`.
-        gate: the gate of the operation.
-        model: the model of its body, or of its query if it has no body.
-        status: of the answer.
+        operation_id: the id of the operation.
+        gate: the dependency that checks its credential; None: it needs none.
+        model: the model of its body, or of its query if it has no body; None: neither.
+        status: the status of the responses.
         has_body: whether it has a body.
 
     """

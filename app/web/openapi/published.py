@@ -21,7 +21,10 @@ class _Published:
 
 
 def publish(app: FastAPI, root_path: str, headers: Headers) -> Response:
-    """Return the response to `GET /openapi.json`: 304 if the client's ETag is current, gzip if accepted."""
+    """Return the response to `GET /openapi.json`: 304 if the client's ETag is current, gzip if the client accepts it.
+
+    `root_path` is the path prefix under which a proxy serves the API. `headers` are those of the request.
+    """
     published = _encode(app, root_path)
     answer = {
         # Weak: the same for both encodings.

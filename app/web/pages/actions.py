@@ -41,13 +41,23 @@ OpenAction = Annotated[Action, Depends(_open_action)]
 
 
 def client_of(request: Request, *, has_key: bool = False) -> TokenSender:
-    """Return the sender of a request with an action token: address and user agent, stored with the answer."""
+    """Return the sender of a request with an action token: address, user agent, and whether a key came with it.
+
+    The sender is stored with the answer.
+    """
     user_agent = request.headers.get("user-agent", "")[:_USER_AGENT_CHARACTERS]
     return TokenSender(address_of(request), user_agent, has_key)
 
 
 async def answer_by_form(request: Request, action: Action) -> Response:
-    """Answer a question with the submitted form of its HTML page, and redirect back to the page."""
+    """Answer a question with the submitted form of its HTML page, and return a redirect to the page.
+
+    Raises:
+        PermissionDenied: the question needs an API key or a console session, and there is no valid one.
+        InvalidInput: the answer is not valid.
+        QuestionSettled: the question is answered or closed.
+
+    """
     form = await _read_form(request)
     session, redis = session_of(request), process_of(request).redis
     client = client_of(request, has_key=await _has_key(request, action, form))
@@ -90,7 +100,10 @@ async def _has_key(request: Request, action: Action, form: Mapping[str, Sequence
 
 
 async def asks_for_key(request: Request, action: Action) -> bool:
-    """Return whether the question's page must ask for an API key: one is needed, and no session replaces it."""
+    """Return whether the question's page must ask for an API key.
+
+    True if the answer needs a key, and the browser has no console session that replaces the key.
+    """
     return action.needs_key and not await _is_signed_in(request, action)
 
 

@@ -16,7 +16,7 @@ _YES, _NO = "true", "false"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A value that a person can choose for a field of a form."""
+    """One value that a person can choose for a field of an HTML form, with its label and hint."""
 
     value: str
     label: str
@@ -26,7 +26,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormField:
-    """A field of an HTML form: choices, or a line of text."""
+    """A field of an HTML form: a set of choices, or a line of text if there are no choices."""
 
     name: str
     label: str
@@ -38,9 +38,9 @@ class FormField:
 
 
 def form_of(question: Mapping[str, Any]) -> Form | None:
-    """Return the JSON Schema of a question's form; None if it has none that can be shown.
+    """Return the form that a question asks to fill; None if the form cannot be shown.
 
-    `question` is a row of `find_question`.
+    `question` is the question's database row.
     """
     try:
         return read_form(question["detail"], question["schema"] or {})
@@ -49,12 +49,15 @@ def form_of(question: Mapping[str, Any]) -> Form | None:
 
 
 def fields_of(form: Form) -> list[FormField]:
-    """Return all HTML fields of an agent's form, in the order of its schema."""
+    """Return the fields of the HTML form that shows an agent's form, in the order of its questions."""
     return [field for question in form.questions for field in _fields(question)]
 
 
 def content_of(form: Form, sent: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Return the submitted values of a form as the content of an answer; empty fields are left out."""
+    """Return the submitted fields of an HTML form as the content of an answer, by property; empty fields are left out.
+
+    `form` is the agent's form, `sent` the texts that the browser sent, by the name of the HTML field.
+    """
     content: dict[str, Any] = {}
     for question in form.questions:
         if texts := _sent(sent, question.name):

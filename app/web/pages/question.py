@@ -57,7 +57,7 @@ _UNSHOWN = "This form cannot be shown. You can only decline it."
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """The message at the top of a question's HTML page."""
+    """The box at the top of a question's HTML page: the answer, or a warning."""
 
     look: str
     title: str
@@ -66,7 +66,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Button:
-    """A submit button of a question's HTML page: the answer that it sends, and its label."""
+    """A submit button of a question's HTML page: the form field that it sends (`name`, `value`), and its label."""
 
     name: str
     value: str
@@ -78,7 +78,7 @@ class Button:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """The data for the HTML template of a question's page, `page.html`."""
+    """The data that the HTML template `page.html` shows: a question, or an error."""
 
     heading: str
     about: str = ""
@@ -105,7 +105,14 @@ class Page:
 def page_of_question(
     row: Mapping[str, Any], options: Sequence[Mapping[str, Any]], *, asks_for_key: bool
 ) -> Page:
-    """Return the data of a question's HTML page; `question` is a row of `find_question`."""
+    """Return the data of a question's HTML page.
+
+    Args:
+        row: the question's database row, with its task and project.
+        options: the options that the page offers.
+        asks_for_key: whether the page has a field for an API key.
+
+    """
     kind, is_open = QuestionKind(row["kind"]), row["status"] == QuestionStatus.OPEN
     is_risky = row["risk"] == QuestionRisk.HIGH
     number = slug(slug_prefix(row["project_name"]), row["task_number"])
@@ -134,7 +141,10 @@ def page_of_question(
 
 
 def page_of_failure(title: str, text: str, *, has_question: bool) -> Page:
-    """Return the data of the HTML page for an invalid link, or for a refused answer."""
+    """Return the data of an HTML page that says why a link is not valid, or why an answer was refused.
+
+    `has_question` says whether the page links back to the question.
+    """
     return Page(heading=title, text=text, has_way_back=has_question)
 
 
@@ -155,7 +165,10 @@ def _notice(row: Mapping[str, Any], *, is_risky: bool) -> Notice | None:
 
 
 def answer_in_words(row: Mapping[str, Any]) -> str:
-    """Return the accepted answer of a question as a text for people."""
+    """Return the answer that closed a question as a text for people, such as "Allowed once".
+
+    `row` is the question's database row.
+    """
     answer: Mapping[str, Any] = row["answer"] or {}
     if (option_id := answer.get("option_id")) is not None:
         kinds = [option["kind"] for option in row["options"] if option["id"] == option_id]

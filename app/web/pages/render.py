@@ -22,7 +22,7 @@ PRIVATE_HEADERS: Mapping[str, str] = {
 
 
 def render(page: Any, *, status: int = 200) -> Response:
-    """Return the HTML response with the template `page.html`, filled with `page`."""
+    """Return an HTML response: the template `page.html`, filled with the data `page`."""
     template, css, policy = _load_template()
     return HTMLResponse(
         template.render(page=page, css=css), status, headers={"Content-Security-Policy": policy}

@@ -30,11 +30,11 @@ _WITHOUT_QUESTION = frozenset({404, 405, 429})
 
 
 class ActionRoute(UnitRoute):
-    """A route with an action token in its path, which answers errors with JSON."""
+    """A route with an action token in its path. It answers errors with JSON."""
 
     @override
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the route's handler, which adds headers that keep the URL private to all responses."""
+        """Return the handler of the route's requests, which adds headers that keep the URL private to each response."""
         handle = super().get_route_handler()
 
         async def handle_privately(request: Request) -> Response:
@@ -48,12 +48,12 @@ class ActionRoute(UnitRoute):
         return handle_privately
 
     def refuse(self, request: Request, error: AppError | RequestRefused) -> Response:  # noqa: ARG002 - for pages
-        """Return the response to an expected error of a request."""
+        """Return the response to an expected error of a request, as JSON."""
         return envelope(error) if isinstance(error, AppError) else render_refusal(error)
 
 
 class PageRoute(ActionRoute):
-    """A route that answers errors with HTML pages instead of JSON."""
+    """A route with an action token in its path. It answers errors with HTML pages."""
 
     @override
     def refuse(self, request: Request, error: AppError | RequestRefused) -> Response:
@@ -71,6 +71,6 @@ class PageRoute(ActionRoute):
 
 
 def back_to_page(request: Request) -> Response:
-    """Return a redirect from a submitted form to its page, so that reloading does not submit it again."""
+    """Return a redirect from a submitted form to the question's page; reloading then does not submit it again."""
     root = request.scope.get("root_path", "").rstrip("/")
     return RedirectResponse(f"{root}/a/{request.path_params['token']}", 303)

@@ -10,7 +10,7 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def visible(value: Any) -> str:
-    """Return a value as text, with each invisible character replaced by its code."""
+    """Return a value as text, with the code of each invisible character in its place: ⟨U+202E⟩. "" for None."""
     return "".join(map(_escape, "" if value is None else str(value)))
 
 

@@ -12,9 +12,9 @@ export interface paths {
          * Report that a device shows a task
          * @description Count one of the caller's devices as watching the task for the next 60 seconds.
          *
-         *     Call this operation about every 30 seconds. While a watching device is focused, pushes to the caller about
-         *     the task are deferred. They are sent 5 seconds after the presence has expired, unless the event was seen
-         *     or the question was answered.
+         *     Call this operation about every 30 seconds. While the device is also focused, pushes to the caller about the task
+         *     are deferred. They are sent 5 seconds after the presence has expired, unless the event was seen or the question was
+         *     answered.
          *
          *     **Scope:** `task:write`
          */
@@ -23,9 +23,9 @@ export interface paths {
          * End the presence of a device
          * @description End the presence of a device on a task at once.
          *
-         *     The response is 204 even if the device was not watching, or belongs to another user. All events count as
-         *     seen and their deferred pushes are dropped, unless the device has reported the events that it showed
-         *     (`seen_seq`).
+         *     The response is 204 even if the device was not watching, or belongs to another user. All events count as seen, and
+         *     their deferred pushes are dropped. If the device has reported `seen_seq`, only the events up to that number count as
+         *     seen.
          *
          *     **Scope:** `task:write`
          */
@@ -44,10 +44,10 @@ export interface paths {
         };
         /**
          * List the viewers of tasks
-         * @description Return the members of the project who look at a task that the caller can see, each with the task.
+         * @description Return the members of the project who look at a task that the caller can see, each with that task.
          *
-         *     A member looks at a task while one of their devices shows it in focus. The list includes the caller; it
-         *     has at most 500 entries, the latest first. Poll no more often than every 30 seconds.
+         *     A member looks at a task while one of their devices shows it in focus. The list includes the caller, and has at most
+         *     500 entries, the latest first. Poll at most every 30 seconds.
          *
          *     **Scope:** `task:read`
          */
@@ -100,7 +100,7 @@ export interface paths {
         };
         /**
          * List the repositories of tasks
-         * @description Return the repositories of the tasks that the caller can see, sorted; internal tasks are left out.
+         * @description Return the repositories of the tasks that the caller can see, sorted. Internal tasks are left out.
          *
          *     **Scope:** `task:read`
          */
@@ -124,7 +124,9 @@ export interface paths {
         put?: never;
         /**
          * Summarise tasks
-         * @description Return title, repository and status of up to 5000 tasks by id, without those hidden from the caller.
+         * @description Return title, repository and status of up to 5000 tasks, by their ids.
+         *
+         *     Tasks that the caller cannot see are left out.
          *
          *     **Scope:** `task:read`
          */
@@ -159,7 +161,7 @@ export interface paths {
         post?: never;
         /**
          * Delete a task
-         * @description Delete a task permanently. Its number is not used again, and a run in progress continues to its end.
+         * @description Delete a task permanently. Its number is not used again. A run of the task in progress continues to its end.
          *
          *     **Scope:** `task:write`
          */
@@ -219,7 +221,7 @@ export interface paths {
         put?: never;
         /**
          * Create a run
-         * @description Create a run without starting it: the client performs it (`local`), or starts it later (`cloud`).
+         * @description Create a run without starting it: the client performs it itself (`local`), or starts it later (`cloud`).
          *
          *     **Scope:** `task:write`
          */
@@ -295,7 +297,7 @@ export interface paths {
         put?: never;
         /**
          * Start a run that was created
-         * @description Request a worker for a cloud run that has not begun. Safe to repeat until a worker has claimed it.
+         * @description Request a worker for a cloud run that has not begun. Safe to repeat until a worker has claimed the run.
          *
          *     A run that acts with a member's GitHub account or private environment can be started only by that member.
          *
@@ -319,7 +321,7 @@ export interface paths {
         put?: never;
         /**
          * Resume a run in the cloud
-         * @description Request a worker to perform a finished run again, or to take over a run that a client performs.
+         * @description Request a worker that performs a finished run again, or takes over a run that a client performs.
          *
          *     A run that acts with a member's GitHub account or private environment can be resumed only by that member.
          *
@@ -341,7 +343,7 @@ export interface paths {
         };
         /**
          * Get a token for one run
-         * @description Return a token for this run, for a client without an API key, such as an agent outside the workers.
+         * @description Return a token for this run only, for a program without an API key, such as an agent outside the workers.
          *
          *     **Scope:** `task:write`
          */
@@ -365,7 +367,7 @@ export interface paths {
         put?: never;
         /**
          * Append to the log of a run
-         * @description Append entries to the log of the run: all of them or none, even with concurrent writers.
+         * @description Append entries to the log of the run: all of them or none, even if other clients write at the same time.
          *
          *     **Scope:** `task:write`
          */
@@ -387,9 +389,9 @@ export interface paths {
         put?: never;
         /**
          * Relay a message of the agent
-         * @description Write a message of the agent to the log of the run.
+         * @description Write a message of the agent to the log of the run; the operation exists to relay messages to a chat.
          *
-         *     No chat is connected, so the status is `skipped`.
+         *     No chat is connected to this service, so the status is `skipped`.
          *
          *     **Scope:** `task:write`
          */
@@ -459,11 +461,11 @@ export interface paths {
          * Follow a run live
          * @description Stream the past events of the run and then its new events live, as server-sent events.
          *
-         *     Each `data` is a JSON object: an entry as in `session_logs`, chunks of messages included, or a
-         *     `task_run_state` whenever the run changes. The stream ends after the final state of the run, or after an
-         *     hour: reconnect with the last `id` as `Last-Event-ID`, as browsers do by themselves. Two other events are
-         *     possible: `keepalive` after 20 seconds without an event, and `gap` for missing events, with their number
-         *     (`lost`, null if unknown) and the URL of the log.
+         *     Each `data` is a JSON object: a log entry as in `session_logs`, a part of a message that the agent is still writing,
+         *     or a `task_run_state` whenever the run changes. The stream ends after the final state of the run, or after an hour:
+         *     reconnect with the last `id` as `Last-Event-ID`, as browsers do by themselves. Two other events are possible:
+         *     `keepalive` after 20 seconds without an event, and `gap` for missing events, with their number (`lost`, null if
+         *     unknown) and the URL of the log.
          *
          *     **Scope:** `task:read`
          */
@@ -489,11 +491,11 @@ export interface paths {
          * Send the events of an agent
          * @description Accept numbered events of an agent outside the service's workers; a repeated event counts once.
          *
-         *     Log entries (`type: notification`) go to the log of the run, and all events to its followers. Keep the
-         *     request open and send events as they happen, or send them in batches. After a failure, send an empty body
-         *     to get the position, and continue from there. The error names an invalid line; the lines before it are
-         *     accepted. An `event_id` is accepted once, even if `append_log` added it before. The run fails if its agent
-         *     is silent for too long.
+         *     Log entries (`type: notification`) are added to the log of the run, and all events are sent to its followers. Keep
+         *     the request open and send events as they happen, or send them in batches. After a failure, send an empty body to get
+         *     the number of the last accepted event, and continue after it. If a line is invalid, the error names it, and the
+         *     lines before it are accepted. An `event_id` is accepted once, even if `append_log` added it before. The run fails if
+         *     its agent is silent for too long.
          */
         post: operations["tasks_runs_event_stream_create"];
         delete?: never;
@@ -551,11 +553,11 @@ export interface paths {
         put?: never;
         /**
          * Prepare uploads for the next run
-         * @description Return a signed form for each file, valid for an hour, that uploads it directly to object storage.
+         * @description Return a signed form for each file, which uploads the file directly to object storage within an hour.
          *
-         *     POST the form's fields verbatim, then the file as the part `file`, to the form's `url`; no API key is
-         *     needed there. Then call `finalize_upload`: without it the run does not get the file. A file has at most 30
-         *     MB, a PDF that is attached for the agent (`user_attachment`) at most 10 MB.
+         *     POST the form's fields verbatim, then the file as the part `file`, to the form's `url`; no API key is needed there.
+         *     Then call `finalize_upload`: without it the run does not get the file. A file has at most 30 MB, a PDF that is
+         *     attached for the agent (`user_attachment`) at most 10 MB.
          *
          *     **Scope:** `task:write`
          */
@@ -577,10 +579,10 @@ export interface paths {
         put?: never;
         /**
          * Finalise uploads for the next run
-         * @description Verify uploaded files and keep them for 24 hours, for a run to use: all of them, or none.
+         * @description Verify the uploaded files and store them for 24 hours, for a run to use: all of them, or none.
          *
-         *     Send the ids to `POST …/run` as `pending_user_artifact_ids`: exactly one run can use a file. Calling this
-         *     operation again renews the 24 hours.
+         *     Send the ids to `POST …/run` as `pending_user_artifact_ids`: exactly one run can use a file. Calling this operation
+         *     again renews the 24 hours.
          *
          *     **Scope:** `task:write`
          */
@@ -626,7 +628,7 @@ export interface paths {
         put?: never;
         /**
          * Prepare uploads to a run
-         * @description Return a signed form for each file, valid for an hour, that uploads it directly to object storage.
+         * @description Return a signed form for each file, which uploads the file directly to object storage within an hour.
          *
          *     **Scope:** `task:write`
          */
@@ -648,7 +650,7 @@ export interface paths {
         put?: never;
         /**
          * Finalise uploads to a run
-         * @description Verify uploaded files and add them to the run: all of them, or none. Safe to repeat.
+         * @description Verify the uploaded files and add them to the run: all of them, or none. This operation can be repeated.
          *
          *     **Scope:** `task:write`
          */
@@ -670,7 +672,7 @@ export interface paths {
         put?: never;
         /**
          * Get a download URL of a file
-         * @description Return a URL from which the file can be downloaded for an hour without an API key.
+         * @description Return a URL from which a file of the run can be downloaded for an hour without an API key.
          *
          *     **Scope:** `task:read`
          */
@@ -742,7 +744,7 @@ export interface paths {
         };
         /**
          * List sandbox environments
-         * @description Return the sandbox environments that the caller may use, shared and own ones, newest first.
+         * @description Return the sandbox environments that the caller may use, newest first: shared ones and the caller's own.
          *
          *     **Scope:** `task:read`
          */
@@ -750,10 +752,9 @@ export interface paths {
         put?: never;
         /**
          * Create a sandbox environment
-         * @description Create a sandbox environment, which runs select by `sandbox_environment_id`. It is private by default.
+         * @description Create a sandbox environment. A run selects it by `sandbox_environment_id`. It is private by default.
          *
-         *     Values of variables are stored encrypted and never returned; the agent of a run receives them, and may
-         *     print them.
+         *     Values of variables are stored encrypted and never returned; the agent of a run receives them, and may print them.
          *
          *     **Scope:** `task:write`
          */
@@ -811,8 +812,8 @@ export interface paths {
          * List events
          * @description Return the events of the tasks that the caller can see, deleted tasks included, from `after` on.
          *
-         *     Continue with `next_after`: no event is skipped or repeated. An event may appear a moment after its
-         *     change, once all earlier changes have ended. Events are kept for 30 days unless the operator configures
+         *     Continue with `next_after`: no event is skipped or repeated. An event is listed only when all earlier changes have
+         *     ended, so it may appear a moment after its change. Events are kept for 30 days unless the operator configures
          *     another time.
          *
          *     **Scope:** `task:read`
@@ -835,13 +836,13 @@ export interface paths {
         };
         /**
          * Follow the events of a project live
-         * @description Stream the events of the project's tasks, and of the named runs, live as server-sent events.
+         * @description Stream the events of the project's tasks, and of the runs in `topics`, live as server-sent events.
          *
-         *     A frame without `event` is an event as in the list; a frame with `event: run:<id>` is a frame of that
-         *     run's stream. The events of tasks start now and those of a run at its beginning, unless `Last-Event-ID`
-         *     gives the client's position; one id holds the positions in all topics. `gap` reports missing events and
-         *     their topic; `keepalive` is sent after 20 seconds without an event. After 15 minutes `event: end` closes
-         *     the stream: reconnect with the last id.
+         *     A frame without `event` is an event as in the list; a frame with `event: run:<id>` is a frame of that run's stream.
+         *     Without `Last-Event-ID`, the events of tasks start now, and those of a run at its beginning. With it, all topics
+         *     continue after that frame: one id holds the positions in all topics. `gap` reports missing events and their topic;
+         *     `keepalive` is sent after 20 seconds without an event. After 15 minutes `event: end` closes the stream: reconnect
+         *     with the last id.
          *
          *     **Scope:** `task:read`
          */
@@ -955,9 +956,9 @@ export interface paths {
         put?: never;
         /**
          * Replace the secret of a webhook endpoint
-         * @description Replace the signing secret of a webhook endpoint.
+         * @description Replace the signing secret of a webhook endpoint, and return the new one.
          *
-         *     Until the old one expires, both secrets sign every message.
+         *     Until the old secret expires, both secrets sign every message.
          *
          *     **Scope:** `webhook:write`
          */
@@ -1025,7 +1026,9 @@ export interface paths {
         put?: never;
         /**
          * Redeliver the missed events of a webhook endpoint
-         * @description Redeliver the failed and unsent messages of a period, as long as their events are kept.
+         * @description Send the failed or unsent messages of a period to a webhook endpoint again.
+         *
+         *     The events of the period must still be kept.
          *
          *     **Scope:** `webhook:write`
          */
@@ -1045,7 +1048,7 @@ export interface paths {
         };
         /**
          * List deliveries of a webhook endpoint
-         * @description Return the deliveries to a webhook endpoint, newest first, for as long as their events are kept.
+         * @description Return the deliveries to a webhook endpoint, newest first. Deliveries are kept as long as their events.
          *
          *     **Scope:** `webhook:read`
          */
@@ -1091,7 +1094,7 @@ export interface paths {
         put?: never;
         /**
          * Redeliver a message
-         * @description Redeliver a message now, with the same `webhook-id`, regardless of the earlier result.
+         * @description Send the message of a delivery again now, with the same `webhook-id`, whether it was delivered or not.
          *
          *     **Scope:** `webhook:write`
          */
@@ -1121,9 +1124,8 @@ export interface paths {
          * Register a device
          * @description Register a device for pushes, or renew its registration.
          *
-         *     A device of another user is moved to the caller.
-         *
-         *     A user has at most 20 devices: a new device replaces the least recently seen one.
+         *     If the token belongs to another user's device, the device is moved to the caller. A user has at most 20 devices: a
+         *     new device replaces the least recently seen one.
          *
          *     **Scope:** `user:write`
          */
@@ -1190,7 +1192,7 @@ export interface paths {
         };
         /**
          * List the pushes about a task, with reasons
-         * @description Return the pushes to the caller about a task, newest first: one entry per event and device.
+         * @description Return the pushes to the caller about a task, newest first: one entry for each event and device.
          *
          *     Pushes to other people are not shown. Entries are kept for 30 days.
          *
@@ -1216,7 +1218,7 @@ export interface paths {
         put?: never;
         /**
          * Send a test push to a device
-         * @description Send a push about a task to one of the caller's devices at once, and return the push service's ticket.
+         * @description Send a test push about a task to one of the caller's devices now, and return the push service's response.
          *
          *     The push is sent regardless of presence, cooldown and preferences.
          *
@@ -1239,7 +1241,7 @@ export interface paths {
         get?: never;
         /**
          * Mute a task
-         * @description Stop pushes to the caller about a task; other people are not affected.
+         * @description Stop the pushes to the caller about a task; other people still get theirs.
          *
          *     **Scope:** `task:write`
          */
@@ -1247,7 +1249,7 @@ export interface paths {
         post?: never;
         /**
          * Unmute a task
-         * @description Allow pushes to the caller about a task again.
+         * @description Allow pushes to the caller about a task that the caller has muted.
          *
          *     **Scope:** `task:write`
          */
@@ -1266,7 +1268,7 @@ export interface paths {
         };
         /**
          * Retrieve the notification preferences
-         * @description Return the notification preferences of the caller: the kinds of pushes, their times, their detail.
+         * @description Return the notification preferences of the caller: the kinds of pushes, their times and their detail.
          *
          *     **Scope:** `user:read`
          */
@@ -1294,10 +1296,10 @@ export interface paths {
         };
         /**
          * List the questions in the caller's inbox
-         * @description Return the questions of tasks that the caller created or follows, most urgent first, then oldest first.
+         * @description Return the questions of tasks that the caller created or follows, the most urgent first, then the oldest first.
          *
-         *     `open_count` is a number to show as a badge: all open questions except messages, regardless of the
-         *     filters.
+         *     `open_count` is the number for a badge: it counts all open questions except those of the kind `message`, regardless
+         *     of the filters.
          *
          *     **Scope:** `task:read`
          */
@@ -1319,11 +1321,12 @@ export interface paths {
         };
         /**
          * Follow the caller's inbox live
-         * @description Stream the events of the caller's questions: `question.opened`, `answered`, `expired`, `withdrawn`.
+         * @description Stream the events of the caller's questions live as server-sent events.
          *
-         *     The stream starts now, or after the frame with `Last-Event-ID`; no event is skipped or repeated. `event:
-         *     gap` reports missing events: read the inbox again. `keepalive` is sent after 20 seconds without an event.
-         *     After 15 minutes `event: end` closes the stream: reconnect with the last id.
+         *     These are `question.opened`, `question.answered`, `question.expired` and `question.withdrawn`. The stream starts
+         *     now, or after the frame with `Last-Event-ID`; no event is skipped or repeated. `event: gap` reports missing events:
+         *     read the inbox again. `keepalive` is sent after 20 seconds without an event. After 15 minutes `event: end` closes
+         *     the stream: reconnect with the last id.
          *
          *     **Scope:** `task:read`
          */
@@ -1349,9 +1352,9 @@ export interface paths {
          * Answer a question
          * @description Answer a question: with `option_id` (permission), `action` (form, url) or `text` (message).
          *
-         *     The first answer counts. If any member sends the same answer again, nothing changes and it is returned
-         *     with `repeated`. Send `digest` to make sure that the question has not changed since it was shown. A member
-         *     who answers follows the task from then on.
+         *     The first answer counts. If any member sends the same answer again, nothing changes, and the response has
+         *     `repeated`. Send `digest` to make sure that the question has not changed since it was shown. A member who answers
+         *     follows the task from then on.
          *
          *     **Scope:** `task:write`
          */
@@ -1373,7 +1376,7 @@ export interface paths {
         put?: never;
         /**
          * Snooze a question
-         * @description Suspend the caller's notifications about a question for up to a day; it stays in the inbox.
+         * @description Suspend the caller's notifications about a question for up to a day. The question stays in the inbox.
          *
          *     **Scope:** `task:write`
          */
@@ -1404,7 +1407,7 @@ export interface paths {
         post?: never;
         /**
          * Unfollow a task
-         * @description Remove the questions of a task from the caller's inbox.
+         * @description Remove the questions of a followed task from the caller's inbox.
          *
          *     **Scope:** `task:write`
          */
@@ -1449,7 +1452,7 @@ export interface paths {
         };
         /**
          * Retrieve the user of the key
-         * @description Return the user of the key, their current project (`@current`) and their organizations.
+         * @description Return the user that the key belongs to, with their current project (`@current`) and their organizations.
          *
          *     **Scope:** `user:read`
          */
@@ -1471,7 +1474,7 @@ export interface paths {
         };
         /**
          * Retrieve the console session
-         * @description Return the console session of the cookie, with its user, scopes and projects.
+         * @description Return the console session that the request's cookie belongs to, with its user, scopes and projects.
          */
         get: operations["console_session_retrieve"];
         put?: never;
@@ -1486,7 +1489,7 @@ export interface paths {
         post: operations["console_session_create"];
         /**
          * Sign out of the console
-         * @description End the console session of the cookie, and delete the cookie in the browser.
+         * @description End the console session that the request's cookie belongs to, and delete the cookie in the browser.
          */
         delete: operations["console_session_destroy"];
         options?: never;
@@ -1503,7 +1506,7 @@ export interface paths {
         };
         /**
          * List the caller's console sessions
-         * @description Return the console sessions of the caller, opened with any of their keys, the last used first.
+         * @description Return the console sessions that were opened with any of the caller's keys, the last used first.
          *
          *     **Scope:** `user:read`
          */
@@ -1528,7 +1531,7 @@ export interface paths {
         post?: never;
         /**
          * End a console session
-         * @description End one of the caller's console sessions; within a second its cookie is refused.
+         * @description End one of the caller's console sessions; its cookie is refused within a second.
          *
          *     **Scope:** `user:write`
          */
@@ -1571,13 +1574,11 @@ export interface paths {
         put?: never;
         /**
          * Receive a webhook of GitHub
-         * @description Receive a webhook of GitHub.
+         * @description Receive a webhook of GitHub, and start a follow-up run if checks of a run's branch have failed.
          *
-         *     Every event except a failed check on a branch that a run pushed is ignored.
-         *
-         *     A failed `check_suite` or `workflow_run` on a branch that a run pushed starts a follow-up run with the
-         *     task's `ci_prompt`, at most three times per branch. The request must be signed with the webhook secret of
-         *     `integration`, or with the secret of the service if no integration is named.
+         *     A failed `check_suite` or `workflow_run` on a branch that a run pushed starts a follow-up run with the task's
+         *     `ci_prompt`, at most three times per branch. All other events are ignored. The request must be signed with the
+         *     webhook secret of `integration`, or with the secret of the service if no integration is named.
          */
         post: operations["webhooks_github_create"];
         delete?: never;
@@ -1595,7 +1596,7 @@ export interface paths {
         };
         /**
          * Check that the process is alive
-         * @description Report that the process responds; no other server is contacted.
+         * @description Report that the process responds. No other server is contacted.
          */
         get: operations["livez"];
         put?: never;
@@ -1615,7 +1616,7 @@ export interface paths {
         };
         /**
          * Check that the service is ready
-         * @description Report for each of the database with its schema, Redis and the object store whether it is ready.
+         * @description Report for the database, for its schema, for Redis and for the object store whether it is ready.
          */
         get: operations["readyz"];
         put?: never;
@@ -1635,7 +1636,7 @@ export interface paths {
         };
         /**
          * Read the metrics
-         * @description Return the metrics of this process and the number of waiting runs, at most one second old.
+         * @description Return the metrics of this process and the number of waiting runs. They are at most one second old.
          */
         get: operations["metrics"];
         put?: never;
@@ -2033,13 +2034,13 @@ export interface components {
     schemas: {
         /**
          * AnswerVia
-         * @description The channel by which a question was answered.
+         * @description The channel through which a question was answered.
          * @enum {string}
          */
         AnswerVia: "api" | "console" | "cli" | "action_token" | "mcp" | "a2a" | "rule";
         /**
          * AnsweredOut
-         * @description The accepted answer of a question, and the progress of its delivery to the agent.
+         * @description The answer that closed a question, and the progress of its delivery to the agent.
          */
         AnsweredOut: {
             /**
@@ -2073,7 +2074,7 @@ export interface components {
         };
         /**
          * ArtifactOut
-         * @description A file that belongs to a run.
+         * @description A stored file that belongs to a run.
          */
         ArtifactOut: {
             /**
@@ -2128,7 +2129,7 @@ export interface components {
         };
         /**
          * ArtifactsOut
-         * @description The stored files of a run, or those for the next run of a task.
+         * @description The stored files of a run, or the files that are stored for the next run of a task.
          */
         ArtifactsOut: {
             /** Artifacts */
@@ -2213,7 +2214,7 @@ export interface components {
         CommandStatus: "accepted" | "delivered" | "consumed" | "dropped";
         /**
          * ConnectionTokenOut
-         * @description A token that authenticates a client for one run.
+         * @description A token with which a client that has no API key can access one run.
          */
         ConnectionTokenOut: {
             /**
@@ -2309,7 +2310,7 @@ export interface components {
         };
         /**
          * DecisionOut
-         * @description One of the successive decisions about a push, with its reason and time.
+         * @description One of the successive decisions about a push (such as `deferred`, then `sent`), with its reason and time.
          */
         DecisionOut: {
             /** @description The decision. */
@@ -2465,7 +2466,7 @@ export interface components {
         };
         /**
          * DeviceOut
-         * @description A registered device. Its token is never shown.
+         * @description A device that is registered for pushes. Its token is never shown.
          */
         DeviceOut: {
             /**
@@ -2621,7 +2622,7 @@ export interface components {
         };
         /**
          * Environment
-         * @description The place where a run is performed: at its client (`local`) or by a worker of the service (`cloud`).
+         * @description The place where a run is performed: by its client (`local`) or by a worker of the service (`cloud`).
          * @enum {string}
          */
         Environment: "local" | "cloud";
@@ -2684,7 +2685,7 @@ export interface components {
         };
         /**
          * EventTypeOut
-         * @description A type of events, with the JSON Schema of its webhook body.
+         * @description A type of events, with the JSON Schema and an example of its webhook body.
          */
         EventTypeOut: {
             /** Type */
@@ -2710,7 +2711,7 @@ export interface components {
         };
         /**
          * FileDiff
-         * @description A file that a run changed.
+         * @description A file that a run changed, with its part of the patch.
          */
         FileDiff: {
             /**
@@ -2798,7 +2799,7 @@ export interface components {
         };
         /**
          * LatestRunSummary
-         * @description The status of the latest run of a task, in its summary.
+         * @description The status and the environment of a task's latest run.
          */
         LatestRunSummary: {
             /** @example completed */
@@ -2819,9 +2820,9 @@ export interface components {
         };
         /**
          * NetworkAccessLevel
-         * @description The network level of a sandbox environment.
+         * @description The network level of a sandbox environment, which decides the hosts that its agents can reach.
          *
-         *     `custom` is `trusted` with only the environment's own hosts.
+         *     `custom`: the host of the agent's model, and the hosts that the environment lists.
          * @enum {string}
          */
         NetworkAccessLevel: "none" | "model-only" | "trusted" | "custom" | "full";
@@ -3053,19 +3054,19 @@ export interface components {
         };
         /**
          * OriginProduct
-         * @description The product that a task came from (contract 3.1).
+         * @description The product in which a task was created (contract 3.1).
          * @enum {string}
          */
         OriginProduct: "onboarding" | "error_tracking" | "eval_clusters" | "user_created" | "automation" | "slack" | "support_queue" | "session_summaries" | "posthog_ai" | "experiments" | "signal_report" | "signals_scout" | "support_reply" | "hogdesk" | "image_builder";
         /**
          * PayloadKind
-         * @description The detail of a webhook's body: ids and statuses, or also the task and run at the time of the event.
+         * @description The detail of a webhook's body: only ids and statuses, or also the task and the run at the time of the event.
          * @enum {string}
          */
         PayloadKind: "thin" | "full";
         /**
          * PingedOut
-         * @description The id of a ping's delivery, by which its result can be retrieved.
+         * @description The id of the delivery of a test message, by which its result can be retrieved.
          */
         PingedOut: {
             /**
@@ -3083,7 +3084,7 @@ export interface components {
         Platform: "ios" | "android" | "web";
         /**
          * PositionOut
-         * @description The position up to which the events of a run's agent have been accepted.
+         * @description The number of the last event that the service has accepted from the agent of a run.
          */
         PositionOut: {
             /**
@@ -3094,7 +3095,7 @@ export interface components {
         };
         /**
          * PreferencesOut
-         * @description The notification preferences of the caller: kinds of pushes, their times, their detail.
+         * @description The notification preferences of the caller: the kinds of pushes, their times and their detail.
          */
         PreferencesOut: {
             /**
@@ -3139,7 +3140,7 @@ export interface components {
         };
         /**
          * PreparedOut
-         * @description A file that can be uploaded now, with its form (contract 3.5).
+         * @description A prepared upload of one file: the file's id and description, and its signed form (contract 3.5).
          */
         PreparedOut: {
             /**
@@ -3195,7 +3196,7 @@ export interface components {
         };
         /**
          * PresignedPost
-         * @description An HTML form, signed, that uploads one file directly to object storage.
+         * @description A signed HTML form that uploads one file directly to object storage.
          */
         PresignedPost: {
             /**
@@ -3326,7 +3327,7 @@ export interface components {
         };
         /**
          * PushText
-         * @description The detail of the text of a push, the least first.
+         * @description The level of detail in the text of a push, the least detailed first.
          * @enum {string}
          */
         PushText: "generic" | "title" | "full";
@@ -3338,13 +3339,13 @@ export interface components {
         QuestionAction: "answer" | "snooze" | "mute";
         /**
          * QuestionKind
-         * @description The kind of a question: a permission, a form, a page to open, or the next message.
+         * @description The kind of a question that an agent asks: a permission, a form, a page to open, or the next message.
          * @enum {string}
          */
         QuestionKind: "permission" | "form" | "url" | "message";
         /**
          * QuestionOption
-         * @description A choice that an agent offers for a permission request.
+         * @description One choice that an agent offers in a permission request.
          */
         QuestionOption: {
             /**
@@ -3368,7 +3369,7 @@ export interface components {
         };
         /**
          * QuestionOut
-         * @description A question that an agent asks people, or asked them.
+         * @description A question of an agent to people, open or closed.
          */
         QuestionOut: {
             /**
@@ -3475,7 +3476,7 @@ export interface components {
         };
         /**
          * QuestionRisk
-         * @description The risk of an answer, by the tool and the rules of the service, never by the agent's words.
+         * @description The risk of the answer to a question. The tool and the service's rules decide it, never the agent's words.
          * @enum {string}
          */
         QuestionRisk: "low" | "normal" | "high";
@@ -3525,7 +3526,7 @@ export interface components {
         };
         /**
          * QuietHoursOut
-         * @description Quiet hours: the hours without pushes. The held pushes are sent as one message at their end.
+         * @description Quiet hours: a daily period without pushes. Pushes that were held back are sent as one message at its end.
          */
         QuietHoursOut: {
             /**
@@ -3594,7 +3595,7 @@ export interface components {
         };
         /**
          * RelayOut
-         * @description The result of relaying a message of an agent to a chat.
+         * @description The result of a request to relay a message of an agent to a chat.
          */
         RelayOut: {
             /**
@@ -3981,7 +3982,7 @@ export interface components {
         };
         /**
          * SummaryOut
-         * @description A summary of a task.
+         * @description A short form of a task: title, repository, times, and the status of its latest run.
          */
         SummaryOut: {
             /**
@@ -4016,7 +4017,7 @@ export interface components {
         };
         /**
          * SummaryPage
-         * @description A page of summaries of tasks, newest first.
+         * @description A page of short forms of tasks, newest first.
          */
         SummaryPage: {
             /**
@@ -4043,7 +4044,7 @@ export interface components {
         };
         /**
          * TaskOut
-         * @description A task; the response always has exactly these keys.
+         * @description A task. The response always has exactly these keys.
          */
         TaskOut: {
             /**
@@ -4182,13 +4183,13 @@ export interface components {
         };
         /**
          * Urgency
-         * @description The loudness of a notification, the lowest first.
+         * @description The urgency of a notification, which decides how loudly a device announces it; the lowest first.
          * @enum {string}
          */
         Urgency: "low" | "normal" | "high";
         /**
          * UserBasic
-         * @description A user, as shown within other objects.
+         * @description A user, in the short form that other objects contain.
          */
         UserBasic: {
             /** Id */
@@ -4238,7 +4239,7 @@ export interface components {
         };
         /**
          * UserOut
-         * @description The user of the key, with their current project and organizations.
+         * @description The user that the API key belongs to, with their current project and organizations.
          */
         UserOut: {
             /** Id */
@@ -4320,7 +4321,7 @@ export interface components {
         };
         /**
          * ViewerOut
-         * @description A user who looks at a task now.
+         * @description A user who looks at a task now, on a device that shows the task in focus.
          */
         ViewerOut: {
             /**
@@ -4342,7 +4343,7 @@ export interface components {
         };
         /**
          * WatchedBy
-         * @description The device that showed the task to the recipient when a push was deferred.
+         * @description The device that showed the task when a push about the task was deferred.
          */
         WatchedBy: {
             /**
@@ -4359,7 +4360,7 @@ export interface components {
         };
         /**
          * WebhookOut
-         * @description The result of a code host's webhook: the run that was started, or the reason why none was.
+         * @description The result of a webhook that a code host sent: the run that was started, or the reason why none was started.
          */
         WebhookOut: {
             /**
@@ -4382,7 +4383,7 @@ export interface components {
         };
         /**
          * ErrorOut
-         * @description The body of every error response: exactly these four keys.
+         * @description The body of an error response: exactly the keys `type`, `code`, `detail` and `attr`.
          */
         ErrorOut: {
             /**
@@ -4411,7 +4412,7 @@ export interface components {
         };
         /**
          * QuestionSettledOut
-         * @description The response to an answer that a question no longer accepts, with the answer that counts.
+         * @description The error response to an answer that a question does not accept any more, with the answer that counts.
          */
         QuestionSettledOut: {
             /**
@@ -4442,7 +4443,7 @@ export interface components {
         };
         /**
          * Winner
-         * @description The accepted answer of a question, and who gave it, how and when; all null without an answer.
+         * @description The answer that closed a question, and the person, channel and time of the answer; all null without an answer.
          */
         Winner: {
             /**
@@ -4531,13 +4532,13 @@ export interface components {
         };
         /**
          * LimitType
-         * @description The usage limit that a project exceeded: for a short period or a long one (contract 2.4).
+         * @description The kind of usage limit that a project exceeded: for a short period or for a long one (contract 2.4).
          * @enum {string}
          */
         LimitType: "burst" | "sustained";
         /**
          * PresenceIn
-         * @description A report that a device shows the task now; it counts for 60 seconds.
+         * @description A report that a device shows the task now; it is valid for 60 seconds.
          */
         PresenceIn: {
             /**
@@ -4653,7 +4654,7 @@ export interface components {
         };
         /**
          * SummariesIn
-         * @description The ids of the tasks to summarise.
+         * @description A request for summaries of tasks, by their ids.
          */
         SummariesIn: {
             /**
@@ -4754,7 +4755,7 @@ export interface components {
         };
         /**
          * RunCreateIn
-         * @description The options of a run that is created without being started; the same as of `run`.
+         * @description The options of a run that is created without being started: those of `run`, without `resume_from_run_id`.
          */
         RunCreateIn: {
             /**
@@ -4902,7 +4903,7 @@ export interface components {
         };
         /**
          * StartIn
-         * @description The message and files for the agent of a run that is being started.
+         * @description A message and files for the agent of a run that is to be started.
          */
         StartIn: {
             /**
@@ -4929,7 +4930,7 @@ export interface components {
         };
         /**
          * RelayIn
-         * @description A message of the agent for the people who follow its run.
+         * @description A message of an agent for the people who follow its run, to be relayed to a chat.
          */
         RelayIn: {
             /**
@@ -4955,7 +4956,7 @@ export interface components {
         };
         /**
          * CommandIn
-         * @description A command to an agent as a JSON-RPC 2.0 request; the `method` decides which `params` it takes.
+         * @description A command to an agent as a JSON-RPC 2.0 request; the `method` decides which `params` belong to it.
          */
         CommandIn: {
             /**
@@ -4983,7 +4984,7 @@ export interface components {
         };
         /**
          * PrepareIn
-         * @description Files to be uploaded, for which upload forms are requested.
+         * @description A request for signed upload forms: the descriptions of the files that a client wants to upload.
          */
         PrepareIn: {
             /**
@@ -4994,7 +4995,7 @@ export interface components {
         };
         /**
          * PrepareItem
-         * @description A file that is to be uploaded.
+         * @description The description of a file that a client wants to upload.
          */
         PrepareItem: {
             /**
@@ -5028,7 +5029,7 @@ export interface components {
         };
         /**
          * FinalizeIn
-         * @description Files that were uploaded with their forms; all of them are accepted, or none.
+         * @description The files that a client has uploaded with signed forms; all of them are accepted, or none.
          */
         FinalizeIn: {
             /**
@@ -5039,7 +5040,7 @@ export interface components {
         };
         /**
          * FinalizeItem
-         * @description A file that was uploaded with its form.
+         * @description A file that a client has uploaded with a signed form, to be verified and stored.
          */
         FinalizeItem: {
             /**
@@ -5129,7 +5130,7 @@ export interface components {
         };
         /**
          * PathIn
-         * @description A request for the file of a run with this `storage_path`.
+         * @description A request for one file of a run, by its `storage_path`.
          */
         PathIn: {
             /**
@@ -5230,7 +5231,7 @@ export interface components {
         };
         /**
          * EndpointIn
-         * @description A new webhook endpoint.
+         * @description The fields of a new webhook endpoint.
          */
         EndpointIn: {
             /**
@@ -5269,7 +5270,7 @@ export interface components {
         };
         /**
          * TaskFilterIn
-         * @description A filter of a webhook endpoint: only events of tasks that match all given fields are sent.
+         * @description The task filter of a webhook endpoint, which gets only events of tasks that match all given fields.
          */
         TaskFilterIn: {
             /**
@@ -5330,7 +5331,7 @@ export interface components {
         };
         /**
          * RotateIn
-         * @description For how long the old secret of a webhook endpoint signs messages beside the new one.
+         * @description A request to replace the secret of a webhook endpoint, and the time for which the old secret stays valid.
          */
         RotateIn: {
             /**
@@ -5341,7 +5342,9 @@ export interface components {
         };
         /**
          * RecoverIn
-         * @description The undelivered messages to send again, selected by the time of the event and the delivery's result.
+         * @description A request to send undelivered webhook messages again.
+         *
+         *     The messages are selected by the time of their event and the result of their delivery.
          */
         RecoverIn: {
             /**
@@ -5514,7 +5517,7 @@ export interface components {
         };
         /**
          * SnoozeIn
-         * @description Until when the caller gets no notifications about a question: exactly one of the two fields.
+         * @description A request for no notifications about a question for some time: exactly one of `until` and `seconds`.
          */
         SnoozeIn: {
             /**
@@ -5531,7 +5534,7 @@ export interface components {
         };
         /**
          * ActionIn
-         * @description An answer to a question with an action token; empty if the token names an option.
+         * @description An answer to a question with an action token. The body is empty if the token itself names the chosen option.
          */
         ActionIn: {
             /**
@@ -5568,7 +5571,7 @@ export interface components {
         };
         /**
          * SignIn
-         * @description A credential that opens a console session: an API key, or the code of a login link.
+         * @description The credential that opens a console session: an API key, or the code of a login link.
          */
         SignIn: {
             /**
