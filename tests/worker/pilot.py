@@ -1,7 +1,7 @@
 """Steers a run in a worker of this process, as a client of the API does."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -59,8 +59,9 @@ class Pilot:
                 session, self.caller(), self.run.task_id, self.run.id, body, redis=self._redis
             )
 
-    async def say(self, content: str, **more: Any) -> CommandOut:
-        return await self.send(CommandMethod.USER_MESSAGE, {"content": content}, **more)
+    async def say(self, content: str, *, artifact_ids: Sequence[str] = (), **more: Any) -> CommandOut:
+        message = {"content": content, "artifact_ids": list(artifact_ids)}
+        return await self.send(CommandMethod.USER_MESSAGE, message, **more)
 
     async def answer(self, option_id: str, **more: Any) -> CommandOut:
         """Answer what the agent waits for."""

@@ -115,10 +115,10 @@ class ReceivedCommands(CommandSource):
     async def files(self, ids: Sequence[str]) -> list[Attachment]:
         if not ids:
             return []
-        process, claim = self._worker.process, self._claim
-        async with unit_of_work(process.sessions) as session:
-            artifacts = await received_commands.files_of(session, claim.run_id, ids)
-        return await fetch_attachments(process.store, artifacts, self._folder, project_id=claim.project_id)
+        artifacts = await self._do(received_commands.files_of, ids)
+        return await fetch_attachments(
+            self._worker.process.store, artifacts, self._folder, project_id=self._claim.project_id
+        )
 
     @override
     async def await_message(self, asked: ShownQuestion) -> bool:

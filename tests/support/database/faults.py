@@ -6,6 +6,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.responses import Response
 
@@ -100,6 +101,28 @@ async def failing_once(engine: AsyncEngine, table: str) -> AsyncGenerator[None, 
     undo = "DROP FUNCTION planted() CASCADE; DROP SEQUENCE planted_once"
     async with altered(engine, _END_SESSION_ONCE.format(table=table), undo=undo):
         yield
+
+
+@contextmanager
+def cut_once(engine: AsyncEngine, words: str) -> Generator[list[str], None, None]:
+    """Break the connection just before it sends the first statement with these words.
+
+    Yields a list that gets this statement.
+    """
+    cut: list[str] = []
+
+    def break_connection(connection: Connection, _cursor: object, statement: str, *_more: object) -> None:
+        if not cut and words in statement:
+            cut.append(statement)
+            driver = connection.connection.driver_connection
+            assert driver is not None
+            driver.terminate()
+
+    event.listen(engine.sync_engine, "before_cursor_execute", break_connection)
+    try:
+        yield cut
+    finally:
+        event.remove(engine.sync_engine, "before_cursor_execute", break_connection)
 
 
 @contextmanager

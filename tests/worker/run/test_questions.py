@@ -7,18 +7,21 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.db import unit_of_work
 from app.enums import RunStatus
-from app.models import Question
+from app.models import Question, Run
 from app.schemas.questions import ActionIn
 from app.services.inbox.answering import answer_question
 from tests.agents.conftest import scripted_adapter
 from tests.fixtures.worker import Workshop
 from tests.forms.test_answers import CLAUDE, FOREIGN
+from tests.support.database.faults import cut_once
 from tests.support.waiting import eventually
 from tests.worker.pilot import Pilot, listening
 from tests.worker.run.test_earlier_runs import with_agent
+from tests.worker.run.test_files import attach
 from tests.worker.run.test_steering import impatient
 
 JSON = dict[str, Any]
@@ -309,6 +312,27 @@ class TestSteering:
 
         assert await pilot.statuses() == ["consumed", "consumed"]
         assert len(await pilot.log("_posthog/turn_complete")) == 2
+
+    async def test_lost_connection_while_files_of_a_message_are_read_costs_neither_message_nor_run(
+        self, workshop: Workshop, engine: AsyncEngine
+    ) -> None:
+        shop = with_agent(workshop, scripted_adapter("take_messages"))
+        pilot = Pilot(shop, await shop.queued_run("begin"))
+        file = await attach(shop, pilot.run, name="notes.txt", content=b"from a person")
+        async with unit_of_work(shop.sessions) as session:
+            (await session.get_one(Run, pilot.run.id)).state = STATE
+        job = pilot.start()
+        await pilot.until_agent_started()
+        with cut_once(engine, "SELECT runs.artifacts") as cut:
+            await pilot.say("end", artifact_ids=[file["id"]])
+            await pilot.until_waiting_for("message")
+        await pilot.send("close")
+        await job
+
+        assert len(cut) == 1
+        assert (await shop.read(pilot.run)).status == RunStatus.COMPLETED
+        assert '["end"]' in await pilot.said()
+        assert await pilot.statuses() == ["consumed"] * 2
 
     async def test_cancel_settles_what_the_agent_was_given(self, workshop: Workshop) -> None:
         shop = with_agent(workshop, scripted_adapter("take_messages"))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.agents.session import conversation
 from app.agents.session import session as agent_session
@@ -23,6 +24,7 @@ from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs import received_commands
 from app.services.runs.recovery import recover_runs
 from tests.fixtures.worker import Workshop
+from tests.support.database.faults import cut_once
 from tests.support.devices import make_device, notifications_of
 from tests.support.marked import processes_with
 from tests.support.waiting import eventually
@@ -170,8 +172,8 @@ class TestMessages:
         job = pilot.start()
         await pilot.until_waiting_for("message")
         content = f"```sh\ncat .taskbeacon/attachments/{file['id']}/notes.txt > copy.txt\n```"
-        await pilot.send("user_message", {"content": content, "artifact_ids": [file["id"]]})
-        await pilot.send("user_message", {"content": "x", "artifact_ids": [lost["id"]]})
+        await pilot.say(content, artifact_ids=[file["id"]])
+        await pilot.say("x", artifact_ids=[lost["id"]])
         await pilot.until_logged("lost.txt does not exist")
         await pilot.until_waiting_for("message")
         await pilot.send("close")
@@ -183,6 +185,27 @@ class TestMessages:
         assert ("user_message", "dropped", "The attached file lost.txt does not exist any more.") in (
             await pilot.receipts()
         )
+
+    async def test_lost_connection_while_files_of_a_message_are_read_costs_neither_message_nor_run(
+        self, workshop: Workshop, make_pilot: MakePilot, engine: AsyncEngine
+    ) -> None:
+        pilot = await make_pilot("```say\nhi\n```", interactive=True)
+        file = await attach(workshop, pilot.run, name="notes.txt", content=b"from a person")
+        async with unit_of_work(workshop.sessions) as session:
+            (await session.get_one(Run, pilot.run.id)).state = dict(INTERACTIVE)
+        job = pilot.start()
+        await pilot.until_waiting_for("message")
+        with cut_once(engine, "SELECT runs.artifacts") as cut:
+            await pilot.say("```say\nread\n```", artifact_ids=[file["id"]])
+            await pilot.until_logged("read")
+            await pilot.until_waiting_for("message")
+        await pilot.send("close")
+        await job
+
+        assert len(cut) == 1
+        ended = await workshop.read(pilot.run)
+        assert (ended.status, (ended.output or {})["summary"]) == (RunStatus.COMPLETED, "read")
+        assert await pilot.statuses() == ["consumed"] * 2
 
     async def test_blocks_that_the_agent_does_not_take_are_refused(self, make_pilot: MakePilot) -> None:
         pilot = await make_pilot("```say\nhi\n```", interactive=True)
