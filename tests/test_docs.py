@@ -179,7 +179,7 @@ def _references_of(decision: str) -> str:
 
 
 def _names_of_nothing(references: str) -> Iterator[str]:
-    """Yield the files and folders in an ADR's references that exist neither in the repository nor beside the last one."""
+    """Yield what references name that exists neither in the repository nor beside the file named before it."""
     beside = _ROOT
     for name in re.findall(r"`([\w./-]+(?:/[\w.-]+|\.py|\.md))`", references):
         path = _ROOT / name if "/" in name else beside / name
