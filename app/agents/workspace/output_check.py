@@ -14,9 +14,9 @@ from app.agents.errors import OutputInvalid
 from app.agents.sandbox.monitor import ResourceMonitor
 from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.sandbox import Sandbox, Streams, confined_environment
+from app.agents.workspace.fair_slots import FairSlots
 from app.agents.workspace.output import MISSING
 from app.enums import AgentNetwork
-from app.fair_slots import FairSlots
 from app.processes.own_program import module_command
 from app.processes.reading import last_lines
 from app.processes.spawning import PLAIN_ENVIRONMENT

@@ -12,13 +12,13 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.errors import OutputInvalid
+from app.agents.workspace.fair_slots import QueueFull
 from app.agents.workspace.output_check import check_given
 from app.api_limits import RUN_OUTPUT_BYTES, RUN_STATE_BYTES
 from app.clock import utcnow
 from app.db import release
 from app.enums import TERMINAL_STATUSES, RunStatus
 from app.errors import StateRefused, Throttled
-from app.fair_slots import QueueFull
 from app.models import Run, Task
 from app.schemas.runs.runs import RunOut, RunUpdateIn
 from app.services.access.principal import Principal

@@ -9,9 +9,9 @@ from contextlib import suppress
 import pytest
 
 from app.agents.errors import OutputInvalid
+from app.agents.workspace.fair_slots import QueueFull
 from app.agents.workspace.output_check import check_given
 from app.devstack.watchdog import snapshot
-from app.fair_slots import QueueFull
 from tests.support.marked import processes_with
 from tests.support.waiting import eventually
 
