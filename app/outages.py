@@ -71,7 +71,7 @@ def is_database_outage(error: BaseException | None) -> bool:
 
 
 def is_value_refused(error: BaseException) -> bool:
-    """Return whether an error of the database driver says that no column can store a value, for example a long text."""
+    """Return whether an error of the database driver says that a value cannot be stored, because it is too large."""
     return _sqlstate(error.orig if isinstance(error, DBAPIError) else error) in _VALUE
 
 

@@ -54,7 +54,7 @@ class ProcessContext(ServiceClients):
     callers: CallerCache[Principal] = field(default_factory=CallerCache)
     rate_limiter: RateLimiter = field(default_factory=RateLimiter)
     lists: KnownLists = field(default_factory=KnownLists)
-    # Ends the streams of console sessions that end.
+    # Ends the streams of callers that lose access: their key, their session, or their view of the run.
     open_streams: StreamWatch = field(default_factory=StreamWatch)
     # Polls the ledger for its followers.
     ledger: LedgerWatch = field(default_factory=LedgerWatch)

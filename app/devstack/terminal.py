@@ -75,7 +75,10 @@ class TerminalOutput:
         self._unfinished = None
 
     def step_done(self, text: str, seconds: float) -> None:
-        """Write the text of a step that has ended, with its duration in seconds; for steps that overlap in time."""
+        """Write the text of a step that has ended, with its duration in seconds.
+
+        For steps that run at the same time as other steps.
+        """
         self.line(f"  {self.style('✓', 'green')} {text} {self.style(f'{seconds:.1f} s', 'dim')}")
 
     def style(self, text: str, style: str) -> str:

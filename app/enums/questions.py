@@ -14,7 +14,7 @@ class QuestionKind(StrEnum):
 
 
 class QuestionStatus(StrEnum):
-    """The status of a question; all but the first are final."""
+    """The status of a question; all statuses except `open` are final."""
 
     OPEN = "open"
     ANSWERED = "answered"

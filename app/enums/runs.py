@@ -69,7 +69,7 @@ class Environment(StrEnum):
 
 
 class RunMode(StrEnum):
-    """The mode of a run: `interactive` runs wait for further messages after the first turn, `background` runs end."""
+    """The mode of a run: `interactive` waits for further messages after the first turn; `background` ends after it."""
 
     INTERACTIVE = "interactive"
     BACKGROUND = "background"
@@ -86,7 +86,10 @@ class CommandMethod(StrEnum):
 
 
 class CommandStatus(StrEnum):
-    """The progress of a command to an agent; the run's log has each step, in this order."""
+    """The progress of a command to an agent: accepted, delivered, then consumed or dropped.
+
+    The run's log has an entry for each step.
+    """
 
     ACCEPTED = "accepted"
     # The agent has received it.

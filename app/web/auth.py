@@ -34,7 +34,8 @@ _NO_PROJECT = 0
 class ScopeGate:
     """A dependency of endpoints that admits callers with a key or console session that has `scope`.
 
-    If `in_project`, the caller must also be a member of the project in the path.
+    If `in_project`, the caller must also be a member of the project in the path. If `is_throttled`, the request counts
+    against the request limits.
     """
 
     def __init__(self, scope: Scope, *, in_project: bool, is_throttled: bool = True) -> None:

@@ -56,7 +56,7 @@ class FrameSource(Protocol):
 
     @property
     def run_ids(self) -> Collection[UUID]:
-        """The runs that the stream follows."""
+        """The ids of the runs that the stream follows."""
         ...
 
     def frames(self) -> AsyncGenerator[bytes, None]:
@@ -69,9 +69,10 @@ class FrameSource(Protocol):
 
 
 class EventStream(Response):
-    """A response of server-sent events, which lasts until its source ends or the client disconnects.
+    """A response of server-sent events.
 
-    Its source is opened when the response begins and closed when the response ends.
+    It lasts until its source ends, the client disconnects or the caller loses access. The source is opened when the
+    response begins and closed when the response ends.
     """
 
     def __init__(self, call: Call, source: AbstractAsyncContextManager[FrameSource]) -> None:

@@ -2208,7 +2208,9 @@ export interface components {
         };
         /**
          * CommandStatus
-         * @description The progress of a command to an agent; the run's log has each step, in this order.
+         * @description The progress of a command to an agent: accepted, delivered, then consumed or dropped.
+         *
+         *     The run's log has an entry for each step.
          * @enum {string}
          */
         CommandStatus: "accepted" | "delivered" | "consumed" | "dropped";
@@ -3494,7 +3496,7 @@ export interface components {
         };
         /**
          * QuestionStatus
-         * @description The status of a question; all but the first are final.
+         * @description The status of a question; all statuses except `open` are final.
          * @enum {string}
          */
         QuestionStatus: "open" | "answered" | "expired" | "withdrawn";
