@@ -18,7 +18,7 @@ from app.run_values import Spent
 
 _WRAP_UP_AT = 0.9
 # The time that an agent has to end a cancelled turn.
-_GRACE_SECONDS = 10.0
+CANCEL_GRACE_SECONDS = 10.0
 _WRAP_UP = (
     "You have used nine tenths of what this task may use. Wrap up now: finish the step that you are at, leave the "
     "files in a state that works, and say in a few words what is left to do. Begin nothing new."
@@ -124,18 +124,23 @@ class Spender:
         await self._say(f"Nine tenths of the task's budget are used ({self._spent}).")
 
     async def _take_turn(self, session: AgentSession, blocks: Sequence[ContentBlock]) -> str:
+        """Make the agent take a turn; an error of the watch ends it, since nothing else enforces the budget."""
         self._meter.begin_turn()
+        turn = asyncio.create_task(session.prompt(blocks))
         watching = asyncio.create_task(self._watch(session))
         try:
-            stop_reason = await session.prompt(blocks)
+            await asyncio.wait({turn, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if watching.done():
+                await watching
+            return await turn
         except AgentError:
             self._require_some_left()  # this class ended it
             raise
         finally:
-            self._meter.end_turn(session.last_usage)
+            turn.cancel()
             watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
-        return stop_reason
+            await asyncio.gather(turn, watching, return_exceptions=True)
+            self._meter.end_turn(session.last_usage)
 
     async def _watch(self, session: AgentSession) -> None:
         """Cancel the agent's turn when the budget requires it; end the agent if it does not obey."""
@@ -147,5 +152,5 @@ class Spender:
             self._meter.changed.clear()
         await self._say(f"The task's budget is used up ({self._spent}).")
         await session.cancel()
-        await asyncio.sleep(_GRACE_SECONDS)
+        await asyncio.sleep(CANCEL_GRACE_SECONDS)
         await session.close(at_once=True)

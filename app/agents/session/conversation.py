@@ -7,18 +7,19 @@ person, for a limited time. The result of the run is the result of its last turn
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
+from functools import partial
 from pathlib import Path
-from typing import Any, assert_never
+from typing import assert_never
 
 from acp.helpers import ContentBlock, text_block
 
 from app.agents.errors import AgentCancelled, AgentError, AgentFailed, AgentStopped
-from app.agents.session.budget import Spender
+from app.agents.session.budget import CANCEL_GRACE_SECONDS, Spender
 from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.commands import Channel, Command
 from app.agents.session.messages import log_message, message_blocks
@@ -41,8 +42,6 @@ _UNFINISHED = {
     "cancelled": "The agent was cancelled.",
 }
 _REASON_CHARACTERS = 10_000
-# The time that an agent has to end a cancelled turn.
-_CANCEL_GRACE = timedelta(seconds=10)
 # Returns the correction to request from the agent; None if its work is good enough.
 Review = Callable[[], Awaitable[str | None]]
 
@@ -130,18 +129,8 @@ class Conversation:
         await self._channel.emit(entry)
 
     async def listen(self) -> None:
-        """Receive and execute people's commands until the caller cancels.
-
-        An unexpected exception is stored in `fault` and ends the run, because a run that cannot be stopped must not
-        continue.
-        """
-        try:
-            while True:
-                await self._take_commands()
-                await self._commands.news()
-        except Exception as error:  # noqa: BLE001 - raised again where the run's end is explained
-            self.fault = error
-            self._channel.time.end()
+        """Receive and execute people's commands until the caller cancels; an unexpected exception ends the run."""
+        await self._supervise(self._follow_commands)
 
     async def decide(self, question: PermissionRequest) -> Answer | None:
         """Return the answer to the agent's permission request; None cancels the request.
@@ -177,14 +166,14 @@ class Conversation:
         self._session = session
         while not self._config_changes.empty():
             await self._configure(session, self._config_changes.get_nowait())
-        steps = (self._apply_config_changes(session), self._steering.send_messages(session, work))
-        beside = [asyncio.create_task(step) for step in steps]
+        self._background(partial(self._apply_config_changes, session))
+        self._background(partial(self._steering.send_messages, session, work))
         try:
             await self._turn(session, opening)
             while (message := await self._next_message(session)) is not None:
                 await self._deliver(session, work, message)
         finally:
-            tasks = (*beside, *self._background_tasks)
+            tasks = tuple(self._background_tasks)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -299,6 +288,11 @@ class Conversation:
         await self._turn(session, blocks)
         await self._commands.settle(message, CommandStatus.CONSUMED)
 
+    async def _follow_commands(self) -> None:
+        while True:
+            await self._take_commands()
+            await self._commands.news()
+
     async def _take_commands(self) -> None:
         """Fetch new commands, and execute or queue each."""
         async with self._taking:
@@ -331,7 +325,7 @@ class Conversation:
             case _Phase.WORKING:
                 self._cancels.append(command)
                 self._questions.cancel_all()
-                self._background(self._leave_turn(command))
+                self._background(partial(self._leave_turn, command))
                 await self._commands.settle(command, CommandStatus.DELIVERED)
             case _Phase.PREPARING:
                 await self._settle_at_once(command)
@@ -349,15 +343,23 @@ class Conversation:
         """Cancel the agent's turn; end the run if the agent does not obey."""
         if command in self._cancels and (session := self._session) is not None:
             await session.cancel()
-        await asyncio.sleep(_CANCEL_GRACE.total_seconds())
+        await asyncio.sleep(CANCEL_GRACE_SECONDS)
         if command in self._cancels:
             self._end_cancelled()
 
-    def _background(self, step: Coroutine[Any, Any, None]) -> None:
-        """Run a step that waits for the agent as a background task."""
-        task = asyncio.create_task(step)
+    def _background(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Run a step as a background task, until the conversation is over."""
+        task = asyncio.create_task(self._supervise(step))
         self._background_tasks.add(task)
         task.add_done_callback(self._background_tasks.discard)
+
+    async def _supervise(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Run a step; its fault ends the run: a run that cannot be steered or stopped must not continue."""
+        try:
+            await step()
+        except Exception as error:  # noqa: BLE001 - raised again where the run's end is explained
+            self.fault = self.fault or error
+            self._channel.time.end()
 
     async def _close(self, command: Command) -> None:
         await self._settle_at_once(command)

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from app.agents.errors import BudgetSpent
 from app.agents.execution.context import RunEffects
 from app.agents.execution.perform import perform
@@ -49,6 +51,18 @@ async def test_what_other_runs_of_the_task_used_counts(runner: Runner) -> None:
     assert isinstance(none.failed, BudgetSpent)
     assert "2.00 of 2.00 US dollars" in none.failed.message
     assert prompts(none) == []
+
+
+async def test_turn_that_cannot_be_kept_within_the_budget_ends(runner: Runner) -> None:
+    """The agent goes on until its turn is cancelled."""
+
+    async def emit(entry: object) -> None:
+        if "Nine tenths" in json.dumps(entry):
+            raise OSError("the disk is full")
+
+    effects = RunEffects(emit=emit, commands=NoCommands(), meter=UsageMeter())
+    with pytest.raises(OSError, match="the disk is full"):
+        await perform(runner.prepare("950", adapter=SPEND, budget=Budget(tokens=1000)), effects)
 
 
 async def test_money_is_counted_too(runner: Runner) -> None:

@@ -21,6 +21,7 @@ from app.agents.session.commands import Channel, Command, CommandSource
 from app.agents.session.conversation import Conversation, TurnPolicy
 from app.agents.session.permissions import is_for_people, refuse
 from app.agents.session.run_clock import WorkingTime
+from app.agents.session.session import AgentSession
 from app.agents.session.shown_question import ShownQuestion
 from app.agents.session.usage import Observer, UsageMeter
 from app.enums import CommandMethod, CommandStatus
@@ -47,6 +48,8 @@ class Letters(CommandSource):
         self._new: list[Command] = []
         self._changed = asyncio.Event()
         self._is_broken = False
+        # Commands that cannot be settled.
+        self.unsettled: frozenset[CommandMethod] = frozenset()
 
     def put(self, method: CommandMethod, **params: Any) -> None:
         self._new.append(Command(new_id(), method, params))
@@ -71,6 +74,8 @@ class Letters(CommandSource):
 
     @override
     async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
+        if command.method in self.unsettled:
+            raise ConnectionError("the command cannot be settled")
         self.settled.append((command.method, status, reason))
         return True
 
@@ -158,7 +163,7 @@ async def held(room: Room, part: str) -> AsyncGenerator[asyncio.Task[None], None
 async def test_agent_that_does_not_leave_a_cancelled_turn_is_ended(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conversation, "_CANCEL_GRACE", timedelta(milliseconds=50))
+    monkeypatch.setattr(conversation, "CANCEL_GRACE_SECONDS", 0.05)
     room = Room(stage, TurnPolicy())
     async with held(room, "deaf") as task:
         await eventually(lambda: room.talk.is_working)
@@ -227,6 +232,42 @@ async def test_run_that_cannot_be_steered_any_more_does_not_go_on(stage: Stage) 
         with pytest.raises(TimeoutError):
             await task
     assert isinstance(room.talk.fault, ConnectionError)
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        (CommandMethod.SET_CONFIG_OPTION, {"config_id": "mode", "value": "plan"}),
+        (CommandMethod.USER_MESSAGE, {"content": "one", "artifact_ids": []}),
+    ],
+)
+async def test_fault_of_a_step_beside_the_turn_ends_the_run(
+    stage: Stage, method: CommandMethod, params: JSON
+) -> None:
+    room = Room(stage, TurnPolicy())
+    room.letters.unsettled = frozenset({method})
+    async with held(room, "take_messages") as task:
+        await eventually(lambda: room.talk.is_working)
+        room.letters.put(method, **params)
+        with pytest.raises(TimeoutError):
+            await task
+    assert isinstance(room.talk.fault, ConnectionError)
+
+
+async def test_fault_of_the_cancel_of_a_turn_ends_the_run(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_session: AgentSession) -> None:
+        raise OSError
+
+    monkeypatch.setattr(AgentSession, "cancel", fail)
+    room = Room(stage, TurnPolicy())
+    async with held(room, "deaf") as task:
+        await eventually(lambda: room.talk.is_working)
+        room.letters.put(CommandMethod.CANCEL)
+        with pytest.raises(TimeoutError):
+            await task
+    assert isinstance(room.talk.fault, OSError)
 
 
 async def answered(room: Room, option_id: str, question: PermissionRequest) -> Answer | None:

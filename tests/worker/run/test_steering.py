@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -288,7 +287,7 @@ class TestCancelAndClose:
     ) -> None:
         """Without the time that an agent otherwise has, to end a cancelled turn or itself."""
         monkeypatch.setattr(agent_session, "_CLOSE_SECONDS", 3600)
-        monkeypatch.setattr(conversation, "_CANCEL_GRACE", timedelta(hours=1))
+        monkeypatch.setattr(conversation, "CANCEL_GRACE_SECONDS", 3600)
         pilot = await make_pilot(until_released(hold), interactive=interactive)
         job = pilot.start()
         await until_running(hold)
