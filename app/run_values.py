@@ -1,9 +1,11 @@
 """Values that services and agents of runs exchange: token usage, and messages to the creator of a task."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any  # JSON
+from uuid import UUID
 
 from app.enums import NotificationDecision, Urgency
+from app.ids import new_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,8 @@ class AgentMessage:
     title: str
     message: str
     urgency: Urgency
+    # The same if its decision is requested again.
+    id: UUID = field(default_factory=new_id, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,6 @@ class MessageOutcome:
 
         A push that is still being sent counts as sent.
         """
-        if self.decision is NotificationDecision.PENDING:
+        if self.decision in {NotificationDecision.PENDING, NotificationDecision.SENT}:
             return {"decision": NotificationDecision.SENT.value, "devices": self.devices}
         return {"decision": self.decision.value, "reason": self.reason}

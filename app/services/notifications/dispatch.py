@@ -82,16 +82,36 @@ async def notify_people(
 async def notify_for_agent(session: AsyncSession, run_id: UUID, message: AgentMessage) -> MessageOutcome:
     """Decide about pushes of a message from the run's agent to the task's creator (contract 16.13).
 
-    Stores the decisions; a job sends the pushes after the commit. Returns the decision with its reason in words for the
-    agent, and the number of devices. Concurrent messages of a run are decided one after the other. Errors are raised,
-    so that the agent never gets a decision that is not stored.
+    Stores the decisions; a job sends the pushes after the commit. A message that is decided already keeps its decision.
+    Returns the decision with its reason in words for the agent, and the number of devices. Concurrent messages of a run
+    are decided one after the other. Errors are raised, so that the agent never gets a decision that is not stored.
     """
-    rows = await _notify(session, Trigger(NotificationKind.NOTIFY_USER, [run_id], message=message))
-    if not rows:
+    decisions = await _find_decisions(session, run_id, message)
+    if not decisions:
+        rows = await _notify(session, Trigger(NotificationKind.NOTIFY_USER, [run_id], message=message))
+        decisions = [(row["decision"], row["reason"]) for row in rows]
+    if not decisions:
         # The creator's account is gone.
         return MessageOutcome(NotificationDecision.NO_ACCESS, "this task has no person to notify")
-    decision, reason = rows[0]["decision"], rows[0]["reason"]
-    return MessageOutcome(decision, reason_in_words(decision, reason), len(rows))
+    decision, reason = decisions[0]
+    return MessageOutcome(decision, reason_in_words(decision, reason), len(decisions))
+
+
+async def _find_decisions(
+    session: AsyncSession, run_id: UUID, message: AgentMessage
+) -> list[tuple[NotificationDecision, str | None]]:
+    """Return the stored decisions about a message, one for each row; the first row has the id of the message."""
+    moment = select(Notification.created_at).where(Notification.id == message.id).scalar_subquery()
+    decisions = (
+        select(Notification.decision, Notification.reason)
+        .where(
+            Notification.run_id == run_id,
+            Notification.kind == NotificationKind.NOTIFY_USER,
+            Notification.created_at == moment,
+        )
+        .order_by(Notification.id)
+    )
+    return [(NotificationDecision(row.decision), row.reason) for row in await session.execute(decisions)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +133,8 @@ async def _notify(session: AsyncSession, trigger: Trigger) -> list[dict[str, Any
     async def decide_and_store(*, with_presence: bool) -> list[dict[str, Any]]:
         rows = await _decide_all(session, trigger, with_presence=with_presence)
         if rows:
+            if trigger.message is not None:
+                rows[0]["id"] = trigger.message.id
             await session.execute(insert(Notification), rows)
         return rows
 

@@ -129,9 +129,10 @@ async def notify_user(
 ) -> MessageOutcome | None:
     """Decide about a push with a message of the run's agent to people; a job sends the push after the commit.
 
-    Return the decision; None if job `owner` has lost the run.
+    Return the decision; None if job `owner` has lost the run. A repetition, after a commit that may have failed, waits
+    for the first try and returns its decision.
     """
-    if await session.scalar(select(Run.id).where(*held_by(run_id, owner))) is None:
+    if await _lock_unless_news(session, run_id, owner=owner, seen=None) is StepResult.LOST:
         return None
     outcome = await notifications.notify_for_agent(session, run_id, message)
     enqueue_push_delivery_after_commit(session, queue, run_id)

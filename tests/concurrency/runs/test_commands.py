@@ -13,15 +13,25 @@ from app.agents.session.shown_question import ShownQuestion
 from app.clients.redis import RedisClient
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
-from app.enums import AnswerVia, CommandStatus, QuestionKind, QuestionStatus, RunStatus
+from app.enums import (
+    AnswerVia,
+    CommandStatus,
+    NotificationDecision,
+    QuestionKind,
+    QuestionStatus,
+    RunStatus,
+    Urgency,
+)
 from app.errors import StateRefused
-from app.models import Question, Run, RunCommand
+from app.models import Question, Run, RunCommand, Task, User
+from app.run_values import AgentMessage, MessageOutcome
 from app.schemas.runs.commands import CommandIn
 from app.services.access.principal import Principal
 from app.services.runs import received_commands
 from app.services.runs.commands import send_command
 from app.services.runs.received_commands import StepResult
 from tests.concurrency.races import perform, race
+from tests.support.devices import make_device, notifications_of
 from tests.support.factories import make_project, make_run, make_task, make_user
 from tests.support.principals import member_of
 from tests.support.stand_ins.fakes import RecordingQueue
@@ -181,6 +191,27 @@ async def test_message_behind_the_end_of_the_agent_is_refused(sessions: SessionF
     assert ended is StepResult.DONE
     assert sent == {"error": "No active sandbox for this task run"}
     assert await commands(sessions) == []
+
+
+async def test_message_of_an_agent_is_decided_once_if_its_commit_is_not_acknowledged(
+    sessions: SessionFactory, session: AsyncSession, scene: Scene
+) -> None:
+    """Regression: the repetition found the cooldown of the first try, and the agent got "throttled"."""
+    run = await session.get_one(Run, scene.run.id)
+    task = await session.get_one(Task, run.task_id)
+    owner = await session.get_one(User, task.created_by_id)
+    for _ in range(2):
+        await make_device(session, user=owner)
+    message = AgentMessage(title="Half way", message="Tests pass.", urgency=Urgency.LOW)
+
+    async def decide(own: AsyncSession) -> MessageOutcome | None:
+        return await received_commands.notify_user(own, run.id, message, owner=OWNER, queue=RecordingQueue())
+
+    outcomes = await race(sessions, decide, decide)
+
+    assert set(outcomes) == {MessageOutcome(NotificationDecision.PENDING, None, 2)}
+    rows = [row for row in await notifications_of(sessions, task) if row.title]
+    assert [row.decision for row in rows] == ["pending"] * 2
 
 
 async def test_worker_that_lost_the_run_settles_nothing(sessions: SessionFactory, scene: Scene) -> None:

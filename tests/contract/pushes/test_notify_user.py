@@ -111,6 +111,25 @@ async def test_of_messages_at_once_one_is_sent(say: Say) -> None:
 
 
 @pytest.mark.usefixtures("device")
+async def test_decision_that_is_requested_again_is_what_became_of_the_message(
+    sessions: SessionFactory, run: Run, clock: MovableClock, deliver: Deliver
+) -> None:
+    """A worker repeats a commit that may have failed; the push may be on its way, or sent."""
+    said = [AgentMessage(title="t", message="m", urgency=Urgency.LOW) for _ in range(2)]
+
+    async def decide(message: AgentMessage) -> JSON:
+        clock.advance(seconds=1)
+        async with unit_of_work(sessions) as session:
+            return (await dispatch.notify_for_agent(session, run.id, message)).answer()
+
+    sent = {"decision": "sent", "devices": 1}
+    throttled = {"decision": "throttled", "reason": "at most one message a minute"}
+    assert [await decide(message) for message in (*said, *said)] == [sent, throttled] * 2
+    assert await deliver() == 1
+    assert await decide(said[0]) == sent
+
+
+@pytest.mark.usefixtures("device")
 async def test_limits_are_of_each_run(
     session: AsyncSession, sessions: SessionFactory, task: Task, say: Say
 ) -> None:
