@@ -8,7 +8,8 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import Counter, Histogram
-from sqlalchemy import Table, bindparam, insert, select, update
+from sqlalchemy import Table, bindparam, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
@@ -43,35 +44,41 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Attemp
     """Store the results of attempts to send webhooks; disable endpoints that are gone or have failed for too long.
 
     If an attempt outlived its lease and another worker has begun the next attempt, the result is logged and counts for
-    the endpoint's health, but does not change the delivery. Results for deleted endpoints are dropped.
+    the endpoint's health, but does not change the delivery. Results for deleted endpoints are dropped, and so are
+    results that are stored already: an earlier call may have been committed without acknowledgement.
     """
     now = utcnow()
     endpoints = await _lock(session, _ENDPOINT, {claimed.endpoint_id for claimed, _ in attempts})
     deliveries = await _lock(session, _DELIVERY, {claimed.id for claimed, _ in attempts})
-    logged, ends = [], []
+    ended = [
+        (claimed, result, _end_of(deliveries[claimed.id], claimed, result, now=now))
+        for claimed, result in attempts
+        if claimed.id in deliveries
+    ]
+    logged = await _log(session, [_log_entry(claimed, result, end) for claimed, result, end in ended])
+    ends = []
     reasons: dict[UUID, DisabledReason] = {}
-    health = {endpoint_id: Health.of(row) for endpoint_id, row in endpoints.items()}
-    for claimed, result in attempts:
-        row = deliveries.get(claimed.id)
-        if row is None:
+    health: dict[UUID, Health] = {}
+    for claimed, result, end in ended:
+        if (claimed.id, claimed.n) not in logged:
             continue
-        end = _end_of(row, claimed, result, now=now)
         if end is not None:
             ends.append({"key": claimed.id, **end})
-        logged.append(_log_entry(claimed, result, end))
         exhausted = end is not None and end["status"] is DeliveryStatus.FAILED and not claimed.is_ping
-        after = health[claimed.endpoint_id].after(result, now=now, exhausted=exhausted)
+        row = endpoints[claimed.endpoint_id]
+        before = health.get(claimed.endpoint_id) or Health.of(row)
+        after = before.after(result, now=now, exhausted=exhausted)
         health[claimed.endpoint_id] = after
         reason = after.reason_to_disable(result, now=now)
-        if reason is not None and endpoints[claimed.endpoint_id]["enabled"]:
+        if reason is not None and row["enabled"]:
             reasons.setdefault(claimed.endpoint_id, reason)
         _measure(claimed, result, end)
-    if not logged:
-        return
-    await session.execute(insert(WebhookAttempt), logged)
     if ends:
         await session.execute(_END, ends)
-    await session.execute(_HEALTH, [{"key": key, **asdict(value)} for key, value in sorted(health.items())])
+    if health:
+        await session.execute(
+            _HEALTH, [{"key": key, **asdict(value)} for key, value in sorted(health.items())]
+        )
     for endpoint_id, reason in sorted(reasons.items()):
         await disable(session, WebhookEndpoint.id == endpoint_id, reason)
 
@@ -83,6 +90,15 @@ async def _lock(session: AsyncSession, table: Table, ids: set[UUID]) -> dict[UUI
     """
     statement = select(table).where(table.c.id.in_(ids)).order_by(table.c.id).with_for_update(key_share=True)
     return {row["id"]: row for row in (await session.execute(statement)).mappings()}
+
+
+async def _log(session: AsyncSession, entries: Sequence[dict[str, Any]]) -> set[tuple[UUID, int]]:
+    """Store attempts in the log; return the delivery and number of each that was not there yet."""
+    if not entries:
+        return set()
+    stored = upsert(WebhookAttempt).on_conflict_do_nothing()
+    rows = await session.execute(stored.returning(WebhookAttempt.delivery_id, WebhookAttempt.n), entries)
+    return {(row.delivery_id, row.n) for row in rows}
 
 
 def _end_of(

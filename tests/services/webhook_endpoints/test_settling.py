@@ -1,0 +1,84 @@
+"""Results of webhook attempts, stored again after a commit that was not acknowledged."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import utcnow
+from app.db import SessionFactory, unit_of_work
+from app.enums import DeliveryError, DeliveryStatus, DisabledReason
+from app.models import Project, User, WebhookEndpoint, WebhookEndpointDelivery
+from app.runtime import ProcessContext
+from app.services.webhook_endpoints.claims import Claimed, claim_due
+from app.services.webhook_endpoints.sending import GONE, AttemptResult
+from app.services.webhook_endpoints.settling import settle
+from tests.support.metrics import growth
+from tests.support.webhooks import attempts_of, make_delivery, make_endpoint
+
+
+@pytest.fixture
+async def endpoint(session: AsyncSession, project: Project, owner: User) -> WebhookEndpoint:
+    return (await make_endpoint(session, project=project, created_by=owner, url="http://127.0.0.1/"))[0]
+
+
+async def claim(process: ProcessContext) -> Claimed:
+    async with unit_of_work(process.sessions) as own:
+        (claimed,) = await claim_due(own, limit=1, cipher=process.cipher)
+    return claimed
+
+
+def result(error: DeliveryError, status_code: int) -> AttemptResult:
+    return AttemptResult(
+        started_at=utcnow(), duration=timedelta(seconds=1), error=error, status_code=status_code
+    )
+
+
+async def test_results_that_are_stored_twice_count_once(
+    session: AsyncSession, process: ProcessContext, endpoint: WebhookEndpoint
+) -> None:
+    """Regression: a repeated settlement violated the key of the log, and what it held was not settled."""
+    first, second = await make_delivery(session, endpoint), await make_delivery(session, endpoint)
+    unavailable = result(DeliveryError.HTTP_5XX, 503)
+    counted = growth("taskbeacon_webhook_deliveries_total", outcome="http_5xx")
+    stored = (await claim(process), unavailable)
+    async with unit_of_work(process.sessions) as own:
+        await settle(own, [stored])
+    due_at = (await stored_row(process.sessions, first)).due_at
+
+    async with unit_of_work(process.sessions) as own:
+        await settle(own, [stored, (await claim(process), unavailable)])
+
+    for delivery in (first, second):
+        (attempt,) = await attempts_of(process.sessions, delivery)
+        assert attempt.status_code == 503
+        row = await stored_row(process.sessions, delivery)
+        assert (row.status, row.attempts, row.leased_until) == (DeliveryStatus.PENDING, 1, None)
+    assert (await stored_row(process.sessions, first)).due_at == due_at
+    await session.refresh(endpoint)
+    assert (endpoint.consecutive_failures, counted()) == (2, 2)
+
+
+async def test_result_that_disabled_its_endpoint_does_not_disable_it_again(
+    session: AsyncSession, process: ProcessContext, endpoint: WebhookEndpoint
+) -> None:
+    """The creator may have enabled it between the commit and the repetition."""
+    await make_delivery(session, endpoint)
+    gone = (await claim(process), result(DeliveryError.HTTP_4XX, GONE))
+    async with unit_of_work(process.sessions) as own:
+        await settle(own, [gone])
+    await session.refresh(endpoint)
+    assert (endpoint.enabled, endpoint.disabled_reason) == (False, DisabledReason.GONE)
+    endpoint.enabled, endpoint.disabled_reason = True, None
+    await session.flush()
+
+    async with unit_of_work(process.sessions) as own:
+        await settle(own, [gone])
+
+    await session.refresh(endpoint)
+    assert endpoint.enabled
+
+
+async def stored_row(sessions: SessionFactory, delivery: WebhookEndpointDelivery) -> WebhookEndpointDelivery:
+    async with sessions() as session:
+        return await session.get_one(WebhookEndpointDelivery, delivery.id)
