@@ -21,12 +21,12 @@ from app.services.webhook_endpoints.matching import (
     wants,
 )
 
-# Maximal number of events in one transaction.
+# The number of events that one transaction relays.
 BATCH = 500
 _READER = "webhooks"
 
 
-async def relay_events(session: AsyncSession, *, link: str, batch: int = BATCH) -> int:
+async def relay_events(session: AsyncSession, *, link: str, batch: int) -> int:
     """Insert the webhook deliveries for the next `batch` events of the ledger; return the number of these events.
 
     A smaller number than `batch` means that there are no further events for now; 0 also means that another process is

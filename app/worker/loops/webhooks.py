@@ -84,22 +84,24 @@ class WebhookDeliverer:
     async def _step_or_pause(self, woken: asyncio.Event) -> float:
         """Start the deliveries that are possible now; return the seconds until the next look."""
         try:
-            while await self._relay():
-                pass
+            # One batch, however many wait: a backlog of events must not delay the deliveries that are due.
+            has_more = await self._relay()
             # Once: it takes as many as there may be.
             await self._begin_attempts(woken)
-            return await self._pause()
+            pause = await self._pause()
         except DatabaseUnavailable as error:
             log.warning("webhook.database_unavailable", error=repr(error))
         except Exception:
             # One defect must not end all deliveries of this process.
             log.exception("webhook.step_failed")
+        else:
+            return 0.0 if has_more else pause
         return LOOP_SECONDS
 
     async def _relay(self) -> bool:
-        """Create the deliveries of new events; return whether there may be more."""
+        """Create the deliveries of the next events; return whether there may be more."""
         async with unit_of_work(self._process.sessions) as session:
-            relayed = await relay_events(session, link=self._process.settings.task_url)
+            relayed = await relay_events(session, link=self._process.settings.task_url, batch=BATCH)
         return relayed == BATCH
 
     async def _begin_attempts(self, woken: asyncio.Event | None = None) -> int:

@@ -16,7 +16,16 @@ from app.clients.wakes import WakeListener, wake
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import DeliveryStatus, EventType
-from app.models import Project, Task, User, WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
+from app.models import (
+    Event,
+    Project,
+    Task,
+    User,
+    WebhookAttempt,
+    WebhookEndpoint,
+    WebhookEndpointDelivery,
+)
+from app.services.events.cursor import SETTLED
 from app.services.webhook_endpoints.claims import (
     FAILING_AFTER,
     PER_ANSWERING_ENDPOINT,
@@ -28,6 +37,7 @@ from app.services.webhook_endpoints.claims import (
 from app.services.webhook_endpoints.relay import relay_events
 from app.worker.loops import webhooks
 from tests.support.clock import MovableClock
+from tests.support.factories import make_project, make_task, make_user
 from tests.support.stand_ins.receiver import Answer, Receiver, receiving
 from tests.support.waiting import eventually, next_round
 from tests.support.webhooks import Deliveries, make_delivery, make_endpoint, record_event
@@ -142,7 +152,7 @@ async def test_relay_that_is_killed_before_its_commit_has_done_nothing(
         relayed = 0
         with suppress(KilledError):
             async with unit_of_work(sessions) as killed:
-                relayed = await relay_events(killed, link="")
+                relayed = await relay_events(killed, link="", batch=10)
                 raise KilledError
         return relayed == len(events)
 
@@ -172,6 +182,44 @@ async def test_event_from_before_an_endpoint_is_not_sent_to_it(
     await deliveries.deliver()
 
     assert [message.id for message in receiver.messages] == [str(later)]
+
+
+async def test_backlog_of_events_does_not_delay_the_deliveries_that_are_due(
+    session: AsyncSession,
+    sessions: SessionFactory,
+    project: Project,
+    owner: User,
+    task: Task,
+    receiver: Receiver,
+    deliveries: Deliveries,
+    redis: RedisClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Regression: all events were relayed before the first attempt began."""
+    monkeypatch.setattr(webhooks, "BATCH", 2)
+    await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
+    elsewhere = await make_project(session)
+    stranger = await make_user(session, projects=[elsewhere])
+    slow, _ = await make_endpoint(session, project=elsewhere, created_by=stranger, url=receiver.url("slow"))
+    early = [await record_event(sessions, task) for _ in range(4)]
+    late = await record_event(sessions, await make_task(session, project=elsewhere, created_by=stranger))
+
+    async def is_readable() -> bool:
+        readable = select(Event.id).where(Event.id == late, Event.transaction_id < SETTLED)
+        return await session.scalar(readable) is not None
+
+    await eventually(is_readable)
+    # The relay of the last batch waits for this lock.
+    async with unit_of_work(sessions) as holder:
+        await holder.execute(
+            select(WebhookEndpoint.id).where(WebhookEndpoint.id == slow.id).with_for_update()
+        )
+        running = asyncio.create_task(deliveries.deliverer.run(WakeListener(redis)))
+        await eventually(lambda: len(receiver.at("hook")) == len(early))
+        assert receiver.at("slow") == []
+    await eventually(lambda: len(receiver.at("slow")) == 1)
+    running.cancel()
+    await asyncio.wait([running])
 
 
 async def test_each_endpoint_has_its_first_turn_before_any_has_its_second(
