@@ -19,7 +19,12 @@ from app.models.signing_keys import SigningKey
 from app.models.staged_artifacts import StagedArtifact
 from app.models.tasks import Task, TaskCount
 from app.models.users import User
-from app.models.webhook_endpoints import WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
+from app.models.webhook_endpoints import (
+    WebhookAttempt,
+    WebhookEndpoint,
+    WebhookEndpointDelivery,
+    WebhookRecovery,
+)
 
 __all__ = [
     "ApiKey",
@@ -65,4 +70,5 @@ __all__ = [
     "WebhookAttempt",
     "WebhookEndpoint",
     "WebhookEndpointDelivery",
+    "WebhookRecovery",
 ]

@@ -105,6 +105,25 @@ class WebhookEndpointDelivery(Base):
     delivered_at: Mapped[datetime | None]
 
 
+class WebhookRecovery(Base):
+    """A recovery of a webhook endpoint that is under way: the relay makes the missing deliveries of its period.
+
+    It has read the ledger up to the position (`transaction_id`, `seq`).
+    """
+
+    __tablename__ = "webhook_recoveries"
+
+    endpoint_id: Mapped[UUID] = mapped_column(
+        ForeignKey("webhook_endpoints.id", ondelete="CASCADE"), primary_key=True
+    )
+    since: Mapped[datetime]
+    until: Mapped[datetime]
+    transaction_id: Mapped[int] = mapped_column(BigInteger)
+    seq: Mapped[int] = mapped_column(BigInteger)
+    # Recoveries take turns, by this time.
+    continued_at: Mapped[datetime]
+
+
 class WebhookAttempt(Base):
     """The result of one attempt to deliver an event to a webhook endpoint."""
 

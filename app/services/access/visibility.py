@@ -48,11 +48,6 @@ def is_for_user(user_id: Any) -> ColumnElement[bool]:
     return Task.audience.in_(audiences_of(user_id))
 
 
-def is_audience_of(audience: int | None, user_id: int) -> bool:
-    """Return whether a task with this value of `audience` is for everyone or for the user."""
-    return audience in {EVERYONE, user_id}
-
-
 def _callers_projects() -> ColumnElement[Any]:
     teams = bindparam("visible_teams", type_=ARRAY(BigInteger))
     organizations = bindparam("visible_organizations", type_=ARRAY(Uuid))

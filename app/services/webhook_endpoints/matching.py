@@ -1,60 +1,60 @@
 """Decide which webhook endpoint gets which event: by what its creator sees, and by what it selects."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Text, and_, case, cast, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.enums import DeliveryStatus, PayloadKind
 from app.ids import new_id
 from app.models import Event, EventSnapshot, Task, WebhookEndpoint
-from app.services.access.visibility import active_member, is_audience_of
-from app.services.events.reading import EVENT_COLUMNS
+from app.services.access.visibility import active_member, is_for_user
+from app.services.events.reading import EVENT_COLUMNS, SELECTORS
 from app.services.events.rendering import event_body, event_data
 from app.services.retrying.policies import WEBHOOK_ATTEMPTS
 
 # A row by its columns.
 Columns = Mapping[Any, Any]
 
-# The columns of an event that `wants` and `deliveries_of` read.
-MATCHED_COLUMNS = (
-    *EVENT_COLUMNS,
-    Event.user_id,
-    Task.audience,
-    Task.created_by_id,
-    Task.repository,
-    Task.origin_product,
-)
+# The columns of a pair that `deliveries_of` reads.
+PAIR_COLUMNS = (*EVENT_COLUMNS, WebhookEndpoint.id.label("endpoint_id"), WebhookEndpoint.payload)
 
 
-def select_matched() -> Any:  # Any: a Select of many columns
-    """Return the SELECT of events with `MATCHED_COLUMNS`, which `wants` and `deliveries_of` read.
+def select_wanted(*columns: Any) -> Any:  # Any: a Select of many columns
+    """Return the SELECT of these columns for each pair of an event and a webhook endpoint that is to receive it.
 
-    The caller adds a condition and an order.
-    """
-    return select(*MATCHED_COLUMNS).outerjoin(Task, Task.id == Event.task_id)
-
-
-def select_receivers(project_ids: Collection[int]) -> Any:  # Any: a Select of many columns
-    """Return the SELECT of the enabled webhook endpoints in these projects that active members of the project created.
-
-    The SELECT takes a shared row lock on each endpoint until the transaction ends, so that none is disabled before its
-    deliveries are stored.
+    The event must be of the endpoint's project, have a selected type, be visible to the endpoint's creator, and pass
+    the endpoint's task filter. The caller adds conditions and an order.
     """
     return (
-        select(
-            WebhookEndpoint.id,
-            WebhookEndpoint.project_id,
-            WebhookEndpoint.created_by_id,
-            WebhookEndpoint.event_types,
-            WebhookEndpoint.payload,
-            WebhookEndpoint.task_filter,
-            WebhookEndpoint.created_at,
+        select(*columns)
+        .select_from(Event)
+        .outerjoin(Task, Task.id == Event.task_id)
+        .join(
+            WebhookEndpoint,
+            and_(
+                WebhookEndpoint.project_id == Event.project_id,
+                SELECTORS.overlap(WebhookEndpoint.event_types),
+                _is_visible(),
+                _passes(),
+            ),
         )
+    )
+
+
+async def lock_receivers(session: AsyncSession, condition: ColumnElement[bool]) -> Sequence[UUID]:
+    """Return the ids of the enabled webhook endpoints that meet a condition and that active members created.
+
+    It takes a shared row lock on each endpoint until the transaction ends, so that none is disabled before its
+    deliveries are stored.
+    """
+    statement = (
+        select(WebhookEndpoint.id)
         .where(
-            WebhookEndpoint.project_id.in_(project_ids),
+            condition,
             WebhookEndpoint.enabled,
             active_member(WebhookEndpoint.created_by_id, WebhookEndpoint.project_id),
         )
@@ -62,44 +62,29 @@ def select_receivers(project_ids: Collection[int]) -> Any:  # Any: a Select of m
         .order_by(WebhookEndpoint.id)
         .with_for_update(read=True, of=WebhookEndpoint)
     )
+    return (await session.scalars(statement)).all()
 
 
-def wants(endpoint: Columns, event: Columns) -> bool:
-    """Return whether a webhook endpoint is to receive an event.
+def _is_visible() -> ColumnElement[bool]:
+    creator = WebhookEndpoint.created_by_id
+    return or_(and_(Event.task_id.is_(None), Event.user_id == creator), is_for_user(creator))
 
-    The event must be of the endpoint's project, have a selected type, be visible to the endpoint's creator, and pass
-    the endpoint's task filter. `endpoint` has the columns of `select_receivers`, `event` those of `select_matched`.
-    """
-    return (
-        endpoint["project_id"] == event["project_id"]
-        and _is_selected(endpoint["event_types"], event["type"])
-        and _is_visible(endpoint["created_by_id"], event)
-        and _passes(endpoint["task_filter"], endpoint["created_by_id"], event)
+
+def _passes() -> ColumnElement[bool]:
+    creator, repository, product = (
+        WebhookEndpoint.task_filter[name].astext for name in ("created_by", "repository", "origin_product")
+    )
+    # Compared as texts, since `me` is not a number.
+    creator_id = case((creator == "me", cast(WebhookEndpoint.created_by_id, Text)), else_=creator)
+    return and_(
+        or_(creator.is_(None), cast(Task.created_by_id, Text) == creator_id),
+        or_(repository.is_(None), Task.repository == repository),
+        or_(product.is_(None), Task.origin_product == product),
     )
 
 
-def _is_selected(selectors: Collection[str], type_: str) -> bool:
-    return not {type_, f"{type_.partition('.')[0]}.*", "*"}.isdisjoint(selectors)
-
-
-def _is_visible(user_id: int, event: Columns) -> bool:
-    if event["task_id"] is None:
-        return bool(event["user_id"] == user_id)
-    return is_audience_of(event["audience"], user_id)
-
-
-def _passes(task_filter: dict[str, Any] | None, user_id: int, event: Columns) -> bool:
-    if not task_filter:
-        return True
-    values = dict(task_filter)
-    creator = values.pop("created_by", None)
-    if creator is not None and event["created_by_id"] != (user_id if creator == "me" else creator):
-        return False
-    return all(event[name] == value for name, value in values.items())
-
-
 async def deliveries_of(
-    session: AsyncSession, pairs: Sequence[tuple[Columns, Columns]], *, link: str
+    session: AsyncSession, pairs: Sequence[Columns], *, link: str
 ) -> list[dict[str, Any]]:
     """Return the column values of a new pending webhook delivery, with its message body, for each endpoint and event.
 
@@ -107,11 +92,11 @@ async def deliveries_of(
 
     Args:
         session: reads the snapshots of the events, for endpoints with full bodies.
-        pairs: each a webhook endpoint with the columns of `select_receivers`, and an event with `MATCHED_COLUMNS`.
+        pairs: rows of `select_wanted` with `PAIR_COLUMNS`.
         link: the setting `task_url`, a template for links to tasks.
 
     """
-    full = {event["id"] for endpoint, event in pairs if endpoint["payload"] == PayloadKind.FULL}
+    full = {pair["id"] for pair in pairs if pair["payload"] == PayloadKind.FULL}
     snapshots: dict[Any, Any] = {}
     if full:
         found = select(EventSnapshot.event_id, EventSnapshot.snapshot).where(EventSnapshot.event_id.in_(full))
@@ -119,8 +104,8 @@ async def deliveries_of(
     bodies: dict[Any, str] = {}
     now = utcnow()
     rows = []
-    for endpoint, event in pairs:
-        is_full = endpoint["payload"] == PayloadKind.FULL
+    for event in pairs:
+        is_full = event["payload"] == PayloadKind.FULL
         key = (event["id"], is_full)
         if key not in bodies:
             data = event_data(event, link)
@@ -130,7 +115,7 @@ async def deliveries_of(
         rows.append(
             {
                 "id": new_id(),
-                "endpoint_id": endpoint["id"],
+                "endpoint_id": event["endpoint_id"],
                 "event_id": event["id"],
                 "event_type": event["type"],
                 "event_at": event["occurred_at"],

@@ -1,11 +1,11 @@
 """Recover events that a webhook endpoint missed in a period: send them again, but none that was delivered."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import ColumnElement, CursorResult, and_, func, not_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,23 +13,22 @@ from app.clock import utcnow
 from app.config import Settings
 from app.enums import DeliveryStatus, EventType, RecoverOnly
 from app.errors import InvalidInput
-from app.models import Event, WebhookEndpointDelivery
+from app.models import Event, WebhookEndpoint, WebhookEndpointDelivery, WebhookRecovery
 from app.schemas.webhook_endpoints import RecoverIn
 from app.services.access.principal import Principal
 from app.services.events import ledger
-from app.services.events.cursor import AFTER, IN_ORDER, START
+from app.services.events.cursor import AFTER, IN_ORDER, START, Cursor
 from app.services.events.reading import place_of
 from app.services.retrying.policies import WEBHOOK_ATTEMPTS
 from app.services.webhook_endpoints.deliveries import require_enabled
 from app.services.webhook_endpoints.matching import (
+    PAIR_COLUMNS,
     Columns,
     deliveries_of,
-    select_matched,
-    select_receivers,
-    wants,
+    lock_receivers,
+    select_wanted,
 )
 
-_BATCH = 1000
 _MISSED = (DeliveryStatus.FAILED, DeliveryStatus.CANCELLED)
 
 
@@ -38,8 +37,8 @@ async def recover(
 ) -> int:
     """Schedule the failed and cancelled deliveries of a webhook endpoint in a period for sending; return their number.
 
-    If `body.only` is `all`, also make deliveries for the events of the period that have none; the number includes them.
-    The period ends now if `body.until` is None. Test messages are never sent again.
+    If `body.only` is `all`, the number includes the events of the period that have no delivery; the relay makes their
+    deliveries. The period ends now if `body.until` is None. Test messages are never sent again.
 
     Raises:
         InvalidInput: the endpoint is disabled, events from the beginning of the period are no longer stored, or the
@@ -57,11 +56,49 @@ async def recover(
         raise InvalidInput("The end may not be before the beginning.", attr="until")
     count = await _send_again(session, endpoint_id, body.since, until)
     if body.only is RecoverOnly.ALL:
-        count += await _send_missing(
-            session, caller.project.id, endpoint_id, body.since, until, link=settings.task_url
-        )
+        count += await _begin(session, endpoint_id, body.since, until)
     ledger.wake_readers(session)
     return count
+
+
+async def continue_recovery(session: AsyncSession, *, link: str, batch: int) -> bool:
+    """Make the next `batch` missing deliveries of a recovery, of the one that has waited longest.
+
+    Returns whether there was a recovery to continue.
+    """
+    recovery = WebhookRecovery
+    first = select(recovery.endpoint_id).order_by(recovery.continued_at, recovery.endpoint_id).limit(1)
+    endpoint_id = await session.scalar(first)
+    if endpoint_id is None:
+        return False
+    # Before the recovery, as in a deletion of the endpoint: otherwise both could wait for each other.
+    receivers = await lock_receivers(session, WebhookEndpoint.id == endpoint_id)
+    row = await session.get(recovery, endpoint_id, with_for_update=True)
+    if row is None:
+        return True
+    pairs = await _missing_pairs(session, row, batch) if receivers else []
+    if pairs:
+        rows = await deliveries_of(session, pairs, link=link)
+        await session.execute(upsert(WebhookEndpointDelivery).on_conflict_do_nothing(), rows)
+    if len(pairs) < batch:
+        await session.delete(row)
+    else:
+        row.transaction_id, row.seq = place_of(pairs[-1])
+        row.continued_at = utcnow()
+    await session.flush()
+    return True
+
+
+async def _missing_pairs(session: AsyncSession, recovery: WebhookRecovery, batch: int) -> Sequence[Columns]:
+    statement = (
+        select_wanted(*PAIR_COLUMNS)
+        .where(_is_missing(recovery.endpoint_id, recovery.since, recovery.until))
+        .order_by(*IN_ORDER)
+        .limit(batch)
+    )
+    place = Cursor(recovery.transaction_id, recovery.seq)
+    rows: Sequence[Columns] = (await session.execute(statement, place.values())).mappings().all()
+    return rows
 
 
 async def _send_again(session: AsyncSession, endpoint_id: UUID, since: datetime, until: datetime) -> int:
@@ -80,50 +117,52 @@ async def _send_again(session: AsyncSession, endpoint_id: UUID, since: datetime,
             due_at=utcnow(),
             attempts_allowed=delivery.attempts + WEBHOOK_ATTEMPTS,
         )
-        .returning(delivery.id)
+        .execution_options(synchronize_session=False)
     )
-    return len(again.all())
+    return cast("CursorResult[Any]", again).rowcount
 
 
-async def _send_missing(
-    session: AsyncSession, project_id: int, endpoint_id: UUID, since: datetime, until: datetime, *, link: str
-) -> int:
-    receivers = (await session.execute(select_receivers([project_id]))).mappings()
-    endpoint = next((row for row in receivers if row["id"] == endpoint_id), None)
-    if endpoint is None:
-        return 0
-    made = 0
-    async for events in _batches(session, project_id, since, until):
-        pairs: list[tuple[Columns, Columns]] = [
-            (endpoint, event) for event in events if wants(endpoint, event)
-        ]
-        if pairs:
-            rows = await deliveries_of(session, pairs, link=link)
-            inserted = await session.execute(
-                upsert(WebhookEndpointDelivery)
-                .on_conflict_do_nothing()
-                .returning(WebhookEndpointDelivery.id),
-                rows,
-            )
-            made += len(inserted.all())
-    return made
+async def _begin(session: AsyncSession, endpoint_id: UUID, since: datetime, until: datetime) -> int:
+    """Let the relay make the missing deliveries of a period; return their number.
+
+    A recovery of the endpoint that is under way begins again, for both periods and the time between them.
+    """
+    missing = select_wanted(func.count()).where(_is_missing(endpoint_id, since, until))
+    count: int = (await session.execute(missing, START.values())).scalar_one()
+    if count:
+        begun = upsert(WebhookRecovery).values(
+            endpoint_id=endpoint_id,
+            since=since,
+            until=until,
+            transaction_id=START.transaction_id,
+            seq=START.seq,
+            continued_at=utcnow(),
+        )
+        joined = {
+            "since": func.least(WebhookRecovery.since, begun.excluded.since),
+            "until": func.greatest(WebhookRecovery.until, begun.excluded.until),
+            "transaction_id": begun.excluded.transaction_id,
+            "seq": begun.excluded.seq,
+        }
+        await session.execute(
+            begun.on_conflict_do_update(index_elements=[WebhookRecovery.endpoint_id], set_=joined)
+        )
+    return count
 
 
-async def _batches(
-    session: AsyncSession, project_id: int, since: datetime, until: datetime
-) -> AsyncGenerator[Sequence[Any], None]:
-    """Yield the events of a project in a period, in batches of rows with `MATCHED_COLUMNS`."""
-    place = START
-    statement = (
-        select_matched()
-        .where(Event.project_id == project_id, AFTER, Event.occurred_at >= since, Event.occurred_at <= until)
-        .order_by(*IN_ORDER)
-        .limit(_BATCH)
+def _is_missing(endpoint_id: UUID, since: datetime, until: datetime) -> ColumnElement[bool]:
+    """Return the SQL condition that an endpoint has no delivery of an event after a position, in a period."""
+    delivery = WebhookEndpointDelivery
+    has_delivery = (
+        select(delivery.id)
+        .where(delivery.endpoint_id == WebhookEndpoint.id, delivery.event_id == Event.id)
+        .correlate(WebhookEndpoint, Event)
+        .exists()
     )
-    while True:
-        events = (await session.execute(statement, place.values())).mappings().all()
-        if events:
-            yield events
-        if len(events) < _BATCH:
-            return
-        place = place_of(events[-1])
+    return and_(
+        WebhookEndpoint.id == endpoint_id,
+        AFTER,
+        Event.occurred_at >= since,
+        Event.occurred_at <= until,
+        not_(has_delivery),
+    )

@@ -4,21 +4,20 @@ One relay works at a time. It commits its position together with the deliveries,
 batch or nothing, and the next one resumes at the same position.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
-from sqlalchemy import select, update
+from sqlalchemy import select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.models import EventCursor, WebhookEndpointDelivery
+from app.models import Event, EventCursor, WebhookEndpoint, WebhookEndpointDelivery
 from app.services.events.cursor import AFTER, IN_ORDER, START, Cursor
 from app.services.events.reading import place_of
 from app.services.webhook_endpoints.matching import (
-    Columns,
+    PAIR_COLUMNS,
     deliveries_of,
-    select_matched,
-    select_receivers,
-    wants,
+    lock_receivers,
+    select_wanted,
 )
 
 # The number of events that one transaction relays.
@@ -35,12 +34,12 @@ async def relay_events(session: AsyncSession, *, link: str, batch: int) -> int:
     cursor = await _lock_cursor(session)
     if cursor is None:
         return 0
-    statement = select_matched().where(AFTER).order_by(*IN_ORDER).limit(batch)
+    statement = select(*IN_ORDER, Event.project_id).where(AFTER).order_by(*IN_ORDER).limit(batch)
     events = (await session.execute(statement, cursor.values())).mappings().all()
     if not events:
         return 0
-    await _deliver(session, events, link=link)
     place = place_of(events[-1])
+    await _deliver(session, {event["project_id"] for event in events}, cursor, place, link=link)
     await session.execute(
         update(EventCursor)
         .where(EventCursor.reader == _READER)
@@ -49,16 +48,22 @@ async def relay_events(session: AsyncSession, *, link: str, batch: int) -> int:
     return len(events)
 
 
-async def _deliver(session: AsyncSession, events: Sequence[Columns], *, link: str) -> None:
-    project_ids = {event["project_id"] for event in events}
-    endpoints = (await session.execute(select_receivers(project_ids))).mappings().all()
-    pairs = [
-        (endpoint, event)
-        for event in events
-        for endpoint in endpoints
+async def _deliver(
+    session: AsyncSession, project_ids: Collection[int], after: Cursor, last: Cursor, *, link: str
+) -> None:
+    """Make the deliveries of the events in these projects from a position up to another one."""
+    receivers = await lock_receivers(session, WebhookEndpoint.project_id.in_(project_ids))
+    if not receivers:
+        return
+    wanted = select_wanted(*PAIR_COLUMNS).where(
+        AFTER,
+        tuple_(*IN_ORDER) <= tuple_(*last),
+        WebhookEndpoint.id.in_(receivers),
         # Events from before an endpoint was created are sent only by a recovery.
-        if endpoint["created_at"] <= event["occurred_at"] and wants(endpoint, event)
-    ]
+        WebhookEndpoint.created_at <= Event.occurred_at,
+    )
+    ordered = wanted.order_by(*IN_ORDER, WebhookEndpoint.id)
+    pairs = (await session.execute(ordered, after.values())).mappings().all()
     if pairs:
         rows = await deliveries_of(session, pairs, link=link)
         await session.execute(upsert(WebhookEndpointDelivery).on_conflict_do_nothing(), rows)

@@ -22,6 +22,7 @@ from app.runtime import ProcessContext
 from app.services.retrying.budget import until_database_answers
 from app.services.retrying.policies import LOOP_SECONDS
 from app.services.webhook_endpoints.claims import RESERVED, Claimed, claim_due, next_due
+from app.services.webhook_endpoints.recovery import continue_recovery
 from app.services.webhook_endpoints.relay import BATCH, relay_events
 from app.services.webhook_endpoints.sending import AttemptResult, send
 from app.services.webhook_endpoints.settling import settle
@@ -99,10 +100,13 @@ class WebhookDeliverer:
         return LOOP_SECONDS
 
     async def _relay(self) -> bool:
-        """Create the deliveries of the next events; return whether there may be more."""
+        """Create the deliveries of the next events, and of a recovery; return whether there may be more."""
+        link = self._process.settings.task_url
         async with unit_of_work(self._process.sessions) as session:
-            relayed = await relay_events(session, link=self._process.settings.task_url, batch=BATCH)
-        return relayed == BATCH
+            relayed = await relay_events(session, link=link, batch=BATCH)
+        async with unit_of_work(self._process.sessions) as session:
+            is_recovering = await continue_recovery(session, link=link, batch=BATCH)
+        return relayed == BATCH or is_recovering
 
     async def _begin_attempts(self, woken: asyncio.Event | None = None) -> int:
         """Start due deliveries within the limit of concurrent ones; return how many were started."""

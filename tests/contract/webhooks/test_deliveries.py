@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.db import SessionFactory
-from app.models import Project, Task, User, WebhookEndpointDelivery
-from app.services.webhook_endpoints import recovery
+from app.models import Project, Task, User, WebhookEndpointDelivery, WebhookRecovery
+from app.worker.loops import webhooks
 from tests.support.assertions import assert_invalid, assert_not_found, assert_page
 from tests.support.stand_ins.receiver import Answer, Receiver
 from tests.support.webhooks import Deliveries, make_delivery, make_endpoint, record_event
@@ -259,7 +259,7 @@ class TestRecovery:
 
         assert len(await deliveries.rows(status="failed")) == 3
 
-    async def test_missed_events_come_again_however_many_they_are(
+    async def test_request_counts_what_the_worker_then_sends_by_batches(
         self,
         client: httpx.AsyncClient,
         session: AsyncSession,
@@ -272,7 +272,8 @@ class TestRecovery:
         task: Task,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(recovery, "_BATCH", 2)
+        """Regression: a request made the deliveries of 30 days in one transaction, which held the endpoint."""
+        monkeypatch.setattr(webhooks, "BATCH", 2)
         noon = utcnow() - timedelta(hours=2)
         missed = [
             await record_event(sessions, task, occurred_at=noon + timedelta(minutes=minutes))
@@ -280,14 +281,15 @@ class TestRecovery:
         ]
         endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
         await deliveries.relay()
+        url = f"{endpoints_url}/{endpoint.id}/recover"
 
-        asked = await client.post(
-            f"{endpoints_url}/{endpoint.id}/recover", json={"since": noon.isoformat(), "only": "all"}
-        )
-        await deliveries.deliver()
+        asked = await client.post(url, json={"since": noon.isoformat(), "only": "all"})
 
         assert asked.json() == {"count": 5}
+        assert await deliveries.rows() == []
+        await deliveries.deliver()
         assert {message.id for message in receiver.messages} == set(map(str, missed))
+        assert await session.scalar(select(func.count()).select_from(WebhookRecovery)) == 0
 
     async def test_full_body_that_was_not_kept_says_so(
         self,

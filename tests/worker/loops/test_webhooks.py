@@ -434,16 +434,19 @@ async def test_endpoint_gets_what_its_creator_may_see_of_the_types_and_tasks_tha
 ) -> None:
     member = await make_user(session, projects=[project])
     left = await make_user(session, projects=[project])
-    for name, creator, more in (
+    endpoints: tuple[tuple[str, User, dict[str, Any]], ...] = (
         ("all", owner, {}),
         ("runs", owner, {"event_types": ["run.*"]}),
         ("mine", owner, {"task_filter": {"created_by": "me"}}),
         ("shop", owner, {"task_filter": {"repository": "acme/shop"}}),
         ("slack", owner, {"task_filter": {"origin_product": "slack"}}),
         ("other", owner, {"task_filter": {"created_by": member.id}}),
+        ("owners", owner, {"task_filter": {"created_by": owner.id}}),
+        ("mine_in_shop", owner, {"task_filter": {"created_by": "me", "repository": "acme/shop"}}),
         ("member", member, {}),
         ("left", left, {}),
-    ):
+    )
+    for name, creator, more in endpoints:
         await make_endpoint(session, project=project, created_by=creator, url=receiver.url(name), **more)
     await session.execute(delete(Membership).where(Membership.user_id == left.id))
     shared = await make_task(
@@ -454,10 +457,7 @@ async def test_endpoint_gets_what_its_creator_may_see_of_the_types_and_tasks_tha
 
     await deliveries.deliver()
 
-    got = {
-        name: sorted(message.data["task_id"] for message in receiver.at(name))
-        for name in ("all", "runs", "mine", "shop", "slack", "other", "member", "left")
-    }
+    got = {name: sorted(message.data["task_id"] for message in receiver.at(name)) for name, _, _ in endpoints}
     own, everyones = str(task.id), str(shared.id)
     assert got == {
         "all": sorted([own, everyones]),
@@ -466,6 +466,8 @@ async def test_endpoint_gets_what_its_creator_may_see_of_the_types_and_tasks_tha
         "shop": [everyones],
         "slack": [everyones],
         "other": [],
+        "owners": [own],
+        "mine_in_shop": [],
         "member": [everyones],
         "left": [],
     }
