@@ -1,10 +1,10 @@
 """Open the resources of a process, API or worker: a connection pool, and a client of each other server."""
 
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Self
+from typing import NamedTuple, Self
 
 from typing_extensions import override
 
@@ -12,7 +12,7 @@ from app.addresses import AddressPolicy
 from app.agents.adapters.catalog import load_catalog
 from app.clients.event_hub import EventHub
 from app.clients.ledger_wakes import LedgerWakes
-from app.clients.push import PushSender
+from app.clients.push import PushOutcome, PushSender, ReceiptSource
 from app.clients.queue import ArqQueue
 from app.clients.redis import RedisClient, create_redis
 from app.clients.run_event_publisher import RedisRunEvents
@@ -50,6 +50,7 @@ class ProcessContext(ServiceClients):
     watchers: StreamPresence
     # The sender for each platform; a platform without one is not configured.
     push: Mapping[Platform, PushSender]
+    push_receipts: ReceiptSource
     # Short-lived caches of this process.
     callers: CallerCache[Principal] = field(default_factory=CallerCache)
     rate_limiter: RateLimiter = field(default_factory=RateLimiter)
@@ -113,6 +114,7 @@ async def open_process(
                 hub=hub,
                 watchers=StreamPresence(sessions),
                 push=senders,
+                push_receipts=senders,
                 catalog=catalog,
                 gates=gates,
             )
@@ -125,7 +127,14 @@ async def open_process(
         await engine.dispose()
 
 
-class _LateSenders(Mapping[Platform, PushSender]):
+class _PushServices(NamedTuple):
+    """The configured push services: the sender for each platform, and the source of receipts."""
+
+    senders: Mapping[Platform, PushSender]
+    receipts: ReceiptSource
+
+
+class _LateSenders(Mapping[Platform, PushSender], ReceiptSource):
     """The push services.
 
     Their clients are created at the first push, because an API process rarely sends one.
@@ -135,7 +144,7 @@ class _LateSenders(Mapping[Platform, PushSender]):
         self._settings = settings
         self._redis = redis
         self._stack = AsyncExitStack()
-        self._senders: Mapping[Platform, PushSender] | None = None
+        self._created: _PushServices | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -145,25 +154,27 @@ class _LateSenders(Mapping[Platform, PushSender]):
 
     @override
     def __getitem__(self, platform: Platform) -> PushSender:
-        return self._create()[platform]
+        return self._create().senders[platform]
 
     @override
     def __iter__(self) -> Iterator[Platform]:
-        return iter(self._create())
+        return iter(self._create().senders)
 
     @override
     def __len__(self) -> int:
-        return len(self._create())
+        return len(self._create().senders)
 
-    def _create(self) -> Mapping[Platform, PushSender]:
-        if self._senders is None:
-            self._senders = _create_senders(self._settings, self._redis, self._stack)
-        return self._senders
+    @override
+    async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
+        return await self._create().receipts.receipts(tickets)
+
+    def _create(self) -> _PushServices:
+        if self._created is None:
+            self._created = _create_senders(self._settings, self._redis, self._stack)
+        return self._created
 
 
-def _create_senders(
-    settings: Settings, redis: RedisClient, stack: AsyncExitStack
-) -> Mapping[Platform, PushSender]:
+def _create_senders(settings: Settings, redis: RedisClient, stack: AsyncExitStack) -> _PushServices:
     """Return the configured push services; `stack` closes their clients."""
     # Imported here: these modules load HTTP clients that most processes do not need.
     from app.clients.expo.client import ExpoClient, open_http  # noqa: PLC0415
@@ -195,4 +206,5 @@ def _create_senders(
             hosts=settings.web_push_hosts,
             allow_http=settings.development,
         )
-    return senders
+    # Only Expo returns tickets; it has one service for both platforms.
+    return _PushServices(senders, receipts=expo)

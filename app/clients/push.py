@@ -157,6 +157,10 @@ class PushSender(Protocol):
         """
         ...
 
+
+class ReceiptSource(Protocol):
+    """A push service that can be asked later whether messages that it accepted have arrived."""
+
     async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
         """Return the final outcomes of at most 1000 accepted messages, by ticket.
 

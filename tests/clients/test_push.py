@@ -63,7 +63,9 @@ async def wire(push_service: PushService, seconds: float) -> AsyncGenerator[Expo
 
 
 @pytest.fixture(params=["wire", "memory"])
-async def sender(request: pytest.FixtureRequest, push_service: PushService, wire: ExpoClient) -> PushSender:
+async def sender(
+    request: pytest.FixtureRequest, push_service: PushService, wire: ExpoClient
+) -> ExpoClient | ScriptedSender:
     return wire if request.param == "wire" else ScriptedSender(push_service)
 
 
@@ -230,7 +232,7 @@ class TestAnySender:
         assert all(isinstance(outcome, Accepted) for i, outcome in enumerate(outcomes) if i != 4)
 
     async def test_receipts_are_sorted_and_unknown_ones_left_out(
-        self, sender: PushSender, push_service: PushService
+        self, sender: ExpoClient | ScriptedSender, push_service: PushService
     ) -> None:
         push_service.receipts = {
             "a": {"status": "ok"},

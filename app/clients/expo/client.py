@@ -24,6 +24,7 @@ from app.clients.push import (
     PushOutcome,
     PushSender,
     PushUnavailable,
+    ReceiptSource,
 )
 from app.clients.send_rate import SendRate
 
@@ -67,7 +68,7 @@ def open_http(base_url: str) -> aiohttp.ClientSession:
     )
 
 
-class ExpoClient(PushSender):
+class ExpoClient(PushSender, ReceiptSource):
     """Sends pushes through Expo's push service, at most at the rate `rate`. The caller owns and closes `http`."""
 
     def __init__(

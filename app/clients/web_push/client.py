@@ -27,7 +27,6 @@ from app.clients.push import (
     PushMessage,
     PushOutcome,
     PushSender,
-    PushUnavailable,
     TryLater,
     shorten,
 )
@@ -91,10 +90,6 @@ class WebPushClient(PushSender):
         async with asyncio.TaskGroup() as group:
             sending = [group.create_task(self._send(message, deadline)) for message in messages]
         return [task.result() for task in sending]
-
-    @override
-    async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
-        raise PushUnavailable("web push has no receipts")
 
     async def _send(self, message: PushMessage, deadline: Deadline) -> PushOutcome:
         async with self._slots:

@@ -7,7 +7,6 @@ import structlog
 
 from app.clients.push import PushUnavailable
 from app.db import unit_of_work
-from app.enums import Platform
 from app.runtime import ProcessContext
 from app.services.notifications import receipts
 from app.worker.context import worker_context
@@ -35,8 +34,7 @@ async def fetch_due(process: ProcessContext) -> int:
         if not tickets:
             return asked
         try:
-            # Only Expo returns tickets; it has one service for both platforms.
-            answers = await process.push[Platform.IOS].receipts([ticket.ticket_id for ticket in tickets])
+            answers = await process.push_receipts.receipts([ticket.ticket_id for ticket in tickets])
         except PushUnavailable as error:
             log.warning("push.receipts_unavailable", reason=error.reason, tickets=len(tickets))
             return asked

@@ -25,6 +25,7 @@ from app.clients.push import (
     PushOutcome,
     PushSender,
     PushUnavailable,
+    ReceiptSource,
     TryLater,
 )
 from app.ids import new_hex_id
@@ -151,7 +152,7 @@ async def _read(request: Request, service: PushService) -> Any:
     return orjson.loads(body)
 
 
-class ScriptedSender(PushSender):
+class ScriptedSender(PushSender, ReceiptSource):
     """A push sender in memory: accepts messages or fails, as its `service` says."""
 
     def __init__(self, service: PushService) -> None:

@@ -39,23 +39,28 @@ def seconds() -> float:
 
 
 @pytest.fixture
-async def senders(
-    push_service: PushService, seconds: float
-) -> AsyncGenerator[dict[Platform, PushSender], None]:
+async def expo(push_service: PushService, seconds: float) -> AsyncGenerator[ExpoClient, None]:
     """The real client, on a real socket."""
     async with serving(expo_application(push_service)) as base_url, open_http(base_url) as http:
-        client = ExpoClient(
+        yield ExpoClient(
             http, base_url=base_url, access_token=None, rate=UnlimitedRate(), timeout_seconds=seconds
         )
-        yield {Platform.IOS: client, Platform.ANDROID: client}
+
+
+@pytest.fixture
+def senders(expo: ExpoClient) -> dict[Platform, PushSender]:
+    return {Platform.IOS: expo, Platform.ANDROID: expo}
 
 
 @pytest.fixture
 def worker(
-    process: ProcessContext, sessions: SessionFactory, senders: dict[Platform, PushSender]
+    process: ProcessContext,
+    sessions: SessionFactory,
+    expo: ExpoClient,
+    senders: dict[Platform, PushSender],
 ) -> ProcessContext:
     """The process context of a worker, with a transaction of its own each time."""
-    return replace(process, sessions=sessions, push=senders)
+    return replace(process, sessions=sessions, push=senders, push_receipts=expo)
 
 
 @pytest.fixture
@@ -422,7 +427,7 @@ async def test_receipts_are_fetched_later_if_expo_is_away(
     away = f"http://127.0.0.1:{closed_port()}"
     async with open_http(away) as http:
         client = ExpoClient(http, base_url=away, access_token=None, rate=UnlimitedRate())
-        assert await fetch_due(replace(worker, push={Platform.IOS: client})) == 0
+        assert await fetch_due(replace(worker, push_receipts=client)) == 0
 
     assert (await only_row(worker.sessions, task)).decision == "sent"
     clock.advance(minutes=15)
@@ -483,7 +488,7 @@ async def test_stopped_worker_begins_nothing_more_and_gives_the_rest_back_at_onc
     await eventually(wire_is_full)
     job.cancel()
     # By the time of this answer the lanes have the signal to stop.
-    await worker.push[Platform.IOS].receipts(["ticket"])
+    await worker.push_receipts.receipts(["ticket"])
     assert not job.done()
     push_service.may_answer.set()
     await asyncio.wait({job})
