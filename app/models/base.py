@@ -1,10 +1,15 @@
-"""The base class of all tables: names of constraints, times with a zone, and enumerations as CHECKs."""
+"""The base class of all tables, and SQL expressions that statements on any table use.
 
+Names of constraints, times with a zone, enumerations as CHECKs; literals and lists of parameters.
+"""
+
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     ColumnElement,
     DateTime,
@@ -12,9 +17,13 @@ from sqlalchemy import (
     MetaData,
     Text,
     TypeDecorator,
+    bindparam,
+    column,
+    func,
     literal_column,
+    select,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase
 from typing_extensions import override
 
@@ -71,3 +80,34 @@ def constant(value: StrEnum) -> ColumnElement[str]:
     use the index only if the value is part of the text.
     """
     return literal_column(f"'{value.value}'", Text)
+
+
+def literal_int(number: int) -> ColumnElement[int]:
+    """Return a number as a literal in the SQL text, not as a parameter.
+
+    The plan of a prepared statement holds for all parameters; the planner takes an unknown limit for a large one.
+    """
+    return literal_column(str(number), BigInteger)
+
+
+def given_rows(
+    types: Mapping[str, Any], *, place: str | None = None
+) -> Any:  # Any: a table with these columns
+    """Return a table expression with a column for each name, and a row for each item of the parameters `given_<name>`.
+
+    The parameters are lists of equal length, one for each name. A parameter that is None gives a column of NULLs.
+    `place` names a further column: the number of the row, from 1.
+    """
+    # Subqueries, so that the planner does not count the rows and looks each up by its key: for hundreds it would read
+    # a small table whole, or compare each with every other.
+    lists = [
+        select(bindparam(f"given_{name}", type_=ARRAY(type_))).scalar_subquery()
+        for name, type_ in types.items()
+    ]
+    return (
+        func.unnest(*lists)
+        .table_valued(
+            *(column(name, type_) for name, type_ in types.items()), with_ordinality=place, name="given"
+        )
+        .render_derived()
+    )

@@ -18,7 +18,6 @@ from sqlalchemy import (
     column,
     false,
     func,
-    literal_column,
     or_,
     select,
 )
@@ -28,6 +27,7 @@ from sqlalchemy.orm import defer
 
 from app.errors import NotFound
 from app.models import Membership, Project, Run, SandboxEnvironment, Task, User, WebhookEndpoint
+from app.models.base import literal_int
 from app.models.tasks import EVERYONE
 from app.services.access.principal import Principal
 from app.statements import Prepared
@@ -40,7 +40,7 @@ def audiences_of(user_id: Any) -> tuple[ColumnElement[int], Any]:
         user_id: an id, a column or a parameter.
 
     """
-    return literal_column(str(EVERYONE), BigInteger), user_id
+    return literal_int(EVERYONE), user_id
 
 
 def is_for_user(user_id: Any) -> ColumnElement[bool]:
@@ -56,9 +56,9 @@ def _callers_projects() -> ColumnElement[Any]:
         .join(Membership, Membership.project_id == Project.id)
         .where(
             Membership.user_id == _USER,
-            or_(func.cardinality(teams) == literal_column("0"), Project.id == any_(teams)),
+            or_(func.cardinality(teams) == literal_int(0), Project.id == any_(teams)),
             or_(
-                func.cardinality(organizations) == literal_column("0"),
+                func.cardinality(organizations) == literal_int(0),
                 Project.organization_id == any_(organizations),
             ),
         )

@@ -5,13 +5,14 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Text, bindparam, cast, column, func, select, update
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy import Text, bindparam, cast, func, select, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.enums import EventType
 from app.models import Event, Run
+from app.models.base import given_rows
 from app.services.events.ledger import insert_event_cte, publish_recorded, recorded_columns
 from app.statements import Prepared
 
@@ -38,10 +39,10 @@ async def record_for_runs(
     """
     if events:
         values = {
-            "run_ids": [run_id for run_id, _, _ in events],
-            "types": [type_ for _, type_, _ in events],
+            "given_run_id": [run_id for run_id, _, _ in events],
+            "given_type": [type_ for _, type_, _ in events],
             # As text: the driver has no lists of JSON.
-            "data": [orjson.dumps(data).decode() for _, _, data in events],
+            "given_data": [orjson.dumps(data).decode() for _, _, data in events],
             "now": utcnow(),
         }
         await publish_recorded(session, await _RECORD.all(session, values))
@@ -65,15 +66,7 @@ def waiting_data(waiting_for: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _record_statement() -> Any:  # Any: a Select of many columns
-    columns = {"run_id": Run.id.type, "type": Event.type.type, "data": Text()}
-    names = {"run_id": "run_ids", "type": "types", "data": "data"}
-    given = (
-        func.unnest(*(bindparam(names[name], type_=ARRAY(type_)) for name, type_ in columns.items()))
-        .table_valued(
-            *(column(name, type_) for name, type_ in columns.items()), with_ordinality="place", name="given"
-        )
-        .render_derived()
-    )
+    given = given_rows({"run_id": Run.id.type, "type": Event.type.type, "data": Text()}, place="place")
     added = select(given.c.run_id, func.count().label("events")).group_by(given.c.run_id).cte("added")
     counted = (
         update(Run)

@@ -5,12 +5,13 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Select, and_, bindparam, literal_column, select, true
+from sqlalchemy import Select, and_, bindparam, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import QuestionAction, QuestionStatus
 from app.errors import NotFound
 from app.models import Project, Question, QuestionSnooze, Run, Task, User
+from app.models.base import literal_int
 from app.schemas.questions import QuestionOut, Winner
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility
@@ -74,7 +75,7 @@ def details_of(question: Any, *, is_open: bool = False) -> Select[Any]:
         .where(Task.id == question.task_id)
         .correlate_except(Task, Run, Project, QuestionSnooze, User)
         # For the planner, which else joins the questions with all tasks.
-        .limit(literal_column("1", BigInteger))
+        .limit(literal_int(1))
     )
     if is_open:
         return found

@@ -8,18 +8,14 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     and_,
-    bindparam,
-    column,
     func,
-    literal_column,
     select,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import QuestionKind, QuestionStatus
 from app.models import Membership, Question, QuestionCount, Task, TaskFollow
-from app.models.base import constant
+from app.models.base import constant, given_rows, literal_int
 from app.services.access.visibility import is_for_user
 from app.statements import Prepared
 
@@ -34,23 +30,19 @@ async def count_open(session: AsyncSession, user_ids: Collection[int]) -> Mappin
     """
     if not user_ids:
         return {}
-    rows = await _COUNT.all(session, {"user_ids": list(user_ids)})
+    rows = await _COUNT.all(session, {"given_user_id": list(user_ids)})
     return {row["user_id"]: int(row["count"]) for row in rows}
 
 
 def _count_statement() -> Select[Any]:
-    person = (
-        func.unnest(bindparam("user_ids", type_=ARRAY(BigInteger)))
-        .table_valued(column("user_id", BigInteger), name="person")
-        .render_derived()
-    )
+    person = given_rows({"user_id": BigInteger()})
 
     def is_member(of: Any) -> ColumnElement[bool]:
         return and_(Membership.user_id == person.c.user_id, Membership.project_id == of.project_id)
 
     # Triggers keep the sums, so this reads a few rows for any number of questions.
     own = (
-        select(func.coalesce(func.sum(QuestionCount.questions), literal_column("0")))
+        select(func.coalesce(func.sum(QuestionCount.questions), literal_int(0)))
         .join(Membership, is_member(QuestionCount))
         .where(QuestionCount.user_id == person.c.user_id, QuestionCount.kind != _MESSAGE)
     )

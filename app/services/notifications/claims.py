@@ -13,14 +13,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     Select,
     any_,
     bindparam,
     case,
     func,
-    literal_column,
     select,
     update,
 )
@@ -30,7 +28,7 @@ from sqlalchemy.orm import aliased
 from app.clock import utcnow
 from app.enums import NotificationDecision, Platform
 from app.models import Notification, PushToken, Task
-from app.models.base import constant
+from app.models.base import constant, literal_int
 from app.services.notifications import presence
 from app.services.notifications.badges import count_open
 from app.services.notifications.delivery import PUSHES_PER_CLAIM
@@ -198,7 +196,7 @@ def claimed_columns() -> list[Any]:  # columns and expressions
             Notification.question_id.is_(None),
         )
         .order_by(_OTHER.created_at.desc())
-        .limit(literal_column("1", BigInteger))
+        .limit(literal_int(1))
     )
     is_own = (PushToken.id == Notification.device_id) & (PushToken.user_id == Notification.user_id)
     return [
@@ -239,7 +237,7 @@ _DUE = (
     # Pushes held by quiet hours become due at another time (digests.py).
     .where(Notification.decision != constant(NotificationDecision.HELD_QUIET_HOURS))
     .order_by(Notification.due_at)
-    .limit(literal_column(str(PUSHES_PER_CLAIM), BigInteger))
+    .limit(literal_int(PUSHES_PER_CLAIM))
     .with_for_update(skip_locked=True)
     .cte("due")
 )
@@ -258,5 +256,5 @@ _IS_DUE = Prepared(
             Notification.follow_up_at <= bindparam("now"), Notification.sent_at.is_not(None)
         )
     )
-    .limit(literal_column("1", BigInteger))
+    .limit(literal_int(1))
 )

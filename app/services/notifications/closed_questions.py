@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.enums import NotificationDecision
 from app.models import Event, Notification, Question
-from app.models.base import constant
+from app.models.base import constant, literal_int
 from app.models.events import CURRENT_TRANSACTION
 from app.services.notifications.rules.decision_transitions import Change, store
 from app.services.notifications.rules.settling import IS_HELD
@@ -82,7 +82,7 @@ async def ring_after_snooze(session: AsyncSession, question_id: UUID, user_id: i
 def _select_closed() -> Select[Any]:
     is_untouched = and_(
         Notification.decision == constant(NotificationDecision.PENDING),
-        Notification.attempts == literal_column("0"),
+        Notification.attempts == literal_int(0),
     )
     closing_seq = (
         select(func.max(Event.seq))

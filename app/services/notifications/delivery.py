@@ -18,7 +18,6 @@ from sqlalchemy import (
     case,
     delete,
     func,
-    literal_column,
     select,
     tuple_,
     update,
@@ -41,13 +40,13 @@ from app.clients.push import (
 from app.clock import utcnow
 from app.enums import NotificationDecision, Platform
 from app.models import Notification, PushToken
+from app.models.base import given_rows, literal_int
 from app.services.notifications.messages import Composer, Delivery, Purpose
 from app.services.notifications.rules.deciding import PUSH_LEASE
 from app.services.notifications.rules.decision_transitions import (
     decision_update,
     entry,
     failure_update,
-    given_rows,
 )
 from app.services.retrying.policies import PUSH, PUSH_SECONDS
 from app.statements import Prepared
@@ -258,7 +257,7 @@ def _settle_statement(*, is_sequel: bool) -> Update:
     )
     if not is_sequel:
         # Not IS NOT NULL: for that the planner would read the partial index of all that are due.
-        is_claimed = func.num_nonnulls(Notification.due_at) == literal_column("1")
+        is_claimed = func.num_nonnulls(Notification.due_at) == literal_int(1)
         return statement.where(is_claimed).values(
             move
             | {

@@ -6,14 +6,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, bindparam, insert, literal_column, select
+from sqlalchemy import bindparam, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.enums import NotificationDecision, NotificationKind, Urgency
 from app.ids import new_id
 from app.models import Notification, User
-from app.models.base import constant
+from app.models.base import constant, literal_int
 from app.services.notifications.claims import hold_or_drop, notices_of, release
 from app.services.notifications.rules.deciding import decide
 from app.services.notifications.rules.decision_transitions import Change, store
@@ -67,7 +67,7 @@ _PEOPLE = Prepared(
         Notification.due_at <= bindparam("now", type_=Notification.created_at.type),
     )
     .distinct()
-    .limit(literal_column(str(_BATCH), BigInteger))
+    .limit(literal_int(_BATCH))
 )
 
 

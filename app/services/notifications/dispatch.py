@@ -12,7 +12,7 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import any_, bindparam, column, func, insert, select
+from sqlalchemy import any_, bindparam, func, insert, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -21,6 +21,7 @@ from app.clock import utcnow
 from app.enums import NotificationDecision, NotificationKind, Platform, PushText
 from app.ids import new_id
 from app.models import Notification, PushCooldown, PushToken
+from app.models.base import given_rows
 from app.models.push_tokens import HAS_ADDRESS
 from app.outages import is_outage
 from app.run_values import AgentMessage, MessageOutcome
@@ -218,16 +219,12 @@ async def _take_cooldowns(
     session: AsyncSession, kind: NotificationKind, run_ids: Collection[UUID], now: datetime
 ) -> set[UUID]:
     """Start the cooldown for `kind` of each run that has none now; return the ids of these runs."""
-    values = {"run_ids": list(run_ids), "kind": kind, "now": now, "until": now + COOLDOWNS[kind]}
+    values = {"given_run_id": list(run_ids), "kind": kind, "now": now, "until": now + COOLDOWNS[kind]}
     return {row["run_id"] for row in await _TAKE.all(session, values)}
 
 
 def _take_statement() -> Any:  # Any: an insert that returns rows
-    runs = (
-        func.unnest(bindparam("run_ids", type_=ARRAY(PushCooldown.run_id.type)))
-        .table_valued(column("run_id", PushCooldown.run_id.type), name="runs")
-        .render_derived()
-    )
+    runs = given_rows({"run_id": PushCooldown.run_id.type})
     rows = select(
         runs.c.run_id,
         bindparam("kind", type_=PushCooldown.kind.type),

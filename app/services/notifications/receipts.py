@@ -18,8 +18,9 @@ from app.clients.push import Accepted, DeadToken, PushOutcome
 from app.clock import utcnow
 from app.enums import NotificationDecision
 from app.models import Notification, PushToken
+from app.models.base import given_rows
 from app.services.notifications.delivery import RECEIPT_AFTER
-from app.services.notifications.rules.decision_transitions import Change, given_rows, store
+from app.services.notifications.rules.decision_transitions import Change, store
 from app.statements import Prepared
 
 BATCH = 1000

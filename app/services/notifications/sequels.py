@@ -9,14 +9,14 @@ from itertools import takewhile
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, any_, bindparam, func, literal_column, select, update
+from sqlalchemy import any_, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.enums import NotificationDecision, NotificationKind, PushText
 from app.models import Notification, Run
-from app.models.base import constant
+from app.models.base import constant, literal_int
 from app.services.notifications.claims import (
     ClaimedPushes,
     claimed_columns,
@@ -137,10 +137,7 @@ _DUE: Sequence[Any] = (
 )
 _IS_DUE = Prepared(
     # Ordered, so that the index is read, also by a plan for a table without statistics.
-    select(Notification.id)
-    .where(*_DUE)
-    .order_by(Notification.follow_up_at)
-    .limit(literal_column("1", BigInteger))
+    select(Notification.id).where(*_DUE).order_by(Notification.follow_up_at).limit(literal_int(1))
 )
 
 
@@ -149,7 +146,7 @@ def _claim_statement() -> Any:  # Any: an update of many columns
         select(Notification.id)
         .where(*_DUE)
         .order_by(Notification.follow_up_at)
-        .limit(literal_column(str(MESSAGES_PER_REQUEST), BigInteger))
+        .limit(literal_int(MESSAGES_PER_REQUEST))
         .with_for_update(skip_locked=True)
         .cte("taken")
     )

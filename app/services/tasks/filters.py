@@ -18,7 +18,6 @@ from sqlalchemy import (
     bindparam,
     false,
     func,
-    literal_column,
     null,
     or_,
     select,
@@ -29,6 +28,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.ids import MAX_BIGINT
 from app.models import Run, Task, TaskCount
+from app.models.base import literal_int
 from app.models.tasks import REPOSITORY_NAME, REPOSITORY_OWNER
 from app.schemas.tasks import Archived, TaskListQuery
 from app.services.access.principal import Principal
@@ -200,7 +200,7 @@ def _select_newest(shape: tuple[str, ...], limit: int, *, first: bool = True) ->
 
     `audience IN (…)` would lose the order of the index and sort all visible tasks.
     """
-    end = _literal(limit) if first else bindparam("end", type_=BigInteger)
+    end = literal_int(limit) if first else bindparam("end", type_=BigInteger)
     branches = [
         select(Task.id, Task.created_at)
         .where(
@@ -217,10 +217,6 @@ def _select_newest(shape: tuple[str, ...], limit: int, *, first: bool = True) ->
     page = (
         select(merged.c.id, merged.c.created_at)
         .order_by(merged.c.created_at.desc(), merged.c.id.desc())
-        .limit(_literal(limit))
+        .limit(literal_int(limit))
     )
     return page if first else page.offset(bindparam("offset", type_=BigInteger))
-
-
-def _literal(number: int) -> ColumnElement[int]:
-    return literal_column(str(number), BigInteger)

@@ -32,6 +32,7 @@ from app.enums import EventType, OriginProduct, SignalReportRelationship
 from app.errors import InvalidInput, NotFound
 from app.ids import new_id
 from app.models import SignalReportTask, Task, TaskCounter
+from app.models.base import literal_int
 from app.schemas.tasks import TaskIn, TaskOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, require_task, visibility
@@ -68,7 +69,7 @@ _WRITTEN_AT_CREATION = (
     "archived_at",
     *_COLUMN_OF_FIELD.values(),
 )
-_ONE, _NONE = (literal_column(count, Task.event_count.type) for count in ("1", "0"))
+_ONE, _NONE = literal_int(1), literal_int(0)
 
 
 async def create_task(
@@ -129,7 +130,7 @@ def _create_statement() -> Select[Any]:
     }
     project_id = columns["project_id"]
     counter = upsert(TaskCounter).from_select(
-        ["project_id", "next_number"], select(project_id, literal_column("1", TaskCounter.next_number.type))
+        ["project_id", "next_number"], select(project_id, literal_int(1))
     )
     numbered = (
         counter.on_conflict_do_update(
@@ -242,7 +243,7 @@ def _update_statement(columns: tuple[str, ...]) -> Prepared:
         .with_for_update(key_share=True)
         .cte("before")
     )
-    is_new = func.cardinality(before.c.new_fields) > literal_column("0")
+    is_new = func.cardinality(before.c.new_fields) > literal_int(0)
     changed = (
         update(Task)
         .where(Task.id == before.c.id)

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, case, cast, func, literal_column, select
+from sqlalchemy import ColumnElement, Select, Text, case, cast, func, select
 
 from app.api_limits import PAGE_BYTES
+from app.models.base import literal_int
 
-_LITTLE_BYTES: ColumnElement[int] = literal_column("1024")
+_LITTLE_BYTES: ColumnElement[int] = literal_int(1024)
 
 
 def text_bytes(column: Any) -> ColumnElement[int]:
@@ -40,6 +41,6 @@ def within_page(rows: Select[Any], of: Any, size: ColumnElement[int]) -> Select[
     measured = rows.add_columns(before).subquery()
     return (
         select(*(column for column in measured.c if column.name != before.name))
-        .where(measured.c.bytes_before < literal_column(str(PAGE_BYTES)))
+        .where(measured.c.bytes_before < literal_int(PAGE_BYTES))
         .order_by(measured.c.created_at.desc(), measured.c.id.desc())
     )

@@ -10,13 +10,11 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    ColumnElement,
     Integer,
     and_,
     bindparam,
     case,
     func,
-    literal_column,
     not_,
     or_,
     select,
@@ -29,7 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.enums import DeliveryStatus, EventType
 from app.models import WebhookEndpoint, WebhookEndpointDelivery
-from app.models.base import constant
+from app.models.base import constant, literal_int
 from app.security import Cipher, DecryptionError
 from app.services.webhook_endpoints.sending import Message
 from app.services.webhook_endpoints.signing import live_secrets
@@ -109,11 +107,6 @@ _PENDING = constant(DeliveryStatus.PENDING)
 _CLAIMED = and_(WebhookEndpointDelivery.status == _PENDING, WebhookEndpointDelivery.leased_until.is_not(None))
 
 
-def _number(number: int) -> ColumnElement[int]:
-    """Return a number as an SQL literal, which does not become a parameter."""
-    return literal_column(str(number), Integer)
-
-
 def _claim_statement() -> Any:  # Any: a Select of many columns
     now = bindparam("now", type_=WebhookEndpointDelivery.due_at.type)
     limit = bindparam("limit", type_=Integer)
@@ -126,9 +119,9 @@ def _claim_statement() -> Any:  # Any: a Select of many columns
     )
     answers = and_(endpoint.consecutive_failures == 0, endpoint.last_success_at.is_not(None))
     most = case(
-        (answers, _number(PER_ANSWERING_ENDPOINT)),
-        (endpoint.consecutive_failures < _number(FAILING_AFTER), _number(PER_ENDPOINT)),
-        else_=_number(PER_FAILING_ENDPOINT),
+        (answers, literal_int(PER_ANSWERING_ENDPOINT)),
+        (endpoint.consecutive_failures < literal_int(FAILING_AFTER), literal_int(PER_ENDPOINT)),
+        else_=literal_int(PER_FAILING_ENDPOINT),
     )
     is_due = and_(
         delivery.status == _PENDING,
@@ -141,7 +134,7 @@ def _claim_statement() -> Any:  # Any: a Select of many columns
         .where(delivery.endpoint_id == endpoint.id, is_due)
         .correlate(endpoint)
         .order_by(delivery.due_at, delivery.id)
-        .limit(_number(PER_ANSWERING_ENDPOINT))
+        .limit(literal_int(PER_ANSWERING_ENDPOINT))
         .lateral("due")
     )
     # Which attempt under way of its endpoint it would be.
@@ -162,7 +155,9 @@ def _claim_statement() -> Any:  # Any: a Select of many columns
         .where(candidates.c.place <= candidates.c.most)
         .cte("in_turn")
     )
-    is_reserved = and_(in_turn.c.place > _number(PER_ENDPOINT), in_turn.c.turn > limit - _number(RESERVED))
+    is_reserved = and_(
+        in_turn.c.place > literal_int(PER_ENDPOINT), in_turn.c.turn > limit - literal_int(RESERVED)
+    )
     chosen = (
         select(delivery.id)
         .join(in_turn, in_turn.c.id == delivery.id)

@@ -18,22 +18,19 @@ from sqlalchemy import (
     Text,
     Update,
     and_,
-    bindparam,
     case,
     cast,
-    column,
     func,
     or_,
-    select,
     true,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import NotificationDecision as Decision
 from app.models import Notification
-from app.models.base import constant
+from app.models.base import constant, given_rows
 from app.statements import Prepared
 
 _HELD_BACK = {Decision.DEFERRED, Decision.HELD_QUIET_HOURS}
@@ -194,21 +191,3 @@ def _store_statement(names: tuple[str, ...]) -> Prepared:
         )
     )
     return Prepared(statement)
-
-
-def given_rows(types: Mapping[str, Any]) -> Any:  # Any: a table with these columns
-    """Return a table expression with a column for each name, and a row for each item of the parameters `given_<name>`.
-
-    The parameters are lists of equal length, one for each name. A parameter that is None gives a column of NULLs.
-    """
-    # Subqueries, so that the planner does not count the rows and looks each up by its key: for hundreds it would read
-    # a small table whole, or compare each with every other.
-    lists = [
-        select(bindparam(f"given_{name}", type_=ARRAY(type_))).scalar_subquery()
-        for name, type_ in types.items()
-    ]
-    return (
-        func.unnest(*lists)
-        .table_valued(*(column(name, type_) for name, type_ in types.items()), name="given")
-        .render_derived()
-    )

@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import (
     CTE,
-    BigInteger,
     Boolean,
     ColumnElement,
     bindparam,
@@ -28,7 +27,7 @@ from sqlalchemy.orm import aliased
 
 from app.enums import NotificationDecision
 from app.models import Event, Notification, Presence, QuestionSnooze
-from app.models.base import UtcDateTime, constant
+from app.models.base import UtcDateTime, constant, literal_int
 from app.services.notifications.rules.deciding import LAPSE
 from app.services.notifications.rules.decision_transitions import decision_update, entry
 
@@ -51,11 +50,11 @@ def newest_seq(project_id: ColumnElement[int]) -> ColumnElement[int]:
         select(Event.seq)
         .where(Event.project_id == project_id)
         .order_by(Event.transaction_id.desc(), Event.seq.desc())
-        .limit(literal_column(str(_LAST_EVENTS), BigInteger))
+        .limit(literal_int(_LAST_EVENTS))
         .correlate(project_id.table)
         .subquery()
     )
-    return func.coalesce(select(func.max(last.c.seq)).scalar_subquery(), literal_column("0"))
+    return func.coalesce(select(func.max(last.c.seq)).scalar_subquery(), literal_int(0))
 
 
 def settlement_values(now: datetime) -> dict[str, Any]:
