@@ -16,10 +16,8 @@ from sqlalchemy import (
     any_,
     bindparam,
     case,
-    delete,
     func,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -39,8 +37,10 @@ from app.clients.push import (
 )
 from app.clock import utcnow
 from app.enums import NotificationDecision, Platform
-from app.models import Notification, PushToken
+from app.models import Notification
 from app.models.base import given_rows, literal_int
+from app.services.notifications import devices
+from app.services.notifications.devices import DeadDevice
 from app.services.notifications.messages import Composer, Delivery, Purpose
 from app.services.notifications.rules.deciding import PUSH_LEASE
 from app.services.notifications.rules.decision_transitions import (
@@ -156,14 +156,18 @@ async def settle(
     ends: dict[End, list[_Outcome]] = defaultdict(list)
     for delivery, outcome in results:
         ends[end_of(delivery, outcome, now)].append((delivery, outcome))
-    dead = [delivery for delivery, outcome in results if isinstance(outcome, DeadToken)]
     if len(ends) > 1:
         # A statement locks its rows in the order of its list, several statements would not.
         await _LOCK.perform(session, {"ids": [delivery.id for delivery, _ in results]})
     for end, equal in ends.items():
         statement = _SETTLE if end.is_first else _SETTLE_SEQUEL
         await statement.perform(session, _settle_values(equal, end, now))
-    await _remove_tokens(session, [(delivery.device_id, delivery.user_id) for delivery in dead])
+    dead = [
+        DeadDevice(delivery.device_id, delivery.user_id, _sent_at(delivery, now))
+        for delivery, outcome in results
+        if isinstance(outcome, DeadToken)
+    ]
+    await devices.forget_dead(session, dead)
     _record(results, now)
 
 
@@ -308,10 +312,10 @@ def _due_again(delivery: Delivery, outcome: PushOutcome, end: End, now: datetime
     return now + timedelta(seconds=PUSH.delay(delivery.attempts, outcome.retry_after))
 
 
-async def _remove_tokens(session: AsyncSession, devices: Sequence[tuple[UUID, int]]) -> None:
-    """Delete these devices, each given with its user; one that belongs to another user by now is kept."""
-    if devices:
-        await session.execute(delete(PushToken).where(tuple_(PushToken.id, PushToken.user_id).in_(devices)))
+def _sent_at(delivery: Delivery, now: datetime) -> datetime:
+    """Return the time of the claim of a push, before it was sent; now for a test push, which is not claimed."""
+    lease_until = delivery.handling.lease_until
+    return now if lease_until is None else lease_until - PUSH_LEASE
 
 
 def _record(results: Sequence[_Outcome], now: datetime) -> None:

@@ -4,10 +4,13 @@ The value of a token is read only to send a push.
 """
 
 import hashlib
-from typing import NoReturn
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple, NoReturn
 from uuid import UUID
 
-from sqlalchemy import delete, select
+import structlog
+from sqlalchemy import Delete, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,13 +20,25 @@ from app.enums import Platform
 from app.errors import InvalidInput, NotFound, PermissionDenied
 from app.ids import new_id
 from app.models import Presence, PushToken, User
+from app.models.base import given_rows
 from app.models.push_tokens import HAS_ADDRESS
 from app.schemas.push_tokens import DeviceOut, PushTokenIn
 from app.services.access.principal import Principal
+from app.statements import Prepared
 
 MAX_DEVICES = 20
 
 _MAX_TOKEN_LENGTH = 512
+
+log = structlog.get_logger(__name__)
+
+
+class DeadDevice(NamedTuple):
+    """A device of a user, with a push token that its push service called dead after a push at `sent_at`."""
+
+    id: UUID
+    user_id: int
+    sent_at: datetime
 
 
 async def register(session: AsyncSession, caller: Principal, body: PushTokenIn) -> DeviceOut:
@@ -90,6 +105,38 @@ async def unregister(session: AsyncSession, caller: Principal, token: str) -> No
             PushToken.token_hash == hash_token(token), PushToken.user_id == caller.user_id
         )
     )
+
+
+async def forget_dead(session: AsyncSession, dead: Sequence[DeadDevice]) -> None:
+    """Delete devices with dead push tokens.
+
+    A device that belongs to another user by now, or was registered again since the push, is kept.
+    """
+    if not dead:
+        return
+    for device in dead:
+        log.info("push.token_dead", device_id=str(device.id))
+    ids, user_ids, times = zip(*dead, strict=True)
+    values = {"given_id": ids, "given_user_id": user_ids, "given_sent_at": times}
+    await _FORGET.perform(session, {name: list(items) for name, items in values.items()})
+
+
+def _forget_statement() -> Delete:
+    given = given_rows(
+        {
+            "id": PushToken.id.type,
+            "user_id": PushToken.user_id.type,
+            "sent_at": PushToken.last_seen_at.type,
+        }
+    )
+    return delete(PushToken).where(
+        PushToken.id == given.c.id,
+        PushToken.user_id == given.c.user_id,
+        PushToken.last_seen_at <= given.c.sent_at,
+    )
+
+
+_FORGET = Prepared(_forget_statement())
 
 
 async def list_devices(session: AsyncSession, caller: Principal) -> list[DeviceOut]:

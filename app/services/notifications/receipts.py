@@ -10,16 +10,17 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import Delete, any_, bindparam, delete, select, update
+from sqlalchemy import any_, bindparam, delete, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.push import Accepted, DeadToken, PushOutcome
 from app.clock import utcnow
 from app.enums import NotificationDecision
-from app.models import Notification, PushToken
-from app.models.base import given_rows
+from app.models import Notification
+from app.services.notifications import devices
 from app.services.notifications.delivery import RECEIPT_AFTER
+from app.services.notifications.devices import DeadDevice
 from app.services.notifications.rules.decision_transitions import Change, store
 from app.statements import Prepared
 
@@ -90,8 +91,7 @@ async def settle_receipts(
 ) -> None:
     """Store the fetched receipts of claimed pushes, and delete the devices with dead push tokens.
 
-    `receipts` is a mapping by ticket id; a ticket without a receipt is left to a later claim. A device that was
-    registered again since its push is kept.
+    `receipts` is a mapping by ticket id; a ticket without a receipt is left to a later claim.
     """
     now = utcnow()
     changes = []
@@ -112,8 +112,14 @@ async def settle_receipts(
                 values["follow_up_at"] = None
         changes.append(Change(id=row["id"], decision=decision, reason=reason, values=values))
     await store(session, changes, now)
-    dead = [ticket for ticket in tickets if isinstance(receipts.get(ticket.ticket_id), DeadToken)]
-    await _remove_dead(session, dead)
+    await devices.forget_dead(
+        session,
+        [
+            DeadDevice(ticket.device_id, ticket.user_id, ticket.sent_at)
+            for ticket in tickets
+            if isinstance(receipts.get(ticket.ticket_id), DeadToken)
+        ],
+    )
 
 
 _LOCK = Prepared(
@@ -126,34 +132,6 @@ _LOCK = Prepared(
     .order_by(Notification.id)
     .with_for_update(key_share=True)
 )
-
-
-async def _remove_dead(session: AsyncSession, dead: Sequence[Ticket]) -> None:
-    if not dead:
-        return
-    for ticket in dead:
-        log.info("push.token_dead", device_id=str(ticket.device_id))
-    values = {
-        "given_id": [ticket.device_id for ticket in dead],
-        "given_user_id": [ticket.user_id for ticket in dead],
-        "given_sent_at": [ticket.sent_at for ticket in dead],
-    }
-    await _REMOVE.perform(session, values)
-
-
-def _remove_statement() -> Delete:
-    """Return the DELETE of devices that still belong to their user and were not seen since their push."""
-    given = given_rows(
-        {"id": PushToken.id.type, "user_id": PushToken.user_id.type, "sent_at": PushToken.last_seen_at.type}
-    )
-    return delete(PushToken).where(
-        PushToken.id == given.c.id,
-        PushToken.user_id == given.c.user_id,
-        PushToken.last_seen_at <= given.c.sent_at,
-    )
-
-
-_REMOVE = Prepared(_remove_statement())
 
 
 async def sweep_history(session: AsyncSession) -> int:

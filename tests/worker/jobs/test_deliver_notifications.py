@@ -160,8 +160,14 @@ async def test_token_of_a_dead_device_is_forgotten(
     assert await tokens(worker.sessions) == {alive.token}
 
 
-async def test_dead_token_that_another_user_has_by_now_stays(
-    worker: ProcessContext, task: Task, owner: User, push_service: PushService
+@pytest.mark.parametrize("is_others", [True, False])
+async def test_dead_token_that_was_registered_since_its_push_stays(
+    worker: ProcessContext,
+    task: Task,
+    owner: User,
+    push_service: PushService,
+    clock: MovableClock,
+    is_others: bool,
 ) -> None:
     device = await pending(worker.sessions, task, owner)
     push_service.dead.add(device.token)
@@ -173,8 +179,11 @@ async def test_dead_token_that_another_user_has_by_now_stays(
 
     await eventually(under_way)
     async with unit_of_work(worker.sessions) as session:
-        other = await make_user(session)
-        await session.execute(update(PushToken).values(user_id=other.id))
+        clock.advance(seconds=1)
+        values: dict[str, Any] = (
+            {"user_id": (await make_user(session)).id} if is_others else {"last_seen_at": clock.now}
+        )
+        await session.execute(update(PushToken).values(values))
     await delivering
 
     assert await tokens(worker.sessions) == {device.token}
