@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Generator
+from pathlib import Path
 
 import asyncpg
 import orjson
@@ -17,6 +18,11 @@ from app.services.schema_revision import migration_config
 from tests.fixtures.database import Databases
 
 _REVISIONS = list(ScriptDirectory.from_config(migration_config("")).walk_revisions())
+_OUTSIDE_OF_TRANSACTIONS = [
+    revision
+    for revision in reversed(_REVISIONS)
+    if re.search("autocommit_block|_concurrently", Path(revision.path).read_text(encoding="utf-8"))
+]
 _LITERAL = re.compile(r"'([^']*)'")
 
 
@@ -69,6 +75,51 @@ def test_every_step_can_be_taken_back(config: Config, empty_database: str) -> No
         command.downgrade(config, "-1")
         command.upgrade(config, revision.revision)
     assert tables(empty_database) == {*Base.metadata.tables, "alembic_version"}
+
+
+def fail_to_build(url: str, name: str, table: str) -> None:
+    """Replace an index by what a failed CREATE INDEX CONCURRENTLY leaves behind: an invalid index of its name."""
+
+    async def run() -> None:
+        address = url.replace("+asyncpg", "")
+        writer, builder = await asyncpg.connect(address), await asyncpg.connect(address)
+        try:
+            await builder.execute(f"DROP INDEX {name}")
+            await builder.execute("SET lock_timeout = 1")
+            async with writer.transaction():
+                await writer.execute(f"LOCK TABLE {table} IN ROW EXCLUSIVE MODE")
+                with pytest.raises(asyncpg.LockNotAvailableError):
+                    await builder.execute(f"CREATE INDEX CONCURRENTLY {name} ON {table} (id)")
+        finally:
+            await writer.close()
+            await builder.close()
+
+    asyncio.run(run())
+
+
+def test_upgrade_that_failed_outside_of_a_transaction_can_be_repeated(
+    config: Config, empty_database: str
+) -> None:
+    """Regression: the name of an index was taken by what the failed upgrade had left behind."""
+
+    def indexes() -> set[tuple[str, str]]:
+        return {
+            (row["indexname"], row["tablename"])
+            for row in fetch(empty_database, "SELECT * FROM pg_indexes WHERE schemaname = 'public'")
+        }
+
+    for revision in _OUTSIDE_OF_TRANSACTIONS:
+        before = str(revision.down_revision)
+        command.upgrade(config, before)
+        known = indexes()
+        command.upgrade(config, revision.revision)
+        for name, table in indexes() - known:
+            fail_to_build(empty_database, name, table)
+        command.stamp(config, before)
+        command.upgrade(config, revision.revision)
+    assert fetch(empty_database, "SELECT FROM pg_index WHERE NOT indisvalid") == []
+    command.upgrade(config, "head")
+    command.check(config)
 
 
 _RUN_OF_PREVIOUS_RELEASE = """

@@ -8,45 +8,27 @@ Revision ID: 0008
 Revises: 0007
 """
 
-import sqlalchemy as sa
-from alembic import op
+from migrations.indexes import create_index_concurrently, drop_index_concurrently
 
 revision = "0008"
 down_revision = "0007"
 branch_labels = None
 depends_on = None
 
-_WAITING = sa.text("status = 'queued' AND dispatch_requested_at IS NOT NULL")
-_HELD = sa.text("status = 'in_progress' AND lease_expires_at IS NOT NULL")
+_TABLE = "runs"
+_WAITING = "status = 'queued' AND dispatch_requested_at IS NOT NULL"
+_HELD = "status = 'in_progress' AND lease_expires_at IS NOT NULL"
 
 
 def upgrade() -> None:
-    with op.get_context().autocommit_block():
-        op.create_index(
-            "ix_runs_waiting",
-            "runs",
-            ["project_id", "dispatch_requested_at", "id"],
-            postgresql_where=_WAITING,
-            postgresql_concurrently=True,
-        )
-        op.create_index(
-            "ix_runs_held",
-            "runs",
-            ["project_id", "lease_expires_at"],
-            postgresql_where=_HELD,
-            postgresql_concurrently=True,
-        )
-        op.drop_index("ix_runs_lease", table_name="runs", postgresql_concurrently=True)
+    create_index_concurrently(
+        "ix_runs_waiting", _TABLE, ["project_id", "dispatch_requested_at", "id"], where=_WAITING
+    )
+    create_index_concurrently("ix_runs_held", _TABLE, ["project_id", "lease_expires_at"], where=_HELD)
+    drop_index_concurrently("ix_runs_lease", _TABLE)
 
 
 def downgrade() -> None:
-    with op.get_context().autocommit_block():
-        op.create_index(
-            "ix_runs_lease",
-            "runs",
-            ["lease_expires_at"],
-            postgresql_where=_HELD,
-            postgresql_concurrently=True,
-        )
-        op.drop_index("ix_runs_held", table_name="runs", postgresql_concurrently=True)
-        op.drop_index("ix_runs_waiting", table_name="runs", postgresql_concurrently=True)
+    create_index_concurrently("ix_runs_lease", _TABLE, ["lease_expires_at"], where=_HELD)
+    drop_index_concurrently("ix_runs_held", _TABLE)
+    drop_index_concurrently("ix_runs_waiting", _TABLE)

@@ -8,26 +8,21 @@ Revision ID: 0012
 Revises: 0011
 """
 
-import sqlalchemy as sa
-from alembic import op
+from migrations.indexes import create_index_concurrently, drop_index_concurrently
 
 revision = "0012"
 down_revision = "0011"
 branch_labels = None
 depends_on = None
 
+_NAME, _TABLE = "ix_runs_outside", "runs"
+
 
 def upgrade() -> None:
-    with op.get_context().autocommit_block():
-        op.create_index(
-            "ix_runs_outside",
-            "runs",
-            ["updated_at"],
-            postgresql_where=sa.text("status = 'in_progress' AND lease_expires_at IS NULL"),
-            postgresql_concurrently=True,
-        )
+    create_index_concurrently(
+        _NAME, _TABLE, ["updated_at"], where="status = 'in_progress' AND lease_expires_at IS NULL"
+    )
 
 
 def downgrade() -> None:
-    with op.get_context().autocommit_block():
-        op.drop_index("ix_runs_outside", table_name="runs", postgresql_concurrently=True)
+    drop_index_concurrently(_NAME, _TABLE)

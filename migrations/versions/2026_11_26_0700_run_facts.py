@@ -31,7 +31,7 @@ _NAMES = (
     "left_out",
 )
 _MIRROR = """
-CREATE FUNCTION mirror_run_facts() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION mirror_run_facts() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     earlier CONSTANT jsonb := CASE TG_OP WHEN 'UPDATE' THEN OLD.facts ELSE '{}' END;
 BEGIN
@@ -45,7 +45,7 @@ BEGIN
 END $$
 """
 _TRIGGER = f"""
-CREATE TRIGGER runs_mirror_facts BEFORE INSERT OR UPDATE OF state, facts ON runs
+CREATE OR REPLACE TRIGGER runs_mirror_facts BEFORE INSERT OR UPDATE OF state, facts ON runs
     FOR EACH ROW EXECUTE FUNCTION mirror_run_facts({", ".join(f"'{name}'" for name in _NAMES)})
 """
 _LAST_OF_BATCH = sa.text(
@@ -58,9 +58,11 @@ _COPY = sa.text(
 
 
 def upgrade() -> None:
+    # An upgrade that failed while it copied has made all of this already.
     op.add_column(
         "runs",
         sa.Column("facts", postgresql.JSONB(), server_default=sa.text("'{}'"), nullable=False),
+        if_not_exists=True,
     )
     op.execute(_MIRROR)
     op.execute(_TRIGGER)

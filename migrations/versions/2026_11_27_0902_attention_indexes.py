@@ -10,8 +10,9 @@ Revision ID: 0020
 Revises: 0019
 """
 
-import sqlalchemy as sa
 from alembic import op
+
+from migrations.indexes import create_index_concurrently, drop_index_concurrently
 
 revision = "0020"
 down_revision = "0019"
@@ -28,36 +29,25 @@ _CHECKS = (
     ("notifications", "kind"),
     ("push_cooldowns", "kind"),
 )
+_INDEXES = (
+    (
+        "ix_notifications_held",
+        ["user_id", "task_id"],
+        "decision IN ('deferred', 'held_quiet_hours')",
+    ),
+    ("ix_notifications_question", ["question_id"], "question_id IS NOT NULL"),
+    ("ix_notifications_follow_up", ["follow_up_at"], "follow_up_at IS NOT NULL AND sent_at IS NOT NULL"),
+)
 
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
         for table, column in _CHECKS:
             op.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT ck_{table}_{column}")
-        op.create_index(
-            "ix_notifications_held",
-            _TABLE,
-            ["user_id", "task_id"],
-            postgresql_where=sa.text("decision IN ('deferred', 'held_quiet_hours')"),
-            postgresql_concurrently=True,
-        )
-        op.create_index(
-            "ix_notifications_question",
-            _TABLE,
-            ["question_id"],
-            postgresql_where=sa.text("question_id IS NOT NULL"),
-            postgresql_concurrently=True,
-        )
-        op.create_index(
-            "ix_notifications_follow_up",
-            _TABLE,
-            ["follow_up_at"],
-            postgresql_where=sa.text("follow_up_at IS NOT NULL AND sent_at IS NOT NULL"),
-            postgresql_concurrently=True,
-        )
+    for name, columns, where in _INDEXES:
+        create_index_concurrently(name, _TABLE, columns, where=where)
 
 
 def downgrade() -> None:
-    with op.get_context().autocommit_block():
-        for name in ("ix_notifications_follow_up", "ix_notifications_question", "ix_notifications_held"):
-            op.drop_index(name, table_name=_TABLE, postgresql_concurrently=True)
+    for name, _, _ in reversed(_INDEXES):
+        drop_index_concurrently(name, _TABLE)

@@ -8,26 +8,19 @@ Revision ID: 0022
 Revises: 0021
 """
 
-import sqlalchemy as sa
-from alembic import op
+from migrations.indexes import create_index_concurrently, drop_index_concurrently
 
 revision = "0022"
 down_revision = "0021"
 branch_labels = None
 depends_on = None
 
+_NAME, _TABLE = "ix_questions_open_of_task", "questions"
+
 
 def upgrade() -> None:
-    with op.get_context().autocommit_block():
-        op.create_index(
-            "ix_questions_open_of_task",
-            "questions",
-            ["task_id"],
-            postgresql_where=sa.text("status = 'open'"),
-            postgresql_concurrently=True,
-        )
+    create_index_concurrently(_NAME, _TABLE, ["task_id"], where="status = 'open'")
 
 
 def downgrade() -> None:
-    with op.get_context().autocommit_block():
-        op.drop_index("ix_questions_open_of_task", table_name="questions", postgresql_concurrently=True)
+    drop_index_concurrently(_NAME, _TABLE)

@@ -9,8 +9,7 @@ Revision ID: 0025
 Revises: 0024
 """
 
-import sqlalchemy as sa
-from alembic import op
+from migrations.indexes import create_index_concurrently, drop_index_concurrently
 
 revision = "0025"
 down_revision = "0024"
@@ -21,24 +20,15 @@ _TABLE = "questions"
 
 
 def upgrade() -> None:
-    with op.get_context().autocommit_block():
-        op.create_index(
-            "ix_questions_command",
-            _TABLE,
-            ["command_id"],
-            postgresql_where=sa.text("command_id IS NOT NULL"),
-            postgresql_concurrently=True,
-        )
-        op.drop_index("ix_questions_expires_at", table_name=_TABLE, postgresql_concurrently=True)
+    create_index_concurrently("ix_questions_command", _TABLE, ["command_id"], where="command_id IS NOT NULL")
+    drop_index_concurrently("ix_questions_expires_at", _TABLE)
 
 
 def downgrade() -> None:
-    with op.get_context().autocommit_block():
-        op.create_index(
-            "ix_questions_expires_at",
-            _TABLE,
-            ["expires_at"],
-            postgresql_where=sa.text("status = 'open' AND expires_at IS NOT NULL"),
-            postgresql_concurrently=True,
-        )
-        op.drop_index("ix_questions_command", table_name=_TABLE, postgresql_concurrently=True)
+    create_index_concurrently(
+        "ix_questions_expires_at",
+        _TABLE,
+        ["expires_at"],
+        where="status = 'open' AND expires_at IS NOT NULL",
+    )
+    drop_index_concurrently("ix_questions_command", _TABLE)

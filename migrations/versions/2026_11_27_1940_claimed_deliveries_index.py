@@ -9,8 +9,7 @@ Revision ID: 0030
 Revises: 0029
 """
 
-import sqlalchemy as sa
-from alembic import op
+from migrations.indexes import create_index_concurrently, drop_index_concurrently
 
 revision = "0030"
 down_revision = "0029"
@@ -21,16 +20,10 @@ _NAME, _TABLE = "ix_webhook_endpoint_deliveries_claimed", "webhook_endpoint_deli
 
 
 def upgrade() -> None:
-    with op.get_context().autocommit_block():
-        op.create_index(
-            _NAME,
-            _TABLE,
-            ["endpoint_id"],
-            postgresql_where=sa.text("status = 'pending' AND leased_until IS NOT NULL"),
-            postgresql_concurrently=True,
-        )
+    create_index_concurrently(
+        _NAME, _TABLE, ["endpoint_id"], where="status = 'pending' AND leased_until IS NOT NULL"
+    )
 
 
 def downgrade() -> None:
-    with op.get_context().autocommit_block():
-        op.drop_index(_NAME, table_name=_TABLE, postgresql_concurrently=True)
+    drop_index_concurrently(_NAME, _TABLE)
