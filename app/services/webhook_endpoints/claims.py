@@ -4,14 +4,17 @@ A claim is a lease: the claims of a killed worker become due again by themselves
 arrived, and is sent again under the same id: twice is better than not at all.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy import (
     Integer,
     and_,
+    any_,
     bindparam,
     case,
     func,
@@ -22,6 +25,7 @@ from sqlalchemy import (
     true,
     update,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
@@ -50,6 +54,8 @@ RESERVED = 128
 # Serialises claims, so that each counts the deliveries that others have claimed.
 _CLAIM_LOCK = 0x7765_6268
 
+log = structlog.get_logger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
@@ -69,13 +75,14 @@ async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> lis
     `RESERVED` places of the `limit` are only for endpoints with at most `PER_ENDPOINT` attempts under way, so that busy
     endpoints cannot use all places. Concurrent calls wait for each other.
 
-    `cipher` decrypts the secrets that sign the messages. A message has no secrets if no key decrypts them.
+    `cipher` decrypts the secrets that sign the messages. Deliveries with a secret that no key decrypts are not returned:
+    they wait for the length of a lease.
     """
     await session.execute(text(f"SELECT pg_advisory_xact_lock({_CLAIM_LOCK})"))
     # After the lock, so that the lease is whole, and the statement sees the claims made while this one waited.
     now = utcnow()
     rows = await _CLAIM.all(session, {"now": now, "until": now + WEBHOOK_LEASE, "limit": limit})
-    return [
+    claimed = [
         Claimed(
             id=row["id"],
             endpoint_id=row["endpoint_id"],
@@ -91,6 +98,23 @@ async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> lis
         )
         for row in rows
     ]
+    if unsigned := [each for each in claimed if not each.message.secrets]:
+        await _put_off(session, unsigned)
+    return [each for each in claimed if each.message.secrets]
+
+
+async def _put_off(session: AsyncSession, unsigned: Sequence[Claimed]) -> None:
+    """Let claimed deliveries wait for the end of their lease without an attempt: the key may be back by then."""
+    await _UNCOUNT.perform(session, {"ids": [each.id for each in unsigned]})
+    for endpoint_id in sorted({each.endpoint_id for each in unsigned}):
+        log.error("webhook.secret_unreadable", endpoint_id=str(endpoint_id))
+
+
+_UNCOUNT = Prepared(
+    update(WebhookEndpointDelivery)
+    .where(WebhookEndpointDelivery.id == any_(bindparam("ids", type_=ARRAY(WebhookEndpointDelivery.id.type))))
+    .values(attempts=WebhookEndpointDelivery.attempts - literal_column("1", Integer))
+)
 
 
 def _secrets(row: Fields, cipher: Cipher, *, now: datetime) -> tuple[str, ...]:

@@ -134,10 +134,6 @@ class WebhookDeliverer:
         return min(wait, _LOOK_SECONDS) if wait > 0 else _LOOK_SECONDS
 
     async def _attempt(self, claimed: Claimed) -> None:
-        if not claimed.message.secrets:
-            # Nothing is sent unsigned. The lease expires, and the key may be available again by then.
-            log.error("webhook.secret_unreadable", endpoint_id=str(claimed.endpoint_id))
-            return
         try:
             result = await send(self._http, claimed.message)
         except Exception:

@@ -26,6 +26,7 @@ from app.models import (
     WebhookEndpointDelivery,
 )
 from app.services.events.cursor import SETTLED
+from app.services.retrying.policies import WEBHOOK_ATTEMPTS
 from app.services.webhook_endpoints.claims import (
     FAILING_AFTER,
     PER_ANSWERING_ENDPOINT,
@@ -113,25 +114,32 @@ async def test_nothing_is_sent_unsigned_while_the_key_of_a_secret_is_missing(
     task: Task,
     receiver: Receiver,
     deliveries: Deliveries,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """Regression: each look at the delivery used up one of its attempts, ten in ten minutes."""
     endpoint, secret = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
     encrypted = endpoint.encrypted_secret
     readable = update(WebhookEndpoint).where(WebhookEndpoint.id == endpoint.id)
     await session.execute(readable.values(encrypted_secret="by a key that is lost"))
     await make_endpoint(session, project=project, created_by=owner, url=receiver.url("other"))
-    await record_event(sessions, task)
+    for _ in range(2):
+        await record_event(sessions, task)
+    for _ in range(WEBHOOK_ATTEMPTS + 1):
+        await deliveries.deliver()
+        # Their leases lapse.
+        await session.execute(update(WebhookEndpointDelivery).values(leased_until=utcnow()))
 
-    await deliveries.deliver()
-
-    assert [message.path for message in receiver.messages] == ["/other"]
-    (row,) = await deliveries.rows(endpoint_id=endpoint.id)
-    assert row.status == DeliveryStatus.PENDING
+    assert {message.path for message in receiver.messages} == {"/other"}
+    rows = await deliveries.rows(endpoint_id=endpoint.id)
+    assert [(row.status, row.attempts) for row in rows] == [(DeliveryStatus.PENDING, 0)] * 2
+    # Once for all deliveries of an endpoint.
+    assert caplog.text.count("webhook.secret_unreadable") == WEBHOOK_ATTEMPTS + 1
     await session.execute(readable.values(encrypted_secret=encrypted))
-    # Its lease lapses.
-    await session.execute(update(WebhookEndpointDelivery).values(leased_until=utcnow()))
     await deliveries.deliver()
-    (message,) = receiver.at("hook")
-    assert message.is_signed_by(secret)
+    messages = receiver.at("hook")
+    assert [message.is_signed_by(secret) for message in messages] == [True] * 2
+    rows = await deliveries.rows(endpoint_id=endpoint.id)
+    assert [(row.status, row.attempts) for row in rows] == [(DeliveryStatus.DELIVERED, 1)] * 2
 
 
 async def test_relay_that_is_killed_before_its_commit_has_done_nothing(
