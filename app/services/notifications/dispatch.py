@@ -12,7 +12,7 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import any_, bindparam, func, insert, select
+from sqlalchemy import any_, bindparam, delete, func, insert, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -187,6 +187,8 @@ async def _decide_all(
         rows.extend(
             _row(event, facts, verdict, device, now) | _message_text(trigger, event) for device in each
         )
+    if trigger.message is not None and not any(row["device_id"] for row in rows):
+        await _end_cooldowns(session, kind, free)
     return rows
 
 
@@ -207,8 +209,8 @@ async def _over_limit(session: AsyncSession, run_id: UUID, *, is_free: bool) -> 
     decided = select(func.count(Notification.created_at.distinct())).where(
         Notification.run_id == run_id,
         Notification.kind == NotificationKind.NOTIFY_USER,
-        # A throttled message does not count.
-        Notification.decision != NotificationDecision.THROTTLED,
+        # A message that goes to no device does not count.
+        Notification.device_id.is_not(None),
     )
     if (await session.scalar(decided) or 0) >= _MESSAGES_OF_A_RUN:
         return FIVE_A_RUN
@@ -221,6 +223,13 @@ async def _take_cooldowns(
     """Start the cooldown for `kind` of each run that has none now; return the ids of these runs."""
     values = {"given_run_id": list(run_ids), "kind": kind, "now": now, "until": now + COOLDOWNS[kind]}
     return {row["run_id"] for row in await _TAKE.all(session, values)}
+
+
+async def _end_cooldowns(session: AsyncSession, kind: NotificationKind, run_ids: Collection[UUID]) -> None:
+    """End the cooldowns for `kind` of runs that this transaction has started."""
+    await session.execute(
+        delete(PushCooldown).where(PushCooldown.run_id.in_(run_ids), PushCooldown.kind == kind)
+    )
 
 
 def _take_statement() -> Any:  # Any: an insert that returns rows

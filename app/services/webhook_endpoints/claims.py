@@ -113,7 +113,7 @@ async def _put_off(session: AsyncSession, unsigned: Sequence[Claimed]) -> None:
 _UNCOUNT = Prepared(
     update(WebhookEndpointDelivery)
     .where(WebhookEndpointDelivery.id == any_(bindparam("ids", type_=ARRAY(WebhookEndpointDelivery.id.type))))
-    .values(attempts=WebhookEndpointDelivery.attempts - literal_column("1", Integer))
+    .values(attempts=WebhookEndpointDelivery.attempts - literal_int(1))
 )
 
 

@@ -104,6 +104,18 @@ async def test_limit_is_one_a_minute_and_five_a_run(
     ]
 
 
+async def test_message_that_reaches_no_device_does_not_count(
+    session: AsyncSession, owner: User, say: Say, clock: MovableClock
+) -> None:
+    """Regression: it used up the minute, and one of five."""
+    for _ in range(6):
+        assert (await say())["decision"] == "no_token"
+        clock.advance(seconds=1)
+    await make_device(session, user=owner)
+    await session.commit()
+    assert [(await say())["decision"] for _ in range(2)] == ["sent", "throttled"]
+
+
 @pytest.mark.usefixtures("device")
 async def test_of_messages_at_once_one_is_sent(say: Say) -> None:
     heard = await asyncio.gather(*(say() for _ in range(8)))
