@@ -69,15 +69,15 @@ async def _loops(
 
 
 @asynccontextmanager
-async def _chores(context: WorkerContext) -> AsyncGenerator[None, None]:
-    """Perform short jobs during the block, also while the last runs finish."""
+async def perform_chores(context: WorkerContext) -> AsyncGenerator[None, None]:
+    """Perform short jobs during the block, also while the last runs finish, whatever fails in their worker."""
     worker = create_chores_worker(context)
-    working = asyncio.create_task(worker.async_run())
-    working.add_done_callback(_report_failure)
+    working = asyncio.create_task(keep_running("chores", worker.async_run))
     try:
         yield
     finally:
         log.info("worker.chores_stopping")
+        working.cancel()
         try:
             # Cancelled jobs start no more requests, and finish the requests under way.
             async with asyncio.timeout(_CHORES_DRAIN_SECONDS):
@@ -85,11 +85,6 @@ async def _chores(context: WorkerContext) -> AsyncGenerator[None, None]:
         except TimeoutError:
             log.warning("worker.chores_broken_off")
         await asyncio.gather(working, return_exceptions=True)
-
-
-def _report_failure(working: asyncio.Task[None]) -> None:
-    if not working.cancelled() and (error := working.exception()) is not None:
-        log.error("worker.chores_failed", exc_info=error)
 
 
 async def _run(settings: Settings) -> None:
@@ -118,7 +113,7 @@ async def _run(settings: Settings) -> None:
         log.info("worker.started", concurrency=settings.worker_concurrency)
         async with _loops(context, webhook_http, worker.close):
             try:
-                async with _chores(context):
+                async with perform_chores(context):
                     await worker.async_run()
             except asyncio.CancelledError:
                 log.info("worker.stopping")

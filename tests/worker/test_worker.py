@@ -7,18 +7,22 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from app.clients.queue import ArqQueue
+from app.clients.queue import CHORES_QUEUE, ArqQueue
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.main import create_app
 from app.models import Run, Task
 from app.runtime import ProcessContext
 from app.services.runs.recovery import recover_runs
+from app.worker.loops import supervision
+from app.worker.main import perform_chores
 from app.worker.schedule import create_worker
 from tests.fixtures.worker import Workshop
 from tests.support.callers import CallerKind, make_caller
 from tests.support.clock import MovableClock
 from tests.support.factories import make_task
+from tests.support.stand_ins.outage import behind, interruptible
+from tests.support.waiting import eventually
 
 # A port that nothing listens on.
 NO_REDIS = "redis://127.0.0.1:1/0"
@@ -116,6 +120,24 @@ async def test_run_is_accepted_while_redis_is_down_and_performed_later(
     await work_until_idle(workshop, arq_queue)
 
     assert (await latest_run(workshop, task)).status == RunStatus.COMPLETED
+
+
+async def test_chores_begin_once_redis_answers_that_was_away_at_their_start(
+    workshop: Workshop, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: they ended at the first error, and the worker went on without them."""
+    monkeypatch.setattr(supervision, "LOOP_SECONDS", 0.01)
+    process = workshop.context.process
+    async with interruptible(process.settings.redis_url) as between:
+        await between.refuse()
+        url = behind(between, process.settings.redis_url)
+        settings = process.settings.model_copy(update={"redis_url": url})
+        async with perform_chores(workshop.with_process(settings=settings).context):
+            await eventually(lambda: "worker.loop_failed" in caplog.text)
+            await between.resume()
+            await eventually(lambda: process.redis.exists(f"{CHORES_QUEUE}:health-check"))
+
+    assert "worker.chores_broken_off" not in caplog.text
 
 
 async def test_runs_survive_an_emptied_redis(

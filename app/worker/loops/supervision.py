@@ -11,7 +11,7 @@ from app.services.retrying.policies import LOOP_SECONDS
 log = structlog.get_logger(__name__)
 
 
-async def keep_running(name: str, loop: Callable[[], Awaitable[Never]]) -> Never:
+async def keep_running(name: str, loop: Callable[[], Awaitable[None]]) -> Never:
     """Run an endless loop until cancelled. If the loop raises an exception, log it and start the loop again.
 
     Nothing is lost, because each loop finds its work in the database. Ending the worker instead would break off its
