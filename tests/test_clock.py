@@ -5,11 +5,13 @@ from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 
 from app.clock import Reading, adopt, machine_skew, utcnow
 from app.db import SessionFactory
 from app.services import shared_clock
-from app.services.shared_clock import ClockSkewed, require_machine_time, synchronise
+from app.services.shared_clock import ClockSkewed, keep_synchronised, require_machine_time, synchronise
+from tests.support.waiting import eventually
 
 CLOSE = timedelta(seconds=5)
 
@@ -48,6 +50,43 @@ async def test_process_goes_by_the_clock_of_the_database(sessions: SessionFactor
     adopt(reading(timedelta(days=1)))
     await synchronise(sessions)
     assert abs(utcnow() - datetime.now(UTC)) < CLOSE
+
+
+@pytest.mark.parametrize(
+    ("fault", "event", "level"),
+    [
+        ("SELECT pg_terminate_backend(pg_backend_pid())", "clock.not_synchronised", "WARNING"),
+        ("SELECT 1 / 0", "clock.unexpected_error", "ERROR"),
+    ],
+)
+async def test_process_goes_by_the_clock_of_the_database_again_after_a_fault(
+    sessions: SessionFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    fault: str,
+    event: str,
+    level: str,
+) -> None:
+    monkeypatch.setattr(shared_clock, "_EVERY_SECONDS", 0.01)
+    async with keep_synchronised(sessions):
+        with monkeypatch.context() as planted:
+            planted.setattr(shared_clock, "_CLOCK", text(fault))
+            await eventually(lambda: event in caplog.text)
+            adopt(reading(timedelta(days=1)))
+        await eventually(lambda: abs(utcnow() - datetime.now(UTC)) < CLOSE)
+
+    assert {record.levelname for record in caplog.records if event in record.message} == {level}
+
+
+async def test_clock_that_drifts_off_while_the_process_runs_is_logged(
+    sessions: SessionFactory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(shared_clock, "_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(shared_clock, "MAX_SKEW", timedelta(microseconds=-1))
+    async with keep_synchronised(sessions):
+        await eventually(lambda: "clock.skewed" in caplog.text)
+
+    assert {record.levelname for record in caplog.records if "clock.skewed" in record.message} == {"ERROR"}
 
 
 async def test_machine_with_a_clock_that_is_off_is_refused(

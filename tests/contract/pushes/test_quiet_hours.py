@@ -11,7 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationKind, Urgency
-from app.models import Notification, Project, PushToken, Question, Run, Task, User
+from app.models import (
+    Notification,
+    NotificationPreferences,
+    Project,
+    PushToken,
+    Question,
+    Run,
+    Task,
+    User,
+)
 from app.runtime import ProcessContext
 from app.services.notifications import digests
 from app.services.notifications import dispatch as notifications
@@ -230,6 +239,27 @@ async def test_hours_that_end_when_they_begin_let_go_once_a_day(
     assert [message["body"] for message in push_service.received] == ["1 task needs you"]
     decisions = [row.decision for row in await notifications_of(sessions, task)]
     assert sorted(decisions) == ["digested", "digested"]
+
+
+@pytest.mark.usefixtures("night", "device")
+async def test_notice_is_sent_if_the_zone_of_quiet_hours_does_not_exist_any_more(
+    session: AsyncSession,
+    sessions: SessionFactory,
+    owner: User,
+    task: Task,
+    run: Run,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Zones leave the database of time zones; a name is checked when it is stored only."""
+    gone = {**NIGHT, "timezone": "Asia/Atlantis", "days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]}
+    session.add(NotificationPreferences(user_id=owner.id, quiet_hours=gone))
+    await session.commit()
+
+    await trigger(sessions, run, NotificationKind.COMPLETED)
+
+    assert await decided(sessions, task) == [("pending", None)]
+    [record] = [record for record in caplog.records if "push.zone_unknown" in record.message]
+    assert (record.levelname, "Asia/Atlantis" in record.message) == ("ERROR", True)
 
 
 @pytest.mark.usefixtures("night", "device")

@@ -1,6 +1,7 @@
 """Decisions of the sweep about runs without a worker: queued again, failed, or left alone."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -8,15 +9,20 @@ import pytest
 from sqlalchemy import select
 
 from app.clients.run_events import RunEvents
+from app.clients.s3.store import S3Store
 from app.db import SessionFactory, unit_of_work
-from app.enums import RunStatus
-from app.models import Run, Task
+from app.enums import CommandMethod, CommandStatus, RunStatus
+from app.ids import new_id
+from app.models import Run, RunCommand, Task
 from app.runtime import ProcessContext
-from app.services.runs.lifecycle import RUN_LEASE, claim
+from app.services.runs.lifecycle import RUN_LEASE, claim, mark_agent_started
 from app.services.runs.recovery import recover_runs
+from app.services.storage_keys import log_key
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run
 from tests.support.stand_ins.fakes import RecordingQueue
+from tests.support.stand_ins.outage import interruptible
+from tests.support.web.clients import socket_client
 
 Recover = Callable[..., Awaitable[int]]
 
@@ -102,3 +108,46 @@ async def test_lapsed_run_with_no_agent_started_is_queued_again(
     assert await recover() == 1
 
     assert await status_of(sessions, run) == RunStatus.QUEUED
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["store", "no store"])
+async def test_log_of_a_failed_run_says_which_commands_were_dropped(
+    process: ProcessContext,
+    sessions: SessionFactory,
+    task: Task,
+    clock: MovableClock,
+    events: RunEvents,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    away: bool,
+) -> None:
+    """Without the store the sweep goes on; followers got the receipts already."""
+    run = await asked_for(sessions, task, clock)
+    async with unit_of_work(sessions) as session:
+        assert await claim(session, run.id, owner="lost", events=events)
+        assert await mark_agent_started(session, run.id, owner="lost")
+        session.add(
+            RunCommand(
+                id=new_id(),
+                run_id=run.id,
+                method=CommandMethod.USER_MESSAGE,
+                params={"content": "hi"},
+                status=CommandStatus.ACCEPTED,
+                created_at=clock(),
+            )
+        )
+    clock.advance(seconds=RUN_LEASE.total_seconds())
+    async with interruptible(process.settings.s3_endpoint_url or "") as between:
+        settings = process.settings.model_copy(update={"s3_endpoint_url": between.url})
+        async with S3Store(settings) as store:
+            if away:
+                await between.refuse()
+            await recover_runs(replace(process, store=store))
+
+    assert await status_of(sessions, run) == RunStatus.FAILED
+    warnings = [record for record in caplog.records if "run.receipts_not_kept" in record.message]
+    assert len(warnings) == away
+    if not away:
+        log = await process.store.signed_url(log_key(run.project_id, run.task_id, run.id))
+        async with socket_client() as client:
+            assert '"status":"dropped"' in (await client.get(log)).raise_for_status().text
