@@ -75,8 +75,8 @@ async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> lis
     `RESERVED` places of the `limit` are only for endpoints with at most `PER_ENDPOINT` attempts under way, so that busy
     endpoints cannot use all places. Concurrent calls wait for each other.
 
-    `cipher` decrypts the secrets that sign the messages. Deliveries with a secret that no key decrypts are not returned:
-    they wait for the length of a lease.
+    `cipher` decrypts the secrets that sign the messages. A delivery with a secret that no key decrypts is not returned:
+    it waits for the length of a lease.
     """
     await session.execute(text(f"SELECT pg_advisory_xact_lock({_CLAIM_LOCK})"))
     # After the lock, so that the lease is whole, and the statement sees the claims made while this one waited.
