@@ -33,7 +33,7 @@ RequestRefused                  answered with another body (contract 2.4, "other
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from typing_extensions import override
 
@@ -51,6 +51,13 @@ class AppError(Exception):
         self.attr = attr
         if code is not None:
             self.code = code
+
+    def with_detail(self, detail: str) -> Self:
+        """Return a copy of the error with another message."""
+        # Not by the class itself: the parameters of its `__init__` are others than its fields.
+        copied = type(self).__new__(type(self), detail)
+        vars(copied).update(vars(self), detail=detail)
+        return copied
 
     def envelope(self) -> dict[str, Any]:
         """Return the body of the error response: `type`, `code`, `detail`, `attr`.

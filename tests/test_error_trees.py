@@ -1,4 +1,4 @@
-"""The trees of errors that docstrings draw are the trees of the classes."""
+"""The trees of errors that docstrings draw are the trees of the classes, and an error can be copied."""
 
 import inspect
 import re
@@ -58,3 +58,20 @@ def test_drawn_statuses_are_those_of_the_classes() -> None:
         "AppError",
         "RequestRefused",
     }
+
+
+def test_copy_of_an_error_differs_by_its_message_only() -> None:
+    """Also where the class makes its message itself."""
+    error = errors.Throttled(retry_after=3)
+    message = error.detail
+
+    copied = error.with_detail("Later.")
+
+    assert isinstance(copied, errors.Throttled)
+    assert (copied.envelope(), copied.status, copied.retry_after, str(copied)) == (
+        {**error.envelope(), "detail": "Later."},
+        429,
+        3,
+        "Later.",
+    )
+    assert (error.detail, str(error)) == (message, message)

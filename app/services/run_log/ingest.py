@@ -94,8 +94,11 @@ async def take_events(
     An accepted event stays accepted if a later one is refused. A run that has ended accepts no new events. It
     acknowledges again the events that it has and the completion, so that an agent that lost the answer can stop.
 
+    The message of an `AppError` is extended by the number of the last accepted event; a refusal with a body of its own
+    keeps that body.
+
     Raises:
-        AppError: any failure of `batches`; its message then also contains the number of the last accepted event.
+        AppError: any failure of `batches`.
         EventsMissing: a number does not follow the one before; the events before it were accepted.
         ObjectStoreUnavailable, Unavailable: the log could not be written; this batch was not accepted.
         StateRefused: the run has ended.
@@ -112,8 +115,7 @@ async def take_events(
             if not is_answered:
                 position.require_running()
     except AppError as error:
-        error.detail = f"{error.detail} Events up to number {seq} were taken."
-        raise
+        raise error.with_detail(f"{error.detail} Events up to number {seq} were taken.") from error
     return {"last_accepted_seq": seq}
 
 
