@@ -9,6 +9,7 @@ import orjson
 
 from app.enums import EventType
 from app.schemas.events import EventOut
+from app.services.task_links import task_link
 
 # The size that receivers are advised to accept.
 _BODY_BYTES = 20_000
@@ -74,14 +75,3 @@ def ping_body(endpoint_id: UUID, project_id: int, at: datetime) -> str:
 def _encode(type_: str, at: datetime, data: Mapping[str, Any]) -> str:
     message = {"type": type_, "timestamp": at, "data": data}
     return orjson.dumps(message, option=orjson.OPT_UTC_Z).decode()
-
-
-def task_link(link: str, project_id: int, task_id: UUID) -> str:
-    """Return the URL at which people find a task.
-
-    `link` is the setting `task_url`, a template with `{project_id}` and `{task_id}`. If it is empty, the result is a
-    path of the API.
-    """
-    if not link:
-        return f"/api/projects/{project_id}/tasks/{task_id}/"
-    return link.replace("{project_id}", str(project_id)).replace("{task_id}", str(task_id))

@@ -15,7 +15,7 @@ from app.models.base import literal_int
 from app.schemas.questions import QuestionOut, Winner
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility
-from app.services.events.rendering import task_link
+from app.services.task_links import task_link
 from app.services.views.slugs import slug, slug_prefix
 from app.services.views.users import CREATOR_COLUMNS, user_basic
 from app.statements import Fields, Prepared

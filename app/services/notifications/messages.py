@@ -26,6 +26,7 @@ from app.enums import (
 )
 from app.services.action_tokens import ActionClaims, mint
 from app.services.notifications.rules.facts import Notice
+from app.services.task_links import task_page
 from app.statements import Fields
 
 _DAY_SECONDS = 24 * 3600
@@ -196,8 +197,7 @@ class Composer:
             return self._page(self._token(delivery, None))
         subject = delivery.subject
         if self.task_url and subject.task_id is not None and subject.project_id is not None:
-            link = self.task_url.replace("{project_id}", str(subject.project_id))
-            return link.replace("{task_id}", str(subject.task_id))
+            return task_page(self.task_url, subject.project_id, subject.task_id)
         return self.public_url
 
 

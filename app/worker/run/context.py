@@ -39,6 +39,7 @@ from app.services.runs.facts import USAGE
 from app.services.runs.options import token_budget
 from app.services.runs.state_keys import AUTHORSHIP
 from app.services.runs.usage import spent_by_others
+from app.services.task_links import task_page
 from app.services.views.slugs import slug, slug_prefix
 from app.statements import Fields, Prepared
 from app.worker.context import WorkerContext
@@ -243,12 +244,11 @@ async def _agent(worker: WorkerContext, claim: Claim, rows: _Rows, variables: Ma
 
 
 def _subject(worker: WorkerContext, claim: Claim, rows: _Rows) -> PullRequestSubject:
-    url = worker.process.settings.task_url.replace("{project_id}", str(claim.project_id))
     return PullRequestSubject(
         repository=rows.run["repository"] or "",
         title=rows.run["title"],
         slug=rows.slug,
-        task_url=url.replace("{task_id}", str(claim.task_id)),
+        task_url=task_page(worker.process.settings.task_url, claim.project_id, claim.task_id),
     )
 
 

@@ -1,8 +1,8 @@
-"""Links to tasks in events (contract 14)."""
+"""Links to tasks in events, questions and pushes (contract 14)."""
 
 from uuid import UUID
 
-from app.services.events.rendering import task_link
+from app.services.task_links import task_link
 
 TASK = UUID(int=7)
 
