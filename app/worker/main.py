@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-import httpx
 import structlog
 from prometheus_client import start_http_server
 from redis.exceptions import RedisError
@@ -21,6 +20,8 @@ from app.clients.github.client import GitHubClient
 from app.clients.guarded_http import create_guarded_client
 from app.clients.http_client import create_http_client
 from app.clients.wakes import WakeListener
+from app.clients.webhooks.client import WebhookClient
+from app.clients.webhooks.sender import WebhookSender
 from app.config import Settings
 from app.runtime import open_process
 from app.services.code_hosts.credentials import CodeHosts
@@ -43,14 +44,14 @@ log = structlog.get_logger(__name__)
 
 @asynccontextmanager
 async def _loops(
-    context: WorkerContext, http: httpx.AsyncClient, close_worker: Callable[[], Awaitable[None]]
+    context: WorkerContext, webhooks: WebhookSender, close_worker: Callable[[], Awaitable[None]]
 ) -> AsyncGenerator[None, None]:
     """Run the worker's loops during the block; then stop deliveries, close the worker, and stop listening.
 
     Deliveries under way finish while the last runs end. Those runs still hear of changes until they have
     ended.
     """
-    deliver_webhooks = partial(WebhookDeliverer(context.process, http).run, context.changes)
+    deliver_webhooks = partial(WebhookDeliverer(context.process, webhooks).run, context.changes)
     deliver_pushes = partial(deliver_as_due, context.process, context.push_lanes)
     listening = asyncio.create_task(keep_running("run changes", context.changes.listen))
     delivering = [
@@ -111,7 +112,7 @@ async def _run(settings: Settings) -> None:
             start_http_server(settings.worker_metrics_port)
         worker = create_worker(context)
         log.info("worker.started", concurrency=settings.worker_concurrency)
-        async with _loops(context, webhook_http, worker.close):
+        async with _loops(context, WebhookClient(webhook_http), worker.close):
             try:
                 async with perform_chores(context):
                     await worker.async_run()

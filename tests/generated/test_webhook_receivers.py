@@ -21,7 +21,7 @@ from tests.generated.tools import ClientTools
 from tests.support.deployment.processes import free_port
 from tests.support.factories import make_task
 from tests.support.waiting import eventually
-from tests.support.webhooks import Deliveries, make_endpoint, record_event
+from tests.support.webhooks import delivering, make_endpoint, record_event
 
 _GUIDE = Path(__file__).parents[2] / "docs/guide/webhooks.md"
 
@@ -94,8 +94,10 @@ async def test_receiver_takes_what_is_signed_with_its_secret_alone(
     endpoint, secret = await make_endpoint(session, project=project, created_by=owner, url=url)
     _, other = await make_endpoint(session, project=project, created_by=owner, url=url, enabled=False)
     task = await make_task(session, project=project, created_by=owner)
-    deliveries = Deliveries(process)
-    async with running(command, secret if is_right else other, port) as output:
+    async with (
+        delivering(process) as deliveries,
+        running(command, secret if is_right else other, port) as output,
+    ):
         await eventually(lambda: is_listening(port))
         await record_event(sessions, task, data={"changed": ["title"]})
         await deliveries.deliver()
@@ -103,7 +105,6 @@ async def test_receiver_takes_what_is_signed_with_its_secret_alone(
             line = (await output.readline()).decode()
             assert "task.updated" in line
             assert str(task.id) in line
-    await deliveries.http.aclose()
 
     (row,) = await deliveries.rows(endpoint_id=endpoint.id)
     assert row.status == ("delivered" if is_right else "pending")

@@ -1,15 +1,18 @@
 """Webhook endpoints and events for tests, and the deliverer of a worker."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-import httpx
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.addresses import AddressPolicy
 from app.clients.guarded_http import create_guarded_client
+from app.clients.webhooks.client import TOTAL_SECONDS, WebhookClient
+from app.clients.webhooks.sender import WebhookSender
 from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
@@ -36,6 +39,7 @@ __all__ = [
     "Deliveries",
     "add_event",
     "attempts_of",
+    "delivering",
     "make_delivery",
     "make_endpoint",
     "record_event",
@@ -123,15 +127,22 @@ async def attempts_of(sessions: SessionFactory, delivery: WebhookEndpointDeliver
         return list(await session.scalars(statement.order_by(WebhookAttempt.n)))
 
 
+@asynccontextmanager
+async def delivering(
+    process: ProcessContext, *, total_seconds: float = TOTAL_SECONDS
+) -> AsyncGenerator["Deliveries", None]:
+    """Yield the webhook deliverer of a worker; it may send to this machine's own network."""
+    async with create_guarded_client(AddressPolicy.parse(LOOPBACK)) as http:
+        yield Deliveries(process, WebhookClient(http, total_seconds=total_seconds))
+
+
 class Deliveries:
     """The webhook deliverer of a worker on the database of a test, and look-ups of its rows."""
 
-    def __init__(self, process: ProcessContext, http: httpx.AsyncClient | None = None) -> None:
+    def __init__(self, process: ProcessContext, sender: WebhookSender) -> None:
         self.process = with_loopback(process)
-        self.http = http or create_guarded_client(
-            AddressPolicy.parse(self.process.settings.webhook_allow_private_networks)
-        )
-        self.deliverer = WebhookDeliverer(self.process, self.http)
+        self.sender = sender
+        self.deliverer = WebhookDeliverer(self.process, sender)
 
     async def deliver(self) -> None:
         """Relay all events and deliver the messages that are due; open transactions elsewhere hold events up."""

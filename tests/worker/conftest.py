@@ -10,7 +10,7 @@ from tests.fixtures.worker import Repositories, Workshop
 from tests.support.stand_ins.github import CodeHostService, github_application
 from tests.support.stand_ins.receiver import Receiver, receiving
 from tests.support.web.serving import serving
-from tests.support.webhooks import Deliveries
+from tests.support.webhooks import Deliveries, delivering
 from tests.worker.private_host import TOKEN, USER_TOKEN, Host
 
 
@@ -31,6 +31,5 @@ async def receiver() -> AsyncGenerator[Receiver, None]:
 
 @pytest.fixture
 async def deliveries(process: ProcessContext) -> AsyncGenerator[Deliveries, None]:
-    deliveries = Deliveries(process)
-    yield deliveries
-    await deliveries.http.aclose()
+    async with delivering(process) as deliveries:
+        yield deliveries

@@ -33,8 +33,7 @@ from app.enums import DeliveryStatus, EventType
 from app.models import WebhookEndpoint, WebhookEndpointDelivery
 from app.models.base import constant, literal_int
 from app.security import Cipher, DecryptionError
-from app.services.webhook_endpoints.sending import Message
-from app.services.webhook_endpoints.signing import live_secrets
+from app.services.webhook_endpoints.signing import Message, live_secrets
 from app.statements import Fields, Prepared
 
 # Longer than an attempt (17 s) and all tries to record its result (`until_database_answers`): a shorter lease would

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, case, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.clients.webhooks.sender import FIXED_HEADERS
 from app.clock import utcnow
 from app.enums import DeliveryError, DeliveryStatus, EventType
 from app.errors import InvalidInput, NotFound, Throttled
@@ -21,7 +22,6 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import own_endpoint, require_endpoint
 from app.services.events import ledger
 from app.services.events.rendering import ping_body
-from app.services.webhook_endpoints.sending import FIXED_HEADERS
 
 _PING_PAUSE = timedelta(seconds=1)
 _MASKED = "v1,***"

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from app.clients.webhooks.sender import AttemptResult
 from app.enums import DeliveryError, DisabledReason
-from app.services.webhook_endpoints.sending import GONE, AttemptResult
 
 _NO_SUCCESS_FOR = timedelta(days=5)
 _BLOCKED_IN_A_ROW = 20
@@ -56,7 +56,7 @@ class Health:
         many attempts in a row met a forbidden address, or the endpoint has failed for five days and a message in all of
         its attempts.
         """
-        if result.status_code == GONE:
+        if result.is_gone:
             return DisabledReason.GONE
         if self.blocked_in_a_row >= _BLOCKED_IN_A_ROW:
             return DisabledReason.BLOCKED_ADDRESS

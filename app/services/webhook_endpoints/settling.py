@@ -12,6 +12,7 @@ from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.clients.webhooks.sender import AttemptResult
 from app.clock import utcnow
 from app.enums import AttemptOutcome, DeliveryStatus, DisabledReason
 from app.models import Base, WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
@@ -19,7 +20,6 @@ from app.services.retrying.policies import WEBHOOK, WEBHOOK_ATTEMPTS
 from app.services.webhook_endpoints.claims import Claimed
 from app.services.webhook_endpoints.disabling import disable
 from app.services.webhook_endpoints.health import Health
-from app.services.webhook_endpoints.sending import GONE, AttemptResult
 
 _ATTEMPTS = Counter(
     "taskbeacon_webhook_deliveries_total", "Attempts to deliver webhooks, by outcome.", ["outcome"]
@@ -124,7 +124,7 @@ def _end_of(
     if end["status"] is DeliveryStatus.CANCELLED:
         return end
     attempts_left = row["attempts_allowed"] - row["attempts"]
-    if result.status_code == GONE or attempts_left <= 0:
+    if result.is_gone or attempts_left <= 0:
         return end | {"status": DeliveryStatus.FAILED}
     # Counted from the end of the schedule: a redelivery begins in its middle.
     failures = max(1, WEBHOOK_ATTEMPTS - attempts_left)

@@ -2,17 +2,31 @@
 
 import base64
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from standardwebhooks import Webhook
 
+from app.clients.webhooks.sender import SignedMessage
+from app.clock import utcnow
 from app.security import Cipher
 
 HINT_LENGTH = 4
 _PREFIX = "whsec_"
 _BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A webhook message with the URL that it is sent to and the decrypted secrets that sign it."""
+
+    id: UUID
+    url: str
+    body: str
+    secrets: tuple[str, ...] = field(repr=False)
 
 
 def new_secret() -> str:
@@ -51,16 +65,17 @@ def still_valid(encrypted_old: Mapping[str, Any], now: datetime) -> dict[str, st
     }
 
 
-def signed_headers(message_id: str, body: str, keys: Sequence[str], *, now: datetime) -> dict[str, str]:
-    """Return the HTTP headers that sign a webhook message: its id, the time `now`, and one signature by each key.
-
-    `keys` are decrypted secrets of the endpoint.
-    """
-    timestamp = int(now.timestamp())
+def sign(message: Message) -> SignedMessage:
+    """Return a webhook message signed for an attempt now: with its id, the time, and one signature by each secret."""
+    timestamp = int(utcnow().timestamp())
     # The library ignores the time zone: the time must be in UTC.
     at = datetime.fromtimestamp(timestamp, UTC)
-    return {
+    message_id = str(message.id)
+    headers = {
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": " ".join(Webhook(key).sign(message_id, at, body) for key in keys),
+        "webhook-signature": " ".join(
+            Webhook(secret).sign(message_id, at, message.body) for secret in message.secrets
+        ),
     }
+    return SignedMessage(message.url, message.body, headers)

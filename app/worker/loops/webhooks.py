@@ -9,12 +9,12 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Never
 
-import httpx
 import structlog
 from prometheus_client import Gauge
 
 from app.clients.ledger_wakes import LEDGER
 from app.clients.wakes import WakeListener
+from app.clients.webhooks.sender import AttemptResult, WebhookSender
 from app.clock import utcnow
 from app.db import unit_of_work
 from app.outages import DatabaseUnavailable
@@ -24,8 +24,8 @@ from app.services.retrying.policies import LOOP_SECONDS
 from app.services.webhook_endpoints.claims import RESERVED, Claimed, claim_due, next_due
 from app.services.webhook_endpoints.recovery import continue_recovery
 from app.services.webhook_endpoints.relay import BATCH, relay_events
-from app.services.webhook_endpoints.sending import AttemptResult, send
 from app.services.webhook_endpoints.settling import settle
+from app.services.webhook_endpoints.signing import sign
 
 # The most concurrent attempts of one process: those that endpoints which answer may fill, and more than one
 # project can have under way with four for each endpoint.
@@ -41,14 +41,11 @@ log = structlog.get_logger(__name__)
 
 
 class WebhookDeliverer:
-    """Sends events to webhook endpoints in one process. Several processes may do so: each claims other deliveries.
+    """Sends events to webhook endpoints in one process. Several processes may do so: each claims other deliveries."""
 
-    The caller owns and closes `http`, which connects to permitted addresses only.
-    """
-
-    def __init__(self, process: ProcessContext, http: httpx.AsyncClient) -> None:
+    def __init__(self, process: ProcessContext, sender: WebhookSender) -> None:
         self._process = process
-        self._http = http
+        self._sender = sender
         self._attempts: set[asyncio.Task[None]] = set()
         self._done: list[tuple[Claimed, AttemptResult]] = []
         self._settling = asyncio.Lock()
@@ -135,7 +132,7 @@ class WebhookDeliverer:
 
     async def _attempt(self, claimed: Claimed) -> None:
         try:
-            result = await send(self._http, claimed.message)
+            result = await self._sender.send(sign(claimed.message))
         except Exception:
             # The lease expires, and the delivery is tried again.
             log.exception("webhook.attempt_failed", delivery_id=str(claimed.id))

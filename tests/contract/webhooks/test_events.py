@@ -27,7 +27,7 @@ from tests.support.stand_ins.fakes import RecordingEvents, RecordingQueue
 from tests.support.stand_ins.receiver import Receiver, receiving
 from tests.support.waiting import eventually
 from tests.support.web.clients import in_process_client
-from tests.support.webhooks import Deliveries, make_endpoint, with_loopback
+from tests.support.webhooks import Deliveries, delivering, make_endpoint, with_loopback
 
 _SECRET = "a secret that nobody must hear of"
 
@@ -302,9 +302,8 @@ class TestFullBodies:
         self, process: ProcessContext, application: FastAPI
     ) -> AsyncGenerator[Deliveries, None]:
         application.state.process = with_loopback(process)
-        deliveries = Deliveries(process)
-        yield deliveries
-        await deliveries.http.aclose()
+        async with delivering(process) as deliveries:
+            yield deliveries
 
     async def test_task_and_run_are_those_of_the_moment(
         self,

@@ -5,13 +5,13 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.clients.webhooks.sender import AttemptResult
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import DeliveryError, DeliveryStatus, DisabledReason
 from app.models import Project, User, WebhookEndpoint, WebhookEndpointDelivery
 from app.runtime import ProcessContext
 from app.services.webhook_endpoints.claims import Claimed, claim_due
-from app.services.webhook_endpoints.sending import GONE, AttemptResult
 from app.services.webhook_endpoints.settling import settle
 from tests.support.metrics import growth
 from tests.support.webhooks import attempts_of, make_delivery, make_endpoint
@@ -64,7 +64,7 @@ async def test_result_that_disabled_its_endpoint_does_not_disable_it_again(
 ) -> None:
     """The creator may have enabled it between the commit and the repetition."""
     await make_delivery(session, endpoint)
-    gone = (await claim(process), result(DeliveryError.HTTP_4XX, GONE))
+    gone = (await claim(process), result(DeliveryError.HTTP_4XX, 410))
     async with unit_of_work(process.sessions) as own:
         await settle(own, [gone])
     await session.refresh(endpoint)

@@ -5,7 +5,9 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import orjson
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
@@ -13,11 +15,16 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from typing_extensions import override
 
+from app.clients.webhooks.client import error_of, parse_retry_after
+from app.clients.webhooks.sender import FIXED_HEADERS, AttemptResult, SignedMessage, WebhookSender
+from app.clock import utcnow
+from app.enums import DeliveryError
 from tests.support.waiting import next_round
 from tests.support.web.serving import serving
 
-__all__ = ["Answer", "Received", "Receiver", "receiving"]
+__all__ = ["Answer", "Received", "Receiver", "ScriptedWebhookSender", "receiving"]
 
 
 # More than the buffers of two sockets hold.
@@ -92,8 +99,8 @@ class Receiver:
     def at(self, path: str) -> list[Received]:
         return [message for message in self.messages if message.path == f"/{path}"]
 
-    async def _receive(self, request: Request) -> Response:
-        message = Received(request.url.path, dict(request.headers), await request.body())
+    async def take(self, message: Received) -> Answer:
+        """Take a message, and return the answer to it."""
         self.messages.append(message)
         self.on_message(message)
         self.under_way += 1
@@ -104,6 +111,10 @@ class Receiver:
                 _ = await self.go_on.wait()
         finally:
             self.under_way -= 1
+        return answer
+
+    async def _receive(self, request: Request) -> Response:
+        answer = await self.take(Received(request.url.path, dict(request.headers), await request.body()))
         headers = {"content-type": "text/plain", **answer.headers}
         if answer.goes_on == "never":
             return Response(answer.body, answer.status, headers)
@@ -123,6 +134,35 @@ class Receiver:
 
     def application(self) -> Starlette:
         return Starlette(routes=[Route("/{path:path}", self._receive, methods=["GET", "POST"])])
+
+
+class ScriptedWebhookSender(WebhookSender):
+    """A sender of webhook messages in memory: its receiver gets all of them, whatever their URL."""
+
+    def __init__(self, receiver: Receiver, *, total_seconds: float = 3600) -> None:
+        self._receiver = receiver
+        self._total_seconds = total_seconds
+
+    @override
+    async def send(self, message: SignedMessage) -> AttemptResult:
+        started_at, began = utcnow(), asyncio.get_running_loop().time()
+        sent = {name.lower(): value for name, value in {**FIXED_HEADERS, **message.headers}.items()}
+        received = Received(urlsplit(message.url).path, sent, message.body.encode())
+        try:
+            async with asyncio.timeout(self._total_seconds):
+                answer = await self._receiver.take(received)
+        except TimeoutError:
+            duration = timedelta(seconds=asyncio.get_running_loop().time() - began)
+            return AttemptResult(started_at=started_at, duration=duration, error=DeliveryError.TIMEOUT)
+        is_text = answer.headers.keys().isdisjoint({"content-type", "content-encoding"})
+        return AttemptResult(
+            started_at=started_at,
+            duration=timedelta(seconds=asyncio.get_running_loop().time() - began),
+            error=error_of(answer.status),
+            status_code=answer.status,
+            retry_after=parse_retry_after(answer.headers.get("Retry-After"), now=started_at),
+            excerpt=answer.body.decode() if is_text else None,
+        )
 
 
 @asynccontextmanager

@@ -1,10 +1,8 @@
-"""Faults of receivers: they are distinguished, bounded and logged, and finally disable an endpoint."""
+"""Faults of receivers: they are retried, logged and counted, and finally disable an endpoint."""
 
 import asyncio
 from datetime import timedelta
-from typing import Literal
 
-import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,74 +16,12 @@ from app.models import (
     User,
     WebhookEndpoint,
 )
-from app.services.webhook_endpoints import sending
+from app.runtime import ProcessContext
 from tests.support.clock import MovableClock
 from tests.support.metrics import growth
-from tests.support.stand_ins.receiver import Answer, Receiver
-from tests.support.waiting import eventually, patient
+from tests.support.stand_ins.receiver import Answer, Receiver, ScriptedWebhookSender
+from tests.support.waiting import eventually
 from tests.support.webhooks import Deliveries, attempts_of, make_endpoint, record_event
-
-# Before a fixture of a test replaces it.
-TOTAL_SECONDS = sending._TOTAL_SECONDS
-
-
-async def test_answer_that_is_large_compressed_or_no_text_is_read_to_a_bound_and_not_shown(
-    session: AsyncSession,
-    sessions: SessionFactory,
-    project: Project,
-    owner: User,
-    task: Task,
-    receiver: Receiver,
-    deliveries: Deliveries,
-) -> None:
-    await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
-    receiver.answers += [
-        Answer(body=b"a\x00\x1b[31m" + b"b" * 100_000),
-        Answer(headers={"content-encoding": "gzip"}, body=b"\x1f\x8b"),
-        Answer(headers={"content-type": "image/png"}, body=b"\x89PNG"),
-    ]
-    for _ in range(3):
-        await record_event(sessions, task)
-        await deliveries.deliver()
-
-    excerpts = [
-        attempt.response_excerpt
-        for row in await deliveries.rows()
-        for attempt in await attempts_of(sessions, row)
-    ]
-    assert [len(excerpt) if excerpt else None for excerpt in excerpts] == [1024, None, None]
-    assert excerpts[0] is not None
-    assert excerpts[0].startswith("a  [31mbb")
-
-
-@pytest.mark.parametrize("goes_on", ["silently", "talking"])
-async def test_answer_that_does_not_end_is_broken_off_and_counts_by_its_status(
-    session: AsyncSession,
-    sessions: SessionFactory,
-    project: Project,
-    owner: User,
-    task: Task,
-    receiver: Receiver,
-    deliveries: Deliveries,
-    goes_on: Literal["silently", "talking"],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Silence is waited for a moment, and of a flood only the beginning is read, however much time there is."""
-    monkeypatch.setattr(sending, "_ANSWER_SECONDS", 1.0 if goes_on == "silently" else 3600.0)
-    await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
-    receiver.answers.append(Answer(body=b"so far", goes_on=goes_on))
-    await record_event(sessions, task)
-
-    await deliveries.deliver()
-
-    (row,) = await deliveries.rows()
-    (attempt,) = await attempts_of(sessions, row)
-    assert (row.status, attempt.status_code) == (DeliveryStatus.DELIVERED, 200)
-    assert (attempt.response_excerpt or "").startswith("so far")
-    if goes_on == "talking":
-        await eventually(lambda: receiver.broken_off == 1)
-    else:
-        assert attempt.duration_ms < 1000 * patient(60)
 
 
 async def test_receiver_that_does_not_answer_in_time_gets_the_message_again(
@@ -95,11 +31,9 @@ async def test_receiver_that_does_not_answer_in_time_gets_the_message_again(
     owner: User,
     task: Task,
     receiver: Receiver,
-    deliveries: Deliveries,
-    monkeypatch: pytest.MonkeyPatch,
+    process: ProcessContext,
 ) -> None:
-    assert TOTAL_SECONDS == 15
-    monkeypatch.setattr(sending, "_TOTAL_SECONDS", 0.2)
+    deliveries = Deliveries(process, ScriptedWebhookSender(receiver, total_seconds=0.2))
     await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
     receiver.always = Answer(hangs=True)
     await record_event(sessions, task)
@@ -167,42 +101,6 @@ async def test_nothing_that_is_deleted_meanwhile_breaks_a_settlement(
     await working
 
     assert await deliveries.rows() == []
-
-
-async def test_unreachable_receivers_are_distinguished(
-    session: AsyncSession,
-    sessions: SessionFactory,
-    project: Project,
-    owner: User,
-    task: Task,
-    receiver: Receiver,
-    deliveries: Deliveries,
-) -> None:
-    """A server without TLS, a port without a server, and a name that is reserved for not existing."""
-    for url in (
-        receiver.base_url.replace("http:", "https:"),
-        "http://127.0.0.1:1/",
-        "http://nothing.invalid/",
-        "http://10.0.0.1/",
-    ):
-        await make_endpoint(session, project=project, created_by=owner, url=url)
-    await record_event(sessions, task)
-
-    await deliveries.deliver()
-
-    rows = await deliveries.rows()
-    errors = {
-        (await session.get_one(WebhookEndpoint, row.endpoint_id)).url.partition("://")[2].partition("/")[0]: (
-            await attempts_of(sessions, row)
-        )[0].error
-        for row in rows
-    }
-    assert errors == {
-        receiver.base_url.removeprefix("http://"): "tls_failed",
-        "127.0.0.1:1": "connect_failed",
-        "nothing.invalid": "dns_failed",
-        "10.0.0.1": "blocked_address",
-    }
 
 
 async def test_endpoint_that_is_blocked_twenty_times_running_is_disabled(

@@ -60,7 +60,7 @@ async def test_attempt_that_ends_after_its_lease_lapsed_decides_nothing(
     late = asyncio.create_task(deliveries.deliver())
     await eventually(lambda: receiver.under_way == 1)
     clock.now += WEBHOOK_LEASE
-    await Deliveries(deliveries.process, deliveries.http).deliver()
+    await Deliveries(deliveries.process, deliveries.sender).deliver()
     (decided,) = await deliveries.rows()
 
     clock.advance(seconds=1)

@@ -119,7 +119,7 @@ async def test_message_is_given_up_after_ten_attempts_in_about_75_hours(
     owner: User,
     task: Task,
     receiver: Receiver,
-    deliveries: Deliveries,
+    scripted: Deliveries,
     clock: MovableClock,
 ) -> None:
     await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
@@ -127,10 +127,10 @@ async def test_message_is_given_up_after_ten_attempts_in_about_75_hours(
     began = clock.now
     await record_event(sessions, task)
 
-    await deliveries.deliver()
-    while (row := (await deliveries.rows())[0]).status == DeliveryStatus.PENDING:
+    await scripted.deliver()
+    while (row := (await scripted.rows())[0]).status == DeliveryStatus.PENDING:
         clock.now = row.due_at
-        await deliveries.deliver()
+        await scripted.deliver()
 
     assert row.status == DeliveryStatus.FAILED
     assert len(receiver.messages) == row.attempts == 10
@@ -237,26 +237,26 @@ async def test_endpoint_without_success_for_five_days_is_disabled_once_a_message
     owner: User,
     task: Task,
     receiver: Receiver,
-    deliveries: Deliveries,
+    scripted: Deliveries,
     clock: MovableClock,
 ) -> None:
     endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
     receiver.always = Answer(500)
     await record_event(sessions, task)
-    await deliveries.deliver()
-    while (row := (await deliveries.rows())[0]).status == DeliveryStatus.PENDING:
+    await scripted.deliver()
+    while (row := (await scripted.rows())[0]).status == DeliveryStatus.PENDING:
         clock.now = row.due_at
-        await deliveries.deliver()
-    assert (await deliveries.endpoint(endpoint)).enabled
+        await scripted.deliver()
+    assert (await scripted.endpoint(endpoint)).enabled
 
     clock.advance(days=3)
     await record_event(sessions, task)
-    await deliveries.deliver()
+    await scripted.deliver()
 
-    disabled = await deliveries.endpoint(endpoint)
+    disabled = await scripted.endpoint(endpoint)
     assert disabled.disabled_reason == DisabledReason.NO_SUCCESS
     assert disabled.consecutive_failures == 11
-    assert [row.status for row in await deliveries.rows()][-1] == DeliveryStatus.CANCELLED
+    assert [row.status for row in await scripted.rows()][-1] == DeliveryStatus.CANCELLED
 
 
 async def test_redirect_is_a_failure_and_not_followed(
@@ -347,7 +347,7 @@ async def test_receiver_that_hangs_delays_no_other_and_gets_few_at_a_time(
             return receiver.under_way == PER_ENDPOINT
 
         await eventually(is_stuck)
-        another = Deliveries(deliveries.process, deliveries.http)
+        another = Deliveries(deliveries.process, deliveries.sender)
         await record_event(sessions, task, EventType.TASK_CREATED)
         await another.deliver()
 

@@ -1,0 +1,1 @@
+"""Webhook messages to receivers that users chose, one request for each attempt."""

@@ -1,0 +1,157 @@
+"""The client that sends webhook messages over HTTP."""
+
+import asyncio
+import re
+import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import httpx
+from typing_extensions import override
+
+from app.clients.guarded_http import DIALLED, BlockedAddress, NameNotFound
+from app.clients.webhooks.sender import FIXED_HEADERS, AttemptResult, SignedMessage, WebhookSender
+from app.clock import utcnow
+from app.enums import DeliveryError
+
+TOTAL_SECONDS = 15.0
+# Time limit for the body of a response after its status.
+ANSWER_SECONDS = 2.0
+
+_CONNECT_SECONDS = 5.0
+_ANSWER_BYTES = 4096
+_EXCERPT_BYTES = 1024
+_LONGEST_RETRY_AFTER = timedelta(hours=24)
+_TEXT = re.compile(
+    r"(?:text/|application/(?:[\w.+-]+\+)?json\b|application/problem)", re.ASCII | re.IGNORECASE
+)
+_NOT_SHOWN = re.compile(r"[^\S\n]+|[\x00-\x08\x0b-\x1f\x7f]")
+# Closed connections, which the TLS library reports as its own errors.
+_NO_TLS_FAILURES = (
+    ssl.SSLWantReadError,
+    ssl.SSLWantWriteError,
+    ssl.SSLEOFError,
+    ssl.SSLZeroReturnError,
+    ssl.SSLSyscallError,
+)
+
+
+class WebhookClient(WebhookSender):
+    """Sends webhook messages, each by a request of its own.
+
+    `http` is a client of `create_guarded_client`, which refuses forbidden addresses; the caller owns it. An attempt may
+    take `total_seconds` until the status of the response, and `answer_seconds` for its body.
+    """
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        *,
+        total_seconds: float = TOTAL_SECONDS,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        self._http = http
+        self._total_seconds = total_seconds
+        self._answer_seconds = answer_seconds
+
+    @override
+    async def send(self, message: SignedMessage) -> AttemptResult:
+        started_at, began = utcnow(), asyncio.get_running_loop().time()
+        dialled: list[str] = []
+        status: int | None = None
+        retry_after: timedelta | None = None
+        excerpt: str | None = None
+        error: DeliveryError | None = None
+        try:
+            async with asyncio.timeout(self._total_seconds):
+                request = self._http.build_request(
+                    "POST",
+                    message.url,
+                    content=message.body.encode(),
+                    headers={**FIXED_HEADERS, **message.headers},
+                    timeout=httpx.Timeout(self._total_seconds, connect=_CONNECT_SECONDS),
+                    extensions={DIALLED: dialled},
+                )
+                response = await self._http.send(request, stream=True)
+            status = response.status_code
+            error = error_of(status)
+            retry_after = parse_retry_after(response.headers.get("retry-after"), now=started_at)
+            excerpt = await self._read_excerpt(response)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as failure:
+            error = _classify(failure)
+        return AttemptResult(
+            started_at=started_at,
+            duration=timedelta(seconds=asyncio.get_running_loop().time() - began),
+            error=error,
+            status_code=status,
+            retry_after=retry_after,
+            excerpt=excerpt,
+            address=dialled[-1] if dialled else None,
+        )
+
+    async def _read_excerpt(self, response: httpx.Response) -> str | None:
+        """Return the beginning of a text response, and close the response; errors here are ignored."""
+        read = bytearray()
+        try:
+            async with asyncio.timeout(self._answer_seconds):
+                # Without a size: httpx would hold back what came so far of an answer that is shorter.
+                async for chunk in response.aiter_raw():
+                    read += chunk
+                    if len(read) >= _ANSWER_BYTES:
+                        break
+        except (httpx.HTTPError, OSError):
+            pass
+        finally:
+            await response.aclose()
+        headers = response.headers
+        if not read or "content-encoding" in headers or not _TEXT.match(headers.get("content-type", "")):
+            return None
+        return _NOT_SHOWN.sub(" ", bytes(read[:_EXCERPT_BYTES]).decode(errors="replace"))
+
+
+def error_of(status: int) -> DeliveryError | None:
+    """Return the kind of failure that the status of a response means; None for 2xx."""
+    if httpx.codes.is_success(status):
+        return None
+    if httpx.codes.is_redirect(status):
+        return DeliveryError.REDIRECT
+    return DeliveryError.HTTP_4XX if httpx.codes.is_client_error(status) else DeliveryError.HTTP_5XX
+
+
+def _classify(failure: BaseException) -> DeliveryError:
+    """Return the kind of an error of sending: timeouts first, as a timeout in TLS contains TLS errors."""
+    chain = list(_causes(failure))
+    if any(isinstance(cause, BlockedAddress) for cause in chain):
+        return DeliveryError.BLOCKED_ADDRESS
+    if any(isinstance(cause, NameNotFound) for cause in chain):
+        return DeliveryError.DNS_FAILED
+    if any(isinstance(cause, TimeoutError | httpx.TimeoutException) for cause in chain):
+        return DeliveryError.TIMEOUT
+    if any(isinstance(cause, ssl.SSLError) and not isinstance(cause, _NO_TLS_FAILURES) for cause in chain):
+        return DeliveryError.TLS_FAILED
+    return DeliveryError.CONNECT_FAILED
+
+
+def _causes(failure: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = failure
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__
+
+
+def parse_retry_after(header: str | None, *, now: datetime) -> timedelta | None:
+    """Return the delay that a `Retry-After` header asks for, as seconds or as a date; at most one day.
+
+    Return None if the header is None or neither form. A date before `now` gives zero.
+    """
+    text = (header or "").strip()
+    if text.isascii() and text.isdigit():
+        return min(timedelta(seconds=min(int(text[:9]), 10**8)), _LONGEST_RETRY_AFTER)
+    try:
+        until = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    if until.tzinfo is None:
+        until = until.replace(tzinfo=UTC)
+    return min(max(until - now, timedelta(0)), _LONGEST_RETRY_AFTER)

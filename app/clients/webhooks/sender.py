@@ -1,0 +1,61 @@
+"""Signed webhook messages, their senders, and the results of attempts to send them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from app import __version__
+from app.enums import DeliveryError
+
+FIXED_HEADERS = {
+    "Content-Type": "application/json",
+    "User-Agent": f"Taskbeacon-Webhooks/{__version__}",
+    "Accept": "*/*",
+    # The excerpt of a response is stored without decoding.
+    "Accept-Encoding": "identity",
+}
+
+_GONE = 410
+
+
+@dataclass(frozen=True, slots=True)
+class SignedMessage:
+    """A webhook message for one attempt: the receiver's URL, the body, and the headers that sign it."""
+
+    url: str
+    body: str
+    headers: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptResult:
+    """The result of one attempt to send a webhook message. `error` is None if the receiver accepted the message.
+
+    `status_code`, `retry_after` and `excerpt` (the beginning of a text body) come from the response, if there was one.
+    `address` is the IP address that the attempt connected to last.
+    """
+
+    started_at: datetime
+    duration: timedelta
+    error: DeliveryError | None = None
+    status_code: int | None = None
+    retry_after: timedelta | None = None
+    excerpt: str | None = None
+    address: str | None = None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the receiver wants no further message."""
+        return self.status_code == _GONE
+
+
+class WebhookSender(Protocol):
+    """Sends webhook messages to their receivers."""
+
+    async def send(self, message: SignedMessage) -> AttemptResult:
+        """Send a message once, with `FIXED_HEADERS` and its own headers; return the result.
+
+        A failure of the network or of the receiver is a result too, no exception.
+        """
+        ...
