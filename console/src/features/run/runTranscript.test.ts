@@ -81,6 +81,23 @@ describe("a transcript of a live run", () => {
     expect(shown()).toEqual(["1", "2", "3", "4"]);
   });
 
+  it("goes on behind a gap while the log cannot be read, and loses none of that", async () => {
+    listener.onEvent(line(1));
+    await vi.advanceTimersByTimeAsync(50);
+    log = null;
+    listener.onGap({ type: "gap", lost: 1 });
+    await answer();
+    listener.onEvent(line(3));
+    await vi.advanceTimersByTimeAsync(50);
+    expect(shown()).toEqual(["1", "gap", "3"]);
+    // The newest entry is not stored yet.
+    log = [line(1), line(2)];
+    await vi.advanceTimersByTimeAsync(3000);
+    listener.onEvent(line(4));
+    await answer();
+    expect(shown()).toEqual(["1", "2", "3", "4"]);
+  });
+
   it("shows the gap while the log cannot be read, and fills it when it can", async () => {
     log = null;
     listener.onGap({ type: "gap", lost: 2 });

@@ -30,6 +30,10 @@ export class RunTranscript {
   private queue: unknown[] = [];
   private isScheduled = false;
   private isHealing = false;
+  /** Whether the log is being read to fill a gap: new events wait for it. */
+  private isReading = false;
+  /** New events that were shown behind a gap; the log that fills it may not have them yet. */
+  private behindGap: unknown[] = [];
   private gaps = 0;
   /** What the log had when it filled a gap; the stream may bring it once more. */
   private fromLog = new Set<string>();
@@ -73,7 +77,7 @@ export class RunTranscript {
 
   private take(event: unknown): void {
     this.queue.push(event);
-    if (this.isScheduled || this.isHealing) return;
+    if (this.isScheduled || this.isReading) return;
     this.isScheduled = true;
     // A hidden page has no frames.
     if (document.visibilityState === "hidden") setTimeout(this.flush, HIDDEN_FLUSH_MS);
@@ -82,9 +86,10 @@ export class RunTranscript {
 
   private flush = (): void => {
     this.isScheduled = false;
-    if (this.isHealing) return;
+    if (this.isReading) return;
     const events = this.queue.filter((event) => !this.isKnown(event));
     this.queue = [];
+    if (this.isHealing) this.behindGap.push(...events);
     this.publish(append(this.snapshot.transcript, events), "ready");
   };
 
@@ -98,7 +103,7 @@ export class RunTranscript {
     return isPiece && entry.timestamp <= this.snapshot.transcript.lastTimestamp;
   }
 
-  /** Fill a gap from the log. What the stream loses meanwhile, and a log that cannot be read, make it begin again. */
+  /** Fill a gap from the log. Until the log can be read, the gap is shown, and behind it what the stream brings. */
   private async heal(gap: unknown): Promise<void> {
     this.gaps += 1;
     if (this.isHealing) return;
@@ -106,16 +111,21 @@ export class RunTranscript {
     let isShown = false;
     for (let healed = 0; healed < this.gaps; ) {
       const known = this.gaps;
-      if (await this.rebuild()) {
+      this.isReading = true;
+      const isRead = await this.rebuild();
+      if (isRead) {
         healed = known;
         continue;
       }
+      this.isReading = false;
       if (!isShown) this.publish(append(this.snapshot.transcript, [gap]), "ready");
       isShown = true;
+      this.flush();
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
     this.gaps = 0;
-    this.isHealing = false;
+    this.isHealing = this.isReading = false;
+    this.queue.unshift(...this.behindGap.splice(0));
     this.flush();
   }
 
