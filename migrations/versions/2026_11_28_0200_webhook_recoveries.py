@@ -3,7 +3,8 @@
 Purpose: the relay makes the missing deliveries of a recovery in batches; the request made all of them, in its
 transaction.
 Locks: none that is held; one new table, with a foreign key to `webhook_endpoints`.
-Previous release: makes the deliveries in the request, and leaves the rows of this one to its workers.
+Previous release: makes the deliveries in the request. Its workers do not read this table: a recovery waits for a worker
+of this release.
 
 Revision ID: 0031
 Revises: 0030
