@@ -10,19 +10,16 @@ from contextlib import asynccontextmanager, suppress
 from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from uuid import UUID
-
-import structlog
 
 from app.db import SessionFactory, unit_of_work
 from app.errors import NotFound
-from app.outages import DatabaseUnavailable
+from app.periodic import attempt, every
 from app.services.access.principal import Principal
 from app.services.notifications import presence
 
 BEAT_SECONDS = presence.TIME_TO_LIVE.total_seconds() * 5 / 12
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +64,13 @@ class StreamPresence:
         watch = self._watches.get(key)
         if watch is None:
             watch = self._watches[key] = _Watch(watcher, watcher.expires_at)
-            watch.beating = asyncio.create_task(self._beat(watch), context=Context())
+            beating = every(
+                self._beat_seconds,
+                partial(self._beat, watch),
+                event="stream_presence.not_beaten",
+                until=watch.left,
+            )
+            watch.beating = asyncio.create_task(beating, context=Context())
         watch.expires_at = max(watch.expires_at, watcher.expires_at)
         watch.streams += 1
         try:
@@ -76,38 +79,27 @@ class StreamPresence:
             watch.streams -= 1
             if not watch.streams:
                 del self._watches[key]
-                await self._leave(watch)
+                watch.left.set()
+                assert watch.beating is not None
+                # A beat that is under way must not arrive after the leave.
+                await watch.beating
+                await attempt(partial(self._leave, watch), event="stream_presence.not_left")
 
     async def _beat(self, watch: _Watch) -> None:
         watcher = watch.watcher
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._beat_seconds):
-                    await watch.left.wait()
-                    return
-            try:
-                async with unit_of_work(self._sessions) as session:
-                    watch.expires_at = await presence.beat(
-                        session, watcher.caller, watcher.task_id, watcher.device_id
-                    )
-            except NotFound:
-                # The caller cannot see the task any more, or the device belongs to another user.
-                return
-            except DatabaseUnavailable as error:
-                log.warning("stream_presence.not_beaten", error=repr(error))
+        try:
+            async with unit_of_work(self._sessions) as session:
+                watch.expires_at = await presence.beat(
+                    session, watcher.caller, watcher.task_id, watcher.device_id
+                )
+        except NotFound:
+            # The caller cannot see the task any more, or the device belongs to another user.
+            watch.left.set()
 
     async def _leave(self, watch: _Watch) -> None:
-        watch.left.set()
-        assert watch.beating is not None
-        # A beat that is under way must not arrive after the leave.
-        await watch.beating
         watcher = watch.watcher
-        try:
+        with suppress(NotFound):
             async with unit_of_work(self._sessions) as session:
                 await presence.leave(
                     session, watcher.caller, watcher.task_id, watcher.device_id, up_to=watch.expires_at
                 )
-        except NotFound:
-            return
-        except DatabaseUnavailable as error:
-            log.warning("stream_presence.not_left", error=repr(error))

@@ -4,7 +4,6 @@ Events in the form of a log entry go to the log, and all events to the run's fol
 marks the events as complete. While the agent sends, it counts as alive.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-import structlog
 from sqlalchemy import DateTime, bindparam, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -21,7 +19,7 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import TERMINAL_STATUSES
 from app.errors import AppError, EventsMissing, StateRefused
 from app.models import Run, RunLogState
-from app.outages import DatabaseUnavailable
+from app.periodic import repeating
 from app.schemas.runs.stream import PositionOut
 from app.services.opened_clients import ServiceClients
 from app.services.run_log.event_ids import LogEvent
@@ -43,8 +41,6 @@ _HEARD = Prepared(
         set_={"heard_at": bindparam("now", type_=DateTime(timezone=True))},
     )
 )
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,21 +123,9 @@ async def _alive(sessions: SessionFactory, run_id: UUID) -> AsyncGenerator[None,
         async with unit_of_work(sessions) as session:
             await _HEARD.perform(session, {"run": run_id, "now": utcnow()})
 
-    async def keep_noting() -> None:
-        while True:
-            await asyncio.sleep(_SIGN_OF_LIFE_SECONDS)
-            try:
-                await note()
-            except DatabaseUnavailable as error:
-                log.warning("run_ingest.sign_of_life_not_noted", run_id=str(run_id), error=repr(error))
-
     await note()
-    noting = asyncio.create_task(keep_noting())
-    try:
+    async with repeating(_SIGN_OF_LIFE_SECONDS, note, event="run_ingest.sign_of_life_not_noted"):
         yield
-    finally:
-        noting.cancel()
-        await asyncio.gather(noting, return_exceptions=True)
 
 
 async def _look(sessions: SessionFactory, run_id: UUID) -> _Position:

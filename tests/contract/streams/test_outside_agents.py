@@ -14,6 +14,7 @@ import httpx
 import orjson
 import pytest
 from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
@@ -25,6 +26,7 @@ from app.services.runs.recovery import recover_runs
 from app.services.runs.usage import spent_by_others
 from tests.support.assertions import concerning
 from tests.support.clock import MovableClock
+from tests.support.database.faults import refusing_once
 from tests.support.stand_ins.outside_agents import Agent, line, published
 from tests.support.waiting import eventually
 from tests.support.web.streams import following
@@ -270,7 +272,7 @@ class TestSilence:
                 assert (await api.get(url)).json()["status"] == "in_progress"
 
     @pytest.mark.usefixtures("begun")
-    async def test_open_stream_is_a_sign_of_life_without_any_event(
+    async def test_open_stream_is_a_sign_of_life_without_any_event_and_after_an_error(
         self,
         agent: Agent,
         api: httpx.AsyncClient,
@@ -279,7 +281,9 @@ class TestSilence:
         sessions: SessionFactory,
         sweep: Any,
         clock: MovableClock,
+        engine: AsyncEngine,
         monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         monkeypatch.setattr(run_ingest, "_SIGN_OF_LIFE_SECONDS", 0.01)
         ended = asyncio.Event()
@@ -292,13 +296,17 @@ class TestSilence:
 
         sending = asyncio.create_task(agent.post(body()))
         await opened.wait()
-        clock.advance(minutes=31)
         heard_at = select(RunLogState.heard_at).where(RunLogState.run_id == run_id)
 
         async def is_heard() -> bool:
             async with unit_of_work(sessions) as session:
                 return await session.scalar(heard_at) == clock()
 
+        clock.advance(minutes=1)
+        await eventually(is_heard)
+        async with refusing_once(engine, "run_logs"):
+            await eventually(lambda: "run_ingest.sign_of_life_not_noted" in caplog.text)
+        clock.advance(minutes=30)
         await eventually(is_heard)
         await sweep()
         assert (await api.get(url)).json()["status"] == "in_progress"

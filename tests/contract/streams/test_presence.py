@@ -7,7 +7,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import delete, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.clock import utcnow
 from app.db import SessionFactory
@@ -16,6 +16,7 @@ from app.models import Presence, PushToken, User
 from app.runtime import ProcessContext
 from app.services.notifications.stream_presence import StreamPresence
 from tests.support.assertions import assert_invalid, assert_not_found
+from tests.support.database.faults import refusing_once
 from tests.support.devices import make_device
 from tests.support.factories import make_user
 from tests.support.waiting import eventually
@@ -79,11 +80,18 @@ def frequent_beats(application: FastAPI, sessions: SessionFactory) -> None:
 
 
 @pytest.mark.usefixtures("frequent_beats")
-async def test_server_goes_on_beating(
-    api: httpx.AsyncClient, url: str, device: PushToken, session: AsyncSession
+async def test_server_goes_on_beating_even_after_an_unexpected_error(
+    api: httpx.AsyncClient,
+    url: str,
+    device: PushToken,
+    session: AsyncSession,
+    engine: AsyncEngine,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with following(api, url, device_id=str(device.id)) as stream:
         await stream.take(1)
+        async with refusing_once(engine, "presence"):
+            await eventually(lambda: "stream_presence.not_beaten" in caplog.text)
         for _ in range(3):
             [before] = await presences(session)
 

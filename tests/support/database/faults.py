@@ -34,11 +34,11 @@ BEGIN RAISE EXCEPTION 'planted' USING ERRCODE = '{code}'; END $$;
 CREATE VIEW {table} AS SELECT * FROM planted_rows WHERE planted();
 """
 # A sequence counts on when its transaction is rolled back.
-_END_SESSION_ONCE = """
+_ONCE = """
 CREATE SEQUENCE planted_once;
 CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF nextval('planted_once') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF;
+    IF nextval('planted_once') = 1 THEN {fault}; END IF;
     RETURN NEW;
 END $$;
 CREATE TRIGGER planted BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION planted();
@@ -99,7 +99,16 @@ async def refusing_reads(engine: AsyncEngine, table: str, *, code: str) -> Async
 async def failing_once(engine: AsyncEngine, table: str) -> AsyncGenerator[None, None]:
     """Make the server end the session that writes the first row of a table, in the middle of its statement."""
     undo = "DROP FUNCTION planted() CASCADE; DROP SEQUENCE planted_once"
-    async with altered(engine, _END_SESSION_ONCE.format(table=table), undo=undo):
+    fault = "PERFORM pg_terminate_backend(pg_backend_pid())"
+    async with altered(engine, _ONCE.format(table=table, fault=fault), undo=undo):
+        yield
+
+
+@asynccontextmanager
+async def refusing_once(engine: AsyncEngine, table: str) -> AsyncGenerator[None, None]:
+    """Make the first write to a table fail with an unexpected error."""
+    undo = "DROP FUNCTION planted() CASCADE; DROP SEQUENCE planted_once"
+    async with altered(engine, _ONCE.format(table=table, fault="RAISE EXCEPTION 'planted'"), undo=undo):
         yield
 
 
@@ -107,7 +116,7 @@ async def failing_once(engine: AsyncEngine, table: str) -> AsyncGenerator[None, 
 def cut_once(engine: AsyncEngine, words: str) -> Generator[list[str], None, None]:
     """Break the connection just before it sends the first statement with these words.
 
-    Yields a list that gets this statement.
+    Yields a list that gets this statement. Not for statements that are `Prepared`.
     """
     cut: list[str] = []
 
