@@ -5,24 +5,22 @@ A few queries for all streams that this process serves, so that they cost the sa
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from contextvars import Context
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import SessionFactory, unit_of_work
-from app.outages import DatabaseUnavailable
+from app.periodic import every
 from app.services.access.authenticate import find_open_sessions, find_valid_keys
 from app.services.access.principal import Principal
 from app.services.access.visibility import find_visible_runs
 
 # With the queries, less than the second that contract 6.4 and 17.5 allow.
 _LOOK_SECONDS = 0.5
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,37 +59,30 @@ class StreamWatch:
         stream = _Stream(caller, run_ids, end)
         self._streams.add(stream)
         if self._looking is None:
-            self._looking = asyncio.create_task(self._look(sessions, self._are_over), context=Context())
+            looking = every(
+                _LOOK_SECONDS,
+                partial(self._look, sessions),
+                event="streams.not_looked_at",
+                until=self._are_over,
+            )
+            self._looking = asyncio.create_task(looking, context=Context())
         try:
             yield
         finally:
             self._streams.discard(stream)
-            if not self._streams and (looking := self._looking) is not None:
+            if not self._streams and (task := self._looking) is not None:
                 self._looking = None
                 # Not cancelled: that would break the connection of a query that is under way.
                 self._are_over.set()
                 self._are_over = asyncio.Event()
-                await looking
+                await task
 
-    async def _look(self, sessions: SessionFactory, are_over: asyncio.Event) -> None:
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_SECONDS):
-                    await are_over.wait()
-                    return
-            streams = tuple(self._streams)
-            try:
-                async with unit_of_work(sessions) as session:
-                    refused = await _refused(session, streams)
-            except DatabaseUnavailable as error:
-                log.warning("streams.not_looked_at", error=repr(error))
-                continue
-            except Exception:
-                # Continue, because all streams depend on this task.
-                log.exception("streams.unexpected_error")
-                continue
-            for stream in refused:
-                stream.end()
+    async def _look(self, sessions: SessionFactory) -> None:
+        streams = tuple(self._streams)
+        async with unit_of_work(sessions) as session:
+            refused = await _refused(session, streams)
+        for stream in refused:
+            stream.end()
 
 
 async def _refused(session: AsyncSession, streams: Collection[_Stream]) -> Collection[_Stream]:
