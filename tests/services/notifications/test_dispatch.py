@@ -118,22 +118,25 @@ def expected(
     """Return the decisions that the contract requires, one for each row."""
     if case.access is Access.DELETED:
         return []
-    excess: tuple[NotificationDecision, str | None] = (NotificationDecision.COOLED_DOWN, None)
     watched: list[tuple[NotificationDecision, str | None]] = [
         (NotificationDecision.DEFERRED, "presence")
     ] * case.devices
     if kind is NotificationKind.NOTIFY_USER:
-        excess = (NotificationDecision.THROTTLED, "one_a_minute")
         watched = [(NotificationDecision.SUPPRESSED, "presence")]
-    if cooldown is Cooldown.RUNNING:
-        return [excess]
+    elif cooldown is Cooldown.RUNNING:
+        return [(NotificationDecision.COOLED_DOWN, None)]
     if case.access is not Access.MEMBER:
         return [(NotificationDecision.NO_ACCESS, None)]
     if reason := {Wish.TASK_MUTED: "task_muted", Wish.KIND_OFF: "kind_off"}.get(case.wish):
         return [(NotificationDecision.MUTED, reason)]
     if case.devices == 0:
         return [(NotificationDecision.NO_TOKEN, None)]
-    return watched if case.watcher in WATCHING else [(NotificationDecision.PENDING, None)] * case.devices
+    if case.watcher in WATCHING:
+        return watched
+    # A message counts if it went to a device: not the earlier one, if the device expires only now.
+    if cooldown is Cooldown.RUNNING and case.watcher is not Watcher.OWN_DEVICE_EXPIRED_NOW:
+        return [(NotificationDecision.THROTTLED, "one_a_minute")]
+    return [(NotificationDecision.PENDING, None)] * case.devices
 
 
 class Stage:
