@@ -30,7 +30,7 @@ from app.services.notifications.stream_presence import StreamPresence
 from app.services.opened_clients import ServiceClients
 from app.services.rate_limits import RateLimiter
 from app.services.streams.clients import StreamClients, StreamIntervals
-from app.services.streams.ledger_watch import LedgerWatch
+from app.services.streams.ledger_feed import LedgerFeed
 from app.services.streams.runs import final_states
 from app.services.tasks.pages import KnownLists
 from app.services.usage_gates import open_gates
@@ -57,8 +57,8 @@ class ProcessContext(ServiceClients):
     lists: KnownLists = field(default_factory=KnownLists)
     # Ends the streams of callers that lose access: their key, their session, or their view of the run.
     open_streams: StreamWatch = field(default_factory=StreamWatch)
-    # Polls the ledger for its followers.
-    ledger: LedgerWatch = field(default_factory=LedgerWatch)
+    # Reads new events of the ledger for the live streams.
+    ledger: LedgerFeed = field(default_factory=LedgerFeed)
 
     def stream_clients(self) -> StreamClients:
         """Return the clients of this process that live streams use, and their settings."""

@@ -42,6 +42,12 @@ class Principal:
         assert self.named_project is not None
         return self.named_project
 
+    def covers(self, project_id: int, organization_id: UUID) -> bool:
+        """Return whether the caller's key is valid in a project of an organization (contract 2.3)."""
+        return (not self.scoped_teams or project_id in self.scoped_teams) and (
+            not self.scoped_organizations or organization_id in self.scoped_organizations
+        )
+
     @property
     def answers_via(self) -> AnswerVia:
         """The way that is recorded if the caller answers a question of an agent: `console`, or else `api`."""

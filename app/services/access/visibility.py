@@ -3,7 +3,7 @@
 A row that is not visible is not found (contract 4). Every query for a caller uses these conditions.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    case,
     column,
     false,
     func,
@@ -26,11 +27,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
 from app.errors import NotFound
-from app.models import Membership, Project, Run, SandboxEnvironment, Task, User, WebhookEndpoint
+from app.models import Event, Membership, Project, Run, SandboxEnvironment, Task, User, WebhookEndpoint
 from app.models.base import literal_int
 from app.models.tasks import EVERYONE
 from app.services.access.principal import Principal
 from app.statements import Prepared
+
+# The organizations of projects, by user and project: only active members of a project have an entry for it.
+Memberships = Mapping[tuple[int, int], UUID]
 
 
 def audiences_of(user_id: Any) -> tuple[ColumnElement[int], Any]:
@@ -46,6 +50,15 @@ def audiences_of(user_id: Any) -> tuple[ColumnElement[int], Any]:
 def is_for_user(user_id: Any) -> ColumnElement[bool]:
     """Return the SQL condition that a task is for everyone or for this user. Deleted tasks satisfy it too."""
     return Task.audience.in_(audiences_of(user_id))
+
+
+# The audience of an event in a SELECT that joins its task, if any: that of the task, or the only user who sees it.
+EVENT_AUDIENCE = case((Event.task_id.is_(None), Event.user_id), else_=Task.audience)
+
+
+def is_audience_of(audience: int | None, user_id: int) -> bool:
+    """Return whether a task with this value of `audience` is for everyone or for the user."""
+    return audience in {EVERYONE, user_id}
 
 
 def _callers_projects() -> ColumnElement[Any]:
@@ -66,7 +79,11 @@ def _callers_projects() -> ColumnElement[Any]:
     return func.array(projects.scalar_subquery(), type_=ARRAY(BigInteger))
 
 
-def _seen(project_id: Any, user_id: Any) -> ColumnElement[bool]:
+def sees_task(project_id: Any, user_id: Any) -> ColumnElement[bool]:
+    """Return the SQL condition that a member of a project sees a task in it.
+
+    Either argument is an id, a column or a parameter.
+    """
     return and_(Task.project_id == project_id, is_for_user(user_id), ~Task.deleted)
 
 
@@ -75,9 +92,9 @@ _USER = bindparam("visible_user_id", type_=BigInteger)
 # restrict them. For prepared statements; `visibility_anywhere` gives the values.
 VISIBLE_PROJECTS = _callers_projects()
 # The tasks that the caller sees in all of these projects.
-VISIBLE_ANYWHERE = _seen(any_(VISIBLE_PROJECTS), _USER)
+VISIBLE_ANYWHERE = sees_task(any_(VISIBLE_PROJECTS), _USER)
 # The tasks that the caller sees in the project of the request; `visibility` gives the values.
-VISIBLE_TASK = _seen(bindparam("visible_project_id"), _USER)
+VISIBLE_TASK = sees_task(bindparam("visible_project_id"), _USER)
 # The same for one run of one task, with the further parameters `run_id` and `task_id`.
 VISIBLE_RUN = and_(Run.id == bindparam("run_id"), Run.task_id == bindparam("task_id"), VISIBLE_TASK)
 
@@ -101,7 +118,7 @@ def visibility(principal: Principal) -> dict[str, int]:
 
 def visible_task(principal: Principal) -> ColumnElement[bool]:
     """Return the SQL condition that selects the tasks of the request's project that the caller sees."""
-    return _seen(principal.project.id, principal.user_id)
+    return sees_task(principal.project.id, principal.user_id)
 
 
 def visible_run(principal: Principal, task_id: UUID, run_id: UUID) -> ColumnElement[bool]:
@@ -271,6 +288,26 @@ def _followed_runs_statement() -> Any:  # Any: a Select of two columns
 
 
 _FOLLOWED_RUNS = Prepared(_followed_runs_statement())
+
+
+async def find_memberships(
+    session: AsyncSession, user_ids: Collection[int], project_ids: Collection[int]
+) -> Memberships:
+    """Return the active memberships of these users in these projects."""
+    rows = await _MEMBERSHIPS.all(session, {"user_ids": [*user_ids], "project_ids": [*project_ids]})
+    return {(row["user_id"], row["project_id"]): row["organization_id"] for row in rows}
+
+
+_MEMBERSHIPS = Prepared(
+    select(Membership.user_id, Membership.project_id, Project.organization_id)
+    .join(User, User.id == Membership.user_id)
+    .join(Project, Project.id == Membership.project_id)
+    .where(
+        Membership.user_id == any_(bindparam("user_ids", type_=ARRAY(BigInteger))),
+        Membership.project_id == any_(bindparam("project_ids", type_=ARRAY(BigInteger))),
+        User.is_active,
+    )
+)
 
 
 async def require_environment(session: AsyncSession, principal: Principal, environment_id: UUID) -> None:

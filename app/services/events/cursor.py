@@ -51,10 +51,11 @@ SETTLED: ColumnElement[int] = literal_column("pg_snapshot_xmin(pg_current_snapsh
 UNBORN: ColumnElement[int] = literal_column("pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
 _AFTER_TRANSACTION = bindparam("after_transaction", type_=BigInteger)
 # The position of `Cursor.values`; a position of another cluster is before all transactions of this one.
-PLACE = tuple_(
-    case((_AFTER_TRANSACTION >= UNBORN, literal_column("0")), else_=_AFTER_TRANSACTION),
+PLACE_COLUMNS = (
+    case((_AFTER_TRANSACTION >= UNBORN, literal_column("0", BigInteger)), else_=_AFTER_TRANSACTION),
     bindparam("after_seq", type_=BigInteger),
 )
+PLACE = tuple_(*PLACE_COLUMNS)
 # The rows after a position that may be read: none of them can be preceded by a row that is not committed yet.
 AFTER = and_(tuple_(Event.transaction_id, Event.seq) > PLACE, Event.transaction_id < SETTLED)
 IN_ORDER = (Event.transaction_id, Event.seq)

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Text,
     Uuid,
-    and_,
     any_,
     bindparam,
     cast,
@@ -28,14 +28,15 @@ from app.models.base import constant
 from app.schemas.events import EventPage, EventQuery
 from app.services.access.principal import Principal
 from app.services.access.visibility import (
+    EVENT_AUDIENCE,
     VISIBLE_ANYWHERE,
     VISIBLE_PROJECTS,
     active_member,
-    is_for_user,
+    audiences_of,
     visibility_anywhere,
 )
 from app.services.events.catalogue import is_selector
-from app.services.events.cursor import AFTER, IN_ORDER, PLACE, SETTLED, START, Cursor
+from app.services.events.cursor import AFTER, IN_ORDER, PLACE, PLACE_COLUMNS, SETTLED, START, Cursor
 from app.services.events.rendering import event_out
 from app.statements import Fields, Prepared
 
@@ -50,6 +51,14 @@ EVENT_COLUMNS = (
     Event.subject_seq,
     Event.occurred_at,
     Event.data,
+)
+OF_QUESTIONS = Event.type.in_(
+    [
+        constant(EventType.QUESTION_OPENED),
+        constant(EventType.QUESTION_ANSWERED),
+        constant(EventType.QUESTION_EXPIRED),
+        constant(EventType.QUESTION_WITHDRAWN),
+    ]
 )
 # The selectors that match an event: its type, its family, `*`.
 SELECTORS = array(
@@ -150,6 +159,13 @@ async def find_end(session: AsyncSession) -> Cursor:
     return START if row is None else place_of(row)
 
 
+async def place_here(session: AsyncSession, cursor: Cursor) -> Cursor:
+    """Return a client's position in this cluster: before all of its transactions if it is of another one."""
+    row = await _HERE.first(session, cursor.values())
+    assert row is not None
+    return place_of(row)
+
+
 def place_of(row: Mapping[Any, Any]) -> Cursor:
     """Return the position in the ledger after an event, given as its database row."""
     return Cursor(row["transaction_id"], row["seq"])
@@ -175,17 +191,13 @@ def _page_statement() -> Any:  # Any: a Select of many columns
     types = bindparam("types", type_=ARRAY(Text))
     task_id, run_id = (bindparam(name, type_=Uuid) for name in ("task_id", "run_id"))
     user_id, project_id = (bindparam(name, type_=BigInteger) for name in ("user_id", "project_id"))
-    visible = or_(
-        is_for_user(user_id),
-        and_(Event.task_id.is_(None), Event.user_id == user_id),
-    )
     return (
         select(*EVENT_COLUMNS)
         .outerjoin(Task, Task.id == Event.task_id)
         .where(
             Event.project_id == project_id,
             AFTER,
-            visible,
+            EVENT_AUDIENCE.in_(audiences_of(user_id)),
             # Checked at each reading: a membership may end while a stream is open. Once, not for each event.
             active_member(user_id, project_id),
             or_(types.is_(None), SELECTORS.overlap(types)),
@@ -197,30 +209,29 @@ def _page_statement() -> Any:  # Any: a Select of many columns
     )
 
 
-_OF_QUESTIONS = (
-    EventType.QUESTION_OPENED,
-    EventType.QUESTION_ANSWERED,
-    EventType.QUESTION_EXPIRED,
-    EventType.QUESTION_WITHDRAWN,
-)
+def concerns(user_id: Any) -> ColumnElement[bool]:
+    """Return the SQL condition that a user created a task or follows it; `user_id` is a column or a parameter."""
+    is_followed = (
+        select(TaskFollow.task_id)
+        .where(TaskFollow.task_id == Task.id, TaskFollow.user_id == user_id)
+        .correlate_except(TaskFollow)
+        .exists()
+    )
+    return or_(Task.created_by_id == user_id, is_followed)
 
 
 def _questions_statement() -> Any:  # Any: a Select of many columns
     user_id = bindparam("visible_user_id", type_=BigInteger)
-    is_followed = (
-        select(TaskFollow.task_id)
-        .where(TaskFollow.task_id == Task.id, TaskFollow.user_id == user_id)
-        .correlate(Task)
-        .exists()
-    )
     return (
         select(*EVENT_COLUMNS)
         .join(Task, Task.id == Event.task_id)
         .where(
             AFTER,
-            Event.type.in_([constant(type_) for type_ in _OF_QUESTIONS]),
+            OF_QUESTIONS,
             VISIBLE_ANYWHERE,
-            or_(Task.created_by_id == user_id, is_followed),
+            # The account may be closed while a stream is open.
+            active_member(user_id, Event.project_id),
+            concerns(user_id),
         )
         .order_by(*IN_ORDER)
         .limit(bindparam("limit", type_=BigInteger))
@@ -242,6 +253,11 @@ _REMOVED_ANYWHERE = Prepared(
         tuple_(EventHorizon.transaction_id, EventHorizon.seq) > PLACE,
     )
     .limit(literal_column("1"))
+)
+_HERE = Prepared(
+    select(
+        *(column.label(name) for name, column in zip(("transaction_id", "seq"), PLACE_COLUMNS, strict=True))
+    )
 )
 _END = Prepared(
     select(Event.transaction_id, Event.seq)

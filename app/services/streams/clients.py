@@ -7,7 +7,7 @@ from app.clients.redis import RedisClient
 from app.config import Settings
 from app.db import SessionFactory
 from app.services.notifications.stream_presence import StreamPresence
-from app.services.streams.ledger_watch import LedgerWatch
+from app.services.streams.ledger_feed import LedgerFeed
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class StreamClients:
     hub: EventHub
     redis: RedisClient
     watchers: StreamPresence
-    ledger: LedgerWatch
+    ledger: LedgerFeed
     intervals: StreamIntervals
     # The setting `task_url`.
     link: str

@@ -1,5 +1,14 @@
 """Encode the frames of live streams, as server-sent events."""
 
+from dataclasses import dataclass
+from functools import cached_property
+
+import orjson
+
+from app.services.events.cursor import Cursor
+from app.services.events.rendering import event_out
+from app.statements import Fields
+
 
 def encode(data: bytes, *, name: bytes = b"", id_: bytes = b"") -> bytes:
     """Return the bytes of a server-sent event with this data, name and id; `data` is JSON without line breaks."""
@@ -16,3 +25,29 @@ KEEPALIVE = encode(_ALIVE, name=b"keepalive")
 def keepalive(id_: bytes) -> bytes:
     """Return a keepalive event with an id, from which a client that reconnects continues."""
     return encode(_ALIVE, name=b"keepalive", id_=id_)
+
+
+@dataclass(frozen=True, eq=False)
+class LedgerEvent:
+    """An event of the ledger, encoded at its first use, once for all live streams of the process."""
+
+    row: Fields
+    # The position after the event.
+    place: Cursor
+    # The setting `task_url`.
+    link: str
+
+    @cached_property
+    def id(self) -> str:
+        """The position, as the id of a frame."""
+        return str(self.place)
+
+    @cached_property
+    def data(self) -> bytes:
+        """The event as JSON."""
+        return orjson.dumps(event_out(self.row, self.link), default=str, option=orjson.OPT_UTC_Z)
+
+    @cached_property
+    def frame(self) -> bytes:
+        """The frame for a stream that holds no position of a run."""
+        return encode(self.data, id_=self.id.encode())

@@ -26,26 +26,18 @@ from app.schemas.fields import parse_uuid
 from app.services.access.principal import Principal
 from app.services.access.visibility import task_id_of_visible_run
 from app.services.events.cursor import Cursor
-from app.services.events.reading import (
-    find_end,
-    is_any_truncated,
-    is_truncated,
-    place_of,
-    read_events,
-    read_question_events,
-)
-from app.services.events.rendering import event_out
+from app.services.events.reading import find_end, place_here, place_of
 from app.services.streams.clients import StreamClients
-from app.services.streams.frames import KEEPALIVE, RETRY, encode, keepalive
+from app.services.streams.followed_ledger import INBOX, LEDGERS, TASKS, FollowedLedger, ledger_of
+from app.services.streams.frames import KEEPALIVE, RETRY, LedgerEvent, encode, keepalive
 from app.services.streams.runs import FollowedRun, RunFollower, Start, follow, open_stream
-from app.statements import Fields
 
 _LIFE_SECONDS = 900.0
 _MOST_TOPICS = 20
 _MOST_QUEUED = 64
+# The most pages or batches of the ledger that are queued.
+_MOST_PAGES = 2
 _PAGE = 100
-_TASKS = "tasks"
-_INBOX = "inbox"
 _RUN = "run:"
 _NO_PLACE = "-"
 _ROTATED = encode(b'{"type":"rotated"}', name=b"end")
@@ -56,35 +48,23 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class FollowedLedger:
-    """The events of the ledger that a live stream follows, under its `topics`.
-
-    `read` returns up to a number of events after a position. `is_truncated` returns whether events after the position
-    were removed, so that the client missed them.
-    """
-
-    topics: Sequence[str]
-    read: Callable[[AsyncSession, Cursor, int], Awaitable[Sequence[Fields]]]
-    is_truncated: Callable[[AsyncSession, Cursor], Awaitable[bool]]
-
-
-@dataclass(frozen=True, slots=True)
 class FollowedTopics:
     """The topics of one live stream (events of the ledger, and runs), each with the position to start from."""
 
     ledger: FollowedLedger | None
     ledger_from: Cursor
+    # Whether the position is of an earlier stream, so that the client lacks what came since.
+    is_ledger_resumed: bool
     # Whether the client's id is not one of ours, so that it may miss events.
     is_ledger_lost: bool
     runs: Mapping[UUID, FollowedRun]
     places: Mapping[UUID, EventId]
 
 
-class _LedgerEvent(NamedTuple):
-    """An event of the ledger, and the place after it."""
+class _LedgerEvents(NamedTuple):
+    """One or more events of the ledger."""
 
-    data: bytes
-    place: Cursor
+    events: Sequence[LedgerEvent]
 
 
 class _EventOfRun(NamedTuple):
@@ -116,18 +96,19 @@ async def open_project_stream(
         NotFound: there is no such run, or the caller cannot see it.
 
     """
-    names = list(dict.fromkeys(word.strip() for word in (topics or _TASKS).split(",") if word.strip()))
+    names = list(dict.fromkeys(word.strip() for word in (topics or TASKS).split(",") if word.strip()))
     if len(names) > _MOST_TOPICS:
         raise InvalidInput(f"At most {_MOST_TOPICS} topics.", code="max_length", attr="topics")
     for name in names:
-        if name not in _LEDGERS and not name.startswith(_RUN):
+        if name not in LEDGERS and not name.startswith(_RUN):
             raise InvalidInput(f'"{name[:200]}" is not a valid choice.', code="invalid_choice", attr="topics")
     runs = {}
     for name in names:
-        if name not in _LEDGERS:
+        if name not in LEDGERS:
             run = await _open_run(session, caller, name.removeprefix(_RUN))
             runs[run.id] = run
-    ledger = _merged_ledger(caller, [name for name in names if name in _LEDGERS])
+    followed = [name for name in names if name in LEDGERS]
+    ledger = ledger_of(caller, followed) if followed else None
     return await follow_ledger(session, ledger, last_id, runs)
 
 
@@ -136,42 +117,7 @@ async def open_inbox_stream(session: AsyncSession, caller: Principal, last_id: s
 
     `last_id` is the last id that the client got from an earlier stream; None: start now.
     """
-    return await follow_ledger(session, _inbox_ledger(caller), last_id)
-
-
-def _inbox_ledger(caller: Principal) -> FollowedLedger:
-    return FollowedLedger(
-        (_INBOX,),
-        lambda session, after, limit: read_question_events(session, caller, after, limit=limit),
-        lambda session, after: is_any_truncated(session, caller, after),
-    )
-
-
-def _tasks_ledger(caller: Principal) -> FollowedLedger:
-    return FollowedLedger(
-        (_TASKS,),
-        lambda session, after, limit: read_events(session, caller, after, limit=limit),
-        lambda session, after: is_truncated(session, caller, after),
-    )
-
-
-_LEDGERS = {_TASKS: _tasks_ledger, _INBOX: _inbox_ledger}
-
-
-def _merged_ledger(caller: Principal, topics: Sequence[str]) -> FollowedLedger | None:
-    """Return the events of several topics as one ledger: each event once, in the order of the ledger."""
-    parts = [_LEDGERS[topic](caller) for topic in topics]
-    if len(parts) < 2:  # noqa: PLR2004 - nothing to merge
-        return parts[0] if parts else None
-
-    async def read(session: AsyncSession, after: Cursor, limit: int) -> Sequence[Fields]:
-        events = {row["id"]: row for part in parts for row in await part.read(session, after, limit)}
-        return sorted(events.values(), key=place_of)[:limit]
-
-    async def is_any_part_truncated(session: AsyncSession, after: Cursor) -> bool:
-        return any([await part.is_truncated(session, after) for part in parts])
-
-    return FollowedLedger(topics, read, is_any_part_truncated)
+    return await follow_ledger(session, ledger_of(caller, [INBOX]), last_id)
 
 
 async def follow_ledger(
@@ -185,10 +131,11 @@ async def follow_ledger(
     `last_id` is the last id that the client got from an earlier stream. If it has no position of the ledger, the ledger
     is followed from now on; a run without a position is followed from its beginning.
     """
-    ledger_from, places, is_lost = _parse_id(last_id)
+    cursor, places, is_lost = _parse_id(last_id)
     return FollowedTopics(
         ledger=ledger,
-        ledger_from=ledger_from or await find_end(session),
+        ledger_from=await (find_end(session) if cursor is None else place_here(session, cursor)),
+        is_ledger_resumed=cursor is not None,
         is_ledger_lost=is_lost,
         runs=runs,
         places=places,
@@ -258,9 +205,11 @@ class TopicFollower:
         self._places: dict[UUID | None, str] = {None: ledger_place}
         self._places |= {run: f"{run}={place}" for run, place in topics.places.items() if run in runs}
         # A slow client delays its own topics instead of filling this process's memory.
-        self._queue: asyncio.Queue[_LedgerEvent | _EventOfRun | _Gap | None] = asyncio.Queue(
+        self._queue: asyncio.Queue[_LedgerEvents | _EventOfRun | _Gap | None] = asyncio.Queue(
             maxsize=_MOST_QUEUED
         )
+        # Taken by each item of ledger events in the queue.
+        self._room = asyncio.Semaphore(_MOST_PAGES)
 
     @property
     def run_ids(self) -> Collection[UUID]:
@@ -323,11 +272,14 @@ class TopicFollower:
                 return
         yield _ROTATED
 
-    def _frame(self, item: _LedgerEvent | _EventOfRun | _Gap) -> bytes:
+    def _frame(self, item: _LedgerEvents | _EventOfRun | _Gap) -> bytes:
         match item:
-            case _LedgerEvent(data, place):
-                self._places[None] = str(place)
-                return encode(data, id_=self._id())
+            case _LedgerEvents(events):
+                self._room.release()
+                if len(self._places) > 1:
+                    return b"".join([self._frame_beside_runs(event) for event in events])
+                self._places[None] = events[-1].id
+                return b"".join([event.frame for event in events])
             case _EventOfRun(run_id, event):
                 if event.id is not None:
                     self._places[run_id] = f"{run_id}={event.id}"
@@ -336,6 +288,10 @@ class TopicFollower:
             case _Gap(topic):
                 gap = orjson.dumps({"type": "gap", "lost": None, "topic": topic})
                 return encode(gap, name=b"gap", id_=self._id())
+
+    def _frame_beside_runs(self, event: LedgerEvent) -> bytes:
+        self._places[None] = event.id
+        return encode(event.data, id_=self._id())
 
     def _id(self) -> bytes:
         return ";".join(self._places.values()).encode()
@@ -356,32 +312,42 @@ class TopicFollower:
         return False
 
     async def _read_ledger(self, ledger: FollowedLedger) -> bool:
-        watch = self._clients.ledger
-        async with watch.watching(self._clients.sessions) as grown:
+        clients, feed = self._clients, self._clients.ledger
+        async with feed.following(clients.sessions, ledger.user_id, link=clients.link) as stream:
             while True:
-                grown.clear()
+                end = await feed.restart(stream)
                 try:
-                    await self._read_pages(ledger)
+                    await self._read_pages(ledger, end)
                 except DatabaseUnavailable as error:
                     log.warning("events.not_read", error=repr(error))
-                    watch.wake_again(grown)
-                _ = await grown.wait()
+                    await feed.looked()
+                    continue
+                while (batch := await stream.next()) is not None:
+                    chosen = ledger.choose(batch)
+                    await self._put_events([event for event in chosen if event.place > self._read_to])
+                    self._read_to = max(self._read_to, batch.end)
 
-    async def _read_pages(self, ledger: FollowedLedger) -> None:
-        """Queue the ledger events after the position read so far, page by page."""
-        rows = None
-        while rows is None or len(rows) == _PAGE:
+    async def _read_pages(self, ledger: FollowedLedger, end: Cursor) -> None:
+        """Queue the ledger events after the position read so far, page by page, up to a position."""
+        is_more = self._topics.is_ledger_resumed or self._read_to < end
+        while is_more:
             async with self._clients.ledger.reading(self._clients.sessions) as session:
                 rows = await ledger.read(session, self._read_to, _PAGE)
                 is_missing = await ledger.is_truncated(session, self._read_to)
             if is_missing and self._gap_at != self._read_to:
                 self._gap_at = self._read_to
                 await self._put_gaps(ledger)
-            for row in rows:
-                place = place_of(row)
-                data = orjson.dumps(event_out(row, self._clients.link), default=str, option=orjson.OPT_UTC_Z)
-                await self._queue.put(_LedgerEvent(data, place))
-                self._read_to = place
+            page = [LedgerEvent(row, place_of(row), self._clients.link) for row in rows]
+            # The feed has those after `end`. Here some may be missing: each topic is read by a statement of its own.
+            await self._put_events([event for event in page if event.place <= end])
+            is_more = len(page) == _PAGE and page[-1].place < end
+        self._read_to = max(self._read_to, end)
+
+    async def _put_events(self, events: Sequence[LedgerEvent]) -> None:
+        if events:
+            await self._room.acquire()
+            await self._queue.put(_LedgerEvents(events))
+            self._read_to = events[-1].place
 
     async def _put_gaps(self, ledger: FollowedLedger) -> None:
         for topic in ledger.topics:

@@ -1,0 +1,57 @@
+"""Read new events of the ledger for many followers at once, with what decides who of them may see which."""
+
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import BigInteger, bindparam, case, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.models import Event, Task
+from app.models.base import literal_int
+from app.services.access.visibility import EVENT_AUDIENCE, Memberships, find_memberships, sees_task
+from app.services.events.cursor import AFTER, IN_ORDER, Cursor
+from app.services.events.reading import EVENT_COLUMNS, OF_QUESTIONS, concerns
+from app.statements import Fields, Prepared
+
+# The most events of one reading.
+PAGE = 500
+
+
+class NewEvents(NamedTuple):
+    """New events of the ledger, oldest first, with the facts that decide which user may see them."""
+
+    # `EVENT_COLUMNS`, `audience`, and `inboxes`: of a question's event, the users who have it in their inbox.
+    rows: Sequence[Fields]
+    memberships: Memberships
+
+
+async def read_new_events(session: AsyncSession, after: Cursor, user_ids: Collection[int]) -> NewEvents:
+    """Return the next events of all projects after a position, at most `PAGE`.
+
+    The facts are those of `user_ids` at this moment; for another user, no event is visible.
+    """
+    rows = await _NEW.all(session, {"user_ids": [*user_ids], **after.values()})
+    if not rows:
+        return NewEvents((), {})
+    # After the events: a user who has left meanwhile sees none.
+    memberships = await find_memberships(session, user_ids, {row["project_id"] for row in rows})
+    return NewEvents(rows, memberships)
+
+
+def _new_statement() -> Any:  # Any: a Select of many columns
+    user_id = func.unnest(bindparam("user_ids", type_=ARRAY(BigInteger))).column_valued("person")
+    having = select(user_id).where(sees_task(Event.project_id, user_id), concerns(user_id))
+    inboxes = func.array(having.correlate(Event, Task).scalar_subquery(), type_=ARRAY(BigInteger))
+    return (
+        select(
+            *EVENT_COLUMNS, EVENT_AUDIENCE.label("audience"), case((OF_QUESTIONS, inboxes)).label("inboxes")
+        )
+        .outerjoin(Task, Task.id == Event.task_id)
+        .where(AFTER)
+        .order_by(*IN_ORDER)
+        .limit(literal_int(PAGE))
+    )
+
+
+_NEW = Prepared(_new_statement())

@@ -1,0 +1,109 @@
+"""The events of the ledger that a live stream follows: those of a project's tasks, those of an inbox, or both.
+
+Each is chosen twice, by the same rules: in SQL where one caller reads, in Python where all streams share a reading.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.services.access.principal import Principal
+from app.services.access.visibility import is_audience_of
+from app.services.events.cursor import Cursor
+from app.services.events.reading import (
+    is_any_truncated,
+    is_truncated,
+    place_of,
+    read_events,
+    read_question_events,
+)
+from app.services.streams.frames import LedgerEvent
+from app.services.streams.ledger_feed import Batch
+from app.statements import Fields
+
+TASKS = "tasks"
+INBOX = "inbox"
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedLedger:
+    """The events of the ledger that a user follows: functions that read them, or choose them from a batch.
+
+    `is_truncated` returns whether events after the position were removed, so that the client missed them.
+    """
+
+    topics: Sequence[str]
+    user_id: int
+    read: Callable[[AsyncSession, Cursor, int], Awaitable[Sequence[Fields]]]
+    is_truncated: Callable[[AsyncSession, Cursor], Awaitable[bool]]
+    choose: Callable[[Batch], Sequence[LedgerEvent]]
+
+
+def _tasks_ledger(caller: Principal) -> FollowedLedger:
+    project_id, user_id = caller.project.id, caller.user_id
+
+    def choose(batch: Batch) -> Sequence[LedgerEvent]:
+        if (user_id, project_id) not in batch.memberships:
+            return ()
+        return [
+            event
+            for event in batch.events
+            if event.row["project_id"] == project_id and is_audience_of(event.row["audience"], user_id)
+        ]
+
+    return FollowedLedger(
+        (TASKS,),
+        user_id,
+        lambda session, after, limit: read_events(session, caller, after, limit=limit),
+        lambda session, after: is_truncated(session, caller, after),
+        choose,
+    )
+
+
+def _inbox_ledger(caller: Principal) -> FollowedLedger:
+    user_id = caller.user_id
+
+    def is_usable(project_id: int, batch: Batch) -> bool:
+        organization_id = batch.memberships.get((user_id, project_id))
+        return organization_id is not None and caller.covers(project_id, organization_id)
+
+    def choose(batch: Batch) -> Sequence[LedgerEvent]:
+        return [
+            event
+            for event in batch.events
+            if (inboxes := event.row["inboxes"])
+            and user_id in inboxes
+            and is_usable(event.row["project_id"], batch)
+        ]
+
+    return FollowedLedger(
+        (INBOX,),
+        user_id,
+        lambda session, after, limit: read_question_events(session, caller, after, limit=limit),
+        lambda session, after: is_any_truncated(session, caller, after),
+        choose,
+    )
+
+
+LEDGERS = {TASKS: _tasks_ledger, INBOX: _inbox_ledger}
+
+
+def ledger_of(caller: Principal, topics: Sequence[str]) -> FollowedLedger:
+    """Return the events of one or more topics as one ledger: each event once, in the order of the ledger."""
+    parts = [LEDGERS[topic](caller) for topic in topics]
+    if len(parts) == 1:
+        return parts[0]
+
+    async def read(session: AsyncSession, after: Cursor, limit: int) -> Sequence[Fields]:
+        events = {row["id"]: row for part in parts for row in await part.read(session, after, limit)}
+        return sorted(events.values(), key=place_of)[:limit]
+
+    async def is_any_part_truncated(session: AsyncSession, after: Cursor) -> bool:
+        return any([await part.is_truncated(session, after) for part in parts])
+
+    def choose(batch: Batch) -> Sequence[LedgerEvent]:
+        chosen = {event for part in parts for event in part.choose(batch)}
+        return [event for event in batch.events if event in chosen]
+
+    return FollowedLedger(topics, caller.user_id, read, is_any_part_truncated, choose)

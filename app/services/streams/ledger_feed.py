@@ -1,0 +1,175 @@
+"""Read new events of the ledger once for all live streams of a process (ADR 70).
+
+A stream registers, reads what it lacks from the database, and then takes what all streams share.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from contextvars import Context
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import SessionFactory, unit_of_work
+from app.outages import DatabaseUnavailable
+from app.services.access.visibility import Memberships
+from app.services.events.cursor import Cursor
+from app.services.events.live import PAGE, NewEvents, read_new_events
+from app.services.events.reading import find_end, place_of
+from app.services.streams.frames import LedgerEvent
+
+_LOOK_SECONDS = 0.5
+# The most batches that wait for one stream, each of up to 500 events. A stream that is slower reads the database.
+_MOST_WAITING = 4
+# The most streams that read the database at once: requests, which share their connections, would wait for all.
+_MOST_READING = 2
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """New events of the ledger, at least one, and the active memberships that decide who may see them."""
+
+    events: Sequence[LedgerEvent]
+    memberships: Memberships
+
+    @classmethod
+    def of(cls, new: NewEvents, *, link: str) -> "Batch":
+        """Return a batch of events as they were read; `link` is the setting `task_url`."""
+        return cls([LedgerEvent(row, place_of(row), link) for row in new.rows], new.memberships)
+
+    @property
+    def end(self) -> Cursor:
+        """The position after these events."""
+        return self.events[-1].place
+
+
+class Following:
+    """The new events that one live stream has not taken yet."""
+
+    def __init__(self, user_id: int) -> None:
+        self.user_id = user_id
+        self._waiting: deque[Batch] = deque()
+        self._is_behind = True
+        self._changed = asyncio.Event()
+
+    async def next(self) -> Batch | None:
+        """Wait for the next batch and return it; None if batches were left out, so that `restart` is due."""
+        while not self._waiting and not self._is_behind:
+            self._changed.clear()
+            await self._changed.wait()
+        return None if self._is_behind else self._waiting.popleft()
+
+    def collect(self) -> None:
+        """Collect batches from now on."""
+        self._waiting.clear()
+        self._is_behind = False
+
+    def offer(self, batch: Batch) -> None:
+        """Add a batch for the stream to take; if it has not taken the former ones, it falls behind."""
+        if len(self._waiting) >= _MOST_WAITING:
+            self.fall_behind()
+        elif not self._is_behind:
+            self._waiting.append(batch)
+            self._changed.set()
+
+    def fall_behind(self) -> None:
+        """Drop all batches: the stream is to read the database."""
+        self._waiting.clear()
+        self._is_behind = True
+        self._changed.set()
+
+
+class LedgerFeed:
+    """The new events of the ledger for the live streams of this process; reads only while there are streams."""
+
+    def __init__(self, *, look_seconds: float = _LOOK_SECONDS) -> None:
+        self._look_seconds = look_seconds
+        self._streams: set[Following] = set()
+        self._looking: asyncio.Task[None] | None = None
+        # The position after the last batch; None before the first look.
+        self._end: Cursor | None = None
+        # Set by the next look that succeeds, and then replaced.
+        self._looked = asyncio.Event()
+        self._turns = asyncio.Semaphore(_MOST_READING)
+
+    @asynccontextmanager
+    async def following(
+        self, sessions: SessionFactory, user_id: int, *, link: str
+    ) -> AsyncGenerator[Following, None]:
+        """Register a live stream of a user, which gets batches after `restart`; `link` is the setting `task_url`."""
+        stream = Following(user_id)
+        self._streams.add(stream)
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look(sessions, link), context=Context())
+        try:
+            yield stream
+        finally:
+            self._streams.discard(stream)
+            if not self._streams and (looking := self._looking) is not None:
+                self._looking = self._end = None
+                looking.cancel()
+                await asyncio.gather(looking, return_exceptions=True)
+
+    async def restart(self, stream: Following) -> Cursor:
+        """Let a stream collect batches; return the position before them, up to which the stream reads for itself.
+
+        Waits until the database answers.
+        """
+        while self._end is None:
+            await self.looked()
+        stream.collect()
+        return self._end
+
+    async def looked(self) -> None:
+        """Wait until the database has answered again."""
+        await self._looked.wait()
+
+    @asynccontextmanager
+    async def reading(self, sessions: SessionFactory) -> AsyncGenerator[AsyncSession, None]:
+        """Yield a database session to read the ledger, after waiting for a turn: few streams read at once."""
+        async with self._turns, unit_of_work(sessions) as session:
+            yield session
+
+    async def _look(self, sessions: SessionFactory, link: str) -> None:
+        while True:
+            is_full = False
+            try:
+                is_full = await self._read(sessions, link)
+            except DatabaseUnavailable as error:
+                # The next look continues at the same position.
+                log.warning("events.not_read", error=repr(error))
+            except Exception:
+                log.exception("events.unexpected_error")
+                # Each stream reads for itself, and ends if it cannot; new ones start behind what cannot be read.
+                self._end = None
+                for stream in self._streams:
+                    stream.fall_behind()
+            else:
+                self._looked.set()
+                self._looked = asyncio.Event()
+            if not is_full:
+                await asyncio.sleep(self._look_seconds)
+
+    async def _read(self, sessions: SessionFactory, link: str) -> bool:
+        """Read new events and give them to all streams; return whether there are more."""
+        user_ids = {stream.user_id for stream in self._streams}
+        async with unit_of_work(sessions) as session:
+            if self._end is None:
+                self._end = await find_end(session)
+                return False
+            new = await read_new_events(session, self._end, user_ids)
+        if new.rows:
+            batch = Batch.of(new, link=link)
+            self._end = batch.end
+            for stream in self._streams:
+                if stream.user_id in user_ids:
+                    stream.offer(batch)
+                else:
+                    # It came meanwhile: the memberships are without those of its user.
+                    stream.fall_behind()
+        return len(new.rows) == PAGE
