@@ -115,7 +115,7 @@ async def test_questions_after_the_end_of_an_account_are_not_sent(
             await record_event(sessions, shared, EventType.QUESTION_ANSWERED, subject_seq=2)
             await session.execute(update(User).where(User.id == member.id).values(is_active=False))
         assert seqs(await of_owner.take(2)) == [1, 2]
-        # It ends soon (contract 17.5).
+        # It ends within a second (contract 6.4).
         assert await of_member.rest() == []
 
 
