@@ -190,24 +190,10 @@ def move_statement(
         values: further columns to write.
 
     """
-    values |= {"status": to, "updated_at": now, "event_count": Run.event_count + 1}
-    if to is RunStatus.IN_PROGRESS:
-        is_first = case((Run.started_at.is_(None), 1), else_=0)
-        values |= {
-            "started_at": func.coalesce(Run.started_at, now),
-            "event_count": Run.event_count + is_first,
-        }
-    if event is None:
-        values["event_count"] = Run.event_count
-    if to in TERMINAL_STATUSES:
-        values["completed_at"] = func.coalesce(Run.completed_at, now)
-    if to is not RunStatus.IN_PROGRESS:
-        values |= {"lease_owner": None, "lease_expires_at": None}
-        values["facts"] = values.get("facts", Run.facts).op("-")(WAITING_FOR)
     moved = (
         update(Run)
         .where(*conditions)
-        .values(values)
+        .values(_moved_values(to, now, event, values))
         .returning(
             *STATE_COLUMNS,
             Run.project_id,
@@ -237,6 +223,25 @@ def move_statement(
         .outerjoin(recorded, recorded.c.run_id == moved.c.id)
         .add_cte(mirrored)
     )
+
+
+def _moved_values(to: RunStatus, now: Any, event: EventType | None, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the columns that a change to the status `to` writes, with the further `values` of this change."""
+    values |= {"status": to, "updated_at": now, "event_count": Run.event_count + 1}
+    if to is RunStatus.IN_PROGRESS:
+        is_first = case((Run.started_at.is_(None), 1), else_=0)
+        values |= {
+            "started_at": func.coalesce(Run.started_at, now),
+            "event_count": Run.event_count + is_first,
+        }
+    if event is None:
+        values["event_count"] = Run.event_count
+    if to in TERMINAL_STATUSES:
+        values["completed_at"] = func.coalesce(Run.completed_at, now)
+    if to is not RunStatus.IN_PROGRESS:
+        values |= {"lease_owner": None, "lease_expires_at": None}
+        values["facts"] = values.get("facts", Run.facts).op("-")(WAITING_FOR)
+    return values
 
 
 def record_status(

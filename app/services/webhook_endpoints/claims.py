@@ -12,6 +12,8 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import (
+    CTE,
+    ColumnElement,
     Integer,
     and_,
     any_,
@@ -130,13 +132,20 @@ _PENDING = constant(DeliveryStatus.PENDING)
 _CLAIMED = and_(WebhookEndpointDelivery.status == _PENDING, WebhookEndpointDelivery.leased_until.is_not(None))
 
 
-def _claim_statement() -> Any:  # Any: a Select of many columns
-    now = bindparam("now", type_=WebhookEndpointDelivery.due_at.type)
-    limit = bindparam("limit", type_=Integer)
+_NOW = bindparam("now", type_=WebhookEndpointDelivery.due_at.type)
+_IS_DUE = and_(
+    WebhookEndpointDelivery.status == _PENDING,
+    WebhookEndpointDelivery.due_at <= _NOW,
+    or_(WebhookEndpointDelivery.leased_until.is_(None), WebhookEndpointDelivery.leased_until <= _NOW),
+)
+
+
+def _candidates() -> CTE:
+    """Return the due deliveries, as many of each endpoint as can be under way, with their place at the endpoint."""
     delivery, endpoint = WebhookEndpointDelivery, WebhookEndpoint
     under_way = (
         select(delivery.endpoint_id, func.count().label("count"))
-        .where(_CLAIMED, delivery.leased_until > now)
+        .where(_CLAIMED, delivery.leased_until > _NOW)
         .group_by(delivery.endpoint_id)
         .cte("under_way")
     )
@@ -146,15 +155,10 @@ def _claim_statement() -> Any:  # Any: a Select of many columns
         (endpoint.consecutive_failures < literal_int(FAILING_AFTER), literal_int(PER_ENDPOINT)),
         else_=literal_int(PER_FAILING_ENDPOINT),
     )
-    is_due = and_(
-        delivery.status == _PENDING,
-        delivery.due_at <= now,
-        or_(delivery.leased_until.is_(None), delivery.leased_until <= now),
-    )
     # The limit is a constant: the planner takes any other for a large one, and sorts all that are due.
     due = (
         select(delivery.id, delivery.due_at)
-        .where(delivery.endpoint_id == endpoint.id, is_due)
+        .where(delivery.endpoint_id == endpoint.id, _IS_DUE)
         .correlate(endpoint)
         .order_by(delivery.due_at, delivery.id)
         .limit(literal_int(PER_ANSWERING_ENDPOINT))
@@ -164,13 +168,18 @@ def _claim_statement() -> Any:  # Any: a Select of many columns
     place = func.coalesce(under_way.c.count, 0) + func.row_number().over(
         partition_by=endpoint.id, order_by=(due.c.due_at, due.c.id)
     )
-    candidates = (
+    return (
         select(due.c.id, due.c.due_at, place.label("place"), most.label("most"))
         .select_from(endpoint)
         .outerjoin(under_way, under_way.c.endpoint_id == endpoint.id)
         .join(due, true())
         .cte("candidates")
     )
+
+
+def _chosen(limit: ColumnElement[int]) -> Any:  # Any: a Select of one column
+    """Return the SELECT of the candidates to claim, fair to the endpoints; it locks their rows."""
+    candidates = _candidates()
     # The first delivery of each endpoint, then the second: no endpoint waits for the many deliveries of another.
     turn = func.row_number().over(order_by=(candidates.c.place, candidates.c.due_at))
     in_turn = (
@@ -181,16 +190,20 @@ def _claim_statement() -> Any:  # Any: a Select of many columns
     is_reserved = and_(
         in_turn.c.place > literal_int(PER_ENDPOINT), in_turn.c.turn > limit - literal_int(RESERVED)
     )
-    chosen = (
-        select(delivery.id)
-        .join(in_turn, in_turn.c.id == delivery.id)
+    return (
+        select(WebhookEndpointDelivery.id)
+        .join(in_turn, in_turn.c.id == WebhookEndpointDelivery.id)
         # As it is now: one that is being settled, cancelled or redelivered is left for the next claim.
-        .where(in_turn.c.turn <= limit, not_(is_reserved), is_due)
-        .with_for_update(skip_locked=True, of=delivery)
+        .where(in_turn.c.turn <= limit, not_(is_reserved), _IS_DUE)
+        .with_for_update(skip_locked=True, of=WebhookEndpointDelivery)
     )
+
+
+def _claim_statement() -> Any:  # Any: a Select of many columns
+    delivery, endpoint = WebhookEndpointDelivery, WebhookEndpoint
     taken = (
         update(delivery)
-        .where(delivery.id.in_(chosen))
+        .where(delivery.id.in_(_chosen(bindparam("limit", type_=Integer))))
         .values(
             attempts=delivery.attempts + 1,
             leased_until=bindparam("until", type_=delivery.leased_until.type),

@@ -116,14 +116,10 @@ def expected(
     case: Case, cooldown: Cooldown, kind: NotificationKind
 ) -> list[tuple[NotificationDecision, str | None]]:
     """Return the decisions that the contract requires, one for each row."""
+    is_message = kind is NotificationKind.NOTIFY_USER
     if case.access is Access.DELETED:
         return []
-    watched: list[tuple[NotificationDecision, str | None]] = [
-        (NotificationDecision.DEFERRED, "presence")
-    ] * case.devices
-    if kind is NotificationKind.NOTIFY_USER:
-        watched = [(NotificationDecision.SUPPRESSED, "presence")]
-    elif cooldown is Cooldown.RUNNING:
+    if cooldown is Cooldown.RUNNING and not is_message:
         return [(NotificationDecision.COOLED_DOWN, None)]
     if case.access is not Access.MEMBER:
         return [(NotificationDecision.NO_ACCESS, None)]
@@ -131,8 +127,17 @@ def expected(
         return [(NotificationDecision.MUTED, reason)]
     if case.devices == 0:
         return [(NotificationDecision.NO_TOKEN, None)]
+    return expected_with_devices(case, cooldown, is_message=is_message)
+
+
+def expected_with_devices(
+    case: Case, cooldown: Cooldown, *, is_message: bool
+) -> list[tuple[NotificationDecision, str | None]]:
+    """Return the decisions for a person who may get the push on one device or more."""
     if case.watcher in WATCHING:
-        return watched
+        rows = 1 if is_message else case.devices
+        decision = NotificationDecision.SUPPRESSED if is_message else NotificationDecision.DEFERRED
+        return [(decision, "presence")] * rows
     # A message counts if it went to a device: not the earlier one, if the device expires only now.
     if cooldown is Cooldown.RUNNING and case.watcher is not Watcher.OWN_DEVICE_EXPIRED_NOW:
         return [(NotificationDecision.THROTTLED, "one_a_minute")]

@@ -189,17 +189,6 @@ def _notices(subject: FromClause, *, is_seen: ColumnElement[bool]) -> Select[Any
         *((of.kind == kind.value, getattr(NotificationPreferences, kind.value)) for kind in COOLDOWNS),
         else_=true(),
     )
-    answered_at = (
-        select(func.max(Question.closed_at))
-        .where(
-            Question.task_id == of.task_id,
-            Question.answered_by_id == of.user_id,
-            Question.status == QuestionStatus.ANSWERED,
-            of.kind == NotificationKind.AWAITING,
-        )
-        .correlate(subject)
-        .scalar_subquery()
-    )
     return (
         select(
             *of,
@@ -218,7 +207,7 @@ def _notices(subject: FromClause, *, is_seen: ColumnElement[bool]) -> Select[Any
             Run.status.label("run_status"),
             *_question_columns(),
             QuestionSnooze.until.label("snoozed_until"),
-            answered_at.label("answered_at"),
+            _answered_at(subject).label("answered_at"),
             is_seen.label("is_seen"),
             _cooldown(subject).label("cooldown_until"),
         )
@@ -236,6 +225,21 @@ def _notices(subject: FromClause, *, is_seen: ColumnElement[bool]) -> Select[Any
             QuestionSnooze,
             and_(QuestionSnooze.question_id == of.question_id, QuestionSnooze.user_id == of.user_id),
         )
+    )
+
+
+def _answered_at(subject: FromClause) -> ColumnElement[Any]:
+    of = subject.c
+    return (
+        select(func.max(Question.closed_at))
+        .where(
+            Question.task_id == of.task_id,
+            Question.answered_by_id == of.user_id,
+            Question.status == QuestionStatus.ANSWERED,
+            of.kind == NotificationKind.AWAITING,
+        )
+        .correlate(subject)
+        .scalar_subquery()
     )
 
 

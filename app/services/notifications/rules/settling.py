@@ -57,6 +57,10 @@ def newest_seq(project_id: ColumnElement[int]) -> ColumnElement[int]:
     return func.coalesce(select(func.max(last.c.seq)).scalar_subquery(), literal_int(0))
 
 
+_NOW = bindparam("settle_now", type_=UtcDateTime())
+_LAPSE_AT = bindparam("settle_lapse", type_=UtcDateTime())
+
+
 def settlement_values(now: datetime) -> dict[str, Any]:
     """Return the parameters for a statement that contains a CTE of `settlement_cte`."""
     return {
@@ -78,33 +82,11 @@ def settlement_cte(source: CTE, *, is_leaving: bool) -> CTE:
         is_leaving: whether the presence was deleted.
 
     """
-    now = bindparam("settle_now", type_=UtcDateTime())
-    lapse = bindparam("settle_lapse", type_=UtcDateTime())
-    other = aliased(Presence)
-    is_watched = exists().where(
-        other.task_id == source.c.task_id,
-        other.user_id == source.c.user_id,
-        other.push_token_id != source.c.push_token_id,
-        other.focused,
-        other.expires_at > now,
-    )
-    is_seen = case(
-        (source.c.seen_seq.is_not(None), func.coalesce(Notification.event_seq <= source.c.seen_seq, false())),
-        else_=source.c.focused if is_leaving else false(),
-    )
-    # They have seen it, and want to be notified of it again.
-    is_snoozed = exists().where(
-        QuestionSnooze.question_id == Notification.question_id,
-        QuestionSnooze.user_id == Notification.user_id,
-        QuestionSnooze.until > now,
-    )
-    has_gone = ~is_watched if is_leaving else ~source.c.focused & ~is_watched
-    is_let_go = has_gone & (Notification.decision == constant(NotificationDecision.DEFERRED))
     held = (
         select(
             Notification.id,
-            (is_seen & ~is_snoozed).label("is_seen"),
-            (is_let_go & (Notification.reason == literal_column("'presence'"))).label("is_let_go"),
+            _is_seen(source, is_leaving=is_leaving).label("is_seen"),
+            _is_let_go(source, is_leaving=is_leaving).label("is_let_go"),
         )
         .join(source, (source.c.task_id == Notification.task_id) & (source.c.user_id == Notification.user_id))
         .where(IS_HELD)
@@ -114,8 +96,8 @@ def settlement_cte(source: CTE, *, is_leaving: bool) -> CTE:
         .cte("held")
     )
     seen: dict[Any, tuple[Any, Any]] = {
-        Notification.due_at: (null(), func.least(Notification.due_at, lapse)),
-        Notification.settled_at: (now, Notification.settled_at),
+        Notification.due_at: (null(), func.least(Notification.due_at, _LAPSE_AT)),
+        Notification.settled_at: (_NOW, Notification.settled_at),
     }
     values = decision_update(
         constant(NotificationDecision.NOT_NEEDED),
@@ -136,3 +118,32 @@ def settlement_cte(source: CTE, *, is_leaving: bool) -> CTE:
         .returning(Notification.id)
         .cte("settled")
     )
+
+
+def _is_seen(source: CTE, *, is_leaving: bool) -> ColumnElement[bool]:
+    """Return the SQL condition that the person has seen a notice, and does not want it again at the end of a snooze."""
+    is_seen = case(
+        (source.c.seen_seq.is_not(None), func.coalesce(Notification.event_seq <= source.c.seen_seq, false())),
+        else_=source.c.focused if is_leaving else false(),
+    )
+    is_snoozed = exists().where(
+        QuestionSnooze.question_id == Notification.question_id,
+        QuestionSnooze.user_id == Notification.user_id,
+        QuestionSnooze.until > _NOW,
+    )
+    return is_seen & ~is_snoozed
+
+
+def _is_let_go(source: CTE, *, is_leaving: bool) -> ColumnElement[bool]:
+    """Return the SQL condition that a notice waited for the end of a presence, and no device shows its task now."""
+    other = aliased(Presence)
+    is_watched = exists().where(
+        other.task_id == source.c.task_id,
+        other.user_id == source.c.user_id,
+        other.push_token_id != source.c.push_token_id,
+        other.focused,
+        other.expires_at > _NOW,
+    )
+    has_gone = ~is_watched if is_leaving else ~source.c.focused & ~is_watched
+    is_deferred = Notification.decision == constant(NotificationDecision.DEFERRED)
+    return has_gone & is_deferred & (Notification.reason == literal_column("'presence'"))
