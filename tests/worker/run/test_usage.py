@@ -2,18 +2,16 @@
 
 import asyncio
 from dataclasses import replace
-from uuid import UUID
 
 import pytest
 from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.agents.adapters.catalog import Catalog, load_catalog
 from app.agents.session.usage import UsageMeter
 from app.db import unit_of_work
 from app.enums import EventType, RunStatus
 from app.models import Event, Run
-from app.run_values import Spent
 from app.services.runs.usage import spent_by_others
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
@@ -22,7 +20,7 @@ from app.worker.run.claim import Claim
 from app.worker.run.usage import record_usage
 from tests.agents.conftest import scripted_adapter
 from tests.fixtures.worker import Workshop
-from tests.support.database.faults import refusing_once
+from tests.support.database.faults import refusing_reads
 from tests.support.factories import make_run
 from tests.support.waiting import eventually
 
@@ -120,14 +118,6 @@ async def test_unexpected_errors_only_delay_what_runs_see_of_each_other(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(usage_notes, "_PAUSE_SECONDS", 0.01)
-    faults = [ValueError("planted")]
-
-    async def fail_once(session: AsyncSession, task_id: UUID, run_id: UUID) -> Spent:
-        if faults:
-            raise faults.pop()
-        return await spent_by_others(session, task_id, run_id)
-
-    monkeypatch.setattr(usage_notes, "spent_by_others", fail_once)
     run = await workshop.queued_run("x")
     async with unit_of_work(workshop.sessions) as session:
         held = {"status": RunStatus.IN_PROGRESS, "lease_owner": "job"}
@@ -139,12 +129,13 @@ async def test_unexpected_errors_only_delay_what_runs_see_of_each_other(
     async def is_noted() -> bool:
         return (await workshop.read(run)).facts.get("usage") == meter.report()
 
-    recording = record_usage(workshop.sessions, claim, meter, is_shared=True)
-    async with refusing_once(engine, "runs"), recording:
-        meter.see({"sessionUpdate": "usage_update", "used": 10, "size": 1000})
+    async with record_usage(workshop.sessions, claim, meter, is_shared=True):
+        async with refusing_reads(engine, "runs", code="P0001"):
+            meter.see({"sessionUpdate": "usage_update", "used": 10, "size": 1000})
+            for event in ("usage.not_noted", "usage.of_others_not_read"):
+                await eventually(lambda name=event: name in caplog.text)
         await eventually(is_noted)
         await eventually(lambda: meter.all_runs.tokens == 160)
-    assert [name in caplog.text for name in ("usage.not_noted", "usage.of_others_not_read")] == [True, True]
 
 
 @pytest.mark.parametrize(("operators", "own", "limit"), [(0, 150, 150), (1000, 150, 150), (150, 1000, 150)])
