@@ -68,6 +68,13 @@ def _imports_arq(node: ast.AST) -> bool:
     return any(name.partition(".")[0] == "arq" for name in _imported(node))
 
 
+def _imports_a_statement(node: ast.AST) -> bool:
+    return any(
+        name.startswith("sqlalchemy.") and name.rpartition(".")[2] in {"select", "insert", "update", "delete"}
+        for name in _imported(node)
+    )
+
+
 def _imports_transitions(node: ast.AST) -> bool:
     return "app.services.runs.transitions" in _imported(node)
 
@@ -197,6 +204,16 @@ _RULES = {
         "await session.commit()",
         "app",
         {"app/db.py": "the unit of work"},
+    ),
+    "SQL stays in services": _Rule(
+        _imports_a_statement,
+        "from sqlalchemy import select",
+        "app",
+        {
+            "app/services": "the rules",
+            "app/models": "conditions beside the columns",
+            "app/devstack/trial/project.py": "makes the rows of a database for development",
+        },
     ),
     "one writer of the status of runs": _Rule(
         _imports_transitions,

@@ -1,15 +1,25 @@
 """Read the chain of resumed runs: a run, the run that it resumes, and so on (contract 9.2)."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import CTE, Text, cast, func, literal, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Run
 
 MAX_DEPTH = 10
 _RESUMED = "resume_from_run_id"
+
+
+class EarlierRun(NamedTuple):
+    """An earlier run of the same task, which the current run resumes: its end, and the message that it began with."""
+
+    id: UUID
+    status: str
+    error_message: str | None
+    message: str | None  # the first message of the run's person
 
 
 def resumes(state: Mapping[str, Any]) -> bool:
@@ -36,3 +46,19 @@ def resume_chain(task_id: UUID, run_id: UUID, *columns: Any) -> CTE:
         .where(Run.task_id == task_id, chain.c.depth < MAX_DEPTH)
     )
     return chain.union_all(further)
+
+
+async def earlier_runs(session: AsyncSession, task_id: UUID, run_id: UUID) -> tuple[EarlierRun, ...]:
+    """Return the runs that a run resumes, the oldest first: the last one directly, each other one through the next.
+
+    Empty if the run resumes none.
+    """
+    chain = resume_chain(task_id, run_id, Run.id, Run.status, Run.error_message, Run.state)
+    message = chain.c.state["pending_user_message"].astext
+    rows = await session.execute(
+        select(chain.c.id, chain.c.status, chain.c.error_message, message)
+        .where(chain.c.id != run_id)
+        .order_by(chain.c.depth.desc())
+    )
+    found = {row[0]: EarlierRun(row[0], str(row[1]), row[2], row[3]) for row in rows}
+    return tuple(found.values())

@@ -29,7 +29,7 @@ from app.services.access.visibility import active_member
 from app.services.retrying.budget import RetryBudget
 from app.services.retrying.policies import CODE_HOST
 from app.services.runs.authority import frozen_or_current, person_of
-from app.services.runs.state_keys import AUTHORSHIP, CALLER_TOKEN, CREDENTIAL_SOURCE
+from app.services.runs.facts import AUTHORSHIP, CALLER_TOKEN, CREDENTIAL_SOURCE
 
 # A token must not expire while git uses it.
 _MARGIN = timedelta(minutes=10)

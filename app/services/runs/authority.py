@@ -46,7 +46,7 @@ from app.schemas.runs.runs import RunIn
 from app.services import usage_gates
 from app.services.access.principal import Principal
 from app.services.access.visibility import active_member, require_run, require_task, usable_environment
-from app.services.runs.state_keys import (
+from app.services.runs.facts import (
     AUTHORSHIP,
     CALLER_TOKEN,
     CREDENTIAL_SOURCE,

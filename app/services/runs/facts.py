@@ -1,7 +1,7 @@
-"""The names of the facts of a run (`Run.facts`): only the service writes them, the API shows them in `state`.
+"""The names of what only the service writes about a run: its facts, and keys of its state.
 
-Clients write `Run.state`. COMPATIBILITY: the database keeps a copy of the facts in `Run.state`, for processes of the
-previous release (ADR 56).
+The API shows the facts (`Run.facts`) in `state`. Clients write other keys of `Run.state`. COMPATIBILITY: the database
+keeps a copy of the facts in `Run.state`, for processes of the previous release (ADR 56).
 """
 
 from typing import Any, Final
@@ -27,6 +27,15 @@ LEFT_OUT: Final = "left_out"
 FACTS: Final = frozenset(
     {AGENT_STARTED, AGENT_ENDED, WAITING_FOR, RECOVERY, USAGE, CI_FOLLOW_UP, NOT_STORED, LEFT_OUT}
 )
+
+# Keys of the state. Whether the run acts as its person or as the service: a `PrAuthorshipMode`.
+AUTHORSHIP: Final = "pr_authorship_mode"
+SANDBOX_ENVIRONMENT: Final = "sandbox_environment_id"
+# The source of the credentials of the code host, with its values: the token from the run's request, or the linked
+# account of its person.
+CREDENTIAL_SOURCE: Final = "github_credential_source"
+CALLER_TOKEN: Final = "caller_token"  # noqa: S105 - no token, the name of a kind
+LINKED_ACCOUNT: Final = "server_integration"
 
 
 def with_fact(name: str, value: Any) -> ColumnElement[Any]:

@@ -36,8 +36,7 @@ from app.services.runs.authority import (
     person_of,
     request_for_run,
 )
-from app.services.runs.facts import CI_FOLLOW_UP, with_fact
-from app.services.runs.state_keys import SANDBOX_ENVIRONMENT
+from app.services.runs.facts import CI_FOLLOW_UP, SANDBOX_ENVIRONMENT, with_fact
 from app.services.usage_gates import UsageGate
 
 MAX_FOLLOW_UPS: Final = 3

@@ -25,7 +25,7 @@ from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs import options as run_options
 from app.services.runs.changes import write_columns
 from app.services.runs.credentials import keep_token
-from app.services.runs.state_keys import CALLER_TOKEN, CREDENTIAL_SOURCE, SANDBOX_ENVIRONMENT
+from app.services.runs.facts import CALLER_TOKEN, CREDENTIAL_SOURCE, SANDBOX_ENVIRONMENT
 from app.services.tasks.reading import retrieve_task
 from app.services.views.runs import retrieve_run
 

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any  # JSON
 
 import structlog
-from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.adapters.adapter import AgentOptions
@@ -19,7 +18,6 @@ from app.agents.session.budget import Budget
 from app.agents.session.conversation import TurnPolicy
 from app.clients.object_store import ObjectStoreUnavailable
 from app.enums import PrAuthorshipMode, RunMode
-from app.models import Project, Run, SandboxEnvironment, Task, User
 from app.run_values import Spent
 from app.schemas.staged_artifacts import ArtifactOut
 from app.security import Cipher
@@ -32,51 +30,26 @@ from app.services.code_hosts.credentials import (
 )
 from app.services.code_hosts.pull_requests import PullRequestSubject
 from app.services.code_hosts.pushed_branches import branch_to_resume
-from app.services.resume_chain import resumes
+from app.services.resume_chain import EarlierRun, earlier_runs, resumes
 from app.services.retrying.budget import in_transaction
-from app.services.runs.authority import frozen_or_current, person_of
-from app.services.runs.facts import USAGE
+from app.services.runs.claimed_run import read_claimed_run
+from app.services.runs.facts import AUTHORSHIP, USAGE
 from app.services.runs.options import token_budget
-from app.services.runs.state_keys import AUTHORSHIP
 from app.services.runs.usage import spent_by_others
 from app.services.task_links import task_page
 from app.services.views.slugs import slug, slug_prefix
-from app.statements import Fields, Prepared
+from app.statements import Fields
 from app.worker.context import WorkerContext
 from app.worker.run.claim import Claim
-from app.worker.run.earlier_runs import EarlierRun, earlier_runs, fetch_session, recall
+from app.worker.run.earlier_runs import fetch_session, recall
 from app.worker.run.files import Exchange, fetch_attachments
 from app.worker.run.publication import Publication
-from app.worker.run.sandbox import ENVIRONMENT_COLUMNS, ENVIRONMENT_OF_RUN, run_sandbox
+from app.worker.run.sandbox import run_sandbox
 
 _SHORT_ID_LENGTH = 8
 _LONGEST_OPTION = 1000
 
 log = structlog.get_logger(__name__)
-
-_RUN = Prepared(
-    select(
-        Run.branch,
-        Run.state.op("||")(Run.facts).label("state"),
-        Run.artifacts,
-        frozen_or_current(Task.title),
-        frozen_or_current(Task.description),
-        frozen_or_current(Task.repository),
-        frozen_or_current(Task.json_schema),
-        Task.task_number,
-        Project.name.label("project_name"),
-        (Project.notify_user & Task.created_by_id.is_not(None)).label("may_notify"),
-        *ENVIRONMENT_COLUMNS,
-        User.first_name,
-        User.last_name,
-        User.email,
-    )
-    .join(Task, Task.id == Run.task_id)
-    .outerjoin(User, User.id == person_of())
-    .join(Project, Project.id == Run.project_id)
-    .outerjoin(SandboxEnvironment, ENVIRONMENT_OF_RUN)
-    .where(Run.id == bindparam("run"))
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +136,7 @@ async def read_context(
 
 async def _read(session: AsyncSession, *, claim: Claim, git_base_url: str) -> _Rows:
     run_id, task_id = claim.run_id, claim.task_id
-    run = await _RUN.first(session, {"run": run_id})
-    assert run is not None
+    run = await read_claimed_run(session, run_id)
     state, repository = run["state"], run["repository"]
     host, resumed = CodeHost(git_url=git_base_url, api_url=None), None
     if repository:

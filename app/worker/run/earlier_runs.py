@@ -7,13 +7,11 @@ this run. If it cannot be stored or restored, the agent gets the summary instead
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple  # Any: JSON
+from typing import Any  # JSON
 from uuid import UUID
 
 import orjson
 import structlog
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.session.usage import value_at
 from app.agents.workspace.kept_session import MAX_PACKED_BYTES, KeptSession, unpack
@@ -24,9 +22,8 @@ from app.clients.object_store import (
     ObjectStoreUnavailable,
     RangeNotSatisfiable,
 )
-from app.models import Run
 from app.services.artifacts.rules import tags
-from app.services.resume_chain import resume_chain
+from app.services.resume_chain import EarlierRun
 from app.services.storage_keys import RunRef, session_key
 from app.worker.run.store_retry import StoreRetryBudget
 
@@ -41,31 +38,6 @@ _INTRODUCTION = (
 _CONTENT_TYPE = "application/gzip"
 
 log = structlog.get_logger(__name__)
-
-
-class EarlierRun(NamedTuple):
-    """An earlier run of the same task, which the current run resumes: its end, and the message that it began with."""
-
-    id: UUID
-    status: str
-    error_message: str | None
-    message: str | None  # the first message of the run's person
-
-
-async def earlier_runs(session: AsyncSession, task_id: UUID, run_id: UUID) -> tuple[EarlierRun, ...]:
-    """Return the runs that a run resumes, the oldest first: the last one directly, each other one through the next.
-
-    Empty if the run resumes none.
-    """
-    chain = resume_chain(task_id, run_id, Run.id, Run.status, Run.error_message, Run.state)
-    message = chain.c.state["pending_user_message"].astext
-    rows = await session.execute(
-        select(chain.c.id, chain.c.status, chain.c.error_message, message)
-        .where(chain.c.id != run_id)
-        .order_by(chain.c.depth.desc())
-    )
-    found = {row[0]: EarlierRun(row[0], str(row[1]), row[2], row[3]) for row in rows}
-    return tuple(found.values())
 
 
 async def recall(

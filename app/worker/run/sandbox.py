@@ -4,18 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from sqlalchemy import and_
-
 from app.agents.errors import EnvironmentUnavailable
 from app.agents.network.domains import TRUSTED_DOMAINS
 from app.agents.network.network import NetworkRules
 from app.agents.network.proxy import Service
 from app.config import Settings
 from app.enums import AgentNetwork, NetworkAccessLevel
-from app.models import Run, SandboxEnvironment
 from app.security import Cipher, DecryptionError
-from app.services.access.visibility import usable_environment
-from app.services.runs.authority import person_of
 from app.services.sandbox_environments import effective_domains
 from app.statements import Fields
 
@@ -26,19 +21,6 @@ _LEVELS = {
     NetworkAccessLevel.CUSTOM: AgentNetwork.TRUSTED,
     NetworkAccessLevel.FULL: AgentNetwork.FULL,
 }
-
-# For an outer join beside the task. It reads the column, not `state`, which clients write. A private
-# environment that the run's person may not use, or not any more, counts as gone.
-ENVIRONMENT_OF_RUN = and_(
-    SandboxEnvironment.id == Run.sandbox_environment_id, usable_environment(Run.project_id, person_of())
-)
-ENVIRONMENT_COLUMNS = (
-    Run.sandbox_environment_id,
-    SandboxEnvironment.network_access_level,
-    SandboxEnvironment.allowed_domains,
-    SandboxEnvironment.include_default_domains,
-    SandboxEnvironment.encrypted_variables,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +79,7 @@ class RunSandbox:
 
 
 def run_sandbox(row: Fields) -> RunSandbox:
-    """Return the sandbox environment of a run from a database row with the columns `ENVIRONMENT_COLUMNS`."""
+    """Return the sandbox environment of a run from its row, as `read_claimed_run` returns it."""
     if row["network_access_level"] is None:
         return RunSandbox(environment_id=row["sandbox_environment_id"])
     level = NetworkAccessLevel(row["network_access_level"])

@@ -8,9 +8,10 @@ from app.agents.adapters.adapter import Adapter
 from app.agents.adapters.catalog import Catalog, load_catalog
 from app.db import unit_of_work
 from app.models import Run
+from app.services.resume_chain import earlier_runs
 from app.services.storage_keys import log_key, session_key
 from app.worker.jobs.execute_run import execute_run
-from app.worker.run.earlier_runs import earlier_runs, recall
+from app.worker.run.earlier_runs import recall
 from tests.agents.conftest import remembering_adapter, scripted_adapter
 from tests.fixtures.worker import Workshop
 from tests.support.factories import make_run

@@ -1,0 +1,55 @@
+"""Read the row of a claimed run, together with its task, project, person and sandbox environment."""
+
+from uuid import UUID
+
+from sqlalchemy import and_, bindparam, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.models import Project, Run, SandboxEnvironment, Task, User
+from app.services.access.visibility import usable_environment
+from app.services.runs.authority import frozen_or_current, person_of
+from app.statements import Fields, Prepared
+
+# For an outer join beside the task. It reads the column, not `state`, which clients write. A private
+# environment that the run's person may not use, or not any more, counts as gone.
+_ENVIRONMENT_OF_RUN = and_(
+    SandboxEnvironment.id == Run.sandbox_environment_id, usable_environment(Run.project_id, person_of())
+)
+_RUN = Prepared(
+    select(
+        Run.branch,
+        Run.state.op("||")(Run.facts).label("state"),
+        Run.artifacts,
+        frozen_or_current(Task.title),
+        frozen_or_current(Task.description),
+        frozen_or_current(Task.repository),
+        frozen_or_current(Task.json_schema),
+        Task.task_number,
+        Project.name.label("project_name"),
+        (Project.notify_user & Task.created_by_id.is_not(None)).label("may_notify"),
+        Run.sandbox_environment_id,
+        SandboxEnvironment.network_access_level,
+        SandboxEnvironment.allowed_domains,
+        SandboxEnvironment.include_default_domains,
+        SandboxEnvironment.encrypted_variables,
+        User.first_name,
+        User.last_name,
+        User.email,
+    )
+    .join(Task, Task.id == Run.task_id)
+    .outerjoin(User, User.id == person_of())
+    .join(Project, Project.id == Run.project_id)
+    .outerjoin(SandboxEnvironment, _ENVIRONMENT_OF_RUN)
+    .where(Run.id == bindparam("run"))
+)
+
+
+async def read_claimed_run(session: AsyncSession, run_id: UUID) -> Fields:
+    """Return the fields of a claimed run: its own, with the facts in `state`; and those of the rows beside it.
+
+    The fields of the sandbox environment are None if the run names none, or one that is gone; the fields of the person
+    are None if the run acts for none.
+    """
+    run = await _RUN.first(session, {"run": run_id})
+    assert run is not None
+    return run
