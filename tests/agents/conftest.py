@@ -27,11 +27,11 @@ from app.agents.sandbox.policy import Confinement, SandboxPolicy
 from app.agents.sandbox.probing import probe
 from app.agents.sandbox.sandbox import Sandbox, Streams, confined_environment
 from app.agents.session.commands import Command, CommandSource
-from app.agents.session.shown_question import ShownQuestion
 from app.agents.session.usage import UsageMeter
 from app.agents.tools.notify_user import NotifyUser
 from app.enums import AgentNetwork, CommandStatus, SandboxKind
 from app.processes.own_program import OWN_PROGRAM
+from app.shown_question import ShownQuestion
 from tests.support import waiting
 from tests.support.stand_ins.git_origins import Commit, write_origin
 

@@ -21,13 +21,13 @@ from app.agents.network.network import NetworkRules
 from app.agents.sandbox.sandbox import Sandbox
 from app.agents.session.budget import Budget
 from app.agents.session.conversation import TurnPolicy
-from app.agents.session.shown_question import ShownQuestion
 from app.agents.session.usage import UsageMeter
 from app.agents.workspace.kept_session import unpack
 from app.devstack.agents import USUAL_AGENTS
 from app.enums import AgentNetwork, CommandMethod, CommandStatus, QuestionKind, Urgency
 from app.ids import new_hex_id
 from app.run_values import AgentMessage
+from app.shown_question import ShownQuestion
 from tests.agents.conftest import PUSH_BRANCH, GitFolder, Outcome, Runner, eventually
 from tests.agents.session.test_conversation import Letters
 from tests.agents.tools.test_server import Person

@@ -10,10 +10,10 @@ from uuid import UUID
 
 from app.agents.files.attachments import Attachment
 from app.agents.session.run_clock import WorkingTime
-from app.agents.session.shown_question import ShownQuestion
 from app.agents.session.transcript import Emit
 from app.enums import CommandMethod, CommandStatus
 from app.masking import Masker
+from app.shown_question import ShownQuestion
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,13 +26,13 @@ from app.agents.session.messages import log_message, message_blocks
 from app.agents.session.permissions import decide, is_for_people
 from app.agents.session.questions import Questions
 from app.agents.session.session import AgentSession
-from app.agents.session.shown_question import ShownQuestion
 from app.agents.session.steering import Steering
 from app.agents.session.transcript import notification_entry
 from app.agents.session.transport import Message
 from app.agents.session.usage import Observer
 from app.clock import utcnow
 from app.enums import CommandMethod, CommandStatus, QuestionKind
+from app.shown_question import ShownQuestion
 from app.unicode import storable
 
 _UNFINISHED = {

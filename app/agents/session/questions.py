@@ -13,7 +13,7 @@ from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.commands import Channel, Command
 from app.agents.session.elicitation import Elicitation, ElicitationAnswer
 from app.agents.session.permissions import refuse
-from app.agents.session.shown_question import ShownQuestion, describe
+from app.agents.session.tool_call_text import describe
 from app.agents.session.transcript import notification_entry
 from app.clock import utcnow
 from app.enums import QuestionKind
@@ -21,6 +21,7 @@ from app.forms.errors import AnswerInvalid, FormRefused
 from app.forms.form import REJECT, Form
 from app.forms.reading import read_form
 from app.ids import new_id
+from app.shown_question import ShownQuestion
 from app.unicode import storable
 
 # Limits of a question; the run's log has the whole question.

@@ -15,12 +15,6 @@ from sqlalchemy import ColumnElement, Row, case, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.agents.session.shown_question import (
-    TITLE_CHARACTERS,
-    ShownQuestion,
-    shorten,
-    waiting_for,
-)
 from app.clock import utcnow
 from app.enums import (
     TERMINAL_STATUSES,
@@ -36,6 +30,12 @@ from app.models.base import constant
 from app.services.events.run_ledger import record_for_run, record_for_runs
 from app.services.notifications import closed_questions
 from app.services.questions.risk import risk_of
+from app.shown_question import (
+    TITLE_CHARACTERS,
+    ShownQuestion,
+    shorten,
+    waiting_for,
+)
 
 # A question with less time than this to answer is urgent.
 _SHORT = timedelta(seconds=900)

@@ -41,6 +41,7 @@ from app.services.runs import authority as run_authority
 from app.services.runs.authority import Intent, request_for_run
 from app.services.runs.facts import AGENT_ENDED, WAITING_FOR
 from app.services.runs.received_commands import OPEN, show_waiting
+from app.shown_question import waiting_key
 
 # The most unsettled commands of a run, for an agent that is busy for hours.
 MAX_OPEN = 100
@@ -105,7 +106,7 @@ async def send_command(
         await run_authority.authorize(session, request_for_run(Intent.STEER, caller.user_id, run))
     if body.method is CommandMethod.USER_MESSAGE:
         _require_artifacts(body.params["artifact_ids"], run.artifacts)
-    if await _is_on_its_way(session, run_id, body.method):
+    if await _has_undelivered(session, run_id, body.method):
         return _response(body, result={"queued": True})
     if (refusal := await _take(session, caller, run_id, body, run.waiting_for)) is not None:
         return _response(body, error=refusal)
@@ -193,15 +194,15 @@ async def _take(
             if awaited is not None:
                 await _close(session, caller.user_id, awaited, _as_answer(caller, body))
                 return None
-            await _keep(session, caller.user_id, run_id, _as_answer(caller, body))
+            await _store_command(session, caller.user_id, run_id, _as_answer(caller, body))
             if waiting_for is not None and waiting_for["kind"] == "message":
-                await _resume(session, run_id, waiting_for)
+                await _record_resumed(session, run_id, waiting_for)
         case CommandMethod.SET_CONFIG_OPTION:
             if await _has_too_many(session, run_id):
                 return _TOO_MANY
-            await _keep(session, caller.user_id, run_id, _as_answer(caller, body))
+            await _store_command(session, caller.user_id, run_id, _as_answer(caller, body))
         case CommandMethod.CANCEL | CommandMethod.CLOSE:
-            await _keep(session, caller.user_id, run_id, _as_answer(caller, body))
+            await _store_command(session, caller.user_id, run_id, _as_answer(caller, body))
     return None
 
 
@@ -214,7 +215,7 @@ async def _take_answer(
 ) -> RpcError | None:
     question = await questions.find_question(session, run_id, body.params["request_id"])
     if question is None:
-        return await _take_unkept(session, caller, run_id, body, waiting_for)
+        return await _accept_answer_without_row(session, caller, run_id, body, waiting_for)
     if question.status != QuestionStatus.OPEN:
         return _NO_QUESTION
     try:
@@ -225,7 +226,7 @@ async def _take_answer(
     return None if await _close(session, caller.user_id, question, answer) else _NO_QUESTION
 
 
-async def _take_unkept(
+async def _accept_answer_without_row(
     session: AsyncSession,
     caller: Principal,
     run_id: UUID,
@@ -241,8 +242,8 @@ async def _take_unkept(
     offered = [option["optionId"] for option in waiting_for["options"]]
     if body.params["option_id"] not in offered:
         return {"code": _INVALID_PARAMS, "message": f"The request offers the options {', '.join(offered)}."}
-    await _keep(session, caller.user_id, run_id, _as_answer(caller, body))
-    await _resume(session, run_id, waiting_for)
+    await _store_command(session, caller.user_id, run_id, _as_answer(caller, body))
+    await _record_resumed(session, run_id, waiting_for)
     return None
 
 
@@ -262,7 +263,7 @@ def _as_answer(caller: Principal, body: CommandIn, params: dict[str, Any] | None
     )
 
 
-async def _is_on_its_way(session: AsyncSession, run_id: UUID, method: CommandMethod) -> bool:
+async def _has_undelivered(session: AsyncSession, run_id: UUID, method: CommandMethod) -> bool:
     """Return whether an earlier `cancel` or `close` to the run is still undelivered."""
     if method not in _STOPS:
         return False
@@ -285,19 +286,18 @@ async def _close(
     )
     if not closed:
         return False
-    await _keep(session, user_id, question.run_id, answer, command_id=command_id)
-    is_message = question.kind == QuestionKind.MESSAGE
-    request = {"kind": "message"} if is_message else {"kind": "permission", "request_id": question.request_id}
-    await _resume(session, question.run_id, request)
+    await _store_command(session, user_id, question.run_id, answer, command_id=command_id)
+    key = waiting_key(QuestionKind(question.kind), question.request_id)
+    await _record_resumed(session, question.run_id, key)
     return True
 
 
-async def _resume(session: AsyncSession, run_id: UUID, waiting_for: Mapping[str, Any]) -> None:
+async def _record_resumed(session: AsyncSession, run_id: UUID, waiting_for: Mapping[str, Any]) -> None:
     await show_waiting(session, run_id)
     await record_for_run(session, run_id, EventType.RUN_RESUMED, [waiting_data(waiting_for)])
 
 
-async def _keep(
+async def _store_command(
     session: AsyncSession, user_id: int, run_id: UUID, answer: GivenAnswer, *, command_id: UUID | None = None
 ) -> None:
     await session.execute(

@@ -13,10 +13,17 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, func, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.agents.session.shown_question import ShownQuestion
 from app.clients.queue import JobQueue
 from app.clock import utcnow
-from app.enums import CommandMethod, CommandStatus, EventType, NotificationKind, QuestionStatus, RunStatus
+from app.enums import (
+    CommandMethod,
+    CommandStatus,
+    EventType,
+    NotificationKind,
+    QuestionKind,
+    QuestionStatus,
+    RunStatus,
+)
 from app.models import Question, Run, RunCommand
 from app.models.base import constant
 from app.run_values import AgentMessage, MessageOutcome
@@ -29,6 +36,7 @@ from app.services.run_log.events import own_entry
 from app.services.runs.facts import AGENT_ENDED, WAITING_FOR, with_fact, without_fact
 from app.services.runs.queue import held_by
 from app.services.storage_keys import RunRef
+from app.shown_question import ShownQuestion, waiting_key
 
 OPEN: ColumnElement[bool] = RunCommand.status.in_(
     [constant(status) for status in (CommandStatus.ACCEPTED, CommandStatus.DELIVERED)]
@@ -149,7 +157,7 @@ async def stop_waiting(session: AsyncSession, run_id: UUID, request_id: str, *, 
     if not await questions.withdraw(session, [run_id], request_id=request_id):
         return False
     await show_waiting(session, run_id)
-    withdrawn = waiting_data({"kind": "permission", "request_id": request_id})
+    withdrawn = waiting_data(waiting_key(QuestionKind.PERMISSION, request_id))
     await record_for_run(session, run_id, EventType.RUN_RESUMED, [withdrawn])
     return True
 

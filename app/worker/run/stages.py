@@ -15,12 +15,12 @@ from app.outages import DatabaseUnavailable
 from app.services.run_log.events import own_entry
 from app.worker.context import WorkerContext
 from app.worker.run.claim import Claim, mark_agent_started
+from app.worker.run.command_inbox import CommandInbox
 from app.worker.run.context import read_context
 from app.worker.run.earlier_runs import store_session
 from app.worker.run.files import Exchange, open_exchange, store_artifacts
 from app.worker.run.log_recorder import RunLog, open_log
 from app.worker.run.outcome import RunReport
-from app.worker.run.received_commands import ReceivedCommands
 from app.worker.run.store_retry import StoreRetryBudget
 from app.worker.run.usage import record_usage
 
@@ -72,7 +72,7 @@ async def _run_and_publish(
     worker: WorkerContext, claim: Claim, exchange: Exchange, run_log: RunLog, lost: asyncio.Event
 ) -> RunReport:
     """Run the agent, and publish its work at the code host if it succeeded."""
-    async with ReceivedCommands(worker, claim, run_log, exchange.attachments) as commands:
+    async with CommandInbox(worker, claim, run_log, exchange.attachments) as commands:
         try:
             context, publication = await read_context(worker, claim, exchange)
         except (SQLAlchemyError, DatabaseUnavailable):

@@ -22,11 +22,11 @@ from app.agents.session.conversation import Conversation, TurnPolicy
 from app.agents.session.permissions import is_for_people, refuse
 from app.agents.session.run_clock import WorkingTime
 from app.agents.session.session import AgentSession
-from app.agents.session.shown_question import ShownQuestion
 from app.agents.session.usage import Observer, UsageMeter
 from app.enums import CommandMethod, CommandStatus
 from app.ids import new_id
 from app.masking import Masker
+from app.shown_question import ShownQuestion
 from tests.agents.conftest import CellMaker, eventually
 from tests.agents.session.test_session import Stage
 

@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.agents.session.shown_question import ShownQuestion
 from app.clients.redis import RedisClient
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
@@ -30,6 +29,7 @@ from app.services.access.principal import Principal
 from app.services.runs import received_commands
 from app.services.runs.commands import send_command
 from app.services.runs.received_commands import StepResult
+from app.shown_question import ShownQuestion
 from tests.concurrency.races import perform, race
 from tests.support.devices import make_device, notifications_of
 from tests.support.factories import make_project, make_run, make_task, make_user

@@ -12,7 +12,6 @@ from jsonschema import Draft202012Validator
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.agents.session.shown_question import ShownQuestion
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import QuestionKind, RunReason, RunStatus
@@ -20,6 +19,7 @@ from app.models import Event, EventSnapshot, Project, Run, User
 from app.runtime import ProcessContext
 from app.services.events.catalogue import CATALOGUE
 from app.services.runs import lifecycle, received_commands
+from app.shown_question import ShownQuestion
 from tests.support.assertions import assert_invalid
 from tests.support.callers import CallerKind, bearer
 from tests.support.factories import make_key, make_user

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.agents.session.shown_question import DETAIL_CHARACTERS, ShownQuestion, describe
+from app.agents.session.tool_call_text import describe
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import (
@@ -30,6 +30,7 @@ from app.services.questions import records
 from app.services.questions.risk import risk_of
 from app.services.runs import lifecycle, received_commands
 from app.services.runs.received_commands import StepResult
+from app.shown_question import DETAIL_CHARACTERS, ShownQuestion
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run
 from tests.support.stand_ins.fakes import RecordingEvents, RecordingQueue

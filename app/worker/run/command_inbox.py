@@ -15,7 +15,6 @@ from typing_extensions import override
 from app.agents.errors import AgentStopped
 from app.agents.files.attachments import Attachment
 from app.agents.session.commands import Command, CommandSource
-from app.agents.session.shown_question import ShownQuestion
 from app.agents.session.transcript import Emit, notification_entry
 from app.db import unit_of_work
 from app.enums import CommandMethod, CommandStatus
@@ -24,6 +23,7 @@ from app.run_values import AgentMessage, MessageOutcome
 from app.services.retrying.budget import in_transaction
 from app.services.runs import received_commands
 from app.services.runs.received_commands import StepResult
+from app.shown_question import ShownQuestion
 from app.worker.context import WorkerContext
 from app.worker.run.claim import Claim
 from app.worker.run.files import fetch_attachments
@@ -43,7 +43,7 @@ _ENDS_WAITING = frozenset(
 log = structlog.get_logger(__name__)
 
 
-class ReceivedCommands(CommandSource):
+class CommandInbox(CommandSource):
     """The commands that people send to the agent of one run, read from the database. An async context manager.
 
     When the block ends normally, open commands are dropped, and the run's log gets a receipt of each. If the block
