@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import (
     JSON,
     BigInteger,
+    ColumnElement,
     Computed,
     ForeignKey,
     Identity,
@@ -22,7 +23,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.enums import AnswerVia, QuestionKind, QuestionRisk, QuestionStatus, Urgency
-from app.models.base import Base, JsonDict, one_of
+from app.models.base import Base, JsonDict, constant, one_of
 
 # In PostgreSQL's own formatting, so that the drift check can compare the two.
 _RANK = f"CASE urgency WHEN '{Urgency.HIGH}'::text THEN 0 WHEN '{Urgency.NORMAL}'::text THEN 1 ELSE 2 END"
@@ -106,6 +107,11 @@ class Question(Base):
     command_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("run_commands.id", ondelete="SET NULL", deferrable=True, initially="DEFERRED")
     )
+
+    @classmethod
+    def is_open(cls) -> ColumnElement[bool]:
+        """Return the SQL condition for open questions. Its value is a constant, so that partial indexes serve it."""
+        return cls.status == constant(QuestionStatus.OPEN)
 
 
 class QuestionCount(Base):

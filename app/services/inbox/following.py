@@ -11,7 +11,6 @@ from app.clock import utcnow
 from app.enums import QuestionStatus, Scope
 from app.errors import InvalidInput, NotFound, QuestionClosed
 from app.models import Question, QuestionSnooze, TaskFollow
-from app.models.base import constant
 from app.schemas.questions import MAX_SNOOZE_SECONDS, QuestionOut, SnoozeIn
 from app.services.access.principal import Principal
 from app.services.access.scopes import has_scope
@@ -63,9 +62,7 @@ async def snooze_question(
         raise QuestionClosed(winner(row))
     until = _until(body)
     # Locked, so that a question is not snoozed after a concurrent transaction has closed it.
-    is_open = select(Question.id).where(
-        Question.id == question_id, Question.status == constant(QuestionStatus.OPEN)
-    )
+    is_open = select(Question.id).where(Question.id == question_id, Question.is_open())
     if await session.scalar(is_open.with_for_update(read=True)) is None:
         raise QuestionClosed(winner(await find_question(session, caller, question_id)))
     snooze = insert(QuestionSnooze).values(question_id=question_id, user_id=caller.user_id, until=until)

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.enums import InboxStatus, QuestionKind, QuestionStatus, Scope
+from app.enums import InboxStatus, QuestionKind, Scope
 from app.models import Question, QuestionCount, Task, TaskFollow
 from app.models.base import constant
 from app.schemas.base import Page
@@ -38,7 +38,7 @@ _USER = bindparam("visible_user_id", type_=BigInteger)
 _KIND = bindparam("kind", type_=Text)
 _PROJECT = bindparam("project_id", type_=BigInteger)
 _LIMIT, _OFFSET = (bindparam(name, type_=BigInteger) for name in ("limit", "offset"))
-_OPEN = Question.status == constant(QuestionStatus.OPEN)
+_OPEN = Question.is_open()
 # The badge does not count this kind: a question for a message is not urgent.
 _MESSAGE: ColumnElement[str] = constant(QuestionKind.MESSAGE)
 _IS_COUNTED = Question.kind != _MESSAGE

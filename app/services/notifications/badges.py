@@ -13,14 +13,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.enums import QuestionKind, QuestionStatus
+from app.enums import QuestionKind
 from app.models import Membership, Question, QuestionCount, Task, TaskFollow
 from app.models.base import constant, given_rows, literal_int
 from app.services.access.visibility import is_for_user
 from app.statements import Prepared
 
 _MESSAGE: ColumnElement[str] = constant(QuestionKind.MESSAGE)
-_IS_COUNTED = and_(Question.status == constant(QuestionStatus.OPEN), Question.kind != _MESSAGE)
+_IS_COUNTED = and_(Question.is_open(), Question.kind != _MESSAGE)
 
 
 async def count_open(session: AsyncSession, user_ids: Collection[int]) -> Mapping[int, int]:

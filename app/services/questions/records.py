@@ -26,7 +26,6 @@ from app.enums import (
     Urgency,
 )
 from app.models import Question, Run, Task
-from app.models.base import constant
 from app.services.events.run_ledger import record_for_run, record_for_runs
 from app.services.notifications import closed_questions
 from app.services.questions.risk import risk_of
@@ -40,7 +39,6 @@ from app.shown_question import (
 # A question with less time than this to answer is urgent.
 _SHORT = timedelta(seconds=900)
 
-_IS_OPEN = Question.status == constant(QuestionStatus.OPEN)
 _EVENT_OF = {
     QuestionStatus.ANSWERED: EventType.QUESTION_ANSWERED,
     QuestionStatus.EXPIRED: EventType.QUESTION_EXPIRED,
@@ -167,7 +165,7 @@ async def leave_inboxes(session: AsyncSession, task_id: UUID) -> None:
     Call this before the task's row is locked: transactions that end a run lock rows in this order. Also locks the runs
     that may ask, and so waits for transactions that open a question.
     """
-    is_asking = select(Question.id).where(Question.run_id == Run.id, _IS_OPEN).exists()
+    is_asking = select(Question.id).where(Question.run_id == Run.id, Question.is_open()).exists()
     is_live = Run.status.not_in(TERMINAL_STATUSES)
     may_ask = select(Run.id).where(Run.task_id == task_id, is_live | is_asking)
     runs = may_ask.order_by(Run.id).with_for_update(key_share=True)
@@ -187,7 +185,7 @@ async def find_question(session: AsyncSession, run_id: UUID, request_id: str) ->
 async def find_awaited_message(session: AsyncSession, run_id: UUID) -> Row[Any] | None:
     """Return the row of a run's open question that is answered by a message; None if the run has none."""
     statement = select(*Question.__table__.columns).where(
-        Question.run_id == run_id, _IS_OPEN, Question.kind == QuestionKind.MESSAGE
+        Question.run_id == run_id, Question.is_open(), Question.kind == QuestionKind.MESSAGE
     )
     return (await session.execute(statement.limit(1))).one_or_none()
 
@@ -196,7 +194,7 @@ async def newest_waiting_for(session: AsyncSession, run_id: UUID) -> dict[str, A
     """Return the newest open question of a run in the form of `state.waiting_for`; None if there is none."""
     statement = (
         select(Question.kind, Question.request_id, Question.tool_call, Question.options, Question.opened_at)
-        .where(Question.run_id == run_id, _IS_OPEN)
+        .where(Question.run_id == run_id, Question.is_open())
         .order_by(Question.opened_at.desc(), Question.id.desc())
         .limit(1)
     )
@@ -218,7 +216,7 @@ async def newest_waiting_for(session: AsyncSession, run_id: UUID) -> dict[str, A
 async def _close(session: AsyncSession, *conditions: ColumnElement[bool], **values: Any) -> list[UUID]:
     closed = await session.execute(
         update(Question)
-        .where(*conditions, _IS_OPEN)
+        .where(*conditions, Question.is_open())
         .values(closed_at=utcnow(), **values)
         .returning(*_CLOSED_COLUMNS)
     )

@@ -21,7 +21,6 @@ from app.enums import (
     EventType,
     NotificationKind,
     QuestionKind,
-    QuestionStatus,
     RunStatus,
 )
 from app.models import Question, Run, RunCommand
@@ -177,9 +176,7 @@ async def withdraw_forgotten(session: AsyncSession) -> int:
 
     COMPATIBILITY: processes of the previous release answer and end runs without these rows (ADR 62).
     """
-    has_open = select(Question.id).where(
-        Question.run_id == Run.id, Question.status == constant(QuestionStatus.OPEN)
-    )
+    has_open = select(Question.id).where(Question.run_id == Run.id, Question.is_open())
     waits_for_nothing = (Run.status != RunStatus.IN_PROGRESS) | ~Run.facts.has_key(WAITING_FOR)
     forgotten = await session.scalars(
         select(Run.id)
