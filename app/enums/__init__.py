@@ -6,6 +6,7 @@ from app.enums.agents import (
     NetworkAccessLevel,
     PermissionMode,
     ReasoningEffort,
+    RpcErrorCode,
     RuntimeAdapter,
     SandboxKind,
 )
@@ -84,6 +85,7 @@ __all__ = [
     "QuestionStatus",
     "ReasoningEffort",
     "RecoverOnly",
+    "RpcErrorCode",
     "RunMode",
     "RunReason",
     "RunSource",

@@ -1,6 +1,6 @@
 """Enumerations of agents, their options and sandboxes."""
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 
 class RuntimeAdapter(StrEnum):
@@ -66,3 +66,11 @@ class NetworkAccessLevel(StrEnum):
     TRUSTED = "trusted"
     CUSTOM = "custom"
     FULL = "full"
+
+
+class RpcErrorCode(IntEnum):
+    """The error codes of JSON-RPC that the service uses with agents, and in answers to commands."""
+
+    INVALID_PARAMS = -32602
+    # Of the service: a command is refused for now.
+    NOT_NOW = -32000

@@ -44,6 +44,7 @@ from app.agents.session.terminals import StartCommand, Terminals
 from app.agents.session.transcript import Emit, Transcript
 from app.agents.session.transport import BrokenWire, Wire
 from app.agents.session.usage import usage_in_meta
+from app.enums import RpcErrorCode
 from app.processes.reading import Tail, last_lines, read_bounded
 
 ConfigOption = SessionConfigOptionSelect | SessionConfigOptionBoolean
@@ -53,7 +54,6 @@ _CLOSE_SECONDS = 2.0
 # The grace for processes of the agent when the run must stop at once.
 _SHORT_CLOSE_SECONDS = 0.4
 _STDERR_BYTES = 8 * 2**10
-_INVALID_PARAMS = -32602
 _REASON_CHARACTERS = 2000
 _STEP_CHARACTERS = 20_000
 # Named one by one: an agent takes an omitted capability as unsupported.
@@ -273,7 +273,7 @@ class AgentSession:
                 self._connection.set_config_option(option, self._session_id, value), within=_START_SECONDS
             )
         except AgentFailed as error:
-            if isinstance(error.__cause__, RequestError) and error.__cause__.code == _INVALID_PARAMS:
+            if getattr(error.__cause__, "code", None) == RpcErrorCode.INVALID_PARAMS:
                 return False
             raise
         # Setting one option may change the others.

@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 
+from app.enums import RpcErrorCode
 from app.unicode import storable
 
 LINE_LIMIT = 8 * 2**20
@@ -39,7 +40,6 @@ _DEEPEST = 100
 _LONG_NUMBER = re.compile(rb"\d{19}")
 _NOISY_LINES = 20
 _MOST_PROBLEMS = 5
-_INVALID_PARAMS = -32602
 log = structlog.get_logger(__name__)
 
 Message = dict[str, Any]  # Any: JSON
@@ -181,7 +181,7 @@ class Wire:
         return None
 
     async def _refuse(self, message: Message, problem: str) -> None:
-        error = {"code": _INVALID_PARAMS, "message": "Refused", "data": {"details": problem}}
+        error = {"code": RpcErrorCode.INVALID_PARAMS, "message": "Refused", "data": {"details": problem}}
         await self.send({"jsonrpc": "2.0", "id": message["id"], "error": error})
 
     def _note_request(self, message: Message, size: int) -> None:

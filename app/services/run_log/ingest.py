@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import DateTime, bindparam, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -24,7 +23,7 @@ from app.schemas.runs.stream import PositionOut
 from app.services.opened_clients import ServiceClients
 from app.services.run_log.event_ids import LogEvent
 from app.services.run_log.events import publish_entries
-from app.services.run_log.log_writer import append_numbered, is_chunk
+from app.services.run_log.log_writer import append_numbered, with_line
 from app.services.storage_keys import RunRef
 from app.statements import Prepared
 
@@ -56,8 +55,7 @@ class NumberedEvent:
         is_entry = self.event.get("type") == "notification" and isinstance(
             self.event.get("notification"), Mapping
         )
-        line = orjson.dumps(self.event) + b"\n" if is_entry and not is_chunk(self.event) else b""
-        return LogEvent(self.event, line)
+        return with_line(self.event) if is_entry else LogEvent(self.event, b"")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from app.enums import (
     EventType,
     QuestionKind,
     QuestionStatus,
+    RpcErrorCode,
     RunStatus,
 )
 from app.errors import StateRefused
@@ -47,13 +48,14 @@ from app.shown_question import waiting_key
 MAX_OPEN = 100
 
 _STOPS = frozenset({CommandMethod.CANCEL, CommandMethod.CLOSE})
-_NOT_NOW = -32000
-_INVALID_PARAMS = -32602
 _NO_QUESTION: RpcError = {
-    "code": _INVALID_PARAMS,
+    "code": RpcErrorCode.INVALID_PARAMS,
     "message": "There is no such permission request, or it was answered already.",
 }
-_TOO_MANY: RpcError = {"code": _NOT_NOW, "message": f"{MAX_OPEN} commands wait for this agent already."}
+_TOO_MANY: RpcError = {
+    "code": RpcErrorCode.NOT_NOW,
+    "message": f"{MAX_OPEN} commands wait for this agent already.",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +223,7 @@ async def _take_answer(
     try:
         params = check_answer(question, body.params)
     except AnswerInvalid as invalid:
-        return {"code": _INVALID_PARAMS, "message": str(invalid)}
+        return {"code": RpcErrorCode.INVALID_PARAMS, "message": str(invalid)}
     answer = _as_answer(caller, body, params)
     return None if await _close(session, caller.user_id, question, answer) else _NO_QUESTION
 
@@ -241,7 +243,10 @@ async def _accept_answer_without_row(
         return _NO_QUESTION
     offered = [option["optionId"] for option in waiting_for["options"]]
     if body.params["option_id"] not in offered:
-        return {"code": _INVALID_PARAMS, "message": f"The request offers the options {', '.join(offered)}."}
+        return {
+            "code": RpcErrorCode.INVALID_PARAMS,
+            "message": f"The request offers the options {', '.join(offered)}.",
+        }
     await _store_command(session, caller.user_id, run_id, _as_answer(caller, body))
     await _record_resumed(session, run_id, waiting_for)
     return None
