@@ -382,7 +382,6 @@ _REPLACED = {
     "tests/agents/sandbox/test_over_limit.py": "gathers the work with a program that an agent would have to smuggle in",
     "tests/agents/session/test_conversation.py": "cancels a turn with an error that no agent can cause",
     "tests/agents/workspace/test_hostile_workspace.py": "gathers the work with a git that has been manipulated",
-    "tests/worker/run/test_usage.py": "reads the tokens of other runs with an error that no server can cause",
     "tests/worker/run/test_cancel.py": "gathers the work for as long as the test needs, which no input does",
     "tests/web/test_metrics.py": "begins with an empty cache, which only time would empty",
     "tests/support/database/faults.py": "fails between a service's function and the commit, where no input or server can",
