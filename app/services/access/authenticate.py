@@ -1,6 +1,6 @@
 """Authenticate a request: find the `Principal` of an API key, or of the cookie of a console session.
 
-Each takes one statement, which also reads the project that the request names.
+Either takes one SQL statement, which also reads the project that the request names.
 """
 
 from collections.abc import Collection
@@ -50,13 +50,12 @@ async def authenticate(
     Args:
         session: the unit of work of the request.
         secret: the API key in plain text.
-        place: the part of the request that had the key, such as `body`; for the error message.
+        place: the part of the request that contained the key, such as `body`. The error message names it.
         project: id of the project in the path, `CURRENT_PROJECT`, or None where the path names none.
-        cache: principals of the last second; None: ask the database.
+        cache: the principals authenticated within the last second. If it is None, always ask the database.
 
     Raises:
-        AuthenticationFailed: the key is unknown, revoked, expired, or of an inactive user.
-
+        AuthenticationFailed: the key is unknown, revoked or expired, or its user is inactive.
     """
     return await _authenticate(
         session,
@@ -80,8 +79,7 @@ async def authenticate_session(
     `secret` is the value of the session's cookie; the other arguments are as in `authenticate`.
 
     Raises:
-        SessionEnded: the session is unknown or too old, or its API key is revoked, expired or of an inactive user.
-
+        SessionEnded: the session is unknown or too old, its API key is revoked or expired, or its user is inactive.
     """
     return await _authenticate(
         session, hash_session_secret(secret), _OF_SESSIONS, project=project, cache=cache, error=SessionEnded()
@@ -194,7 +192,7 @@ async def find_open_sessions(session: AsyncSession, session_ids: Collection[UUID
 
 
 async def find_valid_keys(session: AsyncSession, key_ids: Collection[UUID]) -> set[UUID]:
-    """Return the ids, among these, of API keys that `authenticate` would still accept."""
+    """Return the ids, among `key_ids`, of the API keys that `authenticate` would still accept."""
     rows = await _VALID_KEYS.all(session, {"ids": list(key_ids), "now": utcnow()})
     return {row["id"] for row in rows}
 

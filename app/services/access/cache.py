@@ -1,8 +1,8 @@
 """Authenticated callers by their keys, cached by this process for less than a second.
 
-A client that polls, or an agent that writes its log, sends many requests a second; the database is asked once. No entry
-is invalidated: a revoked key, a closed account, changed scopes and an ended membership take effect at most
-`LIFETIME_SECONDS` after their commit, in every process, with or without Redis.
+A client that polls, or an agent that writes its log, sends many requests a second: the cache spares the database most
+of these look-ups. No entry is invalidated: a revoked key, a closed account, changed scopes and an ended membership take
+effect at most `LIFETIME_SECONDS` after their commit, in every process, with or without Redis.
 """
 
 import time
@@ -48,7 +48,7 @@ class CallerCache(Generic[Caller]):
     def keep(self, secret_hash: str, project: int | str | None, caller: Caller, *, asked_at: float) -> None:
         """Cache a caller for this key and project.
 
-        `asked_at` is the value of `now()` from before the database was asked: the entry expires counted from then.
+        `asked_at` is the value of `now()` from before the database was asked: the lifetime of the entry begins then.
         """
         if len(self._known) >= self._most:
             # All entries expire within a second: clearing costs less than tracking their order.

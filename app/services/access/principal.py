@@ -38,7 +38,7 @@ class Principal:
 
     @property
     def project(self) -> ProjectRef:
-        """The project that the request names. Only for requests that passed `require_project`."""
+        """The project that the request names. Use it only in requests that passed `require_project`."""
         assert self.named_project is not None
         return self.named_project
 
@@ -50,7 +50,10 @@ class Principal:
 
     @property
     def answers_via(self) -> AnswerVia:
-        """The way that is recorded if the caller answers a question of an agent: `console`, or else `api`."""
+        """The value that is stored with each answer of this caller to an agent's question, for the way that it arrived.
+
+        It is `console` for a caller with a console session, otherwise `api`.
+        """
         return AnswerVia.API if self.session_id is None else AnswerVia.CONSOLE
 
 

@@ -1,6 +1,7 @@
 """The actions that an API key permits by its scopes (contract 2.3); web/auth.py has the scope of each route.
 
-`task:read` reads tasks, `task:write` also reads them, `*` is every scope. A read-only key has scopes of reading alone.
+`task:read` permits reading tasks, `task:write` permits reading and changing them, and `*` permits everything. A
+read-only key has only scopes that permit reading.
 """
 
 from app.enums import Scope

@@ -1,6 +1,6 @@
 """End live streams that their caller may no longer read: a stream is authorised once, but lasts minutes.
 
-A few queries for all streams that this process serves, so that they cost the same for any number of pages.
+The same few queries check all streams that this process serves, however many there are.
 """
 
 import asyncio
@@ -33,8 +33,8 @@ class _Stream:
 class StreamWatch:
     """Watches the callers of all live streams of this process, to end the streams that they may no longer read.
 
-    It asks the database only while there are such streams. The ledger's part of a stream needs no watch: each reading
-    of the ledger checks what the caller sees.
+    It queries the database only while there are live streams. It does not check events from the ledger: each query of
+    the ledger checks again what the caller may see.
     """
 
     def __init__(self) -> None:
@@ -47,14 +47,16 @@ class StreamWatch:
     async def watching(
         self, sessions: SessionFactory, caller: Principal, run_ids: Collection[UUID], end: Callable[[], None]
     ) -> AsyncGenerator[None, None]:
-        """Call `end` within a second if the caller loses access while the block lasts; perhaps more than once.
+        """Call `end` within a second after the caller loses access to the stream, as long as the block lasts.
+
+        `end` may be called more than once.
 
         Args:
             sessions: the database.
-            caller: loses access if their console session ends, or their key is revoked or expires.
-            run_ids: the runs that the stream follows; the caller also loses access if one is no longer visible to them.
-            end: ends the stream.
-
+            caller: the reader of the stream. They lose access if their console session ends, or their key is revoked or
+                expires.
+            run_ids: the runs that the stream follows. The caller also loses access if one is no longer visible to them.
+            end: the function that ends the stream.
         """
         stream = _Stream(caller, run_ids, end)
         self._streams.add(stream)

@@ -41,14 +41,13 @@ def audiences_of(user_id: Any) -> tuple[ColumnElement[int], Any]:
     """Return the values of `Task.audience` that a user sees: the one for everyone, and the user's own (contract 4).
 
     Args:
-        user_id: an id, a column or a parameter.
-
+        user_id: the user's id, or a column or bound parameter that contains it.
     """
     return literal_int(EVERYONE), user_id
 
 
 def is_for_user(user_id: Any) -> ColumnElement[bool]:
-    """Return the SQL condition that a task is for everyone or for this user. Deleted tasks satisfy it too."""
+    """Return the SQL condition that a task's audience is everyone or this user. Deleted tasks can satisfy it too."""
     return Task.audience.in_(audiences_of(user_id))
 
 
@@ -100,7 +99,7 @@ VISIBLE_RUN = and_(Run.id == bindparam("run_id"), Run.task_id == bindparam("task
 
 
 def visibility_anywhere(principal: Principal) -> dict[str, Any]:
-    """Return the parameters of the conditions `VISIBLE_PROJECTS` and `VISIBLE_ANYWHERE` for a caller."""
+    """Return the parameters of the SQL conditions `VISIBLE_PROJECTS` and `VISIBLE_ANYWHERE` for a caller."""
     return {
         "visible_user_id": principal.user_id,
         "visible_teams": list(principal.scoped_teams),
@@ -181,9 +180,10 @@ _SEEN_RUN = Prepared(select(Run.id).join(Task, Task.id == Run.task_id).where(VIS
 async def find_visible_runs(
     session: AsyncSession, followed: Collection[tuple[int, UUID]]
 ) -> set[tuple[int, UUID]]:
-    """Return those of the pairs of user id and run id where the user is an active member and sees the run's task.
+    """Return those of the given pairs of a user id and a run id in which the user may still follow the run.
 
-    Runs of deleted tasks are included: their streams end by themselves.
+    The user must be an active member of the run's project and see the run's task. Runs of deleted tasks are included:
+    their streams end by themselves.
     """
     user_ids, run_ids = zip(*followed, strict=True)
     rows = await _FOLLOWED_RUNS.all(session, {"user_ids": user_ids, "run_ids": run_ids})
@@ -214,11 +214,10 @@ async def lock_run(
 ) -> Row[Any]:
     """Lock the row of a run that the caller sees, until the transaction ends; return some of its columns.
 
-    These are `status`, `environment`, `artifacts` and the further `columns`.
+    The result has `status`, `environment`, `artifacts`, and the columns passed as `columns`.
 
     Raises:
         NotFound: the task is not visible to the caller, or the run is not one of its runs.
-
     """
     statement = (
         select(Run.status, Run.environment, Run.artifacts, *columns)
@@ -241,13 +240,12 @@ def visible_environment(principal: Principal) -> ColumnElement[bool]:
 def usable_environment(project_id: Any, person_id: Any) -> ColumnElement[bool]:
     """Return the SQL condition that selects the sandbox environments that a run may use.
 
-    These are the shared ones of the project, and the private ones of the person as whom the run acts, while that person
-    is an active member of the project.
+    A run may use the shared environments of its project. A run that acts as a person may also use that person's private
+    environments in the project, while they are an active member of it.
 
     Args:
         project_id: the run's project, as an id or a column.
-        person_id: the person, as an id or a column; None for a run that acts as no person.
-
+        person_id: the person as whom the run acts, as an id or a column. If it is None, the run acts as no person.
     """
     # `== None` would be IS NULL, and match a private environment that outlived its creator's account.
     is_own = false() if person_id is None else SandboxEnvironment.created_by_id == person_id
@@ -311,11 +309,10 @@ _MEMBERSHIPS = Prepared(
 
 
 async def require_environment(session: AsyncSession, principal: Principal, environment_id: UUID) -> None:
-    """Check that a sandbox environment is shared in the project, or is the caller's own.
+    """Check that a sandbox environment of the project is shared, or is the caller's own.
 
     Raises:
         NotFound: there is no such sandbox environment in the project, or it is private and another user's.
-
     """
     found = select(SandboxEnvironment.id).where(
         SandboxEnvironment.id == environment_id, visible_environment(principal)

@@ -97,11 +97,10 @@ async def rename_project(session: AsyncSession, project_id: int, name: str) -> P
 async def limit_push_text(session: AsyncSession, project_id: int, most: PushText | None) -> Project:
     """Set the most detail that push texts about a project's tasks may have; return the project.
 
-    `most` None removes the limit. Below the limit, each person's own preference counts.
+    If `most` is None, there is no limit. A person's own preference applies if it asks for less detail than the limit.
 
     Raises:
         NotFound: there is no such project.
-
     """
     project: Project | None = await session.scalar(
         update(Project).where(Project.id == project_id).values(push_text=most).returning(Project)
@@ -112,11 +111,10 @@ async def limit_push_text(session: AsyncSession, project_id: int, most: PushText
 
 
 async def let_agents_notify(session: AsyncSession, project_id: int, *, may: bool) -> Project:
-    """Allow or forbid agents to push messages of their own about a project's tasks; return the project.
+    """Allow or forbid agents to send push messages in their own words about a project's tasks; return the project.
 
     Raises:
         NotFound: there is no such project.
-
     """
     project: Project | None = await session.scalar(
         update(Project).where(Project.id == project_id).values(notify_user=may).returning(Project)
@@ -135,7 +133,7 @@ async def create_user(
     is_staff: bool = False,
     project_ids: Sequence[int] = (),
 ) -> User:
-    """Add a user who is a member of these projects, and return the user.
+    """Add a user who is a member of the projects `project_ids`, and return the user.
 
     The first project becomes the user's current one (`@current`); without projects the user has none. Of two concurrent
     calls with the same address, the second waits for the first and then fails.
@@ -143,7 +141,6 @@ async def create_user(
     Raises:
         InvalidInput: a field is not valid, or an account has this address in any letter case.
         NotFound: a project does not exist.
-
     """
     email = clean_email(email)
     project_ids = tuple(dict.fromkeys(project_ids))
@@ -237,11 +234,10 @@ async def deactivate_user(session: AsyncSession, user_id: int) -> None:
 
 
 async def delete_user(session: AsyncSession, user_id: int) -> None:
-    """Delete a user with their API keys and memberships; the tasks stay, visible to the project (contract 4).
+    """Delete a user with their API keys and memberships. Their tasks stay, and become visible to the whole project.
 
     Raises:
-        NotFound: there is no such user; also at a second call.
-
+        NotFound: there is no such user, for example because they were deleted before.
     """
     found = await session.scalar(delete(User).where(User.id == user_id).returning(User.id))
     if found is None:

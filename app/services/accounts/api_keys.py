@@ -101,12 +101,11 @@ async def find_by_value(session: AsyncSession, value: str) -> UUID:
 
 
 async def find_by_mask(session: AsyncSession, mask: str) -> UUID:
-    """Return the id of the only API key with this mask, the shortened form that lists show. Revoked keys do not count.
+    """Return the id of the only API key with this mask, the shortened form that lists show. Revoked keys are ignored.
 
     Raises:
         NotFound: there is no such key.
-        InvalidInput: there are several.
-
+        InvalidInput: several keys have this mask.
     """
     found = list(
         await session.scalars(

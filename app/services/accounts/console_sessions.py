@@ -1,7 +1,7 @@
 """Console sessions: sign a browser in by API key or login link; show, list and end sessions (contract 17).
 
-A session acts as its key: services/access looks at both whenever it authenticates a cookie, so a session ends with its
-key, its user's account, two weeks without use, or 30 days after it was opened.
+A session acts as its key: services/access looks at both whenever it authenticates a cookie, so a session ends when its
+key or its user's account does, after two weeks without use, and 30 days after it was opened.
 """
 
 from dataclasses import dataclass
@@ -46,9 +46,8 @@ async def open_session(
     `body` has an API key, or the code of a login link. The database stores only a hash of the cookie's value.
 
     Raises:
-        AuthenticationFailed: the API key is unknown, revoked, expired, or of an inactive user.
+        AuthenticationFailed: the API key is unknown, revoked or expired, or its user is inactive.
         SessionEnded: the code is unknown, used or too old, or its API key does not work any more.
-
     """
     secret = new_session_secret()
     if body.api_key is not None:
@@ -104,14 +103,13 @@ async def _use_code(session: AsyncSession, code: str, browser: Browser, secret: 
 
 
 async def create_login_code(session: AsyncSession, key_id: UUID) -> str:
-    """Return the code of a new login link, which opens one console session of the API key within a minute.
+    """Return the code of a new login link. Within a minute, it can open one console session for the API key.
 
     The database stores only a hash of the code.
 
     Raises:
         NotFound: there is no such key.
         InvalidInput: the key is revoked or expired.
-
     """
     now = utcnow()
     key = (
@@ -139,11 +137,10 @@ async def create_login_code(session: AsyncSession, key_id: UUID) -> str:
 
 
 async def show_session(session: AsyncSession, caller: Principal) -> ConsoleSessionOut:
-    """Return the console session through which the caller sends this request, with its user and projects.
+    """Return the console session that authenticated this request, with its user and the user's projects.
 
     Raises:
-        SessionEnded: the session was ended meanwhile.
-
+        SessionEnded: the session has ended since the request was authenticated.
     """
     times = (ConsoleSession.created_at, ConsoleSession.expires_at)
     row = (await session.execute(select(*times).where(ConsoleSession.id == caller.session_id))).one_or_none()
@@ -180,7 +177,7 @@ _PROJECTS = Prepared(
 
 
 async def list_sessions(session: AsyncSession, caller: Principal) -> ConsoleSessionList:
-    """Return the caller's open console sessions, those of all their API keys, the most recently used first."""
+    """Return the open console sessions of all the caller's API keys, the most recently used first."""
     now = utcnow()
     rows = await session.execute(
         select(
@@ -235,9 +232,9 @@ async def end_session(session: AsyncSession, caller: Principal, session_id: UUID
 
 
 async def sweep_sessions(session: AsyncSession) -> int:
-    """Delete expired console sessions and login links, and the devices of sessions that are gone.
+    """Delete expired console sessions and login links, and devices of console sessions that no longer exist.
 
-    Returns the number of deleted sessions and links.
+    Return the number of deleted console sessions and login links. It does not count devices.
     """
     now = utcnow()
     swept = await session.scalars(

@@ -1,6 +1,6 @@
-"""Pure checks of names, e-mail addresses, secrets and URLs of accounts. Uses no server and no table.
+"""Check the names, e-mail addresses, secrets and URLs of accounts, without a database or network.
 
-Each function returns the value as it is stored, or raises InvalidInput with the message of contract 2.4.
+Each function returns the value in the form to store, or raises InvalidInput with the message of contract 2.4.
 """
 
 import re

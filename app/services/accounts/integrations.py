@@ -1,4 +1,4 @@
-"""Add the integrations and reports that tasks may refer to, for operators (contract 11, 24).
+"""Add the integrations and signal reports that tasks may refer to, for operators (contract 11, 24).
 
 Secrets are stored encrypted.
 """

@@ -66,7 +66,8 @@ async def list_users(
 ) -> Listing:
     """Return a mapping with `count`, the number of matching users, and `results`, one page of them ordered by id.
 
-    `project_id` selects the members of a project; `email` is a part of the e-mail address. None does not filter.
+    `project_id` selects the members of a project; `email` selects users with this text in their e-mail address. A
+    filter that is None is ignored.
     """
     conditions: list[ColumnElement[bool]] = []
     if project_id is not None:
@@ -82,7 +83,7 @@ async def list_projects(
 ) -> Listing:
     """Return a mapping with `count`, the number of matching projects, and `results`, one page of them ordered by id.
 
-    `organization_id` selects the projects of one organization; None: all.
+    `organization_id` selects the projects of one organization. If it is None, all projects match.
     """
     conditions = [] if organization_id is None else [Project.organization_id == organization_id]
     return await _list(session, select(*_PROJECT).where(*conditions).order_by(Project.id), limit, offset)
@@ -98,8 +99,8 @@ async def list_keys(
 ) -> Listing:
     """Return a mapping with `count`, the number of matching API keys, and `results`, one page of them, oldest first.
 
-    Revoked and expired keys are included, values of keys are not. `user_id` selects the keys of a user, `mask` the keys
-    with this mask. None does not filter.
+    Revoked and expired keys are included. The values of the keys are not shown. `user_id` selects the keys of a user,
+    `mask` the keys with this mask. A filter that is None is ignored.
     """
     conditions: list[ColumnElement[bool]] = []
     if user_id is not None:
@@ -115,8 +116,8 @@ async def list_integrations(
 ) -> Listing:
     """Return a mapping with `count`, the number of matching integrations, and `results`, one page ordered by id.
 
-    Instead of a secret, the result says whether it is set. `project_id` selects the integrations of one project; None:
-    all.
+    Instead of each secret, the result says whether it is set. `project_id` selects the integrations of one project. If
+    it is None, all integrations match.
     """
     conditions = [] if project_id is None else [Integration.project_id == project_id]
     statement = select(*_INTEGRATION).where(*conditions).order_by(Integration.id)

@@ -1,7 +1,7 @@
 """Encrypt stored secrets again after `SECRET_KEYS` got a new first key, so that the old key can be removed.
 
-Covers every column with a name that begins with `encrypted_`, so that no new table is forgotten; such a column holds a
-text, or texts by name.
+This covers every column with a name that begins with `encrypted_`, so that no new table is forgotten. The value of such
+a column is one encrypted text, or a mapping of names to encrypted texts.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ _BATCH = 200
 
 
 class Rotation(TypedDict):
-    """The result of a rotation of the secret keys: the numbers of stored secrets.
+    """The numbers of stored secrets that a rotation of the secret keys changed or could not read.
 
     `rotated` counts the secrets that were encrypted again, `unreadable` those that no configured key decrypts.
     """
@@ -31,7 +31,7 @@ class Rotation(TypedDict):
 
 
 def encrypted_columns() -> Iterator[Column[Any]]:
-    """Yield every column of the database with values that `security.Cipher` encrypts."""
+    """Yield every database column with values that `security.Cipher` has encrypted."""
     for table in Base.metadata.sorted_tables:
         for column in table.columns:
             if column.name.startswith(_PREFIX) or str(column) in _OTHERS:
@@ -39,9 +39,10 @@ def encrypted_columns() -> Iterator[Column[Any]]:
 
 
 async def rotate_secrets(sessions: SessionFactory, cipher: Cipher) -> Rotation:
-    """Encrypt every stored secret again with the first of the secret keys, in short transactions; return the numbers.
+    """Encrypt every stored secret again with the first of the secret keys, in short transactions.
 
-    Repeatable, and safe while the service runs.
+    Return how many secrets were encrypted again, and how many could not be decrypted. The function can be repeated, and
+    can run while the service runs.
     """
     total = Rotation(rotated=0, unreadable=0)
     for column in encrypted_columns():
