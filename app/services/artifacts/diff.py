@@ -38,14 +38,13 @@ async def read_diff(
 ) -> DiffOut:
     """Return one page of the files that a run changed, with their diffs, from the run's stored patch (contract 17.9).
 
-    `cursor` is the byte offset in the patch at which the page begins: 0, or `next` of the page before. A run without a
-    patch has no files. No database connection is held while the object store is read.
+    `cursor` is the byte offset in the patch at which the page begins: 0, or the field `next` of the previous page. A
+    run without a patch has no files. No database connection is held while the object store is read.
 
     Raises:
         ArtifactNotFound: the stored patch does not exist any more.
         NotFound: there is no such run, or the caller cannot see it.
         ObjectStoreUnavailable: the object store did not answer.
-
     """
     run = await _find_run(session, caller, task_id, run_id)
     await release(session)

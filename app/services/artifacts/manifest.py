@@ -1,7 +1,7 @@
 """Add files to the manifest of a run, the list of its artifacts, and read them (contract 3.4, 6.4, 8.1).
 
-An object is stored before its entry is written, so that every entry has its object; objects left by a failure belong to
-no run and are swept. No transaction is open during requests to the store.
+An object is stored before its manifest entry is written, so that every entry has its object. Objects that a failure
+leaves without an entry are deleted by the sweep. No transaction is open during requests to the object store.
 """
 
 import base64
@@ -62,7 +62,7 @@ async def prepare_uploads(
     *,
     store: SignedLinks,
 ) -> list[PreparedOut]:
-    """Return, for each file that a client announces for a run, a signed form with which the client uploads it.
+    """Return a signed upload form for each file that a client announces for a run. The client uploads with the form.
 
     Nothing is stored.
 
@@ -70,7 +70,6 @@ async def prepare_uploads(
         InvalidInput: a file is too large for its type.
         NotFound: there is no such run, or the caller cannot see it.
         StateRefused: the forms cannot be signed.
-
     """
     artifact_uploads.require_sizes(body.artifacts)
     await _manifest(session, caller, task_id, run_id)
@@ -91,15 +90,14 @@ async def finalize_uploads(
     *,
     store: ObjectFiles,
 ) -> list[ArtifactOut]:
-    """Check files that a client has uploaded, and add them to the run's manifest, all or none; return their entries.
+    """Check files that a client has uploaded, and add all or none of them to the run's manifest; return their entries.
 
     For a file that is in the manifest already, only its size is updated.
 
     Raises:
         NotFound: there is no such run, or the caller cannot see it.
         ObjectStoreUnavailable: the object store did not answer; nothing has changed.
-        StateRefused: an upload is missing, not this run's, or too large; or the run has too many files.
-
+        StateRefused: a file was not uploaded, is too large or belongs to another run, or the run has too many files.
     """
     known = {entry["storage_path"] for entry in await _manifest(session, caller, task_id, run_id)}
     await release(session)
@@ -130,14 +128,13 @@ async def add_inline(
     *,
     store: ObjectFiles,
 ) -> list[ArtifactOut]:
-    """Store the files that a request contains, and add them to the run's manifest, all or none; return the manifest.
+    """Store the files in a request, and add all or none of them to the run's manifest; return the whole manifest.
 
     Raises:
         InvalidInput: a file is not base64, or too large for its type.
         NotFound: there is no such run, or the caller cannot see it.
         ObjectStoreUnavailable: the object store did not answer; the manifest has not changed.
         StateRefused: the run has too many files.
-
     """
     contents = [_content(index, item) for index, item in enumerate(body.artifacts)]
     await _manifest(session, caller, task_id, run_id)
@@ -161,12 +158,11 @@ async def presign_download(
     *,
     store: SignedLinks,
 ) -> SignedUrlOut:
-    """Return a signed URL for the download of one of the run's files. The URL works without an API key, for an hour.
+    """Return a signed URL to download one of the run's files. For an hour, the URL works without an API key.
 
     Raises:
         ArtifactNotFound: the run has no file with this storage path.
         NotFound: there is no such run, or the caller cannot see it.
-
     """
     manifest = await _manifest(session, caller, task_id, run_id)
     entry = next((entry for entry in manifest if entry["storage_path"] == storage_path), None)
@@ -186,12 +182,11 @@ async def presign_download(
 async def find_download(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, storage_path: str
 ) -> DownloadableFile:
-    """Return a file of the run, or of a run that it resumes, by its storage path, for its download (contract 9.2).
+    """Return the file with this storage path for download, from the run or from a run that it resumes (contract 9.2).
 
     Raises:
         ArtifactNotFound: none of these runs has the file.
         NotFound: there is no such run, or the caller cannot see it.
-
     """
     await _manifest(session, caller, task_id, run_id)
     chain = resume_chain(task_id, run_id, Run.artifacts)

@@ -1,7 +1,8 @@
 """Split a git patch into its files, from chunks of bytes, in bounded memory.
 
-A patch comes from an agent, or from any client that can add a file to the run: it may be anything. What is no patch
-has no files, and nothing in it is an error. Libraries hold each line as an object and refuse patches that were cut.
+A patch comes from an agent, or from any client that can add a file to the run, so it may contain anything. Text that is
+not a patch yields no files, and malformed text raises no error. No library is used: libraries hold each line as an
+object, and refuse patches that were cut.
 """
 
 import re
@@ -24,7 +25,7 @@ _CHARACTERS = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", 
 
 @dataclass(slots=True)
 class PatchedFile:
-    """One file of a git patch: its names, its status, its counts of lines, and its diff."""
+    """One file of a git patch: its names, its status, its numbers of added and deleted lines, and its diff."""
 
     # Of its first byte in the patch.
     offset: int
@@ -45,9 +46,9 @@ class PatchedFile:
         return None if self.is_binary else b"".join(self._shown).decode(errors="replace")
 
     def take_header(self, line: bytes, *, begins: bool) -> None:
-        """Read a header line, before the first hunk of the file, with its line end.
+        """Parse one line, with its line ending, of the header of the file. The header ends at the first hunk.
 
-        A very long line comes in pieces: `begins` is True for the first piece only.
+        A very long line comes in several pieces: `begins` is True for the first piece only.
         """
         if begins:
             self._take_header(line.rstrip(b"\r\n"))
@@ -55,7 +56,7 @@ class PatchedFile:
         self.is_in_body |= len(self._shown) >= _MOST_HEADERS or self.is_truncated
 
     def take_body(self, part: bytes, *, begins: bool) -> None:
-        """Read any number of lines of the hunks of the file. `begins`: the part starts at the beginning of a line."""
+        """Parse a part of the hunks of the file. `begins` is True if the part starts at the beginning of a line."""
         if self.is_binary:
             return
         cut = part.find(b"\n" + _CUT)
@@ -105,7 +106,7 @@ class PatchedFile:
 
 
 class PatchReader:
-    """A parser that is given a git patch in pieces of bytes, and yields each file when it is complete."""
+    """A parser of a git patch that receives the patch in chunks of bytes, and yields each file when it is complete."""
 
     def __init__(self, offset: int = 0) -> None:
         self._offset = offset
@@ -114,7 +115,7 @@ class PatchReader:
         self._file: PatchedFile | None = None
 
     def feed(self, chunk: bytes) -> Iterator[PatchedFile]:
-        """Parse the next piece of the patch; yield the files that are complete with it."""
+        """Parse the next chunk of the patch; yield the files that it completes."""
         data = self._rest + chunk
         end = data.rfind(b"\n") + 1
         if len(data) - end >= _LONGEST_LINE:
@@ -123,7 +124,7 @@ class PatchReader:
         yield from self._take(data[:end])
 
     def finish(self) -> Iterator[PatchedFile]:
-        """Parse the end of the patch; yield the last file, if there is one."""
+        """Parse the remaining bytes after the last chunk; yield the last file, if there is one."""
         yield from self._take(self._rest)
         if self._file is not None:
             yield self._file

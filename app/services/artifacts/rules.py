@@ -1,4 +1,4 @@
-"""Pure rules for artifacts: sizes, lifetimes, types, and which a browser may display (contract 8)."""
+"""Pure rules for artifacts: their sizes, lifetimes and types, and which of them a browser may display (contract 8)."""
 
 import mimetypes
 import re
@@ -34,7 +34,7 @@ _TYPES.add_type("text/markdown", ".md")
 
 
 def tags(days: int, project_id: int) -> dict[str, str]:
-    """Return the tags for a stored object that is to be removed after this number of days (contract 8.3)."""
+    """Return the tags that make the object store delete a file of this project after `days` days (contract 8.3)."""
     return {TTL_TAG: str(days), "team_id": str(project_id)}
 
 
@@ -66,7 +66,7 @@ def served_content_type(content_type: str) -> str:
 
 
 def content_disposition(name: str, content_type: str) -> str:
-    """Return the Content-Disposition header for the download of a file; the name may have any characters (RFC 6266).
+    """Return the Content-Disposition header for the download of a file; `name` may contain any characters (RFC 6266).
 
     Browsers may display plain text and images only; they save every other file.
     """

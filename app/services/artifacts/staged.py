@@ -1,7 +1,7 @@
-"""Staged artifacts: files uploaded for a task, which a later run takes (contract 5.9, 6.1, 8.3).
+"""Staged artifacts: files that are uploaded for a task, and later given to one of its runs (contract 5.9, 6.1, 8.3).
 
-A prepared file has no row; a finalised file has a row for a day, which exactly one run can take. No transaction is open
-during requests to the store.
+A file that is only prepared has no database row. A finalised file has a row for a day, in which exactly one run can
+take it. No transaction is open during requests to the object store.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ from app.services.storage_keys import is_staged_path, staged_key
 async def prepare_uploads(
     session: AsyncSession, caller: Principal, task_id: UUID, body: PrepareIn, *, store: SignedLinks
 ) -> list[PreparedOut]:
-    """Return, for each file that a client announces for a task, a signed form with which the client uploads it.
+    """Return a signed upload form for each file that a client announces for a task. The client uploads with the form.
 
     Nothing is stored.
 
@@ -38,7 +38,6 @@ async def prepare_uploads(
         InvalidInput: a file is too large for its type.
         NotFound: there is no such task, or the caller cannot see it.
         StateRefused: the forms cannot be signed.
-
     """
     artifact_uploads.require_sizes(body.artifacts)
     await require_task(session, caller, task_id)
@@ -53,15 +52,15 @@ async def prepare_uploads(
 async def finalize_uploads(
     session: AsyncSession, caller: Principal, task_id: UUID, body: FinalizeIn, *, store: ObjectFiles
 ) -> list[ArtifactOut]:
-    """Check files that a client has uploaded for a task, and store their entries, all or none; return the entries.
+    """Check files that a client has uploaded for a task, and store entries for all or none; return the entries.
 
-    Within a day, a new run of the task can take the files. A repetition extends this time to a day from then.
+    Within a day, a new run of the task can take the files. Finalising a file again extends this time to a day from
+    then.
 
     Raises:
         NotFound: there is no such task, or the caller cannot see it.
         ObjectStoreUnavailable: the object store did not answer; nothing has changed.
-        StateRefused: an upload is missing, not this task's, or too large.
-
+        StateRefused: a file was not uploaded, is too large, or belongs to another task.
     """
     await require_task(session, caller, task_id)
     waiting, attached = await _waiting_paths(session, task_id), await _attached_paths(session, task_id)
@@ -146,14 +145,13 @@ def _entry(row: dict[str, Any]) -> ArtifactOut:
 
 
 async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str]) -> list[ArtifactOut]:
-    """Remove the entries of staged files of a task, for a new run that gets the files; return its manifest entries.
+    """Delete the entries of staged files that a new run of the task takes over; return its manifest entries for them.
 
-    The entries are in the order of `ids`, each once (contract 5.8). The caller holds the lock on the task's row: of two
-    runs that request the same file, the first to get the lock gets the file. A rollback restores the entries.
+    The result is in the order of `ids`, each id once (contract 5.8). The caller holds the lock on the task's row: of
+    two runs that request the same file, the first to get the lock gets the file. A rollback restores the entries.
 
     Raises:
         RunRefused: some ids are unknown, expired or of another task; the message names them.
-
     """
     unique_ids = list(dict.fromkeys(ids))
     if not unique_ids:
@@ -181,7 +179,7 @@ async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str
 def keep_artifacts(
     session: AsyncSession, store: ObjectFiles, project_id: int, artifacts: Sequence[ArtifactOut]
 ) -> None:
-    """After the commit, extend the lifetime of files in the object store that a run has taken, by new tags."""
+    """After the commit, extend the lifetime of the files that a run has taken, by new tags in the object store."""
     _tag_after_commit(session, store, project_id, [artifact["storage_path"] for artifact in artifacts])
 
 

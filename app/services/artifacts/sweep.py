@@ -51,7 +51,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SweptObject:
-    """A stored file that the sweep removes, or would remove in a dry run."""
+    """A stored file that a sweep deletes, or only reports in a dry run."""
 
     key: str
     size: int
@@ -60,7 +60,7 @@ class SweptObject:
 
 @dataclass(slots=True)
 class Sweep:
-    """The result of a sweep of stored files: the files that no client can reach, and the number of removed files.
+    """The result of a sweep: the stored files that no client can reach, and the number of these that were removed.
 
     `expired_entries` is the number of expired entries of staged files.
     """
@@ -82,9 +82,9 @@ class _Known:
 
 
 async def write_lifecycle(bucket: Bucket) -> None:
-    """Configure the bucket to delete tagged files after the days in their tags (contract 8.3).
+    """Configure the bucket to delete each tagged file after the number of days in its tag (contract 8.3).
 
-    Does nothing if the object store does not support this. Failures are only logged.
+    If the object store does not support this, nothing happens. Failures are only logged.
     """
     try:
         if await bucket.write_lifecycle((STAGED_DAYS, KEPT_DAYS)):
@@ -94,11 +94,12 @@ async def write_lifecycle(bucket: Bucket) -> None:
 
 
 async def sweep_artifacts(sessions: SessionFactory, bucket: Bucket, *, dry_run: bool) -> Sweep:
-    """Delete stored files that no client can reach any more, and return them; a `dry_run` deletes nothing.
+    """Delete stored files that no client can reach any more; return what was found and how much was deleted.
+
+    With `dry_run`, nothing is deleted.
 
     Raises:
         ObjectStoreUnavailable: the object store did not answer; files deleted before that stay deleted.
-
     """
     sweep = Sweep()
     async for page in _pages(bucket):

@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An uploaded file: the item of the request about it, and the size in bytes and media type of its stored object."""
+    """An uploaded file: the client's request for it, and the size in bytes and media type of its stored object."""
 
     item: FinalizeItem
     size: int
@@ -67,11 +67,10 @@ async def prepare_uploads(
 ) -> list[PreparedOut]:
     """Return a signed upload form for each file, with a new id and storage path. Nothing is stored.
 
-    `key_of` makes the storage path of a file from its id and its name.
+    `key_of` returns the storage path for a file's new id and its name.
 
     Raises:
         StateRefused: the forms cannot be signed.
-
     """
     return [await _prepare(store, item, key_of) for item in items]
 
@@ -112,16 +111,15 @@ async def measure_uploads(
     """Return the size and media type of each uploaded file, in order; refuse all files if one is wrong (contract 5.9).
 
     Args:
-        store: the object store; it is asked about ten files at a time.
+        store: the object store. It is asked about ten files at a time.
         items: the files as the client names them.
-        is_path: returns whether the service has made the storage path of an item.
+        is_path: returns whether the storage path of an item is one that the service has made.
         wrong_path: the error message for a storage path that the service has not made.
-        claimed: the storage paths of files that were accepted before; these may be old.
+        claimed: the storage paths of files that were accepted in an earlier call. Only these files may be old.
 
     Raises:
         ObjectStoreUnavailable: the object store did not answer.
-        StateRefused: the service has not made a path, or an object is missing, too old or too large.
-
+        StateRefused: a storage path was not made by the service, or a file is missing, too old or too large.
     """
     # Items after the first wrong path cannot be the first failure.
     asked = []
@@ -168,7 +166,7 @@ async def _heads(store: ObjectFiles, keys: Sequence[str]) -> list[ObjectInfo | N
 
 
 async def tag_objects(store: ObjectFiles, keys: Iterable[str], tags: Mapping[str, str]) -> None:
-    """Set tags on stored objects within a short time limit; failures are only logged (contract 5.9)."""
+    """Set `tags` on the objects with these keys, within a short time limit. Failures are only logged (contract 5.9)."""
     places = asyncio.Semaphore(PARALLEL_CALLS)
 
     async def one(key: str) -> None:

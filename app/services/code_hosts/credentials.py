@@ -169,7 +169,7 @@ def clone_url(base_url: str, repository: str) -> str:
 
 
 class CodeHosts:
-    """The access of a worker process to code hosts: decrypts credentials and caches installation tokens."""
+    """The access of a worker process to code hosts: decrypts credentials and caches tokens of GitHub Apps."""
 
     def __init__(self, github: GitHub, cipher: Cipher) -> None:
         self.github = github
@@ -179,7 +179,8 @@ class CodeHosts:
     def access(self, host: CodeHost, is_member_still: Callable[[], Awaitable[bool]]) -> "HostAccess":
         """Return an object that gives one run access to its code host.
 
-        The object calls `is_member_still` before each use of a personal token.
+        Before each use of a personal credential, the object calls `is_member_still`, and refuses if the answer is
+        False.
         """
         return HostAccess(self, host, is_member_still)
 
@@ -199,12 +200,11 @@ class CodeHosts:
             ) from error
 
     async def installation_token(self, api_url: str, app: _App) -> str:
-        """Return a token for the installation of a GitHub App that does not expire soon, cached or new.
+        """Return a token for the installation of a GitHub App: a cached one that does not expire soon, or a new one.
 
         Raises:
             RepositoryAccessDenied: GitHub refuses, or the App's private key cannot be decrypted.
             RepositoryUnreachable: GitHub does not respond.
-
         """
         key, now = (api_url, app.app_id, app.installation_id), utcnow()
         token, expires_at = self._kept.get(key, ("", now))
@@ -231,7 +231,7 @@ class CodeHosts:
 
 @dataclass(frozen=True, slots=True)
 class HostAccess:
-    """The access of one run to its code host. It looks up the token at each use, as some tokens last only an hour."""
+    """The access of one run to its code host. It looks up the token for each use, as some expire after an hour."""
 
     hosts: CodeHosts
     host: CodeHost
@@ -241,9 +241,9 @@ class HostAccess:
         """Return the token for the API of the code host; None if the run has no credential.
 
         Raises:
-            RepositoryAccessDenied: the person is no member any more, the token was deleted, or it cannot be decrypted.
+            RepositoryAccessDenied: the owner of the credential is no longer an active member of the project, GitHub
+                refuses, or the token was deleted or cannot be decrypted.
             RepositoryUnreachable: GitHub does not respond.
-
         """
         host = self.host
         if host.is_personal and not await self.is_member_still():
@@ -263,8 +263,8 @@ class HostAccess:
         """Return the credential for git commands; None if the run has no credential.
 
         Raises:
-            RepositoryAccessDenied, RepositoryUnreachable: as `token`.
-
+            RepositoryAccessDenied: for the same reasons as in `token`.
+            RepositoryUnreachable: GitHub does not respond.
         """
         token = await self.token()
         return None if token is None else Credential(TOKEN_USER, token)

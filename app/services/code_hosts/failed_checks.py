@@ -1,6 +1,6 @@
-"""Read failed checks from GitHub's webhook events, without any input or output.
+"""Read failed checks from GitHub's webhook events, by pure functions.
 
-Payloads are untrusted: every field may be anything.
+Payloads are untrusted: every field may have any value.
 """
 
 from typing import Any
@@ -22,8 +22,8 @@ def read_failed_check(event: str, payload: Any, integration_id: int | None = Non
     Args:
         event: the kind of event, as in the header `X-GitHub-Event`.
         payload: the parsed body.
-        integration_id: the integration with the secret that signed the event; None: the service's own secret.
-
+        integration_id: the integration with the secret that signed the event. If it is None, the service's own secret
+            signed it.
     """
     if event not in _EVENTS or not isinstance(payload, dict) or payload.get("action") != "completed":
         return None

@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnverifiedDelivery:
-    """A delivery of GitHub's webhook with a signature that was not verified yet."""
+    """A delivery of GitHub's webhook. Its signature has not been verified yet."""
 
     delivery_id: str
     event: str
@@ -53,17 +53,16 @@ async def receive_github(
     *,
     secret: SecretStr | None,
 ) -> WebhookOut:
-    """Process a delivery of GitHub's webhook: if it reports a failed check of a branch of ours, start a follow-up run.
+    """Process a delivery of GitHub's webhook: for a failed check of a branch that a run pushed, start a follow-up run.
 
-    Return the body of the response. A repeated delivery, also a concurrent one, is ignored. `secret` is the service's
-    own secret; None: the service has none.
+    Return the body of the response. A repeated delivery is ignored, even if it arrives at the same time as the first.
+    `secret` is the service's own secret, or None if the service has none.
 
     Raises:
         PermissionDenied: the signature is wrong, or no secret is configured.
         InvalidInput: the delivery has no id.
         MalformedBody: the signed body is not JSON.
         UsageLimitExceeded: the project is over its limit; the delivery is not recorded and may be repeated.
-
     """
     await _require_signature(session, delivery, clients.cipher, secret)
     if not 0 < len(delivery.delivery_id) <= _LONGEST_ID:

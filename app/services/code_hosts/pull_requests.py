@@ -1,7 +1,8 @@
 """Open a draft pull request for the pushed branch of a run, or update the text of an open one.
 
-Never fails a run: its branch and its patch are stored already, so a failure is reported beside them. Repeatable: it
-first looks for an open pull request from the branch, so that a crash cannot lead to a second one.
+A failure never fails the run, as its branch and its patch are stored already: the failure is reported in the run's
+output. The work can be repeated: it looks for an open pull request from the branch first, so that a crash cannot lead
+to a second one.
 """
 
 import re
@@ -37,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullRequestSubject:
-    """The task that a pull request is made for, as the text of the pull request names the task."""
+    """The description of the task in the text of a pull request: its repository, title, slug and page."""
 
     repository: str
     title: str
@@ -57,7 +58,7 @@ class PullRequestResult:
     error: str | None = None
 
     def output(self) -> dict[str, Any]:
-        """Return the entries to add to the run's output: `pr_url`, or `pr_error`, or none."""
+        """Return the entries to add to the run's output: `pr_url` or `pr_error`, or none if both fields are None."""
         if self.pull_request is not None:
             return {"pr_url": self.pull_request.url}
         return {"pr_error": self.error} if self.error else {}
@@ -72,8 +73,8 @@ async def open_pull_request(
 ) -> PullRequestResult:
     """Open a draft pull request for the branch that a run pushed, or update the text of the open one.
 
-    Return the pull request or an error message; a failure raises nothing. Nothing is opened if the run pushed nothing,
-    or if the code host has no API or the run no credential. `emit` writes the result to the run's log.
+    Return the pull request, or the error message of a failure, which is not raised. Nothing is opened if the run pushed
+    nothing, the code host has no API, or the run has no credential. `emit` writes the result to the run's log.
     """
     api_url = access.host.api_url
     if result.head_branch is None or result.base_branch is None or api_url is None:

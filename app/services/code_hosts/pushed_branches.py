@@ -28,7 +28,7 @@ class PushRecord:
 
 
 async def record_push(session: AsyncSession, *, task_id: UUID, run_id: UUID, pushed: PushRecord) -> None:
-    """Store the branch that a run pushed, in place of an earlier branch of the run.
+    """Store the branch that a run pushed; it replaces any branch stored for the run before.
 
     If the run has a pull request, record the event `run.pull_request_opened` too.
     """
@@ -56,9 +56,9 @@ async def record_push(session: AsyncSession, *, task_id: UUID, run_id: UUID, pus
 async def branch_to_resume(
     session: AsyncSession, *, task_id: UUID, run_id: UUID, repository: str
 ) -> str | None:
-    """Return the branch that a run, or else the nearest run that it resumes, pushed to `repository`.
+    """Return the branch that a run pushed to `repository`, or else the branch of the nearest run that it resumes.
 
-    Return None if none of these runs pushed there.
+    Return None if none of these runs pushed to the repository.
     """
     chain = resume_chain(task_id, run_id, Run.id)
     branch: str | None = await session.scalar(
