@@ -1,7 +1,7 @@
 """The catalogue of all event types: code that publishes, checks or documents event types reads it here.
 
-It is the source of the JSON Schemas of `webhook_event_types`, of OpenAPI's `webhooks`, of the table in the guide, and
-of the types that an endpoint may select.
+From it come the JSON Schemas of `webhook_event_types`, OpenAPI's `webhooks`, the table in the guide, and the event
+types that a webhook endpoint may select.
 """
 
 from collections.abc import Mapping
@@ -268,7 +268,7 @@ _EVERYTHING = "*"
 
 
 def is_selector(text: str) -> bool:
-    """Return whether a text is a valid selector of events: a type, a family (`run.*`), or `*` for all."""
+    """Return whether a text is a valid selector of events: an event type, a family such as `run.*`, or `*` for all."""
     family, _, rest = text.partition(".")
     return text == _EVERYTHING or text in CATALOGUE or (rest == "*" and family in FAMILIES)
 

@@ -1,7 +1,7 @@
 """Positions in the ledger of events, which readers use to continue (ADR 60).
 
 The order is (transaction, number). A reader stops before the oldest transaction that is still open, so rows that commit
-later are ahead of its position. The number alone would not be enough: it is assigned when a row is written, and a
+later come after its position. The number alone would not be enough: it is assigned when a row is written, and a
 transaction that began earlier may write, or commit, later.
 """
 
@@ -19,7 +19,7 @@ _FORM = struct.Struct(">qq")
 
 
 class Cursor(NamedTuple):
-    """The position after an event of the ledger. Clients get it as an opaque text."""
+    """The position after an event of the ledger. Clients receive it as opaque text."""
 
     transaction_id: int
     seq: int

@@ -42,11 +42,10 @@ def insert_event_cte(
     """Return a CTE that inserts an event into the ledger for each row of `source` that meets the conditions.
 
     Args:
-        source: the rows that the statement changes, as it returns them.
+        source: the CTE with the rows that the statement has changed.
         type_: the event type, or an expression over `source` for it.
         conditions: conditions on the rows of `source`.
         columns: expressions over `source` for columns of the event; at least `project_id` and `occurred_at`.
-
     """
     values = {"type": constant(type_) if isinstance(type_, EventType) else type_, **columns}
     rows = select(*values.values()).select_from(source).where(*conditions)
@@ -85,12 +84,11 @@ def as_data(**fields: ColumnElement[Any]) -> ColumnElement[Any]:
 async def publish_recorded(session: AsyncSession, rows: Iterable[Mapping[Any, Any]]) -> None:
     """Wake readers of the ledger after the commit, and store the snapshots for webhook messages with full bodies.
 
-    Call this for the rows of each statement with a CTE of `insert_event_cte`.
+    Call this with the result rows of each statement that contains a CTE of `insert_event_cte`.
 
     Args:
-        session: the unit of work that has recorded the events; the change that they report is already written.
-        rows: the rows that the statements returned, with `recorded_columns`; NULL columns mean that there is no event.
-
+        session: the unit of work that has recorded the events and already made the changes that they report.
+        rows: the result rows, with `recorded_columns`. A row in which these columns are NULL recorded no event.
     """
     recorded = [row for row in rows if row["event_id"] is not None]
     if recorded:
@@ -99,13 +97,12 @@ async def publish_recorded(session: AsyncSession, rows: Iterable[Mapping[Any, An
 
 
 async def record(session: AsyncSession, type_: EventType, **columns: Any) -> UUID:
-    """Record an event that is about no task in the ledger, in the session's transaction; return its id.
+    """Record an event that is not about a task in the ledger, in the session's transaction; return the event's id.
 
     Args:
         session: the unit of work that makes the change.
         type_: the event type.
-        columns: `project_id`, `user_id` and `occurred_at`; optionally `data`.
-
+        columns: the values of `project_id`, `user_id` and `occurred_at`, and optionally `data`.
     """
     row = await _RECORD.first(session, {"type": type_, "data": {}, **columns})
     assert row is not None

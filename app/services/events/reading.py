@@ -1,4 +1,4 @@
-"""Read the events of the ledger that a caller may see, oldest first, from a position on."""
+"""Read the events that a caller may see from the ledger, oldest first, starting after a given position."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -73,7 +73,7 @@ SELECTORS = array(
 
 
 class EventFilter(NamedTuple):
-    """A filter of the events in the ledger. Its fields are combined with AND; a field that is None does not filter."""
+    """A filter of the events in the ledger. Its fields are combined with AND; a field that is None is ignored."""
 
     types: Sequence[str] | None = None
     task_id: UUID | None = None
@@ -86,15 +86,14 @@ EVERYTHING = EventFilter()
 async def list_events(
     session: AsyncSession, caller: Principal, query: EventQuery, *, limit: int, link: str
 ) -> EventPage:
-    """Return one page of the events in a project that the caller may see, oldest first, also those of deleted tasks.
+    """Return one page of the events that the caller may see in the request's project, oldest first.
 
-    The page begins after the position `query.after` (None: with the oldest event) and has at most `limit` events. It
-    also has the position after its last event, and whether events after `query.after` were removed as too old. `link`
-    is the setting `task_url`.
+    Events of deleted tasks are included. The page has at most `limit` events after the position `query.after`. If that
+    is None, it begins with the oldest event. The page also has the position after its last event, and says whether
+    events after `query.after` were removed because of their age. `link` is the setting `task_url`.
 
     Raises:
         InvalidInput: `after` is no position in the ledger, or an event type is unknown.
-
     """
     after = START if query.after is None else Cursor.parse(query.after)
     if after is None:
@@ -118,9 +117,10 @@ async def read_events(
     *,
     limit: int,
 ) -> Sequence[Fields]:
-    """Return up to `limit` events after a position that the caller may see in the project, oldest first.
+    """Return up to `limit` events after the position `after`, oldest first.
 
-    The rows have `EVENT_COLUMNS`.
+    These are the events of the request's project that match the filter and that the caller may see. Each row has
+    `EVENT_COLUMNS`.
     """
     values: dict[str, Any] = {"project_id": caller.project.id, "user_id": caller.user_id, "limit": limit}
     return await _PAGE.all(session, {**values, **event_filter._asdict(), **after.values()})
@@ -129,25 +129,25 @@ async def read_events(
 async def read_question_events(
     session: AsyncSession, caller: Principal, after: Cursor, *, limit: int
 ) -> Sequence[Fields]:
-    """Return up to `limit` events after a position about questions in the caller's inbox, oldest first.
+    """Return up to `limit` events after the position `after`, oldest first, about questions in the caller's inbox.
 
-    The inbox covers all projects of the caller. The rows have `EVENT_COLUMNS`.
+    The inbox covers all projects of the caller. Each row has `EVENT_COLUMNS`.
     """
     values = {"limit": limit, **visibility_anywhere(caller), **after.values()}
     return await _QUESTIONS.all(session, values)
 
 
 async def is_any_truncated(session: AsyncSession, caller: Principal, after: Cursor) -> bool:
-    """Return whether events after a position were removed as too old in any project of the caller."""
+    """Return whether events after a position were removed because of their age, in any project of the caller."""
     return (
         await _REMOVED_ANYWHERE.first(session, {**visibility_anywhere(caller), **after.values()}) is not None
     )
 
 
 async def is_truncated(session: AsyncSession, caller: Principal, after: Cursor) -> bool:
-    """Return whether events after a position were removed as too old in the caller's project.
+    """Return whether events after a position were removed because of their age, in the request's project.
 
-    Call this after reading the events, so that it reports those that were removed meanwhile.
+    Call this after reading the events, so that the result covers events that were removed while they were read.
     """
     values = {"project_id": caller.project.id, **after.values()}
     return await _REMOVED.first(session, values) is not None

@@ -16,12 +16,11 @@ _BODY_BYTES = 20_000
 
 
 def event_data(row: Mapping[Any, Any], link: str) -> dict[str, Any]:
-    """Return the `data` of an event: ids of its task and run, its number, a link, the fields of its type.
+    """Return the `data` of an event: the ids of its project, task and run, its number, a link, and its type's fields.
 
     Args:
         row: the event with the columns of the ledger.
-        link: the setting `task_url`; if empty, links are paths of the API.
-
+        link: the setting `task_url`. If it is empty, links are paths of the API.
     """
     data: dict[str, Any] = {"project_id": row["project_id"]}
     if row["task_id"] is not None:
@@ -55,8 +54,8 @@ def event_body(
 ) -> str:
     """Return the JSON body of a webhook message with an event, exactly as signed and sent.
 
-    With `full`, `data` also contains `snapshot`: the task and the run. If there is no snapshot, or the body would be
-    too large with it, `data` contains `truncated` instead.
+    With `full`, the `data` of an event about a task also contains the fields of `snapshot`: the task and the run. If
+    there is no snapshot, or the body would be too large with it, `data` contains `truncated` instead.
     """
     if not full or "task_id" not in data:
         return _encode(type_, at, data)

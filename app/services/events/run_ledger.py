@@ -22,7 +22,8 @@ async def record_for_run(
 ) -> None:
     """Record events of one type about a run in the ledger, one for each item of `data`, in this order.
 
-    The events get the next numbers of the run, and commit with the session's transaction, which locks the run's row.
+    The events get the run's next event numbers, and commit with the session's transaction. The run's row is locked
+    until then.
     """
     await record_for_runs(session, [(run_id, type_, item) for item in data])
 
@@ -59,7 +60,7 @@ async def record_artifacts(session: AsyncSession, run_id: UUID, added: Sequence[
 def waiting_data(waiting_for: Mapping[str, Any]) -> dict[str, Any]:
     """Return the `data` of an event `run.awaiting_input` or `run.resumed`: the kind, and the id of the question.
 
-    `waiting_for` is the stored fact about a run that says what its agent waits for. For a message there is no id.
+    `waiting_for` is the stored description of what the run's agent waits for. If that is a message, there is no id.
     """
     data = {"kind": waiting_for["kind"], "question_id": waiting_for.get("request_id")}
     return {name: value for name, value in data.items() if value is not None}

@@ -15,7 +15,7 @@ from app.services.views.tasks import select_tasks, task_out
 
 
 async def store_snapshots(session: AsyncSession, recorded: Iterable[Mapping[Any, Any]]) -> None:
-    """Store a snapshot of the task and run for each new event that a webhook endpoint gets with a full body.
+    """Store a snapshot of the task and run for each new event that some webhook endpoint receives with a full body.
 
     `recorded` are the rows of the new events, with the columns of `recorded_columns`.
     """

@@ -1,4 +1,4 @@
-"""Remove events from the ledger after their retention time, and record the last one removed per project."""
+"""Remove events from the ledger after their retention time, and record each project's last removed event."""
 
 from datetime import timedelta
 
@@ -15,9 +15,10 @@ _AT_ONCE = 5000
 
 
 async def adopt_events(sessions: SessionFactory) -> int:
-    """Give events from the dump of another database cluster a position before all new events; return their number.
+    """Move events restored from another database cluster to a position before all new events; return their number.
 
-    Their transaction ids have no meaning here: readers would wait for them, or skip the events. Repeatable.
+    Their transaction ids have no meaning in this cluster: readers would wait for them, or skip the events. It is safe
+    to call this again.
     """
     async with unit_of_work(sessions) as session:
         await session.execute(
@@ -28,9 +29,10 @@ async def adopt_events(sessions: SessionFactory) -> int:
 
 
 async def prune_events(sessions: SessionFactory, kept: timedelta, *, at_once: int = _AT_ONCE) -> int:
-    """Delete events older than `kept` from the ledger, `at_once` in each transaction; return their number.
+    """Delete events older than `kept` from the ledger, at most `at_once` in each transaction; return their number.
 
-    Records for each project the last event that was deleted, so that readers learn what they missed. Repeatable.
+    The last deleted event of each project is recorded, so that readers learn that they missed events. It is safe to
+    call this again.
     """
     total, removed = 0, at_once
     while removed >= at_once:

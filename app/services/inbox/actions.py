@@ -1,6 +1,6 @@
-"""Answer a question from a notification by its action token, without an API key (contract 15).
+"""Answer a question by the action token in a notification, without an API key (contract 15).
 
-A token that is forged or too old, or belongs to a person who may not answer any more, raises NotFound.
+NotFound is raised for a token that is forged or too old, or belongs to a person who may no longer answer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TokenSender:
-    """The client that sends an action token: its network address and user agent, and whether it has an API key."""
+    """The client that sends an action token: its network address and user agent, and whether it also sent an API key.
+
+    `has_key` is True only if the API key or console session of the request belongs to the token's person.
+    """
 
     address: str
     user_agent: str
@@ -43,7 +46,7 @@ class TokenSender:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A verified action token, with the question that it can answer and the person as whom it answers."""
+    """A verified action token, with the question that it can answer and the person who gives the answer."""
 
     claims: ActionClaims
     person: Principal
@@ -54,11 +57,10 @@ class Action:
 
     @property
     def option(self) -> Mapping[str, Any] | None:
-        """The option of the question with which the token answers; None if the token opens the page of the question.
+        """The option that the token answers the question with; None if the token opens the page of the question.
 
         Raises:
             QuestionChanged: the question does not offer this option any more.
-
         """
         place, options = self.claims.option, self.question["options"]
         if place is None:
@@ -70,30 +72,29 @@ class Action:
 
     @property
     def offered(self) -> Sequence[Mapping[str, Any]]:
-        """The options with which the token can answer: its own and any rejecting one; for a page token, all."""
+        """The options that the token permits: its own and the rejecting ones; all if it opens the question's page."""
         own, options = self.option, self.question["options"]
         return [each for each in options if own is None or each == own or each["kind"] == _REJECT]
 
     @property
     def needs_key(self) -> bool:
-        """Whether the risk of the question is so high that an answer also needs an API key."""
+        """Whether the risk of the question is so high that the answer also needs an API key."""
         return not self.limit.covers(QuestionRisk(self.question["risk"]))
 
 
 async def open_action(
     session: AsyncSession, token: str, secret_keys: Sequence[SecretStr], limit: ActionTokens
 ) -> Action:
-    """Verify an action token; return the question and the person that the token is for. Changes nothing.
+    """Verify an action token; return it with its question and its person. Nothing is changed.
 
-    `limit` is the highest risk that the operator lets tokens answer. It also applies to tokens that were made under a
-    higher limit.
+    `limit` is the highest risk of a question that the operator lets action tokens answer. It also applies to tokens
+    that were made under a higher limit.
 
     Raises:
         NotFound: the token is forged or too old, or action tokens are switched off.
-        NotFound: the person of the token cannot see the question any more, or has lost the device that got the token.
-        NotFound: the token is that of a button, and `limit` does not cover the risk of the question. For a question of
-            high risk, `act` raises PermissionDenied instead.
-
+        NotFound: the token's person cannot see the question any more, or no longer has the device that got the token.
+        NotFound: the token is for one option, and `limit` does not cover the risk of the question. If the risk is high,
+            there is no error here: `act` raises PermissionDenied instead.
     """
     claims = None if limit is ActionTokens.OFF else read(secret_keys, token)
     if claims is None:
@@ -123,15 +124,14 @@ _SENT = Prepared(
 async def act(
     session: AsyncSession, action: Action, body: ActionIn, client: TokenSender, *, redis: RedisClient
 ) -> AnsweredOut:
-    """Answer the question of an action token as the person of the token; return the answer.
+    """Answer the question of an action token in the name of the token's person; return the answer.
 
-    If the token has given this answer before, nothing changes, and the result has `repeated`.
+    If the token has given this answer before, nothing changes, and the field `repeated` of the result is true.
 
     Raises:
         PermissionDenied: the risk of the question is too high for a token without an API key.
-        InvalidInput: the answer is not one that the token is for, or does not fit the question.
+        InvalidInput: the token does not permit this answer, or the answer does not fit the question.
         AlreadyAnswered, QuestionChanged, QuestionClosed: the question does not accept this answer any more.
-
     """
     claims, question = action.claims, action.question
     if action.option is not None:

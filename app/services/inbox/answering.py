@@ -1,4 +1,4 @@
-"""Answer questions of agents: the first answer counts, and a later one is refused with it (contract 15).
+"""Answer questions of agents: the first answer is accepted; the error for a later one contains the first (contract 15).
 
 The answer goes to the agent as a command, in the transaction that closes the question (services/runs/commands.py).
 """
@@ -27,7 +27,7 @@ from app.statements import Fields
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The notification and the client that an answer by action token came from. Stored with the question."""
+    """Where an answer by action token came from: the notification and the client. It is stored with the question."""
 
     notification_id: UUID
     # The place of the option that the token names; None for a page token.
@@ -37,7 +37,7 @@ class Origin:
     user_agent: str
 
     def kept(self) -> dict[str, Any]:
-        """Return the origin as the JSON object that is stored."""
+        """Return the JSON object to store for this origin."""
         device = None if self.device_id is None else str(self.device_id)
         return {
             "notification": str(self.notification_id),
@@ -59,15 +59,15 @@ async def answer_question(
 ) -> AnsweredOut:
     """Answer a question as the caller; return the answer and the progress of its delivery to the agent.
 
-    If the question has this answer already, nothing changes, and the result has `repeated`. The caller follows the task
-    from then on. `origin` is where an answer by action token came from; None: the answer came another way.
+    If the question has this answer already, nothing changes, and the field `repeated` of the result is true. The caller
+    follows the task from then on. `origin` says where an answer by action token came from; it is None for other
+    answers.
 
     Raises:
         NotFound: there is no such question, or the caller cannot see it.
         InvalidInput: the answer does not fit the question, or the run acts with another member's account.
         AlreadyAnswered, QuestionChanged, QuestionClosed: the question does not accept this answer any more.
         StateRefused: the run is in another member's private environment, or has just lost its worker.
-
     """
     row = await find_question(session, caller, question_id)
     answer = _read_answer(row, body, caller.answers_via if origin is None else AnswerVia.ACTION_TOKEN)

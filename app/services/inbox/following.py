@@ -47,7 +47,7 @@ async def unfollow_task(session: AsyncSession, caller: Principal, task_id: UUID)
 async def snooze_question(
     session: AsyncSession, caller: Principal, question_id: UUID, body: SnoozeIn, *, link: str
 ) -> QuestionOut:
-    """Hold back pushes about a question from the caller until a time in `body`; return the question.
+    """Send the caller no pushes about a question until the time in `body`; return the question.
 
     The question stays in the caller's inbox. `link` is the setting `task_url`.
 
@@ -55,7 +55,6 @@ async def snooze_question(
         InvalidInput: the time is not within the next 24 hours.
         NotFound: there is no such question, or the caller cannot see it.
         QuestionClosed: the question is closed.
-
     """
     row = await find_question(session, caller, question_id)
     if row["status"] != QuestionStatus.OPEN:

@@ -1,7 +1,7 @@
 """List the inbox of a person: the questions of tasks that they created or follow (contract 15).
 
-A page takes two index scans in the order of the inbox: the questions of the person's own tasks, and of the followed
-tasks. The number of open questions is a sum that every write updates (ADR 30).
+A page is read by two index scans in the order of the inbox: one of the questions of the person's own tasks, one of
+those of followed tasks. The number of open questions is a sum that every write updates (ADR 30).
 """
 
 from typing import Any
@@ -49,7 +49,7 @@ _ORDER = (Question.rank, Question.opened_at, Question.id)
 
 
 def own(*columns: Any) -> Select[Any]:
-    """Return a SELECT of these columns of the questions about tasks that the caller created, in any project.
+    """Return a SELECT of the given columns of the questions about tasks that the caller created, in any project.
 
     The statement needs the parameters of `visibility_anywhere`.
     """
@@ -61,7 +61,7 @@ def own(*columns: Any) -> Select[Any]:
 
 
 def followed(*columns: Any) -> Select[Any]:
-    """Return a SELECT of these columns of the questions about other people's tasks that the caller follows.
+    """Return a SELECT of the given columns of the questions about other people's tasks that the caller follows.
 
     The statement needs the parameters of `visibility_anywhere`.
     """
@@ -84,10 +84,10 @@ _SOURCES = (("own", own), ("followed", followed))
 async def list_inbox(
     session: AsyncSession, caller: Principal, query: InboxQuery, page: Page, *, link: str
 ) -> tuple[int, int, list[QuestionOut]]:
-    """Return the number of questions in the caller's inbox that match `query`, the number of open ones, and a page.
+    """Return how many questions of the caller's inbox match `query`, how many are open, and a page of those that match.
 
-    The page has questions that match. As on the badge of an app, questions that only wait for a message do not count as
-    open. `link` is the setting `task_url`.
+    Questions that only wait for a message are not counted as open, as on the badge of an app. `link` is the setting
+    `task_url`.
     """
     values = {
         "kind": query.kind,

@@ -46,14 +46,13 @@ QUESTION_COLUMNS = (
 
 
 def details_of(question: Any, *, is_open: bool = False) -> Select[Any]:
-    """Return a correlated SELECT of one row about a question: its task, run and project, its snooze, and its answerer.
+    """Return a correlated SELECT of one row with details of a question: its task, run, project, snooze and answerer.
 
-    The SELECT has no row if the task does not exist.
+    The SELECT has no row if the task does not exist. The snooze is the caller's.
 
     Args:
         question: `Question`, or the columns of a subquery with the columns of `Question`.
-        is_open: whether the question is known to be open; then the row has no answerer.
-
+        is_open: whether the question is known to be open. If so, the row has no columns about the answerer.
     """
     columns: list[Any] = [
         QuestionSnooze.until.label("snoozed_until"),
@@ -87,11 +86,10 @@ _NO_WINNER: Winner = {"answer": None, "answered_by": None, "answered_via": None,
 
 
 async def find_question(session: AsyncSession, caller: Principal, question_id: UUID) -> Fields:
-    """Return the row of a question of the request's project, with all columns for `question_out`.
+    """Return the row of a question in the request's project, with all columns that `question_out` needs.
 
     Raises:
         NotFound: there is no such question, or the caller cannot see it.
-
     """
     row = await _QUESTION.first(session, {"question_id": question_id, **visibility(caller)})
     if row is None:
@@ -148,7 +146,7 @@ def question_out(row: Fields, link: str, *, may_write: bool) -> QuestionOut:
 
 
 def winner(row: Mapping[str, Any]) -> Winner:
-    """Return the answer that closed a question, with its person, way and time; all null if it has no answer."""
+    """Return the answer that closed a question, who gave it, by which way and when; all None if there is no answer."""
     if row["status"] != QuestionStatus.ANSWERED:
         return _NO_WINNER
     return {
