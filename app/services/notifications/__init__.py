@@ -1,1 +1,1 @@
-"""Push notifications: who gets which and when, the devices that show them, and the presence of people."""
+"""Push notifications: who gets which and when, the devices that show them, and which devices show a task now."""

@@ -1,4 +1,4 @@
-"""Count the number on the badge of an app: the open questions in its person's inbox (contract 16)."""
+"""Compute the number on the badge of an app: the open questions in its user's inbox (contract 16)."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -26,7 +26,8 @@ _IS_COUNTED = and_(Question.is_open(), Question.kind != _MESSAGE)
 async def count_open(session: AsyncSession, user_ids: Collection[int]) -> Mapping[int, int]:
     """Return the number of open questions in each user's inbox, by user id.
 
-    Questions that only wait for a message are not counted. The result has every id of `user_ids`, perhaps with 0.
+    Questions that only wait for a message are not counted. The result contains every id of `user_ids`, even if the
+    number is 0.
     """
     if not user_ids:
         return {}

@@ -1,7 +1,8 @@
-"""Claim the pushes that are due, and decide again about those that have waited or are about a question.
+"""Claim the pushes that are due. Decide again about those that have waited, and about those of questions.
 
-A claim is a lease: the pushes of a worker that was killed become due again by themselves. A request that was under way
-at that moment may have reached the push service and is repeated, since a push sent twice is better than a lost one.
+A claim is a lease: the pushes of a worker that was killed become due again when its claim expires. A request that was
+in progress at that moment may have reached the push service, and is repeated: a push sent twice is better than a lost
+one.
 """
 
 from collections.abc import Collection, Sequence
@@ -43,7 +44,7 @@ from app.statements import Fields, Prepared
 class ClaimedPushes:
     """The pushes that a worker has claimed and is to send now.
 
-    `is_full`: the claim had its maximal size, so further pushes may be due.
+    `is_full` is True if the claim had its maximum size, so that further pushes may be due.
     """
 
     deliveries: Sequence[Delivery]
@@ -56,10 +57,10 @@ async def is_due(session: AsyncSession) -> bool:
 
 
 async def claim_due(session: AsyncSession) -> ClaimedPushes:
-    """Claim up to `PUSHES_PER_CLAIM` due pushes, the oldest first; return the pushes to send now.
+    """Claim up to `PUSHES_PER_CLAIM` due pushes, the oldest first; return those that are to be sent now.
 
     A claim lasts for `PUSH_LEASE`, and concurrent calls claim different pushes. If a claimed push must wait or is not
-    needed any more, this decision is stored here and the push is not returned.
+    needed any more, this function stores that decision and does not return the push.
     """
     now = utcnow()
     rows = await _CLAIM.all(session, {"now": now, "until": now + PUSH_LEASE})
@@ -74,7 +75,7 @@ async def claim_due(session: AsyncSession) -> ClaimedPushes:
 
 
 def delivery_of(row: Fields, lease_until: datetime) -> Delivery:
-    """Return the claimed push for its database row, which has the columns of `claimed_columns`.
+    """Return the claimed push that a database row describes. The row has the columns of `claimed_columns`.
 
     `lease_until` is the UTC time at which the claim ends.
     """
@@ -91,7 +92,7 @@ def _has_waited(delivery: Delivery) -> bool:
 
 
 async def set_badges(session: AsyncSession, deliveries: Sequence[Delivery]) -> None:
-    """Set the app badge of each push that has a class (`urgency`) to the number of open questions of its recipient."""
+    """Set the app badge of each push with an `urgency` to the number of open questions in its recipient's inbox."""
     counts = await count_open(session, {each.user_id for each in deliveries if each.subject.urgency})
     for each in deliveries:
         if each.subject.urgency:
@@ -99,7 +100,7 @@ async def set_badges(session: AsyncSession, deliveries: Sequence[Delivery]) -> N
 
 
 async def notices_of(session: AsyncSession, ids: Collection[UUID], now: datetime) -> dict[UUID, Notice]:
-    """Read stored push notices by their ids, with the facts that hold at `now`; return a mapping from id to notice.
+    """Read the push notices with these ids, with everything that decides at `now` whether to send them, by notice id.
 
     If reading presence fails, the notices are read as if no device showed their tasks, so that none is held back.
     """
@@ -143,15 +144,15 @@ async def _decide_again(session: AsyncSession, asked: Sequence[Delivery], now: d
 
 
 def uncount_attempt(delivery: Delivery, change: Change) -> Change:
-    """Return a copy of `change` that also stores one attempt less than the claim of `delivery` has counted.
+    """Return a copy of `change` that also takes back the attempt that the claim of `delivery` has counted.
 
-    Used when a claimed push was not sent.
+    It is for a claimed push that was not sent.
     """
     return replace(change, values={**change.values, "attempts": delivery.attempts - 1})
 
 
 def release(notification_id: UUID, deferred_for: float, *, due_at: datetime | None) -> Change:
-    """Return the change that makes a waiting push notice pending again, so that workers claim it from `due_at` on.
+    """Return the change that makes a deferred push notice pending again; workers can claim it from `due_at` on.
 
     `deferred_for` is the number of seconds for which the notice has waited.
     """
@@ -164,7 +165,7 @@ def release(notification_id: UUID, deferred_for: float, *, due_at: datetime | No
 
 
 def hold_or_drop(notice: Notice, verdict: Verdict, now: datetime) -> Change:
-    """Return the change that stores a verdict not to send a notice now.
+    """Return the change that stores the verdict that a push notice is not sent now.
 
     The notice waits until `verdict.due_at`; if that time is None, the notice is dropped for good.
     """
@@ -184,7 +185,7 @@ _OTHER = aliased(Notification)
 
 
 def claimed_columns() -> list[Any]:  # columns and expressions
-    """Return the columns that a claim of pushes selects, one for each field of `Delivery` and `Subject`."""
+    """Return the SQL columns that a claim of pushes selects, one for each field of `Delivery` and `Subject`."""
     asked = (
         select(_OTHER.question_id)
         .where(

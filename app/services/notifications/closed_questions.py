@@ -1,6 +1,6 @@
-"""Settle the push notices of questions that are closed or snoozed (contract 16).
+"""Update the push notices of questions that are closed or snoozed (contract 16).
 
-Waiting notices are not needed any more; only notices that were sent are retracted.
+Notices that still wait are dropped when their question closes. Notices that were sent are retracted.
 """
 
 from collections.abc import Collection
@@ -29,7 +29,7 @@ async def settle_closed(session: AsyncSession, question_ids: Collection[UUID]) -
     """Drop or retract the push notices of questions that the current transaction has closed.
 
     A notice that was not sent is dropped. For a notice that was sent, a retraction becomes due at once. A notice that a
-    worker is sending at this moment is retracted after it has been sent (delivery.py).
+    worker is sending at this moment is retracted after it was sent (delivery.py).
     """
     now = utcnow()
     rows = await _CLOSED.all(session, {"question_ids": list(question_ids)})
@@ -54,7 +54,7 @@ def _retract(row: Fields, now: datetime) -> Change:
 async def ring_after_snooze(session: AsyncSession, question_id: UUID, user_id: int, until: datetime) -> None:
     """Schedule a reminder at `until`, the end of a snooze, for each notice of the question that was sent to the user.
 
-    Notices that still wait are not changed here: they are decided again later, when the snooze counts too.
+    Notices that still wait are not changed: the decision about them, made later, takes the snooze into account.
     """
     sent = (
         select(Notification.id)

@@ -1,4 +1,4 @@
-"""Send claimed pushes to the push services and store the results (claims.py claims them)."""
+"""Send pushes to the push services and store the results. The pushes were claimed before (claims.py)."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -89,17 +89,16 @@ async def send(
     composer: Composer,
     deadline: Deadline,
 ) -> dict[UUID, PushOutcome]:
-    """Send claimed pushes to the push services of their platforms, concurrently; return the outcome of each by push id.
+    """Send claimed pushes concurrently to the push services of their platforms; return the outcomes by push id.
 
-    A push that cannot be sent before the deadline has the outcome `NOT_REACHED` and is tried again later. Failures of
+    A push that cannot be sent before the deadline has the outcome `NOT_REACHED`, and is tried again later. Failures of
     push services are outcomes too, never exceptions.
 
     Args:
         senders: the configured push services, by platform.
-        deliveries: the pushes; one without a token has the outcome `BadMessage`.
+        deliveries: the pushes. One without a token has the outcome `BadMessage`.
         composer: makes the message of each push.
-        deadline: the end of the time for all requests.
-
+        deadline: the time by which all requests must end.
     """
     outcomes: dict[UUID, PushOutcome] = {}
     by_platform: dict[str, list[_Addressed]] = defaultdict(list)
@@ -148,7 +147,7 @@ async def settle(
 ) -> None:
     """Store the outcomes of claimed pushes, given by push id; delete the devices with dead push tokens.
 
-    A push that another worker has claimed meanwhile is not changed.
+    A push that another worker has claimed since is not changed.
     """
     now = utcnow()
     # In one order everywhere, so that two transactions cannot wait for each other.
@@ -172,9 +171,10 @@ async def settle(
 
 
 class End(NamedTuple):
-    """The decision to store for a push after an attempt to send it.
+    """The result to store for a push after an attempt to send it: the decision, its reason, and what may still follow.
 
-    `is_final`: neither a further attempt nor a receipt follows. Pushes with equal ends are stored by one statement.
+    `is_final` is True if neither another attempt nor a receipt follows. Pushes with equal ends are stored by one
+    statement.
     """
 
     decision: NotificationDecision
@@ -187,7 +187,7 @@ class End(NamedTuple):
 
 
 def end_of(delivery: Delivery, outcome: PushOutcome, now: datetime) -> End:
-    """Return the decision to store for a push after an attempt with this outcome."""
+    """Return the result to store for a push after an attempt with this outcome at `now`."""
     is_first = not delivery.handling.is_sequel
     match outcome:
         case Accepted(ticket=ticket):

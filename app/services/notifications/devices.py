@@ -1,6 +1,6 @@
 """Register and list the devices of users by their push tokens (contract 6.5).
 
-The value of a token is read only to send a push.
+The value of a push token is read only to send a push.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 
 class DeadDevice(NamedTuple):
-    """A device of a user, with a push token that its push service called dead after a push at `sent_at`."""
+    """A user's device with a push token that the push service reported as no longer valid after a push at `sent_at`."""
 
     id: UUID
     user_id: int
@@ -45,11 +45,10 @@ async def register(session: AsyncSession, caller: Principal, body: PushTokenIn) 
     """Register a device of the caller by its push token, or update the time when it was last seen; return the device.
 
     If another user has registered the token, the device becomes the caller's. If the caller then has more than 20
-    devices, the least recently seen are deleted. Concurrent calls of one user wait for each other.
+    devices, the least recently seen are deleted. Concurrent calls for one user wait for each other.
 
     Raises:
         InvalidInput: the token is longer than its platform allows.
-
     """
     if body.platform is not Platform.WEB and len(body.token) > _MAX_TOKEN_LENGTH:
         text = f"Ensure this field has no more than {_MAX_TOKEN_LENGTH} characters."
@@ -108,9 +107,9 @@ async def unregister(session: AsyncSession, caller: Principal, token: str) -> No
 
 
 async def forget_dead(session: AsyncSession, dead: Sequence[DeadDevice]) -> None:
-    """Delete devices with dead push tokens.
+    """Delete devices with push tokens that are no longer valid.
 
-    A device that belongs to another user by now, or was registered again since the push, is kept.
+    A device is kept if it now belongs to another user, or was registered again since the push.
     """
     if not dead:
         return
@@ -158,7 +157,7 @@ async def list_devices(session: AsyncSession, caller: Principal) -> list[DeviceO
 
 
 def session_device(session_id: UUID, user_id: int) -> PushToken:
-    """Return a new device row for a console session, not yet stored. Its id is that of the session.
+    """Return a new database row, not stored yet, for the device of a console session. Its id is that of the session.
 
     Such a device can show tasks, and gets no pushes.
     """

@@ -1,4 +1,4 @@
-"""Send the notices that quiet hours held as one message to each device, at their end (contract 16)."""
+"""Send each device one digest message at the end of quiet hours, for the notices that they held (contract 16)."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -30,8 +30,8 @@ _REASON = "quiet_hours"
 async def release_held(session: AsyncSession) -> int:
     """Decide again about the notices held by quiet hours that are over; return the number of people with such notices.
 
-    If several notices to a device are still needed, one digest message replaces them; a single one is sent unchanged.
-    Handles up to 50 people. Concurrent calls handle different people.
+    If several notices to a device are still needed, one digest message replaces them. A single one is sent unchanged.
+    One call handles up to 50 people, and concurrent calls handle different people.
     """
     now = utcnow()
     is_due = (

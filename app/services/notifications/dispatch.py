@@ -1,7 +1,7 @@
 """Decide, for each recipient and device, whether an event leads to a push (contract 7.2, 16).
 
-Decisions are stored as rows, in the transaction of the change that they report, so that a crash loses
-neither. A job delivers the pending rows.
+Decisions are stored as database rows in the transaction of the change that the push reports, so that a crash loses both
+or neither. A job sends the pushes that are due.
 """
 
 from collections.abc import Collection
@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device with a push token, which a push can be sent to."""
+    """A device with a push token, to which a push can be sent."""
 
     id: UUID
     platform: Platform
@@ -55,20 +55,19 @@ async def notify_people(
     *,
     question_id: UUID | None = None,
 ) -> None:
-    """Decide about pushes to the creators of the runs' tasks for an event, and store the decisions.
+    """Decide which pushes to send to the creators of the runs' tasks for an event, and store the decisions.
 
-    A job sends the pushes after the commit. Of two concurrent calls with one kind for the same run, only one leads to a
-    push; the other falls into the cooldown.
+    A job sends the pushes after the commit. Of two concurrent calls with the same kind for the same run, only one leads
+    to a push; the other falls into the cooldown.
 
-    This runs in a savepoint of the caller's transaction. An error is logged and loses only the pushes, not the caller's
-    change; an error while reading presence does not even lose the pushes. An outage of the database is raised.
+    This runs in a savepoint of the caller's transaction. An error is logged, and loses only the pushes, not the
+    caller's change. An error while reading presence does not even lose the pushes. An outage of the database is raised.
 
     Args:
         session: the unit of work that changed the runs.
         kind: the event, such as `completed` or `awaiting`.
         run_ids: the runs that the event happened to.
         question_id: the question that the notice is about; None for events without a question.
-
     """
     trigger = Trigger(kind, run_ids, question_id)
     try:
@@ -81,11 +80,12 @@ async def notify_people(
 
 
 async def notify_for_agent(session: AsyncSession, run_id: UUID, message: AgentMessage) -> MessageOutcome:
-    """Decide about pushes of a message from the run's agent to the task's creator (contract 16.13).
+    """Decide whether to send a message of the run's agent as pushes to the task's creator (contract 16.13).
 
-    Stores the decisions; a job sends the pushes after the commit. A message that is decided already keeps its decision.
-    Returns the decision with its reason in words for the agent, and the number of devices. Concurrent messages of a run
-    are decided one after the other. Errors are raised, so that the agent never gets a decision that is not stored.
+    Store the decisions; a job sends the pushes after the commit. If the message was decided before, that decision
+    stays. Return the decision with its reason in words for the agent, and the number of devices. Concurrent messages of
+    a run are decided one after the other. Errors are raised, so that the agent never gets a decision that is not
+    stored.
     """
     decisions = await _find_decisions(session, run_id, message)
     if not decisions:

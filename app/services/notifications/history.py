@@ -19,11 +19,10 @@ async def list_notifications(
 ) -> tuple[int, list[NotificationOut]]:
     """Return the number of the caller's notifications about a task, and one page of them, newest first.
 
-    Each contains the decisions about its push, with their reasons.
+    Each notification contains the decisions about its push, with their reasons.
 
     Raises:
         NotFound: there is no such task, or the caller cannot see it.
-
     """
     await require_task(session, caller, task_id)
     own = and_(Notification.task_id == task_id, Notification.user_id == caller.user_id)

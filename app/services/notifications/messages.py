@@ -1,4 +1,4 @@
-"""Compose push messages: the buttons, data and style beside the text, and which message one replaces.
+"""Compose push messages: their text, buttons, data and style, and which earlier message each replaces.
 
 See contract 16.
 """
@@ -40,7 +40,7 @@ _QUESTIONS, _RESULTS = "questions", "results"
 
 
 class Purpose(Enum):
-    """The purpose of a push message: it reports an event, reminds of an open question, or retracts an earlier push."""
+    """The purpose of a push message: report an event, remind of an open question, or retract an earlier push."""
 
     NOTICE = auto()
     # Reminds of a question that is still open.
@@ -71,7 +71,11 @@ class Subject:
 
 @dataclass(slots=True)
 class Handling:
-    """The state of a push while a worker handles it: its purpose, its decision, and facts for the message."""
+    """The state of a push while a worker handles it: its stored decision, its lease, and values for the message.
+
+    `purpose` says whether the push reports, reminds or retracts. `is_sequel` is True if a message was sent for it
+    before.
+    """
 
     decision: str = NotificationDecision.PENDING
     deferred_for: float | None = None
@@ -92,7 +96,7 @@ class Handling:
 # Not frozen: a frozen one with so many fields takes twice as long to make, a tenth of a worker's time for a push.
 @dataclass(slots=True)
 class Delivery:
-    """A push to one device that a worker has claimed. `token` is None if the device is no longer the recipient's."""
+    """A push to one device, claimed by a worker. `token` is None if the device is no longer the recipient's."""
 
     id: UUID
     attempts: int
@@ -107,10 +111,11 @@ class Delivery:
 
     @property
     def since(self) -> datetime:
-        """The UTC time at which the push could first be sent; the delay of the push is counted from it.
+        """The UTC time from which the delay of the push is counted.
 
-        For a notice: its creation, or the end of the time for which it was deferred. For a sequel: when its question
-        was closed, else its first failed attempt, else now.
+        A notice is counted from its creation, or from the end of the time for which it was deferred. A reminder or
+        retraction is counted from the time when its question was closed. If that is still open, it is counted from the
+        first failed attempt, or from now.
         """
         handling = self.handling
         if handling.is_sequel:
@@ -143,7 +148,7 @@ class Composer:
     def compose(self, delivery: Delivery) -> PushMessage:
         """Return the message to send for a claimed push, which must have a token.
 
-        A push without a class (`urgency`) gets no style: no sound, buttons or link.
+        A push without a class (`urgency`) gets no sound, buttons or link.
         """
         assert delivery.token is not None
         style = None

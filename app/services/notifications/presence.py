@@ -1,6 +1,6 @@
-"""Record presence: a device that reports that it shows a task counts as watching for 60 s (contract 7.1).
+"""Record presence: a device that reports that it shows a task is taken to show it for 60 seconds (contract 7.1).
 
-Other code that finds that a device is watching, such as an open stream, calls `beat` too.
+Other code that knows that a device shows a task, such as an open stream, calls `beat` too.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -60,22 +60,22 @@ async def beat(
     focused: bool | None = None,
     seen_seq: int | None = None,
 ) -> datetime:
-    """Record that the caller's device shows the task now; return the UTC time until which the device counts as present.
+    """Record that the caller's device shows the task now; return the UTC time at which this presence expires.
 
-    One statement without an earlier read. Concurrent beats of one device leave one row with the latest expiry.
+    Concurrent beats of one device leave one row with the latest expiry.
 
     Args:
         session: the unit of work.
-        caller: the person that watches.
+        caller: the person to whom the device shows the task.
         task_id: the task that the device shows.
         device_id: the device.
-        focused: whether a person looks at it; None: the last value from the device, True if it has reported none.
-        seen_seq: the ledger number up to which the device has shown every event; deferred notices of these events are
-            not sent any more. None: not reported.
+        focused: whether a person looks at the task. If it is None, the last value from the device stays, initially
+            True.
+        seen_seq: the event number up to which the device has shown all events. Deferred notices of these events are not
+            sent any more. It is None if the device did not report it.
 
     Raises:
         NotFound: the task is not visible to the caller, or the device is not one of the caller's.
-
     """
     expires_at = utcnow() + TIME_TO_LIVE
     values: dict[str, Any] = {
@@ -206,14 +206,12 @@ async def leave(
 ) -> None:
     """Record that the caller's device no longer shows the task (contract 5.7). Idempotent.
 
-    Notices that were deferred because the device showed the task count as seen, or fall due (rules/settling.py).
-
-    If `up_to` is given, the presence ends only if it expires at this time or earlier: a presence that was renewed
-    meanwhile stays.
+    Notices were deferred because the device showed the task: those that were seen are dropped, the others fall due
+    (rules/settling.py). If `up_to` is given, the presence ends only if it expires at this time or earlier: a presence
+    that was renewed since stays.
 
     Raises:
         NotFound: the task is not visible to the caller.
-
     """
     task = select(Task.id).where(Task.id == task_id, visible_task(caller)).cte("task")
     gone = (
@@ -235,10 +233,10 @@ async def leave(
 async def watching(
     session: AsyncSession, *, task_ids: Collection[UUID], user_ids: Collection[int], now: datetime
 ) -> dict[tuple[UUID, int], Watching]:
-    """Return the device that shows a task to a user now, by task id and user id.
+    """Return the focused device that shows a task to a user at `now`, by task id and user id.
 
-    If several devices do, the one that reported last counts. Only a focused device counts, and only until its presence
-    expires (contract 11 #30). Pairs without such a device are missing.
+    A pair of a task and a user without such a device is missing. If several devices show the task to the user, the one
+    that reported last is returned. A device is ignored once its presence has expired (contract 11 #30).
     """
     values = {"task_ids": list(task_ids), "user_ids": list(user_ids), "now": now}
     return {
@@ -266,17 +264,17 @@ async def without_if_failing(
 ) -> Result:
     """Return the result of `decide(with_presence=True)`; if that raises an error, of `decide(with_presence=False)`.
 
-    Presence can only hold a push back, so an error in reading it must not lose the push. Each call runs in a savepoint
-    of its own.
+    Presence can only hold a push back, so an error in reading it must not lose the push. Each of the two calls runs in
+    its own savepoint.
 
     Args:
         session: the unit of work of the change.
-        decide: may be called twice.
+        decide: the function to call; it may be called twice.
         logged: the fields to log with the error of the first call.
 
     Raises:
-        Exception: the error of the first call if it is an outage of the database; else the error of the second call.
-
+        Exception: the error of the first call if it is an outage of the database; otherwise the error of the second
+            call.
     """
     try:
         async with session.begin_nested():
@@ -290,7 +288,7 @@ async def without_if_failing(
 
 
 async def sweep_expired(session: AsyncSession) -> int:
-    """Delete expired presences, a bounded number of rows; return their number. Readers ignore expired rows anyway."""
+    """Delete a bounded number of expired presences; return their number. Readers ignore expired ones anyway."""
     expired = (
         select(Presence.task_id, Presence.push_token_id)
         .where(Presence.expires_at <= utcnow())

@@ -1,6 +1,6 @@
-"""Fetch the receipts of pushes, their results after the push service accepted them.
+"""Fetch the receipts of pushes: their final results, which the push service provides some time after it accepted them.
 
-Many dead tokens are found only here.
+Many push tokens that are no longer valid are found only here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,7 +53,7 @@ async def claim_receipts(session: AsyncSession) -> list[Ticket]:
     """Claim at most 1000 accepted pushes with a receipt that is due to be fetched; return their tickets.
 
     A ticket becomes due again later unless `settle_receipts` stores its receipt. Concurrent calls claim different
-    tickets. A push that was sent a day ago and still has no receipt is settled without one.
+    tickets. A push that was sent a day ago and still has no receipt is marked as complete without one.
     """
     now = utcnow()
     await session.execute(
@@ -89,9 +89,9 @@ async def claim_receipts(session: AsyncSession) -> list[Ticket]:
 async def settle_receipts(
     session: AsyncSession, tickets: Sequence[Ticket], receipts: Mapping[str, PushOutcome]
 ) -> None:
-    """Store the fetched receipts of claimed pushes, and delete the devices with dead push tokens.
+    """Store the fetched receipts of claimed pushes, and delete the devices with push tokens that are no longer valid.
 
-    `receipts` is a mapping by ticket id; a ticket without a receipt is left to a later claim.
+    `receipts` is a mapping by ticket id. A ticket without a receipt is left to a later claim.
     """
     now = utcnow()
     changes = []
@@ -135,7 +135,7 @@ _LOCK = Prepared(
 
 
 async def sweep_history(session: AsyncSession) -> int:
-    """Delete notifications older than `HISTORY`, a bounded number of rows; return their number."""
+    """Delete a bounded number of notifications that are older than `HISTORY`; return their number."""
     old = (
         select(Notification.id)
         .where(Notification.created_at <= utcnow() - HISTORY)

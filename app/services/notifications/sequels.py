@@ -1,6 +1,6 @@
-"""Claim the sequels of sent push notices: a reminder of the question, or the retraction of a closed one.
+"""Claim what follows a sent push notice: the reminder of its question, or the retraction once the question is closed.
 
-Sequels are claimed like notices (claims.py), but by a due time of their own.
+Reminders and retractions are claimed like notices (claims.py), but have their own due time.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -42,8 +42,8 @@ _Ends = Mapping[tuple[UUID, UUID], RunEndNotice]
 async def claim_sequels(session: AsyncSession) -> ClaimedPushes:
     """Claim up to `MESSAGES_PER_REQUEST` sent notices with a due reminder or retraction; return the pushes to send now.
 
-    If no push is needed, or not yet, this is stored here and no push is returned. Concurrent calls claim different
-    notices.
+    For a notice that needs no push, or none yet, this decision is stored and no push is returned. Concurrent calls
+    claim different notices.
     """
     now = utcnow()
     # Usually none is due, and planning the claim takes longer than looking.

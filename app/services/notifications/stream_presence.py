@@ -1,7 +1,7 @@
-"""Keep up the presence of devices with open live streams, and end it with the stream (contract 7.1).
+"""Renew the presence of devices with open live streams, and end it with the stream (contract 7.1).
 
-A device may follow a task through several streams, and may also beat by itself. So the last stream of this process
-removes only the presence of its own last beat: a presence that was renewed since stays until it expires.
+A device may follow a task through several streams, and may also beat by itself. So the last stream of this process ends
+only the presence that this process recorded last: a presence that was renewed since stays until it expires.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ BEAT_SECONDS = presence.TIME_TO_LIVE.total_seconds() * 5 / 12
 class Watcher:
     """A caller's device that follows a task through a live stream.
 
-    `expires_at` is the end of the presence that was recorded when the stream was opened.
+    `expires_at` is the expiry of the presence that was recorded when the stream was opened.
     """
 
     caller: Principal
@@ -55,9 +55,9 @@ class StreamPresence:
 
     @asynccontextmanager
     async def watching(self, watcher: Watcher) -> AsyncGenerator[None, None]:
-        """Renew the device's presence until the block ends.
+        """Renew the presence of the watcher's device until the block ends.
 
-        Blocks for the same task and device may overlap: the end of the last one ends the presence, unless another
+        Blocks for the same task and device may overlap. The end of the last one ends the presence, unless another
         process or the device itself has renewed it since.
         """
         key = (watcher.task_id, watcher.device_id)

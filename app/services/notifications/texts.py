@@ -31,8 +31,8 @@ def message_body(
 ) -> str:
     """Return the text of a push, with as much detail as `push_text` allows.
 
-    `title` is the title of the task, or the host of the webhook endpoint that the push is about. The detail `generic`
-    leaves the title out; `full` adds `question`, the title of a question, if there is one.
+    `title` is the title of the task, or the host of the webhook endpoint that the push is about. With `generic`, the
+    text leaves the title out; with `full`, it adds `question`, the title of a question, if there is one.
     """
     if push_text is PushText.GENERIC and kind in _DIGEST_WORDS:
         return _about("A task", kind)
@@ -45,9 +45,9 @@ def _about(subject: str, kind: NotificationKind) -> str:
 
 
 def digest_body(counts: Mapping[NotificationKind, int]) -> str:
-    """Return the text of the push at the end of quiet hours, such as "3 tasks need you, 2 finished".
+    """Return the text of the digest at the end of quiet hours, such as "3 tasks need you, 2 finished".
 
-    `counts` has the number of tasks for each kind of notice.
+    `counts` is the number of tasks by the kind of notice about them.
     """
     parts: list[str] = []
     for kind, (one, several) in _DIGEST_WORDS.items():
@@ -58,9 +58,9 @@ def digest_body(counts: Mapping[NotificationKind, int]) -> str:
 
 
 def closed_body(status: QuestionStatus, answered_by: str | None) -> str:
-    """Return the text that replaces the push of a closed question.
+    """Return the text that replaces a push after its question was closed.
 
-    `answered_by` is the first name of the person who answered; None: no name is shown.
+    `answered_by` is the first name of the person who answered. If it is None, the text shows no name.
     """
     if status is QuestionStatus.ANSWERED:
         return f"Answered by {answered_by}" if answered_by else "Answered"
@@ -84,8 +84,8 @@ _DECISIONS_IN_WORDS = {
 
 
 def reason_in_words(decision: NotificationDecision, reason: str | None) -> str | None:
-    """Return the reason why the message of an agent is not sent now, in words for the agent; None if it is sent.
+    """Return, in words for the agent, why its message is not sent now; None if the message is sent.
 
-    `reason` is the stored code of the reason. An unknown code is returned as it is.
+    `reason` is the stored code of the reason. An unknown code is returned unchanged.
     """
     return _DECISIONS_IN_WORDS.get(decision) or _REASONS_IN_WORDS.get(reason or "", reason)

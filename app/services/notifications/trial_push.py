@@ -1,4 +1,4 @@
-"""Send a test push: a user sends it to one of their own devices to see whether it arrives."""
+"""Send a test push: a user sends it to one of their own devices to see whether pushes arrive there."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -35,13 +35,12 @@ async def send_trial(
 ) -> PushTestOut:
     """Send a test push to one of the caller's devices at once; return the push service's response.
 
-    The device is `body.device_id`; None: the one most recently seen. Presence, cooldown and preferences do not apply,
-    so that the test arrives. If the push service cannot accept the push now, it is tried again later like any other
-    push.
+    The device is `body.device_id` or, if that is None, the device most recently seen. Presence, cooldown and
+    preferences do not apply, so that the test arrives. If the push service cannot accept the push now, it is tried
+    again later like any other push.
 
     Raises:
         NotFound: the task is not visible to the caller, or the caller has no such device.
-
     """
     delivery = await _open_trial(session, caller, task_id, body.device_id)
     await release(session)

@@ -15,7 +15,7 @@ from app.models.push_tokens import HAS_ADDRESS
 async def push_to_user(session: AsyncSession, user_id: int, kind: NotificationKind, body: str) -> None:
     """Add a push with this text for each device of a user; a job sends the pushes after the commit.
 
-    A user with an inactive account gets none. Neither presence nor cooldowns delay such a push.
+    A user with an inactive account gets no push. Neither presence nor cooldowns delay such a push.
     """
     now = utcnow()
     devices = await session.execute(

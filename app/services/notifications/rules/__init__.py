@@ -1,1 +1,1 @@
-"""The rules for push notices: their facts, the decisions, and how presence settles waiting notices."""
+"""The rules for push notices: what decides about them, the decisions, and how presence affects deferred notices."""

@@ -1,8 +1,7 @@
-"""Decide whether and when a push notice is sent, and why not (contract 16). Pure, so that tests cover all.
+"""Decide whether and when a push notice is sent, and why not (contract 16). Pure, so that tests cover all rules.
 
-A notice is decided when its event happens, and again each time that it falls due (services/notifications/claims.py):
-the same hold may apply again. A notice that was sent may have a sequel, a reminder or a retraction, which is decided in
-the same way.
+A notice is decided when its event happens, and again each time that it falls due (services/notifications/claims.py). It
+may then have to wait again. A reminder or retraction of a sent notice is decided in the same way.
 """
 
 from collections.abc import Collection, Iterator
@@ -27,7 +26,7 @@ PUSH_LEASE = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """A device that shows a task to a person, the time of its last report, and the end of its presence."""
+    """A device that shows a task to a person, with the times of its last report and of the end of its presence."""
 
     device_id: UUID
     beat_at: datetime
@@ -36,7 +35,7 @@ class Watching:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """The facts about the recipient of a push notice that decide about it, such as access and preferences."""
+    """The properties of a recipient that decide about a push notice, such as access, devices and preferences."""
 
     has_access: bool = True
     has_device: bool = True
@@ -54,7 +53,7 @@ class Recipient:
 class FromAgent:
     """Marks a push notice as a message of an agent.
 
-    `over_limit` names the limit of messages that the run has reached; None: it has reached none.
+    `over_limit` names the limit of messages that the run has reached; it is None if the run has reached none.
     """
 
     over_limit: str | None = None
@@ -62,7 +61,7 @@ class FromAgent:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The facts about a push notice that decide whether and when it is sent."""
+    """Everything that decides whether and when a push notice is sent."""
 
     created_at: datetime
     recipient: Recipient = Recipient()
@@ -91,7 +90,7 @@ class Facts:
 class Verdict:
     """The decision about a push notice, with its reason.
 
-    `due_at` is the time at which a notice that waits is decided again; None if it does not wait.
+    `due_at` is the time at which a waiting notice is decided again. It is None if the notice does not wait.
     """
 
     decision: NotificationDecision
@@ -115,11 +114,12 @@ _OF_DEVICES = {
 
 
 def decide(facts: Facts, now: datetime) -> Verdict:
-    """Decide about a push notice at `now`, in this order: may it be sent, is it needed, must it wait, is it silent.
+    """Decide at `now` about a push notice: whether it may be sent, is still needed, must wait, and makes a sound.
 
-    The cooldown comes first, as in the contract: it drops a notice whatever the other rules say, and a notice that
-    passes starts it even if another rule then drops the notice. The notice of a question is only postponed by the
-    cooldown. Messages of agents have limits instead.
+    These questions are asked in this order, after the cooldown, which comes first as in the contract. The cooldown
+    drops a notice whatever the other rules say, but only postpones the notice of a question. A notice that passes it
+    starts a new cooldown, even if another rule then drops the notice. Messages of agents have limits instead of a
+    cooldown.
     """
     if final := _excess(facts, now) or _refusal(facts) or _need_that_is_gone(facts):
         return final
@@ -187,7 +187,7 @@ def _holds(facts: Facts, now: datetime) -> Iterator[tuple[str, datetime]]:
 
 @dataclass(frozen=True, slots=True)
 class RunEndNotice:
-    """The notice of the end of a run on a device that also got the notice of a question of this run.
+    """The notice of a run's end on a device that also got the notice of a question of this run.
 
     The later notice replaces the earlier one.
     """
@@ -199,7 +199,7 @@ class RunEndNotice:
 
 @dataclass(frozen=True, slots=True)
 class Sequel:
-    """The next step after a sent notice: a decision, with or without a push, or the time to decide again."""
+    """The next step after a sent notice: a decision, with or without a push, or the time at which to decide again."""
 
     decision: NotificationDecision | None = None
     reason: str | None = None
@@ -211,17 +211,16 @@ NO_SEQUEL = Sequel()
 
 
 def decide_sequel(facts: Facts, now: datetime, *, is_reminded: bool, end: RunEndNotice | None) -> Sequel:
-    """Decide the next step after the notice of a question was sent: a reminder, a retraction, or none.
+    """Decide what follows the notice of a question that was sent: a reminder, a retraction, or nothing.
 
     The notice of a closed question is retracted, or replaced by the notice of the run's end. A question that stays open
     has one reminder.
 
     Args:
-        facts: the facts about the notice.
+        facts: what decides about the notice.
         now: the time of the decision.
         is_reminded: whether the reminder was sent already.
-        end: the notice of the run's end to the same device; None: there is none.
-
+        end: the notice of the run's end on the same device, or None if there is none.
     """
     if facts.question is not None and facts.question is not QuestionStatus.OPEN:
         return _retraction(facts.question, end, now)

@@ -1,7 +1,7 @@
 """The decisions about a push notice: which may follow which, and how they are stored (contract 16.12).
 
-A row has its latest decision, and the history of all. Every statement that changes them takes their values from
-`decision_update`.
+The database row of a notice has its latest decision and the history of all decisions. Every statement that changes them
+takes the values from `decision_update`.
 """
 
 from collections import defaultdict
@@ -80,17 +80,16 @@ def decision_update(
     *,
     condition: ColumnElement[bool] | None = None,
 ) -> dict[Any, Any]:
-    """Return the values of an UPDATE of notifications that stores a decision where the row satisfies `condition`.
+    """Return the values of an UPDATE of notifications that stores a decision in the rows that satisfy `condition`.
 
-    A row keeps its decision if the new one may not follow it (`TRANSITIONS`). The history gets no second entry for the
-    same decision with the same reason, except for reminders.
+    A row keeps its decision if the new one may not follow it (`TRANSITIONS`). A decision that repeats the latest one,
+    with the same reason, adds nothing to the history, unless it is a reminder.
 
     Args:
         to: the decision.
         reason: its reason.
-        entries: its entry in the history, in a list; an empty list for a decision that the history does not show.
-        condition: a condition on the row; None: all rows.
-
+        entries: a list with its entry for the history; empty for a decision that the history does not show.
+        condition: a condition on the row. If it is None, every row gets the decision.
     """
     is_same = and_(Notification.decision == to, Notification.reason.is_not_distinct_from(reason))
     # Each reminder is a message of its own.
@@ -130,9 +129,9 @@ def _may_follow(to: ColumnElement[Any]) -> ColumnElement[bool]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A change of a stored push notice: new column values, and perhaps a decision.
+    """A change of a stored push notice: new column values and, unless `decision` is None, a new decision.
 
-    The transaction that stores it must have locked the notice's row.
+    The transaction that stores the change must have locked the notice's row.
     """
 
     id: UUID
@@ -146,9 +145,9 @@ class Change:
 
 
 async def store(session: AsyncSession, changes: Sequence[Change], now: datetime) -> None:
-    """Store changes of push notices, with one statement for all changes of the same columns.
+    """Store changes of push notices, by one statement for all changes of the same columns.
 
-    `now` is the time of the decisions in the history.
+    `now` is the time of the decisions that is added to the history.
     """
     alike: dict[tuple[str, ...], list[Change]] = defaultdict(list)
     for change in changes:

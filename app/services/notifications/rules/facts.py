@@ -1,4 +1,4 @@
-"""Read the facts that decide about push notices, for many notices by one statement (deciding.py decides)."""
+"""Read what decides whether push notices are sent, for many notices by one statement (deciding.py decides)."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -70,9 +70,9 @@ log = structlog.get_logger(__name__)
 
 
 class Notice(NamedTuple):
-    """A push notice, new or stored, with the facts that decide about it.
+    """A push notice, new or stored, with everything that decides whether it is sent.
 
-    `row` is the database row that the facts come from.
+    `row` is the database row that `facts` was read from.
     """
 
     row: Fields
@@ -81,7 +81,7 @@ class Notice(NamedTuple):
     push_text: PushText
 
     def with_watching(self, watching: Mapping[tuple[UUID, int], Watching]) -> "Notice":
-        """Return a copy of the notice that names the device that shows its task to the recipient now, if any.
+        """Return a copy of the notice with the device that shows its task to the recipient now, if there is one.
 
         `watching` has the devices by task id and user id.
         """
@@ -98,10 +98,10 @@ async def new_notices(
     question_id: UUID | None = None,
     urgency: Urgency | None = None,
 ) -> list[Notice]:
-    """Return a new notice of an event for each of these runs, to the creator of its task; store nothing.
+    """Return a new push notice of an event for each of the runs, to the creator of its task; nothing is stored.
 
-    The facts contain no device that shows the task. `question_id` is the question that the notices ask; None for other
-    events. `urgency` is the class of notices that have none by their question or kind.
+    No notice has its `watching` device yet. `question_id` is the question that the notices are about, or None for other
+    events. `urgency` is the class of notices for which neither the question nor the kind determines one.
     """
     values = {"kind": kind, "run_ids": list(run_ids), "now": now}
     values |= {"question_id": question_id, "urgency": urgency}
@@ -111,10 +111,10 @@ async def new_notices(
 async def old_notices(
     session: AsyncSession, ids: Collection[UUID], now: datetime, *, with_presence: bool = True
 ) -> list[Notice]:
-    """Return stored push notices by their ids, with the facts that hold at `now`.
+    """Return the stored push notices with these ids, with everything that decides at `now` whether they are sent.
 
-    The facts contain no device that shows the task. Without `with_presence`, presence is not read, so that no notice
-    counts as seen by a client.
+    No notice has its `watching` device yet. Without `with_presence`, presence is not read, so that no notice is taken
+    as seen by a client.
     """
     rows = await (_OLD if with_presence else _OLD_WITHOUT_PRESENCE).all(session, {"ids": list(ids)})
     return [_notice(row, now) for row in rows]

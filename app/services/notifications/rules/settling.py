@@ -1,8 +1,6 @@
-"""Settle deferred notices when presence changes: they are seen, or due once their person has left.
+"""Update deferred notices when presence changes: drop those that were seen; others fall due when their person leaves.
 
-See contract 16.
-
-It is a part of the statement that writes presence, so that no event comes between the two.
+See contract 16. The update is a part of the statement that writes presence, so that no event comes between the two.
 """
 
 from datetime import datetime
@@ -62,7 +60,7 @@ _LAPSE_AT = bindparam("settle_lapse", type_=UtcDateTime())
 
 
 def settlement_values(now: datetime) -> dict[str, Any]:
-    """Return the parameters for a statement that contains a CTE of `settlement_cte`."""
+    """Return the parameters for a statement that contains a CTE made by `settlement_cte`."""
     return {
         "settle_now": now,
         "settle_lapse": now + LAPSE,
@@ -71,16 +69,16 @@ def settlement_values(now: datetime) -> dict[str, Any]:
 
 
 def settlement_cte(source: CTE, *, is_leaving: bool) -> CTE:
-    """Return a CTE that decides about deferred notices when the same statement writes or deletes a presence.
+    """Return a CTE that drops or releases deferred notices when the same statement writes or deletes a presence.
 
-    A notice that the person has seen is not sent any more. Which notices were seen follows from `seen_seq`; for a
-    client that does not report it, leaving a focused task means that all were. A notice that was not seen falls due
-    soon if no device shows the task to its person any more.
+    A notice that the person has seen is not sent any more. `seen_seq` says which events the device has shown. If the
+    client does not report it, and the person leaves a focused task, all of the task's notices are taken as seen. A
+    notice that was not seen falls due soon after the last device that showed the task to the person has stopped showing
+    it.
 
     Args:
         source: the presence that was written or deleted: task, device, user, `focused` and `seen_seq`.
         is_leaving: whether the presence was deleted.
-
     """
     held = (
         select(
