@@ -1,1 +1,1 @@
-"""Questions that agents ask people: how they are stored, their risk, and the check of answers."""
+"""Questions that agents ask people: how they are stored, how risky they are, and how answers are checked."""

@@ -17,18 +17,17 @@ _ACTIONS = frozenset({"accept", "decline"})
 
 
 def check_answer(question: Row[Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    """Check an answer to a question for a permission, a form or a page; return the parameters of its command.
+    """Check an answer to a question; return the parameters of the command that sends it to the agent.
 
-    The command sends the answer to the agent.
+    The question asks for a permission, a form or a page to open.
 
     Args:
         question: a row with `request_id`, `kind`, `options`, `detail` and `schema`.
-        params: `option_id`, optionally with `answers` and `custom_input`; for forms and pages, also `action` with
-            `content`.
+        params: the answer: `option_id`, optionally with `answers` and `custom_input`. For forms and pages, it can be
+            `action` with `content` instead.
 
     Raises:
-        AnswerInvalid: the answer does not fit the question; the problems name places in the content.
-
+        AnswerInvalid: the answer does not fit the question; the message says where the content is wrong.
     """
     command_params = {**params, "request_id": question.request_id}
     if question.kind == QuestionKind.FORM:
@@ -49,16 +48,17 @@ def check_answer(question: Row[Any], params: Mapping[str, Any]) -> dict[str, Any
 def answer_form(
     message: str, schema: Mapping[str, Any] | None, params: Mapping[str, Any]
 ) -> tuple[str, dict[str, Any]]:
-    """Check the answer to a form; return its action, and the content, which is empty unless the form is accepted.
+    """Check the answer to a form; return its action and its content.
+
+    The content is empty unless the action is `accept`.
 
     Args:
         message: the text of the form.
         schema: the JSON Schema of the form's fields.
-        params: the answer: `action` (default: accept), and the values of the fields.
+        params: the answer: `action`, by default `accept`, and the values of the fields.
 
     Raises:
         AnswerInvalid: the content does not fit the form, or the form can only be declined.
-
     """
     if params.get("action", "accept") != "accept":
         return params["action"], {}
@@ -70,7 +70,7 @@ def answer_form(
 
 
 def describe_answer(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an answer as people see it and as its question stores it.
+    """Return an answer in the form in which people see it and its question stores it.
 
     `params` are the parameters of the command that sends the answer to the agent.
     """

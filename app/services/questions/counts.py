@@ -8,9 +8,9 @@ from app.models import QuestionCount
 
 
 def sum_questions(*conditions: Any) -> Any:  # Any: an expression
-    """Return the SQL expression for the number of open questions, summed over the selected rows of `QuestionCount`.
+    """Return the SQL expression for the number of open questions.
 
-    Only rows that meet the conditions count.
+    It is a sum over the rows of `QuestionCount` that meet all of the conditions.
     """
     total = func.sum(QuestionCount.questions)
     # PostgreSQL's sum has the type `numeric`, which would be read as a Decimal.

@@ -1,7 +1,8 @@
-"""Store questions of agents: each is opened, and closed once, with the change of its run (contract 15).
+"""Store questions of agents: each is opened, and closed once, in the transaction that changes its run (contract 15).
 
-A question is closed by one conditional statement, so the first answer counts. Every opening and closing is an event.
-The copy of the newest open question in the run's facts (on the wire: `state.waiting_for`) is written by services/runs.
+A question is closed by one conditional statement, so only the first answer is accepted. Each opening and closing
+records an event. The copy of the newest open question in the run's facts, on the wire `state.waiting_for`, is written
+by services/runs.
 """
 
 import hashlib
@@ -58,7 +59,7 @@ _CLOSED_COLUMNS = (
 
 
 async def open_question(session: AsyncSession, run_id: UUID, asked: ShownQuestion) -> bool:
-    """Store a question of a run's agent as open, with its risk and urgency, and record the event.
+    """Store an open question of a run's agent, with its risk and urgency, and record the event.
 
     Return False, with nothing changed, if the question was stored before. The caller holds the lock on the run's row.
     """
@@ -124,11 +125,10 @@ async def close_answered(
         session: the transaction that also stores the command.
         question_id: the question.
         answer: the answer as people see it: `option_id`, `action` with `content`, or `text`.
-        user_id: the user that answered; None for a rule.
-        via: the way by which the answer came.
-        command_id: the id of the command that carries the answer to the agent; the command may be stored later in the
-            transaction.
-
+        user_id: the user that answered, or None if a rule answered.
+        via: how the answer arrived.
+        command_id: the id of the command that sends the answer to the agent. The command itself may be stored later in
+            the transaction.
     """
     closed = await _close(
         session,
@@ -147,8 +147,8 @@ async def withdraw(
 ) -> list[UUID]:
     """Close the open questions of these runs as withdrawn; return the ids of the closed questions.
 
-    `request_id` restricts this to the question to which the agent gave this id; None: all questions. A question past
-    its time limit is closed as expired instead.
+    If `request_id` is given, only the question to which the agent gave this id is closed. A question past its time
+    limit is closed as expired instead of withdrawn.
     """
     conditions: list[ColumnElement[bool]] = [Question.run_id.in_(run_ids)]
     if request_id is not None:
@@ -160,10 +160,10 @@ async def withdraw(
 
 
 async def leave_inboxes(session: AsyncSession, task_id: UUID) -> None:
-    """Withdraw the questions of a task that is to be deleted, and remove all of its questions from its creator's inbox.
+    """Withdraw the open questions of a task that is to be deleted; remove all its questions from its creator's inbox.
 
-    Call this before the task's row is locked: transactions that end a run lock rows in this order. Also locks the runs
-    that may ask, and so waits for transactions that open a question.
+    Call this before the task's row is locked: transactions that end a run lock rows in this order. It also locks the
+    runs of the task that may ask a question, and so waits for transactions that open one.
     """
     is_asking = select(Question.id).where(Question.run_id == Run.id, Question.is_open()).exists()
     is_live = Run.status.not_in(TERMINAL_STATUSES)
@@ -175,7 +175,7 @@ async def leave_inboxes(session: AsyncSession, task_id: UUID) -> None:
 
 
 async def find_question(session: AsyncSession, run_id: UUID, request_id: str) -> Row[Any] | None:
-    """Return the row of a run's question, open or closed, by the id that the agent gave it; None without one."""
+    """Return the row of a run's question by the id that the agent gave it, open or closed; None if there is none."""
     statement = select(*Question.__table__.columns).where(
         Question.run_id == run_id, Question.request_id == request_id
     )

@@ -62,7 +62,7 @@ class _Call:
 
 
 def risk_of(kind: QuestionKind, tool_call: Mapping[str, Any]) -> QuestionRisk:
-    """Return the risk of a question of this kind about a tool call.
+    """Return the risk of a question of this kind that an agent asks about a tool call.
 
     `tool_call` must be as the agent sent it, with nothing masked.
     """

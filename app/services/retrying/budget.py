@@ -16,9 +16,9 @@ log = structlog.get_logger(__name__)
 
 
 class RetryBudget:
-    """Repeats failed steps of one piece of work by a retry policy.
+    """Repeats failed steps of one piece of work according to a retry policy.
 
-    Each delay of the policy is used once, for all steps together.
+    All steps share the delays of the policy: each delay is used once.
     """
 
     def __init__(self, policy: RetryPolicy) -> None:
@@ -26,12 +26,12 @@ class RetryBudget:
         self._delays = list(policy.delays)
 
     async def call(self, step: Callable[[], Awaitable[Result]]) -> Result:
-        """Run a step and return its result; repeat the step after a transient error while delays are left.
+        """Run a step and return its result; repeat it after a transient error while delays are left.
 
         Raises:
-            Exception: any error that the policy does not name, at once; else the last error of the step, when no delay
-                is left or the server asks for a longer delay than the policy allows.
-
+            Exception: an error that the policy does not name, at once.
+            Exception: the last error of the step, when no delay is left or the server asks for a longer one than the
+                policy allows.
         """
         failures = 0
         while True:

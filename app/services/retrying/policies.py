@@ -1,10 +1,10 @@
 """The retries of failed work on one page: after which failure, with which delays in seconds, until when.
 
-A policy holds up its job while it waits (`budget.py`, and `worker/run/store_retry.py` for the files of a run). A
-schedule waits on a row, so it outlasts the process. Not here, but in `app/clients`: a failed call to Redis or S3 is
-repeated once, and during an outage of Redis listeners (`clients/wakes.py`, `clients/event_hub.py`) and the
-publisher of events (`clients/run_event_publisher.py`) pause before each attempt. To wait for the lock of a log
-(`services/run_log/log_lock.py`) is no retry, as nothing has failed.
+A policy keeps its job waiting (`budget.py`, and `worker/run/store_retry.py` for the files of a run). A schedule stores
+the next attempt in a database row, so it outlasts the process. Some retries are in `app/clients` instead: a failed call
+to Redis or S3 is repeated once, and during an outage of Redis, listeners (`clients/wakes.py`, `clients/event_hub.py`)
+and the publisher of events (`clients/run_event_publisher.py`) pause before each attempt. Waiting for the lock of a log
+(`services/run_log/log_lock.py`) is not a retry, as nothing has failed.
 """
 
 import random
@@ -31,9 +31,9 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class RetrySchedule:
-    """The delays in seconds between the attempts of a job that waits in a database row.
+    """The delays in seconds between the attempts of a job that has its next attempt in a database row.
 
-    The first delay follows the first failure, and so on; the last delay repeats.
+    The first delay follows the first failure, and so on; the last delay is used for all further failures.
     """
 
     delays: tuple[float, ...]
@@ -41,7 +41,7 @@ class RetrySchedule:
     jitter: float
 
     def delay(self, failures: int, retry_after: float | None = None) -> float:
-        """Return the delay in seconds after this many failures (at least 1), or `retry_after` if that is longer."""
+        """Return the delay in seconds after `failures` failures, at least 1, or `retry_after` if that is longer."""
         step = self.delays[min(failures, len(self.delays)) - 1]
         return max(step * random.uniform(1.0, self.jitter), retry_after or 0.0)  # noqa: S311 - not a secret
 
