@@ -1,1 +1,1 @@
-"""The log of a run in the object store, and the live events that followers of the run get."""
+"""The log of a run in the object store, and the live events that the run's followers receive."""

@@ -1,7 +1,7 @@
 """Recognise repeated events of a run by their `event_id`: each is kept and published once (contract 13.16).
 
-An agent outside our workers sends each event twice, to `event_stream` and to `append_log`. Callers hold the lock of the
-run's log (`log_writer.py`), so that reads and writes of a run's ids never interleave.
+An agent outside our workers may send an event twice: to `event_stream` and to `append_log`. Callers hold the lock of
+the run's log (`log_writer.py`), so that reads and writes of a run's event ids never interleave.
 """
 
 from collections.abc import Iterable, Mapping
@@ -41,9 +41,10 @@ class LogEvent(NamedTuple):
 
 @dataclass(slots=True)
 class NewEvents:
-    """The events of a request that the run does not have yet.
+    """The events of a request that the run does not have yet, and their ids.
 
-    `published` are the events for the run's followers, `lines` the lines for its log.
+    `published` are the events for the run's followers, `lines` the lines for its log. `ids` says for each new id
+    whether the log has its event.
     """
 
     # The events for the followers of the run, and the lines for its log.
@@ -59,10 +60,10 @@ def carries_ids(events: Iterable[LogEvent]) -> bool:
 
 
 async def select_new(session: AsyncSession, run_id: UUID, events: Iterable[LogEvent]) -> NewEvents:
-    """Return the events that the run does not have yet, by their `event_id`. Events without an id count as new.
+    """Return the events with an `event_id` that the run does not have yet. Events without an id are always new.
 
-    If an id was published but not logged, because its event was a part of a streamed message, an event with the same id
-    can still be logged: the whole message has the id of its last part.
+    An event that is a part of a streamed message is published, but not logged. The whole message has the id of its last
+    part: it is still logged when it arrives.
     """
     events = list(events)
     ids = [event.id for event in events if event.id is not None]
@@ -100,7 +101,7 @@ async def note_ids(session: AsyncSession, run_id: UUID, ids: Mapping[str, bool])
 
 
 async def sweep_event_ids(session: AsyncSession) -> int:
-    """Delete the stored `event_id`s of runs that ended at least a day ago; return their number."""
+    """Delete the stored event ids of runs that ended at least a day ago; return the number of deleted ids."""
     swept = await session.execute(
         delete(RunEventId).where(
             RunEventId.run_id == Run.id,

@@ -1,4 +1,4 @@
-"""Publish events about a run to its followers (contract 6.4), after the commit; they may be lost."""
+"""Publish events about a run to its followers, after the commit (contract 6.4). Such events may be lost."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -91,9 +91,9 @@ def _encode(state: dict[str, Any]) -> bytes:
 def announce_entries(
     session: AsyncSession, events: RunEvents, entries: Iterable[tuple[UUID, Mapping[str, Any]]]
 ) -> None:
-    """Publish log entries to the followers of their runs after the session's transaction commits.
+    """Publish log entries to the followers of their runs, after the session's transaction commits.
 
-    Each entry is given with the id of its run.
+    Each item is the id of a run and a log entry of that run.
     """
     lines = [(run_id, orjson.dumps(entry)) for run_id, entry in entries]
     if not lines:
@@ -107,7 +107,7 @@ def announce_entries(
 
 
 def own_entry(method: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a new log entry of the service itself, not of the agent (method `_taskbeacon/...`, contract 13.4)."""
+    """Return a new log entry by the service itself, with a method such as `_taskbeacon/progress` (contract 13.4)."""
     return {
         "type": "notification",
         "timestamp": utcnow().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -116,9 +116,9 @@ def own_entry(method: str, params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def publish_entries(events: RunEvents, run_id: UUID, entries: Iterable[Mapping[str, Any]]) -> None:
-    """Publish log entries to the followers of a run, without waiting for the result.
+    """Publish log entries to the followers of a run; do not wait for the result.
 
-    Parts of streamed messages are published too, entries of reserved types are not.
+    Parts of streamed messages are published too. Entries of a type that only the service may publish are left out.
     """
     for entry in entries:
         if not is_reserved(entry):
@@ -126,9 +126,9 @@ def publish_entries(events: RunEvents, run_id: UUID, entries: Iterable[Mapping[s
 
 
 def publish_gap(events: RunEvents, run_id: UUID) -> None:
-    """Publish a gap to the followers of a run: they must read its log again.
+    """Publish a gap to the followers of a run, so that they read its log again.
 
-    Used when the followers got events that the log does not have.
+    It is needed when the followers got events that the log does not have.
     """
     events.put(run_id, orjson.dumps({"type": "gap", "lost": None}), kind=EventKind.GAP)
 

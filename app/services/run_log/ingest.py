@@ -1,7 +1,7 @@
-"""Accept events of agents outside our workers: numbered from 1, each taken once even if sent again.
+"""Accept events of agents outside our workers. They are numbered from 1; each is accepted once, even if sent again.
 
-Events in the form of a log entry go to the log, and all events to the run's followers (contract 6.4, 13.4). A last line
-marks the events as complete. While the agent sends, it counts as alive.
+Events in the form of a log entry go to the log, and all events go to the run's followers (contract 6.4, 13.4). A last
+line marks the events as complete. As long as the agent sends, it is considered alive.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -60,7 +60,7 @@ class NumberedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The last line of an agent's events: the events are complete up to `final_seq`, and no further one follows."""
+    """The last line that an agent sends: all events up to number `final_seq` were sent, and no more will follow."""
 
     final_seq: int
 
@@ -85,18 +85,17 @@ async def take_events(
 ) -> PositionOut:
     """Accept the events of a run's agent in batches as they arrive; return the number of the last accepted event.
 
-    An accepted event stays accepted if a later one is refused. A run that has ended accepts no new events. It
-    acknowledges again the events that it has and the completion, so that an agent that lost the answer can stop.
+    An event that was accepted stays accepted if a later one is refused. A run that has ended accepts no new events. But
+    it acknowledges again the events that it already has, and the completion, so that an agent that lost the response
+    can stop.
 
-    The message of an `AppError` is extended by the number of the last accepted event; a refusal with a body of its own
-    keeps that body.
+    The number of the last accepted event is added to the message of any `AppError`, unless the error has its own body.
 
     Raises:
         AppError: any failure of `batches`.
-        EventsMissing: a number does not follow the one before; the events before it were accepted.
-        ObjectStoreUnavailable, Unavailable: the log could not be written; this batch was not accepted.
+        EventsMissing: the number of an event does not follow the one before; the earlier events were accepted.
+        ObjectStoreUnavailable, Unavailable: the log could not be written; the current batch was not accepted.
         StateRefused: the run has ended.
-
     """
     seq, is_answered = 0, False
     try:

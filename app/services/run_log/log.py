@@ -1,7 +1,7 @@
-"""Add to a run's log for clients, and read it whole or in pages (contract 6.4, 13.4).
+"""Append to a run's log for clients, and read it whole or in pages (contract 6.4, 13.4).
 
-A reader also gets the logs of the runs that the run resumes, oldest first. Of each log only the valid size is read: a
-refused append may have left lines in the store. No log is ever held in memory as a whole.
+A reader also gets the logs of the runs that the run resumes, oldest first. Only the valid size of each log is read: a
+refused append may have left lines after it in the object store. No log is ever held in memory as a whole.
 """
 
 import asyncio
@@ -49,14 +49,13 @@ async def append_log(
 ) -> RunOut:
     """Append entries to a run's log and publish them to the run's followers; return the run.
 
-    Other writers may append at the same time. Entries are published while the object store still writes; if storing
-    them fails, a gap is published (ADR 28).
+    Concurrent writers take turns. Entries are published while the object store still writes; if storing them fails, a
+    gap is published (ADR 28).
 
     Raises:
         NotFound: there is no such run, or the caller cannot see it.
         ObjectStoreUnavailable: the object store did not answer; nothing was added.
         Unavailable: other writers kept the log locked; nothing was added.
-
     """
     run: RunOut | None = None
 
@@ -83,13 +82,12 @@ async def relay_message(
 ) -> RelayOut:
     """Append a message of the run's agent to the run's log, and publish it to the run's followers (contract 13.7).
 
-    The message is sent to no chat: this service has none, so the result has the status `skipped`.
+    The message is not sent to a chat, since this service has none: the result always has the status `skipped`.
 
     Raises:
         NotFound: there is no such run, or the caller cannot see it.
         ObjectStoreUnavailable: the object store did not answer; nothing was added.
         Unavailable: other writers kept the log locked; nothing was added.
-
     """
     await release(session)
     entry = own_entry("_taskbeacon/relay_message", body.model_dump(exclude_unset=True))
@@ -143,13 +141,12 @@ async def read_text(
 ) -> AsyncGenerator[bytes, None]:
     """Return an iterator over the whole log of a run: JSON lines as bytes, in pieces of any length.
 
-    The logs of the runs that it resumes come first, oldest first. The first piece is read before the function returns,
-    so that errors are raised here.
+    The logs of the runs that it resumes come first, oldest first. The function reads the first piece before it returns,
+    so that it can raise these errors itself.
 
     Raises:
         NotFound: there is no such run, or the caller cannot see it.
         ObjectStoreUnavailable: the object store did not answer.
-
     """
     logs = await _chain_logs(session, caller, task_id, run_id)
     await release(session)
@@ -179,7 +176,7 @@ class LogPage:
 
     @property
     def is_full(self) -> bool:
-        """Whether the page has reached its maximal size in bytes, so that no further entry is added."""
+        """Whether the page has reached its maximum size in bytes, so that no further entry is added."""
         return self._bytes >= _PAGE_BYTES
 
     @property
@@ -188,7 +185,7 @@ class LogPage:
         return b"[" + b",".join(self.entries) + b"]"
 
     def add(self, line: bytes) -> None:
-        """Add a log entry, given as its line of JSON."""
+        """Add a log entry to the page, given as a line of JSON."""
         self.entries.append(line)
         self._bytes += len(line)
 
@@ -204,12 +201,11 @@ async def read_page(
 ) -> LogPage:
     """Return the page of log entries that a query selects, from the log of a run and of the runs that it resumes.
 
-    Reads the logs once. Lines that are not JSON objects are skipped.
+    Each log is read once. Lines that are not JSON objects are skipped.
 
     Raises:
         NotFound: there is no such run, or the caller cannot see it.
         ObjectStoreUnavailable: the object store did not answer.
-
     """
     logs = await _chain_logs(session, caller, task_id, run_id)
     await release(session)

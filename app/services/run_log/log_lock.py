@@ -77,7 +77,7 @@ _RELEASE = Prepared(
 
 @dataclass(slots=True)
 class LogLock:
-    """A held lock of a run's log. The holder changes its values; they are stored when the lock is released."""
+    """A held lock of a run's log. Its holder changes the values, which are stored when the lock is released."""
 
     # The valid size of the object; None if it was not recorded yet.
     size: int | None
@@ -92,16 +92,15 @@ class LogLock:
 async def hold_lock(
     sessions: SessionFactory, ref: RunRef, caller: Principal | None
 ) -> AsyncGenerator[LogLock, None]:
-    """Wait for the lock of a run's log and yield it; after the block, store its values and release it.
+    """Wait for the lock of a run's log and yield it; after the block, store the values of the lock and release it.
 
-    A lock that cannot be released lapses. Lines beyond the stored size of the log do not count, and the next writer
-    overwrites them.
+    A lock that cannot be released expires by itself. Lines beyond the stored size of the log are ignored by readers,
+    and overwritten by the next writer. If `caller` is None, no visibility is checked.
 
     Raises:
         DatabaseUnavailable: the lock could not be taken or released; nothing was added.
-        NotFound: the caller cannot see the run. With `caller` None, no visibility is checked.
-        Unavailable: other writers kept the log locked, or the lock lapsed before its release; nothing was added.
-
+        NotFound: the caller cannot see the run.
+        Unavailable: other writers kept the log locked, or the lock expired before its release; nothing was added.
     """
     writer = new_hex_id()
     lock = await _wait(sessions, ref, caller, writer)

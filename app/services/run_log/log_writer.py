@@ -1,7 +1,8 @@
 """Write the log of a run: JSON lines in one stored object that several writers extend (contract 6.4, 13.4).
 
-Object stores cannot append. So a writer locks the log by a row, and replaces the object by its content with the new
-lines. The row also holds the valid size of the object, so that lines of a writer that died half-way do not count.
+Object stores cannot append. So a writer locks the log by a database row, and replaces the object by its old content
+with the new lines. The row also holds the valid size of the object, so that readers ignore the lines of a writer that
+died half-way.
 """
 
 import asyncio
@@ -41,7 +42,7 @@ def with_line(entry: Mapping[str, Any]) -> LogEvent:
 def encode_entries(entries: Iterable[Mapping[str, Any]]) -> bytes:
     """Encode log entries as JSON lines, without the parts of messages that are being streamed (contract 13.4).
 
-    Each whole message follows as an entry of its own.
+    The whole message follows in its own entry.
     """
     return b"".join(orjson.dumps(entry) + b"\n" for entry in entries if not is_chunk(entry))
 
@@ -67,23 +68,22 @@ async def append_lines(
     *,
     caller: Principal | None = None,
 ) -> None:
-    """Append whole lines to a run's log, all or none.
+    """Append whole lines to a run's log: all of them or none.
 
-    Lines beyond the maximal size of a log are replaced by one line that says so. Waits for the log's lock; holds no
-    database connection while it waits or while the object store works.
+    Lines that would exceed the maximum size of a log are replaced by one line that says so. The function waits for the
+    log's lock. It holds no database connection while it waits or while the object store works.
 
     Args:
-        sessions: the database with the row of the lock.
+        sessions: the database with the lock.
         store: the object store with the log.
         ref: the run that the log belongs to.
-        lines: the lines to add.
-        caller: the caller who must see the run; None for the service itself, which may write to any log.
+        lines: the lines to append.
+        caller: the caller, who must see the run. None stands for the service itself, which may write to any log.
 
     Raises:
         NotFound: the caller cannot see the run.
         ObjectStoreUnavailable: the object store did not answer; nothing was added.
         Unavailable: other writers kept the log locked; nothing was added.
-
     """
     if not lines:
         return
@@ -100,13 +100,13 @@ async def append_events(
     caller: Principal,
     when_locked: Callable[[Sequence[Mapping[str, Any]]], Awaitable[None]],
 ) -> None:
-    """Append events to a run's log like `append_lines`, except those that the log already has, by their `event_id`.
+    """Append events to a run's log like `append_lines`. Skip events with an `event_id` that the log already has.
 
-    `when_locked` is called with the new events before they are stored, when their place in the log is certain.
+    `when_locked` is called with the new events after the log is locked and before they are stored: other writers can no
+    longer insert lines before them.
 
     Raises:
-        NotFound, ObjectStoreUnavailable, Unavailable: as `append_lines`.
-
+        NotFound, ObjectStoreUnavailable, Unavailable: for the same reasons as in `append_lines`.
     """
     async with hold_lock(sessions, ref, caller) as lock:
         new = await _select_new(sessions, ref, events)
@@ -121,12 +121,11 @@ async def append_numbered(
     """Append numbered events to a run's log, each once, even if other requests send the same events.
 
     Events that were accepted before are skipped, by their number or their `event_id`. Events after a missing number are
-    not accepted. An event without a line is accepted too. Return the number of the last accepted event, and the new
-    events.
+    not accepted. An event without a line for the log is accepted too. Return the number of the last accepted event, and
+    the events that are new to the run.
 
     Raises:
-        ObjectStoreUnavailable, Unavailable: as `append_lines`.
-
+        ObjectStoreUnavailable, Unavailable: for the same reasons as in `append_lines`.
     """
     async with hold_lock(sessions, ref, None) as lock:
         after = lock.accepted_seq

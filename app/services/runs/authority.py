@@ -76,7 +76,7 @@ _WORDS = (
 
 
 class Intent(Enum):
-    """The kind of a request that makes a run act: it creates a run, follows one up, performs it, or steers it."""
+    """The kind of request that makes a run act: create a run, follow up a run, have a run performed, or steer a run."""
 
     CREATE = auto()
     FOLLOW = auto()
@@ -86,7 +86,7 @@ class Intent(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorityRequest:
-    """A request to make a run act, with all that `authorize` needs to decide about it.
+    """A request to make a run act, with everything that `authorize` needs to decide about it.
 
     It names the person who asks, and the GitHub account and sandbox environment that the run would use.
     """
@@ -107,7 +107,7 @@ class AuthorityRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
-    """The GitHub account and sandbox environment that a run may use, as `authorize` decided."""
+    """The decision of `authorize`: for whom a run acts, and which GitHub account and sandbox environment it may use."""
 
     asker_id: int | None
     # Keys of the run's state that name the account.
@@ -118,7 +118,7 @@ class Authority:
 
     @property
     def state(self) -> dict[str, str]:
-        """The keys of a new run's state that name its GitHub account and sandbox environment."""
+        """The entries of a new run's state that name its GitHub account and sandbox environment."""
         environment = {} if self.environment_id is None else {SANDBOX_ENVIRONMENT: str(self.environment_id)}
         return {**self.account, **environment}
 
@@ -131,7 +131,7 @@ async def require_task_allowance(
     gates: Sequence[UsageGate],
     run_id: UUID | None = None,
 ) -> None:
-    """Check that every usage gate lets workers perform this task, or the run `run_id` of the task.
+    """Check that every usage gate lets workers perform this task, or its run `run_id` if that is given.
 
     Call this before any row is locked: it ends the session's transaction, so that no connection is held while the gates
     decide.
@@ -139,7 +139,6 @@ async def require_task_allowance(
     Raises:
         NotFound: there is no such task or run, or the caller cannot see it.
         UsageLimitExceeded: the project is over a limit.
-
     """
     if not gates:
         return
@@ -243,7 +242,7 @@ def _unauthorized(detail: str) -> InvalidInput:
 def request_for_new_run(
     caller: Principal, task: Task, body: RunIn, state: Mapping[str, Any], environment_id: UUID | None
 ) -> AuthorityRequest:
-    """Return the authority request for a run that `caller` creates with this state."""
+    """Return the authority request for a new run that `caller` creates with the given state and sandbox environment."""
     return AuthorityRequest(
         intent=Intent.CREATE,
         project_id=task.project_id,
@@ -268,9 +267,9 @@ HOLDINGS: tuple[Any, ...] = (
 
 
 def request_for_run(intent: Intent, asker_id: int | None, run: Row[Any]) -> AuthorityRequest:
-    """Return the authority request for an existing run and the person who asks.
+    """Return the authority request by which the person `asker_id` makes an existing run act.
 
-    `run` is a row with the columns `HOLDINGS`.
+    `run` is a row with the columns `HOLDINGS`. If `asker_id` is None, no person asks.
     """
     return AuthorityRequest(
         intent=intent,
@@ -286,9 +285,9 @@ def request_for_run(intent: Intent, asker_id: int | None, run: Row[Any]) -> Auth
 
 
 async def record(session: AsyncSession, run_id: UUID, task_id: UUID, authority: Authority) -> None:
-    """Store the person and the GitHub account that an existing run acts for. The caller has locked the run's row.
+    """Store with an existing run the person it acts for and the GitHub account. The caller has locked the run's row.
 
-    A personal run also gets a snapshot of its task; any other run loses its snapshot.
+    A personal run also gets a snapshot of its task. Any other run loses its snapshot.
     """
     values: dict[str, Any] = {
         "asked_by_id": authority.asker_id,
@@ -302,10 +301,10 @@ async def record(session: AsyncSession, run_id: UUID, task_id: UUID, authority: 
 async def freeze_task(
     session: AsyncSession, run_id: UUID, task_id: UUID, *, previous_id: UUID | None = None
 ) -> None:
-    """Store a snapshot of the task with a new run, which uses the snapshot instead of later edits of the task.
+    """Store a snapshot of the task with a new run, so that later edits of the task do not change the run.
 
-    `previous_id` is the run that the new run follows up: the new run gets a copy of that run's snapshot. If that run
-    has none, or `previous_id` is None, the snapshot is made from the task as it is now.
+    If the new run follows up the run `previous_id`, it gets a copy of that run's snapshot. If that run has none, or
+    `previous_id` is None, the snapshot is made from the task as it is now.
     """
     snapshot: ColumnElement[Any] = _task_snapshot(task_id)
     if previous_id is not None:
@@ -325,7 +324,10 @@ def _task_snapshot(task_id: UUID) -> ScalarSelect[Any]:
 
 
 def frozen_or_current(column: Any) -> ColumnElement[Any]:
-    """Return the SQL value that a run uses for a column of its task: from the run's snapshot, else the current one."""
+    """Return the SQL value of a task's column for a run: the value in the run's snapshot, or the current value.
+
+    The current value is used if the run has no snapshot.
+    """
     kept = Run.asked_task[column.key]
     if not isinstance(column.type, JSON):
         kept = cast(kept.astext, column.type)
@@ -334,7 +336,7 @@ def frozen_or_current(column: Any) -> ColumnElement[Any]:
 
 
 def person_of() -> ColumnElement[int]:
-    """Return the SQL expression for the id of the person that a run acts for, in a statement over `Run` and its `Task`.
+    """Return the SQL expression for the id of the person that a run acts for, in a statement with `Run` and `Task`.
 
     Runs of the first releases have no `asked_by_id`; they act for the task's creator.
     """

@@ -1,7 +1,7 @@
 """Change the fields and the output of an existing run for clients (contract 6.4, 13.2).
 
-A change of fields locks the run's row and writes with expressions over it, so that no concurrent change is lost; the
-output is replaced as a whole, and the last writer wins.
+A change of fields locks the run's row, so that no concurrent change is lost. The output is replaced as a whole, so that
+the last writer wins.
 """
 
 from typing import Any
@@ -63,15 +63,15 @@ async def update_run(
 ) -> RunOut:
     """Change the given fields of a run and return the run.
 
-    `output` and `state` are merged with the stored ones, one level deep.
+    `output` and `state` are merged with the stored ones: each top-level entry replaces the stored entry of its name.
 
     Raises:
         InvalidInput: the change steers a run that acts with another member's GitHub account.
         NotFound: there is no such run, or the caller cannot see it.
         StateRefused: the run has ended with a status other than the given one, its state or output would be too large,
             or the change steers a run in another member's private environment; nothing has changed.
-        UsageLimitExceeded: workers are to perform the run from the beginning, and the project is over its limit.
-
+        UsageLimitExceeded: the change would have workers perform the run from the beginning, and the project is over
+            its limit.
     """
     if body.status is RunStatus.QUEUED and clients.gates and await _is_workers(session, run_id):
         await run_authority.require_task_allowance(

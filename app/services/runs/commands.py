@@ -1,7 +1,7 @@
-"""Accept commands to the agent of a live run and store them for the worker of the run (contract 6.4).
+"""Accept commands to the agent of a live run, and store them for the run's worker (contract 6.4).
 
-Everything is decided under the lock of the run's row. A command accepted before the agent's end is settled by the
-run's worker; a later command is refused. The worker's side is services/runs/received_commands.py.
+Everything is decided while the run's row is locked. The run's worker handles each command that is accepted before the
+agent ends; a later command is refused. The worker's side is services/runs/received_commands.py.
 """
 
 from collections.abc import Mapping, Sequence
@@ -92,16 +92,15 @@ async def send_command(
 ) -> CommandOut:
     """Store a command for the agent of a run, and wake the worker after the commit; return the JSON-RPC response.
 
-    The first answer to a question counts. A `cancel` or `close` changes nothing while an earlier one is still
-    undelivered. An outage of Redis delays the command until the worker polls next. Everyone who can see the run may
-    send `cancel` and `close`: any member may stop it.
+    Only the first answer to a question is accepted. A `cancel` or `close` changes nothing while an earlier one is still
+    undelivered. An outage of Redis delays the command until the worker polls next. Every member who can see the run may
+    stop it by `cancel` or `close`.
 
     Raises:
         InvalidInput: the run acts with another member's GitHub account.
         NotFound: there is no such run, or the caller cannot see it.
-        StateRefused: the run has no live agent at a worker, it does not have one of the files, or it is in another
-            member's private environment.
-
+        StateRefused: no worker has a live agent of the run, the run lacks a file that the command names, or the run is
+            in another member's private environment.
     """
     run = await _lock_live(session, caller, task_id, run_id)
     if body.method not in _STOPS:
@@ -138,8 +137,7 @@ async def answer_question(
         redis: wakes the worker after the commit.
 
     Raises:
-        InvalidInput, NotFound, StateRefused: as `send_command`.
-
+        InvalidInput, NotFound, StateRefused: for the same reasons as in `send_command`.
     """
     run = await _lock_live(session, caller, question.task_id, question.run_id)
     await run_authority.authorize(session, request_for_run(Intent.STEER, caller.user_id, run))

@@ -1,8 +1,8 @@
 """Start a follow-up run with the task's `ci_prompt` if a check of a pushed branch failed; at most three.
 
-Reports of checks are repeated and out of order, and several checks of one commit fail together: the first failure of a
-commit counts, and only while that commit is the latest push of the task. There is no caller: the follow-up run acts as
-the person of the run that it follows, if that person is still a member.
+GitHub may report checks repeatedly and out of order, and several checks of one commit may fail together. Only the first
+failure of a commit starts a run, and only while that commit is the task's latest push. There is no caller: the
+follow-up run acts as the person of the run that it follows, if that person is still a member.
 """
 
 from collections.abc import Sequence
@@ -85,7 +85,10 @@ async def require_follow_up_allowance(
 
 
 async def follow_up(session: AsyncSession, check: FailedCheck, clients: ServiceClients) -> WebhookOut:
-    """Start a follow-up run for a failed check, unless a rule forbids it; return the body of the webhook response."""
+    """Start a follow-up run for a failed check, unless a rule forbids it; return the body of the webhook response.
+
+    The body says which run was started, or why none was.
+    """
     pushed = await _find_push(session, check)
     if pushed is None or pushed.head_sha != check.head_sha:
         return ignore("No run pushed this commit, or a later one has moved the branch on.")
@@ -104,7 +107,7 @@ async def follow_up(session: AsyncSession, check: FailedCheck, clients: ServiceC
 
 
 def ignore(reason: str) -> WebhookOut:
-    """Return the body of the response to a webhook report that starts no run, with the reason."""
+    """Return the response body for a webhook delivery that starts no run. It contains the reason."""
     return {"status": "ignored", "reason": reason, "run": None}
 
 

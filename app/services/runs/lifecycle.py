@@ -100,7 +100,7 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnd:
-    """The outcome of a run as a worker stores it: the last status, and the results of the agent."""
+    """The outcome of a run as a worker stores it: the final status, and the results of the agent."""
 
     status: RunStatus
     output: Any = None
@@ -114,8 +114,8 @@ class RunEnd:
 async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events: RunEvents) -> UUID:
     """Create a queued run as the task's latest run and return its id (contract 13.1).
 
-    `dispatch`: whether a worker is to perform it, instead of the client. The caller holds the lock on the task's row,
-    which puts concurrent runs of one task in order.
+    `dispatch` says whether a worker is to perform the run, instead of the client. The caller holds the lock on the
+    task's row, so that concurrent runs of one task are created one after the other.
     """
     run_id, now = new_id(), utcnow()
     values = {
@@ -140,13 +140,12 @@ async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events
 
 
 async def set_status(session: AsyncSession, run_id: UUID, status: RunStatus, *, events: RunEvents) -> bool:
-    """Set the status of a run that a client reports (contract 13.2). A worker that holds the run loses it.
+    """Set the status that a client reports for a run (contract 13.2). If a worker holds the run, the worker loses it.
 
     Return False, with nothing changed, if the run has this status already. The caller holds the lock on the run's row.
 
     Raises:
         StateRefused: the run has ended with another status.
-
     """
     if await transition(session, events, status, Run.id == run_id, reason=RunReason.CLIENT):
         return True
@@ -171,10 +170,10 @@ async def request_worker(session: AsyncSession, run_id: UUID, *, events: RunEven
 
 
 async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
-    """Queue a run of any status for a worker again. No other function moves a run out of a terminal status.
+    """Queue a run again for a worker, whatever its status. Only this function moves a run out of a terminal status.
 
-    The caller holds the lock on the run's row. When the run ends again, `completed_at` is set and people are notified
-    again.
+    The caller holds the lock on the run's row. When the run ends again, `completed_at` is set again, and people are
+    notified again.
     """
     await move(
         session,
@@ -194,10 +193,11 @@ async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> N
 async def claim(
     session: AsyncSession, run_id: UUID, *, owner: str, events: RunEvents, limit: int = 0
 ) -> Fields | None:
-    """Claim the run that has waited longest in the project of `run_id`, perhaps another run, for job `owner`.
+    """Claim, for the job `owner`, the run that has waited longest in the project of the run `run_id`.
 
-    Return the columns of the claimed run; None if no run waits, or if workers perform `limit` runs of the project
-    already (0: no limit). Every waiting run has a job, so any job may claim the one that has waited longest.
+    This may be another run than `run_id`: every waiting run has a job, and any job may claim the next run. Return the
+    columns of the claimed run. Return None if no run waits, or if workers already perform `limit` runs of the project.
+    A `limit` of 0 stands for no limit.
     """
     now = utcnow()
     values = {"asked_for": run_id, "owner": owner, "now": now, "until": now + RUN_LEASE}
@@ -220,20 +220,20 @@ async def extend_lease(session: AsyncSession, run_id: UUID, *, owner: str) -> bo
 
 
 async def mark_agent_started(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
-    """Record that the agent of a run may act: if the worker is lost from then on, the run fails.
+    """Record that the agent of a run may act from now on. If the run loses its worker later, it fails.
 
-    Until then, a run that loses its worker is repeated. Return False if job `owner` has lost the run; then no agent may
-    be started. A later call keeps the first time.
+    A run that loses its worker before this is repeated. Return False if the job `owner` has lost the run: it must not
+    start an agent. A repeated call keeps the time of the first call.
     """
     values = {"run": run_id, "owner": owner, "started": {AGENT_STARTED: utcnow().isoformat()}}
     return await _MARK_STARTED.first_alone(session, values) is not None
 
 
 async def finish(session: AsyncSession, run_id: UUID, end: RunEnd, *, owner: str, events: RunEvents) -> bool:
-    """End a run that job `owner` holds; return False if the run has ended already or another job holds it.
+    """End a run that the job `owner` holds. Return False if the run has ended already or another job holds it.
 
-    A cancelled run keeps its status and gets the results of the agent. Characters from agents and servers that the
-    database cannot store are replaced.
+    A run that was cancelled meanwhile keeps its status, but gets the results of the agent. In texts from agents and
+    servers, characters that the database cannot store are replaced.
     """
     assert end.status in TERMINAL_STATUSES
     output = storable(end.output)
@@ -264,10 +264,10 @@ async def finish(session: AsyncSession, run_id: UUID, end: RunEnd, *, owner: str
 
 
 async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: RunEvents) -> bool:
-    """Return a run to the queue because its worker is being stopped; return False if job `owner` does not hold the run.
+    """Return a run to the queue because its worker is being stopped; return False if the job `owner` does not hold it.
 
-    The worker has ended the agent and removed its workspace. The next agent starts from nothing and is sent the same
-    commands again. The run keeps its position in the queue.
+    The worker has ended the agent and removed its workspace. The next agent starts from the beginning, and gets the
+    same commands again. The run keeps its position in the queue.
     """
     # Only the owner writes this fact. Read it before the move below removes it.
     had_agent = await session.scalar(select(Run.facts.has_key(AGENT_STARTED)).where(Run.id == run_id))
@@ -285,10 +285,11 @@ async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: 
 
 
 async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[list[UUID], list[UUID]]:
-    """Queue or fail the runs with a lapsed lease, as their worker is lost; return the ids of both, in this order.
+    """Queue again or fail the runs with a lapsed lease, since their worker is lost.
 
-    A run without a started agent is queued again, up to `RUN_CLAIMS` claims, and keeps its position. Any other run
-    fails, since its agent may have acted already.
+    Return the ids of the queued runs and the ids of the failed runs. A run without a started agent is queued again, up
+    to `RUN_CLAIMS` claims, and keeps its position in the queue. Any other run fails, since its agent may have acted
+    already.
     """
     now = utcnow()
     lapsed = (Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_expires_at <= now)
@@ -316,9 +317,9 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
 
 
 async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunEvents) -> list[UUID]:
-    """Fail the runs of agents outside our workers that have reported nothing for `silence`; return their ids.
+    """Fail the runs with an agent outside our workers that has reported nothing for `silence`; return their ids.
 
-    A local run that never used `event_stream` is left alone: it may wait for its user for days.
+    A local run that never used `event_stream` is not failed: it may wait for its user for days.
     """
     heard_at = (
         select(RunLogState.heard_at).where(RunLogState.run_id == Run.id).correlate(Run).scalar_subquery()

@@ -1,7 +1,7 @@
 """Count runs in Prometheus metrics: those that wait, start and end, and their usage.
 
-Each process counts its own work; add the counters up over all processes. The gauges are read from the database, so
-every API process shows the same values.
+Each process counts its own work, so the total is the sum of the counters of all processes. The gauges are read from the
+database, so every API process shows the same values.
 """
 
 from collections.abc import Mapping, Sequence
@@ -83,7 +83,7 @@ def count_ended(session: AsyncSession, rows: Rows, reason: RunReason) -> None:
 
 
 def count_lost_leases(session: AsyncSession, number: int) -> None:
-    """Count this number of runs that lost their worker in the metrics, once the session's transaction is committed."""
+    """Add `number` to the metric of runs that lost their worker, once the session's transaction is committed."""
 
     async def count() -> None:
         _LOST.inc(number)
@@ -92,7 +92,7 @@ def count_lost_leases(session: AsyncSession, number: int) -> None:
 
 
 async def measure_queue(sessions: SessionFactory) -> None:
-    """Set the metrics for the number of waiting runs and the longest wait; NaN while the database is unavailable."""
+    """Set the metrics for the number of waiting runs and the longest wait, or NaN if the database is unavailable."""
     statement = select(func.count(), func.min(Run.dispatch_requested_at)).where(is_waiting())
     try:
         async with unit_of_work(sessions) as session:

@@ -1,4 +1,4 @@
-"""Check the options of a request for a run, and make the run's state from them; pure rules (contract 9)."""
+"""Check the options of a request for a run, and make the run's initial state from them; pure rules (contract 9)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,11 +27,10 @@ _INHERITED = (
 
 
 def require_consistent(body: RunIn, catalog: Catalog) -> None:
-    """Check that the options of a request for a run fit each other (contract 9.3).
+    """Check that the options of a request for a run are consistent with each other (contract 9.3).
 
     Raises:
         InvalidInput: a field is missing or does not fit the others; the error names the field.
-
     """
     adapter = catalog.choice(body.runtime_adapter)
     if body.runtime_adapter is not None and adapter is None:

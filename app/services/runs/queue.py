@@ -1,7 +1,7 @@
 """SQL expressions for runs that wait for a worker, their order in a project, and runs that jobs hold.
 
-Each project has its own order, by `dispatch_requested_at`; Redis carries jobs, but no order. This module makes
-expressions for statements of other modules and writes nothing.
+Each project has its own order, by `dispatch_requested_at`; Redis carries jobs, but no order. Statements of other
+modules use these expressions. This module writes nothing.
 """
 
 from datetime import datetime
@@ -21,10 +21,10 @@ _LOCK_NAME = "taskbeacon:project-runs:"
 
 
 def longest_waiting(run_id: Any) -> ColumnElement[UUID]:
-    """Return the SQL subquery of the id of the run that has waited longest in the project of `run_id`.
+    """Return the SQL subquery for the id of the run that has waited longest in the project of `run_id`.
 
-    The id is NULL if no run waits. The subquery locks the row: a claim that finds it locked waits and takes the next
-    run, so that concurrent claims get different runs.
+    The id is NULL if no run waits. The subquery locks the run's row. A claim that finds the row locked waits and then
+    takes the next run, so that concurrent claims get different runs.
     """
     waiting, named = aliased(Run), aliased(Run)
     return (
@@ -41,9 +41,9 @@ def longest_waiting(run_id: Any) -> ColumnElement[UUID]:
 
 
 async def lock_room(session: AsyncSession, run_id: UUID) -> None:
-    """Wait for other transactions that claim runs of this run's project; later ones wait for this transaction.
+    """Wait for other transactions that claim runs of this run's project, and make later ones wait for this one.
 
-    So each of them counts the claims of the others.
+    So each transaction counts the runs that the earlier ones have claimed.
     """
     name = func.concat(_LOCK_NAME, Run.project_id)
     await session.execute(
@@ -71,9 +71,10 @@ def _in_hand(project_id: Any) -> ColumnElement[int]:
 
 
 def startable(limit: int, *, asked_before: datetime) -> Select[UUID]:
-    """Return a SELECT of the ids of runs that have waited for a worker since `asked_before`, the longest first.
+    """Return a SELECT of the ids of runs that have waited for a worker since before `asked_before`, the longest first.
 
-    `limit` is the most runs of a project that workers perform at a time: runs beyond it are left out. 0: no limit.
+    `limit` is the maximum number of runs of a project that workers perform at a time: runs that would exceed it are
+    left out. A `limit` of 0 stands for no limit.
     """
     order = (Run.dispatch_requested_at, Run.id)
     if not limit:
@@ -95,6 +96,6 @@ def startable(limit: int, *, asked_before: datetime) -> Select[UUID]:
 def held_by(run_id: Any, owner: Any) -> tuple[ColumnElement[bool], ...]:
     """Return the SQL conditions that select a run only while the job `owner` holds it.
 
-    Each argument is a value or a bind parameter.
+    Each argument is a value or a bound parameter.
     """
     return (Run.id == run_id, Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_owner == owner)

@@ -1,6 +1,6 @@
 """Steps of a worker with the commands to an agent: read them, record their progress, and store questions.
 
-Each function is one step of the worker that holds the run; it changes nothing for a worker that has lost the run. A
+Each function is one step of the worker that holds the run. If the worker has lost the run, the step changes nothing. A
 step that must not overlook a new command locks the run's row first, as the senders do (services/runs/commands.py).
 """
 
@@ -47,7 +47,7 @@ _SENT_AGAIN = (CommandMethod.USER_MESSAGE, CommandMethod.SET_CONFIG_OPTION, Comm
 
 
 class StepResult(Enum):
-    """The result of a worker's step that is refused if a new command has arrived or the worker has lost the run."""
+    """The result of a worker's step that does nothing if a new command has arrived or the worker has lost the run."""
 
     DONE = auto()
     # A command came that the worker has not read; nothing has changed.
@@ -57,9 +57,9 @@ class StepResult(Enum):
 
 
 async def read_accepted(session: AsyncSession, run_id: UUID, *, after: int) -> Sequence[Row[Any]]:
-    """Return the commands to a run that no agent has received yet, from after position `after`, the oldest first.
+    """Return, oldest first, the commands to a run with a position after `after` that no agent has received yet.
 
-    At most a thousand rows.
+    At most a thousand are returned.
     """
     statement = (
         select(RunCommand.id, RunCommand.position, RunCommand.method, RunCommand.params, RunCommand.rpc_id)
@@ -113,7 +113,7 @@ async def start_waiting(
     """Store a question of a run's agent, show it in the run's state, and notify people (contract 7.2).
 
     `seen` is the position of the last command that the worker has read: if there is a later one, nothing changes and
-    the result is `NEWS`. None: do not check for commands.
+    the result is `NEWS`. If `seen` is None, new commands are not checked for.
     """
     result = await _lock_unless_news(session, run_id, owner=owner, seen=seen)
     if result is not StepResult.DONE:
@@ -134,10 +134,10 @@ async def start_waiting(
 async def notify_user(
     session: AsyncSession, run_id: UUID, message: AgentMessage, *, owner: str, queue: JobQueue
 ) -> MessageOutcome | None:
-    """Decide about a push with a message of the run's agent to people; a job sends the push after the commit.
+    """Decide whether to send a message of the run's agent to people as a push; a job sends the push after the commit.
 
-    Return the decision; None if job `owner` has lost the run. A repetition, after a commit that may have failed, waits
-    for the first try and returns its decision.
+    Return the decision, or None if the job `owner` has lost the run. The worker repeats a call if it does not know
+    whether the commit succeeded: the second call waits for the first and returns its decision.
     """
     if await _lock_unless_news(session, run_id, owner=owner, seen=None) is StepResult.LOST:
         return None
@@ -162,7 +162,7 @@ async def stop_waiting(session: AsyncSession, run_id: UUID, request_id: str, *, 
 
 
 async def show_waiting(session: AsyncSession, run_id: UUID) -> None:
-    """Show the newest open question of a run in the run's state; if none is open, remove the last one from the state.
+    """Show the newest open question of a run in the run's state. If no question is open, remove it from the state.
 
     The caller has locked the run's row.
     """
@@ -174,7 +174,8 @@ async def show_waiting(session: AsyncSession, run_id: UUID) -> None:
 async def withdraw_forgotten(session: AsyncSession) -> int:
     """Withdraw open questions of runs that do not wait for an answer any more; return the number of these questions.
 
-    COMPATIBILITY: processes of the previous release answer and end runs without these rows (ADR 62).
+    COMPATIBILITY: processes of the previous release answer questions and end runs without changing the rows of
+    questions (ADR 62).
     """
     has_open = select(Question.id).where(Question.run_id == Run.id, Question.is_open())
     waits_for_nothing = (Run.status != RunStatus.IN_PROGRESS) | ~Run.facts.has_key(WAITING_FOR)
@@ -192,7 +193,8 @@ async def end_agent(
     """Record that the agent of a run ends: refuse further commands, drop open ones, and withdraw its open questions.
 
     `seen` is the position of the last command that the worker has read: if there is a later one, nothing changes and
-    the result is `NEWS`. None: do not check for commands. `reason` is stored with the dropped commands.
+    the result is `NEWS`. If `seen` is None, new commands are not checked for. `reason` is stored with the dropped
+    commands.
     """
     result = await _lock_unless_news(session, run_id, owner=owner, seen=seen)
     if result is StepResult.DONE:
@@ -208,7 +210,7 @@ async def drop_open(
 ) -> list[tuple[UUID, dict[str, Any]]]:
     """Drop the open commands of runs, in the transaction that ends these runs or their agents.
 
-    Return a log entry about each dropped command, with the id of its run, in the order in which the commands were sent.
+    Return a pair for each dropped command, in the order in which they were sent: the run's id, and a log entry.
     """
     dropped = await session.execute(
         update(RunCommand)
@@ -223,7 +225,7 @@ async def drop_open(
 def receipt(
     command_id: UUID, method: str, status: CommandStatus, *, reason: str | None = None, rpc_id: Any = None
 ) -> dict[str, Any]:
-    """Return the log entry that reports the progress of a command; `rpc_id` is the JSON-RPC id from its sender."""
+    """Return the log entry that reports the progress of a command. `rpc_id` is the JSON-RPC id from its sender."""
     params: dict[str, Any] = {"command_id": str(command_id), "method": method, "status": status}
     if reason is not None:
         params["reason"] = reason
@@ -239,7 +241,7 @@ def _drop_receipt(row: Row[Any]) -> dict[str, Any]:
 async def receipts_since(
     session: AsyncSession, run_ids: Collection[UUID], moment: datetime
 ) -> dict[RunRef, list[dict[str, Any]]]:
-    """Return, by run, the log entries about commands that were dropped in these runs at `moment` or later."""
+    """Return, by run, a log entry for each command of these runs that was dropped at `moment` or later."""
     statement = (
         select(Run.project_id, Run.task_id, RunCommand.run_id, *_RECEIPT_COLUMNS)
         .join(Run, Run.id == RunCommand.run_id)
@@ -259,9 +261,9 @@ async def receipts_since(
 async def read_dropped(
     session: AsyncSession, run_id: UUID, ids: Collection[UUID], *, after: int
 ) -> Sequence[Row[Any]]:
-    """Return the dropped commands to a run that have one of these ids, or a position greater than `after`.
+    """Return the dropped commands to a run that have one of the ids `ids`, or a position greater than `after`.
 
-    At most a thousand rows.
+    At most a thousand are returned.
     """
     statement = (
         select(*_RECEIPT_COLUMNS)
@@ -277,10 +279,10 @@ async def read_dropped(
 
 
 async def requeue(session: AsyncSession, run_ids: Collection[UUID], *, had_agent: bool) -> None:
-    """Mark commands to earlier agents of these runs as accepted again: the next agent starts from nothing.
+    """Mark commands that earlier agents of these runs received as accepted again: the next agent starts afresh.
 
-    `had_agent`: whether an agent had started. If so, only consumed commands of some kinds are sent again. If not, a
-    consumed command was meant to end the run before the start, and still does.
+    `had_agent` says whether an agent had started. If so, consumed commands are sent again only if they are of certain
+    kinds. If not, a consumed command was meant to end the run before the agent started, and still does.
     """
     again = RunCommand.method.in_(_SENT_AGAIN) if had_agent else true()
     sent = (RunCommand.status == CommandStatus.CONSUMED) & again

@@ -1,9 +1,8 @@
 """Recover runs that lost their job or their worker, so that none is stuck.
 
-The row of a queued run is the outbox of its job.
-
-A run without its job (Redis unavailable or emptied, a crash between commit and enqueue) is enqueued again. A run
-without its worker is repeated or failed. Safe to call from any number of workers at any time.
+A run can lose its job if Redis is unavailable or was emptied, or after a crash between commit and enqueue. Its job is
+put on the queue again: the row of a queued run is the outbox of its job. A run that lost its worker is repeated or
+failed. Any number of workers may call this at any time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,14 +36,15 @@ log = structlog.get_logger(__name__)
 async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: timedelta | None = None) -> int:
     """Recover all runs that have lost their job or their worker; return the number of jobs that were put on the queue.
 
-    Open commands of a lost run are dropped; the log entries about them go to the followers and the log of the run. Also
-    withdraws open questions of runs that do not wait for an answer.
+    Open commands of a lost run are dropped, and log entries about them go to the run's followers and its log. Open
+    questions of runs that do not wait for an answer any more are withdrawn.
 
     Args:
         clients: the clients of this process.
-        limit: the most runs of a project that workers perform at a time; further runs are left waiting. 0: no limit.
-        silence: fail runs of agents outside our workers that reported nothing for this long; None: fail none.
-
+        limit: the maximum number of runs of a project that workers perform at a time; further runs stay waiting. A
+            value of 0 stands for no limit.
+        silence: runs fail if their agent outside our workers has reported nothing for this long. If it is None, none
+            fail.
     """
     begun, events = utcnow(), clients.events
     async with unit_of_work(clients.sessions) as session:

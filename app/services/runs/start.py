@@ -41,13 +41,13 @@ async def require_new_run_allowance(
 ) -> None:
     """Check that every usage gate allows a new run of a task. Call this before creating the run (contract 5.8, 6.4).
 
-    Separate from the creation: usage gates may make requests, and the session's transaction may end meanwhile.
+    This is separate from the creation because usage gates may send requests, for which the session's transaction may be
+    ended.
 
     Raises:
         InvalidInput: the options contradict each other.
         NotFound: there is no such task, or the caller cannot see it.
         UsageLimitExceeded: the project is over its usage limit.
-
     """
     if _environment_of(body) is not Environment.CLOUD or not clients.gates:
         return
@@ -68,14 +68,12 @@ async def start_cloud_run(
 ) -> TaskOut:
     """Create a cloud run and request a worker for it after the commit; return the task of the run (contract 5.8).
 
-    A task may have several active runs. If the queue does not answer, the run waits for the sweep.
+    A task may have several active runs. If the queue does not answer, a sweep puts the run on the queue later.
 
     Raises:
-        InvalidInput: the options contradict each other, or the run would act with an account that the caller may not
-            use.
+        InvalidInput: the options contradict each other, or the caller may not use the GitHub account of the run.
         NotFound: there is no such task, or the caller cannot see it.
         RunRefused: a run, environment or artifact that the request names does not exist, or the state is too large.
-
     """
     run_id = await _create(session, caller, task_id, body, clients, dispatch=True)
     enqueue_run_after_commit(session, clients.queue, run_id)
@@ -94,8 +92,7 @@ async def create_run(
     The client performs the run, or requests a worker later.
 
     Raises:
-        InvalidInput, NotFound, RunRefused: as `start_cloud_run`.
-
+        InvalidInput, NotFound, RunRefused: for the same reasons as in `start_cloud_run`.
     """
     run_id = await _create(session, caller, task_id, body, clients, dispatch=False)
     return await retrieve_run(session, caller, task_id, run_id, store=clients.store)
@@ -169,7 +166,8 @@ async def start_run(
 ) -> TaskOut:
     """Request a worker for an existing cloud run; return the task of the run.
 
-    Safe to repeat until a worker has begun. The run uses the current task, and the caller's account and environment.
+    It is safe to repeat this until a worker has begun. The run uses the task as it is now, and acts with the caller's
+    GitHub account.
 
     Raises:
         InvalidInput: the run would act with another member's GitHub account.
@@ -177,7 +175,6 @@ async def start_run(
         RunRefused: a file does not belong to the run, or the caller may not use the run's environment.
         StateRefused: the run is not a cloud run, has begun already, or its state would be too large.
         UsageLimitExceeded: the project is over its usage limit.
-
     """
     await run_authority.require_task_allowance(session, caller, task_id, gates=clients.gates, run_id=run_id)
     run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)
@@ -223,7 +220,7 @@ async def resume_in_cloud(
 ) -> RunOut:
     """Request a worker for a run that has ended, or that a client has performed until now; return the run.
 
-    The run uses the current task, and the caller's account and environment.
+    The run uses the task as it is now, and acts with the caller's GitHub account.
 
     Raises:
         InvalidInput: the run would act with another member's GitHub account.
@@ -231,7 +228,6 @@ async def resume_in_cloud(
         RunRefused: the caller may not use the run's environment.
         StateRefused: the run is a cloud run that has not ended.
         UsageLimitExceeded: the project is over its usage limit.
-
     """
     await run_authority.require_task_allowance(session, caller, task_id, gates=clients.gates, run_id=run_id)
     run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)

@@ -1,7 +1,7 @@
 """Issue and check run tokens: each gives a program without an API key access to one run (contract 6.4).
 
-The key pair is made when it is first needed and stored encrypted in the database. All processes sign and check with
-the same pair, and operators need not configure it.
+The key pair that signs tokens is made when it is first needed, and stored encrypted in the database. All processes sign
+and check with the same pair, and operators need not configure it.
 """
 
 import asyncio
@@ -45,11 +45,10 @@ async def issue_token(
 ) -> ConnectionTokenOut:
     """Return a signed token that gives access to one run, valid for a day.
 
-    `secrets` encrypt the stored signing key, which is made at the first call.
+    `secrets` are the secret keys that encrypt the stored signing key, which the first call makes.
 
     Raises:
         NotFound: there is no such run, or the caller cannot see it.
-
     """
     await require_run(session, caller, task_id, run_id)
     cipher = Cipher(secrets)
@@ -77,20 +76,19 @@ async def authenticate_run(
     run_id: UUID,
     secrets: Sequence[SecretStr],
 ) -> RunRef:
-    """Check a run token for the run in a request's path, which the user of the token must still see; return the run.
+    """Check a run token for the run in a request's path; return the run. The token's user must still see the run.
 
     Args:
         session: a unit of work.
         token: the token from the request.
-        project: id of the project in the path, or `CURRENT_PROJECT` for the token's project.
+        project: the id of the project in the path, or `CURRENT_PROJECT` for the token's project.
         task_id: the task in the path.
         run_id: the run in the path.
-        secrets: the secrets that encrypt the signing key.
+        secrets: the secret keys that encrypt the signing key.
 
     Raises:
         NotFound: the token is for another run, or its user cannot see the run any more.
         RunTokenInvalid: this service did not sign the token, or the token has expired.
-
     """
     claims = await _read_claims(session, token, secrets)
     named = claims["team_id"] if project == CURRENT_PROJECT else project

@@ -1,6 +1,6 @@
-"""Create runs, and move them from one status to another: by one statement, with the other effects of its transaction.
+"""Create runs, and move them between statuses. One statement does this with the other effects of its transaction.
 
-For services/runs/lifecycle.py, which decides when a run makes which transition.
+Only services/runs/lifecycle.py uses this module; it decides when a run makes which transition.
 """
 
 from collections.abc import Mapping, Sequence
@@ -74,10 +74,10 @@ async def transition(
     reason: RunReason | None = None,
     **values: Any,
 ) -> Sequence[RowMapping]:
-    """Move the runs that satisfy `conditions` to the status `to`, if it may follow their status; return the moved runs.
+    """Move the runs that satisfy `conditions` to the status `to`; return the moved runs.
 
-    `reason` is the reason of an end or of a return to the queue, for metrics and the event. `values` are further
-    columns to write.
+    A run is not moved if `to` may not follow its current status. `reason` says why the run ends or returns to the
+    queue, for metrics and the event. `values` are further columns to write.
     """
     sources = [status for status in RunStatus if to in TRANSITIONS[status]]
     return await move(session, events, to, Run.status.in_(sources), *conditions, reason=reason, **values)
@@ -127,7 +127,7 @@ def publish_status(session: AsyncSession, events: RunEvents, rows: Sequence[Fiel
 def open_statement() -> Select[Any]:
     """Return the statement that creates a queued run as its task's latest run, and records its event.
 
-    The statement returns the run's row. Its parameters are those that `lifecycle.open_run` gives.
+    The statement returns the run's row. `lifecycle.open_run` gives it its parameters.
     """
     now = bindparam("now", type_=Run.created_at.type)
     # Later than the previous run, so that the order of the times is the order of the requests, even if clocks are
@@ -184,11 +184,11 @@ def move_statement(
     Args:
         to: the new status.
         conditions: conditions that select the runs.
-        now: the time of the change, as a value or a parameter.
-        event: the type of the event; None: record none. `run.started` is recorded for the first claim of a run only.
+        now: the time of the change, as a value or a bound parameter.
+        event: the type of the event to record, or None for no event. `run.started` is recorded only for the first claim
+            of a run.
         reason: the reason of a failure, for the event.
         values: further columns to write.
-
     """
     moved = (
         update(Run)

@@ -1,4 +1,4 @@
-"""Record the tokens and cost that agents report, in the fact `usage` of a run, and add them up for a task."""
+"""Record the tokens and cost that agents report in the fact `usage` of a run, and add them up for a task."""
 
 from collections.abc import Mapping
 from typing import Any  # JSON
@@ -32,7 +32,7 @@ _COST = (USAGE, "cost", "amount")
 async def note_usage(session: AsyncSession, run_id: UUID, usage: Mapping[str, Any], *, owner: str) -> bool:
     """Store the tokens and cost that a run has used so far; return False if job `owner` does not hold the run any more.
 
-    The usage of a cancelled run is stored all the same.
+    The usage of a cancelled run is stored in any case.
     """
     noted = await session.execute(
         update(Run)
@@ -53,10 +53,10 @@ def _number(path: tuple[str, ...]) -> ColumnElement[Any]:
 
 
 def reported_usage(state: Mapping[str, Any]) -> ColumnElement[Any] | None:
-    """Return the SQL expression for the facts to add to a run if a client reports usage in `state`; else None.
+    """Return the SQL expression for the facts to add to a run for the usage that a client reports in `state`.
 
-    A report states the totals of the whole run. It counts only if no worker of ours has claimed the run, and only if it
-    is higher than the last one, because the task's budget relies on it.
+    Return None if `state` reports no usage. A report states the totals of the whole run. It is ignored if one of our
+    workers has ever claimed the run, or if it is not higher than the last report: the task's budget relies on it.
     """
     reported = state.get(_REPORTED)
     if not isinstance(reported, Mapping):
