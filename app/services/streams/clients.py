@@ -14,8 +14,8 @@ from app.services.streams.ledger_feed import LedgerFeed
 class StreamIntervals:
     """The intervals of a live stream, in seconds.
 
-    They are the time between keepalives, the longest wait for a stream to appear, and the time after which a stream
-    ends.
+    `keepalive` is the time between keepalives, `patience` the longest wait for a stream to appear, and `life` the time
+    after which a stream ends, so that the client connects again.
     """
 
     # Between keepalives.
@@ -37,7 +37,7 @@ class StreamIntervals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamClients:
-    """The opened clients of a process, and its shared helpers, that the live streams of the process use."""
+    """The opened clients and shared helpers of a process that its live streams use."""
 
     sessions: SessionFactory
     hub: EventHub

@@ -11,7 +11,7 @@ from app.statements import Fields
 
 
 def encode(data: bytes, *, name: bytes = b"", id_: bytes = b"") -> bytes:
-    """Return the bytes of a server-sent event with this data, name and id; `data` is JSON without line breaks."""
+    """Return the bytes of a server-sent event with this data, name and id. `data` is JSON without line breaks."""
     lines = (b"id: %b\n" % id_ if id_ else b"", b"event: %b\n" % name if name else b"")
     return b"%b%bdata: %b\n\n" % (*lines, data)
 
@@ -23,7 +23,7 @@ KEEPALIVE = encode(_ALIVE, name=b"keepalive")
 
 
 def keepalive(id_: bytes) -> bytes:
-    """Return a keepalive event with an id, from which a client that reconnects continues."""
+    """Return the bytes of a keepalive event. A client that reconnects continues after its id."""
     return encode(_ALIVE, name=b"keepalive", id_=id_)
 
 

@@ -1,8 +1,7 @@
 """Live streams of runs (contract 6.4): first the events that the client has missed, then new ones.
 
-A client never misses events without a notice: if some are lost, it gets an `event: gap` with their number, if that is
-known, the first id that is still available, and the URL of the whole log. No database session is held while a stream is
-open.
+A client is always notified of events that it cannot get: it gets an `event: gap` with their number, if that is known,
+the first id that is still available, and the URL of the whole log. No database session is held while a stream is open.
 """
 
 import asyncio
@@ -45,7 +44,7 @@ log = structlog.get_logger(__name__)
 
 
 class Start(Enum):
-    """The start of a run's live stream for a client that does not name a valid event to continue after."""
+    """The place where a run's live stream starts if the client does not name a valid event to continue after."""
 
     BEGINNING = auto()
     LATEST = auto()
@@ -54,10 +53,10 @@ class Start(Enum):
 
 
 def start_of(last_event_id: str | None, start: str | None) -> EventId | Start:
-    """Return the start of a run's live stream: the event in `last_event_id`, after which the client continues.
+    """Return where a run's live stream starts for a client: normally after the event with the id `last_event_id`.
 
-    If `last_event_id` is None or stands for no event, `start` decides: `latest`, else the beginning. If the text is not
-    an id that this service has made, return `Start.UNKNOWN`.
+    If `last_event_id` is None or stands for no event, the stream begins with new events if `start` is `latest`, and
+    with the run's first event otherwise. If it is not an id that this service has made, return `Start.UNKNOWN`.
     """
     text = (last_event_id or "").strip()
     if text not in _NOTHING_SEEN:
@@ -67,7 +66,7 @@ def start_of(last_event_id: str | None, start: str | None) -> EventId | Start:
 
 @dataclass(frozen=True, slots=True)
 class FollowedRun:
-    """The run that a live stream follows, as the run was when the stream was requested."""
+    """The run that a live stream follows, in its state at the time of the request."""
 
     id: UUID
     is_over: bool
@@ -81,11 +80,10 @@ class FollowedRun:
 async def open_stream(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, device_id: UUID | None
 ) -> FollowedRun:
-    """Return a run to follow, if the caller sees it; record that the device, if given, shows the run's task now.
+    """Return a run to follow, if the caller sees it; record that the device `device_id`, if given, shows its task.
 
     Raises:
         NotFound: the caller cannot see the run, or the device is not one of the caller's.
-
     """
     statement = (
         select(*STATE_COLUMNS).join(Task, Task.id == Run.task_id).where(visible_run(caller, task_id, run_id))
@@ -110,14 +108,13 @@ async def open_stream(
 async def follow(
     run: FollowedRun, start: EventId | Start, clients: StreamClients, *, topic: str | None = None
 ) -> AsyncGenerator["RunFollower", None]:
-    """Yield the live stream of a run for one client; until the block ends, the client's device counts as watching.
+    """Yield the live stream of a run for one client. Until the block ends, the client's device is recorded as present.
 
     Args:
         run: the run to follow.
         start: the event after which to start, or the kind of start.
         clients: the clients of this process.
-        topic: the `topic` to name in gaps, for a stream with several topics; None: gaps name none.
-
+        topic: the `topic` to name in gaps, for a stream with several topics. If it is None, gaps name no topic.
     """
     async with AsyncExitStack() as stack:
         if run.watcher is not None:
@@ -164,12 +161,12 @@ class RunFollower:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the stream needs no continuation: it has yielded the run's last event, or the task was deleted."""
+        """Whether nothing more will follow: the stream has yielded the run's last event, or the task was deleted."""
         return self._has_ended or self._subscription.is_run_deleted
 
     @property
     def run_ids(self) -> Collection[UUID]:
-        """Ids of the runs that the stream follows: one."""
+        """The ids of the runs that the stream follows; always one."""
         return (self._run.id,)
 
     def end(self) -> None:
@@ -179,7 +176,7 @@ class RunFollower:
     async def frames(self) -> AsyncGenerator[bytes, None]:
         """Yield the events of the run as bytes of server-sent events, one or more events at a time.
 
-        Ends when the run has ended, or when the client must reconnect.
+        The iterator ends when the run has ended, or when the client must reconnect.
         """
         yield RETRY
         async with aclosing(self.events()) as batches:
@@ -191,8 +188,8 @@ class RunFollower:
     async def events(self) -> AsyncGenerator[Sequence[RunEvent], None]:
         """Yield lists of the events that the client does not have yet, with gaps where events are lost.
 
-        Yields an empty list after an interval without events. Ends when the run has ended (`is_complete`), or when the
-        client must reconnect.
+        It yields an empty list after an interval without events. It ends when the run has ended (`is_complete`), or
+        when the client must reconnect.
         """
         opened = _now()
         try:
@@ -336,9 +333,10 @@ def _now() -> float:
 
 
 async def final_states(sessions: SessionFactory, run_ids: Collection[UUID]) -> Mapping[UUID, bytes | None]:
-    """Return, by run id, the last event of each of these runs that has ended; None for a run of a deleted task.
+    """Return the last event of each of the given runs that has ended, by run id.
 
-    Other runs are missing. The mapping is empty if the database is unavailable.
+    The value is None if the run's task was deleted. Runs that have not ended are missing from the mapping, and it is
+    empty if the database is unavailable.
     """
     statement = (
         select(*STATE_COLUMNS, Task.deleted)

@@ -1,7 +1,8 @@
 """Live streams of several topics: the events of a project, of an inbox, and of single runs (contract 14, 15).
 
-The id of a frame holds the position in the ledger and in each of the runs, so a client that reconnects with the last id
-misses nothing; if events are gone, it gets an `event: gap`. Visibility is checked at each reading.
+The id of a frame holds the client's position in the ledger and in each of the runs, so a client that reconnects with
+its last id misses nothing. If events after that position no longer exist, it gets an `event: gap`. Visibility is
+checked at each reading.
 """
 
 import asyncio
@@ -49,7 +50,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FollowedTopics:
-    """The topics of one live stream (events of the ledger, and runs), each with the position to start from."""
+    """The topics of one live stream, each with its start position: events of the ledger, and single runs."""
 
     ledger: FollowedLedger | None
     ledger_from: Cursor
@@ -88,13 +89,13 @@ async def open_project_stream(
     Args:
         session: reads the runs and the end of the ledger.
         caller: the person that follows.
-        topics: a comma-separated list of `tasks`, `inbox` and `run:<id>`; None or empty: `tasks`.
-        last_id: the last id that the client got from an earlier stream; None: start now.
+        topics: a comma-separated list of `tasks`, `inbox` and `run:<id>`. None or an empty text stands for `tasks`.
+        last_id: the last id that the client got from an earlier stream. If it is None, the ledger is followed from now
+            on, and runs from their beginning.
 
     Raises:
         InvalidInput: there is no such topic, or there are too many.
         NotFound: there is no such run, or the caller cannot see it.
-
     """
     names = list(dict.fromkeys(word.strip() for word in (topics or TASKS).split(",") if word.strip()))
     if len(names) > _MOST_TOPICS:
@@ -115,7 +116,7 @@ async def open_project_stream(
 async def open_inbox_stream(session: AsyncSession, caller: Principal, last_id: str | None) -> FollowedTopics:
     """Return the topic of a live stream of the caller's inbox, with its start position (contract 15).
 
-    `last_id` is the last id that the client got from an earlier stream; None: start now.
+    `last_id` is the last id that the client got from an earlier stream. If it is None, the stream starts now.
     """
     return await follow_ledger(session, ledger_of(caller, [INBOX]), last_id)
 
@@ -126,10 +127,10 @@ async def follow_ledger(
     last_id: str | None,
     runs: Mapping[UUID, FollowedRun] = MappingProxyType({}),
 ) -> FollowedTopics:
-    """Return the topics of a live stream: the events of a ledger, and runs, each from its position in `last_id` on.
+    """Return the topics of a live stream, each with its start position: events of the ledger, and runs.
 
-    `last_id` is the last id that the client got from an earlier stream. If it has no position of the ledger, the ledger
-    is followed from now on; a run without a position is followed from its beginning.
+    `last_id` is the last id that the client got from an earlier stream; it contains the positions. If it has no
+    position in the ledger, the ledger is followed from now on. A run without a position is followed from its beginning.
     """
     cursor, places, is_lost = _parse_id(last_id)
     return FollowedTopics(
@@ -169,7 +170,7 @@ def _parse_id(text: str | None) -> tuple[Cursor | None, dict[UUID, EventId], boo
 async def follow_topics(
     topics: FollowedTopics, clients: StreamClients
 ) -> AsyncGenerator["TopicFollower", None]:
-    """Yield the live stream of these topics for one client; it ends with the block, or when the process stops."""
+    """Yield the live stream of these topics for one client. It ends with the block, or when the process stops."""
     # This stream ends before those of its runs, and follows its other topics while a run has no stream yet.
     lasting = replace(clients, intervals=replace(clients.intervals, life=math.inf, patience=math.inf))
     async with AsyncExitStack() as stack:
@@ -183,7 +184,7 @@ async def follow_topics(
 
 
 class TopicFollower:
-    """The live stream of one client: merges the events of its topics into server-sent events."""
+    """The live stream of one client, which merges the events of its topics into server-sent events."""
 
     def __init__(
         self,
@@ -213,7 +214,7 @@ class TopicFollower:
 
     @property
     def run_ids(self) -> Collection[UUID]:
-        """The runs that the stream follows."""
+        """The ids of the runs that the stream follows."""
         return self._runs.keys()
 
     def end(self) -> None:
@@ -225,8 +226,8 @@ class TopicFollower:
     async def frames(self) -> AsyncGenerator[bytes, None]:
         """Yield the server-sent events of all topics as bytes, one or more events at a time.
 
-        Ends after 15 minutes, so that the client reconnects and is authenticated again; after `end`; and if a topic
-        fails, so that the client reconnects and continues after its last event.
+        The iterator ends after 15 minutes, so that the client reconnects and is authenticated again. It also ends after
+        a call of `end`, and if a topic fails, so that the client reconnects and continues after its last event.
         """
         readings: list[Callable[[], Awaitable[bool]]] = [self._await_stop]
         readings += [partial(self._read_run, *run) for run in self._runs.items()]

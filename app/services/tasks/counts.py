@@ -1,8 +1,8 @@
 """Count the tasks that a caller sees, and find out whether any has changed, without reading them.
 
-Both are sums over `task_counts`; triggers write its rows in the transaction of each change (ADR 30). The number of
-changes is the version of a caller's view: it never falls, and two snapshots with the same version hold the same tasks,
-in the same order, under every filter.
+Both numbers are sums over `task_counts`; triggers write its rows in the transaction of each change (ADR 30). The number
+of changes is the version of a caller's view. It never falls, and two database snapshots with the same version contain
+the same tasks, in the same order, under every filter.
 """
 
 from typing import Any
@@ -20,17 +20,18 @@ _SEEN = (
 
 
 def version() -> ScalarSelect[int]:
-    """Return the SQL expression for the number of changes so far to tasks that the caller sees or has seen.
+    """Return the SQL expression for the version of the caller's view of tasks.
 
-    This number is the version of the caller's view of tasks. The statement needs the parameters of `visibility`.
+    The version is the number of changes so far to tasks that the caller sees or has seen. The statement needs the
+    parameters of `visibility`.
     """
     return _sum(TaskCount.changes)
 
 
 def tasks_counted(*conditions: ColumnElement[bool]) -> ScalarSelect[int]:
-    """Return the SQL expression for the number of tasks that the caller sees.
+    """Return the SQL expression for the number of tasks that the caller sees and that meet the conditions.
 
-    The conditions select rows of `TaskCount` by their flags. The statement needs the parameters of `visibility`.
+    The conditions compare the flags of `TaskCount`. The statement needs the parameters of `visibility`.
     """
     return _sum(TaskCount.tasks, *conditions)
 

@@ -1,6 +1,6 @@
-"""Build the statements of task lists, once for each set of filters, apart from the values of a request.
+"""Build the SQL statements of task lists. Each is built once for its set of filters, without the values of a request.
 
-Pure: does not use the database. The index for each condition is in `app/models/tasks.py`.
+Pure: this does not use the database. The index for each condition is in `app/models/tasks.py`.
 """
 
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ _SHAPES_KEPT = 512
 class TaskFilter:
     """A filter of a list of tasks.
 
-    `shape` names its conditions, which determine the SQL statement; `values` are the parameters of the statement.
+    `shape` names its conditions, which determine the SQL statement. `values` are the parameters of the statement.
     """
 
     shape: tuple[str, ...]
@@ -125,10 +125,11 @@ _FLAGS: Mapping[str, ColumnElement[bool]] = {
 
 @lru_cache(maxsize=_SHAPES_KEPT)
 def first_page_statement(shape: tuple[str, ...], limit: int) -> Prepared:
-    """Return the SELECT of the first `limit` tasks of a filter, newest first. Only for a filter that `is_dense`.
+    """Return the SELECT of the first `limit` tasks that match a filter, newest first.
 
-    Each row also has the number of all tasks of the filter as `count`. The only parameters are the values of the
-    filter: the planner knows the limit, and does not plan again.
+    The filter must satisfy `is_dense`. Each row also has the number of all matching tasks as `count`. The only
+    parameters are the values of the filter:
+    since the limit is part of the statement, the planner knows it and does not plan again.
     """
     return Prepared(_show(_select_newest(shape, limit)).add_columns(_count(shape).label("count")))
 
@@ -137,9 +138,9 @@ def first_page_statement(shape: tuple[str, ...], limit: int) -> Prepared:
 def known_page_statement(shape: tuple[str, ...]) -> Prepared:
     """Return the SELECT of the tasks with the ids in the parameter `ids` that the caller sees, newest first.
 
-    Each row also has the `version` of the caller's view, and the number of all tasks of the filter as `count`. `count`
-    is NULL for a filter that uses more than flags, because only tasks by flags are counted in advance. If there is no
-    such task, the result is one row with these two columns only.
+    Each row also has the `version` of the caller's view, and the number of all tasks that match the filter as `count`.
+    `count` is NULL for a filter that uses more than flags, because tasks are only counted in advance by their flags. If
+    there is no such task, the result is one row with only these two columns.
     """
     count = _count(shape) if _by_flags(shape) else null()
     return _join_snapshot(
@@ -152,10 +153,11 @@ def known_page_statement(shape: tuple[str, ...]) -> Prepared:
 
 @lru_cache(maxsize=_SHAPES_KEPT)
 def look_up_statement(shape: tuple[str, ...], limit: int, *, counting: bool) -> Prepared:
-    """Return the SELECT of one page of a filter's tasks, newest first, each with the `version` of the caller's view.
+    """Return the SELECT of one page of the tasks that match a filter, newest first.
 
-    With `counting`, each row also has the number of all tasks of the filter as `count`. For an empty page, the result
-    is one row without a task. Further parameters: `offset`, and `end`, the sum of `limit` and `offset`.
+    Each row also has the `version` of the caller's view and, with `counting`, the number of all matching tasks as
+    `count`. If the page is empty, the result is one row without a task. The statement also needs the parameters
+    `offset`, and `end`, the sum of `offset` and `limit`.
     """
     looked_at = [version().label("version")]
     if counting:
@@ -166,7 +168,7 @@ def look_up_statement(shape: tuple[str, ...], limit: int, *, counting: bool) -> 
 
 
 def is_dense(shape: tuple[str, ...]) -> bool:
-    """Return whether a filter matches most tasks, so that its newest tasks are among the newest rows of the table."""
+    """Return whether a filter matches so many tasks that its newest ones are among the newest rows of the table."""
     return {"not internal", "not archived"} >= set(shape)
 
 

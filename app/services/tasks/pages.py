@@ -1,10 +1,10 @@
-"""Cache pages of filtered task lists and their counts for a version of what a caller sees (ADR 30).
+"""Cache the pages and counts of filtered task lists, each for one version of what the caller sees (ADR 30).
 
 A list takes at most three statements:
 
-1. Read the version, and the rows of the cached page. If the version is that of the cache, this is all.
-2. Otherwise, if another request has just cached the page, read its rows.
-3. Otherwise, set a plan for these values, and look up count, page and rows.
+1. Read the version, and the rows of the cached page. If the version is that of the cache, this is all. 2. Otherwise, if
+another request has just cached the page, read its rows. 3. Otherwise, make a query plan for these values, and look up
+the count, the page and its rows.
 """
 
 import asyncio
@@ -54,7 +54,7 @@ class KnownLists:
         self._lists: dict[Hashable, _KnownList] = {}
 
     def of(self, task_filter: TaskFilter) -> _KnownList:
-        """Return the cached task list of a filter; a new, empty entry of the cache if the list is not cached."""
+        """Return the cached task list of a filter. If there is none, add an empty one to the cache and return it."""
         key = (task_filter.shape, tuple(task_filter.values.items()))
         known = self._lists.pop(key) if key in self._lists else _KnownList()
         # Now the most recently used.
@@ -69,7 +69,7 @@ async def find_page(
 ) -> tuple[int, Sequence[Fields]]:
     """Return the number of tasks that match a filter, and the rows of one page of them, newest first.
 
-    The result is at least as new as the call. `lists` caches the number and the ids of pages; both are looked up again
+    The result is not older than the call. `lists` caches the number and the task ids of pages; both are looked up again
     after a change of a task that the caller sees.
     """
     known = lists.of(task_filter)

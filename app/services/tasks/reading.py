@@ -37,11 +37,10 @@ async def list_tasks(
     store: SignedLinks,
     lists: KnownLists,
 ) -> tuple[int, list[TaskOut]]:
-    """Return the number of tasks that match `query`, and one page of them, newest first (contract 2.6, 5.1).
+    """Return the exact number of tasks that match `query`, and one page of them, newest first (contract 2.6, 5.1).
 
-    Only tasks that the caller sees count; the number is exact. The first page of a query without selective filters
-    takes one statement, at a cost that does not depend on the number of tasks. Other pages are looked up once, and
-    again after a change.
+    Only tasks that the caller sees are counted and returned. The first page of a query without selective filters takes
+    one statement, at a cost that does not depend on the number of tasks. Other pages are cached until a task changes.
     """
     filtered = task_filter(caller, query)
     if page.offset == 0 and is_dense(filtered.shape):
@@ -88,7 +87,7 @@ _REPOSITORIES = Prepared(
 async def summarize_tasks(
     session: AsyncSession, caller: Principal, ids: Sequence[UUID], page: Page
 ) -> tuple[int, list[SummaryOut]]:
-    """Return the number of these tasks that the caller sees, and one page of their summaries (contract 6.3).
+    """Return how many of the tasks with these ids the caller sees, and one page of their summaries (contract 6.3).
 
     The newest task comes first.
     """

@@ -1,4 +1,4 @@
-"""Check that the integrations and the report of a task exist and may be used for it (contract 5.2)."""
+"""Check that the integrations and the signal report of a task exist and may be used for it (contract 5.2)."""
 
 from sqlalchemy import ColumnElement, ScalarSelect, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,11 +17,10 @@ async def require_references(
 ) -> None:
     """Check the integrations and the signal report that a request for a task refers to, with at most one statement.
 
-    `updating`: the request changes a task, so that its origin is not checked.
+    `updating` is True if the request changes an existing task; the origin of the task is then not checked.
 
     Raises:
         InvalidInput: one of them does not exist, belongs to others, or does not fit the origin of the task.
-
     """
     owners = await _owners(session, body)
     for field, owner, refusal in (
@@ -61,8 +60,7 @@ def require_team_integration(body: TaskIn, origin: str) -> None:
     `origin` is the origin of the task.
 
     Raises:
-        InvalidInput: the task uses one.
-
+        InvalidInput: the task uses a personal integration.
     """
     if origin == OriginProduct.SIGNAL_REPORT and body.github_user_integration is not None:
         raise InvalidInput(
@@ -104,9 +102,9 @@ async def _owners(session: AsyncSession, body: TaskIn) -> Fields:
 
 
 def default_github_integration(project_id: ColumnElement[int]) -> ScalarSelect[int]:
-    """Return an SQL subquery of the id of a project's first GitHub integration, the default of new tasks.
+    """Return the SQL subquery for the id of a project's first GitHub integration, the default of new tasks.
 
-    Its value is NULL if the project has none.
+    The value is NULL if the project has none.
     """
     return (
         select(Integration.id)

@@ -1,4 +1,4 @@
-"""Derive a task's title from its description, find task numbers in searches, and escape text for LIKE; no I/O."""
+"""Make a task's title from its description, find task numbers in searches, and escape text for LIKE. Pure."""
 
 import re
 
@@ -18,7 +18,7 @@ def title_from_description(description: str) -> str:
 
 
 def searched_number(search: str) -> int | None:
-    """Return the task number in a search text, such as 12 for "12" and "ABC-12"; None if the text is neither."""
+    """Return the task number that a search text stands for, such as 12 for "12" and "ABC-12", or None."""
     match = _TASK_NUMBER.fullmatch(search)
     if match is None:
         return None
@@ -29,5 +29,5 @@ def searched_number(search: str) -> int | None:
 
 
 def escape_like(text: str) -> str:
-    r"""Return `text` escaped for LIKE, so that it matches literally; the escape character is `\`."""
+    r"""Return `text` escaped so that it matches literally in an SQL LIKE pattern. The escape character is `\`."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -17,9 +17,10 @@ _MOST = 500
 
 
 async def list_viewers(session: AsyncSession, caller: Principal) -> ViewersOut:
-    """Return the people who look at tasks that the caller sees: pairs of task and user, the latest first, at most 500.
+    """Return the people who look at tasks that the caller sees, the latest first, at most 500.
 
-    A person looks at a task while one of their devices is focused on it. Former members do not count.
+    Each result is a pair of a task and a user. A person looks at a task while one of their devices shows it with focus.
+    Former members are left out.
     """
     now: datetime = utcnow()
     rows = await _VIEWERS.all(session, {"now": now, **visibility(caller)})

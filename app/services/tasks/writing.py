@@ -81,8 +81,7 @@ async def create_task(
     title gets one from its description. The event `task.created` is recorded in the same statement.
 
     Raises:
-        InvalidInput: an integration or report that the body refers to does not exist, or may not be used.
-
+        InvalidInput: an integration or signal report that `body` refers to does not exist, or may not be used.
     """
     await require_references(session, caller, body)
     now = utcnow()
@@ -199,9 +198,8 @@ async def update_task(
     """Change the given fields of a task and return the task; concurrent updates of different fields are both kept.
 
     Raises:
-        NotFound: there is no such task, or the caller cannot see it; raised before any other error.
-        InvalidInput: an integration that the body refers to does not exist, or the caller may not use it.
-
+        NotFound: there is no such task, or the caller cannot see it. This is checked first.
+        InvalidInput: an integration that `body` refers to does not exist, or the caller may not use it.
     """
     try:
         await require_references(session, caller, body, updating=True)
@@ -272,13 +270,12 @@ def _new_fields(values: Mapping[str, Any]) -> ColumnElement[Any]:
 
 
 async def delete_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
-    """Mark a task as deleted for good; withdraw its open questions (contract 5.5).
+    """Mark a task as deleted, permanently, and withdraw its open questions (contract 5.5).
 
     Its runs and logs stay in the database, and its number is not used again.
 
     Raises:
         NotFound: there is no such task, the caller cannot see it, or it is deleted already.
-
     """
     await require_task(session, caller, task_id)  # before anything is locked
     await leave_inboxes(session, task_id)

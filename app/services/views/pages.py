@@ -18,7 +18,7 @@ def text_bytes(column: Any) -> ColumnElement[int]:
 def json_bytes(column: Any) -> ColumnElement[int]:
     """Return the SQL expression for the size of a JSON column, in bytes; 0 for NULL.
 
-    The size is the stored one if it is small. Larger documents, which may be stored compressed, are measured as text.
+    For small documents, this is the size as stored. Larger ones, which may be stored compressed, are measured as text.
     """
     stored = func.pg_column_size(column)
     whole = func.octet_length(cast(column, Text))
@@ -26,15 +26,14 @@ def json_bytes(column: Any) -> ColumnElement[int]:
 
 
 def within_page(rows: Select[Any], of: Any, size: ColumnElement[int]) -> Select[Any]:
-    """Return a SELECT of the newest of `rows` that ends with the row at which their total size reaches `PAGE_BYTES`.
+    """Return a SELECT of the newest of `rows`, up to the row with which their total size reaches `PAGE_BYTES`.
 
-    The newest row comes first; at least one row is returned. Sizes are measured without fetching the texts.
+    The newest row comes first. At least one row is returned. Sizes are measured without fetching the texts.
 
     Args:
         rows: the SELECT to limit.
         of: the entity of the rows, with `created_at` and `id`.
         size: the SQL expression for the size of a row in bytes.
-
     """
     order = (of.created_at.desc(), of.id.desc())
     before = func.coalesce(func.sum(size).over(order_by=order, rows=(None, -1)), 0).label("bytes_before")

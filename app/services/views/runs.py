@@ -43,11 +43,10 @@ RUN_COLUMNS = (*SHOWN_COLUMNS, position(Run).label(QUEUE_POSITION))
 async def retrieve_run(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, store: SignedLinks
 ) -> RunOut:
-    """Return a run as the API shows it, if the caller sees its task.
+    """Return a run as the API shows it. The caller must see its task.
 
     Raises:
         NotFound: the task is not visible to the caller, or the run is not one of its runs.
-
     """
     row = await _RUN.first(session, {"task_id": task_id, "run_id": run_id, **visibility(caller)})
     if row is None:
@@ -61,11 +60,10 @@ _RUN = Prepared(select(*RUN_COLUMNS).join(Task, Task.id == Run.task_id).where(VI
 async def list_runs(
     session: AsyncSession, caller: Principal, task_id: UUID, page: Page, *, store: SignedLinks
 ) -> tuple[int, list[RunOut]]:
-    """Return the number of a task's runs, and one page of them, newest first, if the caller sees the task.
+    """Return the number of a task's runs, and one page of them, newest first. The caller must see the task.
 
     Raises:
         NotFound: there is no such task, or the caller cannot see it.
-
     """
     await require_task(session, caller, task_id)
     values = {"task_id": task_id, "limit": page.limit, "offset": page.offset}
@@ -81,9 +79,9 @@ def run_bytes(run: Any) -> ColumnElement[int]:
 
 
 def runs_within_page(rows: Select[Any]) -> Select[Any]:
-    """Return a SELECT of the newest of these runs that ends with the run at which their size reaches `PAGE_BYTES`.
+    """Return a SELECT of the newest of the runs in `rows`, up to the run with which their size reaches `PAGE_BYTES`.
 
-    The newest run comes first.
+    The newest run comes first. At least one run is returned.
     """
     return within_page(rows, Run, run_bytes(Run))
 
@@ -103,10 +101,9 @@ async def run_out(values: Mapping[Any, Any], links: SignedLinks | None, *, prefi
     """Return a run as the API shows it (contract 3.3), from a row with `RUN_COLUMNS`.
 
     Args:
-        values: the row, by names of columns.
-        links: signs the URL of the log; None leaves it out.
-        prefix: the beginning of the names of the run's columns, `run_` in rows of tasks.
-
+        values: the row, by column name.
+        links: signs the URL of the log. If it is None, the run is shown without that URL.
+        prefix: the text before the names of the run's columns, for example `run_` in rows of tasks.
     """
     state = values[prefix + "state"]
     run_id, task_id = values[prefix + "id"], values[prefix + "task_id"]

@@ -16,5 +16,5 @@ def slug_prefix(project_name: str) -> str:
 
 
 def slug(prefix: str, task_number: int | None) -> str:
-    """Return the slug of a task, such as `ABC-12`; empty for a task from before tasks had numbers."""
+    """Return the slug of a task, such as `ABC-12`. It is empty for a task that was created before tasks had numbers."""
     return "" if task_number is None else f"{prefix}-{task_number}"

@@ -1,6 +1,6 @@
 """Read tasks with their latest runs, and show them as the API does (contract 3.1).
 
-One statement selects a task, or a page of tasks, each with its creator and its latest run; no ORM entity is built and
+One statement selects a task, or a page of tasks, each with its creator and its latest run. No ORM entity is built, and
 no attribute is loaded later.
 """
 
@@ -51,11 +51,10 @@ def _label(prefix: str, columns: Sequence[Any], source: Any) -> list[Any]:
 
 
 def select_tasks(of: type[Task] = Task) -> Select[Any]:
-    """Return the SELECT of tasks with the columns that `task_out` reads. The caller adds a condition and an order.
+    """Return the SELECT of tasks with the columns that `task_out` reads. The caller adds conditions and an order.
 
     Args:
-        of: the tasks to show; for example an alias of the rows that a statement has written.
-
+        of: the tasks to select, for example an alias for the rows that a statement has written.
     """
     return (
         select(
@@ -71,9 +70,9 @@ def select_tasks(of: type[Task] = Task) -> Select[Any]:
 
 
 def tasks_within_page(rows: Select[Any]) -> Select[Any]:
-    """Return a SELECT of the newest of these tasks that ends with the task at which their size reaches `PAGE_BYTES`.
+    """Return a SELECT of the newest of the tasks in `rows`, up to the task with which their size reaches `PAGE_BYTES`.
 
-    The newest task comes first.
+    The newest task comes first. At least one task is returned.
     """
     return within_page(rows, Task, _TASK_BYTES + run_bytes(_LatestRun))
 
@@ -86,7 +85,7 @@ async def tasks_out(rows: Sequence[Fields], project: ProjectRef, links: SignedLi
 async def task_out(row: Fields, project: ProjectRef, links: SignedLinks | None) -> TaskOut:
     """Return a task as the API shows it (contract 3.1), from a row of `select_tasks`.
 
-    `links` signs the URL of the latest run's log; None leaves it out.
+    `links` signs the URL of the latest run's log. If it is None, the task is shown without that URL.
     """
     return {
         "id": row["id"],

@@ -1,4 +1,4 @@
-"""Show the user that created a row, as the API does, from columns of its statement (contract 3.2)."""
+"""Show the user that created a database row as the API does, from columns of the same statement (contract 3.2)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +24,10 @@ CREATOR_COLUMNS = [column.label(f"{_PREFIX}{column.key}") for column in _FIELDS]
 
 
 def user_basic(values: Mapping[Any, Any]) -> UserBasic | None:
-    """Return the user in `CREATOR_COLUMNS` of a row as the API shows it; None if the account was deleted."""
+    """Return the creator of a database row as the API shows users, from the row's `CREATOR_COLUMNS`.
+
+    Return None if the account was deleted.
+    """
     if values["creator_id"] is None:
         return None
     return {
