@@ -1,1 +1,1 @@
-"""Outgoing webhooks: the endpoints of users, and the deliveries of events to them (ADR 61)."""
+"""Outgoing webhooks: the webhook endpoints of users, and the deliveries of events to them (ADR 61)."""

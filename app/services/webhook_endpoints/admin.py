@@ -15,8 +15,8 @@ from app.services.webhook_endpoints.deliveries import add_ping, schedule_redeliv
 async def list_all(session: AsyncSession, *, project_id: int | None) -> list[dict[str, Any]]:
     """Return the webhook endpoints of all users as mappings of their columns, oldest first.
 
-    Each also has its numbers of deliveries, under `pending` and `failed`. `project_id` restricts the list to one
-    project; None: all projects.
+    Each mapping also has the numbers of pending and failed deliveries, as `pending` and `failed`. If `project_id` is
+    given, only the endpoints of this project are returned.
     """
     counts = [
         func.count(WebhookEndpointDelivery.id).filter(WebhookEndpointDelivery.status == status).label(status)
@@ -66,11 +66,10 @@ async def ping(session: AsyncSession, endpoint_id: UUID) -> UUID:
 async def redeliver(session: AsyncSession, delivery_id: UUID) -> UUID:
     """Schedule a webhook delivery of any user to be sent again at once; return `delivery_id`.
 
-    The message keeps its id.
+    The message is sent with the same message id as before.
 
     Raises:
         NotFound: there is no such delivery.
-
     """
     if await schedule_redelivery(session, WebhookEndpointDelivery.id == delivery_id) is None:
         raise NotFound(f"Webhook delivery {delivery_id} does not exist.")

@@ -1,7 +1,7 @@
-"""Claim webhook deliveries that are due, a few of each endpoint.
+"""Claim webhook deliveries that are due, only a few for each endpoint.
 
-A claim is a lease: the claims of a killed worker become due again by themselves. A message that it was sending may have
-arrived, and is sent again under the same id: twice is better than not at all.
+A claim is a lease: the deliveries of a killed worker become due again when it expires. A message that the worker was
+sending may have arrived, and is sent again under the same id: twice is better than not at all.
 """
 
 from collections.abc import Sequence
@@ -71,13 +71,13 @@ class Claimed:
 
 
 async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> list[Claimed]:
-    """Claim due webhook deliveries, at most `limit` and a few of each endpoint, for `WEBHOOK_LEASE`; return them.
+    """Claim up to `limit` due webhook deliveries, only a few for each endpoint, for `WEBHOOK_LEASE`; return them.
 
-    `RESERVED` places of the `limit` are only for endpoints with at most `PER_ENDPOINT` attempts under way, so that busy
-    endpoints cannot use all places. Concurrent calls wait for each other.
+    `RESERVED` of the `limit` deliveries can only be those of endpoints with at most `PER_ENDPOINT` attempts in
+    progress, so that busy endpoints cannot use all of them. Concurrent calls wait for each other.
 
-    `cipher` decrypts the secrets that sign the messages. A delivery with a secret that no key decrypts is not returned:
-    it waits for the length of a lease.
+    `cipher` decrypts the secrets that sign the messages. If no key decrypts the secret of a delivery, the delivery is
+    not returned: it becomes due again when the lease ends.
     """
     await session.execute(text(f"SELECT pg_advisory_xact_lock({_CLAIM_LOCK})"))
     # After the lock, so that the lease is whole, and the statement sees the claims made while this one waited.
@@ -230,7 +230,7 @@ _CLAIM = Prepared(_claim_statement())
 async def next_due(session: AsyncSession) -> datetime | None:
     """Return the UTC time at which the next webhook delivery can be claimed: when it is due, or when its lease ends.
 
-    The time may be past. Return None if no delivery is pending.
+    The time may be in the past. Return None if no delivery is pending.
     """
     row = await _NEXT.first(session, {})
     return None if row is None else row["due_at"]

@@ -1,4 +1,4 @@
-"""Show the deliveries of a webhook endpoint to its owner, and send test messages or a message again."""
+"""Show the deliveries of a webhook endpoint to its owner, send test messages, and send messages again."""
 
 import operator
 from collections.abc import Callable, Mapping
@@ -76,11 +76,10 @@ async def list_deliveries(
 async def retrieve_delivery(
     session: AsyncSession, caller: Principal, endpoint_id: UUID, delivery_id: UUID
 ) -> DeliveryDetailOut:
-    """Return a webhook delivery with its request and all attempts; the request shows no secret and no signature.
+    """Return a webhook delivery with its request and all attempts. The request is shown without secret and signature.
 
     Raises:
         NotFound: the caller has no such endpoint in the project, or the endpoint has no such delivery.
-
     """
     statement = (
         select(*_SHOWN, WebhookEndpointDelivery.body, WebhookEndpointDelivery.last_attempt_at)
@@ -105,10 +104,11 @@ async def retrieve_delivery(
 async def ping(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> UUID:
     """Add a pending delivery of a test message to a webhook endpoint, even a disabled one; return the delivery's id.
 
+    A worker sends the message after the commit.
+
     Raises:
         NotFound: the caller has no such endpoint in the project.
         Throttled: the caller sent a test message to the endpoint less than a second ago.
-
     """
     now = utcnow()
     is_rested = or_(WebhookEndpoint.last_ping_at.is_(None), WebhookEndpoint.last_ping_at <= now - _PING_PAUSE)
@@ -127,7 +127,7 @@ async def ping(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> U
 async def add_ping(session: AsyncSession, endpoint_id: UUID, project_id: int) -> UUID:
     """Add a pending delivery of a test message to a webhook endpoint; return the id of the delivery.
 
-    The delivery gets one attempt. The function does not check that the endpoint exists.
+    The delivery is attempted only once. The function does not check that the endpoint exists.
     """
     delivery_id, now = new_id(), utcnow()
     await session.execute(
@@ -152,14 +152,13 @@ async def add_ping(session: AsyncSession, endpoint_id: UUID, project_id: int) ->
 async def redeliver(
     session: AsyncSession, caller: Principal, endpoint_id: UUID, delivery_id: UUID
 ) -> DeliveryOut:
-    """Schedule a webhook message to be sent again at once, under the same message id; return its delivery.
+    """Schedule a webhook delivery to be sent again at once, under the same message id; return the delivery.
 
-    A delivery that is still pending keeps its remaining attempts; any other delivery gets one attempt.
+    A delivery that is still pending keeps its remaining attempts. Any other delivery gets one more attempt.
 
     Raises:
         InvalidInput: the endpoint is disabled.
         NotFound: the caller has no such endpoint in the project, or the endpoint has no such delivery.
-
     """
     await require_enabled(session, caller, endpoint_id)
     row = await schedule_redelivery(
@@ -176,8 +175,8 @@ async def schedule_redelivery(
 ) -> Mapping[Any, Any] | None:
     """Make the webhook delivery that meets `condition` due now, for another attempt.
 
-    Return the columns of the delivery that the API shows; None if no delivery meets the condition. At most one may meet
-    it.
+    Return the columns of the delivery that the API shows, or None if no delivery meets the condition. The condition
+    must not match more than one.
     """
     delivery = WebhookEndpointDelivery
     is_pending = delivery.status == constant(DeliveryStatus.PENDING)

@@ -1,4 +1,4 @@
-"""Disable webhook endpoints that fail or lost their owner, and notify the owner by push and by event."""
+"""Disable webhook endpoints that fail or have lost their owner; notify the owner by push and by event."""
 
 from urllib.parse import urlsplit
 
@@ -19,10 +19,10 @@ log = structlog.get_logger(__name__)
 
 
 async def disable(session: AsyncSession, condition: ColumnElement[bool], reason: DisabledReason) -> int:
-    """Disable the enabled webhook endpoints that meet `condition`; return the number of these endpoints.
+    """Disable the enabled webhook endpoints that meet `condition`; return how many were disabled.
 
-    In the same transaction, cancel their pending deliveries, record an event for each endpoint, and add a push to its
-    creator.
+    In the same transaction, their pending deliveries are cancelled, and an event is recorded and a push to the creator
+    is added for each endpoint.
     """
     now = utcnow()
     disabled = await session.execute(
@@ -59,7 +59,7 @@ async def disable_of_user(
 ) -> None:
     """Disable the enabled webhook endpoints that a user created, for `reason`.
 
-    `project_id` restricts this to the endpoints of one project; None: all projects.
+    If `project_id` is given, only the endpoints in this project are disabled.
     """
     condition = WebhookEndpoint.created_by_id == user_id
     if project_id is not None:
@@ -70,7 +70,7 @@ async def disable_of_user(
 async def disable_orphaned(session: AsyncSession) -> int:
     """Disable the webhook endpoints of creators that are deactivated or no longer members of the endpoint's project.
 
-    Return the number of endpoints that were enabled until now.
+    Return the number of endpoints that this call disabled.
     """
     is_active = select(User.id).where(User.id == WebhookEndpoint.created_by_id, User.is_active).exists()
     member = active_member(WebhookEndpoint.created_by_id, WebhookEndpoint.project_id)

@@ -1,4 +1,4 @@
-"""Create, show, change and delete webhook endpoints; each exists for its creator alone."""
+"""Create, show, change and delete webhook endpoints. Only the creator of an endpoint can see it."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -61,12 +61,11 @@ async def create_endpoint(
 ) -> NewEndpointOut:
     """Store a new webhook endpoint of the caller; return it with its secret, which no later call returns.
 
-    `policy` says which addresses the URL may name; `cipher` encrypts the secret that is stored.
+    `policy` says which addresses the URL may name. `cipher` encrypts the secret that is stored.
 
     Raises:
-        InvalidInput: the URL is not allowed, an event type is unknown, or the project has the maximal number of
+        InvalidInput: the URL is not allowed, an event type is unknown, or the project already has the maximum number of
             endpoints.
-
     """
     check_url(body.url, policy)
     event_types = _event_types(body.event_types)
@@ -130,13 +129,12 @@ async def update_endpoint(
 ) -> EndpointOut:
     """Change the given fields of a webhook endpoint of the caller; return the changed endpoint.
 
-    Disabling the endpoint cancels its pending deliveries; enabling it resets its record of failures. A new URL also
-    applies to pending deliveries; their bodies stay as they are.
+    Disabling the endpoint cancels its pending deliveries. Enabling it resets its record of failures. A new URL is also
+    used for pending deliveries, but their bodies do not change.
 
     Raises:
         InvalidInput: the URL is not allowed, or an event type is unknown.
         NotFound: the caller has no such endpoint in the project.
-
     """
     if body.given("url"):
         check_url(body.url, policy)
@@ -170,8 +168,7 @@ async def delete_endpoint(session: AsyncSession, caller: Principal, endpoint_id:
     """Delete a webhook endpoint of the caller with its secrets, its deliveries and the log of their attempts.
 
     Raises:
-        NotFound: the caller has no such endpoint in the project; also if it was deleted before.
-
+        NotFound: the caller has no such endpoint in the project, for example because it was deleted before.
     """
     gone = await session.execute(
         delete(WebhookEndpoint).where(own_endpoint(caller, endpoint_id)).returning(WebhookEndpoint.id)
@@ -185,13 +182,12 @@ async def rotate_secret(
 ) -> RotatedOut:
     """Replace the secret of a webhook endpoint of the caller; return the new secret, which no later call returns.
 
-    Until `overlap` has passed, the old secret signs messages too; the result has the end of that time. `cipher`
+    Until `overlap` has passed, messages are signed with the old secret too. The result says when that ends. `cipher`
     encrypts the secret that is stored.
 
     Raises:
         InvalidInput: too many secrets would sign messages at the same time.
         NotFound: the caller has no such endpoint in the project.
-
     """
     locked = (
         select(WebhookEndpoint.encrypted_secret, WebhookEndpoint.encrypted_old_secrets)
@@ -224,7 +220,7 @@ async def rotate_secret(
 
 
 async def cancel_pending(session: AsyncSession, endpoint_ids: Sequence[UUID]) -> None:
-    """Cancel the pending deliveries of webhook endpoints that are being disabled, given by their ids."""
+    """Cancel the pending deliveries of the webhook endpoints with these ids, which are being disabled."""
     await session.execute(
         update(WebhookEndpointDelivery)
         .where(

@@ -1,4 +1,4 @@
-"""Decide by the results of attempts when a webhook endpoint is disabled."""
+"""Decide from the results of attempts when a webhook endpoint is disabled."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,8 +16,8 @@ _BLOCKED_IN_A_ROW = 20
 class Health:
     """The record of a webhook endpoint's successes and failures, which decides when the endpoint is disabled.
 
-    `last_success_at` and `last_failure_at` are never reset; the other fields start again at each success.
-    `has_exhausted`: a message failed in all of its attempts.
+    `last_success_at` and `last_failure_at` are never reset. The other fields are reset at each success. `has_exhausted`
+    is True if a message failed in all of its attempts.
     """
 
     last_success_at: datetime | None
@@ -35,7 +35,7 @@ class Health:
     def after(self, result: AttemptResult, *, now: datetime, exhausted: bool) -> "Health":
         """Return the health of the endpoint after one more attempt with this result, made at `now`.
 
-        `exhausted`: the attempt was the last one that its message may have.
+        `exhausted` is True if the attempt was the last one that its message may have.
         """
         if result.error is None:
             return Health(now, self.last_failure_at, 0, None, has_exhausted=False, blocked_in_a_row=0)
@@ -52,9 +52,9 @@ class Health:
     def reason_to_disable(self, result: AttemptResult, *, now: datetime) -> DisabledReason | None:
         """Return the reason to disable the endpoint after the attempt with this result; None if it stays enabled.
 
-        This health must include that attempt already (`after`). The reasons: the receiver responded with 410 Gone, too
-        many attempts in a row met a forbidden address, or the endpoint has failed for five days and a message in all of
-        its attempts.
+        This health must already include that attempt (`after`). There are three reasons: the receiver responded with
+        410 Gone; too many attempts in a row met a forbidden address; or the endpoint has failed for five days, and at
+        least one message has failed in all of its attempts.
         """
         if result.is_gone:
             return DisabledReason.GONE

@@ -1,4 +1,4 @@
-"""Decide which webhook endpoint gets which event: by what its creator sees, and by what it selects."""
+"""Decide which webhook endpoints receive which events: by what their creators see, and by what they select."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,10 +24,10 @@ PAIR_COLUMNS = (*EVENT_COLUMNS, WebhookEndpoint.id.label("endpoint_id"), Webhook
 
 
 def select_wanted(*columns: Any) -> Any:  # Any: a Select of many columns
-    """Return the SELECT of these columns for each pair of an event and a webhook endpoint that is to receive it.
+    """Return the SELECT of these columns for each pair of an event and a webhook endpoint that is to receive the event.
 
-    The event must be of the endpoint's project, have a selected type, be visible to the endpoint's creator, and pass
-    the endpoint's task filter. The caller adds conditions and an order.
+    The event must belong to the endpoint's project, have a selected type, be visible to the endpoint's creator, and
+    pass the endpoint's task filter. The caller adds conditions and an order.
     """
     return (
         select(*columns)
@@ -46,7 +46,7 @@ def select_wanted(*columns: Any) -> Any:  # Any: a Select of many columns
 
 
 async def lock_receivers(session: AsyncSession, condition: ColumnElement[bool]) -> Sequence[UUID]:
-    """Return the ids of the enabled webhook endpoints that meet a condition and that active members created.
+    """Return the ids of the webhook endpoints that meet `condition`, are enabled, and have an active member as creator.
 
     It takes a shared row lock on each endpoint until the transaction ends, so that none is disabled before its
     deliveries are stored.
@@ -86,15 +86,14 @@ def _passes() -> ColumnElement[bool]:
 async def deliveries_of(
     session: AsyncSession, pairs: Sequence[Columns], *, link: str
 ) -> list[dict[str, Any]]:
-    """Return the column values of a new pending webhook delivery, with its message body, for each endpoint and event.
+    """Return the column values of a new pending webhook delivery for each pair of an event and an endpoint.
 
-    Stores nothing.
+    The values include the message body. Nothing is stored.
 
     Args:
         session: reads the snapshots of the events, for endpoints with full bodies.
         pairs: rows of `select_wanted` with `PAIR_COLUMNS`.
         link: the setting `task_url`, a template for links to tasks.
-
     """
     full = {pair["id"] for pair in pairs if pair["payload"] == PayloadKind.FULL}
     snapshots: dict[Any, Any] = {}

@@ -1,4 +1,4 @@
-"""Recover events that a webhook endpoint missed in a period: send them again, but none that was delivered."""
+"""Recover events that a webhook endpoint missed in a period: send them again, except those that were delivered."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -35,16 +35,16 @@ _MISSED = (DeliveryStatus.FAILED, DeliveryStatus.CANCELLED)
 async def recover(
     session: AsyncSession, caller: Principal, endpoint_id: UUID, body: RecoverIn, *, settings: Settings
 ) -> int:
-    """Schedule the failed and cancelled deliveries of a webhook endpoint in a period for sending; return their number.
+    """Schedule the failed and cancelled deliveries of a webhook endpoint in a period to be sent; return their number.
 
-    If `body.only` is `all`, the number includes the events of the period that have no delivery; the relay makes their
-    deliveries. The period ends now if `body.until` is None. Test messages are never sent again.
+    If `body.only` is `all`, events of the period without a delivery are sent too, and the number includes them: the
+    relay makes their deliveries later. If `body.until` is None, the period ends now. Test messages are never sent
+    again.
 
     Raises:
         InvalidInput: the endpoint is disabled, events from the beginning of the period are no longer stored, or the
             period ends before it begins.
         NotFound: the caller has no such endpoint in the project.
-
     """
     await require_enabled(session, caller, endpoint_id)
     now = utcnow()
@@ -62,9 +62,9 @@ async def recover(
 
 
 async def continue_recovery(session: AsyncSession, *, link: str, batch: int) -> bool:
-    """Make the next `batch` missing deliveries of a recovery, of the one that has waited longest.
+    """Make the next `batch` missing deliveries of the recovery that has waited longest.
 
-    Returns whether there was a recovery to continue.
+    Return True if there was a recovery to continue.
     """
     recovery = WebhookRecovery
     first = select(recovery.endpoint_id).order_by(recovery.continued_at, recovery.endpoint_id).limit(1)

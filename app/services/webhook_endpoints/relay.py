@@ -1,7 +1,7 @@
-"""Relay events to webhook endpoints: make a delivery for each endpoint that is to get an event.
+"""Relay events to webhook endpoints: make a delivery for each endpoint that is to receive an event.
 
-One relay works at a time. It commits its position together with the deliveries, so a killed relay has done a whole
-batch or nothing, and the next one resumes at the same position.
+Only one process relays at a time. It commits its position together with the deliveries, so a relay that is killed has
+completed a batch or done nothing, and the next one resumes at the same position.
 """
 
 from collections.abc import Collection
@@ -28,8 +28,8 @@ _READER = "webhooks"
 async def relay_events(session: AsyncSession, *, link: str, batch: int) -> int:
     """Insert the webhook deliveries for the next `batch` events of the ledger; return the number of these events.
 
-    A smaller number than `batch` means that there are no further events for now; 0 also means that another process is
-    relaying. `link` is the setting `task_url`, a template for links to tasks.
+    A number below `batch` means that no further events exist now. 0 means that there were none, or that another process
+    is already relaying. `link` is the setting `task_url`, a template for links to tasks.
     """
     cursor = await _lock_cursor(session)
     if cursor is None:

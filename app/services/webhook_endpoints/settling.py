@@ -1,4 +1,4 @@
-"""Store the results of webhook attempts: the log, the delivery, and the health of the endpoint."""
+"""Store the results of webhook attempts: in the log, the delivery, and the health of the endpoint."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -41,11 +41,11 @@ log = structlog.get_logger(__name__)
 
 
 async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, AttemptResult]]) -> None:
-    """Store the results of attempts to send webhooks; disable endpoints that are gone or have failed for too long.
+    """Store the results of attempts to send webhooks; disable endpoints that respond with 410 or fail for too long.
 
-    If an attempt outlived its lease and another worker has begun the next attempt, the result is logged and counts for
-    the endpoint's health, but does not change the delivery. Results for deleted endpoints are dropped, and so are
-    results that are stored already: an earlier call may have been committed without acknowledgement.
+    If an attempt took longer than its lease and another worker has begun the next attempt, the result is logged and
+    affects the endpoint's health, but does not change the delivery. Results for deleted endpoints are dropped. Results
+    that are stored already are dropped too: an earlier call may have been committed without acknowledgement.
     """
     now = utcnow()
     endpoints = await _lock(session, _ENDPOINT, {claimed.endpoint_id for claimed, _ in attempts})

@@ -30,33 +30,32 @@ class Message:
 
 
 def new_secret() -> str:
-    """Return a new random secret that signs the messages of a webhook endpoint, as text that begins with `whsec_`."""
+    """Return a new random secret for signing the messages of a webhook endpoint, as text that begins with `whsec_`."""
     return _PREFIX + base64.b64encode(secrets.token_bytes(_BYTES)).decode()
 
 
 def live_secrets(
     encrypted: str, encrypted_old: Mapping[str, str], cipher: Cipher, *, now: datetime
 ) -> list[str]:
-    """Decrypt the secrets that sign an endpoint's messages at `now`: the current one, then valid replaced ones.
+    """Return the decrypted secrets that sign an endpoint's messages at `now`: the current one, then replaced ones.
 
     Args:
-        encrypted: the current secret.
-        encrypted_old: the replaced secrets, by the ISO 8601 time at which each stops signing.
-        cipher: decrypts them.
+        encrypted: the current secret, encrypted.
+        encrypted_old: the replaced secrets, encrypted, by the ISO 8601 time at which each stops signing.
+        cipher: decrypts the secrets.
         now: the present time.
 
     Raises:
         DecryptionError: no key of the service decrypts one of the secrets.
-
     """
     return [cipher.decrypt(secret) for secret in (encrypted, *still_valid(encrypted_old, now).values())]
 
 
 def still_valid(encrypted_old: Mapping[str, Any], now: datetime) -> dict[str, str]:
-    """Return the replaced secrets of an endpoint that still sign messages at `now`, still encrypted.
+    """Return the replaced secrets of an endpoint that still sign messages at `now`. They stay encrypted.
 
-    Argument and result are mappings from the ISO 8601 time at which a secret stops signing to the secret. The latest
-    time comes first in the result.
+    The argument and the result map the ISO 8601 time at which a secret stops signing to that secret. In the result, the
+    latest time comes first.
     """
     return {
         until: encrypted_old[until]
@@ -66,7 +65,7 @@ def still_valid(encrypted_old: Mapping[str, Any], now: datetime) -> dict[str, st
 
 
 def sign(message: Message) -> SignedMessage:
-    """Return a webhook message signed for an attempt now: with its id, the time, and one signature by each secret."""
+    """Return a webhook message with the headers for an attempt now: its id, the time, and one signature per secret."""
     timestamp = int(utcnow().timestamp())
     # The library ignores the time zone: the time must be in UTC.
     at = datetime.fromtimestamp(timestamp, UTC)

@@ -16,7 +16,7 @@ _AT_ONCE = 2000
 async def prune_deliveries(sessions: SessionFactory, kept: timedelta) -> int:
     """Delete the webhook deliveries that are older than `kept` and not pending, in batches; return their number.
 
-    Each batch is a transaction of its own. Attempts are deleted with their deliveries. Repeatable.
+    Each batch has its own transaction. Attempts are deleted with their deliveries. Repeatable.
     """
     total, removed = 0, _AT_ONCE
     while removed >= _AT_ONCE:

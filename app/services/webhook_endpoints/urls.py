@@ -1,4 +1,4 @@
-"""Check the URL of a webhook endpoint; `clients/guarded_http.py` checks its addresses at each attempt."""
+"""Check the URL of a webhook endpoint. At each attempt, `clients/guarded_http.py` checks the addresses of its host."""
 
 import re
 from ipaddress import ip_address
@@ -18,16 +18,15 @@ _LOCAL_NAMES = frozenset({"local", "localhost"})
 
 
 def check_url(url: str, policy: AddressPolicy) -> None:
-    """Check that webhook messages may be sent to a URL. Does not resolve the host name.
+    """Check that webhook messages may be sent to a URL. The host name is not resolved.
 
     Args:
-        url: at most 2048 characters.
-        policy: the networks that the operator opened. If there are none, only HTTPS on port 443 and host names with a
-            dot are allowed.
+        url: the URL, at most 2048 characters.
+        policy: the networks that the operator opened. If there are none, the URL must use HTTPS on port 443 and a host
+            name with a dot.
 
     Raises:
         InvalidInput: the URL is not allowed.
-
     """
     if not _PRINTABLE.fullmatch(url) or "\\" in url:
         raise _refusal("Enter a URL in ASCII, without blanks; write other letters of a host as `xn--`.")
