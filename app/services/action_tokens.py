@@ -1,7 +1,8 @@
 """Action tokens in notifications: each lets its bearer answer one question as one person (contract 15).
 
-A token is derived from the secret keys whenever it is needed, so no table holds a usable one. It contains its claims;
-the database decides whether the question is still open and the person may still answer it.
+The service derives a token from the secret keys whenever it needs one, and stores none. The token itself names the
+notification and the question. The database decides whether the question is still open, and whether the person may still
+answer it.
 """
 
 import base64
@@ -32,7 +33,10 @@ _MOST_CHARACTERS = 256
 
 @dataclass(frozen=True, slots=True)
 class ActionClaims:
-    """The claims of an action token: the notification that contains it, the question, and the option to answer with."""
+    """The content of an action token: the ids of its notification and question, the question's digest, and an answer.
+
+    `option` is the index of the option to answer with. If it is None, the token opens the page of the question.
+    """
 
     # Its row names the recipient and the device.
     notification_id: UUID

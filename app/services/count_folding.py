@@ -1,4 +1,4 @@
-"""Merge rows of the tables of counts into one with the same sum, so that sums stay cheap (ADR 30)."""
+"""Merge rows of the count tables into fewer rows with the same sum, so that sums stay cheap (ADR 30)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ FOLDED_AT_ONCE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """A database table of counts that triggers add rows to, with the names of its columns by their role."""
+    """A database table of counts, to which triggers add rows, with the names of its columns by their role."""
 
     table: Table
     # Sums are read, and rows are folded, for one value of these.
@@ -42,7 +42,7 @@ async def fold_counts(session: AsyncSession, counts: Counts) -> int:
     """Merge up to `FOLDED_AT_ONCE` new rows of a table of counts into one row for each owner and kind.
 
     Return the number of new rows that were merged. The sums stay the same: a concurrent reader sees either all of the
-    old rows or the merged one. Merging only makes lists and inboxes faster.
+    old rows or the merged one. The only purpose of merging is speed.
     """
     rows = counts.table.c
     fresh = (

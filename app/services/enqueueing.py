@@ -1,8 +1,8 @@
-"""Put jobs on the queue in Redis. Nothing is lost if Redis is down: the row of each job waits for a sweep.
+"""Put jobs on the queue in Redis. No job is lost if Redis is down: a sweep finds its database row later.
 
-Functions that end in `_after_commit` act when the session's transaction has been committed, never before; the others
-act at once. The sweeps are `services/runs/recovery.py` for runs, and the periodic delivery (`worker/schedule.py`) for
-pushes.
+Functions with names that end in `_after_commit` act once the session's transaction has been committed, and not at all
+if it is rolled back; the others act at once. The sweeps are `services/runs/recovery.py` for runs, and the periodic
+delivery (`worker/schedule.py`) for pushes.
 """
 
 from collections.abc import Awaitable
@@ -49,8 +49,8 @@ async def enqueue_run(queue: JobQueue, run_id: UUID) -> bool:
 async def withdraw_run(queue: JobQueue, run_id: UUID) -> None:
     """Remove the job of a run from the queue. The job itself calls this when it starts.
 
-    From then on, only the database row represents the run. An outage of Redis is only logged: the job then starts a
-    second time, and stops at the claim.
+    From then on, only the database row represents the run. If Redis is down, this is only logged: the queue may start
+    the job a second time, which then ends without effect, because the run is already claimed.
     """
     await _without_failing(queue.withdraw(job_id=_job_id(run_id)))
 
@@ -58,8 +58,8 @@ async def withdraw_run(queue: JobQueue, run_id: UUID) -> None:
 async def enqueue_next_run(queue: JobQueue, run_id: UUID) -> None:
     """Put a job on the queue after a run has ended, because another run of its project may have waited for the end.
 
-    The job has the id of the ended run. Call this after the commit, so that the ended run no longer counts. An outage
-    of Redis is only logged: the sweep finds waiting runs.
+    The job has the id of the ended run. Call this after the commit of the run's end, so that the ended run no longer
+    counts against the project's limit. An outage of Redis is only logged: a sweep finds waiting runs.
     """
     await _without_failing(enqueue_run(queue, run_id))
 
@@ -78,7 +78,8 @@ def _job_id(run_id: UUID) -> str:
 def enqueue_push_delivery_after_commit(session: AsyncSession, queue: JobQueue, run_id: UUID) -> None:
     """Put a job that sends due pushes on the queue, after the session's transaction commits.
 
-    The job's id contains the run's: a job for another run that is just ending must not count as this one.
+    The job's id contains the id of the run, so that the queue does not take the job for one of another run that is just
+    ending.
     """
 
     async def enqueue() -> None:

@@ -22,7 +22,7 @@ async def check_readiness(
 ) -> tuple[ReadinessOut, bool]:
     """Return the state of the database, Redis and the object store, and whether all three are ready.
 
-    A state is "ok" or an error text. All are checked at once, with a limit of three seconds.
+    Each state is "ok" or an error text. All three are checked concurrently, within three seconds.
     """
     database, redis_state, object_store = await asyncio.gather(
         _state("database", _database(sessions)),

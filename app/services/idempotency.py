@@ -1,7 +1,7 @@
-"""Store the response to a request with an `Idempotency-Key`, for repetitions of the request.
+"""Store the response to a request with an `Idempotency-Key`, to answer repetitions of the request with it.
 
-The key is written in the transaction of the request's own effect: both exist or neither. Of two concurrent requests the
-second waits at the key's row until the first has ended.
+The key is stored in the transaction that performs the request: both take effect or neither. Of two concurrent requests
+with the same key, the second waits until the first has ended.
 """
 
 from dataclasses import dataclass
@@ -32,12 +32,11 @@ async def claim_key(
 ) -> KeptAnswer | None:
     """Claim an idempotency key for the caller's request; wait while another request with the key is running.
 
-    Return None if the key is free: then perform the request, and call `keep_answer` before the commit. If an earlier
-    request of the last day has used the key, return the stored response to it.
+    Return None if the key is free: the caller then performs the request and calls `keep_answer` before the commit. If
+    an earlier request of the last day has used the key, return the stored response to it.
 
     Raises:
         IdempotencyConflict: the key was used for a request with another hash.
-
     """
     now = utcnow()
     fresh = {"request_hash": request_hash, "status": 0, "body": b"", "created_at": now}

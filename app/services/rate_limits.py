@@ -1,9 +1,8 @@
 """Count requests against rate limits that all processes share through Redis (ADR 21).
 
-One round trip serves several requests.
-
-Requests are counted in memory first, because a pipeline for each request takes 0.15 ms of processor time instead of
-0.01 ms. At most a fiftieth of a limit is pending in a process, so each further process exceeds a limit by at most that.
+Each process counts requests in memory first, and adds several of them to Redis in one round trip: this takes 0.01 ms of
+processor time for each request, instead of 0.15 ms. A process holds back at most a fiftieth of a limit, so each further
+process exceeds a limit by at most that.
 """
 
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ _MAX_WINDOWS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """A rate limit: at most `requests` in each window of `seconds`, by the wall clock."""
+    """A rate limit: at most `requests` in each window of `seconds` of the wall clock."""
 
     seconds: int
     requests: int
@@ -28,7 +27,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """The requests that remain of the rate limit that is closest to exhaustion, for the headers of the response."""
+    """The rest of the rate limit that is closest to exhaustion, for the headers of the response."""
 
     limit: int
     remaining: int
@@ -58,7 +57,7 @@ class _Window:
 
 
 class RateLimiter:
-    """The rate limiter of a process.
+    """The rate limiter of one process.
 
     It counts requests in memory, and shares the counts with other processes through Redis.
     """
@@ -67,13 +66,12 @@ class RateLimiter:
         self._windows: dict[tuple[str, int], _Window] = {}
 
     async def hit(self, redis: RedisClient, bucket: str, limits: Sequence[RateLimit], *, now: float) -> Quota:
-        """Count one request of a bucket, such as an API key, against each of the limits; return the remaining quota.
+        """Count one request against each of the limits of its bucket, such as an API key; return the remaining quota.
 
         `now` is the wall-clock time in seconds. The request must be refused if the quota has a `retry_after`.
 
         Raises:
-            RedisError, OSError: Redis does not respond; let the request pass.
-
+            RedisError, OSError: Redis does not respond; the caller should then allow the request.
         """
         windows = [self._window(bucket, limit, now) for limit in limits]
         for window in windows:

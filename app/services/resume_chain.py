@@ -28,10 +28,10 @@ def resumes(state: Mapping[str, Any]) -> bool:
 
 
 def resume_chain(task_id: UUID, run_id: UUID, *columns: Any) -> CTE:
-    """Return a recursive CTE of a run and of the runs that it resumes, directly or indirectly; at most ten rows.
+    """Return a recursive CTE of a run and the runs that it resumes, directly or indirectly; it has at most ten rows.
 
-    The rows have the given columns of the run and `depth`, which is 1 for the run itself. Clients write the state too:
-    a value that names no run of the task ends the chain, and a circle ends at the limit.
+    Each row has the given columns of its run and `depth`, which is 1 for the first run. Clients can write the field
+    that names the resumed run: a value that names no run of the task ends the chain, and a circle ends at the limit.
     """
     resumed = Run.state[_RESUMED].astext.label("resumed")
     chain = (

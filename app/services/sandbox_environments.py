@@ -101,12 +101,11 @@ async def update_environment(
     *,
     cipher: Cipher,
 ) -> SandboxEnvironmentOut:
-    """Change the given fields of a sandbox environment and return it. Runs that start from now on use the new values.
+    """Change the given fields of a sandbox environment and return it. Runs that start after this use the new values.
 
     Raises:
         NotFound: there is no such sandbox environment in the project, or it is private and another user's.
         InvalidInput: the caller would make the environment private, but did not create it.
-
     """
     values: dict[str, Any] = {name: getattr(body, name) for name in _PLAIN if body.given(name)}
     if body.given("environment_variables"):
@@ -150,8 +149,8 @@ async def delete_environment(session: AsyncSession, caller: Principal, environme
 def effective_domains(level: NetworkAccessLevel, own: list[str], *, include_defaults: bool) -> list[str]:
     """Return the host names that agents in a sandbox environment with this network level may reach, each once.
 
-    The hosts of the environment itself (`own`) come first. `include_defaults` adds the trusted hosts at level `custom`.
-    The list is empty for the levels that do not depend on host names: none, model-only and full.
+    The environment's own hosts, `own`, come first. `include_defaults` adds the trusted hosts at the level `custom`. The
+    list is empty for the levels at which host names do not matter: none, model-only and full.
     """
     match level:
         case NetworkAccessLevel.TRUSTED:

@@ -1,6 +1,7 @@
 """Compare the schema revision of the database with the one that this release needs, and upgrade it.
 
-The revisions are those of the `migrations` package, beside `app` in a checkout and in an installed wheel.
+The revisions are those of the `migrations` package. It lies next to `app`, in a checkout as well as in an installed
+wheel.
 """
 
 from collections.abc import Sequence
@@ -39,7 +40,7 @@ def expected_revision() -> str:
 def revisions_between(old: str | None, new: str | None) -> Sequence[Revision]:
     """Return the schema revisions after `old` up to and including `new`, oldest first.
 
-    None stands for an empty database.
+    As `old` or `new`, None stands for an empty database.
     """
     oldest_first = _known_revisions()[::-1]
     position = {revision.id: index for index, revision in enumerate(oldest_first)}
@@ -60,8 +61,8 @@ async def database_revision(session: AsyncSession) -> str | None:
 async def schema_is_current(session: AsyncSession) -> bool:
     """Return whether the database has all schema revisions that this release knows.
 
-    An unknown revision comes from a later release, and counts as current: releases run side by side during a deploy,
-    and a migration stays compatible with the release before it (migrations/README.md).
+    An unknown revision comes from a later release, and is accepted as current: releases run side by side during a
+    deploy, and a migration stays compatible with the release before it (migrations/README.md).
     """
     revision = await database_revision(session)
     if revision is None:
@@ -70,11 +71,10 @@ async def schema_is_current(session: AsyncSession) -> bool:
 
 
 async def require_current_schema(sessions: SessionFactory) -> None:
-    """Check that the database's schema fits this release; the API and the worker do so before they start.
+    """Check that the database's schema fits this release. The API and the worker call this before they start.
 
     Raises:
         OutdatedSchema: the database lacks revisions of this release.
-
     """
     async with unit_of_work(sessions) as session:
         if not await schema_is_current(session):
@@ -96,11 +96,11 @@ def migration_config(database_url: str) -> "Config":
 def upgrade_schema(database_url: str) -> None:
     """Upgrade the database to the newest schema revision of this release, if it is not there already.
 
-    Concurrent calls wait for each other. Runs an event loop of its own, so call it from synchronous code or a thread.
+    Concurrent calls wait for each other. The function runs its own event loop, so call it from synchronous code or a
+    thread.
 
     Raises:
-        CommandError: (of alembic) the database is at a revision that this release does not know.
-
+        CommandError: alembic reports that the database is at a revision that this release does not know.
     """
     from alembic import command  # noqa: PLC0415 - as above
 

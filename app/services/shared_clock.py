@@ -32,11 +32,10 @@ class ClockSkewed(Exception):
 
 
 async def synchronise(sessions: SessionFactory) -> None:
-    """Read the clock of the database; from then on `app.clock.utcnow` returns the database's time. Repeatable.
+    """Read the database's clock. From then on, `app.clock.utcnow` returns the database's time. Repeatable.
 
     Raises:
         DatabaseUnavailable: the database did not answer.
-
     """
     async with unit_of_work(sessions) as session:
         readings = [await _read(session) for _ in range(_READINGS)]
@@ -51,12 +50,13 @@ async def _read(session: AsyncSession) -> Reading:
 
 
 async def require_machine_time(sessions: SessionFactory) -> None:
-    """Synchronise with the database's clock; check that the machine's own clock is accurate enough for signatures.
+    """Synchronise with the database's clock, and check that this machine's own clock differs little from it.
+
+    Signatures use the machine's clock, so it must be accurate.
 
     Raises:
         ClockSkewed: the machine's clock is more than `MAX_SKEW` away from the database's.
         DatabaseUnavailable: the database did not answer.
-
     """
     await synchronise(sessions)
     skew = machine_skew()

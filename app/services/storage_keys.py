@@ -22,8 +22,8 @@ _OWNER = re.compile(r"tasks/artifacts/team_(\d{1,19})/task_([0-9a-f-]{36})/(?:st
 def safe_name(name: str) -> str:
     """Return the last segment of a path as a file name that is safe in a storage key, a folder and a response.
 
-    Control and direction characters are removed; a name of more than 255 bytes is shortened before its suffix. If
-    nothing remains, the name is `artifact`. Idempotent (contract 8.1).
+    Control characters and characters that change the writing direction are removed. A name of more than 255 bytes is
+    shortened before its suffix. If nothing remains, the name is `artifact`. Idempotent (contract 8.1).
     """
     segment = name.rpartition("/")[2]
     visible = "".join(
@@ -62,12 +62,12 @@ class RunRef:
 
 
 def log_key(project_id: int, task_id: UUID, run_id: UUID) -> str:
-    """Return the storage key of a run's log, which has one JSON object a line."""
+    """Return the storage key of a run's log. The log has one JSON object per line."""
     return f"tasks/logs/team_{project_id}/task_{task_id}/run_{run_id}.jsonl"
 
 
 def session_key(project_id: int, task_id: UUID, run_id: UUID) -> str:
-    """Return the storage key of the stored conversation of a run's agent, which no client can read."""
+    """Return the storage key of the conversation of a run's agent. No client can read this object."""
     return f"tasks/sessions/team_{project_id}/task_{task_id}/run_{run_id}.json.gz"
 
 

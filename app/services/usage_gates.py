@@ -1,7 +1,7 @@
 """Usage gates, with which operators limit the cloud runs of a project (contract 2.4, 5.8 step 3).
 
-By default there is no gate, and every run may begin. A gate that fails or does not respond in time lets runs pass, as
-rate limits do: a limit is not worth an outage.
+By default there is no gate, and every run may begin. If a gate fails or does not respond in time, the run may begin, as
+with rate limits: a limit is not worth an outage.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """A usage limit that a project has exceeded, as it is shown to the caller."""
+    """A usage limit that a project has exceeded, in the form that the caller gets."""
 
     # Whether the project has a paid plan already, so that clients know what to offer.
     is_pro: bool = False
@@ -41,8 +41,8 @@ class UsageGate(Protocol):
     async def exceeded(self, *, project_id: int, user_id: int | None) -> Limit | None:
         """Return the limit that the project has exceeded; None if the user may begin another run.
 
-        `user_id` is None for a follow-up run of a task without its creator. Called before the run is created, by
-        several requests concurrently, while no database connection is held.
+        `user_id` is None for a follow-up run of a task that has no creator any more. The service calls this before it
+        creates the run, from concurrent requests, and holds no database connection meanwhile.
         """
 
 
@@ -86,12 +86,10 @@ def _load(place: str) -> UsageGateFactory:
 async def require_allowance(gates: Sequence[UsageGate], *, project_id: int, user_id: int | None) -> None:
     """Check that every usage gate allows another run of a project.
 
-    A gate that fails or takes too long counts as one that allows the run. Call this while no database connection is
-    held.
+    A gate that fails or takes too long allows the run. Call this while no database connection is held.
 
     Raises:
         UsageLimitExceeded: the project has exceeded a limit.
-
     """
     for gate in gates:
         limit = await _ask(gate, project_id=project_id, user_id=user_id)
