@@ -53,14 +53,15 @@ _SECURE_PORT = 443
 class AddressPolicy:
     """The addresses to which the service may connect if a user or an agent has chosen the target.
 
-    Public addresses by HTTPS on port 443 only; addresses in the networks of `opened` with any scheme and port.
+    It permits public addresses by HTTPS on port 443 only. It permits addresses in the networks of `opened` with any
+    scheme and any port.
     """
 
     opened: tuple[IPv4Network | IPv6Network, ...] = ()
 
     @classmethod
     def parse(cls, networks: tuple[str, ...]) -> "AddressPolicy":
-        """Return a policy that also permits these networks, each in CIDR form such as `10.0.0.0/8`.
+        """Return a policy that permits public addresses and these networks, each in CIDR form such as `10.0.0.0/8`.
 
         Raises:
             ValueError: a network has another form.
@@ -69,10 +70,10 @@ class AddressPolicy:
         return cls(tuple(map(ip_network, networks)))
 
     def admits(self, address: str, *, scheme: str, port: int) -> bool:
-        """Return whether the service may send a request with this scheme and port to an IP address.
+        """Return whether the service may send a request with this scheme and port to this IP address.
 
         Raises:
-            ValueError: the text is not an address.
+            ValueError: `address` is not an IP address.
 
         """
         if self.is_open(address):
@@ -82,10 +83,11 @@ class AddressPolicy:
     def is_open(self, address: str) -> bool:
         """Return whether an IP address is in a network that the operator opened.
 
-        False for the credential servers of clouds, whatever the operator opened.
+        Always return False for the addresses at which clouds serve credentials, even if the operator opened their
+        network.
 
         Raises:
-            ValueError: the text is not an address.
+            ValueError: `address` is not an IP address.
 
         """
         ends = list(_ends(ip_address(address.partition("%")[0])))
@@ -98,7 +100,7 @@ def is_public(address: str) -> bool:
     The address may have a zone (`fe80::1%eth0`). If it embeds an IPv4 address, that address must be public too.
 
     Raises:
-        ValueError: the text is not an address.
+        ValueError: `address` is not an IP address.
 
     """
     return all(map(_is_public, _ends(ip_address(address.partition("%")[0]))))

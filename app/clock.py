@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A reading of another clock: the time that it showed, this process's monotonic time then, and the largest error.
+    """A reading of the database's clock, or of another clock.
 
-    `monotonic` is in the seconds of `time.monotonic()`. `error` is the largest possible difference between `instant`
-    and the other clock at that moment.
+    `instant` is the time that the clock showed, and `monotonic` is the value of `time.monotonic()` in this process at
+    that moment. `error` is the largest possible difference between `instant` and the true time of the clock then.
     """
 
     instant: datetime
@@ -24,7 +24,7 @@ class Reading:
     error: timedelta = timedelta(0)
 
     def now(self) -> datetime:
-        """Return the current time of the clock that was read, extrapolated from the reading."""
+        """Return the time that the clock shows now: the time of the reading plus the time that has passed since."""
         return self.instant + timedelta(seconds=time.monotonic() - self.monotonic)
 
 
@@ -43,15 +43,18 @@ _now: Callable[[], datetime] = _shared_now
 
 
 def utcnow() -> datetime:
-    """Return the current time of the service's shared clock, aware and in UTC."""
+    """Return the current time by the clock that all processes share, as a timezone-aware datetime in UTC.
+
+    This is the database's clock. Until it has been read, this machine's clock is used instead.
+    """
     return _now()
 
 
 def adopt(reading: Reading | None) -> None:
-    """From now on, compute the service's time from this reading of the database's clock.
+    """Compute the service's time from this reading of the database's clock from now on.
 
-    None: from this machine's clock. A reading that differs from the current reading by no more than the errors of both
-    changes nothing: time must not jump back and forth by the duration of a round trip.
+    If `reading` is None, use this machine's clock. If it differs from the current reading by no more than the errors of
+    both, change nothing: time must not jump back and forth by the duration of a round trip.
     """
     global _reading  # noqa: PLW0603 - one clock per process is the point
     if (
@@ -68,6 +71,9 @@ def machine_skew() -> timedelta:
 
 
 def set_clock(now: Callable[[], datetime] | None) -> None:
-    """Let `utcnow()` return the result of `now()` in this process, for tests; None restores the shared clock."""
+    """Make `utcnow()` return the result of `now()` in this process, for tests.
+
+    If `now` is None, use the shared clock again.
+    """
     global _now  # noqa: PLW0603 - as above
     _now = now or _shared_now

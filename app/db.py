@@ -60,10 +60,10 @@ def create_engine(
     Args:
         settings: the URL of the database and the size of the pool.
         application_name: the name that PostgreSQL shows for each connection.
-        statement_seconds: time limit of a statement; beyond it the statement fails with DatabaseUnavailable.
-        plan_once: the server plans each statement once per connection, and uses this plan for all values, because
-            planning takes most of the time of a short statement. Code that needs a plan for particular values sets
-            `plan_cache_mode` in its transaction.
+        statement_seconds: the time limit of a statement. A statement that exceeds it fails with DatabaseUnavailable.
+        plan_once: whether the server plans each statement once per connection and uses this plan for all values,
+            because planning takes most of the time of a short statement. Code that needs a plan for particular values
+            sets `plan_cache_mode` in its transaction.
 
     """
     # JIT helps analytics; here it would only delay the first request by its compile time.
@@ -155,7 +155,7 @@ async def unit_of_work(sessions: SessionFactory) -> AsyncGenerator[AsyncSession,
 async def release(session: AsyncSession) -> None:
     """Commit a session and return its connection to the pool, so that the caller may wait for other servers.
 
-    Also run the hooks that `after_commit` registered. The session stays usable: its next statement begins a new
+    Then run the hooks that `after_commit` registered. The session stays usable: its next statement begins a new
     transaction.
     """
     await _run(await _commit(session))
@@ -164,7 +164,7 @@ async def release(session: AsyncSession) -> None:
 def after_commit(session: AsyncSession, hook: Hook) -> None:
     """Register an async function to run once this session's transaction is committed; a rollback discards it.
 
-    An error of the function is logged and not raised.
+    If the function raises, the error is logged, and is not raised to the caller that commits.
     """
     session.info.setdefault(_HOOKS, []).append(hook)
 
@@ -202,8 +202,8 @@ async def _run(hooks: list[Hook]) -> None:
 class Transaction:
     """A database transaction that asyncpg begins and ends directly, at a fraction of the cost of SQLAlchemy's own.
 
-    Statements of the session join this transaction on the same connection, so there is one commit for all. `commit` and
-    `roll_back` return the connection to the pool; call one of them, once.
+    A database session can take part in it on the same connection (`join`), so there is one commit for all statements.
+    Call either `commit` or `roll_back`, once; both return the connection to the pool.
     """
 
     __slots__ = ("_connection", "_driver", "_is_joined")
@@ -216,7 +216,7 @@ class Transaction:
     async def begin(self) -> None:
         """Begin the transaction.
 
-        If that fails, close the connection, so that the pool does not hand it out again.
+        If that fails, close the connection instead of returning it to the pool.
         """
         try:
             await self._driver.execute("BEGIN")
@@ -249,7 +249,7 @@ class Transaction:
         return self._connection
 
     async def commit(self) -> None:
-        """Commit and return the connection to the pool; if that fails, close the connection.
+        """Commit and return the connection to the pool. If the commit fails, close the connection.
 
         Raises:
             DatabaseUnavailable: the server went away.
@@ -261,7 +261,7 @@ class Transaction:
     async def roll_back(self) -> None:
         """Roll back and return the connection to the pool.
 
-        If `drop` has closed the connection, do not contact the server.
+        If `drop` has already closed the connection, nothing is sent to the server.
         """
         if self._connection.invalidated:
             self._connection.close()
@@ -284,10 +284,11 @@ class Transaction:
 
 
 async def drop(connection: Connection | PoolProxiedConnection) -> None:
-    """Close a database connection that may still run a statement, within two seconds.
+    """Close a database connection, even while a statement still runs on it. This takes at most two seconds.
 
     The driver asks the server to cancel the statement first: otherwise the server would run it to its end, and hold its
-    locks until then. Runs in a greenlet, because SQLAlchemy lets the driver wait for the server only there.
+    locks until then. The function runs in a greenlet, because SQLAlchemy lets the driver wait for the server only
+    there.
     """
     await greenlet_spawn(connection.invalidate)
 
@@ -302,7 +303,7 @@ class _JoiningSession(Session):
 
 
 def transaction_of(session: AsyncSession) -> Transaction | None:
-    """Return the transaction that `begin` has begun for a database session; None if there is none."""
+    """Return the transaction that `begin` has begun for a database session, or None if there is none."""
     transaction: Transaction | None = session.info.get(_TRANSACTION)
     return transaction
 
@@ -310,7 +311,8 @@ def transaction_of(session: AsyncSession) -> Transaction | None:
 async def begin(session: AsyncSession) -> Transaction | None:
     """Begin a transaction for a database session that has none, and return the transaction.
 
-    Return None, and begin nothing, if the session is not from `unit_of_work`, which would have to end the transaction.
+    If the session is not from `unit_of_work`, begin nothing and return None: only `unit_of_work` would end the
+    transaction.
 
     Raises:
         DatabaseUnavailable: the server went away.
@@ -334,9 +336,9 @@ def _take_transaction(session: AsyncSession) -> Transaction | None:
 
 
 class NamedErrors:
-    """Context manager that converts errors of the database driver to the errors that a session would raise.
+    """Context manager that converts errors of the database driver to the errors that a SQLAlchemy session would raise.
 
-    Not a generator, which would take three times as long.
+    It is not a generator, which would take three times as long.
     """
 
     __slots__ = ()
@@ -345,7 +347,10 @@ class NamedErrors:
         """Do nothing: errors are converted at the exit."""
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        """Raise `DatabaseUnavailable` for an outage of the server, `IntegrityError` for a violated constraint."""
+        """Raise `DatabaseUnavailable` for an outage of the server, and `IntegrityError` for a violated constraint.
+
+        Any other error of the block is raised unchanged.
+        """
         if not isinstance(error, Exception):
             return
         if isinstance(error, asyncpg.IntegrityConstraintViolationError):

@@ -31,10 +31,10 @@ _COLUMNS = ("agent", "offered", "installed", "version", "responds", "key")
 )
 @click.pass_context
 def agents(context: click.Context, *, as_json: bool, check: bool) -> None:
-    """List the agents of this machine.
+    """List the agents that runs may request on this machine, with their state.
 
-    Each installed agent is started in the sandbox, without a network, for a handshake; no model is called. The keys
-    shown are those of this shell; a worker may have others.
+    Each installed agent is started in the sandbox, without a network, to see whether it responds; no model is called.
+    The column `key` shows whether the API key of the agent's model is set in this shell; a worker may have other keys.
     """
     # Without production secrets, because nothing is served.
     settings = development_settings()

@@ -20,9 +20,10 @@ from app.services.accounts.console_sessions import create_login_code
 @click.option("--key", type=click.UUID, help="Id of the key to sign in with.")
 @click.option("--mask", help="Mask of the key, instead of its id, for example phx_...a1b2.")
 def console(key: UUID | None, mask: str | None) -> None:
-    """Print a link that signs one browser in to the console, within a minute, with the rights of an API key.
+    """Print a link that signs one browser in to the console. The link is valid for a minute.
 
-    Without an option, the key of the development stack that runs here is used.
+    The browser gets the rights of an API key. Without an option, this is the key of the development stack that runs
+    here.
     """
     if key is not None and mask is not None:
         raise click.UsageError("give either --key or --mask.")

@@ -21,10 +21,10 @@ _UNDEFINED = frozenset({"42P01", "42703"})  # table, column
 
 
 def with_sessions(settings: Settings, work: Callable[[SessionFactory], Awaitable[Result]]) -> Result:
-    """Run the async function `work` with a session factory in an event loop of its own, and return its result.
+    """Run the async function `work` with a session factory in a new event loop, and return its result.
 
-    Times are those of the database's clock. The connections are closed afterwards. A failure of the database ends the
-    command with one line on standard error.
+    The process's clock follows the database's clock. The connections are closed afterwards. If the database fails, the
+    command ends with one line on standard error.
     """
 
     async def run() -> Result:
@@ -41,7 +41,10 @@ def with_sessions(settings: Settings, work: Callable[[SessionFactory], Awaitable
 
 
 def check_clock_and_schema(settings: Settings) -> None:
-    """End the command with one line of error if this machine's clock is wrong or the database's schema is old."""
+    """Check this machine's clock and the database's schema.
+
+    If the clock is wrong or the schema is old, end the command with one line on standard error.
+    """
 
     async def check(sessions: SessionFactory) -> None:
         await require_machine_time(sessions)

@@ -9,6 +9,6 @@ from app.devstack.demo.demo import run_demo
 @click.command()
 @click.pass_context
 def demo(context: click.Context) -> None:
-    """Show the work on one task from end to end on a real git repository, in a separate development stack."""
+    """Show the work on one task from start to finish, with a real git repository, in a separate development stack."""
     hide_environment()
     context.exit(run_demo())

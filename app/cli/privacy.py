@@ -16,7 +16,7 @@ def hide_environment() -> None:
 
     Overwrite `/proc/<pid>/environ`, which would show the initial variables for the life of the process, and make the
     memory of the process unreadable for others. `os.environ` does not change. Where the kernel does not permit this, do
-    nothing. May be called again.
+    nothing. Further calls are harmless.
     """
     if sys.platform != "linux":
         return
@@ -35,7 +35,10 @@ def hide_environment() -> None:
 
 
 def start_tracker() -> None:
-    """Start the helper process of `multiprocessing` without environment variables, which it would expose."""
+    """Start the resource tracker, a helper process of `multiprocessing`, with no environment variables.
+
+    Otherwise it would inherit the variables of this process and make them readable for other processes.
+    """
     from multiprocessing import resource_tracker  # noqa: PLC0415 - only a service of several processes needs it
 
     variables = os.environ.copy()

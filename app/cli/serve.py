@@ -31,9 +31,9 @@ _GRACEFUL_SHUTDOWN_SECONDS = 8
 )
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
 def serve(host: str | None, port: int | None, workers: int) -> None:
-    """Run the API server.
+    """Run the API server until SIGTERM or Ctrl-C.
 
-    Stops accepting on SIGTERM or Ctrl-C and lets requests in progress finish.
+    Then it accepts no more requests, and ends when the requests in progress have finished.
     """
     hide_environment()
     # uvicorn raises the signal again after the last request: a requested stop is no failure.

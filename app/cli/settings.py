@@ -20,7 +20,7 @@ _PREFIX = "TASKBEACON_"
 def service_settings() -> Settings:
     """Return the service's settings from the environment variables.
 
-    Invalid settings end the command with one line of error.
+    Invalid settings end the command with one line on standard error.
     """
     return _build(Settings)
 
@@ -36,7 +36,10 @@ def warn_of_unknown_variables() -> None:
 
 
 def check_catalog(settings: Settings) -> Catalog:
-    """Return the catalog of agents in the file that the settings name; an invalid catalog ends the command."""
+    """Return the catalog of agents that is in the file that the settings name.
+
+    An invalid catalog ends the command with one line on standard error.
+    """
     try:
         return load_catalog(settings.agent_catalog)
     except CatalogInvalid as error:
@@ -46,7 +49,7 @@ def check_catalog(settings: Settings) -> Catalog:
 def development_settings(**given: Any) -> Settings:
     """Return the settings from the environment variables, without requiring production secrets.
 
-    `given` are values by field name, which take precedence over the variables.
+    `given` has values by the name of the setting; they take precedence over the variables.
     """
     return _build(lambda: Settings(development=True, **given))
 
@@ -54,7 +57,8 @@ def development_settings(**given: Any) -> Settings:
 def admin_settings() -> Settings:
     """Return the settings from the environment variables.
 
-    If these set no database, return the settings of the running development stack. Invalid settings end the command.
+    If these set no database, return the settings of the running development stack. Invalid settings end the command
+    with one line on standard error.
     """
     here = development_settings()
     if "database_url" in here.model_fields_set:
@@ -73,7 +77,7 @@ def admin_settings() -> Settings:
 def stack_settings(home: Path) -> Settings:
     """Return the settings of the development stack that runs in the folder `home`.
 
-    If none runs there, end the command.
+    If no stack runs there, end the command with one line on standard error.
     """
     stack = running_environment(home)
     if stack is None:

@@ -7,7 +7,7 @@ from app.enums import ActionTokens
 
 
 class PushSettings(BaseModel):
-    """Settings of push notifications: of the push services, and of the texts and links of pushes."""
+    """Settings of pushes: the push services, and the texts and links of pushes."""
 
     expo_base_url: WebUrl = Field(default="https://exp.host", description="Expo's push service.")
     expo_access_token: OptionalSecret = Field(

@@ -316,12 +316,15 @@ class Settings(PushSettings, BaseSettings):
 
     @property
     def run_timeout(self) -> timedelta:
-        """The wall-clock time that a run may take, without the time for which it waits for people."""
+        """The longest time that a run may take. The time for which it waits for people is not included."""
         return timedelta(seconds=self.run_timeout_seconds)
 
     @property
     def outside_agent_silence(self) -> timedelta | None:
-        """The time after which a run fails if its agent, outside the service's workers, sends nothing; None: never."""
+        """The time without any event after which a run fails; None if such a run never fails for this reason.
+
+        It concerns only runs with an agent outside the service's workers.
+        """
         return timedelta(seconds=self.outside_agent_silence_seconds) or None
 
     @property
@@ -346,14 +349,17 @@ class Settings(PushSettings, BaseSettings):
 
     @property
     def s3_signing_endpoint_url(self) -> str | None:
-        """The URL at which clients reach object storage, for signed URLs (contract 8.2); None: Amazon's own."""
+        """The URL at which clients reach object storage, for use in signed URLs (contract 8.2).
+
+        None means the public URL of Amazon S3.
+        """
         return self.s3_public_endpoint_url or self.s3_endpoint_url
 
 
 def unknown_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str | None]:
-    """Return the `TASKBEACON_…` variables that no setting reads, each with the most similar name of a setting.
+    """Return the `TASKBEACON_…` variables in `environment` that no setting reads.
 
-    None in place of a name if no setting has a similar name.
+    The result maps each variable to the setting with the most similar name, or to None if there is no similar name.
     """
     known = [f"{_PREFIX}{name.upper()}" for name in Settings.model_fields]
     unknown = (

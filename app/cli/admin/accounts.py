@@ -32,7 +32,7 @@ async def create_organization(transaction: Transaction, name: str) -> Answer:
 )
 @transactional
 async def create_project(transaction: Transaction, name: str, organization: UUID | None) -> Answer:
-    """Add a project to an existing organization, or to the default one."""
+    """Add a project to an organization: the given one, or else the default one."""
     return _describe(await accounts.create_project(transaction.session, name, organization_id=organization))
 
 
@@ -55,7 +55,7 @@ async def rename_project(transaction: Transaction, project: int, name: str) -> A
 )
 @transactional
 async def limit_push_text(transaction: Transaction, project: int, most: str) -> Answer:
-    """Limit how much of a task's content its pushes may contain, for all tasks of a project."""
+    """Limit how much content of its tasks the pushes of a project may contain."""
     limit = None if most == "any" else PushText(most)
     limited = await accounts.limit_push_text(transaction.session, project, limit)
     return {"project": limited.id, "push_text": limited.push_text}
@@ -91,7 +91,7 @@ async def create_user(
     staff: bool,
     project: tuple[int, ...],
 ) -> Answer:
-    """Add a user. E-mail addresses are unique; case is ignored."""
+    """Add a user. No two users have the same e-mail address; upper and lower case are not distinguished."""
     user = await accounts.create_user(
         transaction.session,
         email,

@@ -79,7 +79,7 @@ async def create_integration(
     api_url: str | None,
     git_url: str | None,
 ) -> Answer:
-    """Connect a project to a code host, with a token or an installation of a GitHub App."""
+    """Connect a project to a code host, by a token or by an installation of a GitHub App."""
     integration = await integrations.create_integration(
         transaction.session,
         transaction.cipher,

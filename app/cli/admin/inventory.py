@@ -37,7 +37,7 @@ def _page(command: Callable[..., Any]) -> Callable[..., Any]:
 async def list_users(
     transaction: Transaction, project: int | None, email: str | None, limit: int, offset: int
 ) -> Answer:
-    """List users: all, the members of one project, or those with a text in their e-mail address."""
+    """List users: all of them, the members of one project, or those with a given text in their e-mail address."""
     return await inventory.list_users(
         transaction.session, project_id=project, email=email, limit=limit, offset=offset
     )
@@ -72,7 +72,7 @@ async def list_organizations(transaction: Transaction, limit: int, offset: int) 
 async def list_keys(
     transaction: Transaction, user: int | None, mask: str | None, limit: int, offset: int
 ) -> Answer:
-    """List API keys, revoked ones too, with their last use and their expiry."""
+    """List API keys, including revoked ones, with the times of their last use and of their expiry."""
     return await inventory.list_keys(transaction.session, user_id=user, mask=mask, limit=limit, offset=offset)
 
 

@@ -9,9 +9,9 @@ from app.clients.web_push.vapid import VapidKey
 
 @click.command("create-vapid-key")
 def create_vapid_key() -> None:
-    """Create a key pair for web push and print it; the service reads it from TASKBEACON_VAPID_PRIVATE_KEY.
+    """Create a key pair for web push and print it. Set TASKBEACON_VAPID_PRIVATE_KEY to its private key to use it.
 
-    Browsers subscribe with the public half, so a new key ends all their subscriptions.
+    Browsers subscribe with the public key, so a new pair makes all existing subscriptions invalid.
     """
     private_key = VapidKey.generate()
     answer = {"private_key": private_key.get_secret_value(), "public_key": VapidKey(private_key).public_key}

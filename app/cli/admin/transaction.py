@@ -40,7 +40,10 @@ class Transaction:
 def transactional(
     operation: Callable[Concatenate[Transaction, Options], Awaitable[Answer]],
 ) -> Callable[Options, None]:
-    """Turn `operation` into an admin command that runs it in one transaction, and prints its result as JSON."""
+    """Turn `operation` into an admin command.
+
+    The command runs `operation` in one transaction, commits it, and prints the result as JSON.
+    """
 
     @wraps(operation)
     def command(*args: Options.args, **options: Options.kwargs) -> None:
@@ -66,7 +69,7 @@ class Upkeep:
 def upkeep(operation: Callable[Concatenate[Upkeep, Options], Awaitable[Answer]]) -> Callable[Options, None]:
     """Turn `operation` into an admin command that prints its result as JSON.
 
-    Unlike with `transactional`, `operation` opens its own transactions, as many as it needs.
+    Unlike with `transactional`, `operation` opens and commits as many transactions as it needs.
     """
 
     @wraps(operation)

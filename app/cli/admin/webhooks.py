@@ -12,14 +12,14 @@ from app.services.webhook_endpoints import admin as webhook_admin
 
 @click.group("webhooks")
 def webhooks() -> None:
-    """List webhook endpoints, send test messages, and repeat a message."""
+    """List webhook endpoints, send test messages, and send a message again."""
 
 
 @webhooks.command("list")
 @click.option("--project", type=click.IntRange(1, 2**63 - 1), help="Only those of this project.")
 @transactional
 async def list_webhooks(job: Transaction, *, project: int | None) -> Answer:
-    """List webhook endpoints, with their owners and the numbers of pending and failed deliveries."""
+    """List webhook endpoints, each with its owner and its numbers of pending and failed deliveries."""
     results = await webhook_admin.list_all(job.session, project_id=project)
     return {"count": len(results), "results": results}
 
@@ -28,7 +28,7 @@ async def list_webhooks(job: Transaction, *, project: int | None) -> Answer:
 @click.option("--endpoint", type=click.UUID, required=True, help="Id of the endpoint.")
 @transactional
 async def ping_webhook(job: Transaction, *, endpoint: UUID) -> Answer:
-    """Send a test message to a webhook endpoint; a worker delivers it."""
+    """Queue a test message for a webhook endpoint, and print the id of its delivery. A worker sends the message."""
     return {"delivery_id": await webhook_admin.ping(job.session, endpoint)}
 
 
@@ -36,7 +36,7 @@ async def ping_webhook(job: Transaction, *, endpoint: UUID) -> Answer:
 @click.option("--delivery", type=click.UUID, required=True, help="Id of the delivery.")
 @transactional
 async def redeliver_webhook(job: Transaction, *, delivery: UUID) -> Answer:
-    """Send the webhook message of a delivery once more, with the same message id."""
+    """Queue the webhook message of a delivery again, with the same message id. A worker sends the message."""
     return {"delivery_id": await webhook_admin.redeliver(job.session, delivery)}
 
 
@@ -48,6 +48,6 @@ def events() -> None:
 @events.command("prune")
 @upkeep
 async def prune(job: Upkeep) -> Answer:
-    """Delete events in the ledger that are past their retention; a worker does this every hour."""
+    """Delete events from the ledger that are older than the retention time. A worker also does this every hour."""
     kept = timedelta(days=job.settings.event_retention_days)
     return {"removed": await prune_events(job.sessions, kept)}

@@ -9,7 +9,10 @@ from app.web.proxies import TrustedProxies
 
 
 def create_logging_app() -> ASGIApp:
-    """Return the API behind its trusted proxies, and configure logging, by the environment variables."""
+    """Return the API, with the headers of trusted proxies applied, and configure the logging of this process.
+
+    Both follow the settings in the environment variables.
+    """
     settings = get_settings()
     configure_logging(settings.log_format, settings.log_level)
     return TrustedProxies(create_app(settings), trusted=settings.forwarded_allow_ips)

@@ -12,17 +12,17 @@ from typing_extensions import override
 
 
 class DealtSocket(socket.socket):
-    """A bound socket that reserves a port; a process that gets it by pickle binds its own socket to the same port.
+    """A bound socket that reserves a port for several processes. It does not listen.
 
-    This socket does not listen. If it did, the kernel would give it a share of the connections, which no process
-    accepts.
+    If it is sent to another process by pickle, that process gets a new socket, bound to the same port. If this socket
+    listened too, the kernel would give it a share of the connections, which no process accepts.
     """
 
     @classmethod
     def of(cls, bound: socket.socket) -> "DealtSocket":
-        """Return a socket that takes over `bound`, and lets other sockets bind the same port.
+        """Return a socket that takes over the file descriptor of `bound` and lets other sockets bind the same port.
 
-        `bound` was bound exclusively, so that a port in use was refused.
+        `bound` must have been bound exclusively, because only then a port that another program uses was refused.
         """
         dealt = cls(bound.family, bound.type, bound.proto, fileno=bound.detach())
         # With it any service could bind the port until one of the processes listens.

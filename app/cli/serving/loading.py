@@ -20,7 +20,7 @@ _YOUNG_OBJECTS = 10_000
 
 @contextmanager
 def defer_garbage_collection() -> Iterator[None]:
-    """Disable garbage collection in the block, and exempt all objects that exist at its end from later collections.
+    """Disable garbage collection in the block; at its end, exempt all objects that exist then from later collections.
 
     Loaded modules stay until the process ends. Each full collection would examine them again, and delay requests for
     longer than many requests take.
@@ -44,7 +44,7 @@ def collect_seldom() -> None:
 def load_api() -> "ASGIApp":
     """Return the API application for uvicorn to serve.
 
-    Each process of `--workers` calls this, with nothing loaded.
+    Each process of `serve --workers` calls this before it has loaded any module of the service.
     """
     with defer_garbage_collection():
         # Here and not above, where it would be loaded with garbage collection.

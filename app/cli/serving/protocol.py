@@ -46,9 +46,9 @@ class _Refused(Exception):
 class StreamingProtocol(HttpToolsProtocol):
     """One HTTP connection of a client, with limits on data and time.
 
-    A head that is too large or too slow is answered with 431 or 408. The number of pipelined requests is
-    limited, and each begins when the client has received the response before it. Data after a refused request
-    is not read.
+    A request head that is too large is answered with 431, one that arrives too slowly with 408. The number of pipelined
+    requests is limited, and each begins when the client has received the response before it. Data after a refused
+    request is not read.
     """
 
     # How long sent data may stay unacknowledged or unread by the client. Streams send something every 20
@@ -185,7 +185,7 @@ class StreamingProtocol(HttpToolsProtocol):
 
     @override
     def send_400_response(self, msg: str) -> None:
-        """Answer data that the HTTP parser refused with an error, and close the connection.
+        """Send an error response to data that the HTTP parser refused, and close the connection.
 
         uvicorn calls this, with its description of the error as `msg`.
         """
