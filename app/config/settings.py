@@ -329,7 +329,7 @@ class Settings(PushSettings, BaseSettings):
 
     @property
     def run_idle(self) -> timedelta:
-        """The time for which an interactive run waits for a person, each time that it waits."""
+        """The longest time for which an interactive run waits for a person, counted from the start of each wait."""
         return timedelta(seconds=self.run_idle_seconds)
 
     @property
@@ -376,5 +376,8 @@ def unknown_variables(environment: Mapping[str, str] = os.environ) -> dict[str, 
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """Return the settings of this process, read from the environment variables at the first call."""
+    """Return the settings of this process.
+
+    The first call reads the environment variables; later calls return the same object.
+    """
     return Settings()

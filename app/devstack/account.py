@@ -25,9 +25,9 @@ class Account:
 
 
 def read_account(home: Home) -> Account | None:
-    """Return the developer's account that an earlier start of the stack stored; None if there is none.
+    """Return the developer's account that an earlier start of the stack stored, or None if none is stored.
 
-    The API key is valid only in the database that it was made for, which may have been replaced since.
+    Its API key is valid only in the database that it was made for, which may have been replaced since.
     """
     try:
         return _account(read_json(home.account_json))
@@ -40,7 +40,7 @@ def renew_account(home: Home, kept: Account | None, *, make: Make) -> Account:
 
     Args:
         home: the home folder of the development stack.
-        kept: the account of an earlier start; None: there is none.
+        kept: the account that an earlier start stored, or None if there is none.
         make: creates the key in the database, and a new account if that of `kept` is not there; returns the fields of
             `Account`.
 

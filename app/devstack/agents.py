@@ -32,7 +32,7 @@ _OLDEST_NODE = (22, 0)  # the highest version that an agent requires
 
 
 def install_agents(folder: Path, names: Sequence[str], terminal: TerminalOutput) -> bool:
-    """Install agents from npm into `folder`; return whether anything changed. Agents installed there before stay.
+    """Install agents from npm into `folder`, and return whether anything changed. Agents installed there earlier stay.
 
     Args:
         folder: the agents folder; made if it is missing.

@@ -27,7 +27,7 @@ def project_client(base_url: str, project_id: int, api_key: str) -> httpx.Client
 
 
 def request(client: httpx.Client, method: str, path: str, /, **body: Any) -> dict[str, Any]:  # Any: JSON
-    """Send a request with `body` as JSON, and return the JSON object of the response; GET sends no body.
+    """Send a request with `body` as JSON, and return the JSON object of the response. A GET request has no body.
 
     Raises:
         DevstackError: there is no response, or its status is an error.
@@ -43,7 +43,7 @@ def request(client: httpx.Client, method: str, path: str, /, **body: Any) -> dic
 
 @contextmanager
 def failures_as_devstack_errors(what: str) -> Iterator[None]:
-    """Turn an HTTP failure in the block into a DevstackError with a message that begins with `what`."""
+    """Turn an HTTP failure in the block into a DevstackError. Its message begins with `what`."""
     try:
         yield
     except httpx.HTTPError as error:
@@ -96,7 +96,7 @@ def show_result(terminal: TerminalOutput, run: dict[str, Any]) -> None:
 def read_patch(
     client: httpx.Client, plain: httpx.Client, run: dict[str, Any], path: str
 ) -> tuple[dict[str, Any], str] | None:
-    """Return the artifact that holds a run's patch, and the text of the patch; None if the run has no patch.
+    """Return the artifact that holds a run's patch, and the text of the patch. Return None if the run has no patch.
 
     Args:
         client: sends the API key.

@@ -101,7 +101,7 @@ def _install(what: str) -> int:
 
 
 def read_lock(text: str) -> Lock:
-    """Return the entries of a lock file by name of the package, each with the packages that require it.
+    """Return the entries of a lock file by package name. Each entry includes the names of the packages that require it.
 
     `text` is the output of `uv pip compile --generate-hashes`.
     """
@@ -116,9 +116,9 @@ def read_lock(text: str) -> Lock:
 def packages_to_run(lock: Lock, pyproject: str) -> set[str]:
     """Return the names of the packages in the lock that an installation without developer tools needs.
 
-    These are the dependencies of the service, of the development servers and of the build of the checkout, with
-    everything that they require. If a name were missing here, the installation would fail: the installers accept only
-    packages with a hash from the lock.
+    These are the dependencies of the service, of the development servers and of building the checkout, with everything
+    that they require. If a name were missing here, the installation would fail: the installers accept only packages
+    with a hash from the lock.
     """
     settings = tomllib.loads(pyproject)
     project = settings["project"]
@@ -187,9 +187,10 @@ def _has_uv(version: str = "uv ") -> bool:
 
 
 def pip_configuration() -> dict[str, str] | None:
-    """Return the options that pip's configuration files and environment variables set; None if no pip works.
+    """Return the options that pip's configuration files and environment variables set.
 
-    If two sources set an option, the later one counts: `global`, `install`, then the variables.
+    Return None if there is no working pip. An environment variable outranks the section `install` of a file, which
+    outranks the section `global`.
     """
     listed = subprocess.run([*_PIP, "config", "list"], capture_output=True, text=True, check=False)
     if listed.returncode != 0:
@@ -204,9 +205,9 @@ def pip_configuration() -> dict[str, str] | None:
 
 
 def uv_environment(pip: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of `environment`, and further ones by which uv uses the indexes that pip is configured for.
+    """Return `environment` with additional variables that make uv use the package indexes that pip is configured for.
 
-    `pip` are pip's options by name. A variable of uv in `environment` takes precedence.
+    `pip` are pip's options by name. Variables of uv that `environment` already sets do not change.
     """
     bundles = (pip.get("cert"), environment.get("REQUESTS_CA_BUNDLE"), environment.get("CURL_CA_BUNDLE"))
     given = {

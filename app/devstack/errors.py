@@ -2,7 +2,7 @@
 
 
 class DevstackError(Exception):
-    """A failure of the development stack; its message says what the person at the terminal can do."""
+    """A failure of the development stack. Its message says what the person at the terminal can do."""
 
 
 class StackAlreadyRuns(DevstackError):
@@ -10,4 +10,4 @@ class StackAlreadyRuns(DevstackError):
 
 
 class StopRequested(Exception):
-    """Raised by a wait in the development stack that Ctrl-C or SIGTERM interrupted."""
+    """Ctrl-C or SIGTERM interrupted a wait in the development stack."""

@@ -24,7 +24,7 @@ def run_git(
         environment: its environment variables.
         seconds: the time limit.
         failure: the beginning of the error message.
-        cwd: its working folder; None: that of this process.
+        cwd: its working folder. If None, it is the working folder of this process.
 
     Raises:
         DevstackError: git failed, is not installed, or took too long.

@@ -52,11 +52,11 @@ class Home:
     def acquire(self) -> int:
         """Lock the home folder for this launcher, and return the file descriptor that holds the lock.
 
-        Children inherit the descriptor, so the lock of a killed stack is free only when its last process has ended.
-        Wait for that, up to a minute.
+        Child processes inherit the descriptor, so the lock of a killed stack is free only when its last process has
+        ended. Wait up to a minute for that.
 
         Raises:
-            StackAlreadyRuns: the launcher that holds the lock is alive.
+            StackAlreadyRuns: the launcher that holds the lock is still alive.
             DevstackError: processes of a killed stack have not ended in time.
 
         """
@@ -82,7 +82,7 @@ class Home:
         return descriptor
 
     def is_running(self) -> bool:
-        """Return whether the development stack that wrote `dev.json` in this home folder still runs."""
+        """Return whether the development stack that wrote `dev.json` in this home folder is still running."""
         try:
             descriptor = os.open(self._lock, os.O_RDONLY)
         except FileNotFoundError:
@@ -96,20 +96,20 @@ class Home:
         return launcher is not None and is_alive(launcher)
 
     def announce(self, dev: Mapping[str, Any], environment: Mapping[str, str]) -> None:
-        """Write the files that describe the running stack: `dev` to `dev.json`, and its environment variables.
+        """Write the files that describe the running stack: `dev` to `dev.json`, and `environment` to a second file.
 
-        With the variables in `environment` other commands use the databases of the stack.
+        Other commands read the variables in `environment` to use the databases of the stack.
         """
         write_json(self.environment_json, environment)
         write_json(self.dev_json, dev)
 
     def forget_running(self) -> None:
-        """Remove the files that describe a running stack (see `announce`)."""
+        """Remove the files that `announce` wrote about the running stack."""
         self.dev_json.unlink(missing_ok=True)
         self.environment_json.unlink(missing_ok=True)
 
     def ports(self, names: Iterable[str]) -> dict[str, int]:
-        """Return a free TCP port for each name: the port that the name had before, if that port is still free.
+        """Return a free TCP port for each name: the port of the last start, if it is still free, or else another one.
 
         Stable ports keep database tools connected over restarts.
         """
@@ -140,7 +140,7 @@ def running_environment(root: Path) -> dict[str, str] | None:
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Return whether a server could listen on this TCP port of `host` now."""
+    """Return whether a server could start to listen on this TCP port of `host` now."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -152,9 +152,9 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def keep_private(path: Path, make: Callable[[], dict[str, str]]) -> dict[str, str]:
-    """Return the secrets that are stored in a private JSON file, by name.
+    """Return the secrets that a JSON file holds, by name. Only the owner can read the file.
 
-    If there is no file, store the result of `make()` there first.
+    If the file does not exist, store the result of `make()` in it first.
     """
     kept = read_json(path)
     if not kept:
@@ -164,7 +164,7 @@ def keep_private(path: Path, make: Callable[[], dict[str, str]]) -> dict[str, st
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file by one with this text, atomically; only its owner can read it."""
+    """Write a text to a file atomically, in place of its present content. Only the owner can read the file."""
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
     with os.fdopen(
@@ -175,12 +175,12 @@ def write_private(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:  # Any: whatever JSON holds
-    """Replace a file by one with this JSON object, atomically; only its owner can read it."""
+    """Write a JSON object to a file atomically, in place of its present content. Only the owner can read the file."""
     write_private(path, json.dumps(value, indent=2) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:  # Any: whatever JSON holds; callers check
-    """Return the JSON object in a file; empty if there is no file, or it holds no JSON object."""
+    """Return the JSON object in a file. Return an empty dict if there is no file, or if it holds no JSON object."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -11,7 +11,7 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 def status_of(
     url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, timeout: float
 ) -> int:
-    """Return the HTTP status of the response to a request; 0 if no response arrives within `timeout` seconds."""
+    """Return the HTTP status of the response to a request, or 0 if no response arrives within `timeout` seconds."""
     request = urllib.request.Request(url, headers=dict(headers or {}), method=method)  # noqa: S310 - our own
     try:
         with _OPENER.open(request, timeout=timeout) as answer:
@@ -24,7 +24,7 @@ def status_of(
 
 
 def bypass_proxies(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return environment variables in which local addresses are reached without a proxy, and SOCKS proxies are removed.
+    """Return `environment` changed so that local addresses are reached without a proxy, and without SOCKS proxies.
 
     If a SOCKS proxy is set, the HTTP client cannot be created, whatever the address.
     """

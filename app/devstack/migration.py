@@ -21,9 +21,9 @@ _INTERRUPTED = 130
 
 
 def draft_migration(message: str) -> int:
-    """Write a migration file from the difference between models and revisions; return an exit status.
+    """Write a migration file from the difference between the models and the migrations so far; return an exit status.
 
-    The file is a draft that a person completes; `message` becomes its purpose.
+    The file is a draft that a person completes. `message` becomes the purpose that its docstring states.
     """
     if not message.strip():
         print('error: say what it is for: make migration m="add presence"', file=sys.stderr)

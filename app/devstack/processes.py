@@ -36,8 +36,8 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 def bind_to_parent(parent: int, death_signal: int) -> None:
     """Let the kernel send `death_signal` to this process when the thread of its parent that started it ends.
 
-    A change of user or user namespace clears this, so call it last before exec. If the process `parent` has ended
-    already, exit at once.
+    A change of user or user namespace cancels this, so call it as the last step before exec. If the process `parent`
+    has ended already, exit at once.
     """
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
@@ -47,7 +47,7 @@ def bind_to_parent(parent: int, death_signal: int) -> None:
 
 @dataclass(slots=True)
 class Child:
-    """A child process that a `Supervisor` started, and the file that its output goes to."""
+    """A child process that a `Supervisor` started, with the file that its output is written to."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -63,12 +63,12 @@ class Child:
         return self.process.pid
 
     def tail(self) -> str:
-        """Return the last lines of the child's output, each indented, for an error message; empty without output."""
+        """Return the last lines of the child's output, each indented, for an error message; "" if it has no output."""
         lines = self._read(max(self.start, self._size() - _TAIL_BYTES)).decode(errors="replace").splitlines()
         return "".join(f"\n    {line}" for line in lines[-_TAIL_LINES:])
 
     def new_lines(self) -> list[str]:
-        """Return the complete lines of output since the last call; truncate a log file that has become too large."""
+        """Return the complete lines of output since the last call. Truncate the log file if it has become too large."""
         is_over = self.process.poll() is not None
         content = self._read(self.position)
         *lines, unfinished = content.split(b"\n")
@@ -89,10 +89,10 @@ class Child:
 
 
 class Supervisor:
-    """Starts child processes, watches them and ends them; used from the main thread.
+    """Starts child processes, watches them and ends them.
 
-    The main thread, because the kernel ends a child when the thread that started it ends. `stop()` may be called twice.
-    As a context manager, the supervisor calls it at the end of the block.
+    Use it from the main thread only, because the kernel ends a child when the thread that started the child ends.
+    `stop()` may be called twice. As a context manager, the supervisor calls it at the end of the block.
     """
 
     def __init__(self, *, on_output: Callable[[str, str], None] | None = None) -> None:
@@ -114,30 +114,30 @@ class Supervisor:
         self.stop()
 
     def request_stop(self) -> None:
-        """Make the current wait, or the next one, raise StopRequested; callable from a signal handler.
+        """Make the current wait raise StopRequested, or the next wait if there is none. Signal handlers may call this.
 
-        During `stop()`, end the grace periods of all children.
+        If `stop()` is already running, it gives the children no further time and kills them.
         """
         self._stop_requested = True
         self._is_forced = self._is_stopping
 
     def stop_with_terminal(self) -> None:
-        """Request a stop when the terminal that this process was started from closes.
+        """Request a stop when the terminal closes from which this process was started.
 
         When a terminal closes, the kernel signals only the processes in its foreground, and a shell only its own jobs.
-        Without this, the process would go on if another program had started it in the background.
+        Without this function, the process would continue if another program had started it in the background.
         """
         with suppress(OSError):  # no terminal
             self._terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
 
     def keep_open(self, descriptor: int) -> None:
-        """Let children that are started from now on inherit a file descriptor."""
+        """Let children inherit a file descriptor; this concerns only children that are started after this call."""
         self._keep_open = (*self._keep_open, descriptor)
 
     def remove_if_killed(self, *paths: Path) -> None:
         """Let the watchdog process remove these files and folders if this process is killed.
 
-        If this process stops in an orderly way, the watchdog leaves them alone.
+        If this process stops in an orderly way, they stay.
         """
         for path in paths:
             self._send_to_watchdog(f"path {path}")
@@ -154,17 +154,17 @@ class Supervisor:
         prepare: Callable[[], None] | None = None,
         stdout: IO[bytes] | None = None,
     ) -> Child:
-        """Start a child process in a session of its own and return it.
+        """Start a child process in a new session and return it, without waiting for it.
 
         Args:
             name: its name in messages.
             argv: the program and its arguments.
             environment: its environment variables.
-            cwd: its working folder; None: that of this process.
-            log: the file for its output; None: its output goes line by line to `on_output`.
+            cwd: its working folder. If None, it is the working folder of this process.
+            log: the file for its output. If None, `on_output` receives its output line by line.
             stop_signal: the signal that asks it to stop.
             prepare: called in the child before the program is executed.
-            stdout: the file for its standard output; None: together with its standard error.
+            stdout: the file for its standard output. If None, its standard output goes where its standard error goes.
 
         Raises:
             DevstackError: the program cannot be started.
@@ -211,8 +211,8 @@ class Supervisor:
     ) -> str:
         """Run a command to its end and return its standard output, without the last line break.
 
-        Its standard error goes to the file `log`, or line by line to `on_output` if `log` is None. `prepare` is called
-        in the child before the program is executed. `timeout` is in seconds.
+        Its standard error goes to the file `log`; if `log` is None, `on_output` receives it line by line. `prepare` is
+        called in the child before the program is executed. `timeout` is in seconds.
 
         Raises:
             DevstackError: the command failed or took too long; the message has the last lines of its output.
@@ -247,10 +247,10 @@ class Supervisor:
             what: the name of the condition, for the error message.
             timeout: the time limit in seconds.
             every: the interval in seconds.
-            one_shot: a child that may end meanwhile.
+            one_shot: a child that may end during the wait without an error.
 
         Raises:
-            DevstackError: another child has ended, or the time is over.
+            DevstackError: a child other than `one_shot` has ended, or the time limit is over.
             StopRequested: `request_stop()` was called.
 
         """
@@ -276,7 +276,7 @@ class Supervisor:
             self._check(None)
 
     def stop(self) -> None:
-        """End all children, the last started first.
+        """End all children in the reverse order of their start.
 
         Children that do not stop in time are killed, with their descendants.
         """

@@ -18,7 +18,7 @@ Update = dict[str, Any]  # Any: an ACP update, as it stands in the log
 class RunLog:
     """Reads the log of one run and prints it on a terminal.
 
-    It prints progress, steps with their output, and messages of the agent; other entries are skipped.
+    It prints progress, steps with their output, and messages of the agent, and skips all other entries.
     """
 
     def __init__(self, terminal: TerminalOutput) -> None:

@@ -45,7 +45,7 @@ _EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with,
 class Plan:
     """The parts of a development stack to start, and the environment variables for its processes.
 
-    `servers` are the embedded servers to start; `durable` says whether their data must survive a crash of the machine.
+    `servers` are the embedded servers to start. `durable` says whether their data must survive a crash of the machine.
     """
 
     home: Path
@@ -60,9 +60,9 @@ class Plan:
 
     @classmethod
     def from_settings(cls, settings: Settings, environment: Mapping[str, str]) -> "Plan":
-        """Return the plan of `make run`: a server with a URL in the settings is not started.
+        """Return the plan of `make run`. It starts no server for which the settings have a URL.
 
-        `environment` takes precedence over the plan's defaults.
+        Variables in `environment` take precedence over the defaults.
         """
         given = settings.model_fields_set
         # After Ctrl-C the worker does not wait for runs; they return to the queue.
@@ -117,7 +117,7 @@ class Stack:
 
         Raises:
             StackAlreadyRuns: another stack uses the home folder.
-            DevstackError: something failed; call `stop` then.
+            DevstackError: a part did not start; call `stop` then.
             StopRequested: a stop was requested meanwhile.
 
         """
@@ -141,7 +141,7 @@ class Stack:
     def build_console(self) -> None:
         """Build the console if its sources have changed since the last build.
 
-        If the build fails, print the error, and go on with the last build. Raises StopRequested after `request_stop()`.
+        If the build fails, print the error and keep the last build. Raise StopRequested after `request_stop()`.
         """
         if not pages.is_wanted():
             return
@@ -306,9 +306,9 @@ class Stack:
 
 @contextmanager
 def stop_on_signals(supervisor: Supervisor) -> Iterator[None]:
-    """During the block, turn Ctrl-C, SIGTERM and a closed terminal into a request to the supervisor to stop.
+    """During the block, let Ctrl-C, SIGTERM and a closed terminal request a stop from the supervisor.
 
-    Under nohup a closed terminal is ignored.
+    If this process was started by nohup, a closed terminal is ignored.
     """
     signals = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:

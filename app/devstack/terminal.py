@@ -45,7 +45,7 @@ class TerminalOutput:
         print(self.style(f"error: {error}", "red"), file=sys.stderr)
 
     def child_line(self, name: str, text: str) -> None:
-        """Write a line that the child process `name` printed, after its name."""
+        """Write a line of output of the child process `name`, with the name in front of it."""
         self.line(f"{self.style(f'{name:<6} │', 'cyan')} {text}")
 
     def table(self, rows: Mapping[str, str]) -> None:
@@ -77,12 +77,12 @@ class TerminalOutput:
     def step_done(self, text: str, seconds: float) -> None:
         """Write the text of a step that has ended, with its duration in seconds.
 
-        For steps that run at the same time as other steps.
+        Use this instead of `step` for steps that run at the same time as other steps.
         """
         self.line(f"  {self.style('✓', 'green')} {text} {self.style(f'{seconds:.1f} s', 'dim')}")
 
     def style(self, text: str, style: str) -> str:
-        """Return the text with the terminal's codes for a style; unchanged if the output is no terminal."""
+        """Return the text with the terminal's control codes for a style; unchanged if the output is no terminal."""
         return f"{_STYLES[style]}{text}{_RESET}" if self._rich else text
 
     def _write(self, text: str) -> None:

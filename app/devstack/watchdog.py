@@ -34,7 +34,7 @@ def _stat(pid: int) -> list[str]:
 
 
 def is_alive(pid: int) -> bool:
-    """Return whether a process with this id exists and is no zombie."""
+    """Return whether a process with this id exists and is not a zombie."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -55,9 +55,9 @@ def _list_processes() -> dict[int, tuple[int, int, str]]:
 
 
 def snapshot(roots: Iterable[int]) -> dict[int, str]:
-    """Return the start times of living processes, by process id: of `roots`, and of all processes that they started.
+    """Return the start times of living processes, by process id.
 
-    These are `roots`, their descendants, and all processes of a session that a root or a descendant leads.
+    The result has `roots`, all their descendants, and all processes of a session that one of these leads.
     """
     living = _list_processes()
     found, pending = set[int](), {*roots}
@@ -79,9 +79,10 @@ def _survivors(processes: dict[int, str]) -> list[int]:
 
 
 def kill_survivors(processes: dict[int, str], *, grace: float) -> None:
-    """Wait up to `grace` seconds for processes to end; then kill those that are left, with their descendants.
+    """Wait up to `grace` seconds for processes to end, then kill those that are still alive, with their descendants.
 
-    `processes` maps process ids to start times, by which a later process with the same id is recognised.
+    `processes` maps process ids to start times. They show whether a process id now belongs to a later process, which is
+    not killed.
     """
     deadline = time.monotonic() + grace
     while (left := _survivors(processes)) and time.monotonic() < deadline:

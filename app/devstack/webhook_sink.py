@@ -35,7 +35,7 @@ class _Message:
 
 
 class WebhookSink:
-    """A webhook receiver for development: stores the last messages in memory and shows them on a page."""
+    """A webhook receiver for development. It stores the last messages in memory only, and shows them on a page."""
 
     def __init__(self) -> None:
         self._messages: deque[_Message] = deque(maxlen=_KEPT_MESSAGES)

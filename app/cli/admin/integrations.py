@@ -134,5 +134,8 @@ async def create_signal_report(transaction: Transaction, project: int, title: st
 @click.command("rotate-secrets")
 @upkeep
 async def rotate_secrets(job: Upkeep) -> Answer:
-    """Encrypt stored secrets with the first of TASKBEACON_SECRET_KEYS, so that the others can be removed."""
+    """Encrypt all stored secrets again with the first key of TASKBEACON_SECRET_KEYS.
+
+    Afterwards the other keys can be removed from this setting.
+    """
     return dict(await secret_rotation.rotate_secrets(job.sessions, Cipher(job.settings.secret_keys)))

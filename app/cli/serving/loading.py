@@ -36,7 +36,7 @@ def defer_garbage_collection() -> Iterator[None]:
 
 
 def collect_seldom() -> None:
-    """Exempt all objects that exist now from later garbage collections, and collect new objects in larger steps."""
+    """Exempt all objects that exist now from later garbage collections, and make later collections less frequent."""
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS)
 

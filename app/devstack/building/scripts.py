@@ -18,7 +18,8 @@ from app.devstack.terminal import TerminalOutput
 def main(names: Sequence[str]) -> int:
     """Run scripts of the console's package.json one after the other; return the exit status of the first that fails.
 
-    0 if all succeed. Without Node or the packages nothing is run: 1 if `CI` is set in the environment, else 0.
+    Return 0 if all succeed. If Node or the packages are missing, run nothing, and return 1 if the environment variable
+    `CI` is set, else 0.
     """
     home = Settings(development=True).home.absolute()
     try:

@@ -98,9 +98,9 @@ The module map is written, and its check passes.
 
 
 def run_demo(then: Callable[[Stack], None] | None = None) -> int:
-    """Run the demo in a development stack of its own, and return an exit status.
+    """Run the demo in a new development stack, stop the stack, and return an exit status.
 
-    `then` is called with that stack after the demo, before the stack stops. Call this in the main thread.
+    `then` is called with the stack after the demo, before the stack stops. Call this function in the main thread.
     """
     terminal = TerminalOutput()
     folder = Path(tempfile.mkdtemp(prefix="taskbeacon-demo-"))

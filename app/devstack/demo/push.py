@@ -41,9 +41,9 @@ class Phone:
         self._answer("DELETE", f"{self._task}/presence/", device_id=self._device_id)
 
     def notification(self, run_id: str, kind: NotificationKind) -> dict[str, Any]:  # Any: JSON
-        """Return the push of a kind for a run, as the API lists it: with its decision (sent or not) and the reason.
+        """Return the push of a kind for a run, as the API shows it: with its decision (sent or not) and the reason.
 
-        Return an empty dict while there is no such push, or its decision is not final.
+        Return an empty dict if there is no such push yet, or if its decision is not final yet.
         """
         listed = self._answer("GET", f"{self._task}/notifications/")["results"]
         ours = (row for row in listed if row["run"] == run_id and row["kind"] == kind)
@@ -59,7 +59,7 @@ class Phone:
 
 
 def show_notification(terminal: TerminalOutput, row: dict[str, Any]) -> None:  # Any: JSON
-    """Print the decision about a push in words; `row` is the push as the API lists it."""
+    """Print in words whether a push was sent, and why. `row` is the push as a JSON object of the API."""
     watched = row.get("watched_by")
     if row.get("decision") in _WAITED and watched:
         age = watched["seconds_ago"]

@@ -27,9 +27,9 @@ class HookedSink:
         self._secret = made["secret"]
 
     def fetch_verified(self, run_id: str) -> dict[str, Any]:  # Any: JSON
-        """Return the webhook message about a run's end, with its id, once its signature is verified.
+        """Verify the signature of the webhook message about a run's end, and return the message together with its id.
 
-        Return an empty dict while no such message has arrived.
+        Return an empty dict if no such message has arrived yet.
 
         Raises:
             DevstackError: a signature is wrong, or the local receiver does not respond.

@@ -37,9 +37,10 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 @dataclass(frozen=True, slots=True)
 class PostgresAccount:
-    """The unprivileged user of the operating system that PostgreSQL runs as, because PostgreSQL refuses to run as root.
+    """The operating-system user that PostgreSQL runs as. PostgreSQL refuses to run as root.
 
-    `prepare` is called in the process before the program is executed; `command` is put before the program.
+    `prepare` is called in the new process before the program is executed. `command` is the start of the command line,
+    before the program.
     """
 
     prepare: Callable[[], None] | None = None
@@ -66,7 +67,7 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        """The URL of the service's database, with a role that owns this database and may create others."""
+        """The URL of the service's database, for a role that owns this database and may create other databases."""
         return f"postgresql://{_NAME}:{self._passwords[_NAME]}@127.0.0.1:{self._port}/{_NAME}"
 
     @property
@@ -75,7 +76,9 @@ class Postgres:
         return f"127.0.0.1:{self._port}"
 
     def start(self, supervisor: Supervisor, log: Path) -> Child:
-        """Start the PostgreSQL server; make its data folder at the first start.
+        """Start the PostgreSQL server, and return without waiting until it is ready.
+
+        At the first start, make its data folder.
 
         Raises:
             DevstackError: a program is missing or fails, or another server uses the data folder.
@@ -101,7 +104,7 @@ class Postgres:
         )
 
     def is_ready(self) -> bool:
-        """Return whether the PostgreSQL server accepts connections, by its file `postmaster.pid`."""
+        """Return whether the PostgreSQL server accepts connections, as reported by its file `postmaster.pid`."""
         try:
             lines = (self._data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         except OSError:
@@ -162,9 +165,9 @@ class Postgres:
 
 
 def find_account() -> PostgresAccount:
-    """Return the user that the PostgreSQL server is to run as: the current user, or for root an unprivileged user.
+    """Return the operating-system user for the PostgreSQL server: the current user, or an unprivileged user for root.
 
-    For root, a user namespace is preferred, because files then belong to root.
+    If the current user is root, a user namespace is preferred, because files then belong to root.
     """
     if os.geteuid() != 0:
         return PostgresAccount()
@@ -178,7 +181,7 @@ def find_account() -> PostgresAccount:
 
 
 def namespace_account() -> PostgresAccount:
-    """Return an account with which a process of root runs as an unprivileged user, in a user namespace.
+    """Return an account for a process that root starts: it runs as an unprivileged user in a user namespace.
 
     Files that the process makes belong to root.
     """
@@ -195,7 +198,7 @@ def namespace_account() -> PostgresAccount:
 
 
 def setuid_account() -> PostgresAccount:
-    """Return an account with which a process of root runs as an unprivileged user.
+    """Return an account for a process that root starts: it runs as an unprivileged user.
 
     The process may still enter the private folders of root, such as /root.
 

@@ -17,9 +17,10 @@ _CONNECT_SECONDS = 5
 
 
 def needs_migration(home: Home, database_url: str) -> bool:
-    """Return whether the database of the stack may need `taskbeacon migrate`; True in doubt.
+    """Return whether the database of the stack may need `taskbeacon migrate`. In doubt, return True.
 
-    False only if neither the revision of the database nor the revision files have changed since `note_migration`.
+    Return False only if neither the revision of the database nor the revision files have changed since
+    `note_migration`.
     """
     noted = read_json(home.schema_json)
     return not noted or noted != _state(database_url)

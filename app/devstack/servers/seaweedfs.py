@@ -86,7 +86,12 @@ class SeaweedFS:
         }
 
     def start(self, supervisor: Supervisor, log: Path) -> Child:
-        """Start the SeaweedFS server. Raises DevstackError if the program is missing or cannot be started."""
+        """Start the SeaweedFS server, and return without waiting until it is ready.
+
+        Raises:
+            DevstackError: the program is missing or cannot be started.
+
+        """
         self.clean_up()
         supervisor.remove_if_killed(*self._sockets())
         data, identities = self._folder / "data", self._folder / "s3.json"
@@ -146,7 +151,7 @@ class SeaweedFS:
             raise DevstackError(f"SeaweedFS did not make the bucket {self.bucket}: HTTP {status}")
 
     def clean_up(self) -> None:
-        """Remove the sockets that SeaweedFS leaves in the temporary folder of the system."""
+        """Remove the sockets that SeaweedFS leaves in the temporary folder of the operating system."""
         for path in self._sockets():
             path.unlink(missing_ok=True)
 

@@ -18,10 +18,10 @@ Report = Callable[[str, str], None]  # takes the name and the address of a serve
 
 
 class EmbeddedServers:
-    """The servers that a development stack or a test starts itself: PostgreSQL, Valkey and SeaweedFS, or some of them.
+    """The servers that a development stack or a test starts itself.
 
-    `wanted` holds `postgres`, `valkey` and `seaweedfs`, or some of these names. The supervisor stops the servers; call
-    `clean_up` afterwards.
+    `wanted` selects any of `postgres`, `valkey` and `seaweedfs`. The supervisor stops the servers; call `clean_up`
+    afterwards.
     """
 
     def __init__(self, home: Home, *, wanted: Iterable[str], durable: bool, bucket: str) -> None:
@@ -71,9 +71,9 @@ class EmbeddedServers:
             self.pids["postgres"] = self._postgres.start(supervisor, self._logs / "postgres.log").pid
 
     def await_database(self, supervisor: Supervisor, report: Report) -> None:
-        """Wait until PostgreSQL is ready, create the service's database, and call `report` with name and address.
+        """Wait until PostgreSQL is ready, create the service's database, and call `report` with PostgreSQL's address.
 
-        Do nothing if PostgreSQL is not among the embedded servers.
+        `report` gets the name of the server and its address. If PostgreSQL is not one of these servers, do nothing.
 
         Raises:
             DevstackError: a server ended, or PostgreSQL was not ready in time.
@@ -86,9 +86,9 @@ class EmbeddedServers:
             report("PostgreSQL", self._postgres.address)
 
     def await_others(self, supervisor: Supervisor, report: Report) -> None:
-        """Wait until Valkey and the object store are ready, and call `report` with the name and the address of each.
+        """Wait until Valkey and the object store are ready, and create the bucket in the object store.
 
-        Also create the bucket in the object store.
+        Call `report` with the name and the address of each. A server that is not one of these servers is skipped.
 
         Raises:
             DevstackError: a server ended or was not ready in time.

@@ -28,7 +28,7 @@ class Valkey:
 
     @property
     def url(self) -> str:
-        """The Redis URL of the Valkey server, database 0."""
+        """The Redis URL of the Valkey server, with the database number 0."""
         return f"redis://:{self._password}@127.0.0.1:{self._port}/0"
 
     @property
@@ -37,7 +37,12 @@ class Valkey:
         return f"127.0.0.1:{self._port}"
 
     def start(self, supervisor: Supervisor, log: Path) -> Child:
-        """Start the Valkey server. Raises DevstackError if the program is missing or cannot be started."""
+        """Start the Valkey server, and return without waiting until it is ready.
+
+        Raises:
+            DevstackError: the program is missing or cannot be started.
+
+        """
         settings = {
             "bind": "127.0.0.1",
             "port": str(self._port),

@@ -20,7 +20,7 @@ _HEAD = re.compile(r"^ref: refs/heads/(\S+)\tHEAD$", re.MULTILINE)
 
 
 class TrialRepository:
-    """A bare copy of a person's repository, below `folder`; an agent's work is pushed to the copy.
+    """A bare copy of a person's repository, in a folder below `folder`. An agent's work is pushed to the copy.
 
     `source` is a local folder, or a URL that `git clone` accepts.
     """
@@ -39,7 +39,7 @@ class TrialRepository:
 
     @classmethod
     def find(cls, folder: Path, name: str, *, base_url: str) -> "TrialRepository":
-        """Return the bare copy for a repository that a person names; `copy` fills it.
+        """Return the bare copy for a repository that a person names. Call `copy` to fetch its content.
 
         Args:
             folder: the folder of all copies.
@@ -62,7 +62,7 @@ class TrialRepository:
     def copy(self) -> str:
         """Fetch the HEAD of the source into the bare copy, and return the name of the branch that HEAD refers to.
 
-        The name is `main` if HEAD refers to no branch.
+        If HEAD refers to no branch, return `main`.
 
         Raises:
             DevstackError: git failed, or the source has no commit.

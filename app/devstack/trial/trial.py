@@ -80,7 +80,7 @@ def run_trial(
 ) -> int:
     """Let an agent work on a repository, print its progress, and fetch its branch; return an exit status.
 
-    0 if the run has completed, 130 after Ctrl-C, which cancels the run, 1 otherwise.
+    The status is 0 if the run has completed, and 130 after Ctrl-C, which cancels the run. Otherwise it is 1.
     """
     try:
         return _perform(stack, repository, trial, terminal)
