@@ -53,7 +53,7 @@ class AppError(Exception):
             self.code = code
 
     def with_detail(self, detail: str) -> Self:
-        """Return a copy of the error with another message."""
+        """Return a copy of the error with `detail` as its message."""
         # Not by the class itself: the parameters of its `__init__` are others than its fields.
         copied = type(self).__new__(type(self), detail)
         vars(copied).update(vars(self), detail=detail)
@@ -105,7 +105,7 @@ class NotAuthenticated(AuthenticationError):
 class AuthenticationFailed(AuthenticationError):
     """The credential is unknown, revoked, or belongs to an inactive user.
 
-    `place` is the part of the request that has the credential, such as `Authorization header`, for the error message.
+    `place` names the part of the request that holds the credential, such as `Authorization header`, for the message.
     """
 
     code = "authentication_failed"
@@ -153,7 +153,7 @@ class NotFound(AppError):
 class MethodNotAllowed(AppError):
     """The path does not accept the request's HTTP method.
 
-    `allowed` are the methods that the path accepts, for the Allow header. The mapper of errors sets them.
+    `allowed` are the methods that the path accepts, for the header Allow. The mapper of errors sets them.
     """
 
     status = 405
@@ -165,7 +165,7 @@ class MethodNotAllowed(AppError):
 
 
 class RequestTimeout(AppError):
-    """The request was not complete in time; its connection is closed."""
+    """The client did not send the complete request in time. Its connection is closed after the response."""
 
     status = 408
     code = "request_timeout"
@@ -185,10 +185,10 @@ class IdempotencyConflict(AppError):
 
 
 class QuestionSettled(AppError):
-    """A question no longer takes an answer.
+    """A question accepts no further answer.
 
-    `winner` has the fields of the answer that closed the question (answer, person, channel, time), each None if the
-    question was closed without an answer.
+    `winner` has the fields of the answer that closed the question: answer, person, channel and time. Each is None if
+    the question was closed without an answer.
     """
 
     def __init__(self, detail: str, winner: Mapping[str, object]) -> None:
@@ -201,7 +201,7 @@ class QuestionSettled(AppError):
 
 
 class AlreadyAnswered(QuestionSettled):
-    """The question has an answer already: another one arrived first."""
+    """The question already has an answer, because another answer arrived first."""
 
     status = 409
     code = "already_answered"
@@ -211,7 +211,7 @@ class AlreadyAnswered(QuestionSettled):
 
 
 class QuestionClosed(QuestionSettled):
-    """The question takes no answer any more: it has expired or was withdrawn."""
+    """The question accepts no answer any more, because it has expired or was withdrawn."""
 
     status = 410
     code = "question_closed"
@@ -231,7 +231,7 @@ class QuestionChanged(AppError):
 
 
 class BodyTooLarge(AppError):
-    """The request's body is larger than `limit`, the limit of its endpoint in bytes."""
+    """The request's body is larger than `limit`, the largest size in bytes that its route accepts."""
 
     status = 413
     code = "request_too_large"
@@ -251,7 +251,7 @@ class UnsupportedMediaType(AppError):
 
 
 class Throttled(AppError):
-    """The caller is over a rate limit; after `retry_after` whole seconds the next request is allowed."""
+    """The caller is over a rate limit. The next request is allowed after `retry_after` whole seconds."""
 
     status = 429
     type = "throttled_error"
@@ -264,7 +264,7 @@ class Throttled(AppError):
 
 
 class HeadTooLarge(AppError):
-    """The path, the query or the headers of the request exceed a limit; the connection is closed."""
+    """The path, the query or the headers of the request are too large. The connection is closed after the response."""
 
     status = 431
     code = "request_head_too_large"
@@ -321,10 +321,10 @@ class ArtifactNotFound(RequestRefused):
 
 
 class EventsMissing(RequestRefused):
-    """An upload of a run's events leaves out an event.
+    """An upload of a run's numbered events has a gap.
 
-    The event is missing after the last accepted event (number `last_accepted_seq`), and before an event of the upload
-    or before the announced end of the events.
+    The event after the last accepted event (number `last_accepted_seq`) is missing, although the upload contains later
+    events or announces a later end.
     """
 
     status = 409
@@ -334,9 +334,9 @@ class EventsMissing(RequestRefused):
 
 
 class UsageLimitExceeded(RequestRefused):
-    """The project is over its usage limit (contract 5.8 step 3).
+    """The project is over its usage limit, so no further cloud run can start now (contract 5.8 step 3).
 
-    The body leaves out `limit_type` and `reset_at` if they are None, which means unknown.
+    `limit_type` and `reset_at` are None if they are unknown; then the body does not contain them.
     """
 
     status = 429

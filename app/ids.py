@@ -12,7 +12,7 @@ _RFC_VARIANT = 0b10
 
 
 def new_id() -> uuid.UUID:
-    """Return a UUID of version 7 (RFC 9562).
+    """Return a new UUID of version 7 (RFC 9562).
 
     It begins with the current time, so rows that are created one after the other are neighbours in an index.
     """
@@ -27,5 +27,5 @@ def new_id() -> uuid.UUID:
 
 
 def new_hex_id() -> str:
-    """Return an artifact id: 32 lower-case hexadecimal digits, no hyphens (contract 2.8)."""
+    """Return a new artifact id: 32 lower-case hexadecimal digits without hyphens."""
     return uuid.uuid4().hex

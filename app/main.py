@@ -91,9 +91,9 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
     """Return the API as an ASGI application.
 
     Args:
-        settings: None: read from the environment variables.
-        process: clients to use, for tests, which the application does not close. None: the application opens its
-            clients when it starts, and closes them when it stops.
+        settings: the settings of the service. If None, they are read from the environment variables.
+        process: clients for the application to use, for tests; it does not close them. If None, the application opens
+            its clients when it starts, and closes them when it stops.
 
     """
     settings = settings or get_settings()

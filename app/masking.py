@@ -24,7 +24,7 @@ class Masker:
         self._replacements = [(secret, MASK) for secret in longest_first]
 
     def text(self, text: str) -> str:
-        """Return a text with each secret replaced."""
+        """Return a text with each secret in it replaced by `***`."""
         for found, shown in self._replacements:
             text = text.replace(found, shown)
         return text
@@ -32,7 +32,7 @@ class Masker:
     def mask_emit(
         self, emit: Callable[[dict[str, Any]], Awaitable[None]]
     ) -> Callable[[dict[str, Any]], Awaitable[None]]:
-        """Return an async function that replaces the secrets in a log entry and calls `emit` with the result."""
+        """Return an async function that replaces the secrets in a log entry and passes the result to `emit`."""
         if not self._replacements:
             return emit
 
@@ -42,7 +42,7 @@ class Masker:
         return masked
 
     def value(self, value: Any) -> Any:
-        """Return a JSON value with the secrets in its texts and in the names of its fields replaced."""
+        """Return a JSON value in which secrets are replaced, both in its texts and in the names of its fields."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
@@ -56,7 +56,7 @@ class FolderHider(Masker):
     """Hides the folders of the worker in texts and JSON values that clients see.
 
     Paths below `work`, the agent's working folder, become relative to it. `home`, the agent's home folder, becomes `~`.
-    The prefix `folder`, the folder of the run, is removed from all other paths.
+    All other paths lose the prefix `folder`, the folder of the run.
     """
 
     def __init__(self, *, work: Path, home: Path, folder: Path) -> None:

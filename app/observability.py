@@ -27,8 +27,8 @@ _HIDDEN = "[redacted]"
 def configure_logging(log_format: LogFormat, level: str) -> None:
     """Write the logs of this process and of its libraries to standard error, one line for each log event.
 
-    Log events of the service do not pass through the standard library's `logging`, which would take as long again at
-    each request.
+    Log events of the service do not pass through the standard library's `logging`, because that would double the time
+    for logging at each request.
     """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -96,9 +96,9 @@ def redact(
     _method: str,
     event: MutableMapping[str, Any],
 ) -> MutableMapping[str, Any]:
-    """Replace secrets in a log event in place, and return the event (a structlog processor).
+    """Replace secrets in a log event in place, and return the event. It is a structlog processor.
 
-    A secret is recognised by the name of its key, such as `token`, or by the format of a text.
+    It replaces each value that has a name such as `token`, and each text in the format of a secret.
     """
     for key, value in event.items():
         event[key] = _HIDDEN if key.lower() in _SECRET_NAMES else _redact_value(value)

@@ -41,7 +41,7 @@ class DatabaseUnavailable(Outage):
 def is_outage(error: BaseException | None) -> bool:
     """Return whether an exception means that a server, such as PostgreSQL or Redis, does not respond.
 
-    False for None.
+    Return False for None.
     """
     if isinstance(error, Outage | RedisConnectionError | RedisTimeoutError | ReadOnlyError):
         return True
@@ -49,10 +49,10 @@ def is_outage(error: BaseException | None) -> bool:
 
 
 def is_database_outage(error: BaseException | None) -> bool:
-    """Return whether an exception of SQLAlchemy or asyncpg is an outage of the database, not a faulty statement.
+    """Return whether an exception of SQLAlchemy or asyncpg means an outage of the database, not a faulty statement.
 
-    Deadlocks and other conflicts between transactions count as outages: repeating the transaction is the remedy. False
-    for None, and for errors of sockets, which do not show which server they concern.
+    Deadlocks and other conflicts between transactions are treated as outages, because repeating the transaction helps.
+    Return False for None, and for errors of sockets, which do not show which server they concern.
     """
     match error:
         case DatabaseUnavailable() | PoolTimeoutError():
@@ -71,7 +71,7 @@ def is_database_outage(error: BaseException | None) -> bool:
 
 
 def is_value_refused(error: BaseException) -> bool:
-    """Return whether an error of the database driver says that a value cannot be stored, because it is too large."""
+    """Return whether an error of the database driver means that a value is too large to be stored."""
     return _sqlstate(error.orig if isinstance(error, DBAPIError) else error) in _VALUE
 
 

@@ -10,7 +10,7 @@ from app.ids import new_id
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """The usage of a run: tokens, and the cost in US dollars as far as agents report it."""
+    """The usage of a run: its tokens, and its cost in US dollars as far as agents report one."""
 
     tokens: int = 0
     cost: float = 0.0
@@ -29,16 +29,16 @@ class AgentMessage:
 
 @dataclass(frozen=True, slots=True)
 class MessageOutcome:
-    """The decision about a message of an agent: whether it is sent, to how many devices, or why not."""
+    """The decision about a message of an agent: sent to `devices` devices, or not sent for `reason`."""
 
     decision: NotificationDecision
     reason: str | None = None
     devices: int = 0
 
     def answer(self) -> dict[str, Any]:
-        """Return the outcome as a JSON object for the agent: `decision`, and `devices` or `reason`.
+        """Return the outcome as a JSON object for the agent: `decision`, and either `devices` or `reason`.
 
-        A push that is still being sent counts as sent.
+        If the push is still being sent, `decision` is "sent".
         """
         if self.decision in {NotificationDecision.PENDING, NotificationDecision.SENT}:
             return {"decision": NotificationDecision.SENT.value, "devices": self.devices}

@@ -42,7 +42,7 @@ _EXPO_RATE_KEY = "push:pace:expo"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessContext(ServiceClients):
-    """The settings, the opened clients and the caches of one process; services get it as their `ServiceClients`."""
+    """The settings, the opened clients and the caches of one process. Services receive it as their `ServiceClients`."""
 
     settings: Settings
     # The followers of runs in this process, and their devices.
@@ -77,12 +77,13 @@ class ProcessContext(ServiceClients):
 async def open_process(
     settings: Settings, *, name: str, plan_once: bool = False
 ) -> AsyncGenerator[ProcessContext, None]:
-    """Yield the clients of a process, and close them after the block; each client connects at its first use.
+    """Yield the clients of a process, and close them after the block. Each client connects at its first use.
 
     Args:
         settings: the settings of the process.
-        name: `api` or `worker`, part of the name that PostgreSQL shows for its connections.
-        plan_once: for a process that repeats the same short statements (see `create_engine`).
+        name: `api` or `worker`. The name that PostgreSQL shows for the connections contains it.
+        plan_once: whether the server plans each statement once per connection (see `create_engine`). Use this for a
+            process that repeats the same short statements.
 
     Raises:
         CatalogInvalid: the operator's catalog of adapters is not valid.

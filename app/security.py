@@ -21,14 +21,14 @@ def new_api_key() -> str:
 
 
 def new_project_token() -> str:
-    """Return a new public project token, the `api_token` of a project (contract 6.6)."""
+    """Return a new value for the field `api_token` of a project, which is public (contract 6.6)."""
     return PROJECT_TOKEN_PREFIX + _random_characters()
 
 
 def hash_api_key(value: str) -> str:
-    """Return the SHA-256 hash of an API key, under which the key is stored and looked up.
+    """Return the SHA-256 hash of an API key. The key is stored and looked up by this hash.
 
-    There is no salt: a key has 256 random bits.
+    There is no salt, because a key has 256 random bits.
     """
     return "sha256$" + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -41,7 +41,7 @@ def new_session_secret() -> str:
 def hash_session_secret(value: str) -> str:
     """Return the SHA-256 hash under which the secret of a console session or of a login link is stored.
 
-    Its prefix differs from that of API keys, so one is never accepted in place of the other.
+    The hash begins with `session$`, unlike the hash of an API key, so neither is ever accepted in place of the other.
     """
     return "session$" + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -56,7 +56,7 @@ def _random_characters() -> str:
 
 
 class DecryptionError(Exception):
-    """None of the configured keys decrypts a stored secret."""
+    """A stored secret cannot be decrypted with any of the configured keys."""
 
 
 class Cipher:

@@ -12,12 +12,12 @@ async def shielded(
     *,
     on_cancel: Callable[[], object] | None = None,
 ) -> _T:
-    """Run a coroutine to completion and return its result, however often the caller is cancelled meanwhile.
+    """Run a coroutine to completion and return its result, even if the caller is cancelled meanwhile.
 
     `on_cancel` is called for each cancellation, so that the work can finish sooner.
 
     Raises:
-        CancelledError: the caller was cancelled; raised when the work is complete.
+        CancelledError: the caller was cancelled. It is raised when the work is complete.
 
     """
     task = asyncio.ensure_future(work)

@@ -34,9 +34,9 @@ _DIALECT: Dialect = dialect()  # type: ignore[no-untyped-call] # SQLAlchemy's ow
 
 
 class Prepared:
-    """An SQL statement that is compiled once and run many times, with `bindparam`s for its values.
+    """An SQL statement that is compiled once and run many times. A `bindparam` stands for each value.
 
-    Store each object in a constant or a bounded cache.
+    Store each object in a constant or in a cache of limited size.
     """
 
     def __init__(self, statement: Executable) -> None:
@@ -58,10 +58,10 @@ class Prepared:
         )
 
     async def all(self, session: AsyncSession, values: Mapping[str, Any]) -> Sequence[Fields]:
-        """Run the statement with `values`, by the names of its parameters; return its rows as mappings by column name.
+        """Run the statement with `values` (by parameter name), and return its rows as mappings by column name.
 
-        A statement that writes or locks rows runs in the session's transaction, which begins here if there is none. A
-        read without a transaction runs alone.
+        A statement that writes or locks rows runs in the session's transaction, which begins here if there is none. If
+        a statement only reads and there is no transaction, it runs without one.
 
         Raises:
             DatabaseUnavailable: the server went away.
@@ -80,19 +80,20 @@ class Prepared:
         return await _within(session, sent, values)
 
     async def first(self, session: AsyncSession, values: Mapping[str, Any]) -> Fields | None:
-        """Run the statement as `all` does; return the first row, None if there is none."""
+        """Run the statement as `all` does, and return its first row, or None if it returns no row."""
         rows = await self.all(session, values)
         return rows[0] if rows else None
 
     async def perform(self, session: AsyncSession, values: Mapping[str, Any]) -> None:
-        """Run a statement that returns no rows; apart from that, like `all`."""
+        """Run a statement that returns no rows, in the same transaction and with the same errors as `all`."""
         await self.all(session, values)
 
     async def first_alone(self, session: AsyncSession, values: Mapping[str, Any]) -> Fields | None:
         """Run a write in a transaction of its own, commit it, and return its first row; None if it returns no row.
 
-        Only for a write that no failure of a later step has to roll back. If the session has a transaction already, the
-        write is part of that transaction instead, and is committed with it. Raises the same errors as `all`.
+        Use it only for a write that need not be rolled back if a later step fails. If the session has a transaction
+        already, the write is part of that transaction instead, and is committed with it. It raises the same errors as
+        `all`.
         """
         if session.in_transaction() or transaction_of(session):
             return await self.first(session, values)
@@ -100,7 +101,7 @@ class Prepared:
         return rows[0] if rows else None
 
     async def perform_alone(self, session: AsyncSession, values: Mapping[str, Any]) -> None:
-        """Run a write that returns no rows; apart from that, like `first_alone`."""
+        """Run a write that returns no rows, in the same transaction and with the same errors as `first_alone`."""
         await self.first_alone(session, values)
 
 

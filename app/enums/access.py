@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Scope(StrEnum):
-    """The access that a personal API key grants; write implies read, ANY implies all (contract 2.3)."""
+    """The access that a personal API key grants. A write scope includes its read scope, and ANY includes all."""
 
     ANY = "*"
     TASK_READ = "task:read"

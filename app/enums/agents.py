@@ -11,7 +11,7 @@ class RuntimeAdapter(StrEnum):
 
 
 class ReasoningEffort(StrEnum):
-    """The reasoning effort of an agent's model, in rising order."""
+    """The reasoning effort that an agent's model is asked for, the lowest first."""
 
     LOW = "low"
     MEDIUM = "medium"
@@ -33,7 +33,7 @@ class PermissionMode(StrEnum):
 
 
 class SandboxKind(StrEnum):
-    """The mechanism of the sandbox that confines an agent; `auto`: the strongest one that works on the machine."""
+    """The mechanism of the sandbox that confines an agent. `auto` selects the strongest one that works here."""
 
     AUTO = "auto"
     BUBBLEWRAP = "bubblewrap"
@@ -42,7 +42,7 @@ class SandboxKind(StrEnum):
 
 
 class AgentNetwork(StrEnum):
-    """The network level of an agent, which decides the hosts that it can reach; from the least access to the most."""
+    """The network level of an agent, which decides the hosts that it can reach. The lowest level is first."""
 
     NONE = "none"
     MODEL_ONLY = "model-only"
@@ -58,7 +58,7 @@ class AgentNetwork(StrEnum):
 class NetworkAccessLevel(StrEnum):
     """The network level of a sandbox environment, which decides the hosts that its agents can reach.
 
-    `custom`: the host of the agent's model, and the hosts that the environment lists.
+    With `custom` these are the host of the agent's model, and the hosts that the environment lists.
     """
 
     NONE = "none"

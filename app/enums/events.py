@@ -28,7 +28,7 @@ class EventType(StrEnum):
 
 
 class PayloadKind(StrEnum):
-    """The detail of a webhook's body: only ids and statuses, or also the task and the run at the time of the event."""
+    """The content of a webhook's body: only ids and statuses, or also the task and the run as they were then."""
 
     THIN = "thin"
     FULL = "full"
@@ -45,21 +45,25 @@ class DeliveryStatus(StrEnum):
 
 
 class RecoverOnly(StrEnum):
-    """The messages that are sent to a webhook endpoint again: those that failed, or all that were not delivered."""
+    """The messages that the recovery of a webhook endpoint sends again.
+
+    `failed` selects the deliveries that failed or were cancelled. `all` also selects events for which no delivery was
+    made because the endpoint was disabled.
+    """
 
     FAILED = "failed"
     ALL = "all"
 
 
 class AttemptOutcome(StrEnum):
-    """The outcome of one attempt to deliver to a webhook endpoint."""
+    """The outcome of one attempt to send a message to a webhook endpoint."""
 
     DELIVERED = "delivered"
     FAILED = "failed"
 
 
 class DeliveryError(StrEnum):
-    """The reason for which an attempt to deliver to a webhook endpoint failed."""
+    """The reason why an attempt to send a message to a webhook endpoint failed."""
 
     DNS_FAILED = "dns_failed"
     BLOCKED_ADDRESS = "blocked_address"
@@ -72,7 +76,7 @@ class DeliveryError(StrEnum):
 
 
 class DisabledReason(StrEnum):
-    """The reason for which a webhook endpoint is disabled."""
+    """The reason why a webhook endpoint is disabled."""
 
     GONE = "gone"
     NO_SUCCESS = "no_success"

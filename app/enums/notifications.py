@@ -29,7 +29,7 @@ class NotificationKind(StrEnum):
 
 
 class NotificationDecision(StrEnum):
-    """The decision about a push to one device; it is stored with a reason."""
+    """The decision about a push to one device, such as sent, deferred or suppressed. It is stored with a reason."""
 
     # Not final.
     PENDING = "pending"
@@ -67,7 +67,7 @@ class Urgency(StrEnum):
 
 
 class ActionTokens(StrEnum):
-    """The highest risk of a question that an action token alone, without a key, can answer; `off`: none."""
+    """The highest risk of a question that an action token can answer without a key. `off`: it can answer none."""
 
     OFF = "off"
     LOW = "low"

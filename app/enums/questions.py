@@ -33,14 +33,14 @@ class QuestionRisk(StrEnum):
 
 
 class InboxStatus(StrEnum):
-    """The filter of the list of an inbox: only open questions, or closed questions too."""
+    """The value of the filter `status` of an inbox: only open questions, or closed questions too."""
 
     OPEN = "open"
     ALL = "all"
 
 
 class FormAction(StrEnum):
-    """The action of a person on a form, or on a link, that an agent has sent."""
+    """The response of a person to a form, or to a page to open, that an agent has sent."""
 
     ACCEPT = "accept"
     DECLINE = "decline"

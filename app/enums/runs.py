@@ -18,7 +18,7 @@ TERMINAL_STATUSES = frozenset({RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.
 
 
 class RunReason(StrEnum):
-    """The reason why a run ended, or why it returned to the queue; a label of the metrics."""
+    """The reason why a run ended, or why it returned to the queue. It is also a label of the metrics."""
 
     CLIENT = "client"
     AGENT_ENDED = "agent ended"
@@ -57,7 +57,7 @@ class RunReason(StrEnum):
 
     @property
     def error_type(self) -> str:
-        """The reason as events of failed runs have it, for programs: with `_` for each space (`agent_timed_out`)."""
+        """The reason in the form that events of failed runs contain: `_` replaces each space (`agent_timed_out`)."""
         return self.value.replace(" ", "_")
 
 
@@ -69,7 +69,7 @@ class Environment(StrEnum):
 
 
 class RunMode(StrEnum):
-    """The mode of a run: `interactive` waits for further messages after the first turn; `background` ends after it."""
+    """The mode of a run: `interactive` waits for messages after each turn; `background` ends after the first turn."""
 
     INTERACTIVE = "interactive"
     BACKGROUND = "background"
@@ -86,7 +86,7 @@ class CommandMethod(StrEnum):
 
 
 class CommandStatus(StrEnum):
-    """The progress of a command to an agent: accepted, delivered, then consumed or dropped.
+    """The progress of a command to an agent: first accepted, then delivered, then either consumed or dropped.
 
     The run's log has an entry for each step.
     """
@@ -100,7 +100,7 @@ class CommandStatus(StrEnum):
 
 
 class PrAuthorshipMode(StrEnum):
-    """The account that opens a run's pull request: the user's own, or that of the project's integration (`bot`)."""
+    """The account that opens a run's pull request: the user's own, or for `bot` that of the project's integration."""
 
     USER = "user"
     BOT = "bot"

@@ -35,7 +35,7 @@ TEAM_WIDE_ORIGINS = frozenset(
 
 
 class SignalReportRelationship(StrEnum):
-    """The relation of a task to the signal report it came from."""
+    """The relation between a task and the signal report that it refers to."""
 
     IMPLEMENTATION = "implementation"
 

@@ -8,7 +8,7 @@ class FormRefused(Exception):
 
 
 class AnswerInvalid(Exception):
-    """A person's answer does not fit the form; the message names the problem and the field."""
+    """A person's answer does not fit the form. The message names the problem and the field."""
 
     def __init__(self, what: str, *place: str | int) -> None:
         """Describe the problem by `what`; `place` is the path to the wrong value, empty for the whole answer."""

@@ -27,7 +27,7 @@ _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One option that a person can choose as the answer to a form's question."""
+    """One choice that a person can select as the answer to a form's question."""
 
     value: str
     label: str
@@ -64,7 +64,8 @@ class FormQuestion:
     def check(self, value: Any) -> None:
         """Raise AnswerInvalid unless the value is a valid answer to this question.
 
-        The schema's patterns are not applied: matching a pattern of an agent may take for ever.
+        The patterns (regular expressions) of the agent's schema are not applied, because matching one can take for
+        ever.
         """
         match self.type:
             case "boolean":
@@ -88,9 +89,10 @@ class Form:
     required: frozenset[str]
 
     def options(self) -> list[dict[str, Any]]:
-        """Return the first question's choices, and Skip, in the format of the options of a permission request.
+        """Return the choices of the first question, and Skip as the last one, as options of a permission request.
 
-        A question without choices gets the option Submit. For clients that can show permission requests only.
+        If the question has no choices, Submit is the first option. Only clients that cannot show forms use these
+        options.
         """
         choices = self.questions[0].choices if self.questions else ()
         names = [choice.label for choice in choices] or ["Submit"]
@@ -101,11 +103,12 @@ class Form:
         return [*offered, {"optionId": REJECT, "name": "Skip", "kind": "reject_once"}]
 
     def answer(self, params: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        """Convert an answer from a client, and return the action and the content that the agent's protocol defines.
+        """Convert a client's answer to an action and a content, which the agent's protocol defines for forms.
 
         Args:
             params: either `action`, with `content` if the action is `accept`; or `option_id`, as for a permission
-                request, optionally with `answers` (by the texts of the questions) and `custom_input` (a free text).
+                request. `option_id` may come with `answers` (by the texts of the questions) and `custom_input` (a free
+                text).
 
         Raises:
             AnswerInvalid: the answer does not fit the form.
@@ -148,9 +151,9 @@ class Form:
         return {first.text: ", ".join(parts)} if parts else {}
 
     def check(self, content: Mapping[str, Any]) -> None:
-        """Raise AnswerInvalid for the first problem of an answer (values by field name).
+        """Raise AnswerInvalid for the first problem of an answer; `content` has its values by field name.
 
-        Problems are an unknown, wrong or missing field, and an answer that is too large.
+        Problems are an unknown, invalid or missing field, and an answer that is too large.
         """
         if _size(content) > _CONTENT_BYTES:
             raise AnswerInvalid(f"It is larger than {_CONTENT_BYTES // 2**10} KiB.")
@@ -178,11 +181,11 @@ class Form:
         ]
 
     def as_asked(self, content: Mapping[str, Any], asked: "Form") -> dict[str, Any]:
-        """Return an answer to this masked form as an answer to the form that the agent sent.
+        """Convert an answer to this form, in which secrets are masked, to an answer to the agent's own form.
 
         Args:
-            content: the answer, by the masked names of the fields.
-            asked: the agent's form, of the same shape as this one.
+            content: the answer, by the names of this form's fields.
+            asked: the agent's own form, without masking. It has the same shape as this one.
 
         """
         given: dict[str, Any] = {}

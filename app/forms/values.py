@@ -14,8 +14,8 @@ ANSWER_CHARACTERS = 10_000
 def check_text(value: Any, bounds: Mapping[str, Any], format_: str | None, name: str) -> None:
     """Raise AnswerInvalid unless the value is a string within the bounds and in the given format.
 
-    `bounds` are `minLength` and `maxLength` of JSON Schema. A `format_` that is None or unknown is not checked. `name`
-    is the field that the error names.
+    `bounds` are `minLength` and `maxLength` of JSON Schema. If `format_` is None or unknown, the format is not checked.
+    `name` is the field that the error names.
     """
     if not isinstance(value, str):
         raise AnswerInvalid("It is no text.", name)
@@ -31,8 +31,8 @@ def check_text(value: Any, bounds: Mapping[str, Any], format_: str | None, name:
 def check_number(value: Any, bounds: Mapping[str, Any], name: str, *, is_whole: bool) -> None:
     """Raise AnswerInvalid unless the value is a finite number within the bounds, and an integer if `is_whole`.
 
-    `bounds` are `minimum`, `maximum` and their exclusive forms of JSON Schema. `name` is the field that the error
-    names.
+    `bounds` are `minimum`, `maximum`, `exclusiveMinimum` and `exclusiveMaximum` of JSON Schema. `name` is the field
+    that the error names.
     """
     kinds = int if is_whole else (int, float)
     if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
@@ -48,7 +48,7 @@ def check_number(value: Any, bounds: Mapping[str, Any], name: str, *, is_whole: 
 
 
 def check_choice(value: Any, offered: Collection[str], *place: str | int) -> None:
-    """Raise AnswerInvalid unless the value is one of the offered choices; `place` is its path in the answer."""
+    """Raise AnswerInvalid unless the value is one of the offered choices. `place` is its path in the answer."""
     if not isinstance(value, str) or value not in offered:
         raise AnswerInvalid("It is none of the choices.", *place)
 

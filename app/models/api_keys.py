@@ -11,9 +11,9 @@ from app.models.base import Base
 
 
 class ApiKey(Base):
-    """A personal API key of a user, stored as a hash; `scopes` are the actions that it allows.
+    """A personal API key of a user, of which only a hash is stored. `scopes` are the actions that it allows.
 
-    If `scoped_teams` or `scoped_organizations` has entries, the key works in these projects or organizations only.
+    If `scoped_teams` or `scoped_organizations` has entries, the key works only in these projects or organizations.
     """
 
     __tablename__ = "api_keys"

@@ -31,9 +31,9 @@ JsonDict = dict[str, Any]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """Column type `timestamptz` that refuses a datetime without a time zone with ValueError.
+    """Column type `timestamptz`. It raises ValueError for a datetime without a time zone.
 
-    The driver would read such a datetime in the zone of the process.
+    The driver would read such a datetime in the time zone of the process.
     """
 
     impl = DateTime(timezone=True)
@@ -49,7 +49,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 class Base(DeclarativeBase):
     """Base class of all database tables.
 
-    A convention gives each constraint its name, so that migrations can find it.
+    Its naming convention gives each constraint a name, so that migrations can refer to it.
     """
 
     metadata = MetaData(
@@ -76,8 +76,8 @@ def one_of(column: str, vocabulary: type[StrEnum]) -> CheckConstraint:
 def constant(value: StrEnum) -> ColumnElement[str]:
     """Return an enumeration's value as a literal in the SQL text, not as a parameter.
 
-    For conditions that a partial index repeats: the plan of a prepared statement holds for all parameters, so it can
-    use the index only if the value is part of the text.
+    Use it for a condition that a partial index has too: the plan of a prepared statement is made for all values of its
+    parameters, so it can use the index only if the value is part of the text.
     """
     return literal_column(f"'{value.value}'", Text)
 
@@ -85,7 +85,8 @@ def constant(value: StrEnum) -> ColumnElement[str]:
 def literal_int(number: int) -> ColumnElement[int]:
     """Return a number as a literal in the SQL text, not as a parameter.
 
-    The plan of a prepared statement holds for all parameters; the planner takes an unknown limit for a large one.
+    The plan of a prepared statement is made for all values of its parameters. For a LIMIT that is a parameter the
+    planner assumes a large number.
     """
     return literal_column(str(number), BigInteger)
 
@@ -93,10 +94,10 @@ def literal_int(number: int) -> ColumnElement[int]:
 def given_rows(
     types: Mapping[str, Any], *, place: str | None = None
 ) -> Any:  # Any: a table with these columns
-    """Return a table expression with a column for each name, and a row for each item of the parameters `given_<name>`.
+    """Return a table expression over list parameters: a column for each list, a row for each position in the lists.
 
-    The parameters are lists of equal length, one for each name. A parameter that is None gives a column of NULLs.
-    `place` names a further column: the number of the row, from 1.
+    The statement gets the list for each name as the parameter `given_<name>`; the lists have equal length. A parameter
+    that is None gives a column of NULLs. If `place` is given, a column of this name has the number of the row, from 1.
     """
     # Subqueries, so that the planner does not count the rows and looks each up by its key: for hundreds it would read
     # a small table whole, or compare each with every other.

@@ -12,7 +12,7 @@ from app.models.base import Base
 class PushedBranch(Base):
     """The branch that a run pushed to a code host.
 
-    Clients cannot write this row, unlike the output and the state of a run.
+    Only the service writes this row; clients can write the output and the state of a run.
     """
 
     __tablename__ = "pushed_branches"
@@ -51,9 +51,9 @@ class GithubDelivery(Base):
 
 
 class CiFailure(Base):
-    """A commit that a run pushed, and for which checks of the code host failed.
+    """A commit that a run pushed and for which checks of the code host failed.
 
-    One row for each commit, however many of its checks failed.
+    There is one row for each such commit, however many of its checks failed.
     """
 
     __tablename__ = "ci_failures"

@@ -15,8 +15,8 @@ CURRENT_TRANSACTION = "((pg_current_xact_id())::text)::bigint"
 class Event(Base):
     """An event in the ledger: one fact of the life cycle of a task or a run.
 
-    Readers order events by (`transaction_id`, `seq`), and read events of transactions before the oldest open one only.
-    So they do not miss an event of a transaction that commits late (services/events/reading.py).
+    Readers order events by (`transaction_id`, `seq`), and read only events of transactions that are older than the
+    oldest open one. So they do not miss an event of a transaction that commits late (services/events/reading.py).
     """
 
     __tablename__ = "events"
@@ -65,9 +65,9 @@ class EventCursor(Base):
 
 
 class EventHorizon(Base):
-    """The position in the ledger of the latest deleted event of a project.
+    """The position in the ledger of the latest event of a project that was deleted.
 
-    A reader of events with an earlier position has missed events.
+    A reader that continues from an earlier position has missed events.
     """
 
     __tablename__ = "event_horizons"

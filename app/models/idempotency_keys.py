@@ -9,9 +9,9 @@ from app.models.base import Base
 
 
 class IdempotencyKey(Base):
-    """An Idempotency-Key that a caller has used, with the response to its request.
+    """An Idempotency-Key that a caller has used, with the response to the caller's request.
 
-    Written in the transaction of that request.
+    The row is written in the transaction of that request.
     """
 
     __tablename__ = "idempotency_keys"

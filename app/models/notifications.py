@@ -102,7 +102,7 @@ class Notification(Base):
 
 
 class PushCooldown(Base):
-    """The time until which a kind of push is not sent again for a run (contract 7.2)."""
+    """The time until which no further push of the same kind is sent for a run (contract 7.2)."""
 
     __tablename__ = "push_cooldowns"
     __table_args__ = (one_of("kind", NotificationKind),)
@@ -113,7 +113,7 @@ class PushCooldown(Base):
 
 
 class NotificationPreferences(Base):
-    """A user's choice of the kinds, the times and the detail of pushes.
+    """A user's choice of the kinds of pushes, the times at which they are sent, and the detail of their texts.
 
     A user without a row gets pushes of all kinds at once.
     """
@@ -138,7 +138,7 @@ class NotificationPreferences(Base):
 
 
 class TaskMute(Base):
-    """The choice of a user to get no pushes about a task."""
+    """The choice of a user to get no pushes about one task."""
 
     __tablename__ = "task_mutes"
     __table_args__ = (Index("ix_task_mutes_task", "task_id"),)

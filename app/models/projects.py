@@ -21,9 +21,9 @@ class Organization(Base):
 
 
 class Project(Base):
-    """A project, which owns tasks; older names of the API call it "team".
+    """A project, which owns tasks. Older names in the API call it "team".
 
-    The prefix of its tasks' slugs is made from its name (contract 10.1).
+    The slugs of its tasks begin with a prefix that is made from its name (contract 10.1).
     """
 
     __tablename__ = "projects"
@@ -43,7 +43,7 @@ class Project(Base):
 
 
 class TaskCounter(Base):
-    """The next task number of a project.
+    """The number that the next task of a project gets.
 
     Each new task locks and increments this row, so that the numbers are consecutive (contract 10.1).
     """

@@ -15,9 +15,9 @@ from app.models.base import Base, one_of
 
 
 class PushToken(Base):
-    """A device of a user, with the token for sending pushes to it; `id` is the `device_id` of presence.
+    """A device of a user, with the token for sending pushes to it. `id` is the `device_id` of presence.
 
-    A console session is a device too. Its token is empty, and it gets no pushes.
+    A console session is also stored as a device. Its token is empty, and it gets no pushes.
     """
 
     __tablename__ = "push_tokens"
@@ -46,7 +46,7 @@ HAS_ADDRESS = PushToken.token != literal_column("''")
 
 
 class Presence(Base):
-    """The statement of a device that it shows a task, valid until `expires_at`; an expired row counts as absent."""
+    """The report of a device that it shows a task, valid until `expires_at`. An expired row is treated as absent."""
 
     __tablename__ = "presence"
     __table_args__ = (

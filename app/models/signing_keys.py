@@ -9,9 +9,9 @@ from app.models.base import Base
 
 
 class SigningKey(Base):
-    """The key pair with which the service signs tokens for one purpose.
+    """The key pair with which the service signs one kind of token. `purpose` names the kind.
 
-    Created at the first use of the purpose, and shared by all processes.
+    It is created when the first token of that kind is signed, and shared by all processes.
     """
 
     __tablename__ = "signing_keys"

@@ -36,7 +36,8 @@ _AUDIENCE = f"CASE WHEN created_by_id IS NULL OR {_TEAM_WIDE} THEN {EVERYONE}::b
 class Task(Base):
     """A task of a project: a piece of work for an agent.
 
-    The column `audience` says which users can see the task (contract 4), so that each count is one index scan.
+    The column `audience` says which users can see the task (contract 4). It lets one index scan count the tasks that a
+    user can see.
     """
 
     __tablename__ = "tasks"
@@ -165,7 +166,7 @@ Index(
 
 
 class TaskCount(Base):
-    """A part of two numbers about the tasks of one audience (a user, or the whole project): of tasks, and of changes.
+    """One part of two numbers for one audience (a user, or the whole project): of its tasks, and of their changes.
 
     Each number is the sum over the rows of the audience (ADR 30). Triggers on `tasks` and `runs` insert a row for each
     change, in its transaction: writers never wait for each other, and a rollback removes the row. Rows are never

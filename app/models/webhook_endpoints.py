@@ -106,9 +106,9 @@ class WebhookEndpointDelivery(Base):
 
 
 class WebhookRecovery(Base):
-    """A recovery of a webhook endpoint that is under way: the relay makes the missing deliveries of its period.
+    """A recovery of a webhook endpoint that is not complete: the relay still makes deliveries for missed events.
 
-    It has read the ledger up to the position (`transaction_id`, `seq`).
+    The relay has read the ledger up to the position (`transaction_id`, `seq`).
     """
 
     __tablename__ = "webhook_recoveries"

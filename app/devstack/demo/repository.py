@@ -28,7 +28,7 @@ class DemoRepository:
         return self._folder.as_uri()
 
     def create(self) -> str:
-        """Make the repository from the last commit of this checkout, and return a description of its source for people.
+        """Make the repository from the last commit of this checkout, and return a text for people that says so.
 
         If the checkout has no commit, the repository gets one commit with the checkout's files.
 

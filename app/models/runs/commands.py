@@ -18,7 +18,7 @@ from app.models.base import Base, JsonDict, one_of
 class RunCommand(Base):
     """A command to a running agent.
 
-    Inserted while the run's row is locked, so that `position` orders the commands as they were committed.
+    The row is inserted while the run's row is locked, so `position` has the order in which commands were committed.
     """
 
     __tablename__ = "run_commands"

@@ -14,9 +14,9 @@ from app.models.base import Base
 
 
 class RunLogState(Base):
-    """The state of a run's log in object storage: its valid size, its current writer, and its numbered events.
+    """The state of a run's log in object storage: its valid size, its current writer, and the numbers of its events.
 
-    Separate from the run's row, which other writers change.
+    It is separate from the run's row, which other transactions change.
     """
 
     __tablename__ = "run_logs"
@@ -37,9 +37,9 @@ class RunLogState(Base):
 
 
 class RunEventId(Base):
-    """The id that an agent gave to an event that was accepted, so that a repetition is not accepted again.
+    """The id that an agent gave to an accepted event, so that the same event is not accepted again.
 
-    Stored until a day after the end of the run.
+    It is stored until a day after the end of the run.
     """
 
     __tablename__ = "run_event_ids"

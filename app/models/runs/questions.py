@@ -115,10 +115,10 @@ class Question(Base):
 
 
 class QuestionCount(Base):
-    """A part of a person's number of open questions, which is the sum of `questions` over the person's rows (ADR 30).
+    """One part of the number of a person's open questions.
 
-    Triggers on the table `questions` insert rows for each statement, in its transaction; `services/count_folding.py`
-    replaces many rows by one with the same sum.
+    The number is the sum of `questions` over the person's rows (ADR 30). Triggers on the table `questions` insert rows
+    for each statement, in its transaction; `services/count_folding.py` replaces many rows by one with the same sum.
     """
 
     __tablename__ = "question_counts"
@@ -160,7 +160,7 @@ class QuestionSnooze(Base):
 
 
 class TaskFollow(Base):
-    """The choice of a project's member to have the questions of another person's task in their inbox."""
+    """The choice of a member of a project to have the questions of another person's task in their own inbox."""
 
     __tablename__ = "task_follows"
     __table_args__ = (Index("ix_task_follows_task", "task_id"),)

@@ -15,7 +15,7 @@ from app.models.base import Base, JsonDict, constant, one_of
 class Run(Base):
     """A run: one attempt of an agent at a task.
 
-    Only services/runs/lifecycle.py writes `status`, `completed_at` and the lease, with the statements of
+    Only services/runs/lifecycle.py writes `status`, `completed_at` and the lease; it uses the statements in
     services/runs/transitions.py.
     """
 
@@ -94,9 +94,9 @@ class Run(Base):
 
 
 def is_waiting(run: Any = Run) -> ColumnElement[bool]:
-    """Return the SQL condition for runs that wait for a worker; `run` is the table of runs or an alias of it.
+    """Return the SQL condition that selects runs that wait for a worker. `run` is the table of runs, or an alias of it.
 
-    A queued run without a dispatch request does not wait: its client performs it (contract 13.1).
+    A queued run without a dispatch request does not wait for a worker: its client performs it (contract 13.1).
     """
     waits: ColumnElement[bool] = (
         run.status == constant(RunStatus.QUEUED)
@@ -107,7 +107,7 @@ def is_waiting(run: Any = Run) -> ColumnElement[bool]:
 class RunCredential(Base):
     """The encrypted token for the code host that a client sent with one run.
 
-    Stored from the request to the run's end. Only services/runs/credentials.py writes and deletes it.
+    It is stored from that request to the run's end. Only services/runs/credentials.py writes and deletes it.
     """
 
     __tablename__ = "run_credentials"
