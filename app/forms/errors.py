@@ -11,7 +11,10 @@ class AnswerInvalid(Exception):
     """A person's answer does not fit the form. The message names the problem and the field."""
 
     def __init__(self, what: str, *place: str | int) -> None:
-        """Describe the problem by `what`; `place` is the path to the wrong value, empty for the whole answer."""
+        """Make the error with the problem `what`.
+
+        `place` is the path to the invalid value in the answer. It is empty if the whole answer is invalid.
+        """
         self.place = tuple(str(step)[:_SHOWN_CHARACTERS] for step in place)
         self.what = what[:_SHOWN_CHARACTERS]
         super().__init__(f"{'__'.join(self.place)}: {self.what}" if place else self.what)

@@ -1,4 +1,4 @@
-"""One function per endpoint: it parses, calls a service, and answers. No queries, no rules.
+"""One function per route: it parses, calls a service, and answers. No queries, no rules.
 
-`ROUTERS` in app/main.py lists the modules; each has the URLs of its endpoints.
+`ROUTERS` in app/main.py lists the modules; each has the paths of its routes.
 """

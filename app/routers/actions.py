@@ -1,4 +1,4 @@
-"""Endpoints that answer a question with the action token of its notification, without a key (contract 15)."""
+"""Routes that answer a question with the action token of its notification, without a key (contract 15)."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Endpoints of the OpenAPI document and of Swagger UI, which loads nothing from other servers."""
+"""Routes of the OpenAPI document and of Swagger UI, which loads nothing from other servers."""
 
 from fastapi import APIRouter, Request
 from fastapi.openapi.docs import get_swagger_ui_html

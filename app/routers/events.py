@@ -1,4 +1,4 @@
-"""Endpoints that list the events of a project, and follow them live (contract 14)."""
+"""Routes that list the events of a project, and follow them live (contract 14)."""
 
 from typing import Annotated
 
@@ -30,11 +30,11 @@ async def list_events(
     query: Annotated[EventQuery, Query()],
     limit: LimitDep,
 ) -> Json:
-    """Return the events of the tasks that the caller can see, deleted tasks included, from `after` on.
+    """Return the events of the tasks that the caller can see, oldest first, beginning after the position `after`.
 
-    Continue with `next_after`: no event is skipped or repeated. An event is listed only when all earlier changes have
-    ended, so it may appear a moment after its change. Events are kept for 30 days unless the operator configures
-    another time.
+    Events of deleted tasks are included. Continue with `next_after`: no event is skipped or repeated. An event is
+    listed only when all earlier changes have ended, so it may appear a moment after its change. Events are kept for 30
+    days unless the operator configures another time.
     """
     link = call.process.settings.task_url
     return Json(await reading.list_events(call.session, call.caller, query, limit=limit, link=link))
@@ -55,10 +55,10 @@ async def follow_events(
     """Stream the events of the project's tasks, and of the runs in `topics`, live as server-sent events.
 
     A frame without `event` is an event as in the list; a frame with `event: run:<id>` is a frame of that run's stream.
-    Without `Last-Event-ID`, the events of tasks start now, and those of a run at its beginning. With it, all topics
-    continue after that frame: one id holds the positions in all topics. `gap` reports missing events and their topic;
-    `keepalive` is sent after 20 seconds without an event. After 15 minutes `event: end` closes the stream: reconnect
-    with the last id.
+    Without `Last-Event-ID`, the stream starts with events of tasks from now on, and with the first event of each run.
+    With it, all topics continue after the frame with that id, which holds the positions in all topics. `gap` reports
+    missing events and their topic; `keepalive` is sent after 20 seconds without an event. After 15 minutes `event: end`
+    closes the stream: reconnect with the last id.
     """
     last_id = last_event_id or query.last_event_id
     topics = await open_project_stream(call.session, call.caller, query.topics, last_id)

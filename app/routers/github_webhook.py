@@ -1,4 +1,4 @@
-"""Endpoint that receives the webhooks of code hosts. They have no API key: each delivery is signed."""
+"""Route that receives the webhooks of code hosts. They have no API key: each delivery is signed."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Endpoints for operators of the service: liveness, readiness and metrics."""
+"""Routes for operators of the service: liveness, readiness and metrics."""
 
 import asyncio
 
@@ -44,7 +44,7 @@ async def live() -> Json:
     | {503: {"model": ReadinessOut, "description": "At least one server is not ready; the body names it."}},
 )
 async def ready(request: Request) -> Json:
-    """Report for the database, for its schema, for Redis and for the object store whether it is ready."""
+    """Report whether the database, its schema, Redis and the object store are ready, each separately."""
     process = process_of(request)
     answer, is_ready = await _readiness.get(
         lambda: check_readiness(process.sessions, process.redis, process.store)

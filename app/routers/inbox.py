@@ -1,4 +1,4 @@
-"""Endpoints of the inbox: the questions of agents to the caller, across all their projects (contract 15)."""
+"""Routes of the inbox: the questions of agents to the caller, across all their projects (contract 15)."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Endpoints of push notifications: the decisions about them, the muting of tasks, and preferences."""
+"""Routes of push notifications: the decisions about them, the muting of tasks, and preferences."""
 
 from typing import Annotated
 

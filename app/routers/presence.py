@@ -1,4 +1,4 @@
-"""Endpoints of presence: devices that show a task (contract 5.6, 5.7), and viewers of tasks (17.10)."""
+"""Routes of presence: devices that show a task (contract 5.6, 5.7), and viewers of tasks (17.10)."""
 
 from typing import Annotated
 from uuid import UUID
@@ -70,9 +70,9 @@ async def beat(call: TaskWrite, body: PresenceBody, task_id: TaskId) -> Response
 async def leave(call: TaskWrite, device: LeavingDevice, task_id: TaskId) -> Response:
     """End the presence of a device on a task at once.
 
-    The response is 204 even if the device was not watching, or belongs to another user. All events count as seen, and
-    their deferred pushes are dropped. If the device has reported `seen_seq`, only the events up to that number count as
-    seen.
+    The response is 204 even if the device was not watching, or belongs to another user. All events until now are
+    treated as seen, and their deferred pushes are dropped. If the device has reported `seen_seq`, only the events up to
+    that number are treated as seen.
     """
     await presence.leave(call.session, call.caller, task_id, device)
     return no_content()
@@ -89,7 +89,7 @@ async def leave(call: TaskWrite, device: LeavingDevice, task_id: TaskId) -> Resp
 async def viewers(call: TaskRead) -> Json:
     """Return the members of the project who look at a task that the caller can see, each with that task.
 
-    A member looks at a task while one of their devices shows it in focus. The list includes the caller, and has at most
-    500 entries, the latest first. Poll at most every 30 seconds.
+    A member looks at a task while one of their devices shows it in focus. The list includes the caller. It has at most
+    500 entries, those with the latest reports of devices first. Poll at most every 30 seconds.
     """
     return Json(await list_viewers(call.session, call.caller))

@@ -1,4 +1,4 @@
-"""Endpoint that lists the projects that the caller may use."""
+"""Route that lists the projects that the caller may use."""
 
 from fastapi import APIRouter
 

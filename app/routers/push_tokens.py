@@ -1,4 +1,4 @@
-"""Endpoints of the caller's devices (contract 6.5), and of the key for subscriptions to web push."""
+"""Routes of the caller's devices (contract 6.5), and of the key for subscriptions to web push."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Endpoints that answer and snooze questions of agents, and follow tasks (contract 15)."""
+"""Routes that answer and snooze questions of agents, and follow tasks (contract 15)."""
 
 from typing import Annotated
 
@@ -37,9 +37,9 @@ async def answer_question(
 ) -> Response:
     """Answer a question: with `option_id` (permission), `action` (form, url) or `text` (message).
 
-    The first answer counts. If any member sends the same answer again, nothing changes, and the response has
-    `repeated`. Send `digest` to make sure that the question has not changed since it was shown. A member who answers
-    follows the task from then on.
+    The first answer closes the question. If any member sends the same answer again, nothing changes, and the response
+    has `repeated`; another answer is refused. Send `digest` to make sure that the question has not changed since it was
+    shown. A member who answers follows the task from then on.
     """
     return await once(
         lambda: answering.answer_question(

@@ -1,4 +1,4 @@
-"""Endpoints of sandbox environments: network access and variables of agents (contract 5.8, 9.2)."""
+"""Routes of sandbox environments: network access and variables of agents (contract 5.8, 9.2)."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Endpoints that upload files for the next run of a task (contract 5.9, 6.1)."""
+"""Routes that upload files for the next run of a task (contract 5.9, 6.1)."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Endpoints of the tasks of a project (contract 5.1 to 5.5, 6.2, 6.3)."""
+"""Routes of the tasks of a project (contract 5.1 to 5.5, 6.2, 6.3)."""
 
 from typing import Annotated
 
@@ -87,7 +87,7 @@ async def list_repositories(call: TaskRead) -> Json:
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def summarize_tasks(call: TaskRead, page: PageDep, body: SummariesBody) -> Json:
-    """Return title, repository and status of up to 5000 tasks, by their ids.
+    """Return title, repository and status of the tasks with the given ids, at most 5000.
 
     Tasks that the caller cannot see are left out.
     """
@@ -147,6 +147,9 @@ async def replace_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Js
     responses=errors(403, 404, 429),
 )
 async def delete_task(call: TaskWrite, task_id: TaskId) -> Response:
-    """Delete a task permanently. Its number is not used again. A run of the task in progress continues to its end."""
+    """Delete a task permanently.
+
+    Its number is not used again. If one of its runs is in progress, that run continues to its end.
+    """
     await writing.delete_task(call.session, call.caller, task_id)
     return no_content()

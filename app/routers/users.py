@@ -1,4 +1,4 @@
-"""Endpoint that returns the user of the key."""
+"""Route that returns the user of the key."""
 
 from fastapi import APIRouter
 

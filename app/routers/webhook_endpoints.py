@@ -1,4 +1,4 @@
-"""Endpoints that manage webhook endpoints and their deliveries, and list event types (contract 14)."""
+"""Routes that manage webhook endpoints and their deliveries, and list event types (contract 14)."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -82,11 +82,11 @@ async def list_endpoints(call: WebhookRead, page: PageDep) -> Json:
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def create_endpoint(call: WebhookWrite, body: CreateBody) -> Json:
-    """Create a webhook endpoint: a URL to which events are sent by the Standard Webhooks specification.
+    """Create a webhook endpoint: a URL to which events are sent according to the Standard Webhooks specification.
 
-    Messages are signed, and retried until the URL answers with 2xx. The endpoint gets the events that the
-    caller can see when they happen. A project has at most 20 endpoints. No request is sent to the URL now:
-    use `ping` to check that it can be reached.
+    Messages are signed, and retried until the URL answers with 2xx. The endpoint gets the events that the caller can
+    see when they happen. A project has at most 20 endpoints. No request is sent to the URL now: use `ping` to check
+    that it can be reached.
     """
     made = await endpoints.create_endpoint(
         call.session, call.caller, body, policy=_policy(call), cipher=call.process.cipher
@@ -156,7 +156,7 @@ async def delete_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Respon
 async def rotate_secret(call: WebhookWrite, body: RotateBody, endpoint_id: EndpointId) -> Json:
     """Replace the signing secret of a webhook endpoint, and return the new one.
 
-    Until the old secret expires, both secrets sign every message.
+    Until the old secret expires, every message is signed with both secrets.
     """
     overlap, cipher = timedelta(seconds=body.expire_old_after_seconds), call.process.cipher
     return Json(
@@ -174,7 +174,11 @@ async def rotate_secret(call: WebhookWrite, body: RotateBody, endpoint_id: Endpo
     responses=errors(403, 404, 429),
 )
 async def ping_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
-    """Send a message of the type `ping` to a webhook endpoint, even a disabled one, at most once a second."""
+    """Send a message of the type `ping` to a webhook endpoint, even if the endpoint is disabled.
+
+    The response does not wait for the message: retrieve its delivery for the result. A second ping within a second is
+    refused.
+    """
     delivery_id = await deliveries.ping(call.session, call.caller, endpoint_id)
     return Json({"delivery_id": delivery_id}, status_code=202)
 
@@ -205,9 +209,9 @@ async def enable_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def recover_endpoint(call: WebhookWrite, body: RecoverBody, endpoint_id: EndpointId) -> Json:
-    """Send the failed or unsent messages of a period to a webhook endpoint again.
+    """Send messages again that a webhook endpoint has not received, for the events of a period.
 
-    The events of the period must still be kept.
+    The period must not begin before the oldest events that are still kept.
     """
     count = await recovery.recover(
         call.session, call.caller, endpoint_id, body, settings=call.process.settings
@@ -259,6 +263,6 @@ async def retrieve_delivery(call: WebhookRead, endpoint_id: EndpointId, delivery
     responses=errors(400, 403, 404, 429),
 )
 async def redeliver(call: WebhookWrite, endpoint_id: EndpointId, delivery_id: DeliveryId) -> Json:
-    """Send the message of a delivery again now, with the same `webhook-id`, whether it was delivered or not."""
+    """Send the message of a delivery again, with the same `webhook-id`, even if it was delivered before."""
     asked = await deliveries.redeliver(call.session, call.caller, endpoint_id, delivery_id)
     return Json(asked, status_code=202)

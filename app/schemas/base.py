@@ -25,7 +25,7 @@ class Input(BaseModel):
 
 
 class QueryInput(Input):
-    """Base class of queries in URLs; an empty parameter (`?a=`) counts as not given."""
+    """Base class of queries in URLs; an empty parameter (`?a=`) is treated as not given."""
 
     @model_validator(mode="before")
     @classmethod

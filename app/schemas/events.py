@@ -14,7 +14,7 @@ _WORD = Text(max_length=2000, blank_is_absent=True)
 
 
 class EventQuery(QueryInput):
-    """The query parameters that filter the list of a project's events; an empty parameter counts as not given."""
+    """The query parameters that filter the list of a project's events; an empty parameter is treated as not given."""
 
     after: Annotated[
         str | None,

@@ -34,7 +34,7 @@ _ECHO_LIMIT = 200
 
 
 def fail(code: str, text: str) -> PydanticCustomError:
-    """Return the error to raise for an invalid field, with an error code and a text of the contract."""
+    """Return the error to raise for an invalid field. Its code and its text are those of the contract."""
     # The text is passed in the context, since Pydantic would interpret braces in a template.
     return PydanticCustomError(code, "{text}", {"text": text})
 
@@ -78,7 +78,7 @@ def parse_timestamp(value: Any) -> datetime | None:
 
 
 def has_null_character(value: Any) -> bool:
-    """Return whether a string anywhere in a JSON value, names of fields included, has NUL.
+    """Return whether any string in a JSON value contains the character NUL. Names of fields are checked too.
 
     PostgreSQL cannot store this character.
     """
@@ -100,14 +100,14 @@ def has_null_character(value: Any) -> bool:
 class Field(ABC):
     """Base class of the input fields of request bodies and queries.
 
-    A field accepts null or refuses it, and converts any other value by `parse`.
+    A field either accepts null or refuses it, and converts any other value by `parse`.
     """
 
     null: bool = False
 
     @abstractmethod
     def parse(self, value: Any) -> Any:
-        """Convert an input other than null and return the result; if it is invalid, raise an error of `fail`."""
+        """Convert a value that is not null, and return the result. If it is invalid, raise an error made by `fail`."""
 
     @abstractmethod
     def json_schema(self) -> JsonSchema:
@@ -135,10 +135,10 @@ class Field(ABC):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text(Field):
-    """A field that takes a string and trims it; a number becomes a string.
+    """A field that takes a string and trims it. A number becomes a string.
 
-    `blank` accepts the empty string, `blank_is_absent` turns it into None. `check` returns the string, perhaps changed,
-    or raises the error that `fail` returns.
+    If `blank`, the empty string is accepted; if `blank_is_absent`, it becomes None. `check` gets the string and returns
+    it, perhaps changed, or raises the error that `fail` returns.
     """
 
     max_length: int | None = None
@@ -204,7 +204,7 @@ class Boolean(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Integer(Field):
-    """A field that takes an integer within bounds; also as a text, or as a float without a fraction."""
+    """A field that takes an integer within bounds. It may be written as a text, or as a float without a fraction."""
 
     minimum: int | None = None
     maximum: int | None = None
@@ -281,7 +281,7 @@ class Choice(Field):
 class OpenChoice(Field):
     """A field that takes a name from a set that operators can extend.
 
-    The field only checks the length; a service checks that the name exists.
+    The field checks only the length of the name; a service checks that the name is in the set.
     """
 
     max_length: int
@@ -300,9 +300,9 @@ class OpenChoice(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignKey(Field):
-    """A field that takes the integer key of another row. "" counts as null.
+    """A field that takes the integer key of another database row. "" is treated as null.
 
-    A service checks that the row exists.
+    The field does not check that the row exists; a service does.
     """
 
     @override
@@ -323,9 +323,9 @@ class ForeignKey(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignUuid(Field):
-    """A field that takes the UUID key of another row. "" counts as null.
+    """A field that takes the UUID key of another database row. "" is treated as null.
 
-    A service checks that the row exists.
+    The field does not check that the row exists; a service does.
     """
 
     @override
@@ -359,7 +359,7 @@ class Json(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JsonObject(Json):
-    """A field that takes a JSON object with any keys, of values that the database can store."""
+    """A field that takes a JSON object with any keys and values that the database can store."""
 
     @override
     def parse(self, value: Any) -> Any:

@@ -23,7 +23,7 @@ class WatchedBy(TypedDict):
 
 
 class DecisionOut(TypedDict):
-    """One of the successive decisions about a push (such as `deferred`, then `sent`), with its reason and time."""
+    """One of the successive decisions about a push (first `deferred`, later `sent`), with its reason and time."""
 
     decision: Annotated[NotificationDecision, Field(description="The decision.")]
     reason: Annotated[str | None, Field(description="The reason for the decision.", examples=["presence"])]
@@ -129,7 +129,7 @@ _REMINDER = "After how many seconds a question that is still open is pushed once
 
 
 class QuietHoursOut(TypedDict):
-    """Quiet hours: a daily period without pushes. Pushes that were held back are sent as one message at its end."""
+    """Quiet hours: a daily period without pushes. The pushes of the period are sent as one message at its end."""
 
     start: Annotated[str, Field(description="Time of day.", examples=["22:00"])]
     end: Annotated[

@@ -233,12 +233,12 @@ class ActionIn(Input):
 
     @property
     def given_ways(self) -> int:
-        """The number of fields that are given among `option_id`, `action` and `text`; a complete answer has one."""
+        """The number of fields among `option_id`, `action` and `text` that are given. A complete answer has one."""
         return sum(way is not None for way in (self.option_id, self.action, self.text))
 
 
 class AnswerIn(ActionIn):
-    """An answer to a question: one of `option_id`, `action` and `text`, by the kind of the question."""
+    """An answer to a question. The question's kind decides which one of `option_id`, `action` and `text` it has."""
 
     @model_validator(mode="after")
     def _require_answer(self) -> Self:
@@ -261,7 +261,7 @@ class AnsweredOut(Winner):
 
 
 class SnoozeIn(Input):
-    """A request for no notifications about a question for some time: exactly one of `until` and `seconds`."""
+    """A request for no notifications about a question for some time, with exactly one of `until` and `seconds`."""
 
     until: Annotated[
         datetime | None,

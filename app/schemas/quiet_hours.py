@@ -54,7 +54,7 @@ class QuietHours:
         return self.start == self.end
 
     def end_at(self, now: datetime) -> datetime | None:
-        """Return the end of the quiet hours that contain `now`, as a UTC datetime; None outside quiet hours."""
+        """Return the end of the quiet hours that contain `now`, as a UTC datetime. Return None if `now` is in none."""
         today = now.astimezone(ZoneInfo(self.timezone)).date()
         ends = (self._end_of(day, now) for day in (today - _DAY, today))
         return max((end for end in ends if end is not None), default=None)

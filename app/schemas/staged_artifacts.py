@@ -163,7 +163,7 @@ class PreparedOut(TypedDict):
 
 
 class PreparedPage(TypedDict):
-    """The prepared uploads, in the order of the request."""
+    """The prepared uploads, in the order of the files in the request."""
 
     artifacts: list[PreparedOut]
 

@@ -132,7 +132,7 @@ _WORD = Text(blank_is_absent=True, null=True)
 
 
 class TaskListQuery(QueryInput):
-    """The filters of the task list, which all apply together. An empty parameter counts as not given."""
+    """The filters of the task list, which all apply together. An empty parameter is treated as not given."""
 
     archived: Annotated[
         Archived,

@@ -17,6 +17,6 @@ class ViewerOut(TypedDict):
 
 
 class ViewersOut(TypedDict):
-    """The users who look at tasks of a project now, the latest first."""
+    """The users who look at tasks of a project now. The one with the latest report of a device is first."""
 
     results: list[ViewerOut]

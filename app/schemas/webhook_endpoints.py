@@ -65,7 +65,7 @@ def _check_repository(text: str) -> str:
 
 
 class TaskFilterIn(Input):
-    """The task filter of a webhook endpoint, which gets only events of tasks that match all given fields."""
+    """The task filter of a webhook endpoint. The endpoint gets only the events of tasks that match all given fields."""
 
     created_by: Annotated[
         int | str | None,
@@ -147,7 +147,7 @@ class RotateIn(Input):
 
 
 class RecoverIn(Input):
-    """A request to send undelivered webhook messages again.
+    """A request to send webhook messages again that an endpoint has not received.
 
     The messages are selected by the time of their event and the result of their delivery.
     """
@@ -169,7 +169,7 @@ class RecoverIn(Input):
 
 
 class DeliveryQuery(QueryInput):
-    """The query parameters that filter the list of webhook deliveries; an empty parameter counts as not given."""
+    """The query parameters that filter the list of webhook deliveries. An empty one is treated as not given."""
 
     status: Annotated[
         DeliveryStatus | None, Choice(of=DeliveryStatus), Field(description="Only deliveries of this status.")
@@ -253,7 +253,7 @@ class RotatedOut(TypedDict):
 
 
 class PingedOut(TypedDict):
-    """The id of the delivery of a test message, by which its result can be retrieved."""
+    """The id of the delivery of a test message. Its result can be retrieved by this id."""
 
     delivery_id: Annotated[UUID, Field(description="Id of the delivery; `deliveries` has its result.")]
 

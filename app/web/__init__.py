@@ -1,1 +1,1 @@
-"""HTTP code that all endpoints share. Only `app.web`, `app.routers` and `app.main` import FastAPI."""
+"""HTTP code that all routes share. Only `app.web`, `app.routers` and `app.main` import FastAPI."""

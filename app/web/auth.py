@@ -1,7 +1,7 @@
-"""Authenticate and authorise requests: dependencies of endpoints that check in the contract's order (2.3).
+"""Authenticate and authorise requests: dependencies of routes that check in the contract's order (2.3).
 
-An endpoint states its scope by the alias in its signature: `call: TaskWrite`. One dependency checks all of
-it: FastAPI's cost grows with the number of dependencies (ADR 53).
+A route's function states its scope by the alias in its signature: `call: TaskWrite`. One dependency checks all of it:
+FastAPI's cost grows with the number of dependencies (ADR 53).
 """
 
 import re
@@ -32,10 +32,10 @@ _NO_PROJECT = 0
 
 
 class ScopeGate:
-    """A dependency of endpoints that admits callers with a key or console session that has `scope`.
+    """A dependency of routes that admits callers with a key or console session that has `scope`.
 
-    If `in_project`, the caller must also be a member of the project in the path. If `is_throttled`, the request counts
-    against the request limits.
+    If `in_project`, the caller must also be a member of the project in the path. If `is_throttled`, the request is
+    counted against the request limits.
     """
 
     def __init__(self, scope: Scope, *, in_project: bool, is_throttled: bool = True) -> None:
@@ -44,7 +44,7 @@ class ScopeGate:
         self.is_throttled = is_throttled
 
     async def __call__(self, request: Request) -> Call:
-        """Authenticate the caller, check project, scope and request limit, and return the `Call` for the endpoint.
+        """Authenticate the caller, check project, scope and request limit, and return the `Call` for the route.
 
         Raises:
             AuthenticationError: there is no valid credential.
@@ -149,16 +149,16 @@ VisibleRun = Annotated[UUID, Depends(_visible_run)]
 
 
 class ConsoleGate:
-    """A dependency of endpoints that admits a request with the cookie of a console session.
+    """A dependency of routes that admits requests with the cookie of a console session.
 
-    API keys are refused, and no scope is needed.
+    It refuses API keys, and requires no scope.
     """
 
     in_project = False
     is_throttled = True
 
     async def __call__(self, request: Request) -> Call:
-        """Authenticate the console session, check the request limit, and return the `Call` for the endpoint.
+        """Authenticate the console session, check the request limit, and return the `Call` for the route.
 
         Raises:
             AuthenticationError: there is no cookie, or its session has ended.
@@ -175,13 +175,13 @@ ConsoleUser = Annotated[Call, Depends(ConsoleGate())]
 
 
 class RunTokenGate:
-    """A dependency of endpoints that admits a request with the token of the run in its path.
+    """A dependency of routes that admits requests with the token of the run that the path names.
 
-    API keys are refused (contract 6.4).
+    It refuses API keys (contract 6.4).
     """
 
     async def __call__(self, request: Request) -> RunRef:
-        """Authenticate the token and return its run. No database connection is in use after that.
+        """Authenticate the token and return its run. Afterwards the request uses no database connection.
 
         Raises:
             AuthenticationError: there is no valid token.

@@ -1,8 +1,7 @@
-"""Request bodies as dependencies, so that an endpoint's signature shows the order of its gates.
+"""Request bodies as dependencies, so that the signature of a route's function shows the order of its gates.
 
-FastAPI's own body parameters refuse malformed JSON before any dependency runs, and an invalid body after all
-of them. The contract requires authentication first and then, per route, the body or the look-up (2.3). One
-reader serves all.
+FastAPI's own body parameters refuse malformed JSON before any dependency runs, and an invalid body after all of them.
+The contract requires authentication first and then, per route, the body or the look-up (2.3). One reader serves all.
 """
 
 import asyncio
@@ -31,7 +30,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class BodyReader:
-    """A dependency of endpoints that reads a JSON body and validates it as a `model`, which OpenAPI publishes."""
+    """A dependency of routes that reads a JSON body and validates it as a `model`, which OpenAPI publishes."""
 
     def __init__(self, model: type[BaseModel]) -> None:
         self.model = model
@@ -40,7 +39,10 @@ class BodyReader:
         """Return the request's body as a validated instance of the model.
 
         Raises:
-            MalformedBody, BodyTooLarge, RequestTimeout, UnsupportedMediaType: the body cannot be read.
+            MalformedBody: the body is not JSON, or cannot be stored.
+            BodyTooLarge: the body is too large.
+            RequestTimeout: the body did not arrive in time.
+            UnsupportedMediaType: the Content-Type is not JSON.
             InvalidInput: a field is invalid; only the first invalid field is reported.
 
         """
@@ -58,7 +60,7 @@ class BodyReader:
 def json_body(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:
     """Return a dependency that reads a JSON body and returns it as a validated `model`.
 
-    It raises `MalformedBody`, `BodyTooLarge`, `UnsupportedMediaType` or `InvalidInput` (contract 2.4, 2.5).
+    The dependency raises the errors of `BodyReader`.
     """
     return BodyReader(model)
 
@@ -69,7 +71,10 @@ async def read_json(request: Request) -> Any:
     The body is read once per request. Later calls return the same value or raise the same error.
 
     Raises:
-        MalformedBody, BodyTooLarge, RequestTimeout, UnsupportedMediaType: the body cannot be read.
+        MalformedBody: the body is not JSON, or cannot be stored.
+        BodyTooLarge: the body is too large.
+        RequestTimeout: the body did not arrive in time.
+        UnsupportedMediaType: the Content-Type is not JSON.
 
     """
     if _CACHED not in request.scope:
@@ -94,7 +99,7 @@ async def _read_json(request: Request) -> Any:
 
 
 def load_json(raw: bytes) -> Any:
-    """Return a JSON text as parsed data, nested at most 200 levels deep.
+    """Parse a JSON text that is nested at most 200 levels deep, and return its data.
 
     Raises:
         MalformedBody: the text is not JSON, or is nested too deeply.
@@ -114,11 +119,12 @@ async def read_bytes(request: Request, *, limit: int = BODY_BYTES, seconds: floa
 
     Args:
         request: the request.
-        limit: maximal number of bytes.
-        seconds: time limit, to which the body's size adds some time.
+        limit: the maximum number of bytes.
+        seconds: the time limit for an empty body. A larger body gets more time, in proportion to the bytes that have
+            arrived.
 
     Raises:
-        BodyTooLarge: the body is larger than `limit`. Up to 100 MiB it was still read, so that the client gets the
+        BodyTooLarge: the body is larger than `limit`. Up to 100 MiB of it were read before, so that the client gets the
             response.
         RequestTimeout: the body did not arrive in time.
 

@@ -8,7 +8,7 @@ Value = TypeVar("Value")
 
 
 class Coalesced(Generic[Value]):
-    """A value that is loaded once for all concurrent callers, and is reused for `seconds` after that."""
+    """A value that is loaded once for all callers that wait for it at the same time, and then kept for `seconds`."""
 
     def __init__(self, *, seconds: float = 0) -> None:
         self._seconds = seconds
@@ -17,9 +17,10 @@ class Coalesced(Generic[Value]):
         self._kept_until = 0.0
 
     async def get(self, load: Callable[[], Awaitable[Value]]) -> Value:
-        """Return the stored value, or call `load` once for all callers that wait now, and return its result.
+        """Return the stored value, or load it by `load` if there is none or it is too old.
 
-        An error of `load` is raised for each of these callers. A cancelled caller does not cancel `load`.
+        If a call of `load` is in progress already, wait for its result instead of calling it again. Its error is raised
+        for each waiting caller. A cancelled caller does not cancel `load`.
         """
         loop = asyncio.get_running_loop()
         if self._kept is not None and loop.time() < self._kept_until:

@@ -1,7 +1,7 @@
-"""Give endpoints the resources of their request: clients, session, caller, and ids of the path.
+"""Give routes the resources of their request: clients, session, caller, and ids of the path.
 
-Dependencies are `async` and take only the request: FastAPI would call a plain function in a thread, and would
-resolve nested dependencies again at each use. Both cost more than the work here (ADR 53).
+Dependencies are `async` and take only the request: FastAPI would call a plain function in a thread, and would resolve
+nested dependencies again at each use. Both cost more than the work here (ADR 53).
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from app.services.access.principal import Principal
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An authorised request, as endpoints receive it: the caller, the database session and the process's clients.
+    """An authorised request, as a route receives it: the caller, the database session and the process's clients.
 
     A `Call` has no reference to its request, because the request refers to the `Call`: a reference cycle would leave
     both to the garbage collector, which costs a tenth of a read's time.
@@ -43,7 +43,7 @@ def session_of(request: Request) -> AsyncSession:
 
 
 def call_of(request: Request) -> Call:
-    """Return the `Call` of a request; only for dependencies that run after the one that authorises the caller."""
+    """Return the `Call` of a request. Use it only in dependencies that run after the one that authorises the caller."""
     call: Call = request.state.call
     return call
 
@@ -69,7 +69,8 @@ def task_id_of(request: Request) -> UUID:
     """Return the id of the task in the request's path.
 
     Raises:
-        MethodNotAllowed: the path is a fixed one, such as `tasks/summaries`, which has other methods (contract 2.1).
+        MethodNotAllowed: the path is not that of a task but a fixed one, such as `tasks/summaries`, which does not
+            accept the request's method (contract 2.1).
         NotFound: the id is no UUID.
 
     """

@@ -31,8 +31,8 @@ _GATHER_SECONDS = 0.2
 async def read_event_lines(request: Request) -> AsyncGenerator[list[NumberedEvent | Completion], None]:
     """Yield batches of the numbered events in a request's body while the body arrives.
 
-    End at the end of the body, after the event that completes the events, or after a minute without data. The error of
-    an invalid line is raised after the events before that line have been yielded.
+    The generator ends at the end of the body, after the line that says that the events are complete, or after a minute
+    without data. If a line is invalid, first the events before that line are yielded, and then its error is raised.
 
     Raises:
         BodyTooLarge: the body is too large.

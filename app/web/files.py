@@ -31,7 +31,8 @@ _HEADERS = {
 class StoredFile(Response):
     """A response with a file from object storage, which is sent piece by piece.
 
-    It supports requests for a byte range (`Range`), also for a certain version of the file only (`If-Range`).
+    It supports requests for a range of bytes (`Range`), and for a range of one certain version of the file
+    (`If-Range`).
     """
 
     def __init__(self, request: Request, store: ObjectFiles, file: DownloadableFile) -> None:
@@ -44,7 +45,7 @@ class StoredFile(Response):
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Open the stored object and send it (ASGI), within an hour.
+        """Open the stored object and send it (ASGI). After an hour the transfer is aborted.
 
         Raises:
             ArtifactNotFound: the object store has no such object.

@@ -1,6 +1,6 @@
 """Handle `Idempotency-Key`: a repeated request is performed once, and gets the first response for a day.
 
-An endpoint has a parameter `once: OnceDep` behind its other gates and answers `await once(lambda: …)`.
+A route's function has a parameter `once: OnceDep` after its other gates and returns `await once(lambda: …)`.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _CREDENTIAL = "personal_api_key"
 
 
 class Once:
-    """Performs a request once for its Idempotency-Key: a repeated request gets the stored response to the first one.
+    """Performs a request once for its Idempotency-Key. A repeated request gets the stored response to the first one.
 
     A request without a key is performed each time.
     """
@@ -42,13 +42,14 @@ class Once:
         status_code: int = 200,
         first: Callable[[], Awaitable[None]] | None = None,
     ) -> Response:
-        """Return the response to the request: the result of `work` as JSON, or the stored response.
+        """Return the response to the request: either the result of `work` as JSON, or the stored response.
 
         Args:
-            work: performs the request; it must not commit: its effect and the key are one transaction.
-            status_code: the status of the response to a performed request.
-            first: called before `work`, and may commit; not called for a request that was performed already. None:
-                nothing.
+            work: performs the request. It must not commit, because its effect and the key are stored in one
+                transaction.
+            status_code: the status of the response, if the request is performed.
+            first: called before `work`, unless the request was performed already. It may commit. If None, only `work`
+                is called.
 
         Raises:
             IdempotencyConflict: the key was used with another request.
@@ -92,7 +93,9 @@ async def _hash(request: Request, caller: Principal) -> str:
 
 
 async def read_key(request: Request) -> Once:
-    """Return the `Once` for the Idempotency-Key of a request; a dependency behind the one that authorises the caller.
+    """Return the `Once` for the Idempotency-Key of a request.
+
+    Use this dependency after the one that authorises the caller.
 
     Raises:
         InvalidInput: the key is too long, or contains unprintable characters.

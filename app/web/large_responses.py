@@ -31,14 +31,14 @@ class LargeResponses:
         self._wait_seconds = wait_seconds
 
     async def send(self, start: Message, body: bytes, send: Send, *, may_refuse: bool) -> None:
-        """Send a large response; wait first if too many are being sent.
+        """Send a large response. If too many are being sent, wait first.
 
         Args:
             start: the ASGI message with the status and the headers.
             body: the whole body.
             send: the ASGI function.
-            may_refuse: whether to raise Unavailable after some seconds of waiting; otherwise the response is sent then,
-                because the client must get the response to a change.
+            may_refuse: what happens after some seconds of waiting. If true, raise Unavailable; if false, send the
+                response nevertheless, because the client must get the response to a change.
 
         Raises:
             ClientDisconnect: the client read too slowly; the response was aborted.

@@ -40,7 +40,10 @@ log = structlog.get_logger(__name__)
 
 
 class TrailingSlashMiddleware:
-    """Serves `/path/` as `/path`. With a redirect instead, clients would lose body or credential (contract 2.1)."""
+    """Serves `/path/` as `/path`.
+
+    It does not redirect, because clients would lose the body or the credential of their request (contract 2.1).
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

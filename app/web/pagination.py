@@ -28,8 +28,8 @@ class PageRequest:
     def page(self, count: int, results: list[Any]) -> dict[str, Any]:
         """Return the JSON body of a page of a list: `count`, `next`, `previous` and `results`.
 
-        `count` is the number of rows of the whole list. `results` may be fewer than requested, because large rows were
-        cut off; `next` then continues after the last of them.
+        `count` is the number of rows of the whole list. `results` may have fewer rows than requested, because a page of
+        large rows ends early; `next` then continues after its last row.
         """
         limit, offset = self.asked
         following, preceding = offset + (len(results) or limit), offset - limit
@@ -48,13 +48,13 @@ class PageRequest:
 
 
 async def read_limit(request: Request) -> int:
-    """Return the maximal number of results that a request asks for by `limit`; an invalid value means the default."""
+    """Return the maximum number of results that a request asks for by `limit`. An invalid value means the default."""
     asked = parse_integer(request.query_params.get("limit"))
     return min(asked, PAGE_MAXIMUM) if asked and asked > 0 else PAGE_DEFAULT
 
 
 async def read_page(request: Request) -> PageRequest:
-    """Return the page that a request asks for by `limit` and `offset`; invalid values mean the defaults."""
+    """Return the page that a request asks for by `limit` and `offset`. Invalid values mean the defaults."""
     asked_offset = parse_integer(request.query_params.get("offset"))
     path = request.scope.get(ORIGINAL_PATH, request.url.path)
     offset = min(asked_offset, _MAX_OFFSET) if asked_offset and asked_offset > 0 else 0

@@ -12,7 +12,7 @@ _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]
 
 
 class TrustedProxies:
-    """Middleware that applies X-Forwarded-Host, -Proto and -For to a request if its peer's address is in `trusted`."""
+    """Middleware that applies X-Forwarded-Host, -Proto and -For to a request from an address in `trusted`."""
 
     def __init__(self, app: ASGIApp, *, trusted: str) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""Responses of endpoints: plain data is encoded to JSON once."""
+"""Responses of routes: plain data is encoded to JSON once."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -44,12 +44,15 @@ class Json(Response):
     @cached_property
     @override
     def body(self) -> bytes:  # type: ignore[override] # Starlette's attribute, which nothing sets here
-        """The content of the response as JSON, encoded at the first access."""
+        """The content of the response as JSON. It is encoded at the first access and then kept."""
         return orjson.dumps(self._content, default=_encode, option=orjson.OPT_UTC_Z)
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Encode and send the response (ASGI). For a large response, raises the errors of `LargeResponses.send`."""
+        """Encode the response and send it (ASGI).
+
+        For a large response this raises the errors of `LargeResponses.send`.
+        """
         body = self.body
         start: Message = {
             "type": "http.response.start",
@@ -72,5 +75,5 @@ def _encode(value: Any) -> str:
 
 
 def no_content() -> Response:
-    """Return a response with the status 204, without body and content type (contract 2.1)."""
+    """Return a response with the status 204, which has no body and no content type (contract 2.1)."""
     return Response(status_code=204)

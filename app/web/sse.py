@@ -41,7 +41,7 @@ _OPEN = Gauge("taskbeacon_open_streams", "Clients that follow a run through this
 def streamed(duration: str) -> dict[int | str, dict[str, Any]]:
     """Return the `responses` argument of a route that sends a live stream.
 
-    `duration` is a phrase for the description, such as "for 15 minutes".
+    `duration` says in the description how long the stream lasts, such as "for 15 minutes".
     """
     return {
         200: {
@@ -64,7 +64,7 @@ class FrameSource(Protocol):
         ...
 
     def end(self) -> None:
-        """Make `frames` end soon; return at once."""
+        """Request the end of `frames`, and return at once; `frames` ends soon after."""
         ...
 
 
@@ -82,7 +82,7 @@ class EventStream(Response):
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send frames (ASGI) until the source or the client's connection ends, or the caller loses access.
+        """Send frames (ASGI) until the source ends, the client disconnects, or the caller loses access.
 
         For a HEAD request, send the headers only.
         """

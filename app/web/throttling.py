@@ -28,9 +28,9 @@ log = structlog.get_logger(__name__)
 async def throttle(
     request: Request, process: ProcessContext, principal: Principal, *, in_project: bool
 ) -> None:
-    """Count one request against the request limits of its project, or of its user if not `in_project`.
+    """Count one request against the request limits of its project, or against those of its user if not `in_project`.
 
-    Set the limits for the headers of the response. If Redis is unavailable, count nothing.
+    The response gets headers with the remaining requests. If Redis is unavailable, let the request pass uncounted.
 
     Raises:
         Throttled: the limit of the current minute or hour is used up.
@@ -56,9 +56,9 @@ async def throttle(
 
 
 async def throttle_address(request: Request, process: ProcessContext, purpose: str) -> None:
-    """Count one request of a client without a key against the limit of its address, for each `purpose` separately.
+    """Count one request of a client without a key against the limit of the client's IP address.
 
-    If Redis is unavailable, count nothing.
+    Requests of each `purpose` are counted separately. If Redis is unavailable, let the request pass uncounted.
 
     Raises:
         Throttled: the address has sent too many requests in this minute.
@@ -76,9 +76,9 @@ async def throttle_address(request: Request, process: ProcessContext, purpose: s
 
 
 def address_of(request: Request) -> str:
-    """Return the IP address of the client that sent a request.
+    """Return the IP address of the client that sent a request, or "" if it is unknown.
 
-    For IPv6 return its /64 network, because each client has many addresses; "" if the address is unknown.
+    An IPv6 address is returned as its /64 network, because each client has many addresses.
     """
     host = request.client.host if request.client else ""
     try:

@@ -20,10 +20,10 @@ Gate = Callable[[Request], Awaitable[Any]]
 
 
 class UnitRoute(APIRoute):
-    """A route that performs each request in a unit of work, with a database session; a `route_class` for routers.
+    """A route that performs each request in a unit of work, with a database session. It is a `route_class` for routers.
 
     `response_model` only documents the response. Responses are not validated, so FastAPI gets the model only for the
-    document (`describe`): building the validators of all routes took a tenth of the start.
+    OpenAPI document (`describe`): building the validators of all routes took a tenth of the start.
     """
 
     def __init__(
@@ -33,14 +33,18 @@ class UnitRoute(APIRoute):
         self._described = {"response_model": response_model or None, **options}
 
     def describe(self) -> APIRoute:
-        """Return a copy of this route with its `response_model`, for the OpenAPI document; it serves no requests."""
+        """Return a copy of this route for the OpenAPI document. It serves no requests.
+
+        Unlike this route, the copy has the response model that the route was declared with.
+        """
         return APIRoute(self.path, self.endpoint, **self._described)
 
     @override
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler of the route's requests, which performs each request in a unit of work.
 
-        It is FastAPI's handler, or a faster one if all parameters of the endpoint are simple dependencies.
+        It is FastAPI's handler, or a faster one if all parameters of the route's function are simple dependencies
+        (`gates_of`).
         """
         gates = gates_of(self.endpoint)
         handle = super().get_route_handler() if gates is None else _behind(gates, self.endpoint)
@@ -58,9 +62,9 @@ class UnitRoute(APIRoute):
 
 
 def gates_of(endpoint: Callable[..., Any]) -> Mapping[str, Gate] | None:
-    """Return the dependencies of an endpoint by its parameters, in order.
+    """Return the dependencies of a route's function, by parameter name and in the order of the parameters.
 
-    None if a parameter is no dependency, or if a dependency takes more than the request.
+    Return None if a parameter is no dependency, or if a dependency needs anything but the request.
     """
     gates: dict[str, Gate] = {}
     for name, parameter in inspect.signature(endpoint, eval_str=True).parameters.items():

@@ -1,1 +1,1 @@
-"""Endpoints of the console: browsers sign in, and get its page and files (contract 17)."""
+"""Routes of the console: browsers sign in, and get its page and files (contract 17)."""

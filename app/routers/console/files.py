@@ -1,4 +1,4 @@
-"""Endpoints that send the console's page and files to browsers (contract 17)."""
+"""Routes that send the console's page and files to browsers (contract 17)."""
 
 from fastapi import APIRouter, Request, Response
 

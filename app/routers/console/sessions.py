@@ -1,4 +1,4 @@
-"""Endpoints that sign a browser in to the console and out, and list and end sessions (contract 17)."""
+"""Routes that sign a browser in to the console and out, and list and end sessions (contract 17)."""
 
 from typing import Annotated
 

@@ -1,1 +1,1 @@
-"""Endpoints of runs, their artifacts, commands, logs and streams."""
+"""Routes of runs, their artifacts, commands, logs and streams."""

@@ -1,4 +1,4 @@
-"""Endpoints of the files of a run (contract 6.4)."""
+"""Routes of the files of a run (contract 6.4)."""
 
 from typing import Annotated, Any
 
@@ -87,7 +87,10 @@ async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId, ru
     responses=_WRITE_ERRORS,
 )
 async def finalize_upload(call: TaskWrite, body: FinalizeBody, task_id: TaskId, run_id: RunId) -> Json:
-    """Verify the uploaded files and add them to the run: all of them, or none. This operation can be repeated."""
+    """Verify the uploaded files and add them to the run: all of them, or none.
+
+    If the request is repeated, no file is added twice.
+    """
     finished = await run_artifacts.finalize_uploads(
         call.session, call.caller, task_id, run_id, body, store=call.process.store
     )

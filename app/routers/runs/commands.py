@@ -1,4 +1,4 @@
-"""Endpoint that sends commands to the agent of a live run (contract 6.4, 13.6)."""
+"""Route that sends commands to the agent of a live run (contract 6.4, 13.6)."""
 
 from typing import Annotated
 
@@ -40,15 +40,15 @@ async def send_command(
       interactive run waits for the next message.
     - `close`: end the conversation. A run that waits for a message is completed with its work so far; in the
       middle of a turn it is cancelled, and all processes of the agent end within two seconds.
-    - `permission_response`: answer the request in the run's `state.waiting_for`. The first answer counts.
+    - `permission_response`: answer the request in the run's `state.waiting_for`. Only the first answer is used.
     - `set_config_option`: set an option of the agent, such as its `mode` or `model`.
 
-    A run that acts with a member's GitHub account or private environment accepts `cancel` and `close` from
-    every member, and the other commands from that member alone.
+    A run that acts with a member's GitHub account or private environment accepts `cancel` and `close` from every
+    member, and the other commands from that member alone.
 
-    The response does not wait for the agent. The progress of the command is written to the log and the stream
-    of the run, as entries of the method `_taskbeacon/command`: `accepted`, `delivered`, then `consumed`, or
-    `dropped` with a `reason`.
+    The response does not wait for the agent. The progress of the command is written to the log and the stream of the
+    run, as entries of the method `_taskbeacon/command`: `accepted`, `delivered`, then `consumed`, or `dropped` with a
+    `reason`.
     """
     return await once(
         lambda: run_commands.send_command(

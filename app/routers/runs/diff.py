@@ -1,4 +1,4 @@
-"""Endpoint of the files that a run changed (contract 17.9)."""
+"""Route of the files that a run changed (contract 17.9)."""
 
 from typing import Annotated
 

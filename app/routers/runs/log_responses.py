@@ -40,7 +40,7 @@ LOG_PAGE: dict[int | str, dict[str, Any]] = {
 
 
 class Timer:
-    """Measures the time that an endpoint takes, for the header `Server-Timing`."""
+    """Measures the time that a request takes, for the header `Server-Timing` of its response."""
 
     def __init__(self) -> None:
         self._started = time.perf_counter()
@@ -59,7 +59,10 @@ TimerDep = Annotated[Timer, Depends(_timer)]
 
 
 def headers_of_page(page: LogPage, offset: int) -> dict[str, str]:
-    """Return the response headers with the numbers of log entries, for a page that begins at `offset`."""
+    """Return the response headers for a page of log entries that begins at `offset`.
+
+    They have the number of all entries and of those that match the query, and say whether entries follow the page.
+    """
     return {
         "X-Total-Count": str(page.total),
         "X-Filtered-Count": str(page.matching),

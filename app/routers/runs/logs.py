@@ -1,4 +1,4 @@
-"""Endpoints of the log of a run (contract 6.4)."""
+"""Routes of the log of a run (contract 6.4)."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""Endpoints of the runs of a task (contract 5.8, 6.4)."""
+"""Routes of the runs of a task (contract 5.8, 6.4)."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Endpoints that follow a run live, and accept events of agents outside the workers (contract 6.4)."""
+"""Routes that follow a run live, and accept events of agents outside the workers (contract 6.4)."""
 
 from typing import Annotated
 
@@ -63,7 +63,7 @@ async def follow_run(
     openapi_extra=EVENT_LINES,
 )
 async def take_events(run: RunHolder, request: Request) -> Json:
-    """Accept numbered events of an agent outside the service's workers; a repeated event counts once.
+    """Accept numbered events of an agent outside the service's workers; a repeated event is ignored.
 
     Log entries (`type: notification`) are added to the log of the run, and all events are sent to its followers. Keep
     the request open and send events as they happen, or send them in batches. After a failure, send an empty body to get

@@ -22,7 +22,7 @@ class ContentEncoding(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content(InputField):
-    """A field that takes the content of a file as a string, untrimmed: blanks at its ends belong to the file."""
+    """A field that takes the content of a file as a string. Blanks at its ends belong to the file and are kept."""
 
     @override
     def parse(self, value: Any) -> str:
@@ -51,7 +51,7 @@ class InlineItem(Input):
 
 
 class InlineIn(Input):
-    """Files to store on a run: all of them, or none. For larger files prepare an upload."""
+    """Files to store on a run: all of them are stored, or none. For larger files prepare an upload."""
 
     artifacts: Annotated[
         list[InlineItem], ArtifactItems(), Field(description="Files, each with its content.")

@@ -41,7 +41,7 @@ class AppendIn(Input):
 
 
 class LogQuery(QueryInput):
-    """The query parameters that filter log entries and select a page; an empty parameter counts as not given."""
+    """The query parameters that filter log entries and select a page; an empty one is treated as not given."""
 
     after: Annotated[
         datetime | None, Timestamp(), Field(description="Only entries with a later `timestamp`.")

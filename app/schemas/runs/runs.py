@@ -127,7 +127,7 @@ class _Ignored(InputField):
 
 
 class RunCreateIn(RunIn):
-    """The options of a run that is created without being started: those of `run`, without `resume_from_run_id`."""
+    """The options of a run that is created without being started: those of `RunIn` without `resume_from_run_id`."""
 
     environment: Annotated[
         Environment,
@@ -195,7 +195,7 @@ class RunUpdateIn(Input):
 
 
 class SetOutputIn(Input):
-    """The new output of a run; a body without the key `output` is the output itself (contract 13.11)."""
+    """The new output of a run. If the body has no key `output`, the whole body is the output (contract 13.11)."""
 
     output: Annotated[
         Any, Json(null=True), Field(description="Replaces the output; must satisfy the task's `json_schema`.")

@@ -13,7 +13,7 @@ from app.schemas.fields import Text, Uuid
 class StreamQuery(QueryInput):
     """The query parameters of a run's live stream: the start position, and the watching device.
 
-    An empty parameter counts as not given.
+    An empty parameter is treated as not given.
     """
 
     start: Annotated[

@@ -20,10 +20,12 @@ _OWN_SITES = frozenset({"same-origin", "none"})
 
 
 def session_secret(request: Request) -> str | None:
-    """Return the secret in the console's cookie; None without this cookie, or on a connection that may not carry it.
+    """Return the secret in the console's cookie, or None if the request has no such cookie.
+
+    Also return None if the connection may not carry the cookie.
 
     Raises:
-        PermissionDenied: the request changes something, and perhaps a page of another site sent it.
+        PermissionDenied: the request changes something, and a page of another site may have sent it.
 
     """
     if "cookie" not in request.headers:
@@ -38,7 +40,7 @@ def session_secret(request: Request) -> str | None:
 
 
 def refuse_other_sites(request: Request) -> None:
-    """Check that no page of another site sent a sign-in request; a request without headers about its origin passes.
+    """Refuse a sign-in request that a page of another site sent. A request without headers about its origin passes.
 
     Raises:
         PermissionDenied: a page of another site sent the request.
@@ -59,7 +61,7 @@ def new_cookie(request: Request, secret: str) -> str:
 
 
 def no_cookie(request: Request) -> str:
-    """Return the value of the Set-Cookie header that deletes the console's cookie, which signs the browser out."""
+    """Return the value of the Set-Cookie header that deletes the console's cookie. The browser is then signed out."""
     return _cookie(request, "", 0)
 
 

@@ -131,7 +131,7 @@ def _headers(settings: Settings) -> dict[str, str]:
 
 
 def content_security_policy(settings: Settings) -> str:
-    """Return the Content-Security-Policy of the console: it allows the console's own files and the object storage."""
+    """Return the Content-Security-Policy of the console. It allows only the console's files and the object storage."""
     store = _store(settings.s3_signing_endpoint_url, settings.s3_bucket, settings.s3_region)
     return (
         f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob: {store}; "

@@ -53,7 +53,7 @@ def install_error_handlers(app: FastAPI) -> None:
 def envelope(error: AppError, *, status: int | None = None) -> Response:
     """Return the error response of the contract, with the body `{type, code, detail, attr}`.
 
-    `status` replaces the error's own status; None keeps it.
+    If `status` is None, the error's own status is used.
     """
     return Json(error.envelope(), status_code=status or error.status, headers=headers_of(error))
 
@@ -72,7 +72,7 @@ def headers_of(error: AppError) -> dict[str, str]:
 
 
 def render_refusal(error: RequestRefused) -> Response:
-    """Return the response to an expected error with a body of its own instead of `{type, code, detail, attr}`."""
+    """Return the response to an expected error that has its own body instead of `{type, code, detail, attr}`."""
     return Json(error.body, status_code=error.status)
 
 

@@ -1,7 +1,6 @@
-"""Describe the error responses of endpoints, for their routes and for the OpenAPI document.
+"""Describe the error responses of routes, for FastAPI and for the OpenAPI document.
 
-Examples are the classes of `app.errors` in the envelope that clients get, so they cannot drift from the
-service.
+Examples are the classes of `app.errors` in the envelope that clients get, so they cannot drift from the service.
 """
 
 from collections.abc import Mapping
@@ -87,7 +86,10 @@ def errors(
 
 
 def settled(*statuses: int) -> Responses:
-    """Return the `responses` argument of a route that answers a question: errors with the answer that counts."""
+    """Return the `responses` argument of a route that answers a question.
+
+    It describes errors with these statuses, which contain the answer that closed the question.
+    """
     return {status: _response(_MEANING[status], QuestionSettledOut) for status in statuses}
 
 
@@ -109,14 +111,14 @@ def examples_of_errors(
     *,
     has_body: bool,
 ) -> Mapping[str, Any]:
-    """Return example bodies of an operation's error responses with one status, by the summary of the error.
+    """Return example bodies of an operation's error responses with one status. The keys are summaries of the errors.
 
     Args:
         operation_id: the id of the operation.
-        gate: the dependency that checks its credential; None: it needs none.
-        model: the model of its body, or of its query if it has no body; None: neither.
+        gate: the dependency that checks the credential of its requests, or None if they need none.
+        model: the model of its body, or else of its query, or None if it has neither.
         status: the status of the responses.
-        has_body: whether it has a body.
+        has_body: whether its requests have a body.
 
     """
     if status == _SERVER_ERROR:

@@ -41,9 +41,9 @@ OpenAction = Annotated[Action, Depends(_open_action)]
 
 
 def client_of(request: Request, *, has_key: bool = False) -> TokenSender:
-    """Return the sender of a request with an action token: address, user agent, and whether a key came with it.
+    """Return the sender of a request with an action token, which is stored with the answer.
 
-    The sender is stored with the answer.
+    It has the client's address, its user agent, and `has_key`: whether an API key was sent with the token.
     """
     user_agent = request.headers.get("user-agent", "")[:_USER_AGENT_CHARACTERS]
     return TokenSender(address_of(request), user_agent, has_key)
@@ -102,7 +102,7 @@ async def _has_key(request: Request, action: Action, form: Mapping[str, Sequence
 async def asks_for_key(request: Request, action: Action) -> bool:
     """Return whether the question's page must ask for an API key.
 
-    True if the answer needs a key, and the browser has no console session that replaces the key.
+    Return False if the answer needs no key, or if the browser has a console session that replaces the key.
     """
     return action.needs_key and not await _is_signed_in(request, action)
 

@@ -38,7 +38,7 @@ class FormField:
 
 
 def form_of(question: Mapping[str, Any]) -> Form | None:
-    """Return the form that a question asks to fill; None if the form cannot be shown.
+    """Return the form that an agent's question asks a person to fill, or None if the form cannot be shown.
 
     `question` is the question's database row.
     """
@@ -54,9 +54,10 @@ def fields_of(form: Form) -> list[FormField]:
 
 
 def content_of(form: Form, sent: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Return the submitted fields of an HTML form as the content of an answer, by property; empty fields are left out.
+    """Convert the submitted fields of an HTML form to the content of an answer, by the names of the agent's fields.
 
-    `form` is the agent's form, `sent` the texts that the browser sent, by the name of the HTML field.
+    `form` is the agent's form. `sent` has the texts that the browser sent, by the name of the HTML field. Empty fields
+    are left out.
     """
     content: dict[str, Any] = {}
     for question in form.questions:

@@ -57,7 +57,7 @@ _UNSHOWN = "This form cannot be shown. You can only decline it."
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """The box at the top of a question's HTML page: the answer, or a warning."""
+    """The box at the top of a question's HTML page. It shows the answer, or a warning."""
 
     look: str
     title: str
@@ -66,7 +66,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Button:
-    """A submit button of a question's HTML page: the form field that it sends (`name`, `value`), and its label."""
+    """A submit button of a question's HTML page: its label, and the form field that it sends (`name`, `value`)."""
 
     name: str
     value: str

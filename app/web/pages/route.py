@@ -30,7 +30,7 @@ _WITHOUT_QUESTION = frozenset({404, 405, 429})
 
 
 class ActionRoute(UnitRoute):
-    """A route with an action token in its path. It answers errors with JSON."""
+    """A route with an action token in its path. Its error responses are JSON."""
 
     @override
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -53,7 +53,7 @@ class ActionRoute(UnitRoute):
 
 
 class PageRoute(ActionRoute):
-    """A route with an action token in its path. It answers errors with HTML pages."""
+    """A route with an action token in its path. Its error responses are HTML pages."""
 
     @override
     def refuse(self, request: Request, error: AppError | RequestRefused) -> Response:
@@ -71,6 +71,6 @@ class PageRoute(ActionRoute):
 
 
 def back_to_page(request: Request) -> Response:
-    """Return a redirect from a submitted form to the question's page; reloading then does not submit it again."""
+    """Return a redirect from a submitted form to the question's page, so that reloading does not submit it again."""
     root = request.scope.get("root_path", "").rstrip("/")
     return RedirectResponse(f"{root}/a/{request.path_params['token']}", 303)

@@ -10,7 +10,7 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def visible(value: Any) -> str:
-    """Return a value as text, with the code of each invisible character in its place: ⟨U+202E⟩. "" for None."""
+    """Return a value as text in which a code such as ⟨U+202E⟩ replaces each invisible character. Return "" for None."""
     return "".join(map(_escape, "" if value is None else str(value)))
 
 
