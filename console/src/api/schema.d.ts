@@ -23,9 +23,9 @@ export interface paths {
          * End the presence of a device
          * @description End the presence of a device on a task at once.
          *
-         *     The response is 204 even if the device was not watching, or belongs to another user. All events count as seen, and
-         *     their deferred pushes are dropped. If the device has reported `seen_seq`, only the events up to that number count as
-         *     seen.
+         *     The response is 204 even if the device was not watching, or belongs to another user. All events until now are
+         *     treated as seen, and their deferred pushes are dropped. If the device has reported `seen_seq`, only the events up to
+         *     that number are treated as seen.
          *
          *     **Scope:** `task:write`
          */
@@ -46,8 +46,8 @@ export interface paths {
          * List the viewers of tasks
          * @description Return the members of the project who look at a task that the caller can see, each with that task.
          *
-         *     A member looks at a task while one of their devices shows it in focus. The list includes the caller, and has at most
-         *     500 entries, the latest first. Poll at most every 30 seconds.
+         *     A member looks at a task while one of their devices shows it in focus. The list includes the caller. It has at most
+         *     500 entries, those with the latest reports of devices first. Poll at most every 30 seconds.
          *
          *     **Scope:** `task:read`
          */
@@ -124,7 +124,7 @@ export interface paths {
         put?: never;
         /**
          * Summarise tasks
-         * @description Return title, repository and status of up to 5000 tasks, by their ids.
+         * @description Return title, repository and status of the tasks with the given ids, at most 5000.
          *
          *     Tasks that the caller cannot see are left out.
          *
@@ -161,7 +161,9 @@ export interface paths {
         post?: never;
         /**
          * Delete a task
-         * @description Delete a task permanently. Its number is not used again. A run of the task in progress continues to its end.
+         * @description Delete a task permanently.
+         *
+         *     Its number is not used again. If one of its runs is in progress, that run continues to its end.
          *
          *     **Scope:** `task:write`
          */
@@ -489,7 +491,7 @@ export interface paths {
         put?: never;
         /**
          * Send the events of an agent
-         * @description Accept numbered events of an agent outside the service's workers; a repeated event counts once.
+         * @description Accept numbered events of an agent outside the service's workers; a repeated event is ignored.
          *
          *     Log entries (`type: notification`) are added to the log of the run, and all events are sent to its followers. Keep
          *     the request open and send events as they happen, or send them in batches. After a failure, send an empty body to get
@@ -523,15 +525,15 @@ export interface paths {
          *       interactive run waits for the next message.
          *     - `close`: end the conversation. A run that waits for a message is completed with its work so far; in the
          *       middle of a turn it is cancelled, and all processes of the agent end within two seconds.
-         *     - `permission_response`: answer the request in the run's `state.waiting_for`. The first answer counts.
+         *     - `permission_response`: answer the request in the run's `state.waiting_for`. Only the first answer is used.
          *     - `set_config_option`: set an option of the agent, such as its `mode` or `model`.
          *
-         *     A run that acts with a member's GitHub account or private environment accepts `cancel` and `close` from
-         *     every member, and the other commands from that member alone.
+         *     A run that acts with a member's GitHub account or private environment accepts `cancel` and `close` from every
+         *     member, and the other commands from that member alone.
          *
-         *     The response does not wait for the agent. The progress of the command is written to the log and the stream
-         *     of the run, as entries of the method `_taskbeacon/command`: `accepted`, `delivered`, then `consumed`, or
-         *     `dropped` with a `reason`.
+         *     The response does not wait for the agent. The progress of the command is written to the log and the stream of the
+         *     run, as entries of the method `_taskbeacon/command`: `accepted`, `delivered`, then `consumed`, or `dropped` with a
+         *     `reason`.
          *
          *     **Scope:** `task:write`
          */
@@ -650,7 +652,9 @@ export interface paths {
         put?: never;
         /**
          * Finalise uploads to a run
-         * @description Verify the uploaded files and add them to the run: all of them, or none. This operation can be repeated.
+         * @description Verify the uploaded files and add them to the run: all of them, or none.
+         *
+         *     If the request is repeated, no file is added twice.
          *
          *     **Scope:** `task:write`
          */
@@ -810,11 +814,11 @@ export interface paths {
         };
         /**
          * List events
-         * @description Return the events of the tasks that the caller can see, deleted tasks included, from `after` on.
+         * @description Return the events of the tasks that the caller can see, oldest first, beginning after the position `after`.
          *
-         *     Continue with `next_after`: no event is skipped or repeated. An event is listed only when all earlier changes have
-         *     ended, so it may appear a moment after its change. Events are kept for 30 days unless the operator configures
-         *     another time.
+         *     Events of deleted tasks are included. Continue with `next_after`: no event is skipped or repeated. An event is
+         *     listed only when all earlier changes have ended, so it may appear a moment after its change. Events are kept for 30
+         *     days unless the operator configures another time.
          *
          *     **Scope:** `task:read`
          */
@@ -839,10 +843,10 @@ export interface paths {
          * @description Stream the events of the project's tasks, and of the runs in `topics`, live as server-sent events.
          *
          *     A frame without `event` is an event as in the list; a frame with `event: run:<id>` is a frame of that run's stream.
-         *     Without `Last-Event-ID`, the events of tasks start now, and those of a run at its beginning. With it, all topics
-         *     continue after that frame: one id holds the positions in all topics. `gap` reports missing events and their topic;
-         *     `keepalive` is sent after 20 seconds without an event. After 15 minutes `event: end` closes the stream: reconnect
-         *     with the last id.
+         *     Without `Last-Event-ID`, the stream starts with events of tasks from now on, and with the first event of each run.
+         *     With it, all topics continue after the frame with that id, which holds the positions in all topics. `gap` reports
+         *     missing events and their topic; `keepalive` is sent after 20 seconds without an event. After 15 minutes `event: end`
+         *     closes the stream: reconnect with the last id.
          *
          *     **Scope:** `task:read`
          */
@@ -894,11 +898,11 @@ export interface paths {
         put?: never;
         /**
          * Create a webhook endpoint
-         * @description Create a webhook endpoint: a URL to which events are sent by the Standard Webhooks specification.
+         * @description Create a webhook endpoint: a URL to which events are sent according to the Standard Webhooks specification.
          *
-         *     Messages are signed, and retried until the URL answers with 2xx. The endpoint gets the events that the
-         *     caller can see when they happen. A project has at most 20 endpoints. No request is sent to the URL now:
-         *     use `ping` to check that it can be reached.
+         *     Messages are signed, and retried until the URL answers with 2xx. The endpoint gets the events that the caller can
+         *     see when they happen. A project has at most 20 endpoints. No request is sent to the URL now: use `ping` to check
+         *     that it can be reached.
          *
          *     **Scope:** `webhook:write`
          */
@@ -958,7 +962,7 @@ export interface paths {
          * Replace the secret of a webhook endpoint
          * @description Replace the signing secret of a webhook endpoint, and return the new one.
          *
-         *     Until the old secret expires, both secrets sign every message.
+         *     Until the old secret expires, every message is signed with both secrets.
          *
          *     **Scope:** `webhook:write`
          */
@@ -980,7 +984,10 @@ export interface paths {
         put?: never;
         /**
          * Send a test message to a webhook endpoint
-         * @description Send a message of the type `ping` to a webhook endpoint, even a disabled one, at most once a second.
+         * @description Send a message of the type `ping` to a webhook endpoint, even if the endpoint is disabled.
+         *
+         *     The response does not wait for the message: retrieve its delivery for the result. A second ping within a second is
+         *     refused.
          *
          *     **Scope:** `webhook:write`
          */
@@ -1026,9 +1033,9 @@ export interface paths {
         put?: never;
         /**
          * Redeliver the missed events of a webhook endpoint
-         * @description Send the failed or unsent messages of a period to a webhook endpoint again.
+         * @description Send messages again that a webhook endpoint has not received, for the events of a period.
          *
-         *     The events of the period must still be kept.
+         *     The period must not begin before the oldest events that are still kept.
          *
          *     **Scope:** `webhook:write`
          */
@@ -1094,7 +1101,7 @@ export interface paths {
         put?: never;
         /**
          * Redeliver a message
-         * @description Send the message of a delivery again now, with the same `webhook-id`, whether it was delivered or not.
+         * @description Send the message of a delivery again, with the same `webhook-id`, even if it was delivered before.
          *
          *     **Scope:** `webhook:write`
          */
@@ -1352,9 +1359,9 @@ export interface paths {
          * Answer a question
          * @description Answer a question: with `option_id` (permission), `action` (form, url) or `text` (message).
          *
-         *     The first answer counts. If any member sends the same answer again, nothing changes, and the response has
-         *     `repeated`. Send `digest` to make sure that the question has not changed since it was shown. A member who answers
-         *     follows the task from then on.
+         *     The first answer closes the question. If any member sends the same answer again, nothing changes, and the response
+         *     has `repeated`; another answer is refused. Send `digest` to make sure that the question has not changed since it was
+         *     shown. A member who answers follows the task from then on.
          *
          *     **Scope:** `task:write`
          */
@@ -1616,7 +1623,7 @@ export interface paths {
         };
         /**
          * Check that the service is ready
-         * @description Report for the database, for its schema, for Redis and for the object store whether it is ready.
+         * @description Report whether the database, its schema, Redis and the object store are ready, each separately.
          */
         get: operations["readyz"];
         put?: never;
@@ -2208,7 +2215,7 @@ export interface components {
         };
         /**
          * CommandStatus
-         * @description The progress of a command to an agent: accepted, delivered, then consumed or dropped.
+         * @description The progress of a command to an agent: first accepted, then delivered, then either consumed or dropped.
          *
          *     The run's log has an entry for each step.
          * @enum {string}
@@ -2312,7 +2319,7 @@ export interface components {
         };
         /**
          * DecisionOut
-         * @description One of the successive decisions about a push (such as `deferred`, then `sent`), with its reason and time.
+         * @description One of the successive decisions about a push (first `deferred`, later `sent`), with its reason and time.
          */
         DecisionOut: {
             /** @description The decision. */
@@ -2374,7 +2381,7 @@ export interface components {
         };
         /**
          * DeliveryError
-         * @description The reason for which an attempt to deliver to a webhook endpoint failed.
+         * @description The reason why an attempt to send a message to a webhook endpoint failed.
          * @enum {string}
          */
         DeliveryError: "dns_failed" | "blocked_address" | "connect_failed" | "tls_failed" | "timeout" | "redirect" | "http_4xx" | "http_5xx";
@@ -2523,7 +2530,7 @@ export interface components {
         };
         /**
          * DisabledReason
-         * @description The reason for which a webhook endpoint is disabled.
+         * @description The reason why a webhook endpoint is disabled.
          * @enum {string}
          */
         DisabledReason: "gone" | "no_success" | "blocked_address" | "creator_deactivated" | "creator_left" | "user";
@@ -2824,7 +2831,7 @@ export interface components {
          * NetworkAccessLevel
          * @description The network level of a sandbox environment, which decides the hosts that its agents can reach.
          *
-         *     `custom`: the host of the agent's model, and the hosts that the environment lists.
+         *     With `custom` these are the host of the agent's model, and the hosts that the environment lists.
          * @enum {string}
          */
         NetworkAccessLevel: "none" | "model-only" | "trusted" | "custom" | "full";
@@ -2904,7 +2911,7 @@ export interface components {
         };
         /**
          * NotificationDecision
-         * @description The decision about a push to one device; it is stored with a reason.
+         * @description The decision about a push to one device, such as sent, deferred or suppressed. It is stored with a reason.
          * @enum {string}
          */
         NotificationDecision: "pending" | "retrying" | "sent" | "deferred" | "held_quiet_hours" | "reminder" | "retracted" | "delivered" | "rejected" | "given_up" | "suppressed" | "not_needed" | "digested" | "muted" | "cooled_down" | "throttled" | "no_token" | "no_access";
@@ -3062,13 +3069,13 @@ export interface components {
         OriginProduct: "onboarding" | "error_tracking" | "eval_clusters" | "user_created" | "automation" | "slack" | "support_queue" | "session_summaries" | "posthog_ai" | "experiments" | "signal_report" | "signals_scout" | "support_reply" | "hogdesk" | "image_builder";
         /**
          * PayloadKind
-         * @description The detail of a webhook's body: only ids and statuses, or also the task and the run at the time of the event.
+         * @description The content of a webhook's body: only ids and statuses, or also the task and the run as they were then.
          * @enum {string}
          */
         PayloadKind: "thin" | "full";
         /**
          * PingedOut
-         * @description The id of the delivery of a test message, by which its result can be retrieved.
+         * @description The id of the delivery of a test message. Its result can be retrieved by this id.
          */
         PingedOut: {
             /**
@@ -3190,7 +3197,7 @@ export interface components {
         };
         /**
          * PreparedPage
-         * @description The prepared uploads, in the order of the request.
+         * @description The prepared uploads, in the order of the files in the request.
          */
         PreparedPage: {
             /** Artifacts */
@@ -3528,7 +3535,7 @@ export interface components {
         };
         /**
          * QuietHoursOut
-         * @description Quiet hours: a daily period without pushes. Pushes that were held back are sent as one message at its end.
+         * @description Quiet hours: a daily period without pushes. The pushes of the period are sent as one message at its end.
          */
         QuietHoursOut: {
             /**
@@ -4337,7 +4344,7 @@ export interface components {
         };
         /**
          * ViewersOut
-         * @description The users who look at tasks of a project now, the latest first.
+         * @description The users who look at tasks of a project now. The one with the latest report of a device is first.
          */
         ViewersOut: {
             /** Results */
@@ -4414,7 +4421,7 @@ export interface components {
         };
         /**
          * QuestionSettledOut
-         * @description The error response to an answer that a question does not accept any more, with the answer that counts.
+         * @description The error response to an answer that a question no longer accepts, with the answer that closed the question.
          */
         QuestionSettledOut: {
             /**
@@ -4757,7 +4764,7 @@ export interface components {
         };
         /**
          * RunCreateIn
-         * @description The options of a run that is created without being started: those of `run`, without `resume_from_run_id`.
+         * @description The options of a run that is created without being started: those of `RunIn` without `resume_from_run_id`.
          */
         RunCreateIn: {
             /**
@@ -4894,7 +4901,7 @@ export interface components {
         };
         /**
          * SetOutputIn
-         * @description The new output of a run; a body without the key `output` is the output itself (contract 13.11).
+         * @description The new output of a run. If the body has no key `output`, the whole body is the output (contract 13.11).
          */
         SetOutputIn: {
             /**
@@ -5081,7 +5088,7 @@ export interface components {
         };
         /**
          * InlineIn
-         * @description Files to store on a run: all of them, or none. For larger files prepare an upload.
+         * @description Files to store on a run: all of them are stored, or none. For larger files prepare an upload.
          */
         InlineIn: {
             /**
@@ -5272,7 +5279,7 @@ export interface components {
         };
         /**
          * TaskFilterIn
-         * @description The task filter of a webhook endpoint, which gets only events of tasks that match all given fields.
+         * @description The task filter of a webhook endpoint. The endpoint gets only the events of tasks that match all given fields.
          */
         TaskFilterIn: {
             /**
@@ -5344,7 +5351,7 @@ export interface components {
         };
         /**
          * RecoverIn
-         * @description A request to send undelivered webhook messages again.
+         * @description A request to send webhook messages again that an endpoint has not received.
          *
          *     The messages are selected by the time of their event and the result of their delivery.
          */
@@ -5482,7 +5489,7 @@ export interface components {
         };
         /**
          * AnswerIn
-         * @description An answer to a question: one of `option_id`, `action` and `text`, by the kind of the question.
+         * @description An answer to a question. The question's kind decides which one of `option_id`, `action` and `text` it has.
          */
         AnswerIn: {
             /**
@@ -5519,7 +5526,7 @@ export interface components {
         };
         /**
          * SnoozeIn
-         * @description A request for no notifications about a question for some time: exactly one of `until` and `seconds`.
+         * @description A request for no notifications about a question for some time, with exactly one of `until` and `seconds`.
          */
         SnoozeIn: {
             /**
