@@ -95,7 +95,10 @@ class AgentCrashed(AgentError):
 
 
 class SessionLost(AgentCrashed):
-    """The agent's process ended while it resumed an earlier conversation. It can still start a new conversation."""
+    """The agent's process ended while it resumed an earlier conversation.
+
+    The caller can start the agent again with a new conversation.
+    """
 
 
 class AgentTimedOut(AgentError):
@@ -109,7 +112,7 @@ class AgentOverLimit(AgentError):
 class AgentStopped(AgentError):
     """The worker stopped the run before the agent had finished.
 
-    Either the run was cancelled, or the worker has lost its claim of the run.
+    Either the run was cancelled, or this worker may no longer perform it: the worker has lost its claim on the run.
     """
 
 

@@ -21,9 +21,9 @@ class RunResult:
     left_out: str = ""  # the parts of the work that could not be kept, or are not in the patch
 
     def mask(self, masker: Masker) -> Self:
-        """Return a copy with the run's secrets replaced in all texts.
+        """Return a copy with the run's secrets replaced in all texts except the patch.
 
-        The patch stays as it is, or it would not apply.
+        A patch with replaced text could not be applied any more.
         """
         return replace(
             self,

@@ -100,9 +100,10 @@ class EffortRule(_Data):
 
 
 class HomeFile(_Data):
-    """A file to write into the agent's home folder before the agent starts. Its content may have placeholders.
+    """A file to write into the agent's home folder before the agent starts.
 
-    A line with a placeholder that has no value is left out. Values are escaped for a quoted string of JSON or TOML.
+    Values replace the placeholders in `content`, escaped for a quoted string of JSON or TOML. A line is left out if
+    one of its placeholders has no value.
     """
 
     path: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_below_home)]
@@ -117,9 +118,9 @@ class Authentication(_Data):
 
 
 class FailureMark(_Data):
-    """A value in an agent's session updates that reports a failed turn: `equals`, at the keys `meta` below `_meta`.
+    """The mark of a failed turn in an agent's session updates: the value `equals` at the path `meta`, below `_meta`.
 
-    For agents that end a failed turn with the same stop reason as a successful one.
+    It is for agents that return the same stop reason after a failed turn as after a successful one.
     """
 
     meta: Word  # keys below an update's `_meta`, joined by dots
@@ -140,7 +141,7 @@ class ModelService(_Data):
 class AgentOptions(_Data):
     """The options that a run requests for its agent: model, reasoning effort and permission mode.
 
-    An option that is None has the agent's default.
+    If an option is None, the agent uses its default.
     """
 
     model: str | None = None
@@ -226,8 +227,9 @@ class Adapter(_Data):
     def mode_rule(self, options: AgentOptions) -> ModeRule | None:
         """Return the agent's own mode and file access for the permission mode in `options`.
 
-        If the adapter does not know that mode, or the run requests none, return the adapter's default mode. Return
-        None if there is no default; the agent then uses its own.
+        If the run requests no permission mode, or one that the adapter does not know, return the rule of the
+        adapter's default mode. If there is no default either, return None; the agent then starts in its own default
+        mode.
         """
         for mode, rule in self.permission_modes.items():
             if mode == options.mode:
@@ -254,8 +256,9 @@ class Adapter(_Data):
     def variables(self, options: AgentOptions, environment: Mapping[str, str]) -> dict[str, str]:
         """Return the environment variables for the agent's process.
 
-        They are the variables of `environment`, the worker's environment, that the agent may see, and the adapter's
-        own settings with the run's options filled in. A setting with a placeholder that has no value is left out.
+        These are the variables of `environment`, the worker's environment, that the agent may see, and the adapter's
+        settings, in which the run's options replace the placeholders. A setting is left out if one of its
+        placeholders has no value.
         """
         values = self._values(options, environment)
         filled = {name: _fill(text, values) for name, text in self.settings.items()}

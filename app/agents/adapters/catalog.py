@@ -41,7 +41,7 @@ class Catalog:
     choices: tuple[str, ...]  # the names that a caller may request, first those of the contract
 
     def find(self, name: str) -> Adapter:
-        """Return the adapter with this name, also one that clients may not request. Raises UnknownAdapter."""
+        """Return the adapter with this name, even if clients of the API may not request it. Raises UnknownAdapter."""
         adapter = self.adapters.get(name)
         if adapter is None:
             known = ", ".join(sorted(self.adapters))

@@ -22,9 +22,9 @@ _COLLECT_TIME = timedelta(minutes=5)
 
 
 async def keep_files(run: ActiveRun) -> None:
-    """Copy the agent's artifacts from the workspace to the outbox of the run, and its conversation to the session file.
+    """Copy the agent's artifacts to the outbox of the run, and the agent's conversation to the session file.
 
-    A run without an outbox or session file skips that copy. Artifacts that cannot be copied are logged.
+    If the run has no outbox or no session file, that copy is left out. Artifacts that cannot be copied are logged.
 
     Raises:
         OSError: the disk is full.
@@ -40,9 +40,10 @@ async def keep_files(run: ActiveRun) -> None:
 
 
 async def collect(run: ActiveRun) -> tuple[RunResult, str | None]:
-    """Gather the agent's work; return the result of the run before its push, and the hash of the commit to push.
+    """Gather the agent's work. Return the result of the run, without its pushed branch, and the last commit.
 
-    The hash is None if the agent changed nothing. Raises an AgentError if the work cannot be gathered.
+    The commit is the hash to push; None: the agent changed nothing. Raises an AgentError if the work cannot be
+    gathered.
     """
     collected = await _gather(run)
     return _result(run, collected), collected.head
@@ -122,9 +123,9 @@ async def read_structured(run: ActiveRun) -> Any | None:
 
 
 async def find_correction(run: ActiveRun) -> str | None:
-    """Check the structured output; return a prompt that asks the agent to correct it. None if it is valid.
+    """Check the run's structured output. Return a prompt that asks the agent to correct it; None if it is valid.
 
-    Also None if the task has no JSON schema, or for the built-in agent, which cannot correct anything.
+    Also return None if the task has no JSON schema, or for the built-in agent, which cannot correct its output.
     """
     agent = run.context.agent
     if agent.json_schema is None or agent.adapter.name == DEFAULT_ADAPTER:

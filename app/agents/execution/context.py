@@ -63,7 +63,7 @@ class RunAgent:
 class RunLimits:
     """The limits of a run in time, tokens and money, and the usage so far.
 
-    The limits of resources belong to the sandbox.
+    The limits on memory, processes and disk are in the policy of the sandbox.
     """
 
     timeout: timedelta  # of the work; waiting for people does not count
@@ -87,7 +87,7 @@ class RunFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
-    """All facts that decide the course of a run: its repository, agent, limits, files, network and sandbox."""
+    """All data that decide the course of a run: its repository, agent, limits, files, network and sandbox."""
 
     run_id: UUID
     repository: RunRepository
@@ -102,9 +102,9 @@ class RunContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEffects:
-    """The means by which a run in progress reaches the outside.
+    """Functions by which a run in progress reaches the outside, and the signal that stops the run.
 
-    Functions that log, notify people and receive their commands; and the signal that stops the run.
+    The functions write to the run's log, send notifications to people, and receive people's commands.
     """
 
     emit: Emit  # takes one log entry

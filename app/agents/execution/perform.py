@@ -36,9 +36,9 @@ log = structlog.get_logger(__name__)
 async def perform(context: RunContext, effects: RunEffects) -> RunResult:
     """Perform a run, from the clone to the pushed branch; return its result.
 
-    When this function returns or raises, all processes and folders of the run are gone. It can be called again for
-    the same run: the branch that an earlier attempt pushed is replaced. CancelledError and exceptions of `effects`
-    pass through.
+    When this function returns or raises, all processes of the run have ended and its folders are deleted. It can be
+    called again for the same run: the branch that an earlier attempt pushed is replaced. CancelledError and
+    exceptions of `effects` pass through.
 
     Raises:
         AgentError: the run failed; `partial` has the work up to then.

@@ -63,10 +63,10 @@ def place_attachments(work: Path, attachments: Sequence[Attachment]) -> None:
 
 
 def take_artifacts(work: Path, outbox: Path, mask: Callable[[str], str]) -> list[str]:
-    """Copy the agent's artifacts from the workspace `work` into the folder `outbox`; return those that are left out.
+    """Copy the agent's artifacts from the workspace `work` into the folder `outbox`.
 
-    A copy is named `<number>/<masked name>`. The list names each file that is not copied, with the reason: for
-    example its size.
+    A copy is named `<number>/<masked name>`. Return one text for each artifact that is not copied: its name and the
+    reason, for example its size.
 
     Args:
         work: the workspace; its content is untrusted.

@@ -37,8 +37,8 @@ NOTHING_LENT = LentCredential({})
 def lend(credential: Credential, origin: str) -> Iterator[LentCredential]:
     """Yield the variables and descriptors that give one git process a credential.
 
-    Git may send the credential only to `origin`: scheme, host and port. After the block, only git processes that
-    still run can read it.
+    Git may send the credential only to the server `origin`, which is scheme, host and port. When the block ends, a
+    git process that still runs keeps access to the credential; no other process can get it.
     """
     descriptor = os.memfd_create("taskbeacon-credential")
     try:

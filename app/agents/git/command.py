@@ -149,7 +149,10 @@ class Remote:
         return lend(self.credential, self.origin)
 
     def redact(self, text: str) -> str:
-        """Return `text` with `[redacted]` for the credential, in each encoding in which a host could return it."""
+        """Return `text` with the credential replaced by `[redacted]`.
+
+        It is found in each encoding in which a code host could return it.
+        """
         if self.credential is None:
             return text
         user, password = self.credential.user, self.credential.password
@@ -161,7 +164,7 @@ class Remote:
 
 
 def settings_environment(settings: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return the environment variables through which git reads these settings, pairs of a key and a value."""
+    """Return the environment variables through which git reads `settings`. Each setting is a pair of key and value."""
     environment = {"GIT_CONFIG_COUNT": str(len(settings))}
     for index, (key, value) in enumerate(settings):
         environment[f"GIT_CONFIG_KEY_{index}"] = key
@@ -193,12 +196,12 @@ class Git:
             arguments: the arguments of git, without the word `git`.
             timeout: the time limit.
             remote: the remote repository that the command connects to, with its credential; None: no credential.
-            limit: maximal bytes of output; if git writes more, it is ended and the result is truncated.
+            limit: the maximum of bytes of output. If git writes more, it is ended and the result is truncated.
             text: standard input.
             held: descriptors of file locks. Git inherits them, so they stay locked until git ends, even if this
                 worker is killed.
-            memory: maximal bytes of memory of each git process; a process that needs more fails.
-            file_bytes: maximal size of a file that git writes; None: no limit.
+            memory: the maximum of bytes of memory of each git process. A process that needs more fails.
+            file_bytes: the maximum size of a file that git writes; None: no limit.
 
         Raises:
             RepositoryUnreachable: the time limit passed.

@@ -62,12 +62,15 @@ class LargeFileLimits:
 
     @classmethod
     def of(cls, policy: SandboxPolicy) -> "LargeFileLimits":
-        """Return the limits that follow from a sandbox policy: from its limits of a file and of the run's disk."""
+        """Return the Git LFS limits that result from a sandbox policy.
+
+        They are its maximum size of one file, and its maximum disk space of a run.
+        """
         return cls(policy.file_bytes, policy.disk_bytes)
 
     @property
     def fetched_bytes(self) -> int:
-        """The maximal total of bytes to download: a quarter of the run's disk.
+        """The maximum total of bytes to download: a quarter of the run's disk.
 
         The clone contains each file twice, and half of the disk is for the agent.
         """
@@ -75,7 +78,7 @@ class LargeFileLimits:
 
     @property
     def stored_bytes(self) -> int:
-        """The maximal total of bytes of new files to upload: half of the run's disk, which contains them twice."""
+        """The maximum total of bytes of new files to upload: half of the run's disk, which contains each file twice."""
         return self.disk_bytes // 2
 
 
@@ -123,7 +126,7 @@ class LargeFiles:
     def can_reach(remote: Remote) -> bool:
         """Return whether the Git LFS files of a remote repository can be downloaded: its URL is http, https or file.
 
-        Behind ssh, their server is not known.
+        For an ssh URL, the server of the Git LFS files is not known.
         """
         return urlsplit(remote.url).scheme in ("http", "https", "file")
 

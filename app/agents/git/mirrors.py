@@ -84,7 +84,7 @@ class Mirrors:
 
         Args:
             source: the remote repository, and how much of it to fetch.
-            base: the branch and commit that the work starts from; it must have one.
+            base: the branch and commit that the work starts from; there must be a commit.
 
         Raises:
             MirrorUnusable: the mirror is busy or damaged.
@@ -122,8 +122,8 @@ class Mirrors:
     async def give_back(self, borrowed: BorrowedObjects) -> None:
         """Release the lock of a mirror.
 
-        If new objects were added, remove the least recently used mirrors above the size limit. Never raises: errors
-        are logged.
+        If the run added objects to the mirror, also delete the least recently used mirrors until the others fit the
+        size limit. Never raises: errors are logged.
         """
         os.close(borrowed.lock)
         if not borrowed.grew:

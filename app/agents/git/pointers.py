@@ -31,7 +31,7 @@ class Pointer(NamedTuple):
 
     @classmethod
     def parse(cls, content: bytes) -> "Pointer | None":
-        """Return the Git LFS pointer that a file's content is; None if the content is anything else."""
+        """Parse the content of a file as a Git LFS pointer. Return None if the content is not a pointer."""
         match = _POINTER.fullmatch(content)
         return cls(match[1].decode(), int(match[2])) if match else None
 
@@ -80,8 +80,8 @@ async def checked_out_pointers(git: Git) -> list[Entry]:
 async def committed_pointers(git: Git, base: str | None, head: str) -> dict[Pointer, str]:
     """Return the Git LFS pointers that the commits after `base` up to `head` add, each with one of its paths.
 
-    If `base` is None, all commits up to `head` count. `.gitattributes` is ignored, because it may differ between
-    these commits.
+    If `base` is None, all commits up to `head` are examined. `.gitattributes` is ignored, because it may differ
+    between these commits.
 
     Raises:
         RepositoryError: git failed, or there are too many objects.

@@ -81,9 +81,9 @@ class Repository:
         make_repository(self.folder)
 
     async def look_up(self, source: Source, push_branch: str) -> Base:
-        """Return the commit to start from, as the code host has it now.
+        """Ask the code host for the commit to start from, and for the commit of `push_branch` if there is one.
 
-        Raises a RepositoryError that names the cause.
+        Return both. Raises a RepositoryError that names the cause.
         """
         return await look_up(self._git, source, push_branch)
 
@@ -98,7 +98,7 @@ class Repository:
         return replace(base, sha=await fetch(self._git, source, base.start))
 
     async def borrow(self, borrowed: BorrowedObjects, source: Source, base: Base) -> Base:
-        """Create the branch that the work starts from, with objects that stay in a mirror.
+        """Create the branch that the work starts from, and read its git objects from a mirror instead of fetching them.
 
         Return `base` with the commit of that branch. The mirror must stay locked as long as this repository is in
         use.
@@ -117,8 +117,8 @@ class Repository:
     ) -> None:
         """Create the agent's clone in the folder `work` and check the files out, on the new branch `branch`.
 
-        The clone shares no file with this repository, so the agent cannot change it through the clone. If this
-        repository reads objects from a mirror, the clone reads them there too.
+        The clone shares no file with this repository, so the agent cannot change this repository. If this repository
+        reads git objects from a mirror, the clone reads them from the mirror too.
 
         Args:
             work: the folder of the clone.
@@ -156,8 +156,8 @@ class Repository:
     async def make_collection(self, folder: Path, base: str | None) -> None:
         """Create the scratch repository in `folder` in which the agent's commits and files are gathered.
 
-        The scratch repository reads the objects of this repository. Its branch starts at the commit `base`; None:
-        it has no commit.
+        The scratch repository reads the objects of this repository. Its branch starts at the commit `base`. If `base`
+        is None, the branch has no commit.
         """
         make_repository(folder, branch=COLLECTED)
         if base is not None:

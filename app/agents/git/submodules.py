@@ -89,7 +89,7 @@ async def fetch_submodules(
 
 
 def url_below(base_url: str, url: str, parent_url: str) -> str | None:
-    """Return the URL to fetch a submodule from; None if it is not below the base URL.
+    """Return the URL to fetch a submodule from. Return None if that URL is not below the base URL.
 
     Args:
         base_url: the URL below which submodules are permitted.

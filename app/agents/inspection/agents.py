@@ -28,7 +28,10 @@ _HANDSHAKE_SECONDS = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """The state of one agent on this machine: where its program is, and whether the program answered the protocol."""
+    """The state of one agent on this machine: where its program is, and whether it answered an ACP request.
+
+    ACP is the Agent Client Protocol.
+    """
 
     name: str
     program: str | None = None  # None: not installed
@@ -42,7 +45,7 @@ async def inspect_agent(
 ) -> Finding:
     """Find an agent's program on this machine, start it in a sandbox, and initialize the protocol; return the result.
 
-    A missing or failing agent is a result too, not an error. The agent has 30 seconds to answer.
+    If the agent is missing or fails, the result says so; no error is raised. The agent has 30 seconds to answer.
 
     Args:
         adapter: the description of the agent.

@@ -48,7 +48,8 @@ _NOT_PROMISED = {
 class Attempt:
     """The result of one attack on the sandbox from inside.
 
-    `obstacle` says what stopped the attack; None: the attack succeeded.
+    `obstacle` says what stopped the attack; None: the attack succeeded. `excuse` says why this kind of sandbox does
+    not promise to stop the attack; None: it promises that.
     """
 
     name: str

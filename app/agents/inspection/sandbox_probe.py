@@ -190,9 +190,9 @@ ATTEMPTS: dict[str, Callable[[Targets], None]] = {
 
 
 def main() -> None:
-    """Run all attempts to break out of this process's sandbox.
+    """Try each way to break out of this process's sandbox, and print the results to standard output.
 
-    Print a JSON object: the obstacle by attempt, or null.
+    The output is a JSON object. It maps the name of each attempt to what stopped it; null: the attempt succeeded.
     """
     targets: Targets = json.loads(sys.argv[1])
     results: dict[str, str | None] = {}

@@ -180,10 +180,10 @@ class Egress:
         self.refused = 0
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection from the sandbox, in a task of its own.
+        """Start an asyncio task that serves one connection from the sandbox. Returns at once.
 
-        Too many connections at a time are answered with an HTTP error; above twice the limit, a connection is
-        closed at once.
+        If too many connections are open, the client gets an HTTP error. At twice that number, the connection is
+        closed without a response.
         """
         if len(self._connections) >= 2 * _CONNECTIONS:
             writer.close()

@@ -48,7 +48,10 @@ class Turn:
         self._is_cancelled = False
 
     def cancel(self) -> None:
-        """Cancel the turn: `wait` and `check` raise TurnCancelled in its thread from now on, also in a current wait."""
+        """Cancel the turn. From now on, `wait` and `check` raise TurnCancelled.
+
+        A call of `wait` in progress raises it too.
+        """
         self._is_cancelled = True
         self.wake()
 
@@ -94,8 +97,8 @@ class Connection:
         """Call the handler of each message from the client, in order, until the client closes the connection.
 
         Args:
-            methods: the handlers by method name. A handler returns its answer, or a function that computes the
-                answer in a thread of its own.
+            methods: the handlers by method name. A handler returns its result, or a function that computes the
+                result; that function is called in a new thread.
 
         """
         while line := self._reader.readline(_LONGEST_LINE):
@@ -108,9 +111,9 @@ class Connection:
                 turn.wake()
 
     def close(self) -> None:
-        """Wait at most three seconds for the threads that compute answers.
+        """Wait at most three seconds until the threads that compute answers have ended.
 
-        A client that does not read can block them longer.
+        Return then even if a thread still runs, for example because the client does not read its answer.
         """
         deadline = time.monotonic() + _CLOSE_SECONDS
         for thread in self._threads:
@@ -177,7 +180,7 @@ def _refuse(_params: Message) -> Message:
 
 
 class TurnClient:
-    """The client of the Agent Client Protocol, as the runbook agent addresses it during one turn of one session."""
+    """Sends the runbook agent's updates and permission requests to the client, during one turn of one session."""
 
     def __init__(self, connection: Connection, session_id: str, turn: Turn) -> None:
         self._connection = connection
@@ -185,9 +188,9 @@ class TurnClient:
         self._turn = turn
 
     def update(self, kind: str, /, **fields: Any) -> None:
-        """Send a `session/update` notification to the client.
+        """Send a `session/update` notification of the type `kind` to the client.
 
-        `fields` are its fields beside `kind`, by protocol name.
+        `fields` are the other fields of the update, with the names of the protocol.
         """
         self._connection.notify(
             "session/update", {"sessionId": self._session_id, "update": {"sessionUpdate": kind, **fields}}

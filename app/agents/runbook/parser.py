@@ -82,7 +82,9 @@ class _Block(NamedTuple):
 
 
 def parse(prompt: str) -> list[Step]:
-    """Return the steps of a runbook in their order. Prose between them is ignored; the list is empty without steps.
+    """Return the steps of a runbook in their order. Prose between them is ignored.
+
+    The list is empty if the prompt has no steps.
 
     Raises:
         RunbookError: a step is not valid, or a fenced block is never closed.

@@ -52,7 +52,7 @@ class Execution:
         self._answer: str | None = None
 
     def run(self, steps: list[Step]) -> None:
-        """Execute the steps in order. Without any step, send the client a message that explains runbooks.
+        """Execute the steps in order. If there are none, send the client a message that explains runbooks.
 
         Raises:
             StepFailed: a step failed and does not allow failure; the later steps are not executed.

@@ -45,8 +45,8 @@ class ToolCall:
         Args:
             output: the whole output of the step.
             failed: whether the step failed.
-            result: the raw output, any JSON; None: none.
-            edit: a content block that shows a changed file; None: none.
+            result: the raw output, any JSON; None: there is none.
+            edit: a content block that shows a changed file; None: no file was changed.
 
         """
         self._client.update(

@@ -51,8 +51,9 @@ def bubblewrap_arguments(
         network: whether the command shares the network of the machine.
         gateway: the proxy that the command may connect to; None: no proxy.
         private: system paths that the command must not see.
-        info_descriptor: bubblewrap writes its description of the sandbox there.
-        filter_descriptor: bubblewrap reads a filter of system calls (seccomp) from there; None: no filter.
+        info_descriptor: the file descriptor to which bubblewrap writes its description of the sandbox.
+        filter_descriptor: the file descriptor from which bubblewrap reads a filter of system calls (seccomp);
+            None: no filter.
 
     """
     arguments = [str(program), *_NAMESPACES, *_PROCESS_OPTIONS, "--info-fd", str(info_descriptor)]

@@ -72,7 +72,7 @@ class ConfinedProcess:
         """End the command and all its descendants, wait for their end, and return the exit status of the command.
 
         A running command gets SIGTERM, and SIGKILL after `grace_seconds`. A second call returns the same status. If
-        the caller is cancelled, all processes have been sent SIGKILL.
+        the caller is cancelled, all these processes get SIGKILL before CancelledError is raised.
         """
         if self._code is not None:
             return self._code

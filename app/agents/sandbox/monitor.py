@@ -36,7 +36,7 @@ _LOOKS_AT_SENT = 10
 
 
 class ResourceMonitor:
-    """Measures the processes and the folder of one run. While `enforce` is active, it ends all processes at a limit."""
+    """Measures the processes and the folder of one run. While `enforce` is active, it ends the processes at a limit."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -47,7 +47,7 @@ class ResourceMonitor:
         """Measure a new process and its descendants from now on, as part of the run; return the process.
 
         Raises:
-            AgentOverLimit: the run is already above a limit. All its processes, with the new one, have been ended.
+            AgentOverLimit: the run is already above a limit. All its processes, including the new one, have been ended.
 
         """
         self._processes = [each for each in self._processes if each.returncode is None]
@@ -65,7 +65,7 @@ class ResourceMonitor:
 
         Args:
             policy: the limits.
-            disk_bytes: maximal size of the folder; None: the limit of the policy.
+            disk_bytes: maximum size of the folder; None: the limit of the policy.
 
         Raises:
             AgentOverLimit: the run exceeded a limit.

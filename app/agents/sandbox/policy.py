@@ -24,10 +24,10 @@ SYSTEM_FOLDERS = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxPolicy:
-    """The operator's settings for the sandboxes of all runs: the kind of sandbox, and limits of resources.
+    """The operator's settings for the sandboxes of all runs: the kind of sandbox, and limits on resources.
 
-    The kernel limits memory, file sizes and processor time of each process. The resource monitor of a run limits
-    the memory, the processes and the disk space of the whole run.
+    The kernel limits memory, file sizes and processor time of each process. The resource monitor of a run limits the
+    memory, the processes and the disk space of the whole run.
     """
 
     kind: SandboxKind = SandboxKind.AUTO
@@ -55,7 +55,7 @@ class SandboxPolicy:
 class Confinement:
     """The folders that a process in a sandbox may read or write.
 
-    Paths are absolute, and the same inside and outside.
+    All paths are absolute. A path is the same inside and outside of the sandbox.
     """
 
     directory: Path  # its working folder

@@ -21,10 +21,10 @@ _OPT = Path("/opt")
 
 
 async def probe(policy: SandboxPolicy) -> Sandbox:
-    """Try the kinds of sandbox on this machine and return the first that works; all runs of this process use it.
+    """Try the kinds of sandbox that the policy permits, strongest first, and return the first that works here.
 
-    With AUTO, the last resort is a sandbox of kind NONE, which does not confine. Weaker kinds are logged as
-    warnings.
+    If the policy has the kind AUTO and no kind works, return a sandbox of the kind NONE, which does not confine. If
+    the result is weaker than bubblewrap, log a warning.
 
     Raises:
         SandboxUnavailable: the policy requires one kind, and that kind does not work.

@@ -84,7 +84,7 @@ HAS_FILTER = _FILTER is not None
 class Streams:
     """The standard streams of a command in a sandbox, as for `asyncio.create_subprocess_exec`.
 
-    `limit` is the maximal length in bytes of a line that can be read from the output.
+    `limit` is the maximum length in bytes of a line that can be read from the output.
     """
 
     stdin: int | IO[bytes] = asyncio.subprocess.DEVNULL

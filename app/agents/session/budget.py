@@ -27,7 +27,7 @@ _WRAP_UP = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """The tokens and money that all runs of a task together may use. None: no limit."""
+    """The tokens and money that all runs of a task together may use. A field that is None sets no limit."""
 
     tokens: int | None = None
     cost: float | None = None  # in US dollars
@@ -38,15 +38,18 @@ class Budget:
         return self.tokens is not None or self.cost is not None
 
     def share(self, spent: Spent) -> float:
-        """Return the spent share of the budget: 0 is nothing, 1 is all.
+        """Return the share of the budget that is spent, from 0 (nothing) to 1 (all) or more.
 
-        The larger share counts, of tokens or of money.
+        If the budget limits both tokens and money, this is the larger of the two shares.
         """
         tokens = spent.tokens / self.tokens if self.tokens is not None else 0.0
         return max(tokens, spent.cost / self.cost if self.cost is not None else 0.0)
 
     def describe(self, spent: Spent) -> str:
-        """Return the spent amounts and their limits as text for people, such as `5 of 10 tokens`; "" without limits."""
+        """Return the spent amounts and their limits as text for people, such as `5 of 10 tokens`.
+
+        Return "" if the budget has no limits.
+        """
         parts = []
         if self.tokens is not None:
             parts.append(f"{spent.tokens} of {self.tokens} tokens")

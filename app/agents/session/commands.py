@@ -42,9 +42,9 @@ class CommandSource(Protocol):
         """Return the commands that came since the last call, in order; each command is returned once."""
 
     async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
-        """Store the new status of a command, with a reason for people.
+        """Store the new status of a command, with a reason for people, and return True.
 
-        Return False if the command is already finished.
+        If the command is already finished, change nothing and return False.
         """
 
     async def files(self, ids: Sequence[str]) -> list[Attachment]:
@@ -56,12 +56,12 @@ class CommandSource(Protocol):
         """
 
     async def await_message(self, asked: ShownQuestion) -> bool:
-        """Publish that the agent has finished its turn and waits for a message; `asked` is what people are shown.
+        """Publish that the agent has finished its turn and waits for a message, and return True.
 
-        Return False, and publish nothing, if there are commands to fetch first.
+        `asked` is what people are shown. If there are commands to fetch first, publish nothing and return False.
 
         Raises:
-            AgentStopped: the worker has lost its claim of the run.
+            AgentStopped: the worker has lost its claim on the run.
 
         """
 
@@ -69,30 +69,34 @@ class CommandSource(Protocol):
         """Store and publish a question of the agent. Returns at once; the answer comes as a command.
 
         Raises:
-            AgentStopped: the worker has lost its claim of the run.
+            AgentStopped: the worker has lost its claim on the run.
 
         """
 
     async def withdraw(self, request_id: str) -> bool:
-        """Close the question with this id without an answer. Return False if an answer was stored before.
+        """Close the question with this id without an answer, and return True.
+
+        Return False if an answer to it is already stored.
 
         Raises:
-            AgentStopped: the worker has lost its claim of the run.
+            AgentStopped: the worker has lost its claim on the run.
 
         """
 
     async def close(self) -> bool:
-        """Stop accepting commands for the run. Return False, and change nothing, if there are commands to fetch first.
+        """Stop accepting commands for the run, and return True.
+
+        If there are commands to fetch first, change nothing and return False.
 
         Raises:
-            AgentStopped: the worker has lost its claim of the run.
+            AgentStopped: the worker has lost its claim on the run.
 
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """The interfaces of one conversation to its surroundings: people's commands, the run's log, clock and masking."""
+    """The access of one conversation to its run: people's commands, the log, the clock of its time limit, masking."""
 
     commands: CommandSource
     emit: Emit

@@ -69,8 +69,8 @@ class _Phase(Enum):
 class Conversation:
     """The conversation of a run with its agent, from the first prompt to the end.
 
-    It sends prompts and people's messages, executes people's commands, and asks people the agent's questions. Run
-    `listen` in a task beside `hold`, and start it before the agent.
+    It sends prompts and people's messages, executes people's commands, and asks people the agent's questions. Start
+    `listen` in an asyncio task before the agent, and run it until `hold` has returned.
     """
 
     def __init__(
@@ -159,8 +159,8 @@ class Conversation:
             opening: the first prompt.
 
         Raises:
-            AgentError: the last turn failed, the agent's process ended, the task's budget is spent, or the run was
-                lost.
+            AgentError: the last turn failed, the agent's process ended, the task's budget is spent, or the
+                worker has lost its claim on the run.
 
         """
         self._session = session

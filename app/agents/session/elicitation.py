@@ -47,15 +47,24 @@ class Elicited(Protocol):
     async def elicit(self, elicitation: Elicitation) -> ElicitationAnswer:
         """Show a form or web page to people, wait for the answer and return it.
 
+        The action of the answer is one of these:
+
+        - `accept`: people filled the form or opened the page.
         - `decline`: people declined, no answer came in time, or the form cannot be shown.
         - `cancel`: people cancelled, the turn ended, or the agent withdrew its request.
         """
 
     async def complete(self, elicitation_id: str) -> None:
-        """Close the question about the web page with this id. The agent reported that the person has finished there."""
+        """Close the question about this web page, because the agent reported that the person has finished there.
+
+        `elicitation_id` is the agent's id of the page.
+        """
 
     def withdraw(self, request: str) -> None:
-        """Close the question of the agent's request with this id: the agent does not wait for the answer any more."""
+        """Close a question, because the agent does not wait for the answer any more.
+
+        `request` is the id of the agent's request that led to the question.
+        """
 
 
 class ElicitationClient:
@@ -94,5 +103,8 @@ class ElicitationClient:
                 return CancelElicitationResponse(action="cancel")
 
     async def complete_elicitation(self, elicitation_id: str, **_meta: Any) -> None:
-        """Close the question about the web page with this id. The agent reported that the person has finished there."""
+        """Close the question about this web page, because the agent reported that the person has finished there.
+
+        `elicitation_id` is the agent's id of the page.
+        """
         await self._people.complete(elicitation_id)

@@ -23,7 +23,7 @@ async def message_blocks(
     """Return a person's message as content blocks of a prompt, and copy its attached files into the workspace.
 
     Args:
-        session: the agent's session, which decides the accepted types of blocks.
+        session: the agent's session, which knows the types of blocks that the agent accepts.
         work: the workspace.
         message: the command with the message.
         commands: downloads the attached files.

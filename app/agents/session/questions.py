@@ -80,9 +80,9 @@ class Questions:
     async def ask(self, question: PermissionRequest) -> Answer | None:
         """Ask people for a permission, wait for the answer and return it.
 
-        Return the refusing option if no answer comes in time or too many questions wait. Return None, which cancels
-        the request, if the turn is cancelled, the agent withdraws the request, or there is no refusing option.
-        Raises AgentStopped if the worker has lost its claim of the run.
+        If no answer comes in time or too many questions wait, return the option that refuses. Return None, which
+        cancels the request, if the turn is cancelled, the agent withdraws the request, or there is no option that
+        refuses. Raises AgentStopped if the worker has lost its claim on the run.
         """
         tool_call = self._channel.masker.value(storable(question.tool_call))
         options = self._select_options(question)
@@ -104,11 +104,14 @@ class Questions:
         return _answer(pending.answer) if pending.answer else refusal
 
     async def elicit(self, elicitation: Elicitation) -> ElicitationAnswer:
-        """Ask people to fill a form or open a web page; wait for their action and return it.
+        """Ask people to fill a form or open a web page, wait for the answer and return it.
 
+        The action of the answer is one of these:
+
+        - `accept`: people filled the form or opened the page, or the agent reported the page as done.
         - `decline`: people declined, no answer came in time, or the form cannot be shown.
-        - `cancel`: people cancelled, the turn ended, the agent withdrew its request, or the run was lost.
-        - `accept` without content: people opened the page, or the agent reported it as done.
+        - `cancel`: people cancelled, the turn ended, the agent withdrew its request, or the worker lost its claim on
+          the run.
         """
         try:
             form = None if elicitation.schema is None else read_form(elicitation.message, elicitation.schema)
@@ -132,9 +135,9 @@ class Questions:
         return ElicitationAnswer("accept" if pending is not None and pending.is_complete else "decline")
 
     async def complete(self, elicitation_id: str) -> None:
-        """Close the question about the web page with this id, if it is shown now. The agent reported the page as done.
+        """If the question about this web page is shown now, close it, because the agent reported the page as done.
 
-        The report is also logged.
+        `elicitation_id` is the agent's id of the page. The report is also written to the run's log.
         """
         pending = self._current
         if pending is not None and pending.elicitation_id == elicitation_id and pending.answer is None:
@@ -147,7 +150,10 @@ class Questions:
         )
 
     def withdraw(self, request: str) -> None:
-        """Close the question of the agent's request with this id: the agent does not wait for the answer any more."""
+        """Close a question, because the agent does not wait for the answer any more.
+
+        `request` is the id of the agent's request that led to the question.
+        """
         for pending in self._pending:
             if pending.request == request and pending.answer is None:
                 pending.is_cancelled = True

@@ -14,7 +14,7 @@ MAX_WAITING = timedelta(hours=24)
 class WorkingTime:
     """An async context manager that limits the working time of a run. At the limit, the block ends with TimeoutError.
 
-    Time in a block of `pause` does not count. Every task that waits for a person does so in such a block.
+    Time in a block of `pause` does not count. Code that waits for a person must do so in such a block.
     """
 
     def __init__(self, limit: timedelta) -> None:
@@ -52,10 +52,10 @@ class WorkingTime:
 
     @contextmanager
     def pause(self, at_most: timedelta) -> Iterator[float]:
-        """Stop the clock during a block that waits for a person; yield the maximal seconds that the block may wait.
+        """Stop the clock during a block that waits for a person; yield how many seconds the block may wait at most.
 
-        They are `at_most`, or less if the run has little left of its total time for waiting. The caller must
-        observe them.
+        This is `at_most`, or less if the run has little left of its total time for waiting. The clock does not
+        enforce it: the block must end its wait in time.
         """
         if self._pauses == 0:
             self._paused_at = _now()

@@ -152,12 +152,12 @@ class AgentSession:
         resume: str | None = None,
         tools: HttpMcpServer | None = None,
     ) -> bool:
-        """Initialize the protocol and open a conversation; return whether an earlier conversation was resumed.
+        """Initialize the protocol and open a conversation. Return True if an earlier conversation was resumed.
 
-        `authenticate` is the authentication method to request first, if any. `resume` is the id of an earlier
-        conversation in the agent's home; if the agent cannot resume it, a new one is opened. Updates that the agent
-        repeats are not logged. `tools` is the server of the service's tools, offered to agents that accept one.
-        Raises AgentCrashed, AgentFailed, or SessionLost if the agent ended while it resumed the conversation.
+        `authenticate` is the authentication method to request first. `resume` is the id of an earlier conversation in
+        the agent's home; if the agent cannot resume it, a new one is opened. Old updates that the agent sends again
+        while it resumes are not logged. `tools` is the server of the service's tools, for agents that accept one.
+        Raises AgentCrashed, AgentFailed, or SessionLost if the agent ended while it resumed.
         """
         can = (await self.initialize()).agent_capabilities
         if authenticate is not None:
@@ -253,10 +253,10 @@ class AgentSession:
         return False
 
     async def configure(self, option_id: str, value: str | bool) -> str | None:
-        """Set the agent's option with this id, or else the option of this category, to a value.
+        """Set the agent's option with the id `option_id` to a value; else the option of the category `option_id`.
 
-        Return the category, or "" for an option without one. Return None if the agent has no such option or refuses
-        the value. Raises AgentCrashed or AgentFailed.
+        Return the category of the option, or "" if it has none. Return None if the agent has no such option or
+        refuses the value. Raises AgentCrashed or AgentFailed.
         """
         for option in self._options:
             if option.id == option_id:
@@ -326,7 +326,7 @@ class AgentSession:
         await self._explain_end()
 
     async def close(self, *, at_once: bool = False) -> None:
-        """End the conversation and all processes of the agent, `at_once` within a second. Repeatable."""
+        """End the conversation and the agent's processes. With `at_once`, kill them sooner. Can be called again."""
         grace = _SHORT_CLOSE_SECONDS if at_once else _CLOSE_SECONDS
         try:
             with suppress(ConnectionError):

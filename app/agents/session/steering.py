@@ -67,7 +67,7 @@ class Steering:
     async def end_turn(self) -> None:
         """Mark the messages that the agent received during its turn as consumed. Call it when the turn is over.
 
-        If a message is just being sent, wait for that first.
+        If a message is being sent at this moment, wait until it is sent.
         """
         async with self._giving:
             given, self._given = self._given, []

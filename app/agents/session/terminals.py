@@ -41,7 +41,7 @@ _GRACE_SECONDS = 2.0
 class Terminals:
     """The terminals of one agent: commands that the service runs in the agent's sandbox.
 
-    Each method answers the protocol's request of the same name. `start` starts a command.
+    Each method answers the protocol's request of the same name. The function `start` starts a command in the sandbox.
     """
 
     def __init__(self, start: StartCommand) -> None:
@@ -101,7 +101,7 @@ class Terminals:
         return WaitForTerminalExitResponse(exit_code=status.exit_code, signal=status.signal)
 
     async def kill_terminal(self, session_id: str, terminal_id: str, **_meta: Any) -> KillTerminalResponse:
-        """End the processes of a terminal. The terminal and its output stay. Repeatable."""
+        """End the processes of a terminal. The terminal and its output stay. Can be called again."""
         await self._find(terminal_id).stop()
         return KillTerminalResponse()
 
@@ -115,7 +115,7 @@ class Terminals:
         return ReleaseTerminalResponse()
 
     async def close(self, grace_seconds: float = _GRACE_SECONDS) -> None:
-        """End the processes of all terminals and delete the terminals. Repeatable.
+        """End the processes of all terminals and delete the terminals. Can be called again.
 
         Processes get SIGTERM, and SIGKILL after `grace_seconds`.
         """

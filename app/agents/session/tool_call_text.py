@@ -14,7 +14,8 @@ _BLANK = re.compile(r"[\s\u00ad\u115f\u1160\u200b-\u200f\u2060-\u2064\u2800\u316
 def describe(tool_call: dict[str, Any]) -> str:
     """Return a tool call as text for people: the command first, then its other input, then its other content.
 
-    A long run of blank characters becomes a mark with its length, because it could move the rest out of sight.
+    A long sequence of blank characters is replaced by a mark that names its length, because it could move the text
+    after it out of sight.
     """
     shown = [text for part in tool_call.get("content") or () for text in _texts_of(part)]
     given = tool_call.get("rawInput")

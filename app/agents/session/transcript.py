@@ -22,10 +22,10 @@ def notification_entry(method: str, params: Message) -> Message:
 
 
 class Transcript:
-    """Writes an agent's updates to the run's log, and joins the chunks of each message to one entry.
+    """Passes an agent's updates to `emit` as log entries, and adds an entry for each complete message of the agent.
 
-    A chunk is a part of a message that the agent is still writing. The stored log has the whole message only;
-    followers of the live stream receive the chunks first, then the whole message. `emit` receives each entry.
+    The agent sends a message in chunks while it writes. Each chunk is an entry for followers of the live stream only;
+    the entry with the complete message comes after its chunks, and is also stored in the run's log.
     """
 
     def __init__(self, emit: Emit) -> None:
@@ -40,9 +40,9 @@ class Transcript:
         self.is_replay = False
 
     async def add(self, message: Message) -> None:
-        """Log an update of the agent.
+        """Pass an update of the agent to the run's log.
 
-        An update that is no further chunk of the current message first logs that message as a whole.
+        If the update does not continue the current message, first log that message as a whole.
         """
         if self.is_replay:
             return
@@ -78,7 +78,7 @@ class Transcript:
             await self.add({"params": {"sessionId": session_id, "update": update}})
 
     async def flush(self) -> None:
-        """Log the chunks of the current message as one entry with the whole message. Does nothing without chunks."""
+        """Log the whole current message, joined from its chunks, as one entry. Does nothing if there are no chunks."""
         text = "".join(self._pieces)
         self._pieces.clear()
         self._length = 0

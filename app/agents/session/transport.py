@@ -85,7 +85,7 @@ class Wire:
     async def send(self, message: Message) -> None:
         """Write a message to the agent, and wait until the pipe has room again.
 
-        Raises ConnectionError if the agent is gone.
+        Raises ConnectionError if the agent has closed the pipe, for example because it has ended.
         """
         try:
             async with self._writing:

@@ -23,8 +23,8 @@ _ENDED = frozenset({"completed", "failed"})
 class UsageMeter:
     """Counts the tokens and the cost of one run, over all its attempts.
 
-    Also holds the total of the task's other runs, which count towards the same budget. `changed` is set at every
-    change.
+    Also holds the usage of the task's other runs, which counts towards the same budget. The event `changed` is set at
+    every change.
     """
 
     def __init__(self, earlier: Mapping[str, Any] | None = None, *, others: Spent | None = None) -> None:
@@ -54,11 +54,11 @@ class UsageMeter:
 
     @property
     def all_runs(self) -> Spent:
-        """The tokens and cost of all runs of the task: this run's count, and the last known total of the others."""
+        """The tokens and cost of all runs of the task: those of this run, and those last passed to `see_others`."""
         return Spent(self._others.tokens + self.total_tokens, self._others.cost + self.cost)
 
     def see_others(self, others: Spent) -> None:
-        """Set the total of the task's other runs to the tokens and cost that were last read."""
+        """Replace the known usage of the task's other runs by `others`."""
         if others != self._others:
             self._others = others
             self.changed.set()
@@ -160,7 +160,7 @@ class Observer:
 def usage_in_meta(meta: Mapping[str, Any] | None, path: str | None) -> Usage | None:
     """Return the tokens of a turn from an agent's own field in `_meta`; None if the field is missing or empty.
 
-    `path` is the keys of the field, joined by dots; None: the agent has no such field.
+    `path` is the path of the field: its keys, joined by dots. If `path` is None, the agent has no such field.
     """
     found = value_at(meta, path) if path else None
     if not isinstance(found, Mapping):

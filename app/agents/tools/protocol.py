@@ -61,7 +61,7 @@ class Tools:
     """A server of the Model Context Protocol for one agent: offers the tool `notify_user` and executes its calls.
 
     Args:
-        notify: sends a message of the agent to people and returns the decision about it.
+        notify: sends a message of the agent to people; returns whether it is pushed, and the reason.
         mask: replaces secrets in a text.
 
     """

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 
 class QueueFull(Exception):
-    """A party cannot wait for a slot: too many callers of the party have a slot or wait for one already."""
+    """No further caller of this party may wait for a slot: too many already have a slot or wait for one."""
 
 
 class FairSlots:

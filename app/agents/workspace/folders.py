@@ -38,9 +38,9 @@ async def open_folder(root: Path, run_id: UUID) -> AsyncIterator[Path]:
 
 
 async def reclaim(root: Path) -> int:
-    """Delete the folders in `root` that runs of dead workers left behind; return their number.
+    """Delete the folders in `root` that runs of dead workers left behind; return how many were deleted.
 
-    Safe while other workers perform runs, and when called again.
+    Folders of runs that a worker performs now are not touched.
     """
     removed = 0
     for path in sorted(root.glob("*.lock")):  # noqa: ASYNC240 - local files

@@ -53,7 +53,7 @@ _KEPT_SESSION = TypeAdapter(KeptSession)
 def keep_session(
     home: Path, folders: Sequence[str], *, adapter: str, session_id: str, folder: Path, masker: Masker
 ) -> KeptSession | None:
-    """Return the files of an agent's conversation, with secrets replaced, to restore them in a later run.
+    """Return the files of an agent's conversation for a later run to resume. Secrets in the files are replaced.
 
     Return None if there are no files, or if they are too many or too large. Call it when the agent's processes have
     ended. Links are not followed out of the home, and binary files are left out.
@@ -63,7 +63,7 @@ def keep_session(
         folders: the folders with conversations, relative to the home.
         adapter: the name of the agent's adapter.
         session_id: the agent's id of the conversation.
-        folder: the folder of the run, which the files name in paths.
+        folder: the folder of the run. The files may contain paths in it.
         masker: replaces the secrets of the run.
 
     """

@@ -26,7 +26,7 @@ def output_instructions(schema: Any) -> str:
 def output_correction(problem: str) -> str:
     """Return the prompt that asks an agent to write its structured output again.
 
-    `problem` is a sentence on the error.
+    `problem` is a sentence that explains the error.
     """
     return (
         f"{problem} Write the file {OUTPUT_PATH} in the workspace again, as the task asked: one JSON document that is "

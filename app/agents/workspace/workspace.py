@@ -146,9 +146,9 @@ class Workspace:
         await self.large_files.fetch(remote)
 
     async def close(self) -> None:
-        """Release the mirror that the repositories of the run borrow objects from, if any. Repeatable.
+        """Release the lock of the mirror from which the run's repositories read objects, if there is one.
 
-        Without the mirror these repositories cannot be read.
+        After that, these repositories cannot be read. Can be called again.
         """
         if self._mirrors is not None and self._borrowed_objects is not None:
             borrowed, self._borrowed_objects = self._borrowed_objects, None
@@ -167,7 +167,7 @@ class Workspace:
     ) -> Confinement:
         """Return the folders that a process of this run may use: its workspace, `readable` and `writable`.
 
-        With `read_only`, the agent's clone is read-only except for the service's folder in it, for artifacts and
+        With `read_only`, the process can write to the agent's clone only in the folder for artifacts and structured
         output.
         """
         return Confinement(
@@ -185,8 +185,9 @@ class Workspace:
     ) -> Collected:
         """Commit the agent's uncommitted files, import all its commits, and return the last commit with its changes.
 
-        Call it when the agent has ended; calling it again is harmless. Only the agent's HEAD and files count, not
-        its other branches. If the agent damaged the clone's repository, its files still count.
+        Call it when the agent has ended; it can be called again. Only commits that lead to the agent's HEAD are
+        imported, not those of its other branches. If the agent damaged the git folder of the clone, its files are
+        still collected.
 
         Args:
             sandbox: the sandbox that git runs in.
@@ -241,7 +242,7 @@ class Workspace:
         )
 
     async def push(self, remote: Remote, head: str, branch: str) -> None:
-        """Upload new Git LFS files to the code host, then push the collected commits as `branch`.
+        """Upload new Git LFS files to the code host, then push the commits up to `head` as the branch `branch`.
 
         Raises RepositoryError.
         """
