@@ -31,7 +31,7 @@ class Deadline:
         self._expired.set()
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep for `seconds`. Return earlier if `expire` is called; the deadline itself does not shorten the sleep."""
+        """Sleep for `seconds`, or until `expire` is called. The deadline itself does not end the sleep."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 _ = await self._expired.wait()

@@ -58,7 +58,7 @@ class EventHub:
     async def follow(self, run_id: UUID) -> AsyncGenerator[Subscription, None]:
         """Yield a new follower of the live events of a run, and remove the follower at the end of the block.
 
-        If the hub is closed, the follower has already ended.
+        If the hub is closed, the follower that is yielded has already ended.
         """
         name = channel_of(run_id)
         channel = self._channels.get(name)

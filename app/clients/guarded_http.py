@@ -62,7 +62,7 @@ def create_guarded_client(
 
     Args:
         policy: decides about an IP address.
-        keepalive: maximal number of idle connections that stay open. With 0, each request opens a connection, so
+        keepalive: the maximum number of idle connections that stay open. With 0, each request opens a connection, so
             that the address is checked for each request.
         names: resolves host names; tests replace it.
 

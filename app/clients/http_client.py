@@ -22,7 +22,7 @@ def create_http_client(
 ) -> httpx.AsyncClient:
     """Return an HTTP client that keeps connections open and stores no cookies; the caller closes it.
 
-    `timeout_seconds` is for each step of a request, unless the request has its own timeout.
+    `timeout_seconds` limits each step of a request, such as connecting. A request can have another timeout.
     """
     refusing = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     return httpx.AsyncClient(cookies=refusing, limits=limits, timeout=timeout_seconds, verify=tls_context())

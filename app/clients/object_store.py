@@ -57,7 +57,7 @@ class ListedObject:
 
 @dataclass(frozen=True, slots=True)
 class SignedForm:
-    """An HTML form with which a client uploads a file under one key. It can be used again until it expires.
+    """An HTML form with which clients upload a file to one object key, any number of times until the form expires.
 
     The client sends `fields` unchanged, before the file, by POST to `url`.
     """
@@ -148,9 +148,9 @@ class SignedLinks(Protocol):
     """
 
     async def signed_url(self, key: str) -> str:
-        """Return a signed URL from which a client can GET an object.
+        """Return a signed URL from which a client can GET an object. It is valid for an hour after it was signed.
 
-        The URL is valid for an hour. The same URL is returned for 55 minutes, so that clients can cache the object.
+        Calls in the first 55 minutes after that return the same URL, so that clients can cache the object.
         """
         ...
 
@@ -187,13 +187,16 @@ class Bucket(Protocol):
         ...
 
     async def delete(self, keys: Sequence[str]) -> int:
-        """Delete at most 1000 objects. Return the number of keys that have no object now, also those that had none."""
+        """Delete at most 1000 objects.
+
+        Return how many of `keys` have no object now, including those that had none before.
+        """
         ...
 
     async def write_lifecycle(self, days: Sequence[int]) -> bool:
-        """Set the bucket's rules so that objects tagged with one of these lifetimes, in days, expire after that time.
+        """Set the bucket's expiry rules: objects tagged with one of the lifetimes `days` expire after that many days.
 
-        Return whether the rules had to be changed. Rules that the service did not write stay unchanged.
+        Return True if the rules had to be changed. Rules that the service did not write stay unchanged.
         """
         ...
 

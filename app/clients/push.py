@@ -25,7 +25,7 @@ _ELLIPSIS = "…"
 class PushAction:
     """A button of a push notification about a question. Pressing it answers the question with the option `option_id`.
 
-    A phone sends the action token `token` to the API; a browser opens the page `link`.
+    A phone sends `token`, an action token, to the API. A browser opens the page `link`.
     """
 
     id: str
@@ -103,10 +103,10 @@ class BadMessage:
 
 @dataclass(frozen=True, slots=True)
 class TryLater:
-    """The outcome of a push: the push service has neither accepted nor refused the message. Send it again.
+    """The outcome of a push: whether the push service accepted the message is unknown, or it did not. Send it again.
 
     `retry_after` is the delay in seconds that the service requests, or None. `may_have_arrived` is true if the
-    message was sent but no response came.
+    message was sent but no response came; a device may then show it twice.
     """
 
     reason: str
@@ -122,10 +122,10 @@ NOT_REACHED = TryLater("NotReached")
 
 
 class PushUnavailable(Exception):
-    """The push service accepts no messages now. None of the messages of the call was accepted or refused.
+    """A call to a push service failed as a whole, so the service has reported no outcome for any message of the call.
 
     `retry_after` is the delay in seconds that the service requests, or None. `may_have_arrived` is true if the
-    request was sent but no response came.
+    request was sent but no response came; the service may then have accepted the messages.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class PushUnavailable(Exception):
 
     @property
     def outcome(self) -> TryLater:
-        """This failure as the outcome of each message of the failed call."""
+        """The outcome of each message of the failed call: TryLater, with the data of this error."""
         return TryLater(self.reason, self.retry_after, self.may_have_arrived)
 
 
@@ -148,11 +148,11 @@ class PushSender(Protocol):
     async def send(self, messages: Sequence[PushMessage], deadline: Deadline) -> list[PushOutcome]:
         """Send at most 100 push messages; return their outcomes in the same order.
 
-        A message that could only be sent after `deadline`, because of the rate or of other messages, is not sent;
-        its outcome is `NOT_REACHED`.
+        A message that cannot be sent before `deadline`, because of the send rate or of the messages before it, is not
+        sent; its outcome is `NOT_REACHED`.
 
         Raises:
-            PushUnavailable: the service accepted and refused none of the messages.
+            PushUnavailable: the call failed as a whole, and the service reported no outcome.
 
         """
         ...
@@ -164,10 +164,10 @@ class ReceiptSource(Protocol):
     async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
         """Return the final outcomes of at most 1000 accepted messages, by ticket.
 
-        Tickets for which the service has no outcome are missing.
+        The result has no entry for a ticket if the service has no outcome for it.
 
         Raises:
-            PushUnavailable: the service does not respond, or has no receipts.
+            PushUnavailable: the service does not respond, refuses the request, or has no receipts at all.
 
         """
         ...
@@ -179,10 +179,11 @@ def shorten(
     max_bytes: int,
     content: Callable[[PushMessage], Mapping[str, Any]] = PushMessage.content,
 ) -> PushMessage:
-    """Return a message with JSON content of at most `max_bytes`: without its buttons, then with a shorter text.
+    """Return a message with JSON content of at most `max_bytes`.
 
-    `content` encodes the message. A message that fits stays unchanged. If the rest alone is too long, the text is
-    empty and the content is still longer than `max_bytes`.
+    A message that fits is returned unchanged. Otherwise its buttons are removed; if that is not enough, its text is
+    shortened. If even an empty text is not enough, the content stays longer than `max_bytes`. `content` encodes the
+    message.
     """
     if message.style and message.style.actions and len(orjson.dumps(content(message))) > max_bytes:
         # An agent names its options; long names must not keep the question from its person.

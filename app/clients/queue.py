@@ -48,7 +48,7 @@ class JobQueue(Protocol):
     async def withdraw(self, *, job_id: str, queue_name: str = QUEUE_NAME) -> None:
         """Remove a job from its queue, so that a job with the same id can be added again.
 
-        A running job calls this for itself at its start, and still runs to its end.
+        A running job may withdraw itself. It still runs to its end.
         """
         ...
 
@@ -101,7 +101,7 @@ class ArqQueue(JobQueue):
 def encode_job(job: dict[str, Any]) -> bytes:
     """Return arq's record of a job as JSON.
 
-    Not pickle, with which access to Redis would allow code to run in a worker.
+    It is not pickled, because then access to Redis would be enough to run code in a worker.
     """
     return orjson.dumps(job, default=str)
 

@@ -13,7 +13,10 @@ _WAIT_FOR_CONNECTION_SECONDS = 2.0
 
 
 def create_pool(url: str) -> BlockingConnectionPool:
-    """Return a pool of at most 32 Redis connections. If all are in use, a caller waits two seconds before an error."""
+    """Return a pool of at most 32 Redis connections.
+
+    If all are in use, a caller waits up to two seconds for one, then gets a ConnectionError.
+    """
     return BlockingConnectionPool.from_url(
         url,
         max_connections=_MAX_CONNECTIONS,

@@ -31,7 +31,7 @@ _MAX_DIGITS = 18
 class EventKind(StrEnum):
     """The kind of an event in a run's live stream.
 
-    Stored apart from the content, so that no content can forge a kind.
+    It is stored apart from the content of the event, so that an agent cannot forge a kind by what it writes.
     """
 
     ENTRY = "entry"
@@ -95,19 +95,19 @@ class RunEvents(Protocol):
     """Publishes the live events of runs to their followers."""
 
     def put(self, run_id: UUID, data: bytes, *, kind: EventKind = EventKind.ENTRY) -> None:
-        """Queue an event for the followers of a run. Returns at once and never fails; the order of calls is kept.
+        """Queue an event for the followers of a run. Returns at once and never fails. The order of calls is kept.
 
-        `data` is a JSON object on one line. If it is too large, or too many events wait, the stream has a short
-        note in its place.
+        `data` is a JSON object on one line. If it is too large, or too many events wait, the stream gets a short
+        event that says so instead.
         """
         ...
 
     async def settle(self) -> None:
-        """Wait until all events queued so far are sent. Return early if the server is known to be unavailable."""
+        """Wait until all events queued so far are sent. Return early if Redis is known to be unavailable."""
         ...
 
     async def aclose(self) -> None:
-        """Send the queued events, for at most a few seconds; drop the rest."""
+        """Send the queued events. After a few seconds, drop those that are not sent."""
         ...
 
 

@@ -36,12 +36,12 @@ class SendRate(Protocol):
     """A limit on the number of messages per second that are sent to a push service."""
 
     async def take(self, count: int, deadline: Deadline) -> bool:
-        """Wait until `count` messages may be sent and return True. Return False if that would be after the deadline."""
+        """Wait until `count` messages may be sent, and return True. Return False if the deadline comes first."""
         ...
 
 
 class UnlimitedRate(SendRate):
-    """No limit: every message may be sent at once, until the deadline."""
+    """A send rate without a limit: messages may be sent at once, at any time before the deadline."""
 
     @override
     async def take(self, count: int, deadline: Deadline) -> bool:
@@ -51,7 +51,7 @@ class UnlimitedRate(SendRate):
 class RedisSendRate(SendRate):
     """A limit of `per_second` messages for all processes together, counted in Redis under `key`.
 
-    While Redis is away there is no limit here: the push service has its own limits.
+    While Redis is away, messages are sent without this limit: the push service has its own limits.
     """
 
     def __init__(self, redis: RedisClient, key: str, *, per_second: int) -> None:

@@ -38,7 +38,7 @@ class Subscription:
     async def is_connected(self, *, within: float) -> bool:
         """Wait until Redis has confirmed the subscription to the run's events, at most `within` seconds.
 
-        Return True if it has; False if the time passed or the follower has ended.
+        Return True when it is confirmed, and False if the time has passed or the follower has ended.
         """
         await self._wait(within, lambda: self._channel.is_connected or self.is_over)
         return self._channel.is_connected and not self.is_over
@@ -46,8 +46,8 @@ class Subscription:
     def collect(self, *, after: EventId | None) -> None:
         """Queue live events for `take` from now on.
 
-        `after` is the last event that the follower has already read; None: it has read none. Events up to there are
-        left out.
+        `after` is the last event that the follower has already read; that event and those before it are not queued.
+        If `after` is None, the follower has read none.
         """
         self._channel.last = self._channel.last or after
         self._channel.collecting.add(self)
@@ -111,9 +111,9 @@ class Channel:
         self._subscribed_at: float | None = None
 
     def may_subscribe(self) -> bool:
-        """Return whether to send Redis a request to subscribe to this channel, and note the time of the request.
+        """Return whether to send Redis a request to subscribe to this channel; if so, store the time of the request.
 
-        False if Redis has confirmed the subscription, or if a request was sent within the last second.
+        Return False if Redis has confirmed the subscription, or if a request was sent within the last second.
         """
         now = asyncio.get_running_loop().time()
         if self.is_connected or (
@@ -130,7 +130,10 @@ class Channel:
             follower.wake()
 
     def is_next(self, event: RunEvent) -> bool:
-        """Return whether no event is missing between this event and the last one that the followers received."""
+        """Return whether this event directly follows the last one that the followers received.
+
+        If it does not, events are missing between the two.
+        """
         if self.last is None:
             return not self.collecting or (event.id is not None and event.id.number == 1)
         return event.id == self.last._replace(number=self.last.number + 1)
@@ -143,7 +146,7 @@ class Channel:
         )
 
     def pass_on(self, event: RunEvent) -> None:
-        """Queue a live event for each follower that collects events, and note its position."""
+        """Queue a live event for each follower that collects events, and keep its position as the last one received."""
         self.last = event.id or self.last
         for follower in list(self.collecting):
             follower.offer(event)

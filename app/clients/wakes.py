@@ -75,9 +75,9 @@ class WakeListener:
                 self._watchers.pop((channel, message), None)
 
     async def listen(self) -> Never:
-        """Receive messages from Redis and wake their watchers, until cancelled.
+        """Receive messages from Redis and wake the code that watches for them, until cancelled.
 
-        After an outage of Redis, all watchers are woken, because messages may be lost.
+        After an outage of Redis, all watching code is woken, because messages may have been lost.
         """
         while True:
             try:

@@ -100,9 +100,9 @@ class GitHub(Protocol):
     async def find_pull_request(
         self, access: GitHubAccess, repository: str, branch: str
     ) -> PullRequest | None:
-        """Return the open pull request from this branch of the repository itself; None if there is none.
+        """Return the open pull request from this branch of the repository; None if there is none.
 
-        Pull requests from forks are not found.
+        Pull requests from branches of forks are not found.
         """
         ...
 

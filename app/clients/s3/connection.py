@@ -17,9 +17,9 @@ _CONNECTIONS = STREAMS + 50
 
 
 class S3Connection:
-    """The connections to an S3 bucket. An async context manager: its end closes them.
+    """The connections to an S3 bucket. An async context manager, which closes the connections when its block ends.
 
-    They open at the first call that needs them, which also loads the library, in a thread.
+    The first call that needs the connections opens them, and loads the S3 library in a thread.
     """
 
     def __init__(self, settings: Settings) -> None:

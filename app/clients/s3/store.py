@@ -32,7 +32,7 @@ _CHECK_LIFETIME = timedelta(minutes=5)
 
 
 class S3Store(S3Objects, S3Bucket, Storage):
-    """An object store in an S3 bucket. An async context manager: its end closes the connections."""
+    """An object store in an S3 bucket. An async context manager, which closes the connections when its block ends."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)

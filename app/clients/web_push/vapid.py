@@ -35,9 +35,9 @@ class VapidKey:
         return base64url(point)
 
     def headers(self, endpoint: str, *, subject: str) -> dict[str, str]:
-        """Return the HTTP headers that identify this server to the push service of `endpoint`, for twelve hours.
+        """Return the HTTP headers that identify this server to the push service at the URL `endpoint`.
 
-        `subject` is a contact of the operator: a `mailto:` or `https:` URL.
+        The headers are valid for twelve hours. `subject` is a contact of the operator: a `mailto:` or `https:` URL.
         """
         address = urlsplit(endpoint)
         claims = {

@@ -38,10 +38,10 @@ _NO_TLS_FAILURES = (
 
 
 class WebhookClient(WebhookSender):
-    """Sends webhook messages, each by a request of its own.
+    """Sends webhook messages, each in a separate request.
 
-    `http` is a client of `create_guarded_client`, which refuses forbidden addresses; the caller owns it. An attempt may
-    take `total_seconds` until the status of the response, and `answer_seconds` for its body.
+    `http` is a client of `create_guarded_client`, which refuses forbidden addresses; the caller closes it. An attempt
+    may take `total_seconds` until the status of the response arrives, and `answer_seconds` more for its body.
     """
 
     def __init__(
@@ -141,9 +141,9 @@ def _causes(failure: BaseException) -> Iterator[BaseException]:
 
 
 def parse_retry_after(header: str | None, *, now: datetime) -> timedelta | None:
-    """Return the delay that a `Retry-After` header asks for, as seconds or as a date; at most one day.
+    """Return the delay that a `Retry-After` header asks for, at most one day. The header has seconds or a date.
 
-    Return None if the header is None or neither form. A date before `now` gives zero.
+    A date before `now` gives zero. Return None if the header is None or has neither form.
     """
     text = (header or "").strip()
     if text.isascii() and text.isdigit():

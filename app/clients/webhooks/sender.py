@@ -46,7 +46,7 @@ class AttemptResult:
 
     @property
     def is_gone(self) -> bool:
-        """Whether the receiver wants no further message."""
+        """Whether the receiver asks for no further messages, by the status 410."""
         return self.status_code == _GONE
 
 
@@ -54,8 +54,8 @@ class WebhookSender(Protocol):
     """Sends webhook messages to their receivers."""
 
     async def send(self, message: SignedMessage) -> AttemptResult:
-        """Send a message once, with `FIXED_HEADERS` and its own headers; return the result.
+        """Send a message once, with `FIXED_HEADERS` and the headers of the message; return the result.
 
-        A failure of the network or of the receiver is a result too, no exception.
+        A failure of the network or of the receiver is part of the result and not raised.
         """
         ...
