@@ -71,7 +71,11 @@ async def _loops(
 
 @asynccontextmanager
 async def perform_chores(context: WorkerContext) -> AsyncGenerator[None, None]:
-    """Perform short jobs during the block, also while the last runs finish, whatever fails in their worker."""
+    """Perform short jobs, such as sending pushes, until the block ends. The block runs the worker that performs runs.
+
+    An error in the worker of short jobs is logged, and that worker is started again. At the end of the block, jobs in
+    progress get a limited time to finish.
+    """
     worker = create_chores_worker(context)
     working = asyncio.create_task(keep_running("chores", worker.async_run))
     try:

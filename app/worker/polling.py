@@ -87,8 +87,8 @@ class ResilientWorker(Worker):
 class RunWorker(ResilientWorker):
     """The arq worker that performs runs.
 
-    A run's job leaves the queue when it begins, so that the run can be queued again. `withdrawn` is the prefix of
-    the ids of these jobs. Runs that wait for a person give their slots to other runs (`slots`).
+    The job of a run leaves the queue when it begins, so that the run can be queued again. `withdrawn` is the prefix
+    of the ids of such jobs. `slots` counts the runs that wait for a person and give their slots to other runs.
     """
 
     def __init__(self, *, withdrawn: str, slots: RunSlots, **options: Any) -> None:

@@ -7,8 +7,8 @@ from uuid import UUID
 class RunSlots:
     """Counts the runs of a worker that wait for a person. A waiting run gives its slot to another run.
 
-    At most `limit` waiting runs do so. A run that continues does not wait for a slot, so the worker may have up to
-    `limit` more working runs than slots; it then starts no new run until a slot is free.
+    At most `limit` runs give up their slots. When such a run continues, it does not wait for a slot. So the worker
+    may perform up to `limit` more runs than it has slots; it then starts no new run until a slot is free.
     """
 
     def __init__(self, limit: int) -> None:

@@ -23,19 +23,20 @@ log = structlog.get_logger(__name__)
 
 
 async def deliver_notifications(ctx: Mapping[str, Any]) -> None:
-    """Job: send all push notifications that are due. Several workers may run it at once: each claims other pushes."""
+    """Job: send all push notifications that are due.
+
+    Several workers may run it at once: each push is claimed and sent by only one of them.
+    """
     worker = worker_context(ctx)
     await deliver_due(worker.process, worker.push_lanes)
 
 
 async def deliver_due(process: ProcessContext, lanes: asyncio.Semaphore) -> int:
-    """Send all push notifications that are due; return the number of pushes that were claimed for sending.
+    """Send all push notifications that are due, and wait for the results. Return how many pushes were claimed.
 
-    Ends when none is due, or early when a push service asks to wait: its pushes become due again later. If the
-    worker is being stopped, requests in progress finish, no new ones start, and the other claimed pushes are
-    released.
-
-    `lanes` limits how many claims this process handles at once.
+    If a push service asks to wait, its pushes become due again later, and this may return before all others are sent.
+    If the worker is being stopped, requests in progress finish, no new ones start, and the other claimed pushes are
+    released. `lanes` limits how many batches of claimed pushes this process handles at once.
     """
     async with unit_of_work(process.sessions) as session:
         await digests.release_held(session)

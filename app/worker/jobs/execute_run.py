@@ -24,10 +24,11 @@ log = structlog.get_logger(__name__)
 
 
 async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
-    """Job: claim a waiting run of the project of `run_id`, perform it, and store its end. Does nothing if no run waits.
+    """Job: claim a waiting run, perform it, and store its end. Does nothing if no run waits.
 
-    If the worker is stopped, the run goes back to the queue. If the worker has lost the run, it ends the agent and
-    drops the agent's work; only the work of a cancelled run is stored.
+    It is the run that has waited longest in the project of the run `run_id`. If the worker is stopped, the run goes
+    back to the queue. If the worker loses its claim on the run, it ends the agent and drops the agent's work; only
+    the work of a cancelled run is stored.
     """
     worker = worker_context(ctx)
     process = worker.process

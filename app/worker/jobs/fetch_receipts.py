@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 
 async def fetch_receipts(ctx: Mapping[str, Any]) -> None:
-    """Job: fetch the receipts that are due, Expo's final outcomes of sent pushes.
+    """Job: fetch the due receipts from Expo. A receipt is the final outcome of a push that Expo has accepted.
 
     Several workers may run it at once.
     """
@@ -23,9 +23,10 @@ async def fetch_receipts(ctx: Mapping[str, Any]) -> None:
 
 
 async def fetch_due(process: ProcessContext) -> int:
-    """Fetch the receipts that are due, Expo's final outcomes of sent pushes; return the number of pushes asked about.
+    """Fetch the due receipts from Expo, and store them. Return the number of receipts that Expo was asked for.
 
-    A push for which Expo has no receipt yet becomes due again. Ends early if Expo is unavailable.
+    A receipt is the final outcome of a push that Expo has accepted. If Expo does not have it yet, it becomes due
+    again. If Expo is unavailable, this returns early.
     """
     asked = 0
     while True:

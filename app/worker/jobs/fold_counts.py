@@ -10,9 +10,9 @@ from app.worker.context import worker_context
 
 
 async def fold_counts(ctx: Mapping[str, Any]) -> None:
-    """Job: add up the rows that count tasks and open questions, so that few rows remain.
+    """Job: replace the many rows that count tasks and open questions by few rows with their sums.
 
-    Each transaction adds up a limited number of rows.
+    Each transaction merges a limited number of rows.
     """
     for counts in (TASK_COUNTS, QUESTION_COUNTS):
         rows = FOLDED_AT_ONCE

@@ -10,8 +10,8 @@ from app.worker.context import worker_context
 async def recover_runs(ctx: Mapping[str, Any]) -> None:
     """Job: find runs that no worker or agent continues, and enqueue or end them.
 
-    These are runs that wait without a job, runs with an expired lease, and runs of outside agents that send
-    nothing. Also closes open questions of runs that no longer wait for an answer.
+    These are waiting runs without a job in the queue, runs with an expired lease, and runs of outside agents that
+    send nothing. The job also closes open questions of runs that no longer wait for an answer.
     """
     process = worker_context(ctx).process
     limit, silence = process.settings.project_concurrency, process.settings.outside_agent_silence

@@ -18,8 +18,8 @@ log = structlog.get_logger(__name__)
 async def sweep_events(ctx: Mapping[str, Any]) -> None:
     """Job: delete old events and webhook deliveries, and disable webhook endpoints of users who have left.
 
-    These users are deactivated or no members of the project any more. If the database was restored from a backup,
-    its events are first ordered before all new ones.
+    A user has left if the account is deactivated or is no longer a member of the endpoint's project. If the database
+    was restored from a backup, first give the restored events positions in the ledger before all new events.
     """
     process = worker_context(ctx).process
     kept = timedelta(days=process.settings.event_retention_days)

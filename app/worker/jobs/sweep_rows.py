@@ -30,14 +30,15 @@ log = structlog.get_logger(__name__)
 
 
 async def sweep_presence_and_notifications(ctx: Mapping[str, Any]) -> None:
-    """Job: delete old notifications, and expired presence rows (which task a device shows)."""
+    """Job: delete old notifications, and expired presence: the database rows that say which task a device shows."""
     await _sweep(ctx, _NOTIFICATIONS)
 
 
 async def sweep_keys_and_ids(ctx: Mapping[str, Any]) -> None:
-    """Job: delete unused credentials of runs, and expired idempotency keys, ids and console sessions.
+    """Job: delete GitHub tokens of runs that are a day old, and expired idempotency keys, ids and console sessions.
 
-    The ids are those of events from agents and of deliveries from GitHub, stored to detect duplicates.
+    The ids are those of events from agents and of messages from GitHub's webhook. They are stored to detect
+    duplicates.
     """
     await _sweep(ctx, _KEYS)
 

@@ -41,7 +41,10 @@ log = structlog.get_logger(__name__)
 
 
 class WebhookDeliverer:
-    """Sends events to webhook endpoints in one process. Several processes may do so: each claims other deliveries."""
+    """Sends events to webhook endpoints.
+
+    Several processes may do so at once: each delivery is claimed and sent by only one of them.
+    """
 
     def __init__(self, process: ProcessContext, sender: WebhookSender) -> None:
         self._process = process
@@ -70,7 +73,10 @@ class WebhookDeliverer:
             await asyncio.shield(asyncio.create_task(self.drain()))
 
     async def deliver_due(self) -> None:
-        """Create the webhook deliveries of new events, send all that are due now, and store their results."""
+        """Create the webhook deliveries of new events, and send all that are due now.
+
+        Returns when the results are stored.
+        """
         while await self._relay() or await self._begin_attempts():
             await self.drain()
 

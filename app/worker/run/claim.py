@@ -1,4 +1,4 @@
-"""A job's claim of a run: taken first, and handed back when the worker is stopped."""
+"""A job's claim on a run: taken first, and handed back when the worker is stopped."""
 
 import os
 import socket
@@ -32,7 +32,7 @@ class Claim:
 
     @property
     def ref(self) -> RunRef:
-        """The ids of project, task and run, from which the storage keys of the run's files are made."""
+        """The ids of project, task and run, from which the object keys of the run's files are made."""
         return RunRef(self.project_id, self.task_id, self.run_id)
 
 
@@ -40,7 +40,7 @@ async def claim_run(worker: WorkerContext, run_id: UUID) -> Claim | None:
     """Claim the run that has waited longest in the project of `run_id`, and return the claim.
 
     It may be another run than `run_id`. Return None if no run of the project waits, or if the project has its
-    maximal number of running runs.
+    maximum number of running runs.
     """
     # Lets operators see which process holds a run.
     owner = f"{socket.gethostname()[:_LONGEST_HOST_NAME]}:{os.getpid()}:{new_hex_id()}"
@@ -61,7 +61,7 @@ async def mark_agent_started(worker: WorkerContext, claim: Claim) -> None:
     """Store that the agent of a run starts now. If the worker is lost later, the run fails and is not repeated.
 
     Raises:
-        AgentStopped: the worker has lost its claim of the run.
+        AgentStopped: the worker has lost its claim on the run.
 
     """
     is_held = await in_transaction(
@@ -74,7 +74,7 @@ async def mark_agent_started(worker: WorkerContext, claim: Claim) -> None:
 
 
 async def hand_back(worker: WorkerContext, claim: Claim) -> None:
-    """Release the claim of a run and enqueue the run for another worker. Does nothing if the claim is already lost."""
+    """Release the claim on a run and enqueue the run for another worker. Does nothing if the claim is already lost."""
 
     async def step(session: AsyncSession) -> bool:
         is_returned = await run_lifecycle.hand_back(

@@ -146,7 +146,7 @@ class CommandInbox(CommandSource):
         """Decide whether a message of the agent is pushed to the person of its task, and return the decision.
 
         Raises:
-            AgentStopped: the worker has lost its claim of the run.
+            AgentStopped: the worker has lost its claim on the run.
 
         """
         queue = self._worker.process.queue

@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 class LeaseLost(Exception):
-    """The worker has lost its claim of the run: the run was cancelled, or another worker has it.
+    """The worker has lost its claim on the run: the run was cancelled, or another worker has it.
 
     Raised if the worker's work on the run did not end soon after the loss.
     """

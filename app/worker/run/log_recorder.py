@@ -54,15 +54,15 @@ class RunLog:
     async def append(self, entry: Mapping[str, Any]) -> None:
         """Publish a log entry to followers of the run, and add it to the stored log.
 
-        The stored log has no chunks, the parts of an agent message that is still being written: the whole message
-        follows. A full log stores no more entries.
+        Chunks of a message that the agent is still writing are only published; the whole message, which follows them,
+        is stored. When the stored log has reached its maximum size, it stores no more entries.
         """
         line = orjson.dumps(entry)
         self._publish(line)
         self._keep(entry, line)
 
     async def record(self, entry: Mapping[str, Any]) -> None:
-        """Add an entry to the stored log without publishing it: another process has done that."""
+        """Add an entry to the stored log. Does not publish it, because another process has published it already."""
         self._keep(entry, orjson.dumps(entry))
 
     def _keep(self, entry: Mapping[str, Any], line: bytes) -> None:
@@ -138,7 +138,7 @@ async def open_log(
     file: Path,
     retry: StoreRetryBudget,
 ) -> AsyncGenerator[RunLog, None]:
-    """Yield the log of a run, which collects entries in the local `file`; the end of the block stores the rest.
+    """Yield the log of a run. The local `file` collects its entries; the end of the block stores the remaining ones.
 
     If the block fails or is cancelled, an outage of the store is retried only for a short time.
     """

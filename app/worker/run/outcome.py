@@ -79,9 +79,9 @@ class RunReport:
 
 
 async def end_run(worker: WorkerContext, claim: Claim, report: RunReport) -> None:
-    """Decide from the report how a run ends, and store that.
+    """Decide from the report how the run ends, and store that in the database.
 
-    If another process has already ended the run, the stored end stays.
+    If another process has already ended the run, nothing is changed.
     """
     end = _with_losses(_decide(report), report)
 
@@ -129,7 +129,10 @@ def _decide(report: RunReport) -> RunEnd:
 
 
 def reason_of(error: AgentError) -> RunReason:
-    """Return the reason, for the API, of a run that failed with this error: that of its class or nearest base class."""
+    """Return the reason that the API gives for a run that failed with this error.
+
+    It belongs to the class of the error, or to the nearest base class that has a reason.
+    """
     return next(_REASONS[kind] for kind in type(error).__mro__ if kind in _REASONS)
 
 

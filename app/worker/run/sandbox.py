@@ -36,7 +36,9 @@ class RunSandbox:
     encrypted_variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def network(self, settings: Settings) -> NetworkRules:
-        """Return the network level and hosts for the agent: those of the environment, within the operator's limit.
+        """Return the network level and hosts for the agent, as the sandbox environment sets them.
+
+        The operator's settings limit both.
 
         Raises:
             EnvironmentUnavailable: the environment was deleted. Without its rules the agent could reach more hosts.

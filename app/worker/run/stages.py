@@ -28,10 +28,10 @@ log = structlog.get_logger(__name__)
 
 
 async def perform_run(worker: WorkerContext, claim: Claim, lost: asyncio.Event) -> RunReport:
-    """Perform a claimed run, and store its log, artifacts and conversation; return the report about it.
+    """Perform a claimed run, and store its log, artifacts and conversation. Return the report about it.
 
-    `lost` is set when the claim of the run is lost; the agent is then ended. A failure of the run is part of the
-    report.
+    `lost` is set when the worker has lost its claim on the run; the agent is then ended. If the run fails, the report
+    has the error, which is not raised.
 
     Raises:
         DatabaseUnavailable, SQLAlchemyError: the run stays unfinished. When its lease expires, it is repeated if

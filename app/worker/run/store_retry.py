@@ -1,4 +1,4 @@
-"""Limits how long a worker retries to store the files of a run, while it keeps its claim of the run."""
+"""Limits how long a worker retries to store the files of a run, while it keeps its claim on the run."""
 
 import asyncio
 from contextlib import suppress
