@@ -17,7 +17,7 @@ async def read_bounded(
 ) -> tuple[bytes, bool]:
     """Read `stream` to its end. Return its first `limit` bytes, and whether there were more.
 
-    Return no bytes if `stream` is None. `on_overflow` is called once, at the first byte beyond the limit.
+    If `stream` is None, return no bytes and False. `on_overflow` is called once, at the first byte beyond the limit.
     """
     kept = bytearray()
     truncated = False
@@ -55,7 +55,8 @@ class Tail:
 def last_lines(text: str, count: int = 6, limit: int = 1000) -> str:
     """Return the last lines of a program's output, where most programs explain a failure.
 
-    At most `count` lines and `limit` characters, without empty lines; "it said nothing" if there are none.
+    They are at most `count` lines and `limit` characters, without empty lines. If there are none, return "it said
+    nothing".
     """
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
     return "\n".join(lines[-count:])[-limit:] or "it said nothing"

@@ -85,9 +85,9 @@ async def end_session(process: Process) -> None:
 async def wait_for_end(process: Process) -> int:
     """Wait for the end of a program that was sent SIGKILL, and return its exit status.
 
-    Output can still be read if the program ends within two seconds; after that it is dropped. Before Python 3.12.4,
-    the end is seen only when all output has been read. A program that has not ended 30 seconds later, for example
-    because of a dead disk, counts as killed.
+    Its output can still be read for two seconds; after that, it is dropped. If the program has not ended 30 seconds
+    later, for example because a disk does not respond, an error is logged and the status of a killed program is
+    returned. Before Python 3.12.4, the end is noticed only when all output has been read.
     """
     with suppress(TimeoutError):
         async with asyncio.timeout(_READ_SECONDS):
