@@ -84,7 +84,7 @@ class EventHub:
                 await self._reconcile(name)
 
     def end_all(self) -> None:
-        """End all followers, because the process is about to stop. New followers end at once from now on."""
+        """End all followers, because the process is about to stop. From now on, new followers end at once."""
         self._is_closed = True
         for channel in self._channels.values():
             channel.end()

@@ -25,13 +25,13 @@ class LedgerWakes:
         self._sending: asyncio.Task[None] | None = None
 
     async def announce(self) -> None:
-        """Ask for the readers of the ledger to be woken within a hundredth of a second. Returns at once."""
+        """Schedule a wake of the ledger's readers, within a hundredth of a second. Returns at once."""
         self._is_wanted = True
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._send())
 
     async def aclose(self) -> None:
-        """Wait until the wakes that `announce` has asked for are published."""
+        """Wait until all scheduled wakes are published."""
         if self._sending is not None:
             await asyncio.gather(self._sending, return_exceptions=True)
 

@@ -101,8 +101,8 @@ class ObjectFiles(Protocol):
     ) -> None:
         """Replace the object under `key` by its first `size` bytes followed by `tail`.
 
-        Memory is bounded. Readers see the old object or the new one. If two calls run at the same time, the later
-        one overwrites the other, so callers need a lock.
+        Memory is bounded. Readers see the old object or the new one. If two calls for one key run at the same time,
+        one change is lost, so callers need a lock.
 
         Raises:
             ObjectMissing: there is no object under this key.
@@ -148,9 +148,9 @@ class SignedLinks(Protocol):
     """
 
     async def signed_url(self, key: str) -> str:
-        """Return a signed URL from which a client can GET an object. It is valid for an hour after it was signed.
+        """Return a signed URL from which a client can GET an object. The URL is valid for an hour after it was signed.
 
-        Calls in the first 55 minutes after that return the same URL, so that clients can cache the object.
+        Calls in the first 55 minutes of that hour return the same URL, so that clients can cache the object.
         """
         ...
 

@@ -103,7 +103,7 @@ class BadMessage:
 
 @dataclass(frozen=True, slots=True)
 class TryLater:
-    """The outcome of a push: whether the push service accepted the message is unknown, or it did not. Send it again.
+    """The outcome of a push: the push service did not accept the message, or did not respond. Send it again.
 
     `retry_after` is the delay in seconds that the service requests, or None. `may_have_arrived` is true if the
     message was sent but no response came; a device may then show it twice.

@@ -34,7 +34,9 @@ class JobQueue(Protocol):
     async def enqueue(
         self, job: str, *, job_id: str, arguments: dict[str, Any], queue_name: str = QUEUE_NAME
     ) -> bool:
-        """Add a job to a queue and wake a worker. Return False if a job with the same id is queued or running.
+        """Add a job to a queue and wake a worker. Return True if it was added.
+
+        Return False, and change nothing, if a job with the same id is queued or running.
 
         Args:
             job: the name of the job.

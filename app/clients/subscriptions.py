@@ -130,10 +130,7 @@ class Channel:
             follower.wake()
 
     def is_next(self, event: RunEvent) -> bool:
-        """Return whether this event directly follows the last one that the followers received.
-
-        If it does not, events are missing between the two.
-        """
+        """Return whether no event is missing between the last one that the followers received and this one."""
         if self.last is None:
             return not self.collecting or (event.id is not None and event.id.number == 1)
         return event.id == self.last._replace(number=self.last.number + 1)
@@ -166,7 +163,7 @@ class Channel:
     def end(self, *, is_run_deleted: bool = False) -> None:
         """End all followers of the run. `take` still returns their queued events.
 
-        `is_run_deleted` is the reason that followers see: the run was deleted.
+        If `is_run_deleted`, followers see that they ended because the run was deleted.
         """
         for follower in list(self.followers):
             follower.is_run_deleted = is_run_deleted

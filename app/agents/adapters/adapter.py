@@ -241,7 +241,7 @@ class Adapter(_Data):
         return {name: environment[name] for name in self.environment if name in environment}
 
     def lacks_key(self, environment: Mapping[str, str]) -> bool:
-        """Return whether the agent needs a key for its model and `environment` contains none of its key variables."""
+        """Return whether the agent needs an API key for its model, but `environment` has no variable that holds one."""
         return bool(self.keys) and not any(environment.get(name) for name in self.keys)
 
     def secrets(self, environment: Mapping[str, str]) -> list[str]:

@@ -40,9 +40,9 @@ async def keep_files(run: ActiveRun) -> None:
 
 
 async def collect(run: ActiveRun) -> tuple[RunResult, str | None]:
-    """Gather the agent's work. Return the result of the run, without its pushed branch, and the last commit.
+    """Gather the agent's work. Return the result of the run, without its pushed branch, and the commit to push.
 
-    The commit is the hash to push; None: the agent changed nothing. Raises an AgentError if the work cannot be
+    The commit is its hash; it is None if the agent changed nothing. Raises an AgentError if the work cannot be
     gathered.
     """
     collected = await _gather(run)

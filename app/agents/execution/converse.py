@@ -55,8 +55,8 @@ def open_conversation(run: ActiveRun) -> Conversation:
 async def converse(run: ActiveRun, conversation: Conversation) -> None:
     """Open the network of a run, start its agent, and hold the conversation to its end.
 
-    If the agent ends while it resumes an earlier conversation, it is started again with a new one. Raises an
-    AgentError if the work fails.
+    If the agent ends while it resumes an earlier conversation, it is started again and begins a new conversation.
+    Raises an AgentError if the work fails.
     """
     context, adapter = run.context, run.context.agent.adapter
     service = adapter.model_service

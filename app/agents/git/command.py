@@ -151,7 +151,7 @@ class Remote:
     def redact(self, text: str) -> str:
         """Return `text` with the credential replaced by `[redacted]`.
 
-        It is found in each encoding in which a code host could return it.
+        This includes each encoding of the credential that a code host could return.
         """
         if self.credential is None:
             return text
@@ -196,11 +196,11 @@ class Git:
             arguments: the arguments of git, without the word `git`.
             timeout: the time limit.
             remote: the remote repository that the command connects to, with its credential; None: no credential.
-            limit: the maximum of bytes of output. If git writes more, it is ended and the result is truncated.
+            limit: the maximum number of bytes of output. If git writes more, it is ended and the result is truncated.
             text: standard input.
             held: descriptors of file locks. Git inherits them, so they stay locked until git ends, even if this
                 worker is killed.
-            memory: the maximum of bytes of memory of each git process. A process that needs more fails.
+            memory: the maximum memory in bytes of each git process. A process that needs more fails.
             file_bytes: the maximum size of a file that git writes; None: no limit.
 
         Raises:

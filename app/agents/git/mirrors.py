@@ -51,7 +51,10 @@ class MirrorUnusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BorrowedObjects:
-    """The git objects of a local mirror, from which the clones of one run read. Locked until they are given back."""
+    """The git objects of a local mirror, from which the clones of one run read.
+
+    The mirror stays locked until they are passed to `give_back` or `discard`.
+    """
 
     objects: Path
     shallow: bytes  # content of git's file `shallow`; empty: the history is complete
@@ -135,7 +138,7 @@ class Mirrors:
             log.warning("mirror.not_tidied", reason=str(error))
 
     async def discard(self, borrowed: BorrowedObjects) -> None:
-        """Release the lock of a damaged mirror and delete the mirror, unless other runs use it."""
+        """Release the lock of a damaged mirror. If no other run uses the mirror, delete it."""
         os.close(borrowed.lock)
         await asyncio.to_thread(self._remove, borrowed.objects.parent)
 

@@ -18,7 +18,7 @@ _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"})
 def make_repository(git_folder: Path, *, branch: str = "main", is_bare: bool = True) -> None:
     """Create an empty git repository in `git_folder`, which must be empty or missing. HEAD names `branch`.
 
-    A repository that is not bare has its work tree around `git_folder`, which is then its `.git`.
+    If the repository is not bare, `git_folder` is its `.git`, and its work tree is the folder around `git_folder`.
     """
     git_folder.mkdir(parents=True, exist_ok=True)
     for name in ("objects", "refs", "info"):
@@ -33,7 +33,7 @@ def make_repository(git_folder: Path, *, branch: str = "main", is_bare: bool = T
 def add_settings(git_folder: Path, *sections: Section) -> None:
     """Append settings to the configuration of a git repository.
 
-    A section is its name as in the file (`core`, `remote "origin"`), and pairs of key and value.
+    A section consists of its name, as in the file (`core`, `remote "origin"`), and pairs of key and value.
     """
     with (git_folder / "config").open("a", encoding="utf-8") as file:
         for name, settings in sections:
@@ -52,8 +52,7 @@ def write_ref(git_folder: Path, ref: str, sha: str) -> None:
 def read_ref(git_folder: Path, ref: str) -> str | None:
     """Return the commit that the file of a git ref contains; None if the file is missing or contains no commit.
 
-    The file is missing once git has packed its refs, or with another format of refs. Then only git can read the
-    ref.
+    The file is missing if git has packed the refs, or stores them in another format. Then only git can read the ref.
     """
     try:
         content = (git_folder / ref).read_text()

@@ -39,7 +39,7 @@ class ConfinedProcess:
         return self._process.returncode
 
     async def has_entered(self) -> bool:
-        """Wait until the command starts in the sandbox. Return False if the sandbox could not be built.
+        """Wait until the command starts in the sandbox, and return True. Return False if the sandbox cannot be built.
 
         Call it at most once, before any other method. If the caller is cancelled, the process is ended.
         """

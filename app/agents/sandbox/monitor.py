@@ -36,7 +36,10 @@ _LOOKS_AT_SENT = 10
 
 
 class ResourceMonitor:
-    """Measures the processes and the folder of one run. While `enforce` is active, it ends the processes at a limit."""
+    """Measures the processes and the folder of one run.
+
+    While `enforce` is active, all processes of the run are ended if it exceeds a limit.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

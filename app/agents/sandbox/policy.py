@@ -139,7 +139,7 @@ def private_parts(folder: Path) -> list[Path]:
 
 
 def public_parts(folder: Path, private: Iterable[Path]) -> Iterator[Path]:
-    """Yield paths that together contain everything in `folder` except the paths in `private`, as few as possible."""
+    """Yield as few paths as possible that together contain everything in `folder` except the paths in `private`."""
     inside = [path for path in private if path == folder or folder in path.parents]
     if folder in inside:
         return

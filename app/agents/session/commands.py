@@ -66,7 +66,7 @@ class CommandSource(Protocol):
         """
 
     async def await_answer(self, asked: ShownQuestion) -> None:
-        """Store and publish a question of the agent. Returns at once; the answer comes as a command.
+        """Store and publish a question of the agent. Do not wait for the answer, which comes later as a command.
 
         Raises:
             AgentStopped: the worker has lost its claim on the run.

@@ -129,7 +129,7 @@ class Conversation:
         await self._channel.emit(entry)
 
     async def listen(self) -> None:
-        """Receive and execute people's commands until the caller cancels; an unexpected exception ends the run."""
+        """Receive and execute people's commands until cancelled. An unexpected exception ends the run."""
         await self._supervise(self._follow_commands)
 
     async def decide(self, question: PermissionRequest) -> Answer | None:

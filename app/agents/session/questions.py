@@ -166,7 +166,7 @@ class Questions:
             self._current.is_over.set()
 
     def take(self, command: Command) -> bool:
-        """Use a person's command as the answer to the question that is shown now.
+        """Use a person's command as the answer to the question that is shown now, and return True.
 
         Return False if the command answers another question, or if there is an answer already.
         """

@@ -69,7 +69,7 @@ def open_http(base_url: str) -> aiohttp.ClientSession:
 
 
 class ExpoClient(PushSender, ReceiptSource):
-    """Sends pushes through Expo's push service, at most at the rate `rate`. The caller owns and closes `http`."""
+    """Sends pushes through Expo's push service, no faster than `rate` permits. The caller owns and closes `http`."""
 
     def __init__(
         self,

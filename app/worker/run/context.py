@@ -87,7 +87,7 @@ async def read_context(
 
     Raises:
         AttachmentUnavailable: an attached file cannot be fetched.
-        EnvironmentUnavailable: the run's sandbox environment is gone or cannot be read.
+        EnvironmentUnavailable: the run's sandbox environment was deleted or cannot be read.
         RepositoryNotFound: the name of the run's repository is not valid.
         UnknownAdapter: the catalog does not have the run's agent any more.
 

@@ -36,12 +36,13 @@ class RunSandbox:
     encrypted_variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def network(self, settings: Settings) -> NetworkRules:
-        """Return the network level and hosts for the agent, as the sandbox environment sets them.
+        """Return the network level and hosts of the sandbox environment; if the run has none, those of the settings.
 
-        The operator's settings limit both.
+        The operator's settings also limit the level.
 
         Raises:
-            EnvironmentUnavailable: the environment was deleted. Without its rules the agent could reach more hosts.
+            EnvironmentUnavailable: the environment was deleted or is another person's own. Without its rules the
+                agent could reach more hosts.
 
         """
         if self.environment_id is None:
