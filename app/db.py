@@ -225,9 +225,9 @@ class Transaction:
             raise
 
     async def fetch(self, sql: str, arguments: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
-        """Run a statement in the transaction and return its rows as mappings by column name.
+        """Run a statement in the transaction, and return its rows as mappings by column name.
 
-        `sql` refers to `arguments` as `$1`, `$2` and so on.
+        `sql` names its values `$1`, `$2` and so on; `arguments` has these values in order.
         """
         try:
             rows: Any = await self._driver.fetch(sql, *arguments)

@@ -60,15 +60,15 @@ class AppError(Exception):
         return copied
 
     def envelope(self) -> dict[str, Any]:
-        """Return the body of the error response: `type`, `code`, `detail`, `attr`.
+        """Return the body of the error response, with the keys `type`, `code`, `detail` and `attr`.
 
-        A few errors add `extra`.
+        Errors with more data add the key `extra`.
         """
         return {"type": self.type, "code": self.code, "detail": self.detail, "attr": self.attr}
 
 
 class InvalidInput(AppError):
-    """A field of the request is invalid. `attr` is the name of the field, None if the whole body is invalid."""
+    """A field of the request is invalid. `attr` names the field; it is None if the whole body is invalid."""
 
     type = "validation_error"
     code = "invalid_input"
@@ -141,7 +141,7 @@ class PermissionDenied(AppError):
 
 
 class NotFound(AppError):
-    """The resource does not exist, or the caller cannot see it (contract 4)."""
+    """The resource does not exist, or the caller cannot see it. The response does not show which."""
 
     status = 404
     code = "not_found"

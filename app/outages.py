@@ -1,7 +1,7 @@
 """Classify the errors of drivers as outages or defects, in one place.
 
-An outage concerns a server or the connection to it; the same step may work in a moment, so it is repeated, or
-answered with 503. Any other error concerns the request, and is either a refusal or a defect.
+An outage concerns a server or the connection to it. The same step may succeed in a moment, so it is repeated, or the
+response is 503. Any other error concerns the request, and is either a refusal or a defect.
 """
 
 from typing import ClassVar

@@ -61,7 +61,7 @@ class ProcessContext(ServiceClients):
     ledger: LedgerFeed = field(default_factory=LedgerFeed)
 
     def stream_clients(self) -> StreamClients:
-        """Return the clients of this process that live streams use, and their settings."""
+        """Return the clients and the settings of this process that live streams use."""
         return StreamClients(
             sessions=self.sessions,
             hub=self.hub,

@@ -1,4 +1,4 @@
-"""Read the settings for a command, and report their errors in one line. Does not read variables itself."""
+"""Read the settings for a command, and report their errors in one line. This module does not read variables itself."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -53,7 +53,7 @@ _OF_TESTS = "TASKBEACON_TEST_"
 
 
 class Settings(PushSettings, BaseSettings):
-    """The service's settings; field `x` is the environment variable `TASKBEACON_X`."""
+    """The service's settings. The field `x` is read from the environment variable `TASKBEACON_X`."""
 
     model_config = SettingsConfigDict(
         env_prefix=_PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True
@@ -309,7 +309,7 @@ class Settings(PushSettings, BaseSettings):
 
     @property
     def network_ceiling(self) -> AgentNetwork:
-        """The highest network level that the operator allows any run."""
+        """The highest network level that the operator allows for any run."""
         if self.agent_network_ceiling is not None:
             return self.agent_network_ceiling
         return AgentNetwork.FULL if self.agent_network is AgentNetwork.FULL else AgentNetwork.TRUSTED

@@ -43,7 +43,10 @@ Lock = dict[str, tuple[str, set[str]]]  # name of a package: its entry, and the 
 
 
 def main() -> int:
-    """Install a set of packages into `.venv`: `run` or `all`, by the command's argument; return an exit status."""
+    """Install a set of packages into `.venv`, and return an exit status.
+
+    The argument of the command names the set: `run` or `all`.
+    """
     what = sys.argv[1] if len(sys.argv) > 1 else "all"
     with _LOCK.open("rb") as lock:  # any file would do; this one is there
         try:

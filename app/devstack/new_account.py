@@ -1,7 +1,7 @@
 """`python -m app.devstack.new_account [PROJECT USER]`: create the developer's account, and print it as JSON.
 
-With the ids of an existing account its user gets a new key; if the ids are not in this database, a new
-account is made.
+If the ids of an existing account are given, its user gets a new key. If they are not given, or not in this database, a
+new account is made.
 """
 
 import asyncio

@@ -25,7 +25,7 @@ class TerminalOutput:
         self._unfinished: str | None = None
 
     def line(self, text: str = "") -> None:
-        """Write a line of text; a step in progress stays visible above it."""
+        """Write a line of text. The line of a step in progress stays visible above it."""
         if self._unfinished is not None:
             self._write("\n")
             self._unfinished = None

@@ -1,4 +1,4 @@
-"""The webhook receiver of the local sink: it accepts every POST and shows the message beside the pushes."""
+"""The webhook receiver of the local sink: it accepts every POST and shows the message next to the pushes."""
 
 import html
 import json
@@ -42,14 +42,14 @@ class WebhookSink:
 
     @property
     def routes(self) -> Sequence[Route]:
-        """The HTTP routes of the receiver: POST accepts a webhook message, GET returns the last ones as JSON."""
+        """The HTTP routes of the receiver: POST accepts a webhook message, GET returns the stored messages as JSON."""
         return [
             Route("/webhooks", self._take, methods=["POST"]),
             Route("/webhooks", self._list, methods=["GET"]),
         ]
 
     def table(self) -> str:
-        """Return the last webhook messages as an HTML fragment, the newest first."""
+        """Return the stored webhook messages as an HTML fragment, the newest first."""
         return _TABLE.format(rows="".join(map(_row, reversed(self._messages))))
 
     async def _take(self, request: Request) -> Response:

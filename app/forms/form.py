@@ -1,6 +1,6 @@
 """A form of an agent as questions that all clients can show, and the conversion of answers (contract 15.11).
 
-Each property is one question. A text property beside a choice, named with the suffix of Claude (`_custom`) or
+Each property is one question. A text property that accompanies a choice, named with the suffix of Claude (`_custom`) or
 Codex (`_note`), holds the text that people write instead of a choice or in addition to it.
 """
 
@@ -173,7 +173,8 @@ class Form:
     def shape(self) -> list[tuple[str, int, bool]]:
         """The type of each question, the number of its choices, and whether it has a field for free text.
 
-        A form and its masked copy have different shapes only if masking has made names or choices equal.
+        In general a form and its copy with masked secrets have the same shape. The shapes differ only if masking has
+        made names or choices equal.
         """
         return [
             (question.type, len(question.choices), question.companion is not None)

@@ -1,6 +1,6 @@
 """Push tokens, the addresses of devices (contract 6.5), and presence: which device shows which task (7.1).
 
-A token belongs to one user at a time. A session of the console is a device too, one without an address.
+A token belongs to one user at a time. A console session is a device too, but has no push token.
 """
 
 from datetime import datetime

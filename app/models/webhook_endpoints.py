@@ -1,7 +1,7 @@
 """Webhook endpoints of users, their deliveries, and each attempt.
 
-A pending delivery is its own outbox: a claim is a lease, and the claims of a lost worker become due by
-themselves.
+A pending delivery is its own outbox: a claim lasts only for its lease, after which the deliveries of a lost worker are
+due again.
 """
 
 from datetime import datetime

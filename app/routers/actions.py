@@ -47,7 +47,7 @@ async def act(request: Request, token: OpenAction, body: Body) -> Json:
 async def show_question(request: Request, token: OpenAction) -> Response:
     """Return the HTML page of a question, with a form for the possible answers.
 
-    Changes nothing, because scanners of e-mails follow links.
+    This request changes nothing, because scanners of e-mails follow links.
     """
     needs_key = await asks_for_key(request, token)
     return render(page_of_question(token.question, token.offered, asks_for_key=needs_key))

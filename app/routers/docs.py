@@ -35,7 +35,10 @@ async def begin(request: Request) -> RedirectResponse:
 
 @router.get("/openapi.json", include_in_schema=False)
 async def describe(request: Request) -> Response:
-    """Return the OpenAPI document, as gzip if the client accepts it; 304 if the client's ETag is current."""
+    """Return the OpenAPI document, compressed with gzip if the client accepts it.
+
+    If the client's ETag is current, the response has the status 304 and no body.
+    """
     return publish(request.app, _root(request), request.headers)
 
 

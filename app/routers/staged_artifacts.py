@@ -33,7 +33,7 @@ FinalizeBody = Annotated[FinalizeIn, Depends(json_body(FinalizeIn))]
     responses=errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,)),
 )
 async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId) -> Json:
-    """Return a signed form for each file, which uploads the file directly to object storage within an hour.
+    """Return a signed form for each file. The client uploads the file with it to object storage within an hour.
 
     POST the form's fields verbatim, then the file as the part `file`, to the form's `url`; no API key is needed there.
     Then call `finalize_upload`: without it the run does not get the file. A file has at most 30 MB, a PDF that is
@@ -54,7 +54,7 @@ async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId) ->
     responses=errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,)),
 )
 async def finalize_upload(call: TaskWrite, body: FinalizeBody, task_id: TaskId) -> Json:
-    """Verify the uploaded files and store them for 24 hours, for a run to use: all of them, or none.
+    """Verify the uploaded files and store them for 24 hours, so that a run can use them: all of them, or none.
 
     Send the ids to `POST …/run` as `pending_user_artifact_ids`: exactly one run can use a file. Calling this operation
     again renews the 24 hours.

@@ -67,7 +67,7 @@ async def list_event_types(_call: WebhookRead) -> Json:
     responses=errors(403, 404, 429),
 )
 async def list_endpoints(call: WebhookRead, page: PageDep) -> Json:
-    """Return the caller's webhook endpoints in the project, newest first, without those of other users."""
+    """Return the webhook endpoints that the caller has in the project, newest first, without those of other users."""
     count, results = await endpoints.list_endpoints(call.session, call.caller, page.asked)
     return Json(page.page(count, results))
 

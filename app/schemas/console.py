@@ -80,6 +80,6 @@ class ConsoleSessionRow(TypedDict):
 
 
 class ConsoleSessionList(TypedDict):
-    """The caller's console sessions, the last used first."""
+    """The caller's console sessions, the most recently used first."""
 
     results: list[ConsoleSessionRow]

@@ -40,7 +40,7 @@ def fail(code: str, text: str) -> PydanticCustomError:
 
 
 def parse_integer(value: Any) -> int | None:
-    """Return a number or a text as an integer ("5", 5.0 and "5.0" are 5); None for any other value."""
+    """Return a number or a text as an integer: 5 for "5", 5.0 and "5.0". Return None for any other value."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -53,7 +53,7 @@ def parse_integer(value: Any) -> int | None:
 
 
 def parse_uuid(value: Any) -> UUID | None:
-    """Return a UUID, or a text in one of its usual written forms, as a UUID; None for any other value."""
+    """Return a UUID from a UUID, or from a text in one of its usual written forms. Return None for any other value."""
     if isinstance(value, UUID):
         return value
     if isinstance(value, str) and (match := _UUID.fullmatch(value.strip())):
@@ -62,9 +62,9 @@ def parse_uuid(value: Any) -> UUID | None:
 
 
 def parse_timestamp(value: Any) -> datetime | None:
-    """Return the time in a text of ISO 8601 as a UTC datetime; None for any other value.
+    """Return the time that a text states in ISO 8601, as a UTC datetime. Return None for any other value.
 
-    A text without a zone means UTC.
+    A text without a time zone means UTC.
     """
     try:
         moment = datetime.fromisoformat(value)
@@ -374,7 +374,7 @@ class JsonObject(Json):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Items:
-    """A field that takes a list; each item is validated by the field in the list's annotation."""
+    """A field that takes a list. The field in the annotation of the list's items validates each item."""
 
     max_length: int
     empty: bool = True

@@ -103,6 +103,6 @@ class PresenceLeaveIn(Input):
 
 
 class PresenceLeaveQuery(QueryInput):
-    """The device that no longer shows the task, for clients that cannot send a body with DELETE."""
+    """The device that no longer shows the task. Clients that cannot send a body with DELETE send it as a query."""
 
     device_id: Annotated[UUID | None, Uuid(), Field(description=_WHICH + " The body has precedence.")] = None

@@ -33,7 +33,7 @@ StoragePath = Annotated[str, Text(max_length=500), Field(description="The `stora
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtifactItems(Items):
-    """A field that takes a list of artifacts, with its own error text for an empty list (contract 5.9)."""
+    """A field that takes a list of artifacts. It has its own error text for an empty list."""
 
     max_length: int = _MAX_ITEMS
     empty: bool = False

@@ -256,7 +256,7 @@ class RepositoriesOut(TypedDict):
 
 
 class SummariesIn(Input):
-    """A request for summaries of tasks, by their ids."""
+    """A request for summaries of the tasks with the given ids."""
 
     ids: Annotated[
         list[Annotated[UUID, Uuid()]],

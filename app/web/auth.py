@@ -1,4 +1,4 @@
-"""Authenticate and authorise requests: dependencies of routes that check in the contract's order (2.3).
+"""Authenticate and authorise requests: dependencies of routes that check in the contract's order (contract 2.3).
 
 A route's function states its scope by the alias in its signature: `call: TaskWrite`. One dependency checks all of it:
 FastAPI's cost grows with the number of dependencies (ADR 53).

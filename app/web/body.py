@@ -1,7 +1,8 @@
 """Request bodies as dependencies, so that the signature of a route's function shows the order of its gates.
 
-FastAPI's own body parameters refuse malformed JSON before any dependency runs, and an invalid body after all of them.
-The contract requires authentication first and then, per route, the body or the look-up (2.3). One reader serves all.
+FastAPI's own parameters for bodies refuse malformed JSON before any dependency runs, and an invalid body after all of
+them. The contract requires authentication first and then, per route, the body or the look-up (2.3). One reader serves
+all.
 """
 
 import asyncio

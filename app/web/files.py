@@ -1,7 +1,7 @@
 """Send files from object storage as responses, piece by piece, never completely in memory.
 
-The object is opened when the answer begins, so a request that fails earlier leaves nothing open; errors of
-the store at that time are still answered as ordinary errors.
+The object is opened when the response begins, so a request that fails earlier leaves nothing open; errors of the store
+at that time still get an ordinary error response.
 """
 
 import asyncio

@@ -52,7 +52,7 @@ def streamed(duration: str) -> dict[int | str, dict[str, Any]]:
 
 
 class FrameSource(Protocol):
-    """The source of an open event stream: yields encoded frames (server-sent events) until it ends."""
+    """The source of an open event stream. It yields encoded frames (server-sent events) until the stream ends."""
 
     @property
     def run_ids(self) -> Collection[UUID]:

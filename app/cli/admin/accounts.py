@@ -66,7 +66,7 @@ async def limit_push_text(transaction: Transaction, project: int, most: str) -> 
 @click.option("--allow/--refuse", "may", required=True, help="Whether agents get the tool notify_user.")
 @transactional
 async def let_agents_notify(transaction: Transaction, project: int, may: bool) -> Answer:
-    """Allow or forbid agents to send messages to the people of a project's tasks."""
+    """Allow or forbid the agents of a project to send push messages to the creators of its tasks."""
     changed = await accounts.let_agents_notify(transaction.session, project, may=may)
     return {"project": changed.id, "notify_user": changed.notify_user}
 
@@ -108,7 +108,7 @@ async def create_user(
 @_user
 @transactional
 async def add_member(transaction: Transaction, project: int, user: int) -> Answer:
-    """Add a user to a project. It becomes their current project if they have none."""
+    """Add a user to a project. If the user has no current project, it becomes the current one."""
     await accounts.add_member(transaction.session, project_id=project, user_id=user)
     return {"project": project, "user": user}
 
@@ -136,7 +136,7 @@ async def deactivate_user(transaction: Transaction, user: int) -> Answer:
 @_user
 @transactional
 async def delete_user(transaction: Transaction, user: int) -> Answer:
-    """Delete a user's account and its API keys; its tasks become visible to the whole project."""
+    """Delete a user's account and API keys. The user's tasks become visible to the whole project."""
     await accounts.delete_user(transaction.session, user)
     return {"id": user}
 

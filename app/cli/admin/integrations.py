@@ -114,7 +114,7 @@ def _installation(
 async def create_user_integration(
     transaction: Transaction, user: int, kind: str, token: str | None
 ) -> Answer:
-    """Link a user's own account at a code host."""
+    """Store a user's own access to a code host, by a token."""
     integration = await integrations.create_user_integration(
         transaction.session, transaction.cipher, user_id=user, kind=kind, token=token
     )
@@ -126,7 +126,7 @@ async def create_user_integration(
 @click.option("--title", default="")
 @transactional
 async def create_signal_report(transaction: Transaction, project: int, title: str) -> Answer:
-    """Add a signal report that tasks can refer to."""
+    """Add a signal report (a finding about a product) that tasks can refer to."""
     report = await integrations.create_signal_report(transaction.session, project_id=project, title=title)
     return {"id": report.id}
 

@@ -42,7 +42,7 @@ async def redeliver_webhook(job: Transaction, *, delivery: UUID) -> Answer:
 
 @click.group("events")
 def events() -> None:
-    """Maintain the ledger of events (delete old ones)."""
+    """Maintain the ledger of events: delete old events."""
 
 
 @events.command("prune")

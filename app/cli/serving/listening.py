@@ -1,8 +1,8 @@
 """The port that the processes of `serve --workers` share.
 
-Each process listens on a socket of its own, and the kernel distributes connections among them. With one
-shared socket, the process that is first accepts all waiting connections: long-lived connections, as from
-proxies, often ended up in one process.
+Each process listens on a socket of its own, and the kernel distributes connections among them. With one shared socket,
+the first process that wakes up would accept all waiting connections, so long-lived connections, such as those of
+proxies, would often end up in one process.
 """
 
 import socket

@@ -36,9 +36,10 @@ class Npm:
     def call(
         self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
     ) -> int:
-        """Run npm in a folder, with its output on this process's standard output; return its exit status.
+        """Run npm in a folder and wait until it has ended; return its exit status.
 
-        `environment` has further variables, which take precedence over those of this `Npm`.
+        Its output goes to this process's standard output. `environment` has further variables, which take precedence
+        over those of this `Npm`.
         """
         command, variables = [*self.command, *arguments], {**self.environment, **(environment or {})}
         return subprocess.run(

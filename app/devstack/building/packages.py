@@ -1,4 +1,4 @@
-"""The console's packages: installed by npm beside its sources, once for each package-lock.json."""
+"""The console's npm packages. They are installed next to its sources, again when package-lock.json has changed."""
 
 import fcntl
 import hashlib

@@ -1,8 +1,8 @@
 """`make console`: build the console from its sources, with Node from PATH or from PyPI.
 
-The build is put beside the module that serves it (app/web/console/files.py), where the wheel and the image
-have it too. It is replaced when it is complete, so a failure leaves the last one. Does nothing if all is
-current.
+The build is stored next to the module that serves it (app/web/console/files.py), as in the wheel and in the image. A
+new build replaces the last one only when it is complete, so a failure keeps the last one. If the build is current,
+nothing is done.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ def is_wanted() -> bool:
 
 
 def build_pages(home: Path, terminal: TerminalOutput) -> bool:
-    """Build the console unless the last build is current; return whether it was built.
+    """Build the console unless the last build is current. Return True if it was built.
 
     Raises:
         DevstackError: the build failed; the last build stays.

@@ -2,7 +2,7 @@
 
 `make check` and `make test` run them.
 
-Where Node or the packages cannot be had, that is said and is no failure, except with CI in the environment.
+If Node or the packages are missing, a message says so. This is a failure only if the environment variable CI is set.
 """
 
 import os

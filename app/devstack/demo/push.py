@@ -1,6 +1,6 @@
 """The phone of the demo: a device that shows the task or not, and its pushes, sent or suppressed.
 
-A client like any other; it never polls faster than a phone sends beats.
+It is a client like any other; it never polls faster than a phone sends beats.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""The repository that the demo works on: a bare copy of this very checkout, served over `file://`."""
+"""The repository that the demo works on: a bare copy of this checkout, served over `file://`."""
 
 import os
 from pathlib import Path

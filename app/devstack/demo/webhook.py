@@ -11,7 +11,10 @@ from app.devstack.errors import DevstackError
 
 
 class HookedSink:
-    """A webhook endpoint for `run.completed` that the demo registers; the local receiver of the stack serves it."""
+    """A webhook endpoint for `run.completed` that the demo registers.
+
+    Its URL is that of the local receiver of the stack, from which the demo reads the messages.
+    """
 
     def __init__(self, client: httpx.Client, plain: httpx.Client, sink_url: str) -> None:
         self._plain = plain

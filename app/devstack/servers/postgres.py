@@ -1,6 +1,6 @@
 """PostgreSQL from a wheel, for development and tests; the wheel has only programs, the configuration is here.
 
-It listens on loopback TCP and on no Unix socket: the path of one has at most 107 bytes. The data folder
+It listens on loopback TCP and on no Unix socket: the path of such a socket has at most 107 bytes. The data folder
 survives restarts and kills.
 """
 
@@ -49,7 +49,7 @@ class PostgresAccount:
 
 
 class Postgres:
-    """A PostgreSQL server of the development stack, with its data folder."""
+    """A PostgreSQL server of the development stack, with its data folder. The data survives restarts and kills."""
 
     def __init__(
         self, folder: Path, port: int, *, durable: bool, account: PostgresAccount | None = None

@@ -1,7 +1,7 @@
 """Check whether the database of the stack needs a migration, without loading alembic.
 
-Loading it takes as long as starting PostgreSQL. So a start records its revision and the revision files; the
-next start compares. In doubt the answer is "migrate", which is harmless.
+Loading alembic takes as long as starting PostgreSQL. So each start records the revision of the database and the
+revision files, and the next start compares them. In doubt the answer is "migrate", which is harmless.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """The embedded servers of one home folder, started together, for the stack and the tests.
 
-Only the requested ones; a server that the settings name by URL is not started.
+Only the requested servers are started. A server that the settings name by URL is not requested.
 """
 
 from collections.abc import Callable, Iterable
@@ -104,6 +104,6 @@ class EmbeddedServers:
             report("SeaweedFS", self._s3.address)
 
     def clean_up(self) -> None:
-        """Remove the files of the embedded servers outside the home folder; call it after the servers have ended."""
+        """Remove the files that the servers leave outside the home folder. Call it after the servers have ended."""
         if self._s3 is not None:
             self._s3.clean_up()

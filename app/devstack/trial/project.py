@@ -1,7 +1,7 @@
-"""The project of `taskbeacon try`: its repositories are cloned from a folder of the home.
+"""The project of `taskbeacon try`: its repositories are cloned from a folder in the home folder.
 
-A separate project, because new tasks use the first integration of their project: in the developer's own
-project, `organization/repository` must still be cloned from `GIT_BASE_URL`.
+It is a separate project, because new tasks use the first integration of their project: in the developer's own project,
+`organization/repository` must still be cloned from `GIT_BASE_URL`.
 """
 
 from sqlalchemy import select

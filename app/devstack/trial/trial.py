@@ -1,6 +1,6 @@
 """`taskbeacon try`: an agent works on the reader's own repository, in the running development stack.
 
-A client of the API like any other. The work comes back as a branch of the reader's repository.
+It is a client of the API like any other. The work comes back as a branch of the reader's repository.
 """
 
 import time
@@ -67,7 +67,7 @@ class RunningStack:
 class Trial:
     """The arguments of `taskbeacon try`: the prompt, the agent and its model.
 
-    `adapter` is None for the built-in agent, `model` is None for the agent's default.
+    If `adapter` is None, the built-in agent is used. If `model` is None, the agent's default model is used.
     """
 
     prompt: str

@@ -81,7 +81,7 @@ async def sign_out(request: Request, call: ConsoleUser) -> Response:
     responses=errors(401, 403, 429),
 )
 async def list_sessions(call: UserRead) -> Json:
-    """Return the console sessions that were opened with any of the caller's keys, the last used first."""
+    """Return the console sessions that were opened with any of the caller's keys, the most recently used first."""
     return Json(await console_sessions.list_sessions(call.session, call.caller))
 
 

@@ -71,7 +71,7 @@ async def add_inline(call: TaskWrite, body: InlineBody, task_id: TaskId, run_id:
     responses=_WRITE_ERRORS,
 )
 async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId, run_id: RunId) -> Json:
-    """Return a signed form for each file, which uploads the file directly to object storage within an hour."""
+    """Return a signed form for each file. The client uploads the file with it to object storage within an hour."""
     prepared = await run_artifacts.prepare_uploads(
         call.session, call.caller, task_id, run_id, body, store=call.process.store
     )
@@ -106,7 +106,7 @@ async def finalize_upload(call: TaskWrite, body: FinalizeBody, task_id: TaskId, 
     responses=errors(400, 403, 404, 413, 415, 429, refusals=(StateRefusedOut,), refusal_status=404),
 )
 async def presign(call: TaskRead, body: PathBody, task_id: TaskId, run_id: RunId) -> Json:
-    """Return a URL from which a file of the run can be downloaded for an hour without an API key."""
+    """Return a URL from which a file of the run can be downloaded without an API key. The URL is valid for an hour."""
     signed = await run_artifacts.presign_download(
         call.session, call.caller, task_id, run_id, body.storage_path, store=call.process.store
     )

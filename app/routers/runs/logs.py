@@ -91,7 +91,7 @@ async def read_logs(
 async def read_session_logs(
     call: TaskRead, query: Annotated[LogQuery, Query()], task_id: TaskId, run_id: RunId, timer: TimerDep
 ) -> Response:
-    """Return filtered entries of the logs of the run and of the runs that it resumes, oldest first.
+    """Return the log entries that match the filters, oldest first, from the run and from the runs that it resumes.
 
     A page of large entries can have fewer than `limit`; only `X-Has-More` shows whether it is the last page.
     """

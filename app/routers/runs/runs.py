@@ -152,9 +152,10 @@ async def set_output(call: TaskWrite, body: SetOutputBody, task_id: TaskId, run_
     ),
 )
 async def start_run(call: TaskWrite, body: StartBody, task_id: TaskId, run_id: RunId) -> Json:
-    """Request a worker for a cloud run that has not begun. Safe to repeat until a worker has claimed the run.
+    """Request a worker for a cloud run that has not begun.
 
-    A run that acts with a member's GitHub account or private environment can be started only by that member.
+    The request can be repeated until a worker has claimed the run. A run that acts with a member's GitHub account or
+    private environment can be started only by that member.
     """
     return Json(await start.start_run(call.session, call.caller, task_id, run_id, body, call.process))
 
@@ -184,7 +185,10 @@ async def resume_in_cloud(call: TaskWrite, task_id: TaskId, run_id: RunId) -> Js
     responses=errors(403, 404, 429),
 )
 async def issue_connection_token(call: TaskWrite, task_id: TaskId, run_id: RunId) -> Json:
-    """Return a token for this run only, for a program without an API key, such as an agent outside the workers."""
+    """Return a token that gives access to this run only.
+
+    It is for a program without an API key, such as an agent outside the workers.
+    """
     secrets = call.process.settings.secret_keys
     return Json(
         await connection_tokens.issue_token(call.session, call.caller, task_id, run_id, secrets=secrets)

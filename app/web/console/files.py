@@ -54,8 +54,8 @@ def is_built() -> bool:
 def send_file(request: Request, path: str) -> Response:
     """Return a response with the console's file at a path, compressed if the client accepts that.
 
-    For a path without a file, return the HTML page of the console. If the console is not built, return a page that says
-    so, with status 404.
+    If there is no file at the path, return the HTML page of the console. If the console is not built, return a page
+    that says so, with status 404.
 
     Raises:
         NotFound: a path below `assets/` has no file in this build.

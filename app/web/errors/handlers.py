@@ -1,8 +1,8 @@
 """Map expected errors, and outages of servers, to HTTP responses with JSON (contract 2.4).
 
-Three other modules answer errors: `web/middleware.py` those that nothing expects, `web/pages/route.py` those of the
-routes of action tokens, with the functions below or as a page, and `cli/serving/protocol.py` those of requests that
-never reach the application.
+Three other modules answer errors: `web/middleware.py` unexpected ones, `web/pages/route.py` those of the routes of
+action tokens, with the functions below or as a page, and `cli/serving/protocol.py` those of requests that never reach
+the application.
 """
 
 import structlog
@@ -59,7 +59,7 @@ def envelope(error: AppError, *, status: int | None = None) -> Response:
 
 
 def headers_of(error: AppError) -> dict[str, str]:
-    """Return the headers that a response to this error needs: Allow, Retry-After or Connection, or none."""
+    """Return the headers that a response to this error needs: Allow, Retry-After, Connection, or none of them."""
     headers = {}
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(sorted(error.allowed))

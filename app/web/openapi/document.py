@@ -1,7 +1,7 @@
 """Build the OpenAPI document of the API, `/openapi.json`.
 
-Adds bodies and scopes, which FastAPI cannot see since dependencies read them. Texts come from `groups`,
-errors from `errors`, examples from `examples` and from the fields of the schemas.
+This adds bodies and scopes, which FastAPI cannot see because dependencies read them. Texts come from `groups`, errors
+from `errors`, examples from `examples` and from the fields of the schemas.
 """
 
 from collections.abc import Callable, Iterator, Mapping

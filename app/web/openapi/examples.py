@@ -1,6 +1,6 @@
 """Examples in the OpenAPI document: request bodies by model, and responses that schemas cannot express.
 
-Examples of answers stand beside the fields of `app.schemas`; `document.py` puts them together.
+Examples of responses are next to the fields of `app.schemas`; `document.py` puts them together.
 """
 
 from collections.abc import Mapping

@@ -34,7 +34,11 @@ class ActionRoute(UnitRoute):
 
     @override
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the handler of the route's requests, which adds headers that keep the URL private to each response."""
+        """Return the handler of the route's requests.
+
+        It adds headers to each response that keep the URL, which contains the token, out of caches, search engines and
+        referrers.
+        """
         handle = super().get_route_handler()
 
         async def handle_privately(request: Request) -> Response:
