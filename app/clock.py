@@ -53,8 +53,8 @@ def utcnow() -> datetime:
 def adopt(reading: Reading | None) -> None:
     """Compute the service's time from this reading of the database's clock from now on.
 
-    If `reading` is None, use this machine's clock. If it differs from the current reading by no more than the errors of
-    both, change nothing: time must not jump back and forth by the duration of a round trip.
+    If `reading` is None, use this machine's clock. If the reading differs from the current one by no more than the
+    errors of both, change nothing: time must not jump back and forth by the duration of a round trip.
     """
     global _reading  # noqa: PLW0603 - one clock per process is the point
     if (

@@ -1,4 +1,4 @@
-"""Repeat a step beside other work whatever its failures: after each of them, the next try is at the usual time."""
+"""Repeat a step alongside other work. After a failure, the next attempt is at the usual time."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -14,7 +14,10 @@ log = structlog.get_logger(__name__)
 
 
 async def attempt(step: Step, *, event: str) -> None:
-    """Perform a step once; an error is logged as `event`: an outage as a warning, any other with its stack."""
+    """Perform a step once. If it raises an error, log the error as `event` and do not raise it.
+
+    An outage is logged as a warning, any other error with its stack.
+    """
     try:
         await step()
     except Exception as error:
@@ -25,9 +28,9 @@ async def attempt(step: Step, *, event: str) -> None:
 
 
 async def every(seconds: float, step: Step, *, event: str, until: asyncio.Event | None = None) -> None:
-    """Perform a step after each `seconds`, until cancelled, or until `until` is set; errors as in `attempt`.
+    """Wait `seconds`, perform a step, and repeat this until cancelled, or until `until` is set.
 
-    A step that is under way when `until` is set is completed.
+    An error of a step is logged as by `attempt`. A step that is in progress when `until` is set is completed.
     """
     over = until or asyncio.Event()
     while True:
@@ -40,7 +43,10 @@ async def every(seconds: float, step: Step, *, event: str, until: asyncio.Event 
 
 @asynccontextmanager
 async def repeating(seconds: float, step: Step, *, event: str) -> AsyncGenerator[None, None]:
-    """Perform a step after each `seconds` while the block lasts, as `every`; its end cancels the step."""
+    """While the block lasts, repeat a step in the background as `every` does.
+
+    When the block ends, a step in progress is cancelled.
+    """
     task = asyncio.create_task(every(seconds, step, event=event))
     try:
         yield

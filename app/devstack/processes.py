@@ -122,7 +122,7 @@ class Supervisor:
         self._is_forced = self._is_stopping
 
     def stop_with_terminal(self) -> None:
-        """Request a stop when the terminal closes from which this process was started.
+        """Let this process request a stop when the terminal from which it was started closes.
 
         When a terminal closes, the kernel signals only the processes in its foreground, and a shell only its own jobs.
         Without this function, the process would continue if another program had started it in the background.

@@ -28,7 +28,7 @@ class EventType(StrEnum):
 
 
 class PayloadKind(StrEnum):
-    """The content of a webhook's body: only ids and statuses, or also the task and the run as they were then."""
+    """The content of a webhook's body: `thin` has ids and statuses only, `full` also has the task and the run."""
 
     THIN = "thin"
     FULL = "full"

@@ -12,7 +12,7 @@ from app.models.base import Base
 class PushedBranch(Base):
     """The branch that a run pushed to a code host.
 
-    Only the service writes this row; clients can write the output and the state of a run.
+    Only the service writes this row, whereas clients too can write the output and the state of a run.
     """
 
     __tablename__ = "pushed_branches"

@@ -65,7 +65,7 @@ class EventCursor(Base):
 
 
 class EventHorizon(Base):
-    """The position in the ledger of the latest event of a project that was deleted.
+    """The position in the ledger of the latest deleted event of a project.
 
     A reader that continues from an earlier position has missed events.
     """

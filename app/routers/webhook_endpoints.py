@@ -209,7 +209,7 @@ async def enable_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def recover_endpoint(call: WebhookWrite, body: RecoverBody, endpoint_id: EndpointId) -> Json:
-    """Send messages again that a webhook endpoint has not received, for the events of a period.
+    """Send the messages about the events of a period that a webhook endpoint has not received.
 
     The period must not begin before the oldest events that are still kept.
     """

@@ -147,7 +147,7 @@ class RotateIn(Input):
 
 
 class RecoverIn(Input):
-    """A request to send webhook messages again that an endpoint has not received.
+    """A request to send webhook messages that an endpoint has not received.
 
     The messages are selected by the time of their event and the result of their delivery.
     """

@@ -19,8 +19,8 @@ class Coalesced(Generic[Value]):
     async def get(self, load: Callable[[], Awaitable[Value]]) -> Value:
         """Return the stored value, or load it by `load` if there is none or it is too old.
 
-        If a call of `load` is in progress already, wait for its result instead of calling it again. Its error is raised
-        for each waiting caller. A cancelled caller does not cancel `load`.
+        If a call of `load` is in progress already, wait for its result instead of calling it again. An error of `load`
+        is raised for each waiting caller. A cancelled caller does not cancel `load`.
         """
         loop = asyncio.get_running_loop()
         if self._kept is not None and loop.time() < self._kept_until:

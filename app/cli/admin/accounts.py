@@ -91,7 +91,7 @@ async def create_user(
     staff: bool,
     project: tuple[int, ...],
 ) -> Answer:
-    """Add a user. No two users have the same e-mail address; upper and lower case are not distinguished."""
+    """Add a user. E-mail addresses must be unique, regardless of upper and lower case."""
     user = await accounts.create_user(
         transaction.session,
         email,
@@ -108,7 +108,7 @@ async def create_user(
 @_user
 @transactional
 async def add_member(transaction: Transaction, project: int, user: int) -> Answer:
-    """Add a user to a project. If the user has no current project, it becomes the current one."""
+    """Add a user to a project. If the user has no current project, this project becomes the current one."""
     await accounts.add_member(transaction.session, project_id=project, user_id=user)
     return {"project": project, "user": user}
 

@@ -9,7 +9,7 @@ from app.clients.web_push.vapid import VapidKey
 
 @click.command("create-vapid-key")
 def create_vapid_key() -> None:
-    """Create a key pair for web push and print it. Set TASKBEACON_VAPID_PRIVATE_KEY to its private key to use it.
+    """Create a key pair for web push and print it. To use it, set TASKBEACON_VAPID_PRIVATE_KEY to the private key.
 
     Browsers subscribe with the public key, so a new pair makes all existing subscriptions invalid.
     """

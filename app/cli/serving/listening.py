@@ -22,7 +22,7 @@ class DealtSocket(socket.socket):
     def of(cls, bound: socket.socket) -> "DealtSocket":
         """Return a socket that takes over the file descriptor of `bound` and lets other sockets bind the same port.
 
-        `bound` must have been bound exclusively, because only then a port that another program uses was refused.
+        `bound` must have been bound exclusively: a port that another program uses was refused then.
         """
         dealt = cls(bound.family, bound.type, bound.proto, fileno=bound.detach())
         # With it any service could bind the port until one of the processes listens.

@@ -28,9 +28,9 @@ class DemoRepository:
         return self._folder.as_uri()
 
     def create(self) -> str:
-        """Make the repository from the last commit of this checkout, and return a text for people that says so.
+        """Make the repository from the last commit of this checkout, or from its files if it has no commit.
 
-        If the checkout has no commit, the repository gets one commit with the checkout's files.
+        Return its source as a text for people, such as "the last commit of /folder".
 
         Raises:
             DevstackError: git is missing or failed.
