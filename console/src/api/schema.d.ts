@@ -299,9 +299,10 @@ export interface paths {
         put?: never;
         /**
          * Start a run that was created
-         * @description Request a worker for a cloud run that has not begun. Safe to repeat until a worker has claimed the run.
+         * @description Request a worker for a cloud run that has not begun.
          *
-         *     A run that acts with a member's GitHub account or private environment can be started only by that member.
+         *     The request can be repeated until a worker has claimed the run. A run that acts with a member's GitHub account or
+         *     private environment can be started only by that member.
          *
          *     **Scope:** `task:write`
          */
@@ -345,7 +346,9 @@ export interface paths {
         };
         /**
          * Get a token for one run
-         * @description Return a token for this run only, for a program without an API key, such as an agent outside the workers.
+         * @description Return a token that gives access to this run only.
+         *
+         *     It is for a program without an API key, such as an agent outside the workers.
          *
          *     **Scope:** `task:write`
          */
@@ -437,7 +440,7 @@ export interface paths {
         };
         /**
          * Read the log page by page
-         * @description Return filtered entries of the logs of the run and of the runs that it resumes, oldest first.
+         * @description Return the log entries that match the filters, oldest first, from the run and from the runs that it resumes.
          *
          *     A page of large entries can have fewer than `limit`; only `X-Has-More` shows whether it is the last page.
          *
@@ -555,7 +558,7 @@ export interface paths {
         put?: never;
         /**
          * Prepare uploads for the next run
-         * @description Return a signed form for each file, which uploads the file directly to object storage within an hour.
+         * @description Return a signed form for each file. The client uploads the file with it to object storage within an hour.
          *
          *     POST the form's fields verbatim, then the file as the part `file`, to the form's `url`; no API key is needed there.
          *     Then call `finalize_upload`: without it the run does not get the file. A file has at most 30 MB, a PDF that is
@@ -581,7 +584,7 @@ export interface paths {
         put?: never;
         /**
          * Finalise uploads for the next run
-         * @description Verify the uploaded files and store them for 24 hours, for a run to use: all of them, or none.
+         * @description Verify the uploaded files and store them for 24 hours, so that a run can use them: all of them, or none.
          *
          *     Send the ids to `POST …/run` as `pending_user_artifact_ids`: exactly one run can use a file. Calling this operation
          *     again renews the 24 hours.
@@ -630,7 +633,7 @@ export interface paths {
         put?: never;
         /**
          * Prepare uploads to a run
-         * @description Return a signed form for each file, which uploads the file directly to object storage within an hour.
+         * @description Return a signed form for each file. The client uploads the file with it to object storage within an hour.
          *
          *     **Scope:** `task:write`
          */
@@ -676,7 +679,7 @@ export interface paths {
         put?: never;
         /**
          * Get a download URL of a file
-         * @description Return a URL from which a file of the run can be downloaded for an hour without an API key.
+         * @description Return a URL from which a file of the run can be downloaded without an API key. The URL is valid for an hour.
          *
          *     **Scope:** `task:read`
          */
@@ -890,7 +893,7 @@ export interface paths {
         };
         /**
          * List webhook endpoints
-         * @description Return the caller's webhook endpoints in the project, newest first, without those of other users.
+         * @description Return the webhook endpoints that the caller has in the project, newest first, without those of other users.
          *
          *     **Scope:** `webhook:read`
          */
@@ -1033,7 +1036,7 @@ export interface paths {
         put?: never;
         /**
          * Redeliver the missed events of a webhook endpoint
-         * @description Send messages again that a webhook endpoint has not received, for the events of a period.
+         * @description Send the messages about the events of a period that a webhook endpoint has not received.
          *
          *     The period must not begin before the oldest events that are still kept.
          *
@@ -1513,7 +1516,7 @@ export interface paths {
         };
         /**
          * List the caller's console sessions
-         * @description Return the console sessions that were opened with any of the caller's keys, the last used first.
+         * @description Return the console sessions that were opened with any of the caller's keys, the most recently used first.
          *
          *     **Scope:** `user:read`
          */
@@ -2235,7 +2238,7 @@ export interface components {
         };
         /**
          * ConsoleSessionList
-         * @description The caller's console sessions, the last used first.
+         * @description The caller's console sessions, the most recently used first.
          */
         ConsoleSessionList: {
             /** Results */
@@ -3069,7 +3072,7 @@ export interface components {
         OriginProduct: "onboarding" | "error_tracking" | "eval_clusters" | "user_created" | "automation" | "slack" | "support_queue" | "session_summaries" | "posthog_ai" | "experiments" | "signal_report" | "signals_scout" | "support_reply" | "hogdesk" | "image_builder";
         /**
          * PayloadKind
-         * @description The content of a webhook's body: only ids and statuses, or also the task and the run as they were then.
+         * @description The content of a webhook's body: `thin` has ids and statuses only, `full` also has the task and the run.
          * @enum {string}
          */
         PayloadKind: "thin" | "full";
@@ -4663,7 +4666,7 @@ export interface components {
         };
         /**
          * SummariesIn
-         * @description A request for summaries of tasks, by their ids.
+         * @description A request for summaries of the tasks with the given ids.
          */
         SummariesIn: {
             /**
@@ -5351,7 +5354,7 @@ export interface components {
         };
         /**
          * RecoverIn
-         * @description A request to send webhook messages again that an endpoint has not received.
+         * @description A request to send webhook messages that an endpoint has not received.
          *
          *     The messages are selected by the time of their event and the result of their delivery.
          */
