@@ -121,7 +121,10 @@ class Delivery:
         if handling.is_sequel:
             closed_at: datetime | None = handling.notice and handling.notice.row["closed_at"]
             return closed_at or handling.failing_since or utcnow()
-        return self.created_at + timedelta(seconds=handling.deferred_for or 0)
+        if not handling.deferred_for:
+            # Nearly always, and an addition of nothing takes six times as long.
+            return self.created_at
+        return self.created_at + timedelta(seconds=handling.deferred_for)
 
 
 @dataclass(frozen=True, slots=True)
