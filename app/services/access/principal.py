@@ -43,14 +43,14 @@ class Principal:
         return self.named_project
 
     def covers(self, project_id: int, organization_id: UUID) -> bool:
-        """Return whether the caller's key is valid in a project of an organization (contract 2.3)."""
+        """Return whether the caller's API key is valid in this project of this organization (contract 2.3)."""
         return (not self.scoped_teams or project_id in self.scoped_teams) and (
             not self.scoped_organizations or organization_id in self.scoped_organizations
         )
 
     @property
     def answers_via(self) -> AnswerVia:
-        """The value that is stored with each answer of this caller to an agent's question, for the way that it arrived.
+        """The value to store with this caller's answers to questions of agents, as the way by which they arrived.
 
         It is `console` for a caller with a console session, otherwise `api`.
         """

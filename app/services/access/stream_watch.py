@@ -33,8 +33,8 @@ class _Stream:
 class StreamWatch:
     """Watches the callers of all live streams of this process, to end the streams that they may no longer read.
 
-    It queries the database only while there are live streams. It does not check events from the ledger: each query of
-    the ledger checks again what the caller may see.
+    It queries the database only while there are live streams. It does not check events from the ledger: whether the
+    caller may see them is decided at each reading of the ledger.
     """
 
     def __init__(self) -> None:

@@ -56,7 +56,7 @@ EVENT_AUDIENCE = case((Event.task_id.is_(None), Event.user_id), else_=Task.audie
 
 
 def is_audience_of(audience: int | None, user_id: int) -> bool:
-    """Return whether a task with this value of `audience` is for everyone or for the user."""
+    """Return whether tasks with this value of `Task.audience` are for everyone or for this user."""
     return audience in {EVERYONE, user_id}
 
 
@@ -79,9 +79,10 @@ def _callers_projects() -> ColumnElement[Any]:
 
 
 def sees_task(project_id: Any, user_id: Any) -> ColumnElement[bool]:
-    """Return the SQL condition that a member of a project sees a task in it.
+    """Return the SQL condition that a task is in the project, is not deleted, and is for everyone or for this user.
 
-    Either argument is an id, a column or a parameter.
+    The user must be a member of the project, which is not checked. Each argument is an id, a column or a bound
+    parameter.
     """
     return and_(Task.project_id == project_id, is_for_user(user_id), ~Task.deleted)
 
@@ -291,7 +292,10 @@ _FOLLOWED_RUNS = Prepared(_followed_runs_statement())
 async def find_memberships(
     session: AsyncSession, user_ids: Collection[int], project_ids: Collection[int]
 ) -> Memberships:
-    """Return the active memberships of these users in these projects."""
+    """Return the memberships of these users in these projects, except those of inactive users.
+
+    The result is a mapping from user id and project id to the id of the project's organization.
+    """
     rows = await _MEMBERSHIPS.all(session, {"user_ids": [*user_ids], "project_ids": [*project_ids]})
     return {(row["user_id"], row["project_id"]): row["organization_id"] for row in rows}
 

@@ -1,4 +1,4 @@
-"""Read new events of the ledger for many followers at once, with what decides who of them may see which."""
+"""Read new events of the ledger for many users at once, with what decides which user may see which event."""
 
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ PAGE = 500
 
 
 class NewEvents(NamedTuple):
-    """New events of the ledger, oldest first, with the facts that decide which user may see them."""
+    """New events of the ledger, oldest first, and the memberships that decide which users may see them."""
 
     # `EVENT_COLUMNS`, `audience`, and `inboxes`: of a question's event, the users who have it in their inbox.
     rows: Sequence[Fields]
@@ -27,9 +27,9 @@ class NewEvents(NamedTuple):
 
 
 async def read_new_events(session: AsyncSession, after: Cursor, user_ids: Collection[int]) -> NewEvents:
-    """Return the next events of all projects after a position, at most `PAGE`.
+    """Return up to `PAGE` events of all projects after the position `after`, oldest first.
 
-    The facts are those of `user_ids` at this moment; for another user, no event is visible.
+    The result has the memberships of the users `user_ids` as they are now. To any other user, no event is visible.
     """
     rows = await _NEW.all(session, {"user_ids": [*user_ids], **after.values()})
     if not rows:

@@ -160,7 +160,10 @@ async def find_end(session: AsyncSession) -> Cursor:
 
 
 async def place_here(session: AsyncSession, cursor: Cursor) -> Cursor:
-    """Return a client's position in this cluster: before all of its transactions if it is of another one."""
+    """Return the position of a client as a position in this database cluster.
+
+    A position from another cluster becomes the position before all transactions of this one.
+    """
     row = await _HERE.first(session, cursor.values())
     assert row is not None
     return place_of(row)
@@ -210,7 +213,7 @@ def _page_statement() -> Any:  # Any: a Select of many columns
 
 
 def concerns(user_id: Any) -> ColumnElement[bool]:
-    """Return the SQL condition that a user created a task or follows it; `user_id` is a column or a parameter."""
+    """Return the SQL condition that a user created or follows a task. `user_id` is a column or a bound parameter."""
     is_followed = (
         select(TaskFollow.task_id)
         .where(TaskFollow.task_id == Task.id, TaskFollow.user_id == user_id)

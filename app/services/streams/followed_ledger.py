@@ -1,6 +1,7 @@
 """The events of the ledger that a live stream follows: those of a project's tasks, those of an inbox, or both.
 
-Each is chosen twice, by the same rules: in SQL where one caller reads, in Python where all streams share a reading.
+The same rules select them in two ways: in SQL when a stream reads for itself, and in Python when all streams share the
+events of one reading.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -28,9 +29,10 @@ INBOX = "inbox"
 
 @dataclass(frozen=True, slots=True)
 class FollowedLedger:
-    """The events of the ledger that a user follows: functions that read them, or choose them from a batch.
+    """The events of the ledger that one user follows, as functions that read them.
 
-    `is_truncated` returns whether events after the position were removed, so that the client missed them.
+    `read` returns the events after a position, up to a maximum number; `choose` selects them from a batch that all
+    streams share. `is_truncated` returns whether events after a position were removed, so that the client missed them.
     """
 
     topics: Sequence[str]
@@ -90,7 +92,7 @@ LEDGERS = {TASKS: _tasks_ledger, INBOX: _inbox_ledger}
 
 
 def ledger_of(caller: Principal, topics: Sequence[str]) -> FollowedLedger:
-    """Return the events of one or more topics as one ledger: each event once, in the order of the ledger."""
+    """Return a ledger that merges the events of one or more topics: each event once, in the order of the ledger."""
     parts = [LEDGERS[topic](caller) for topic in topics]
     if len(parts) == 1:
         return parts[0]

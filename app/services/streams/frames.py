@@ -29,7 +29,7 @@ def keepalive(id_: bytes) -> bytes:
 
 @dataclass(frozen=True, eq=False)
 class LedgerEvent:
-    """An event of the ledger, encoded at its first use, once for all live streams of the process."""
+    """An event of the ledger. It is encoded when it is first needed, once for all live streams of the process."""
 
     row: Fields
     # The position after the event.
@@ -39,7 +39,7 @@ class LedgerEvent:
 
     @cached_property
     def id(self) -> str:
-        """The position, as the id of a frame."""
+        """The position after the event, in the form of a frame's id."""
         return str(self.place)
 
     @cached_property
@@ -49,5 +49,5 @@ class LedgerEvent:
 
     @cached_property
     def frame(self) -> bytes:
-        """The frame for a stream that holds no position of a run."""
+        """The event as a server-sent event, for a stream that follows no runs."""
         return encode(self.data, id_=self.id.encode())

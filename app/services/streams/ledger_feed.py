@@ -1,6 +1,7 @@
 """Read new events of the ledger once for all live streams of a process (ADR 70).
 
-A stream registers, reads what it lacks from the database, and then takes what all streams share.
+A stream registers, reads from the database the events that it lacks, and from then on takes those that all streams
+share.
 """
 
 import asyncio
@@ -39,17 +40,17 @@ class Batch:
 
     @classmethod
     def of(cls, new: NewEvents, *, link: str) -> "Batch":
-        """Return a batch of events as they were read; `link` is the setting `task_url`."""
+        """Return the batch for events that were read from the ledger. `link` is the setting `task_url`."""
         return cls([LedgerEvent(row, place_of(row), link) for row in new.rows], new.memberships)
 
     @property
     def end(self) -> Cursor:
-        """The position after these events."""
+        """The position in the ledger after the events of this batch."""
         return self.events[-1].place
 
 
 class Following:
-    """The new events that one live stream has not taken yet."""
+    """The batches of new events that one live stream has not taken yet."""
 
     def __init__(self, user_id: int) -> None:
         self.user_id = user_id
@@ -58,19 +59,22 @@ class Following:
         self._changed = asyncio.Event()
 
     async def next(self) -> Batch | None:
-        """Wait for the next batch and return it; None if batches were left out, so that `restart` is due."""
+        """Wait for the next batch and return it.
+
+        Return None if batches were left out: the stream must then call `LedgerFeed.restart`.
+        """
         while not self._waiting and not self._is_behind:
             self._changed.clear()
             await self._changed.wait()
         return None if self._is_behind else self._waiting.popleft()
 
     def collect(self) -> None:
-        """Collect batches from now on."""
+        """Collect the batches that are offered from now on; forget earlier ones."""
         self._waiting.clear()
         self._is_behind = False
 
     def offer(self, batch: Batch) -> None:
-        """Add a batch for the stream to take; if it has not taken the former ones, it falls behind."""
+        """Add a batch for the stream to take. If too many batches wait already, drop all: the stream falls behind."""
         if len(self._waiting) >= _MOST_WAITING:
             self.fall_behind()
         elif not self._is_behind:
@@ -78,14 +82,14 @@ class Following:
             self._changed.set()
 
     def fall_behind(self) -> None:
-        """Drop all batches: the stream is to read the database."""
+        """Drop all batches, so that the stream must read the missing events from the database."""
         self._waiting.clear()
         self._is_behind = True
         self._changed.set()
 
 
 class LedgerFeed:
-    """The new events of the ledger for the live streams of this process; reads only while there are streams."""
+    """Reads new events of the ledger for all live streams of this process, only while there are streams."""
 
     def __init__(self, *, look_seconds: float = _LOOK_SECONDS) -> None:
         self._look_seconds = look_seconds
@@ -101,7 +105,10 @@ class LedgerFeed:
     async def following(
         self, sessions: SessionFactory, user_id: int, *, link: str
     ) -> AsyncGenerator[Following, None]:
-        """Register a live stream of a user, which gets batches after `restart`; `link` is the setting `task_url`."""
+        """Register a live stream of a user until the block ends. It gets batches only after a call of `restart`.
+
+        `link` is the setting `task_url`.
+        """
         stream = Following(user_id)
         self._streams.add(stream)
         if self._looking is None:
@@ -116,9 +123,10 @@ class LedgerFeed:
                 await asyncio.gather(looking, return_exceptions=True)
 
     async def restart(self, stream: Following) -> Cursor:
-        """Let a stream collect batches; return the position before them, up to which the stream reads for itself.
+        """Let a stream collect batches from now on; return the position after which they begin.
 
-        Waits until the database answers.
+        The stream must read the events up to this position itself. Waits until the position is known, which may need
+        the database to answer.
         """
         while self._end is None:
             await self.looked()
@@ -126,12 +134,12 @@ class LedgerFeed:
         return self._end
 
     async def looked(self) -> None:
-        """Wait until the database has answered again."""
+        """Wait until this feed has read the ledger once more without an error."""
         await self._looked.wait()
 
     @asynccontextmanager
     async def reading(self, sessions: SessionFactory) -> AsyncGenerator[AsyncSession, None]:
-        """Yield a database session to read the ledger, after waiting for a turn: few streams read at once."""
+        """Yield a database session for reading the ledger, after waiting for a turn: few streams read at once."""
         async with self._turns, unit_of_work(sessions) as session:
             yield session
 
