@@ -78,8 +78,8 @@ def _job_id(run_id: UUID) -> str:
 def enqueue_push_delivery_after_commit(session: AsyncSession, queue: JobQueue, run_id: UUID) -> None:
     """Put a job that sends due pushes on the queue, after the session's transaction commits.
 
-    The job's id contains the id of the run, so that the queue does not take the job for one of another run that is just
-    ending.
+    The job's id contains the id of the run, so that the queue does not mistake the job for that of another run that is
+    just ending.
     """
 
     async def enqueue() -> None:

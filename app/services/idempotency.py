@@ -37,6 +37,7 @@ async def claim_key(
 
     Raises:
         IdempotencyConflict: the key was used for a request with another hash.
+
     """
     now = utcnow()
     fresh = {"request_hash": request_hash, "status": 0, "body": b"", "created_at": now}

@@ -1,8 +1,8 @@
 """Count requests against rate limits that all processes share through Redis (ADR 21).
 
 Each process counts requests in memory first, and adds several of them to Redis in one round trip: this takes 0.01 ms of
-processor time for each request, instead of 0.15 ms. A process holds back at most a fiftieth of a limit, so each further
-process exceeds a limit by at most that.
+processor time for each request, instead of 0.15 ms. A process holds back at most a fiftieth of a limit, so that with
+each further process, a limit can be exceeded by at most that.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """The rest of the rate limit that is closest to exhaustion, for the headers of the response."""
+    """The remainder of the rate limit that is closest to exhaustion, for the headers of the response."""
 
     limit: int
     remaining: int
@@ -72,6 +72,7 @@ class RateLimiter:
 
         Raises:
             RedisError, OSError: Redis does not respond; the caller should then allow the request.
+
         """
         windows = [self._window(bucket, limit, now) for limit in limits]
         for window in windows:

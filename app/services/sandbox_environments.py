@@ -106,6 +106,7 @@ async def update_environment(
     Raises:
         NotFound: there is no such sandbox environment in the project, or it is private and another user's.
         InvalidInput: the caller would make the environment private, but did not create it.
+
     """
     values: dict[str, Any] = {name: getattr(body, name) for name in _PLAIN if body.given(name)}
     if body.given("environment_variables"):

@@ -75,6 +75,7 @@ async def require_current_schema(sessions: SessionFactory) -> None:
 
     Raises:
         OutdatedSchema: the database lacks revisions of this release.
+
     """
     async with unit_of_work(sessions) as session:
         if not await schema_is_current(session):
@@ -101,6 +102,7 @@ def upgrade_schema(database_url: str) -> None:
 
     Raises:
         CommandError: alembic reports that the database is at a revision that this release does not know.
+
     """
     from alembic import command  # noqa: PLC0415 - as above
 

@@ -36,6 +36,7 @@ async def synchronise(sessions: SessionFactory) -> None:
 
     Raises:
         DatabaseUnavailable: the database did not answer.
+
     """
     async with unit_of_work(sessions) as session:
         readings = [await _read(session) for _ in range(_READINGS)]
@@ -57,6 +58,7 @@ async def require_machine_time(sessions: SessionFactory) -> None:
     Raises:
         ClockSkewed: the machine's clock is more than `MAX_SKEW` away from the database's.
         DatabaseUnavailable: the database did not answer.
+
     """
     await synchronise(sessions)
     skew = machine_skew()

@@ -90,6 +90,7 @@ async def require_allowance(gates: Sequence[UsageGate], *, project_id: int, user
 
     Raises:
         UsageLimitExceeded: the project has exceeded a limit.
+
     """
     for gate in gates:
         limit = await _ask(gate, project_id=project_id, user_id=user_id)

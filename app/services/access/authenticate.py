@@ -56,6 +56,7 @@ async def authenticate(
 
     Raises:
         AuthenticationFailed: the key is unknown, revoked or expired, or its user is inactive.
+
     """
     return await _authenticate(
         session,
@@ -80,6 +81,7 @@ async def authenticate_session(
 
     Raises:
         SessionEnded: the session is unknown or too old, its API key is revoked or expired, or its user is inactive.
+
     """
     return await _authenticate(
         session, hash_session_secret(secret), _OF_SESSIONS, project=project, cache=cache, error=SessionEnded()

@@ -57,6 +57,7 @@ class StreamWatch:
                 expires.
             run_ids: the runs that the stream follows. The caller also loses access if one is no longer visible to them.
             end: the function that ends the stream.
+
         """
         stream = _Stream(caller, run_ids, end)
         self._streams.add(stream)

@@ -42,6 +42,7 @@ def audiences_of(user_id: Any) -> tuple[ColumnElement[int], Any]:
 
     Args:
         user_id: the user's id, or a column or bound parameter that contains it.
+
     """
     return literal_int(EVERYONE), user_id
 
@@ -219,6 +220,7 @@ async def lock_run(
 
     Raises:
         NotFound: the task is not visible to the caller, or the run is not one of its runs.
+
     """
     statement = (
         select(Run.status, Run.environment, Run.artifacts, *columns)
@@ -247,6 +249,7 @@ def usable_environment(project_id: Any, person_id: Any) -> ColumnElement[bool]:
     Args:
         project_id: the run's project, as an id or a column.
         person_id: the person as whom the run acts, as an id or a column. If it is None, the run acts as no person.
+
     """
     # `== None` would be IS NULL, and match a private environment that outlived its creator's account.
     is_own = false() if person_id is None else SandboxEnvironment.created_by_id == person_id
@@ -317,6 +320,7 @@ async def require_environment(session: AsyncSession, principal: Principal, envir
 
     Raises:
         NotFound: there is no such sandbox environment in the project, or it is private and another user's.
+
     """
     found = select(SandboxEnvironment.id).where(
         SandboxEnvironment.id == environment_id, visible_environment(principal)

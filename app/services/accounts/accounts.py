@@ -101,6 +101,7 @@ async def limit_push_text(session: AsyncSession, project_id: int, most: PushText
 
     Raises:
         NotFound: there is no such project.
+
     """
     project: Project | None = await session.scalar(
         update(Project).where(Project.id == project_id).values(push_text=most).returning(Project)
@@ -115,6 +116,7 @@ async def let_agents_notify(session: AsyncSession, project_id: int, *, may: bool
 
     Raises:
         NotFound: there is no such project.
+
     """
     project: Project | None = await session.scalar(
         update(Project).where(Project.id == project_id).values(notify_user=may).returning(Project)
@@ -141,6 +143,7 @@ async def create_user(
     Raises:
         InvalidInput: a field is not valid, or an account has this address in any letter case.
         NotFound: a project does not exist.
+
     """
     email = clean_email(email)
     project_ids = tuple(dict.fromkeys(project_ids))
@@ -238,6 +241,7 @@ async def delete_user(session: AsyncSession, user_id: int) -> None:
 
     Raises:
         NotFound: there is no such user, for example because they were deleted before.
+
     """
     found = await session.scalar(delete(User).where(User.id == user_id).returning(User.id))
     if found is None:

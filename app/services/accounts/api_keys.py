@@ -106,6 +106,7 @@ async def find_by_mask(session: AsyncSession, mask: str) -> UUID:
     Raises:
         NotFound: there is no such key.
         InvalidInput: several keys have this mask.
+
     """
     found = list(
         await session.scalars(

@@ -48,6 +48,7 @@ async def open_session(
     Raises:
         AuthenticationFailed: the API key is unknown, revoked or expired, or its user is inactive.
         SessionEnded: the code is unknown, used or too old, or its API key does not work any more.
+
     """
     secret = new_session_secret()
     if body.api_key is not None:
@@ -110,6 +111,7 @@ async def create_login_code(session: AsyncSession, key_id: UUID) -> str:
     Raises:
         NotFound: there is no such key.
         InvalidInput: the key is revoked or expired.
+
     """
     now = utcnow()
     key = (
@@ -141,6 +143,7 @@ async def show_session(session: AsyncSession, caller: Principal) -> ConsoleSessi
 
     Raises:
         SessionEnded: the session has ended since the request was authenticated.
+
     """
     times = (ConsoleSession.created_at, ConsoleSession.expires_at)
     row = (await session.execute(select(*times).where(ConsoleSession.id == caller.session_id))).one_or_none()

@@ -45,6 +45,7 @@ async def read_diff(
         ArtifactNotFound: the stored patch does not exist any more.
         NotFound: there is no such run, or the caller cannot see it.
         ObjectStoreUnavailable: the object store did not answer.
+
     """
     run = await _find_run(session, caller, task_id, run_id)
     await release(session)

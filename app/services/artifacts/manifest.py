@@ -70,6 +70,7 @@ async def prepare_uploads(
         InvalidInput: a file is too large for its type.
         NotFound: there is no such run, or the caller cannot see it.
         StateRefused: the forms cannot be signed.
+
     """
     artifact_uploads.require_sizes(body.artifacts)
     await _manifest(session, caller, task_id, run_id)
@@ -98,6 +99,7 @@ async def finalize_uploads(
         NotFound: there is no such run, or the caller cannot see it.
         ObjectStoreUnavailable: the object store did not answer; nothing has changed.
         StateRefused: a file was not uploaded, is too large or belongs to another run, or the run has too many files.
+
     """
     known = {entry["storage_path"] for entry in await _manifest(session, caller, task_id, run_id)}
     await release(session)
@@ -135,6 +137,7 @@ async def add_inline(
         NotFound: there is no such run, or the caller cannot see it.
         ObjectStoreUnavailable: the object store did not answer; the manifest has not changed.
         StateRefused: the run has too many files.
+
     """
     contents = [_content(index, item) for index, item in enumerate(body.artifacts)]
     await _manifest(session, caller, task_id, run_id)
@@ -163,6 +166,7 @@ async def presign_download(
     Raises:
         ArtifactNotFound: the run has no file with this storage path.
         NotFound: there is no such run, or the caller cannot see it.
+
     """
     manifest = await _manifest(session, caller, task_id, run_id)
     entry = next((entry for entry in manifest if entry["storage_path"] == storage_path), None)
@@ -187,6 +191,7 @@ async def find_download(
     Raises:
         ArtifactNotFound: none of these runs has the file.
         NotFound: there is no such run, or the caller cannot see it.
+
     """
     await _manifest(session, caller, task_id, run_id)
     chain = resume_chain(task_id, run_id, Run.artifacts)

@@ -38,6 +38,7 @@ async def prepare_uploads(
         InvalidInput: a file is too large for its type.
         NotFound: there is no such task, or the caller cannot see it.
         StateRefused: the forms cannot be signed.
+
     """
     artifact_uploads.require_sizes(body.artifacts)
     await require_task(session, caller, task_id)
@@ -61,6 +62,7 @@ async def finalize_uploads(
         NotFound: there is no such task, or the caller cannot see it.
         ObjectStoreUnavailable: the object store did not answer; nothing has changed.
         StateRefused: a file was not uploaded, is too large, or belongs to another task.
+
     """
     await require_task(session, caller, task_id)
     waiting, attached = await _waiting_paths(session, task_id), await _attached_paths(session, task_id)
@@ -152,6 +154,7 @@ async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str
 
     Raises:
         RunRefused: some ids are unknown, expired or of another task; the message names them.
+
     """
     unique_ids = list(dict.fromkeys(ids))
     if not unique_ids:

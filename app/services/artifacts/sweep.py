@@ -6,7 +6,7 @@
 
 The bucket is read page by page; for each page the database is asked for references before anything is removed. Files
 that a run of an existing task lists, and files of a live run, are never removed. No new reference can appear in
-between: finalising refuses uploads of that age (services/artifacts/uploads.py). Repeatable, and safe beside other
+between: finalising refuses uploads of that age (services/artifacts/uploads.py). Repeatable, and safe while other
 sweeps.
 """
 
@@ -100,6 +100,7 @@ async def sweep_artifacts(sessions: SessionFactory, bucket: Bucket, *, dry_run: 
 
     Raises:
         ObjectStoreUnavailable: the object store did not answer; files deleted before that stay deleted.
+
     """
     sweep = Sweep()
     async for page in _pages(bucket):

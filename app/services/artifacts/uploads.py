@@ -71,6 +71,7 @@ async def prepare_uploads(
 
     Raises:
         StateRefused: the forms cannot be signed.
+
     """
     return [await _prepare(store, item, key_of) for item in items]
 
@@ -120,6 +121,7 @@ async def measure_uploads(
     Raises:
         ObjectStoreUnavailable: the object store did not answer.
         StateRefused: a storage path was not made by the service, or a file is missing, too old or too large.
+
     """
     # Items after the first wrong path cannot be the first failure.
     asked = []

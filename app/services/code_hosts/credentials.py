@@ -71,7 +71,8 @@ async def read_code_host(
 ) -> CodeHost:
     """Return the code host of a run's repository, with the encrypted credential that the run is to use, if any.
 
-    `state` is the run's state, which names the credential. `git_base_url` is the host of a task without an integration.
+    `state` is the run's state, which names the credential. `git_base_url` is the URL of the code host for tasks without
+    an integration.
     """
     columns: list[Any] = [
         Task.project_id,
@@ -156,10 +157,10 @@ def _api_url(git_url: str) -> str | None:
 
 
 def clone_url(base_url: str, repository: str) -> str:
-    """Return the clone URL of a repository, given as `organization/repository`, below `base_url`.
+    """Return the URL at the code host `base_url` for cloning a repository, which is named as `organization/repository`.
 
     Raises:
-        RepositoryNotFound: the name could leave the base URL, or be parsed as an option.
+        RepositoryNotFound: the name could lead outside the base URL, or be parsed as an option.
 
     """
     parts = repository.split("/")
@@ -205,6 +206,7 @@ class CodeHosts:
         Raises:
             RepositoryAccessDenied: GitHub refuses, or the App's private key cannot be decrypted.
             RepositoryUnreachable: GitHub does not respond.
+
         """
         key, now = (api_url, app.app_id, app.installation_id), utcnow()
         token, expires_at = self._kept.get(key, ("", now))
@@ -244,6 +246,7 @@ class HostAccess:
             RepositoryAccessDenied: the owner of the credential is no longer an active member of the project, GitHub
                 refuses, or the token was deleted or cannot be decrypted.
             RepositoryUnreachable: GitHub does not respond.
+
         """
         host = self.host
         if host.is_personal and not await self.is_member_still():
@@ -265,6 +268,7 @@ class HostAccess:
         Raises:
             RepositoryAccessDenied: for the same reasons as in `token`.
             RepositoryUnreachable: GitHub does not respond.
+
         """
         token = await self.token()
         return None if token is None else Credential(TOKEN_USER, token)

@@ -24,6 +24,7 @@ def read_failed_check(event: str, payload: Any, integration_id: int | None = Non
         payload: the parsed body.
         integration_id: the integration with the secret that signed the event. If it is None, the service's own secret
             signed it.
+
     """
     if event not in _EVENTS or not isinstance(payload, dict) or payload.get("action") != "completed":
         return None

@@ -63,6 +63,7 @@ async def receive_github(
         InvalidInput: the delivery has no id.
         MalformedBody: the signed body is not JSON.
         UsageLimitExceeded: the project is over its limit; the delivery is not recorded and may be repeated.
+
     """
     await _require_signature(session, delivery, clients.cipher, secret)
     if not 0 < len(delivery.delivery_id) <= _LONGEST_ID:

@@ -56,9 +56,10 @@ async def record_push(session: AsyncSession, *, task_id: UUID, run_id: UUID, pus
 async def branch_to_resume(
     session: AsyncSession, *, task_id: UUID, run_id: UUID, repository: str
 ) -> str | None:
-    """Return the branch that a run pushed to `repository`, or else the branch of the nearest run that it resumes.
+    """Return the branch that a run pushed to `repository`.
 
-    Return None if none of these runs pushed to the repository.
+    If it pushed none, return the branch that the nearest of the runs that it resumes pushed to it. Return None if none
+    of these runs pushed to the repository.
     """
     chain = resume_chain(task_id, run_id, Run.id)
     branch: str | None = await session.scalar(

@@ -46,6 +46,7 @@ def insert_event_cte(
         type_: the event type, or an expression over `source` for it.
         conditions: conditions on the rows of `source`.
         columns: expressions over `source` for columns of the event; at least `project_id` and `occurred_at`.
+
     """
     values = {"type": constant(type_) if isinstance(type_, EventType) else type_, **columns}
     rows = select(*values.values()).select_from(source).where(*conditions)
@@ -89,6 +90,7 @@ async def publish_recorded(session: AsyncSession, rows: Iterable[Mapping[Any, An
     Args:
         session: the unit of work that has recorded the events and already made the changes that they report.
         rows: the result rows, with `recorded_columns`. A row in which these columns are NULL recorded no event.
+
     """
     recorded = [row for row in rows if row["event_id"] is not None]
     if recorded:
@@ -103,6 +105,7 @@ async def record(session: AsyncSession, type_: EventType, **columns: Any) -> UUI
         session: the unit of work that makes the change.
         type_: the event type.
         columns: the values of `project_id`, `user_id` and `occurred_at`, and optionally `data`.
+
     """
     row = await _RECORD.first(session, {"type": type_, "data": {}, **columns})
     assert row is not None

@@ -94,6 +94,7 @@ async def list_events(
 
     Raises:
         InvalidInput: `after` is no position in the ledger, or an event type is unknown.
+
     """
     after = START if query.after is None else Cursor.parse(query.after)
     if after is None:

@@ -21,6 +21,7 @@ def event_data(row: Mapping[Any, Any], link: str) -> dict[str, Any]:
     Args:
         row: the event with the columns of the ledger.
         link: the setting `task_url`. If it is empty, links are paths of the API.
+
     """
     data: dict[str, Any] = {"project_id": row["project_id"]}
     if row["task_id"] is not None:

@@ -61,6 +61,7 @@ class Action:
 
         Raises:
             QuestionChanged: the question does not offer this option any more.
+
         """
         place, options = self.claims.option, self.question["options"]
         if place is None:
@@ -95,6 +96,7 @@ async def open_action(
         NotFound: the token's person cannot see the question any more, or no longer has the device that got the token.
         NotFound: the token is for one option, and `limit` does not cover the risk of the question. If the risk is high,
             there is no error here: `act` raises PermissionDenied instead.
+
     """
     claims = None if limit is ActionTokens.OFF else read(secret_keys, token)
     if claims is None:
@@ -131,7 +133,10 @@ async def act(
     Raises:
         PermissionDenied: the risk of the question is too high for a token without an API key.
         InvalidInput: the token does not permit this answer, or the answer does not fit the question.
-        AlreadyAnswered, QuestionChanged, QuestionClosed: the question does not accept this answer any more.
+        AlreadyAnswered: the question has another answer already.
+        QuestionChanged: the question is no longer as it was shown to the person.
+        QuestionClosed: the question was withdrawn or has expired.
+
     """
     claims, question = action.claims, action.question
     if action.option is not None:

@@ -66,8 +66,11 @@ async def answer_question(
     Raises:
         NotFound: there is no such question, or the caller cannot see it.
         InvalidInput: the answer does not fit the question, or the run acts with another member's account.
-        AlreadyAnswered, QuestionChanged, QuestionClosed: the question does not accept this answer any more.
+        AlreadyAnswered: the question has another answer already.
+        QuestionChanged: the question is no longer as it was shown to the caller.
+        QuestionClosed: the question was withdrawn or has expired.
         StateRefused: the run is in another member's private environment, or has just lost its worker.
+
     """
     row = await find_question(session, caller, question_id)
     answer = _read_answer(row, body, caller.answers_via if origin is None else AnswerVia.ACTION_TOKEN)

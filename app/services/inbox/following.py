@@ -55,6 +55,7 @@ async def snooze_question(
         InvalidInput: the time is not within the next 24 hours.
         NotFound: there is no such question, or the caller cannot see it.
         QuestionClosed: the question is closed.
+
     """
     row = await find_question(session, caller, question_id)
     if row["status"] != QuestionStatus.OPEN:

@@ -53,6 +53,7 @@ def details_of(question: Any, *, is_open: bool = False) -> Select[Any]:
     Args:
         question: `Question`, or the columns of a subquery with the columns of `Question`.
         is_open: whether the question is known to be open. If so, the row has no columns about the answerer.
+
     """
     columns: list[Any] = [
         QuestionSnooze.until.label("snoozed_until"),
@@ -90,6 +91,7 @@ async def find_question(session: AsyncSession, caller: Principal, question_id: U
 
     Raises:
         NotFound: there is no such question, or the caller cannot see it.
+
     """
     row = await _QUESTION.first(session, {"question_id": question_id, **visibility(caller)})
     if row is None:
@@ -146,7 +148,7 @@ def question_out(row: Fields, link: str, *, may_write: bool) -> QuestionOut:
 
 
 def winner(row: Mapping[str, Any]) -> Winner:
-    """Return the answer that closed a question, who gave it, by which way and when; all None if there is no answer."""
+    """Return the answer that closed a question, who gave it, how and when. All are None if there is no answer."""
     if row["status"] != QuestionStatus.ANSWERED:
         return _NO_WINNER
     return {

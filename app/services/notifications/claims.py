@@ -100,7 +100,7 @@ async def set_badges(session: AsyncSession, deliveries: Sequence[Delivery]) -> N
 
 
 async def notices_of(session: AsyncSession, ids: Collection[UUID], now: datetime) -> dict[UUID, Notice]:
-    """Read the push notices with these ids, with everything that decides at `now` whether to send them, by notice id.
+    """Return the push notices with these ids, by id, each with everything that decides at `now` whether it is sent.
 
     If reading presence fails, the notices are read as if no device showed their tasks, so that none is held back.
     """
@@ -165,7 +165,7 @@ def release(notification_id: UUID, deferred_for: float, *, due_at: datetime | No
 
 
 def hold_or_drop(notice: Notice, verdict: Verdict, now: datetime) -> Change:
-    """Return the change that stores the verdict that a push notice is not sent now.
+    """Return the change that stores `verdict`, by which a push notice is not sent now.
 
     The notice waits until `verdict.due_at`; if that time is None, the notice is dropped for good.
     """

@@ -99,6 +99,7 @@ async def send(
         deliveries: the pushes. One without a token has the outcome `BadMessage`.
         composer: makes the message of each push.
         deadline: the time by which all requests must end.
+
     """
     outcomes: dict[UUID, PushOutcome] = {}
     by_platform: dict[str, list[_Addressed]] = defaultdict(list)
@@ -145,7 +146,7 @@ async def _send(
 async def settle(
     session: AsyncSession, deliveries: Sequence[Delivery], outcomes: Mapping[UUID, PushOutcome]
 ) -> None:
-    """Store the outcomes of claimed pushes, given by push id; delete the devices with dead push tokens.
+    """Store the outcomes of claimed pushes, given by push id; delete devices with push tokens that are no longer valid.
 
     A push that another worker has claimed since is not changed.
     """

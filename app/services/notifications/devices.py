@@ -49,6 +49,7 @@ async def register(session: AsyncSession, caller: Principal, body: PushTokenIn) 
 
     Raises:
         InvalidInput: the token is longer than its platform allows.
+
     """
     if body.platform is not Platform.WEB and len(body.token) > _MAX_TOKEN_LENGTH:
         text = f"Ensure this field has no more than {_MAX_TOKEN_LENGTH} characters."

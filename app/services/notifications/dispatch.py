@@ -61,13 +61,15 @@ async def notify_people(
     to a push; the other falls into the cooldown.
 
     This runs in a savepoint of the caller's transaction. An error is logged, and loses only the pushes, not the
-    caller's change. An error while reading presence does not even lose the pushes. An outage of the database is raised.
+    caller's change. An error while reading presence does not even lose the pushes. Only an outage of the database is
+    raised.
 
     Args:
         session: the unit of work that changed the runs.
         kind: the event, such as `completed` or `awaiting`.
         run_ids: the runs that the event happened to.
         question_id: the question that the notice is about; None for events without a question.
+
     """
     trigger = Trigger(kind, run_ids, question_id)
     try:

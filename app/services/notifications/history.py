@@ -23,6 +23,7 @@ async def list_notifications(
 
     Raises:
         NotFound: there is no such task, or the caller cannot see it.
+
     """
     await require_task(session, caller, task_id)
     own = and_(Notification.task_id == task_id, Notification.user_id == caller.user_id)

@@ -76,6 +76,7 @@ async def beat(
 
     Raises:
         NotFound: the task is not visible to the caller, or the device is not one of the caller's.
+
     """
     expires_at = utcnow() + TIME_TO_LIVE
     values: dict[str, Any] = {
@@ -206,12 +207,13 @@ async def leave(
 ) -> None:
     """Record that the caller's device no longer shows the task (contract 5.7). Idempotent.
 
-    Notices were deferred because the device showed the task: those that were seen are dropped, the others fall due
-    (rules/settling.py). If `up_to` is given, the presence ends only if it expires at this time or earlier: a presence
-    that was renewed since stays.
+    Of the notices that were deferred because the device showed the task, those that were seen are dropped, and the
+    others fall due (rules/settling.py). If `up_to` is given, the presence ends only if it expires at this time or
+    earlier: a presence that was renewed since stays.
 
     Raises:
         NotFound: the task is not visible to the caller.
+
     """
     task = select(Task.id).where(Task.id == task_id, visible_task(caller)).cte("task")
     gone = (
@@ -275,6 +277,7 @@ async def without_if_failing(
     Raises:
         Exception: the error of the first call if it is an outage of the database; otherwise the error of the second
             call.
+
     """
     try:
         async with session.begin_nested():

@@ -41,6 +41,7 @@ async def send_trial(
 
     Raises:
         NotFound: the task is not visible to the caller, or the caller has no such device.
+
     """
     delivery = await _open_trial(session, caller, task_id, body.device_id)
     await release(session)

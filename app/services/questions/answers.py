@@ -28,6 +28,7 @@ def check_answer(question: Row[Any], params: Mapping[str, Any]) -> dict[str, Any
 
     Raises:
         AnswerInvalid: the answer does not fit the question; the message says where the content is wrong.
+
     """
     command_params = {**params, "request_id": question.request_id}
     if question.kind == QuestionKind.FORM:
@@ -59,6 +60,7 @@ def answer_form(
 
     Raises:
         AnswerInvalid: the content does not fit the form, or the form can only be declined.
+
     """
     if params.get("action", "accept") != "accept":
         return params["action"], {}

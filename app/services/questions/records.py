@@ -129,6 +129,7 @@ async def close_answered(
         via: how the answer arrived.
         command_id: the id of the command that sends the answer to the agent. The command itself may be stored later in
             the transaction.
+
     """
     closed = await _close(
         session,

@@ -32,6 +32,7 @@ class RetryBudget:
             Exception: an error that the policy does not name, at once.
             Exception: the last error of the step, when no delay is left or the server asks for a longer one than the
                 policy allows.
+
         """
         failures = 0
         while True:

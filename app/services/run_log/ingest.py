@@ -96,6 +96,7 @@ async def take_events(
         EventsMissing: the number of an event does not follow the one before; the earlier events were accepted.
         ObjectStoreUnavailable, Unavailable: the log could not be written; the current batch was not accepted.
         StateRefused: the run has ended.
+
     """
     seq, is_answered = 0, False
     try:

@@ -56,6 +56,7 @@ async def append_log(
         NotFound: there is no such run, or the caller cannot see it.
         ObjectStoreUnavailable: the object store did not answer; nothing was added.
         Unavailable: other writers kept the log locked; nothing was added.
+
     """
     run: RunOut | None = None
 
@@ -88,6 +89,7 @@ async def relay_message(
         NotFound: there is no such run, or the caller cannot see it.
         ObjectStoreUnavailable: the object store did not answer; nothing was added.
         Unavailable: other writers kept the log locked; nothing was added.
+
     """
     await release(session)
     entry = own_entry("_taskbeacon/relay_message", body.model_dump(exclude_unset=True))
@@ -147,6 +149,7 @@ async def read_text(
     Raises:
         NotFound: there is no such run, or the caller cannot see it.
         ObjectStoreUnavailable: the object store did not answer.
+
     """
     logs = await _chain_logs(session, caller, task_id, run_id)
     await release(session)
@@ -206,6 +209,7 @@ async def read_page(
     Raises:
         NotFound: there is no such run, or the caller cannot see it.
         ObjectStoreUnavailable: the object store did not answer.
+
     """
     logs = await _chain_logs(session, caller, task_id, run_id)
     await release(session)

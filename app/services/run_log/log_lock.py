@@ -101,6 +101,7 @@ async def hold_lock(
         DatabaseUnavailable: the lock could not be taken or released; nothing was added.
         NotFound: the caller cannot see the run.
         Unavailable: other writers kept the log locked, or the lock expired before its release; nothing was added.
+
     """
     writer = new_hex_id()
     lock = await _wait(sessions, ref, caller, writer)

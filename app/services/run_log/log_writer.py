@@ -84,6 +84,7 @@ async def append_lines(
         NotFound: the caller cannot see the run.
         ObjectStoreUnavailable: the object store did not answer; nothing was added.
         Unavailable: other writers kept the log locked; nothing was added.
+
     """
     if not lines:
         return
@@ -107,6 +108,7 @@ async def append_events(
 
     Raises:
         NotFound, ObjectStoreUnavailable, Unavailable: for the same reasons as in `append_lines`.
+
     """
     async with hold_lock(sessions, ref, caller) as lock:
         new = await _select_new(sessions, ref, events)
@@ -126,6 +128,7 @@ async def append_numbered(
 
     Raises:
         ObjectStoreUnavailable, Unavailable: for the same reasons as in `append_lines`.
+
     """
     async with hold_lock(sessions, ref, None) as lock:
         after = lock.accepted_seq

@@ -139,6 +139,7 @@ async def require_task_allowance(
     Raises:
         NotFound: there is no such task or run, or the caller cannot see it.
         UsageLimitExceeded: the project is over a limit.
+
     """
     if not gates:
         return
@@ -285,7 +286,7 @@ def request_for_run(intent: Intent, asker_id: int | None, run: Row[Any]) -> Auth
 
 
 async def record(session: AsyncSession, run_id: UUID, task_id: UUID, authority: Authority) -> None:
-    """Store with an existing run the person it acts for and the GitHub account. The caller has locked the run's row.
+    """Store as which person and with which GitHub account an existing run acts. The caller has locked the run's row.
 
     A personal run also gets a snapshot of its task. Any other run loses its snapshot.
     """

@@ -72,6 +72,7 @@ async def update_run(
             or the change steers a run in another member's private environment; nothing has changed.
         UsageLimitExceeded: the change would have workers perform the run from the beginning, and the project is over
             its limit.
+
     """
     if body.status is RunStatus.QUEUED and clients.gates and await _is_workers(session, run_id):
         await run_authority.require_task_allowance(
@@ -109,7 +110,7 @@ def _steers(body: RunUpdateIn) -> bool:
 
 
 async def write_columns(session: AsyncSession, run_id: UUID, values: dict[str, Any]) -> RowMapping:
-    """Write these columns of a run and return its row, with `STATE_COLUMNS`.
+    """Write the column values `values` of a run; return its new row, with `STATE_COLUMNS`.
 
     Raises:
         StateRefused: the state or the output has become too large; the caller must roll back.

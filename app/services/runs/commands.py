@@ -101,6 +101,7 @@ async def send_command(
         NotFound: there is no such run, or the caller cannot see it.
         StateRefused: no worker has a live agent of the run, the run lacks a file that the command names, or the run is
             in another member's private environment.
+
     """
     run = await _lock_live(session, caller, task_id, run_id)
     if body.method not in _STOPS:
@@ -138,6 +139,7 @@ async def answer_question(
 
     Raises:
         InvalidInput, NotFound, StateRefused: for the same reasons as in `send_command`.
+
     """
     run = await _lock_live(session, caller, question.task_id, question.run_id)
     await run_authority.authorize(session, request_for_run(Intent.STEER, caller.user_id, run))

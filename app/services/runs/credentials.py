@@ -1,6 +1,6 @@
 """Store the GitHub token that came with a run, encrypted, until the run is over (contract 5.8).
 
-It has a table of its own, so that code that reads or shows runs cannot expose it.
+Tokens have their own table, so that code that reads or shows runs cannot expose them.
 """
 
 from collections.abc import Sequence

@@ -146,6 +146,7 @@ async def set_status(session: AsyncSession, run_id: UUID, status: RunStatus, *, 
 
     Raises:
         StateRefused: the run has ended with another status.
+
     """
     if await transition(session, events, status, Run.id == run_id, reason=RunReason.CLIENT):
         return True

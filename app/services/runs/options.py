@@ -31,6 +31,7 @@ def require_consistent(body: RunIn, catalog: Catalog) -> None:
 
     Raises:
         InvalidInput: a field is missing or does not fit the others; the error names the field.
+
     """
     adapter = catalog.choice(body.runtime_adapter)
     if body.runtime_adapter is not None and adapter is None:

@@ -52,7 +52,7 @@ async def lock_room(session: AsyncSession, run_id: UUID) -> None:
 
 
 def has_room(limit: Any) -> ColumnElement[bool]:
-    """Return the SQL condition that workers perform fewer than `limit` runs in the project of the selected run."""
+    """Return the SQL condition that workers perform fewer than `limit` runs in the project of a selected run."""
     room: ColumnElement[bool] = _in_hand(Run.project_id) < limit
     return room
 

@@ -162,7 +162,7 @@ async def stop_waiting(session: AsyncSession, run_id: UUID, request_id: str, *, 
 
 
 async def show_waiting(session: AsyncSession, run_id: UUID) -> None:
-    """Show the newest open question of a run in the run's state. If no question is open, remove it from the state.
+    """Show the newest open question of a run in the run's state. If none is open, remove the last one.
 
     The caller has locked the run's row.
     """
@@ -279,7 +279,7 @@ async def read_dropped(
 
 
 async def requeue(session: AsyncSession, run_ids: Collection[UUID], *, had_agent: bool) -> None:
-    """Mark commands that earlier agents of these runs received as accepted again: the next agent starts afresh.
+    """Mark as accepted again the commands that earlier agents of these runs received: the next agent starts afresh.
 
     `had_agent` says whether an agent had started. If so, consumed commands are sent again only if they are of certain
     kinds. If not, a consumed command was meant to end the run before the agent started, and still does.

@@ -2,7 +2,7 @@
 
 A run can lose its job if Redis is unavailable or was emptied, or after a crash between commit and enqueue. Its job is
 put on the queue again: the row of a queued run is the outbox of its job. A run that lost its worker is repeated or
-failed. Any number of workers may call this at any time.
+failed. Any number of workers may do this at any time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,6 +45,7 @@ async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: time
             value of 0 stands for no limit.
         silence: runs fail if their agent outside our workers has reported nothing for this long. If it is None, none
             fail.
+
     """
     begun, events = utcnow(), clients.events
     async with unit_of_work(clients.sessions) as session:

@@ -48,6 +48,7 @@ async def require_new_run_allowance(
         InvalidInput: the options contradict each other.
         NotFound: there is no such task, or the caller cannot see it.
         UsageLimitExceeded: the project is over its usage limit.
+
     """
     if _environment_of(body) is not Environment.CLOUD or not clients.gates:
         return
@@ -74,6 +75,7 @@ async def start_cloud_run(
         InvalidInput: the options contradict each other, or the caller may not use the GitHub account of the run.
         NotFound: there is no such task, or the caller cannot see it.
         RunRefused: a run, environment or artifact that the request names does not exist, or the state is too large.
+
     """
     run_id = await _create(session, caller, task_id, body, clients, dispatch=True)
     enqueue_run_after_commit(session, clients.queue, run_id)
@@ -93,6 +95,7 @@ async def create_run(
 
     Raises:
         InvalidInput, NotFound, RunRefused: for the same reasons as in `start_cloud_run`.
+
     """
     run_id = await _create(session, caller, task_id, body, clients, dispatch=False)
     return await retrieve_run(session, caller, task_id, run_id, store=clients.store)
@@ -175,6 +178,7 @@ async def start_run(
         RunRefused: a file does not belong to the run, or the caller may not use the run's environment.
         StateRefused: the run is not a cloud run, has begun already, or its state would be too large.
         UsageLimitExceeded: the project is over its usage limit.
+
     """
     await run_authority.require_task_allowance(session, caller, task_id, gates=clients.gates, run_id=run_id)
     run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)
@@ -228,6 +232,7 @@ async def resume_in_cloud(
         RunRefused: the caller may not use the run's environment.
         StateRefused: the run is a cloud run that has not ended.
         UsageLimitExceeded: the project is over its usage limit.
+
     """
     await run_authority.require_task_allowance(session, caller, task_id, gates=clients.gates, run_id=run_id)
     run = await lock_run(session, caller, task_id, run_id, *run_authority.HOLDINGS)

@@ -49,6 +49,7 @@ async def issue_token(
 
     Raises:
         NotFound: there is no such run, or the caller cannot see it.
+
     """
     await require_run(session, caller, task_id, run_id)
     cipher = Cipher(secrets)
@@ -89,6 +90,7 @@ async def authenticate_run(
     Raises:
         NotFound: the token is for another run, or its user cannot see the run any more.
         RunTokenInvalid: this service did not sign the token, or the token has expired.
+
     """
     claims = await _read_claims(session, token, secrets)
     named = claims["team_id"] if project == CURRENT_PROJECT else project

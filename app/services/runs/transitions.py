@@ -127,7 +127,7 @@ def publish_status(session: AsyncSession, events: RunEvents, rows: Sequence[Fiel
 def open_statement() -> Select[Any]:
     """Return the statement that creates a queued run as its task's latest run, and records its event.
 
-    The statement returns the run's row. `lifecycle.open_run` gives it its parameters.
+    The statement returns the run's row. `lifecycle.open_run` supplies its parameters.
     """
     now = bindparam("now", type_=Run.created_at.type)
     # Later than the previous run, so that the order of the times is the order of the requests, even if clocks are
@@ -189,6 +189,7 @@ def move_statement(
             of a run.
         reason: the reason of a failure, for the event.
         values: further columns to write.
+
     """
     moved = (
         update(Run)

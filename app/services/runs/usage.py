@@ -56,7 +56,7 @@ def reported_usage(state: Mapping[str, Any]) -> ColumnElement[Any] | None:
     """Return the SQL expression for the facts to add to a run for the usage that a client reports in `state`.
 
     Return None if `state` reports no usage. A report states the totals of the whole run. It is ignored if one of our
-    workers has ever claimed the run, or if it is not higher than the last report: the task's budget relies on it.
+    workers has claimed the run, or if it is not higher than the last report, because the task's budget relies on it.
     """
     reported = state.get(_REPORTED)
     if not isinstance(reported, Mapping):

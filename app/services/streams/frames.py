@@ -23,7 +23,7 @@ KEEPALIVE = encode(_ALIVE, name=b"keepalive")
 
 
 def keepalive(id_: bytes) -> bytes:
-    """Return the bytes of a keepalive event. A client that reconnects continues after its id."""
+    """Return the bytes of a keepalive event. A client that reconnects continues after the id `id_`."""
     return encode(_ALIVE, name=b"keepalive", id_=id_)
 
 

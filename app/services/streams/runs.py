@@ -84,6 +84,7 @@ async def open_stream(
 
     Raises:
         NotFound: the caller cannot see the run, or the device is not one of the caller's.
+
     """
     statement = (
         select(*STATE_COLUMNS).join(Task, Task.id == Run.task_id).where(visible_run(caller, task_id, run_id))
@@ -115,6 +116,7 @@ async def follow(
         start: the event after which to start, or the kind of start.
         clients: the clients of this process.
         topic: the `topic` to name in gaps, for a stream with several topics. If it is None, gaps name no topic.
+
     """
     async with AsyncExitStack() as stack:
         if run.watcher is not None:

@@ -96,6 +96,7 @@ async def open_project_stream(
     Raises:
         InvalidInput: there is no such topic, or there are too many.
         NotFound: there is no such run, or the caller cannot see it.
+
     """
     names = list(dict.fromkeys(word.strip() for word in (topics or TASKS).split(",") if word.strip()))
     if len(names) > _MOST_TOPICS:

@@ -127,9 +127,8 @@ _FLAGS: Mapping[str, ColumnElement[bool]] = {
 def first_page_statement(shape: tuple[str, ...], limit: int) -> Prepared:
     """Return the SELECT of the first `limit` tasks that match a filter, newest first.
 
-    The filter must satisfy `is_dense`. Each row also has the number of all matching tasks as `count`. The only
-    parameters are the values of the filter:
-    since the limit is part of the statement, the planner knows it and does not plan again.
+    The filter must satisfy `is_dense`. Each row also has the number of all matching tasks as `count`. The limit is part
+    of the statement and not a parameter, so that the planner knows it and does not plan again.
     """
     return Prepared(_show(_select_newest(shape, limit)).add_columns(_count(shape).label("count")))
 

@@ -2,9 +2,9 @@
 
 A list takes at most three statements:
 
-1. Read the version, and the rows of the cached page. If the version is that of the cache, this is all. 2. Otherwise, if
-another request has just cached the page, read its rows. 3. Otherwise, make a query plan for these values, and look up
-the count, the page and its rows.
+1. Read the version, and the rows of the cached page. If the version is that of the cache, this is all.
+2. Otherwise, if another request has just cached the page, read its rows.
+3. Otherwise, make a query plan for these values, and look up the count, the page and its rows.
 """
 
 import asyncio

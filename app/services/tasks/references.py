@@ -21,6 +21,7 @@ async def require_references(
 
     Raises:
         InvalidInput: one of them does not exist, belongs to others, or does not fit the origin of the task.
+
     """
     owners = await _owners(session, body)
     for field, owner, refusal in (
@@ -61,6 +62,7 @@ def require_team_integration(body: TaskIn, origin: str) -> None:
 
     Raises:
         InvalidInput: the task uses a personal integration.
+
     """
     if origin == OriginProduct.SIGNAL_REPORT and body.github_user_integration is not None:
         raise InvalidInput(

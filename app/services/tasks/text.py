@@ -18,7 +18,7 @@ def title_from_description(description: str) -> str:
 
 
 def searched_number(search: str) -> int | None:
-    """Return the task number that a search text stands for, such as 12 for "12" and "ABC-12", or None."""
+    """Return the task number in a search text that is only a number or a slug: 12 for "12" and "ABC-12"; else None."""
     match = _TASK_NUMBER.fullmatch(search)
     if match is None:
         return None

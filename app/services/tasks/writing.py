@@ -82,6 +82,7 @@ async def create_task(
 
     Raises:
         InvalidInput: an integration or signal report that `body` refers to does not exist, or may not be used.
+
     """
     await require_references(session, caller, body)
     now = utcnow()
@@ -200,6 +201,7 @@ async def update_task(
     Raises:
         NotFound: there is no such task, or the caller cannot see it. This is checked first.
         InvalidInput: an integration that `body` refers to does not exist, or the caller may not use it.
+
     """
     try:
         await require_references(session, caller, body, updating=True)
@@ -276,6 +278,7 @@ async def delete_task(session: AsyncSession, caller: Principal, task_id: UUID) -
 
     Raises:
         NotFound: there is no such task, the caller cannot see it, or it is deleted already.
+
     """
     await require_task(session, caller, task_id)  # before anything is locked
     await leave_inboxes(session, task_id)

@@ -34,6 +34,7 @@ def within_page(rows: Select[Any], of: Any, size: ColumnElement[int]) -> Select[
         rows: the SELECT to limit.
         of: the entity of the rows, with `created_at` and `id`.
         size: the SQL expression for the size of a row in bytes.
+
     """
     order = (of.created_at.desc(), of.id.desc())
     before = func.coalesce(func.sum(size).over(order_by=order, rows=(None, -1)), 0).label("bytes_before")

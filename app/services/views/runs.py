@@ -47,6 +47,7 @@ async def retrieve_run(
 
     Raises:
         NotFound: the task is not visible to the caller, or the run is not one of its runs.
+
     """
     row = await _RUN.first(session, {"task_id": task_id, "run_id": run_id, **visibility(caller)})
     if row is None:
@@ -64,6 +65,7 @@ async def list_runs(
 
     Raises:
         NotFound: there is no such task, or the caller cannot see it.
+
     """
     await require_task(session, caller, task_id)
     values = {"task_id": task_id, "limit": page.limit, "offset": page.offset}
@@ -104,6 +106,7 @@ async def run_out(values: Mapping[Any, Any], links: SignedLinks | None, *, prefi
         values: the row, by column name.
         links: signs the URL of the log. If it is None, the run is shown without that URL.
         prefix: the text before the names of the run's columns, for example `run_` in rows of tasks.
+
     """
     state = values[prefix + "state"]
     run_id, task_id = values[prefix + "id"], values[prefix + "task_id"]

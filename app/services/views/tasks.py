@@ -55,6 +55,7 @@ def select_tasks(of: type[Task] = Task) -> Select[Any]:
 
     Args:
         of: the tasks to select, for example an alias for the rows that a statement has written.
+
     """
     return (
         select(

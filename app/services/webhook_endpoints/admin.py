@@ -70,6 +70,7 @@ async def redeliver(session: AsyncSession, delivery_id: UUID) -> UUID:
 
     Raises:
         NotFound: there is no such delivery.
+
     """
     if await schedule_redelivery(session, WebhookEndpointDelivery.id == delivery_id) is None:
         raise NotFound(f"Webhook delivery {delivery_id} does not exist.")

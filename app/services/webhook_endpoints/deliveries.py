@@ -80,6 +80,7 @@ async def retrieve_delivery(
 
     Raises:
         NotFound: the caller has no such endpoint in the project, or the endpoint has no such delivery.
+
     """
     statement = (
         select(*_SHOWN, WebhookEndpointDelivery.body, WebhookEndpointDelivery.last_attempt_at)
@@ -109,6 +110,7 @@ async def ping(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> U
     Raises:
         NotFound: the caller has no such endpoint in the project.
         Throttled: the caller sent a test message to the endpoint less than a second ago.
+
     """
     now = utcnow()
     is_rested = or_(WebhookEndpoint.last_ping_at.is_(None), WebhookEndpoint.last_ping_at <= now - _PING_PAUSE)
@@ -159,6 +161,7 @@ async def redeliver(
     Raises:
         InvalidInput: the endpoint is disabled.
         NotFound: the caller has no such endpoint in the project, or the endpoint has no such delivery.
+
     """
     await require_enabled(session, caller, endpoint_id)
     row = await schedule_redelivery(

@@ -66,6 +66,7 @@ async def create_endpoint(
     Raises:
         InvalidInput: the URL is not allowed, an event type is unknown, or the project already has the maximum number of
             endpoints.
+
     """
     check_url(body.url, policy)
     event_types = _event_types(body.event_types)
@@ -135,6 +136,7 @@ async def update_endpoint(
     Raises:
         InvalidInput: the URL is not allowed, or an event type is unknown.
         NotFound: the caller has no such endpoint in the project.
+
     """
     if body.given("url"):
         check_url(body.url, policy)
@@ -169,6 +171,7 @@ async def delete_endpoint(session: AsyncSession, caller: Principal, endpoint_id:
 
     Raises:
         NotFound: the caller has no such endpoint in the project, for example because it was deleted before.
+
     """
     gone = await session.execute(
         delete(WebhookEndpoint).where(own_endpoint(caller, endpoint_id)).returning(WebhookEndpoint.id)
@@ -188,6 +191,7 @@ async def rotate_secret(
     Raises:
         InvalidInput: too many secrets would sign messages at the same time.
         NotFound: the caller has no such endpoint in the project.
+
     """
     locked = (
         select(WebhookEndpoint.encrypted_secret, WebhookEndpoint.encrypted_old_secrets)

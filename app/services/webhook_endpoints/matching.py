@@ -94,6 +94,7 @@ async def deliveries_of(
         session: reads the snapshots of the events, for endpoints with full bodies.
         pairs: rows of `select_wanted` with `PAIR_COLUMNS`.
         link: the setting `task_url`, a template for links to tasks.
+
     """
     full = {pair["id"] for pair in pairs if pair["payload"] == PayloadKind.FULL}
     snapshots: dict[Any, Any] = {}

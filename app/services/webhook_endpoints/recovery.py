@@ -45,6 +45,7 @@ async def recover(
         InvalidInput: the endpoint is disabled, events from the beginning of the period are no longer stored, or the
             period ends before it begins.
         NotFound: the caller has no such endpoint in the project.
+
     """
     await require_enabled(session, caller, endpoint_id)
     now = utcnow()

@@ -47,6 +47,7 @@ def live_secrets(
 
     Raises:
         DecryptionError: no key of the service decrypts one of the secrets.
+
     """
     return [cipher.decrypt(secret) for secret in (encrypted, *still_valid(encrypted_old, now).values())]
 

@@ -27,6 +27,7 @@ def check_url(url: str, policy: AddressPolicy) -> None:
 
     Raises:
         InvalidInput: the URL is not allowed.
+
     """
     if not _PRINTABLE.fullmatch(url) or "\\" in url:
         raise _refusal("Enter a URL in ASCII, without blanks; write other letters of a host as `xn--`.")

@@ -221,6 +221,7 @@ def decide_sequel(facts: Facts, now: datetime, *, is_reminded: bool, end: RunEnd
         now: the time of the decision.
         is_reminded: whether the reminder was sent already.
         end: the notice of the run's end on the same device, or None if there is none.
+
     """
     if facts.question is not None and facts.question is not QuestionStatus.OPEN:
         return _retraction(facts.question, end, now)

@@ -90,6 +90,7 @@ def decision_update(
         reason: its reason.
         entries: a list with its entry for the history; empty for a decision that the history does not show.
         condition: a condition on the row. If it is None, every row gets the decision.
+
     """
     is_same = and_(Notification.decision == to, Notification.reason.is_not_distinct_from(reason))
     # Each reminder is a message of its own.
@@ -147,7 +148,7 @@ class Change:
 async def store(session: AsyncSession, changes: Sequence[Change], now: datetime) -> None:
     """Store changes of push notices, by one statement for all changes of the same columns.
 
-    `now` is the time of the decisions that is added to the history.
+    The history gets `now` as the time of the decisions.
     """
     alike: dict[tuple[str, ...], list[Change]] = defaultdict(list)
     for change in changes:

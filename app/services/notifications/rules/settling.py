@@ -79,6 +79,7 @@ def settlement_cte(source: CTE, *, is_leaving: bool) -> CTE:
     Args:
         source: the presence that was written or deleted: task, device, user, `focused` and `seen_seq`.
         is_leaving: whether the presence was deleted.
+
     """
     held = (
         select(
