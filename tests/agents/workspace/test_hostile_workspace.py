@@ -337,10 +337,10 @@ async def test_file_that_never_ends_holds_nothing_up_for_long(collector: Collect
     "leaves",
     [
         # Git would take 43 times its size to compare it line by line.
-        "yes '' | head -c 100000000 > large",
+        "yes '' | head -c 30000000 > large",
         # It takes none of the disk.
         "truncate -s 520M large",
-        "head -c 5000000 /dev/zero | tr '\\0' '\\n' > large; git add large; git commit -qm large; yes | head -c 99999999 > large",
+        "head -c 5000000 /dev/zero | tr '\\0' '\\n' > large; git add large; git commit -qm large; yes | head -c 60000000 > large",
     ],
     ids=["empty lines", "a hole", "changed"],
 )
@@ -351,7 +351,7 @@ async def test_git_of_the_worker_compares_large_files_within_its_memory(
 
     assert sorted(collected.changes.files) == ["large", "work.txt"]
     assert origin.git("show", f"{PUSH_BRANCH}:work.txt") == "work"
-    assert int(origin.git("cat-file", "-s", f"{PUSH_BRANCH}:large")) > 99_000_000
+    assert int(origin.git("cat-file", "-s", f"{PUSH_BRANCH}:large")) >= 30_000_000
     assert b"+work" in collected.changes.patch
     assert b"large" not in collected.changes.patch
     assert collected.left_out.startswith("Files over 4 MiB are left out of the patch")
