@@ -150,9 +150,7 @@ ANSWERS = st.just("") | st.builds(
 )
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=st.lists(st.tuples(st.lists(LINES, max_size=8), ANSWERS), min_size=1, max_size=3))
 def test_no_message_is_unexpected(stage: Stage, batches: list[tuple[list[str], str]]) -> None:
     asyncio.run(_talk(stage, batches))
