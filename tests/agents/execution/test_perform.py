@@ -41,8 +41,8 @@ from tests.agents.conftest import (
     make_origin,
     scripted_adapter,
 )
+from tests.support.clock import let_time_pass
 from tests.support.marked import processes_with
-from tests.support.waiting import patient
 
 
 async def test_work_arrives_on_a_new_branch(runner: Runner, origin: GitFolder) -> None:
@@ -464,14 +464,16 @@ async def test_failure_in_the_metadata_of_an_update_fails_the_run(
         assert outcome.failed.message == "The agent 'actor' could not go on: The model is away."
 
 
-async def test_wall_clock_limit_ends_everything_and_keeps_the_work(runner: Runner, tmp_path: Path) -> None:
+async def test_wall_clock_limit_ends_everything_and_keeps_the_work(
+    runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     marker = f"86400.{abs(hash(tmp_path)) % 10**9}1"
+    prompt = f"```sh\necho kept > kept\nsetsid sleep {marker} & sleep {marker}\n```"
 
-    outcome = await runner.run(
-        f"```sh\necho kept > kept\nsetsid sleep {marker} & sleep {marker}\n```",
-        # Enough for the first command, also on a busy machine.
-        timeout=timedelta(seconds=patient(8)),
-    )
+    run = asyncio.create_task(runner.run(prompt, timeout=timedelta(minutes=4)))
+    await eventually(lambda: len(processes_with(f"sleep\0{marker}")) == 2)
+    let_time_pass(monkeypatch, minutes=4)
+    outcome = await run
 
     assert isinstance(outcome.failed, AgentTimedOut)
     assert outcome.failed.message.startswith("The run took longer than its limit of ")

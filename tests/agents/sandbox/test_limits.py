@@ -32,6 +32,7 @@ from tests.agents.conftest import (
     find_sandbox,
     scripted_adapter,
 )
+from tests.support.clock import let_time_pass
 from tests.support.marked import processes_with
 from tests.support.waiting import patient
 
@@ -365,11 +366,15 @@ async def test_limits_hold_while_the_work_is_gathered(
 
 
 async def test_gathering_takes_no_longer_than_the_run_may(
-    limited: Runner, monkeypatch: pytest.MonkeyPatch
+    limited: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(gathering, "_GATHER", "sleep 600")
+    marker = f"gathering-{os.getpid()}-{tmp_path.name}"
+    monkeypatch.setattr(gathering, "_GATHER", f"sleep 86400; : {marker}")
 
-    outcome = await limited.run(python("little", "pass"), timeout=timedelta(seconds=patient(8)))
+    run = asyncio.create_task(limited.run(python("little", "pass"), timeout=timedelta(minutes=4)))
+    await eventually(lambda: processes_with(marker) != [])
+    let_time_pass(monkeypatch, minutes=4)
+    outcome = await run
 
     assert isinstance(outcome.failed, WorkspaceBroken)
     assert outcome.failed.message.startswith("Gathering the agent's work took over ")
@@ -401,16 +406,24 @@ async def test_stop_ends_a_gathering_that_ignores_the_polite_signal(
 
 
 async def test_timeout_ends_an_agent_and_its_terminals_at_once(
-    limited: Runner, monkeypatch: pytest.MonkeyPatch
+    limited: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The terminals ignore SIGHUP, SIGINT and SIGTERM, and do not get the time that they otherwise have to end."""
     monkeypatch.setattr(session, "_CLOSE_SECONDS", 3600)
-    deaf = ("for number in (1, 2, 15): signal.signal(number, signal.SIG_IGN)", "time.sleep(600)")
-    asked = in_terminals(3, *deaf)
-    async with asyncio.timeout(patient(120)):
-        outcome = await limited.run(
-            asked, adapter=scripted_adapter("requests"), timeout=timedelta(seconds=patient(6))
+    marker = f"86400.{abs(hash(tmp_path)) % 10**9}3"
+    deaf = (
+        "for number in (1, 2, 15): signal.signal(number, signal.SIG_IGN)",
+        f"os.execvp('sleep', ['sleep', '{marker}'])",
+    )
+    run = asyncio.create_task(
+        limited.run(
+            in_terminals(3, *deaf), adapter=scripted_adapter("requests"), timeout=timedelta(minutes=4)
         )
+    )
+    await eventually(lambda: len(processes_with(f"sleep\0{marker}")) == 3)
+    let_time_pass(monkeypatch, minutes=4)
+    async with asyncio.timeout(patient(120)):
+        outcome = await run
 
     assert isinstance(outcome.failed, AgentTimedOut)
     assert "Collecting what the agent changed" in [
