@@ -22,7 +22,8 @@ from app.services.events.live import PAGE, NewEvents, read_new_events
 from app.services.events.reading import find_end, place_of
 from app.services.streams.frames import LedgerEvent
 
-_LOOK_SECONDS = 0.5
+# People watch: half of the events are shown within half of this. A look without new events is one short statement.
+_LOOK_SECONDS = 0.1
 # The most batches that wait for one stream, each of up to 500 events. A stream that is slower reads the database.
 _MOST_WAITING = 4
 # The most streams that read the database at once: requests, which share their connections, would wait for all.
