@@ -19,7 +19,7 @@ from app.clients.github.api import (
     PullRequest,
 )
 from app.clients.github.client import GitHubClient
-from app.services.retrying.budget import RetryBudget
+from app.services.retrying.attempts import RetryBudget
 from app.services.retrying.policies import CODE_HOST
 from tests.support.clock import MovableClock
 from tests.support.deployment.processes import closed_port

@@ -1,4 +1,4 @@
-"""The client of GitHub's REST API over HTTP. Does not retry: services/retrying/budget.py."""
+"""The client of GitHub's REST API over HTTP. Does not retry: services/retrying/attempts.py."""
 
 from collections.abc import Mapping
 from dataclasses import asdict

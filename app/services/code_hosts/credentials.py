@@ -4,7 +4,7 @@
     otherwise           the task's integration: its token, or a token of its App installation
     no integration      `GIT_BASE_URL`, without a credential
 
-The worker decrypts secrets when it uses them; no printable object holds them.
+The worker decrypts secrets only when it uses them. Objects that hold secrets leave them out when they are printed.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -26,7 +26,7 @@ from app.enums import CodeHostKind, PrAuthorshipMode
 from app.models import Integration, Run, RunCredential, Task, UserIntegration
 from app.security import Cipher, DecryptionError
 from app.services.access.visibility import active_member
-from app.services.retrying.budget import RetryBudget
+from app.services.retrying.attempts import RetryBudget
 from app.services.retrying.policies import CODE_HOST
 from app.services.runs.authority import frozen_or_current, person_of
 from app.services.runs.facts import AUTHORSHIP, CALLER_TOKEN, CREDENTIAL_SOURCE

@@ -23,7 +23,7 @@ from app.clients.github.api import (
     PullRequest,
 )
 from app.services.code_hosts.credentials import HostAccess
-from app.services.retrying.budget import RetryBudget
+from app.services.retrying.attempts import RetryBudget
 from app.services.retrying.policies import CODE_HOST
 
 _TITLE_LENGTH = 200

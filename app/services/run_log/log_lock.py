@@ -18,7 +18,7 @@ from app.ids import new_hex_id
 from app.models import Run, RunLogState, Task
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_RUN, require_run, visibility
-from app.services.retrying.budget import RetryBudget
+from app.services.retrying.attempts import RetryBudget
 from app.services.retrying.policies import LOG_LOCK
 from app.services.run_log.event_ids import note_ids
 from app.services.storage_keys import RunRef
@@ -77,7 +77,7 @@ _RELEASE = Prepared(
 
 @dataclass(slots=True)
 class LogLock:
-    """A held lock of a run's log. Its holder changes the values, which are stored when the lock is released."""
+    """A lock of a run's log, while it is held. The holder may change the values; releasing the lock stores them."""
 
     # The valid size of the object; None if it was not recorded yet.
     size: int | None

@@ -15,7 +15,7 @@ from app.db import unit_of_work
 from app.runtime import ProcessContext
 from app.services.notifications import claims, delivery, digests, sequels
 from app.services.notifications.messages import Composer
-from app.services.retrying.budget import in_transaction
+from app.services.retrying.attempts import in_transaction
 from app.shielded import shielded
 from app.worker.context import PUSH_LANES, worker_context
 

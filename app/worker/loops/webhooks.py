@@ -19,7 +19,7 @@ from app.clock import utcnow
 from app.db import unit_of_work
 from app.outages import DatabaseUnavailable
 from app.runtime import ProcessContext
-from app.services.retrying.budget import until_database_answers
+from app.services.retrying.attempts import until_database_answers
 from app.services.retrying.policies import LOOP_SECONDS
 from app.services.webhook_endpoints.claims import RESERVED, Claimed, claim_due, next_due
 from app.services.webhook_endpoints.recovery import continue_recovery

@@ -20,7 +20,7 @@ from app.db import unit_of_work
 from app.enums import CommandMethod, CommandStatus
 from app.outages import DatabaseUnavailable
 from app.run_values import AgentMessage, MessageOutcome
-from app.services.retrying.budget import in_transaction
+from app.services.retrying.attempts import in_transaction
 from app.services.runs import received_commands
 from app.services.runs.received_commands import StepResult
 from app.shown_question import ShownQuestion

@@ -31,7 +31,7 @@ from app.services.code_hosts.credentials import (
 from app.services.code_hosts.pull_requests import PullRequestSubject
 from app.services.code_hosts.pushed_branches import branch_to_resume
 from app.services.resume_chain import EarlierRun, earlier_runs, resumes
-from app.services.retrying.budget import in_transaction
+from app.services.retrying.attempts import in_transaction
 from app.services.runs.claimed_run import read_claimed_run
 from app.services.runs.facts import AUTHORSHIP, USAGE
 from app.services.runs.options import token_budget

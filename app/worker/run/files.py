@@ -19,7 +19,7 @@ from app.services.artifacts.diff import PATCH_NAME
 from app.services.artifacts.manifest import NewArtifact, store_run_artifact
 from app.services.artifacts.rules import guess_content_type, tags
 from app.services.artifacts.uploads import tag_objects
-from app.services.retrying.budget import RetryBudget
+from app.services.retrying.attempts import RetryBudget
 from app.services.retrying.policies import ATTACHMENT
 from app.services.storage_keys import RunRef, safe_name
 from app.worker.run.store_retry import StoreRetryBudget

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from typing_extensions import override
 
-from app.services.retrying.budget import RetryBudget
+from app.services.retrying.attempts import RetryBudget
 from app.services.retrying.policies import RUN_FILES, RUN_FILES_BRIEF_SECONDS
 
 

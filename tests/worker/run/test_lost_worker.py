@@ -16,7 +16,7 @@ from app.db import create_engine, create_session_factory, unit_of_work
 from app.enums import RunStatus
 from app.models import Run
 from app.outages import DatabaseUnavailable
-from app.services.retrying import budget
+from app.services.retrying import attempts
 from app.services.retrying.policies import DATABASE
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.recovery import recover_runs
@@ -140,7 +140,7 @@ async def test_run_of_a_worker_that_cannot_record_the_agents_start_is_left_to_th
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(budget, "DATABASE", replace(DATABASE, delays=()))
+    monkeypatch.setattr(attempts, "DATABASE", replace(DATABASE, delays=()))
     monkeypatch.setattr(store_retry, "RUN_FILES_BRIEF_SECONDS", 0)
     run = await workshop.queued_run(WORK, repository="acme/app")
     async with interruptible(settings.database_url) as between:
