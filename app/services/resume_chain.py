@@ -14,7 +14,7 @@ _RESUMED = "resume_from_run_id"
 
 
 class EarlierRun(NamedTuple):
-    """An earlier run of the same task, which the current run resumes: its end, and the message that it began with."""
+    """An earlier run that the current run resumes: its status and error, and the first message of its person."""
 
     id: UUID
     status: str

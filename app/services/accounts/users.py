@@ -54,7 +54,10 @@ async def retrieve_caller(session: AsyncSession, caller: Principal) -> UserOut:
 
 
 async def list_projects(session: AsyncSession, caller: Principal, page: Page) -> tuple[int, list[ProjectOut]]:
-    """Return the number of projects that the caller may use through their API key, and one page of them, by id."""
+    """Return the number of projects that the caller may use through their API key, and one page of these projects.
+
+    The page is in the order of the ids.
+    """
     values = visibility_anywhere(caller)
     count = await _PROJECT_COUNT.first(session, values)
     rows = await _PROJECT_PAGE.all(session, {**values, "limit": page.limit, "offset": page.offset})

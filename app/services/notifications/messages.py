@@ -51,7 +51,7 @@ class Purpose(Enum):
 
 @dataclass(slots=True)
 class Subject:
-    """The task, run and question that a push is about, and how an app classes and groups it."""
+    """The task, run and question that a push is about, and how an app is to class and group the push."""
 
     kind: str
     project_id: int | None = None

@@ -1,4 +1,4 @@
-"""Read the row of a claimed run, together with its task, project, person and sandbox environment."""
+"""Read the fields of a claimed run, and those of its task, project, person and sandbox environment."""
 
 from uuid import UUID
 
@@ -45,10 +45,11 @@ _RUN = Prepared(
 
 
 async def read_claimed_run(session: AsyncSession, run_id: UUID) -> Fields:
-    """Return the fields of a claimed run: its own, with the facts in `state`; and those of the rows beside it.
+    """Return the fields of a claimed run, and those of its task, project, person and sandbox environment.
 
-    The fields of the sandbox environment are None if the run names none, or one that is gone; the fields of the person
-    are None if the run acts for none.
+    `state` includes the facts of the run. The fields of the sandbox environment are None if the run names none, or if
+    the environment no longer exists or the run's person may not use it. The fields of the person are None if the run
+    acts as no person.
     """
     run = await _RUN.first(session, {"run": run_id})
     assert run is not None

@@ -80,7 +80,10 @@ def token_budget(state: Mapping[str, Any]) -> int | None:
 
 
 def requested_state(body: RunIn) -> dict[str, Any]:
-    """Return the entries of a run's state that a request sets, without the options that it omits (contract 9.1)."""
+    """Return the entries that a request sets in a run's state (contract 9.1).
+
+    Options that the request omits have no entry.
+    """
     values: dict[str, Any] = {
         "pr_base_branch": body.branch,
         "pending_user_message": body.pending_user_message,

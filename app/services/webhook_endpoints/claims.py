@@ -73,8 +73,8 @@ class Claimed:
 async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> list[Claimed]:
     """Claim up to `limit` due webhook deliveries, only a few for each endpoint, for `WEBHOOK_LEASE`; return them.
 
-    `RESERVED` of the `limit` deliveries can only be those of endpoints with at most `PER_ENDPOINT` attempts in
-    progress, so that busy endpoints cannot use all of them. Concurrent calls wait for each other.
+    Busy endpoints cannot take the whole `limit`: `RESERVED` of the deliveries are kept for endpoints with at most
+    `PER_ENDPOINT` attempts in progress. Concurrent calls wait for each other.
 
     `cipher` decrypts the secrets that sign the messages. If no key decrypts the secret of a delivery, the delivery is
     not returned: it becomes due again when the lease ends.
