@@ -61,7 +61,11 @@ class PushStyle:
 # Not frozen: likewise.
 @dataclass(slots=True)
 class PushMessage:
-    """A push to the one device that `token` names. Without a style it has only a title, a text and data."""
+    """A push to the one device that `token` names: a title, a text and data.
+
+    `style` adds how the device shows the message: urgency, sound, badge, buttons. If it is None, the push service
+    decides.
+    """
 
     token: str = field(repr=False)
     title: str

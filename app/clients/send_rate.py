@@ -51,6 +51,7 @@ class UnlimitedRate(SendRate):
 class RedisSendRate(SendRate):
     """A limit of `per_second` messages for all processes together, counted in Redis under `key`.
 
+    A sender over the limit waits for its turn; `take` returns False if that would be too late for its deadline.
     While Redis is away, messages are sent without this limit: the push service has its own limits.
     """
 

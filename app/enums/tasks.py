@@ -35,7 +35,7 @@ TEAM_WIDE_ORIGINS = frozenset(
 
 
 class SignalReportRelationship(StrEnum):
-    """The relation between a task and the signal report that it refers to."""
+    """The kind of reference from a task to a signal report. In the only kind, the task implements the report."""
 
     IMPLEMENTATION = "implementation"
 

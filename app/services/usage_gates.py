@@ -36,7 +36,10 @@ class Limit:
 
 
 class UsageGate(Protocol):
-    """A check that can refuse another cloud run of a project. An operator of the service may provide one."""
+    """Decides whether a project may have one more cloud run: `exceeded` returns the limit that forbids it, or None.
+
+    Operators provide an implementation by the setting `TASKBEACON_USAGE_GATE`. Without one, no run is refused.
+    """
 
     async def exceeded(self, *, project_id: int, user_id: int | None) -> Limit | None:
         """Return the limit that the project has exceeded; None if the user may begin another run.
@@ -86,7 +89,8 @@ def _load(place: str) -> UsageGateFactory:
 async def require_allowance(gates: Sequence[UsageGate], *, project_id: int, user_id: int | None) -> None:
     """Check that every usage gate allows another run of a project.
 
-    A gate that fails or takes too long allows the run. Call this while no database connection is held.
+    A gate that fails or takes too long allows the run. Call this while no database connection is held. `user_id` is the
+    user who asks for the run; None for a follow-up run of a task without a creator.
 
     Raises:
         UsageLimitExceeded: the project has exceeded a limit.

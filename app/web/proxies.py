@@ -12,7 +12,11 @@ _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]
 
 
 class TrustedProxies:
-    """Middleware that applies X-Forwarded-Host, -Proto and -For to a request from an address in `trusted`."""
+    """Middleware that takes host, scheme and client address of a request from X-Forwarded-Host, -Proto and -For.
+
+    It does so only for a request from an address in `trusted`: addresses and networks, separated by commas. From other
+    addresses the headers are ignored. The client is the last address in X-Forwarded-For that is not trusted itself.
+    """
 
     def __init__(self, app: ASGIApp, *, trusted: str) -> None:
         self._app = app

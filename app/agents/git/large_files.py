@@ -55,7 +55,11 @@ _PROGRESS = ("hint: ", "fetch: ", "Uploading LFS objects", "Downloading LFS obje
 
 @dataclass(frozen=True, slots=True)
 class LargeFileLimits:
-    """The limits, in bytes, on the Git LFS files that a run may download and upload."""
+    """The limits of a run for Git LFS files, in bytes.
+
+    No file may be larger than `object_bytes`. All files together may have `fetched_bytes` when the run downloads them,
+    and `stored_bytes` when it uploads new ones.
+    """
 
     object_bytes: int
     disk_bytes: int  # of the whole run

@@ -83,9 +83,10 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """The hosts and servers to which the proxy of one run connects. All others are refused.
+    """The destinations to which the proxy of one run connects. It refuses all others.
 
-    `domains` are public hosts, reached at the ports 80 and 443. `services` are reached at their own port.
+    `domains` are names of public hosts, or `*.` and a domain for all names below it; only ports 80 and 443 are allowed.
+    `services` are hosts, each with the one port that is allowed, which may have private addresses.
     """
 
     domains: Sequence[str] = ()
@@ -105,9 +106,9 @@ class Allowance:
         return None
 
     def admits(self, host: str, port: int, address: str) -> bool:
-        """Return whether the proxy may connect to this IP address of a permitted host.
+        """Return whether the proxy may connect to `address`, an IP address of `host`.
 
-        The address must be public, unless the operator permitted the server by name.
+        Call it for hosts that `refusal` permits. The address must be public, except for the hosts in `services`.
         """
         return Service(host, port) in self.services or is_public(address)
 

@@ -43,11 +43,11 @@ class TrialRepository:
 
         Args:
             folder: the folder of all copies.
-            name: a folder in a checkout, a URL, or `organization/repository` below `base_url`.
+            name: an existing folder in a git checkout; else `organization/repository` below `base_url`; else a URL.
             base_url: the URL of the code host.
 
         Raises:
-            DevstackError: git is missing, or the folder is in no git checkout.
+            DevstackError: git is missing, or `name` is a folder outside of any git checkout.
 
         """
         require_git()

@@ -17,8 +17,9 @@ _AT_ONCE = 5000
 async def adopt_events(sessions: SessionFactory) -> int:
     """Move events restored from another database cluster to a position before all new events; return their number.
 
-    Their transaction ids have no meaning in this cluster: readers would wait for them, or skip the events. It is safe
-    to call this again.
+    Call it after a restore, also while the service runs. The transaction ids of the other cluster have no meaning in
+    this one: readers would wait for them, or skip the events. Only events with an id that this cluster has not reached
+    are moved, so a second call changes nothing.
     """
     async with unit_of_work(sessions) as session:
         await session.execute(

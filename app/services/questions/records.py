@@ -176,7 +176,10 @@ async def leave_inboxes(session: AsyncSession, task_id: UUID) -> None:
 
 
 async def find_question(session: AsyncSession, run_id: UUID, request_id: str) -> Row[Any] | None:
-    """Return the row of a run's question by the id that the agent gave it, open or closed; None if there is none."""
+    """Return the row of a run's question, with all columns of `questions`, by the id that the agent gave it.
+
+    The question may be closed. Return None if there is none.
+    """
     statement = select(*Question.__table__.columns).where(
         Question.run_id == run_id, Question.request_id == request_id
     )

@@ -66,10 +66,10 @@ async def update_run(
     `output` and `state` are merged with the stored ones: each top-level entry replaces the stored entry of its name.
 
     Raises:
-        InvalidInput: the change steers a run that acts with another member's GitHub account.
+        InvalidInput: the change affects the agent (`_steers`), and the run acts with another member's GitHub account.
         NotFound: there is no such run, or the caller cannot see it.
-        StateRefused: the run has ended with a status other than the given one, its state or output would be too large,
-            or the change steers a run in another member's private environment; nothing has changed.
+        StateRefused: the body gives a status and the run has ended with another one, the state or output would be too
+            large, or the change affects an agent in another member's private environment; nothing has changed.
         UsageLimitExceeded: the change would have workers perform the run from the beginning, and the project is over
             its limit.
 
