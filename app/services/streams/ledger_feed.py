@@ -24,6 +24,9 @@ from app.services.streams.frames import LedgerEvent
 
 # People watch: half of the events are shown within half of this. A look without new events is one short statement.
 _LOOK_SECONDS = 0.1
+# In a flood of events, more than a person reads, it is the chunks that cost: then there are fewer.
+_FLOOD_SECONDS = 0.4
+_FLOOD_EVENTS = 50
 # The most batches that wait for one stream, each of up to 500 events. A stream that is slower reads the database.
 _MOST_WAITING = 4
 # The most streams that read the database at once: requests, which share their connections, would wait for all.
@@ -146,9 +149,9 @@ class LedgerFeed:
 
     async def _look(self, sessions: SessionFactory, link: str) -> None:
         while True:
-            is_full = False
+            count = 0
             try:
-                is_full = await self._read(sessions, link)
+                count = await self._read(sessions, link)
             except DatabaseUnavailable as error:
                 # The next look continues at the same position.
                 log.warning("events.not_read", error=repr(error))
@@ -161,16 +164,16 @@ class LedgerFeed:
             else:
                 self._looked.set()
                 self._looked = asyncio.Event()
-            if not is_full:
-                await asyncio.sleep(self._look_seconds)
+            if count < PAGE:
+                await asyncio.sleep(_FLOOD_SECONDS if count > _FLOOD_EVENTS else self._look_seconds)
 
-    async def _read(self, sessions: SessionFactory, link: str) -> bool:
-        """Read new events and give them to all streams; return whether there are more."""
+    async def _read(self, sessions: SessionFactory, link: str) -> int:
+        """Read new events and give them to all streams; return their number: `PAGE` if there may be more."""
         user_ids = {stream.user_id for stream in self._streams}
         async with unit_of_work(sessions) as session:
             if self._end is None:
                 self._end = await find_end(session)
-                return False
+                return 0
             new = await read_new_events(session, self._end, user_ids)
         if new.rows:
             batch = Batch.of(new, link=link)
@@ -181,4 +184,4 @@ class LedgerFeed:
                 else:
                     # It came meanwhile: the memberships are without those of its user.
                     stream.fall_behind()
-        return len(new.rows) == PAGE
+        return len(new.rows)
