@@ -35,6 +35,13 @@ _STATEMENT_TIMEOUT_SECONDS = 30
 _CONNECT_TIMEOUT_SECONDS = 5
 _POOL_TIMEOUT_SECONDS = 10
 _CONNECTION_LIFE_SECONDS = 1800
+# A host that vanished in a transaction would keep its locks, and all readers of the ledger waiting, for two hours.
+_LIMITS_OF_A_LOST_CLIENT = {
+    "idle_in_transaction_session_timeout": "60s",
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+}
 
 # Errors that a session raises; a socket may also break while a new connection is prepared.
 _DRIVER_ERRORS = (
@@ -67,7 +74,7 @@ def create_engine(
 
     """
     # JIT helps analytics; here it would only delay the first request by its compile time.
-    server_settings = {"application_name": application_name, "jit": "off"}
+    server_settings = {"application_name": application_name, "jit": "off", **_LIMITS_OF_A_LOST_CLIENT}
     if plan_once:
         server_settings["plan_cache_mode"] = "force_generic_plan"
     engine = create_async_engine(

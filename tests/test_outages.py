@@ -221,6 +221,20 @@ async def test_heartbeat_goes_on_when_its_session_ends(
         await asyncio.gather(listening, return_exceptions=True)
 
 
+async def test_server_ends_the_transaction_of_a_client_that_has_vanished(engine: AsyncEngine) -> None:
+    """Its locks would keep others, and its transaction id all readers of the ledger, waiting for hours."""
+    async with engine.connect() as connection:
+        limits = {
+            name: (await connection.exec_driver_sql(f"SHOW {name}")).scalar_one()
+            for name in ("idle_in_transaction_session_timeout", "tcp_keepalives_idle", "tcp_keepalives_count")
+        }
+    assert limits == {
+        "idle_in_transaction_session_timeout": "1min",
+        "tcp_keepalives_idle": "30",
+        "tcp_keepalives_count": "3",
+    }
+
+
 async def test_value_that_the_database_cannot_keep_is_refused(
     client: httpx.AsyncClient, engine: AsyncEngine, tasks_url: str
 ) -> None:

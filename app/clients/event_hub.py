@@ -13,10 +13,9 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from app.clients.redis import RedisClient
+from app.clients.redis import RedisClient, messages_of
 from app.clients.run_events import EventKind, RunEvent, channel_of, parse_message
 from app.clients.subscriptions import Channel, Subscription
 
@@ -146,16 +145,7 @@ class EventHub:
             await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
 
     async def _pass_on(self, pubsub: Any) -> None:
-        is_pinged = False
-        while True:
-            message = await pubsub.get_message(timeout=_SILENCE_SECONDS)
-            if message is None:
-                if is_pinged:
-                    raise RedisConnectionError("Redis has fallen silent")
-                await pubsub.ping()
-                is_pinged = True
-                continue
-            is_pinged = False
+        async for message in messages_of(pubsub, silence=_SILENCE_SECONDS):
             if message["type"] not in {"subscribe", "message"}:
                 continue
             channel = self._channels.get(message["channel"].decode())

@@ -1,7 +1,12 @@
 """Clients of Redis. They connect at their first use, so that a process can start while Redis is away."""
 
+from collections.abc import AsyncGenerator
+from typing import Any
+
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.client import PubSub
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
 RedisClient = Redis
@@ -32,3 +37,26 @@ def create_pool(url: str) -> BlockingConnectionPool:
 def create_redis(url: str) -> RedisClient:
     """Return a Redis client with its own pool of connections; the caller closes it with `aclose()`."""
     return Redis.from_pool(create_pool(url))
+
+
+async def messages_of(subscription: PubSub, *, silence: float) -> AsyncGenerator[dict[str, Any], None]:
+    """Yield the messages of a subscription, without end; also those that confirm it, which it must not leave out.
+
+    A firewall may drop a connection on which nothing is sent, and neither end notices. So after `silence` seconds
+    without a message, Redis is pinged.
+
+    Raises:
+        RedisError: the connection failed, or nothing came for `silence` seconds after a ping.
+
+    """
+    is_pinged = False
+    while True:
+        message = await subscription.get_message(timeout=silence)
+        if message is not None:
+            is_pinged = False
+            yield message
+        elif is_pinged:
+            raise RedisConnectionError("Redis has fallen silent")
+        else:
+            await subscription.ping()
+            is_pinged = True

@@ -13,11 +13,11 @@ from uuid import UUID
 import structlog
 from redis.exceptions import RedisError
 
-from app.clients.redis import RedisClient
+from app.clients.redis import RedisClient, messages_of
 
 _CHANNEL = "taskbeacon:run-changes"
 _WAKE_CHANNEL = "taskbeacon:wake"
-_POLL_SECONDS = 30.0
+_SILENCE_SECONDS = 15.0
 _OUTAGE_PAUSE_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
@@ -86,13 +86,12 @@ class WakeListener:
                 log.warning("wakes.not_subscribed", error=repr(error))
                 await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
 
-    async def _listen(self) -> Never:
-        async with self._redis.pubsub(ignore_subscribe_messages=True) as subscription:
+    async def _listen(self) -> None:
+        async with self._redis.pubsub() as subscription:
             await subscription.subscribe(_CHANNEL, _WAKE_CHANNEL)
             self._wake_all()
-            while True:
-                message = await subscription.get_message(timeout=_POLL_SECONDS)
-                if message is not None:
+            async for message in messages_of(subscription, silence=_SILENCE_SECONDS):
+                if message["type"] == "message":
                     about = (message["channel"].decode(), message["data"].decode())
                     for watcher in self._watchers.get(about, ()):
                         watcher.set()

@@ -64,9 +64,11 @@ async def _loops(
         # Each delivers no more, but finishes what it sends.
         for loop in delivering:
             loop.cancel()
-        await close_worker()
-        listening.cancel()
-        await asyncio.gather(listening, *delivering, return_exceptions=True)
+        try:
+            await close_worker()
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, *delivering, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -63,7 +63,12 @@ class ResilientWorker(Worker):
         if self.tasks:
             await asyncio.wait(self.tasks.values())
         self.tasks.clear()
-        await super().close()
+        try:
+            await super().close()
+        except (RedisError, OSError) as error:
+            # Only a key that expires by itself is left.
+            log.warning("worker.redis_unavailable", error=repr(error))
+            await self.pool.aclose(close_connection_pool=True)
 
     @override
     async def start_jobs(self, job_ids: list[bytes]) -> None:

@@ -140,6 +140,20 @@ async def test_chores_begin_once_redis_answers_that_was_away_at_their_start(
     assert "worker.chores_broken_off" not in caplog.text
 
 
+async def test_worker_stops_while_redis_is_away(workshop: Workshop, caplog: pytest.LogCaptureFixture) -> None:
+    """Regression: the stop raised, and skipped what had to be stopped after it."""
+    process = workshop.context.process
+    async with interruptible(process.settings.redis_url) as between:
+        settings = process.settings.model_copy(
+            update={"redis_url": behind(between, process.settings.redis_url)}
+        )
+        async with perform_chores(workshop.with_process(settings=settings).context):
+            await eventually(lambda: process.redis.exists(f"{CHORES_QUEUE}:health-check"))
+            await between.refuse()
+
+    assert "worker.redis_unavailable" in caplog.text
+
+
 async def test_runs_survive_an_emptied_redis(
     workshop: Workshop, arq_queue: ArqQueue, clock: MovableClock
 ) -> None:
