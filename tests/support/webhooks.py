@@ -156,7 +156,7 @@ class Deliveries:
         """Make the rows of deliveries for all events, and send none."""
 
         async def relayed() -> bool:
-            while await self.deliverer._relay():
+            while await self.deliverer._relay() or await self.deliverer._recover():
                 pass
             async with self.process.sessions() as session:
                 cursor = await session.get(EventCursor, "webhooks")

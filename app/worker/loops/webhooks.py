@@ -1,12 +1,16 @@
-"""A loop that sends events to webhook endpoints while the worker runs: relay, claim, send, settle.
+"""Loops that send events to webhook endpoints while the worker runs: relay, recover, and claim, send, settle.
+
+They run side by side: a relay or recovery that fails, or waits for a lock, does not delay the deliveries that are due.
 
 Each attempt is a separate asyncio task, so a receiver that hangs delays no other. Attempts that end while a
 settlement is being written go into the next settlement, so the cost per attempt falls under load.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Never
 
 import structlog
@@ -56,18 +60,18 @@ class WebhookDeliverer:
     async def run(self, changes: WakeListener) -> Never:
         """Send webhook deliveries as they become due, until cancelled. Requests in progress finish before this ends.
 
-        `changes` wakes the loop when there are new events.
+        `changes` wakes the loops when there are new events.
         """
         try:
-            with changes.watch_topic(LEDGER) as woken:
-                while True:
-                    pause = await self._step_or_pause(woken)
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(pause):
-                            _ = await woken.wait()
-                    if self._attempts:
-                        await asyncio.sleep(_GATHER_SECONDS)
-                    woken.clear()
+            with (
+                changes.watch_topic(LEDGER) as sending,
+                changes.watch_topic(LEDGER) as relaying,
+                changes.watch_topic(LEDGER) as recovering,
+            ):
+                async with asyncio.TaskGroup() as others:
+                    others.create_task(self._repeat(partial(_prepare, self._relay, sending), relaying))
+                    others.create_task(self._repeat(partial(_prepare, self._recover, sending), recovering))
+                    await self._repeat(partial(self._send, sending), sending)
         finally:
             # A separate task, so that a second cancellation does not end it.
             await asyncio.shield(asyncio.create_task(self.drain()))
@@ -77,7 +81,7 @@ class WebhookDeliverer:
 
         Returns when the results are stored.
         """
-        while await self._relay() or await self._begin_attempts():
+        while await self._relay() or await self._recover() or await self._begin_attempts():
             await self.drain()
 
     async def drain(self) -> None:
@@ -85,31 +89,39 @@ class WebhookDeliverer:
         while self._attempts:
             await asyncio.wait(self._attempts)
 
-    async def _step_or_pause(self, woken: asyncio.Event) -> float:
-        """Start the deliveries that are possible now; return the seconds until the next look."""
-        try:
-            # One batch, however many wait: a backlog of events must not delay the deliveries that are due.
-            has_more = await self._relay()
-            # Once: it takes as many as there may be.
-            await self._begin_attempts(woken)
-            pause = await self._pause()
-        except DatabaseUnavailable as error:
-            log.warning("webhook.database_unavailable", error=repr(error))
-        except Exception:
-            # One defect must not end all deliveries of this process.
-            log.exception("webhook.step_failed")
-        else:
-            return 0.0 if has_more else pause
-        return LOOP_SECONDS
+    async def _repeat(self, step: Callable[[], Awaitable[float]], woken: asyncio.Event) -> Never:
+        """Repeat a step after the seconds that it returns, or earlier if `woken` is set. An error is only logged."""
+        while True:
+            pause = LOOP_SECONDS
+            try:
+                pause = await step()
+            except DatabaseUnavailable as error:
+                log.warning("webhook.database_unavailable", error=repr(error))
+            except Exception:
+                # One defect must not end all deliveries of this process.
+                log.exception("webhook.step_failed")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    _ = await woken.wait()
+            if self._attempts:
+                await asyncio.sleep(_GATHER_SECONDS)
+            woken.clear()
 
-    async def _relay(self) -> bool:
-        """Create the deliveries of the next events, and of a recovery; return whether there may be more."""
-        link = self._process.settings.task_url
+    async def _send(self, woken: asyncio.Event) -> float:
+        """Start the deliveries that are possible now; return the seconds until the next look."""
+        # Once: it takes as many as there may be.
+        await self._begin_attempts(woken)
+        return await self._pause()
+
+    async def _relay(self) -> int:
+        """Create the deliveries of the next events; return the number of these events, 0 if there are none now."""
         async with unit_of_work(self._process.sessions) as session:
-            relayed = await relay_events(session, link=link, batch=BATCH)
+            return await relay_events(session, link=self._process.settings.task_url, batch=BATCH)
+
+    async def _recover(self) -> bool:
+        """Create the next deliveries of a recovery; return whether there was one to continue."""
         async with unit_of_work(self._process.sessions) as session:
-            is_recovering = await continue_recovery(session, link=link, batch=BATCH)
-        return relayed == BATCH or is_recovering
+            return await continue_recovery(session, link=self._process.settings.task_url, batch=BATCH)
 
     async def _begin_attempts(self, woken: asyncio.Event | None = None) -> int:
         """Start due deliveries within the limit of concurrent ones; return how many were started."""
@@ -158,3 +170,11 @@ class WebhookDeliverer:
             await until_database_answers(step)
         except Exception:
             log.exception("webhook.not_settled", deliveries=[str(claimed.id) for claimed, _ in done])
+
+
+async def _prepare(step: Callable[[], Awaitable[int]], sending: asyncio.Event) -> float:
+    """Perform a step that may create deliveries; if it did, set `sending`. Return the seconds until the next step."""
+    if not await step():
+        return _LOOK_SECONDS
+    sending.set()
+    return 0.0
