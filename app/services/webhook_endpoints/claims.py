@@ -19,8 +19,10 @@ from sqlalchemy import (
     any_,
     bindparam,
     case,
+    false,
     func,
     not_,
+    null,
     or_,
     select,
     text,
@@ -49,6 +51,9 @@ PER_ENDPOINT = 4
 # others.
 FAILING_AFTER = 4
 PER_FAILING_ENDPOINT = 1
+# A delivery is given up after this many attempts more than it may have: their results were lost, and each claim of it
+# sends its message once more.
+LOST_ATTEMPTS = 10
 # The last turns of a process, for endpoints with fewer than `PER_ENDPOINT` under way.
 RESERVED = 128
 
@@ -76,6 +81,8 @@ async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> lis
     Busy endpoints cannot take the whole `limit`: `RESERVED` of the deliveries are kept for endpoints with at most
     `PER_ENDPOINT` attempts in progress. Concurrent calls wait for each other.
 
+    A delivery with `LOST_ATTEMPTS` more attempts than it may have is not returned: it ends, as their results were lost.
+
     `cipher` decrypts the secrets that sign the messages. If no key decrypts the secret of a delivery, the delivery is
     not returned: it becomes due again when the lease ends.
     """
@@ -83,6 +90,8 @@ async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> lis
     # After the lock, so that the lease is whole, and the statement sees the claims made while this one waited.
     now = utcnow()
     rows = await _CLAIM.all(session, {"now": now, "until": now + WEBHOOK_LEASE, "limit": limit})
+    if lost := [row["id"] for row in rows if row["attempts"] > row["attempts_allowed"] + LOST_ATTEMPTS]:
+        await _give_up(session, lost)
     claimed = [
         Claimed(
             id=row["id"],
@@ -98,10 +107,18 @@ async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> lis
             ),
         )
         for row in rows
+        if row["id"] not in lost
     ]
     if unsigned := [each for each in claimed if not each.message.secrets]:
         await _put_off(session, unsigned)
     return [each for each in claimed if each.message.secrets]
+
+
+async def _give_up(session: AsyncSession, ids: Sequence[UUID]) -> None:
+    """End claimed deliveries without an attempt: as delivered if an earlier attempt was, else as failed."""
+    await _END.perform(session, {"ids": ids})
+    for delivery_id in ids:
+        log.error("webhook.results_lost", delivery_id=str(delivery_id))
 
 
 async def _put_off(session: AsyncSession, unsigned: Sequence[Claimed]) -> None:
@@ -111,10 +128,21 @@ async def _put_off(session: AsyncSession, unsigned: Sequence[Claimed]) -> None:
         log.error("webhook.secret_unreadable", endpoint_id=str(endpoint_id))
 
 
-_UNCOUNT = Prepared(
+_UNCOUNTED = (
     update(WebhookEndpointDelivery)
     .where(WebhookEndpointDelivery.id == any_(bindparam("ids", type_=ARRAY(WebhookEndpointDelivery.id.type))))
     .values(attempts=WebhookEndpointDelivery.attempts - literal_int(1))
+)
+_UNCOUNT = Prepared(_UNCOUNTED)
+_END = Prepared(
+    _UNCOUNTED.values(
+        status=case(
+            (WebhookEndpointDelivery.delivered_at.is_not(None), constant(DeliveryStatus.DELIVERED)),
+            else_=constant(DeliveryStatus.FAILED),
+        ),
+        leased_until=null(),
+        is_manual=false(),
+    )
 )
 
 
@@ -215,6 +243,7 @@ def _claim_statement() -> Any:  # Any: a Select of many columns
             delivery.event_type,
             delivery.body,
             delivery.attempts,
+            delivery.attempts_allowed,
             delivery.is_manual,
         )
         .cte("taken")

@@ -56,12 +56,12 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Attemp
         if claimed.id in deliveries
     ]
     logged = await _log(session, [_log_entry(claimed, result, end) for claimed, result, end in ended])
+    # Not those that were stored before.
+    counted = [each for each in ended if (each[0].id, each[0].n) in logged]
     ends = []
     reasons: dict[UUID, DisabledReason] = {}
     health: dict[UUID, Health] = {}
-    for claimed, result, end in ended:
-        if (claimed.id, claimed.n) not in logged:
-            continue
+    for claimed, result, end in counted:
         if end is not None:
             ends.append({"key": claimed.id, **end})
         exhausted = end is not None and end["status"] is DeliveryStatus.FAILED and not claimed.is_ping
@@ -72,7 +72,6 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Attemp
         reason = after.reason_to_disable(result, now=now)
         if reason is not None and row["enabled"]:
             reasons.setdefault(claimed.endpoint_id, reason)
-        _measure(claimed, result, end)
     if ends:
         await session.execute(_END, ends)
     if health:
@@ -81,6 +80,9 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Attemp
         )
     for endpoint_id, reason in sorted(reasons.items()):
         await disable(session, WebhookEndpoint.id == endpoint_id, reason)
+    # Last: what fails before this is settled again, and counts once.
+    for claimed, result, end in counted:
+        _measure(claimed, result, end)
 
 
 async def _lock(session: AsyncSession, table: Table, ids: set[UUID]) -> dict[UUID, Mapping[Any, Any]]:

@@ -21,7 +21,7 @@ from app.clients.wakes import WakeListener
 from app.clients.webhooks.sender import AttemptResult, WebhookSender
 from app.clock import utcnow
 from app.db import unit_of_work
-from app.outages import DatabaseUnavailable
+from app.outages import DatabaseUnavailable, is_outage
 from app.runtime import ProcessContext
 from app.services.retrying.attempts import until_database_answers
 from app.services.retrying.policies import LOOP_SECONDS
@@ -162,14 +162,22 @@ class WebhookDeliverer:
                 await self._settle(done)
 
     async def _settle(self, done: list[tuple[Claimed, AttemptResult]]) -> None:
+        """Store results. If one of them cannot be stored, it is logged, and the others are stored."""
+
         async def step() -> None:
             async with unit_of_work(self._process.sessions) as session:
                 await settle(session, done)
 
         try:
             await until_database_answers(step)
-        except Exception:
-            log.exception("webhook.not_settled", deliveries=[str(claimed.id) for claimed, _ in done])
+        except Exception as error:
+            if len(done) == 1 or is_outage(error):
+                log.exception("webhook.not_settled", deliveries=[str(claimed.id) for claimed, _ in done])
+                return
+            # Halves, so that one result among many is found in a few transactions.
+            half = len(done) // 2
+            await self._settle(done[:half])
+            await self._settle(done[half:])
 
 
 async def _prepare(step: Callable[[], Awaitable[int]], sending: asyncio.Event) -> float:

@@ -26,6 +26,14 @@ CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN RAISE EXCEPTION 'planted' USING ERRCODE = '{code}'; END $$;
 CREATE TRIGGER planted BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION planted();
 """
+_REFUSE_SOME = """
+CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF {condition} THEN RAISE EXCEPTION 'planted'; END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER planted BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION planted();
+"""
 # For each row that is read; `planted_rows` is the table.
 _REFUSE_READS = """
 ALTER TABLE {table} RENAME TO planted_rows;
@@ -82,6 +90,14 @@ async def failing_commits(engine: AsyncEngine) -> AsyncGenerator[None, None]:
 async def refusing(engine: AsyncEngine, table: str, *, code: str) -> AsyncGenerator[None, None]:
     """Make writes to a table fail with this SQLSTATE."""
     plant = _REFUSE_ROWS.format(table=table, code=code)
+    async with altered(engine, plant, undo="DROP FUNCTION planted() CASCADE"):
+        yield
+
+
+@asynccontextmanager
+async def refusing_some(engine: AsyncEngine, table: str, condition: str) -> AsyncGenerator[None, None]:
+    """Make writes of rows that meet a condition, in SQL about `NEW`, fail with an unexpected error."""
+    plant = _REFUSE_SOME.format(table=table, condition=condition)
     async with altered(engine, plant, undo="DROP FUNCTION planted() CASCADE"):
         yield
 

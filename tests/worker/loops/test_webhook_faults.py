@@ -11,11 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.clients.redis import RedisClient
 from app.clients.wakes import WakeListener
+from app.clients.webhooks.sender import AttemptResult
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.models import Event, EventCursor, Project, Task, User, WebhookEndpoint, WebhookRecovery
 from app.services.events.cursor import SETTLED, START
-from tests.support.database.faults import refusing_reads
+from app.services.webhook_endpoints.claims import LOST_ATTEMPTS, RESERVED, claim_due
+from tests.support.database.faults import refusing_reads, refusing_some
+from tests.support.metrics import growth
 from tests.support.stand_ins.receiver import Receiver
 from tests.support.waiting import eventually
 from tests.support.webhooks import Deliveries, make_delivery, make_endpoint, record_event
@@ -94,3 +97,57 @@ async def test_relay_or_recovery_that_fails_stops_no_delivery_that_is_due(
 
     async with refusing_reads(engine, table, code="P0001"), working(deliveries, redis):
         await eventually(lambda: len(receiver.messages) == 1)
+
+
+async def test_result_that_cannot_be_stored_loses_no_other(
+    engine: AsyncEngine,
+    session: AsyncSession,
+    sessions: SessionFactory,
+    project: Project,
+    owner: User,
+    deliveries: Deliveries,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Regression: all results of its settlement were dropped, and their messages sent again after their lease."""
+    endpoint, _ = await make_endpoint(
+        session, project=project, created_by=owner, url="http://127.0.0.1/", last_success_at=utcnow()
+    )
+    for _ in range(5):
+        await make_delivery(session, endpoint)
+    async with unit_of_work(sessions) as own:
+        claimed = await claim_due(own, limit=2 * RESERVED, cipher=deliveries.process.cipher)
+    bad, *good = claimed
+    counted = growth("taskbeacon_webhook_deliveries_total", outcome="delivered")
+    result = AttemptResult(started_at=utcnow(), duration=timedelta(seconds=1), status_code=200)
+
+    async with refusing_some(engine, "webhook_attempts", f"NEW.delivery_id = '{bad.id}'"):
+        await deliveries.deliverer._settle([(each, result) for each in claimed])
+
+    rows = {row.id: (row.status, row.leased_until is None) for row in await deliveries.rows()}
+    assert len(good) == 4
+    assert rows == {bad.id: ("pending", False)} | {each.id: ("delivered", True) for each in good}
+    assert caplog.text.count("webhook.not_settled") == 1
+    assert counted() == 4
+
+
+async def test_delivery_is_given_up_if_its_results_are_lost_time_and_again(
+    session: AsyncSession, project: Project, owner: User, receiver: Receiver, deliveries: Deliveries
+) -> None:
+    """Regression: it was sent again every minute for good, until the number of its attempts was too large."""
+    endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
+    most = 10 + LOST_ATTEMPTS
+    last, lost = [
+        await make_delivery(session, endpoint, attempts=attempts, attempts_allowed=10)
+        for attempts in (most - 1, most)
+    ]
+    arrived = await make_delivery(
+        session, endpoint, attempts=most, attempts_allowed=10, delivered_at=utcnow(), is_manual=True
+    )
+
+    await deliveries.deliver()
+
+    assert [message.id for message in receiver.messages] == [str(last.event_id)]
+    rows = {row.id: (row.status, row.attempts) for row in await deliveries.rows()}
+    assert rows == {last.id: ("delivered", most), lost.id: ("failed", most), arrived.id: ("delivered", most)}
+    held = [(row.leased_until, row.is_manual) for row in await deliveries.rows()]
+    assert held == [(None, False)] * 3
