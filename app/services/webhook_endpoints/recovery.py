@@ -65,7 +65,7 @@ async def recover(
 async def continue_recovery(session: AsyncSession, *, link: str, batch: int) -> bool:
     """Make the next `batch` missing deliveries of the recovery that has waited longest.
 
-    Return True if there was a recovery to continue.
+    Return True if there was a recovery to continue, False if there was none or another process continues it now.
     """
     recovery = WebhookRecovery
     first = select(recovery.endpoint_id).order_by(recovery.continued_at, recovery.endpoint_id).limit(1)
@@ -74,9 +74,9 @@ async def continue_recovery(session: AsyncSession, *, link: str, batch: int) -> 
         return False
     # Before the recovery, as in a deletion of the endpoint: otherwise both could wait for each other.
     receivers = await lock_receivers(session, WebhookEndpoint.id == endpoint_id)
-    row = await session.get(recovery, endpoint_id, with_for_update=True)
+    row = await session.get(recovery, endpoint_id, with_for_update={"skip_locked": True})
     if row is None:
-        return True
+        return False
     pairs = await _missing_pairs(session, row, batch) if receivers else []
     if pairs:
         rows = await deliveries_of(session, pairs, link=link)

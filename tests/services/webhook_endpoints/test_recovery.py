@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
@@ -141,3 +141,18 @@ async def test_nothing_missing_leaves_nothing_to_continue(missed: Missed, endpoi
     assert await missed.step(batch=5)
     assert await missed.recover(endpoint, 0, 4) == 0
     assert not await missed.step()
+
+
+async def test_recovery_that_another_worker_continues_is_left_to_it(
+    process: ProcessContext, missed: Missed, endpoint: WebhookEndpoint
+) -> None:
+    """Regression: the second worker waited for the first one, and relayed nothing until then."""
+    await missed.recover(endpoint, 0, 4)
+    async with unit_of_work(process.sessions) as first:
+        assert await continue_recovery(first, link="", batch=2)
+        async with unit_of_work(process.sessions) as second:
+            await second.execute(text("SET LOCAL lock_timeout = '10s'"))
+            assert not await continue_recovery(second, link="", batch=2)
+
+    assert await missed.step()
+    assert await missed.delivered(endpoint) == [0, 1, 2, 3]
