@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import Counter, Histogram
-from sqlalchemy import Table, bindparam, select, update
+from sqlalchemy import Column, bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -36,6 +36,11 @@ _NEEDED = Histogram(
 )
 _DELIVERY = Base.metadata.tables[WebhookEndpointDelivery.__tablename__]
 _ENDPOINT = Base.metadata.tables[WebhookEndpoint.__tablename__]
+# Not whole rows: a body has up to 20 kB.
+_STATE_COLUMNS = [
+    _DELIVERY.c[name] for name in ("id", "status", "attempts", "attempts_allowed", "due_at", "delivered_at")
+]
+_HEALTH_COLUMNS = [_ENDPOINT.c[name] for name in ("id", "enabled", *Health.__slots__)]
 
 log = structlog.get_logger(__name__)
 
@@ -48,8 +53,8 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Attemp
     that are stored already are dropped too: an earlier call may have been committed without acknowledgement.
     """
     now = utcnow()
-    endpoints = await _lock(session, _ENDPOINT, {claimed.endpoint_id for claimed, _ in attempts})
-    deliveries = await _lock(session, _DELIVERY, {claimed.id for claimed, _ in attempts})
+    endpoints = await _lock(session, _HEALTH_COLUMNS, {claimed.endpoint_id for claimed, _ in attempts})
+    deliveries = await _lock(session, _STATE_COLUMNS, {claimed.id for claimed, _ in attempts})
     ended = [
         (claimed, result, _end_of(deliveries[claimed.id], claimed, result, now=now))
         for claimed, result in attempts
@@ -85,12 +90,15 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Attemp
         _measure(claimed, result, end)
 
 
-async def _lock(session: AsyncSession, table: Table, ids: set[UUID]) -> dict[UUID, Mapping[Any, Any]]:
-    """Lock the rows with these ids and return them by id.
+async def _lock(
+    session: AsyncSession, columns: Sequence[Column[Any]], ids: set[UUID]
+) -> dict[UUID, Mapping[Any, Any]]:
+    """Lock the rows with these ids and return `columns` of them by id. The first column is the id.
 
     In the same order everywhere, so that processes that settle cannot deadlock.
     """
-    statement = select(table).where(table.c.id.in_(ids)).order_by(table.c.id).with_for_update(key_share=True)
+    key = columns[0]
+    statement = select(*columns).where(key.in_(ids)).order_by(key).with_for_update(key_share=True)
     return {row["id"]: row for row in (await session.execute(statement)).mappings()}
 
 
