@@ -20,16 +20,18 @@ from app.services.webhook_endpoints.matching import (
     select_wanted,
 )
 
-# The number of events that one transaction relays.
+# The most events that one transaction relays, and the most deliveries that it makes: each may have a body of 20 kB. A
+# project has fewer endpoints than that, so at least one event is relayed.
 BATCH = 500
+MOST_DELIVERIES = 1000
 _READER = "webhooks"
 
 
 async def relay_events(session: AsyncSession, *, link: str, batch: int) -> int:
-    """Insert the webhook deliveries for the next `batch` events of the ledger; return the number of these events.
+    """Insert the webhook deliveries for the next events of the ledger; return the number of these events.
 
-    A number below `batch` means that no further events exist now. 0 means that there were none, or that another process
-    is already relaying. `link` is the setting `task_url`, a template for links to tasks.
+    These are at most `batch` events, with at most `MOST_DELIVERIES` deliveries. 0 means that no further events exist
+    now, or that another process is already relaying. `link` is the setting `task_url`, a template for links to tasks.
     """
     cursor = await _lock_cursor(session)
     if cursor is None:
@@ -38,23 +40,26 @@ async def relay_events(session: AsyncSession, *, link: str, batch: int) -> int:
     events = (await session.execute(statement, cursor.values())).mappings().all()
     if not events:
         return 0
-    place = place_of(events[-1])
-    await _deliver(session, {event["project_id"] for event in events}, cursor, place, link=link)
+    project_ids = {event["project_id"] for event in events}
+    place = await _deliver(session, project_ids, cursor, place_of(events[-1]), link=link)
     await session.execute(
         update(EventCursor)
         .where(EventCursor.reader == _READER)
         .values(transaction_id=place.transaction_id, seq=place.seq)
     )
-    return len(events)
+    return sum(place_of(event) <= place for event in events)
 
 
 async def _deliver(
     session: AsyncSession, project_ids: Collection[int], after: Cursor, last: Cursor, *, link: str
-) -> None:
-    """Make the deliveries of the events in these projects from a position up to another one."""
+) -> Cursor:
+    """Make the deliveries of the events in these projects from a position up to another one.
+
+    Return the position up to which they are made: an earlier one if there are more than `MOST_DELIVERIES`.
+    """
     receivers = await lock_receivers(session, WebhookEndpoint.project_id.in_(project_ids))
     if not receivers:
-        return
+        return last
     wanted = select_wanted(*PAIR_COLUMNS).where(
         AFTER,
         tuple_(*IN_ORDER) <= tuple_(*last),
@@ -62,11 +67,17 @@ async def _deliver(
         # Events from before an endpoint was created are sent only by a recovery.
         WebhookEndpoint.created_at <= Event.occurred_at,
     )
-    ordered = wanted.order_by(*IN_ORDER, WebhookEndpoint.id)
+    ordered = wanted.order_by(*IN_ORDER, WebhookEndpoint.id).limit(MOST_DELIVERIES + 1)
     pairs = (await session.execute(ordered, after.values())).mappings().all()
+    if len(pairs) > MOST_DELIVERIES:
+        # Whole events: the last one may have further deliveries.
+        cut = place_of(pairs[-1])
+        pairs = [pair for pair in pairs if place_of(pair) < cut]
+        last = place_of(pairs[-1])
     if pairs:
         rows = await deliveries_of(session, pairs, link=link)
         await session.execute(upsert(WebhookEndpointDelivery).on_conflict_do_nothing(), rows)
+    return last
 
 
 async def _lock_cursor(session: AsyncSession) -> Cursor | None:
