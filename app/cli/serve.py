@@ -11,6 +11,7 @@ from uvicorn.supervisors import Multiprocess
 
 from app.api_limits import IDLE_SECONDS
 from app.cli.database import check_clock_and_schema
+from app.cli.port import Port
 from app.cli.privacy import hide_environment, start_tracker
 from app.cli.serving.listening import DealtSocket
 from app.cli.serving.loading import load_api
@@ -26,7 +27,7 @@ _GRACEFUL_SHUTDOWN_SECONDS = 8
 @click.option("--host", help="Address to listen on. Default: TASKBEACON_HOST.")
 @click.option(
     "--port",
-    type=click.IntRange(0, 65535),
+    type=Port(),
     help="Port to listen on, 0 for any free one. Default: TASKBEACON_PORT.",
 )
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")

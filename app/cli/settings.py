@@ -69,9 +69,7 @@ def admin_settings() -> Settings:
         return service_settings()
     except click.ClickException as error:
         # Most likely the stack was meant.
-        raise click.ClickException(
-            f"{error.message}; and no development stack runs in {here.home}"
-        ) from error
+        raise click.ClickException(f"{no_stack(here.home)}; in production: {error.message}") from error
 
 
 def stack_settings(home: Path) -> Settings:
@@ -81,8 +79,13 @@ def stack_settings(home: Path) -> Settings:
     """
     stack = running_environment(home)
     if stack is None:
-        raise click.ClickException(f"no development stack runs in {home}")
+        raise click.ClickException(no_stack(home))
     return _build(lambda: Settings(**_fields(stack)))
+
+
+def no_stack(home: Path) -> str:
+    """Return the message that no development stack runs in the folder `home`, and how to start one."""
+    return f"no development stack runs in {home}: start `make run` in another terminal"
 
 
 def _fields(environment: Mapping[str, str]) -> dict[str, Any]:

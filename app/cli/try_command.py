@@ -8,7 +8,7 @@ import click
 import app
 from app.agents.adapters.catalog import DEFAULT_ADAPTER
 from app.cli.database import with_sessions
-from app.cli.settings import check_catalog, development_settings, stack_settings
+from app.cli.settings import check_catalog, development_settings, no_stack, stack_settings
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.devstack.errors import DevstackError
@@ -54,9 +54,7 @@ def try_command(
     if adapter is not None and model is None:
         raise click.UsageError(f"--model is needed for {adapter}; {', '.join(MODELS)} have one by default.")
     if home is None:
-        raise click.ClickException(
-            f"no development stack runs in {settings.home}: start `make run` in another terminal"
-        )
+        raise click.ClickException(no_stack(settings.home))
     text = sys.stdin.read() if prompt == "-" else prompt or DEFAULT_PROMPT
     copies = home.root / "repositories"
     try:

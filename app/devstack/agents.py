@@ -109,7 +109,7 @@ def main() -> int:
             terminal.line("  They are installed already.")
     except DevstackError as error:
         terminal.line()
-        print(f"error: {error}", file=sys.stderr)
+        print(f"Error: {error}", file=sys.stderr)
         return 1
     terminal.step_done("Ask `taskbeacon agents` what answers", time.monotonic() - started)
     return 0

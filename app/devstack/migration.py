@@ -26,7 +26,7 @@ def draft_migration(message: str) -> int:
     The file is a draft that a person completes. `message` becomes the purpose that its docstring states.
     """
     if not message.strip():
-        print('error: say what it is for: make migration m="add presence"', file=sys.stderr)
+        print('Error: say what it is for: make migration m="add presence"', file=sys.stderr)
         return 2
     supervisor = Supervisor()
     with tempfile.TemporaryDirectory(prefix="taskbeacon-migration-") as folder, stop_on_signals(supervisor):
@@ -36,7 +36,7 @@ def draft_migration(message: str) -> int:
         except StopRequested:
             return _INTERRUPTED
         except DevstackError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"Error: {error}", file=sys.stderr)
             return 1
         finally:
             supervisor.stop()

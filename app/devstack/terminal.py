@@ -42,7 +42,7 @@ class TerminalOutput:
     def error(self, error: Exception) -> None:
         """Write the message of an error to standard error."""
         self.line()
-        print(self.style(f"error: {error}", "red"), file=sys.stderr)
+        print(self.style(f"Error: {error}", "red"), file=sys.stderr)
 
     def child_line(self, name: str, text: str) -> None:
         """Write a line of output of the child process `name`, with the name in front of it."""

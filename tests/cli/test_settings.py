@@ -66,8 +66,15 @@ def test_announcement_of_a_dead_stack_is_ignored(home: Home) -> None:
     assert admin_settings().database_url.endswith("@localhost:5432/taskbeacon")
 
 
-def test_forgotten_stack_is_mentioned(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forgotten_stack_is_named_before_what_production_lacks(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("TASKBEACON_DEVELOPMENT")
+    stopped = f"no development stack runs in {home.root}: start `make run` in another terminal"
 
-    with pytest.raises(click.ClickException, match=f"no development stack runs in {home.root}"):
+    with pytest.raises(click.ClickException) as refused:
         admin_settings()
+
+    assert refused.value.message.startswith(
+        f"{stopped}; in production: bad settings: set TASKBEACON_SECRET_KEYS: "
+    )

@@ -6,6 +6,7 @@ import re
 import pytest
 from typing_extensions import override
 
+from app.devstack.errors import DevstackError
 from app.devstack.terminal import TerminalOutput
 
 
@@ -53,6 +54,12 @@ def test_file_gets_no_escape_sequences() -> None:
     terminal.table({"Base URL": "http://127.0.0.1:8000"})
 
     assert "\x1b" not in stream.getvalue()
+
+
+def test_error_begins_as_those_of_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    TerminalOutput().error(DevstackError("there is no folder /nowhere"))
+
+    assert capsys.readouterr().err == "Error: there is no folder /nowhere\n"
 
 
 def test_closed_terminal_does_not_stop_the_launcher() -> None:

@@ -51,6 +51,16 @@ def test_repository_is_found_by_what_people_call_it(checkout: Path, tmp_path: Pa
         named(str(tmp_path))
 
 
+@pytest.mark.parametrize("name", ["/no/where", "./nowhere", "../nowhere", "~/no where", "nowhere"])
+def test_folder_that_does_not_exist_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(DevstackError, match=f"^there is no folder {name}$"):
+        TrialRepository.find(tmp_path, name, base_url="https://git.example.com")
+
+
 def test_detached_checkout_is_copied_to_main(checkout: Path, tmp_path: Path) -> None:
     git(checkout, "checkout", "--quiet", "--detach")
 

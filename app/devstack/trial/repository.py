@@ -47,7 +47,7 @@ class TrialRepository:
             base_url: the URL of the code host.
 
         Raises:
-            DevstackError: git is missing, or `name` is a folder outside of any git checkout.
+            DevstackError: git is missing, or `name` is a folder that does not exist or is outside of any git checkout.
 
         """
         require_git()
@@ -55,8 +55,11 @@ class TrialRepository:
         if local.is_dir():
             top = _git(name, "-C", str(local), "rev-parse", "--show-toplevel").removesuffix("\n")
             return cls(folder, top)
-        if _SHORT_NAME.fullmatch(name):
+        if _SHORT_NAME.fullmatch(name) and not name.startswith("."):
             return cls(folder, f"{base_url.rstrip('/')}/{name}")
+        # Without a colon it is neither a URL nor host:path. A file may be a bundle of git.
+        if ":" not in name and not local.exists():
+            raise DevstackError(f"there is no folder {name}")
         return cls(folder, name)
 
     def copy(self) -> str:
