@@ -53,7 +53,7 @@ def failures_as_devstack_errors(what: str) -> Iterator[None]:
 def create_task(
     terminal: TerminalOutput, client: httpx.Client, *, title: str, description: str, repository: str
 ) -> dict[str, Any]:
-    """Create a task through the API, print its title and its URL, and return it as JSON.
+    """Create a task through the API, print its title and its page in the console, and return it as JSON.
 
     Raises:
         DevstackError: the request failed.
@@ -61,7 +61,9 @@ def create_task(
     """
     task = request(client, "POST", "tasks/", title=title, description=description, repository=repository)
     terminal.title(f"Task {task['slug']}: {task['title']}")
-    terminal.styled_line(f"  {client.base_url}tasks/{task['id']}", "dim")
+    project = client.base_url.path.removeprefix("/api")
+    page = client.base_url.join(f"/console{project}tasks/{task['id']}")
+    terminal.styled_line(f"  {page}", "dim")
     return task
 
 
@@ -85,12 +87,17 @@ def show_progress(log: RunLog, client: httpx.Client, plain: httpx.Client, path: 
 
 
 def show_result(terminal: TerminalOutput, run: dict[str, Any]) -> None:
-    """Print the status of a run and its output: branch, changed files, and a summary or an error."""
+    """Print the status of a run and its output, such as the branch and the changed files.
+
+    The summary is left out: it is the agent's last message, which the log has shown.
+    """
     good = run["status"] == RunStatus.COMPLETED
     terminal.line()
     terminal.title(f"Result: {terminal.style(run['status'], 'green' if good else 'red')}")
-    for line in json.dumps(run["output"], indent=2, ensure_ascii=False).splitlines():
-        terminal.line(f"  {line}")
+    output = {name: value for name, value in (run["output"] or {}).items() if name != "summary"}
+    if output:
+        for line in json.dumps(output, indent=2, ensure_ascii=False).splitlines():
+            terminal.line(f"  {line}")
 
 
 def read_patch(
