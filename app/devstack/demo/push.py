@@ -63,6 +63,6 @@ def show_notification(terminal: TerminalOutput, row: dict[str, Any]) -> None:  #
     watched = row.get("watched_by")
     if row.get("decision") in _WAITED and watched:
         age = watched["seconds_ago"]
-        terminal.line(f"  {row['body']}: not pushed yet, the phone showed the task {age:.0f} s before")
+        terminal.line(f"  {row['body']}: not pushed, as a phone was showing the task {age:.0f} s before")
     else:
         terminal.line(f"  {row['body']}: {row['decision']}" + (f", {row['reason']}" if row["reason"] else ""))
