@@ -208,11 +208,13 @@ class Supervisor:
         log: Path | None = None,
         timeout: float,
         prepare: Callable[[], None] | None = None,
+        stdout: IO[bytes] | None = None,
     ) -> str:
         """Run a command to its end and return its standard output, without the last line break.
 
         Its standard error goes to the file `log`; if `log` is None, `on_output` receives it line by line. `prepare` is
-        called in the child before the program is executed. `timeout` is in seconds.
+        called in the child before the program is executed. `timeout` is in seconds. If `stdout` is given, the standard
+        output goes there, and the result is empty.
 
         Raises:
             DevstackError: the command failed or took too long; the message has the last lines of its output.
@@ -220,7 +222,9 @@ class Supervisor:
 
         """
         with TemporaryFile("a+b") as result:
-            child = self.start(name, argv, environment=environment, log=log, prepare=prepare, stdout=result)
+            child = self.start(
+                name, argv, environment=environment, log=log, prepare=prepare, stdout=stdout or result
+            )
             self.wait(lambda: child.process.poll() is not None, what=name, timeout=timeout, one_shot=child)
             result.seek(0)
             printed = result.read().decode(errors="replace")

@@ -6,7 +6,6 @@
 import json
 import os
 import secrets
-import shlex
 import signal
 import sys
 import time
@@ -17,7 +16,6 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NoReturn
 
-import app
 from app.config import Settings
 from app.devstack.account import Account, read_account, renew_account
 from app.devstack.building import pages
@@ -27,7 +25,7 @@ from app.devstack.loopback import bypass_proxies, status_of
 from app.devstack.processes import Supervisor, bind_to_parent
 from app.devstack.servers.schema import needs_migration, note_migration
 from app.devstack.servers.servers import EmbeddedServers
-from app.devstack.terminal import TerminalOutput
+from app.devstack.terminal import TerminalOutput, show_welcome
 
 _COMMAND_SECONDS = 300.0
 _READY_SECONDS = 180.0  # far more than needed, for machines with busy processors
@@ -37,7 +35,6 @@ _EMBEDDED = {"postgres": "database_url", "valkey": "redis_url", "seaweedfs": "s3
 _SHOWN = frozenset({"api", "worker"})
 # Frontends under development use any port of this machine.
 _LOOPBACK_ORIGINS = "http://localhost:*,http://127.0.0.1:*,http://[::1]:*,https://localhost:*"
-_CHECKOUT = Path(app.__file__ or "").absolute().parents[1]
 _EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 
 
@@ -150,10 +147,19 @@ class Stack:
         log = self.home.logs / "console.log"
         environment = {**self._plan.environment, "TASKBEACON_HOME": str(self.home.root)}
         try:
-            with self._terminal.step("Console, once for these sources (about a minute)"):
-                self.supervisor.run(
-                    "console", command, environment=environment, log=log, timeout=_BUILD_SECONDS
-                )
+            self._terminal.styled_line(
+                "  Building the console, once for these sources (about a minute)", "dim"
+            )
+            # It prints its own steps.
+            self.supervisor.run(
+                "console",
+                command,
+                environment=environment,
+                log=log,
+                timeout=_BUILD_SECONDS,
+                # None if the descriptor was closed before the start.
+                stdout=getattr(sys.stdout, "buffer", None),
+            )
         except DevstackError as error:
             self._terminal.line(f"\n  Going on without a new console: {error}")
 
@@ -343,56 +349,30 @@ def run_dev(settings: Settings) -> int:
             terminal.error(error)
             return 1
         finally:
-            if stack.supervisor.children:
+            started = time.monotonic()
+            if has_children := bool(stack.supervisor.children):
                 terminal.styled_line("Stopping …", "dim")
             stack.stop()
+            if has_children:
+                seconds = time.monotonic() - started
+                terminal.styled_line(
+                    f"Stopped after {seconds:.1f} s; the data is in {stack.home.root}", "dim"
+                )
 
 
 def _serve(stack: Stack, terminal: TerminalOutput) -> NoReturn:
     stack.build_console()
     started = time.monotonic()
     account = stack.start()
-    _welcome(terminal, stack, account, time.monotonic() - started)
-    if link := stack.login_link():
-        terminal.line(
-            "  The console: this link signs one browser in, within a minute; the command prints another one"
-        )
-        terminal.line(f"    {link}")
-        terminal.line(f"    {_command_line(stack.home)} console")
-        terminal.line()
-    stack.supervisor.run_until_stopped()
-
-
-def _command_line(home: Home) -> str:
-    """Return the command line by which another terminal, in any folder, calls a command for this stack."""
-    program = Path(sys.executable).with_name("taskbeacon")
-    command = [str(program)] if program.exists() else [sys.executable, "-m", "app.cli"]
-    elsewhere = [] if home.root == _CHECKOUT / ".taskbeacon" else [f"TASKBEACON_HOME={home.root}"]
-    return shlex.join([*elsewhere, *command])
-
-
-def _welcome(terminal: TerminalOutput, stack: Stack, account: Account, seconds: float) -> None:
+    login_link = stack.login_link()
     terminal.line()
-    terminal.title(f"Ready after {seconds:.1f} s")
-    terminal.table(
-        {
-            "Base URL": stack.base_url,
-            "Swagger UI": f"{stack.base_url}/docs",
-            "API key": account.api_key,
-            "Project": str(account.project_id),
-            **({"Pushes": stack.environment["TASKBEACON_EXPO_BASE_URL"]} if stack.has_expo_sink else {}),
-            **(
-                {"Webhooks to": f"{stack.environment['TASKBEACON_EXPO_BASE_URL']}/webhooks"}
-                if stack.has_expo_sink
-                else {}
-            ),
-            "Logs": str(stack.home.logs),
-        }
+    terminal.title(f"Ready after {time.monotonic() - started:.1f} s")
+    show_welcome(
+        terminal,
+        stack.home,
+        account,
+        base_url=stack.base_url,
+        sink_url=stack.environment["TASKBEACON_EXPO_BASE_URL"] if stack.has_expo_sink else None,
+        login_link=login_link,
     )
-    terminal.line()
-    terminal.line("  In another terminal: an agent on a repository of yours, and a request")
-    terminal.line(f"    {_command_line(stack.home)} try {shlex.quote(str(_CHECKOUT))}")
-    terminal.line(f"    curl -H 'Authorization: Bearer {account.api_key}' {stack.base_url}/api/users/@me/")
-    terminal.line()
-    terminal.styled_line("  Ctrl-C stops everything; the data stays.", "dim")
-    terminal.line()
+    stack.supervisor.run_until_stopped()

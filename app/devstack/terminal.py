@@ -1,18 +1,25 @@
-"""Terminal output of the developer commands: headlines, steps in progress, errors.
+"""Terminal output of the developer commands: headlines, steps in progress, errors, addresses of a running stack.
 
 Colour and rewriting of lines happen on a terminal only; a file gets plain text.
 """
 
 import os
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TextIO
+
+import app
+from app.devstack.account import Account
+from app.devstack.home import Home
 
 _RESET = "\x1b[0m"
 _STYLES = {"bold": "\x1b[1m", "dim": "\x1b[2m", "green": "\x1b[32m", "red": "\x1b[31m", "cyan": "\x1b[36m"}
 _NAME_WIDTH = 12
+_CHECKOUT = Path(app.__file__ or "").absolute().parents[1]
 
 
 class TerminalOutput:
@@ -91,3 +98,51 @@ class TerminalOutput:
             if self._stream is not None:
                 self._stream.write(text)
                 self._stream.flush()
+
+
+def show_welcome(
+    terminal: TerminalOutput,
+    home: Home,
+    account: Account,
+    *,
+    base_url: str,
+    sink_url: str | None,
+    login_link: str | None,
+) -> None:
+    """Print the addresses of a running stack, its key, and commands that use it from another terminal.
+
+    `sink_url` is the page of the local stand-in for Expo, None without one. `login_link` signs one browser in to the
+    console; it is None if the console is not built.
+    """
+    terminal.table(
+        {
+            "Base URL": base_url,
+            **({"Console": login_link} if login_link else {}),
+            "Swagger UI": f"{base_url}/docs",
+            "API key": account.api_key,
+            "Project": str(account.project_id),
+            **({"Pushes": sink_url, "Webhooks to": f"{sink_url}/webhooks"} if sink_url else {}),
+            "Logs": str(home.logs),
+        }
+    )
+    terminal.line()
+    command = _command_line(home)
+    if login_link:
+        terminal.line(
+            "  The link to the console signs one browser in, within a minute. This prints another one:"
+        )
+        terminal.line(f"    {command} console")
+    terminal.line("  In another terminal: an agent on a repository of yours, and a request")
+    terminal.line(f"    {command} try {shlex.quote(str(_CHECKOUT))}")
+    terminal.line(f"    curl -H 'Authorization: Bearer {account.api_key}' {base_url}/api/users/@me/")
+    terminal.line()
+    terminal.styled_line("  Ctrl-C stops everything; the data stays.", "dim")
+    terminal.line()
+
+
+def _command_line(home: Home) -> str:
+    """Return the command line by which another terminal, in any folder, calls a command for this stack."""
+    program = Path(sys.executable).with_name("taskbeacon")
+    command = [str(program)] if program.exists() else [sys.executable, "-m", "app.cli"]
+    elsewhere = [] if home.root == _CHECKOUT / ".taskbeacon" else [f"TASKBEACON_HOME={home.root}"]
+    return shlex.join([*elsewhere, *command])

@@ -1,5 +1,6 @@
 """`make console`: what is built, when, and what stays if a build fails."""
 
+import io
 import os
 import shutil
 import subprocess
@@ -65,6 +66,16 @@ def test_console_is_built_once_for_its_sources(source: Path, tmp_path: Path) -> 
     assert (dist / "index.html").read_text() == "second"
     assert asked.read_text().splitlines() == [INSTALL, BUILD, BUILD]
     assert not [path for path in (*dist.parent.iterdir(), *home.iterdir()) if path.is_dir() and path != dist]
+
+
+def test_build_prints_its_steps(source: Path, tmp_path: Path) -> None:
+    shown = io.StringIO()
+    assert source.exists()
+
+    pages.build_pages(tmp_path / "home", TerminalOutput(shown))
+
+    steps = [line.partition(" …")[0].strip() for line in shown.getvalue().splitlines()]
+    assert steps == ["Packages of the console", "Build of the console"]
 
 
 def test_packages_are_installed_once_for_their_lock(

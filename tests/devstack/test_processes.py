@@ -139,6 +139,18 @@ def test_child_that_never_gets_ready_is_named_after_the_deadline() -> None:
     assert answer == ["server was not ready within 1 s", "    thinking"]
 
 
+def test_command_prints_to_a_given_file() -> None:
+    answer = run(
+        """
+        with Supervisor() as supervisor:
+            command, here = ["sh", "-c", "echo a step"], sys.stdout.buffer
+            print([supervisor.run("step", command, environment=os.environ, timeout=100, stdout=here)])
+        """
+    )
+
+    assert answer == ["a step", "['']"]
+
+
 def test_program_that_is_not_there_is_a_clear_error() -> None:
     answer = run(
         """

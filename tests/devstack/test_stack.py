@@ -129,6 +129,8 @@ def test_life_of_a_stack(tmp_path: Path) -> None:
         assert process.wait(100) == 0
         wait_for(lambda: ended(family), seconds=60, what="the end of all processes")
         assert not (home / "dev.json").exists()
+    last = home.with_suffix(".output").read_text().splitlines()[-1]
+    assert re.fullmatch(rf"Stopped after \d+\.\d s; the data is in {home}", last)
 
 
 def use(dev: dict[str, Any]) -> str:
@@ -144,7 +146,9 @@ def use(dev: dict[str, Any]) -> str:
 
 def run_pasted(home: Path, dev: dict[str, Any]) -> None:
     """Paste what the launcher printed for another terminal."""
-    shown = home.with_suffix(".output").read_text()
+    output = home.with_suffix(".output")
+    wait_for(lambda: "Ctrl-C stops everything" in output.read_text(), seconds=60, what="the welcome")
+    shown = output.read_text()
     (request,) = re.findall(r"^ +(curl .+)$", shown, re.MULTILINE)
     done = subprocess.run(
         ["sh", "-c", f"{request} --silent --fail"], capture_output=True, text=True, check=False
@@ -179,6 +183,7 @@ def try_repository(home: Path, checkout: Path) -> None:
 
     assert shown.returncode == 0, shown.stdout + shown.stderr
     assert "not committed stay out" in shown.stdout
+    assert re.search(r"http://127\.0\.0\.1:\d+/console/projects/\d+/tasks/[0-9a-f-]{36}\n", shown.stdout)
     found = re.search(r"Branch (taskbeacon/\S+) is in ", shown.stdout)
     assert found is not None, shown.stdout
     assert git(checkout, "diff", "--name-only", f"trunk...{found[1]}") == "REPOSITORY-MAP.md"
@@ -187,6 +192,7 @@ def try_repository(home: Path, checkout: Path) -> None:
     failing = run_taskbeacon("try", str(checkout), "```sh\nexit 3\n```", TASKBEACON_HOME=str(home))
     assert failing.returncode == 1
     assert "failed" in failing.stdout
+    assert "null" not in failing.stdout
     assert "Traceback" not in failing.stderr
 
 

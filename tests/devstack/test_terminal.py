@@ -2,12 +2,17 @@
 
 import io
 import re
+from pathlib import Path
 
 import pytest
 from typing_extensions import override
 
+from app.devstack.account import Account
 from app.devstack.errors import DevstackError
-from app.devstack.terminal import TerminalOutput
+from app.devstack.home import Home
+from app.devstack.terminal import TerminalOutput, show_welcome
+
+LINK = "http://127.0.0.1:8000/console/login#a-code"
 
 
 def plain(text: str) -> str:
@@ -72,3 +77,25 @@ def test_closed_terminal_does_not_stop_the_launcher() -> None:
 
     terminal.line("this is not read")
     terminal.line("nor this")
+
+
+@pytest.mark.parametrize("link", [LINK, None], ids=["built", "not built"])
+def test_console_is_among_the_addresses_if_it_is_built(tmp_path: Path, link: str | None) -> None:
+    stream = io.StringIO()
+
+    show_welcome(
+        TerminalOutput(stream),
+        Home(tmp_path),
+        Account(project_id=1, user_id=2, api_key="phx_key"),
+        base_url="http://127.0.0.1:8000",
+        sink_url="http://127.0.0.1:9000",
+        login_link=link,
+    )
+
+    lines = stream.getvalue().splitlines()
+    rows = dict(line.split(maxsplit=1) for line in lines[: lines.index("")])
+    assert rows.get("Console") == link
+    # The command that prints another link, above the last line.
+    commands = [line for line in lines if line.startswith(f"    TASKBEACON_HOME={tmp_path} ")]
+    assert [command.endswith(" console") for command in commands] == ([True, False] if link else [False])
+    assert lines[-2] == "  Ctrl-C stops everything; the data stays."

@@ -54,7 +54,7 @@ def build_pages(home: Path, terminal: TerminalOutput) -> bool:
             return False
         npm = packages.npm_with_packages(home, terminal, with_tools=False)
         digest = _digest()
-        with terminal.step("Console"):
+        with terminal.step("Build of the console"):
             npm.run(("run", "build"), packages.SOURCE)
             _copy(packages.SOURCE / "dist", _PLACE, digest)
     return True
@@ -96,14 +96,13 @@ def _sources(folder: Path) -> Iterator[Path]:
 def main() -> int:
     """Build the console unless it is current, and print where the pages are; return an exit status."""
     terminal = TerminalOutput()
-    terminal.title("Console")
     started = time.monotonic()
     try:
         if not build_pages(Settings(development=True).home.absolute(), terminal):
             terminal.line("  It is built already.")
     except DevstackError as error:
         terminal.line()
-        print(f"error: {error}", file=sys.stderr)
+        print(f"Error: {error}", file=sys.stderr)
         return 1
     terminal.step_done("`make run` serves it at /console", time.monotonic() - started)
     return 0
