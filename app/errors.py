@@ -31,11 +31,13 @@ RequestRefused                  answered with another body (contract 2.4, "other
 └── UsageLimitExceeded     429  {"type": "rate_limited", …}: the project may not have another cloud run
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
 from typing_extensions import override
+
+_ECHO_LIMIT = 200  # characters of the caller's text in a message
 
 
 class AppError(Exception):
@@ -72,6 +74,12 @@ class InvalidInput(AppError):
 
     type = "validation_error"
     code = "invalid_input"
+
+
+def unknown_choice(word: str, choices: Iterable[str], *, attr: str) -> InvalidInput:
+    """Return the error for a word that is none of the choices; its message names them (contract 2.4)."""
+    detail = f'"{word[:_ECHO_LIMIT]}" is not a valid choice; choose from {", ".join(choices)}.'
+    return InvalidInput(detail, code="invalid_choice", attr=attr)
 
 
 class MalformedBody(AppError):

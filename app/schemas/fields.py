@@ -261,16 +261,19 @@ class Timestamp(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice(Field):
-    """A field that takes a member of an enumeration."""
+    """A field that takes a member of an enumeration. `named`: whether its error names the choices (contract 2.4)."""
 
     of: type[StrEnum]
+    named: bool = False
 
     @override
     def parse(self, value: Any) -> StrEnum:
         try:
             return self.of(str(value))
         except ValueError:
-            raise fail("invalid_choice", f'"{str(value)[:_ECHO_LIMIT]}" is not a valid choice.') from None
+            hint = f"; choose from {', '.join(self.of)}" if self.named else ""
+            detail = f'"{str(value)[:_ECHO_LIMIT]}" is not a valid choice{hint}.'
+            raise fail("invalid_choice", detail) from None
 
     @override
     def json_schema(self) -> JsonSchema:

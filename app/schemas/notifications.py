@@ -159,9 +159,13 @@ class PreferencesIn(Input):
         Field(description="The times without pushes; null: none."),
     ] = None
     allow_during_quiet: Annotated[
-        list[Annotated[Urgency, Choice(of=Urgency)]], Items(max_length=3), Field(description=_ALLOWED)
+        list[Annotated[Urgency, Choice(of=Urgency, named=True)]],
+        Items(max_length=3),
+        Field(description=_ALLOWED),
     ] = []  # noqa: RUF012 - a default of pydantic, which copies it
-    push_text: Annotated[PushText, Choice(of=PushText), Field(description=_PUSH_TEXT)] = PushText.TITLE
+    push_text: Annotated[PushText, Choice(of=PushText, named=True), Field(description=_PUSH_TEXT)] = (
+        PushText.TITLE
+    )
     reminder_after_seconds: Annotated[
         int | None, Integer(minimum=60, maximum=86_400, null=True), Field(description=_REMINDER)
     ] = None

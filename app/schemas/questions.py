@@ -37,11 +37,13 @@ class InboxQuery(QueryInput):
 
     status: Annotated[
         InboxStatus,
-        Choice(of=InboxStatus),
+        Choice(of=InboxStatus, named=True),
         Field(description="`open`: only questions that wait for an answer; `all`: closed questions too."),
     ] = InboxStatus.OPEN
     kind: Annotated[
-        QuestionKind | None, Choice(of=QuestionKind), Field(description="Only questions of this kind.")
+        QuestionKind | None,
+        Choice(of=QuestionKind, named=True),
+        Field(description="Only questions of this kind."),
     ] = None
     project_id: Annotated[
         int | None,
@@ -202,7 +204,7 @@ class ActionIn(Input):
     ] = None
     action: Annotated[
         FormAction | None,
-        Choice(of=FormAction, null=True),
+        Choice(of=FormAction, named=True, null=True),
         Field(
             description="Answers a `form` or a `url`; `cancel` also cancels the action that the agent asked for."
         ),

@@ -79,7 +79,7 @@ class TaskFilterIn(Input):
     ] = None
     origin_product: Annotated[
         OriginProduct | None,
-        Choice(of=OriginProduct, null=True),
+        Choice(of=OriginProduct, named=True, null=True),
         Field(description="The product that the task came from."),
     ] = None
 
@@ -107,7 +107,7 @@ class _Fields(Input):
     ] = ""
     payload: Annotated[
         PayloadKind,
-        Choice(of=PayloadKind),
+        Choice(of=PayloadKind, named=True),
         Field(
             description="`thin`, the default: ids, statuses and a link. `full`: also the task and the run at the time "
             "of the event; above 20 kB it is cut to a thin body with `truncated`."
@@ -160,7 +160,7 @@ class RecoverIn(Input):
     ] = None
     only: Annotated[
         RecoverOnly,
-        Choice(of=RecoverOnly),
+        Choice(of=RecoverOnly, named=True),
         Field(
             description="`failed`, the default: deliveries that failed or were cancelled. `all`: also events without a "
             "delivery because the endpoint was disabled. Delivered messages are not sent again."
@@ -172,7 +172,9 @@ class DeliveryQuery(QueryInput):
     """The query parameters that filter the list of webhook deliveries. An empty one is treated as not given."""
 
     status: Annotated[
-        DeliveryStatus | None, Choice(of=DeliveryStatus), Field(description="Only deliveries of this status.")
+        DeliveryStatus | None,
+        Choice(of=DeliveryStatus, named=True),
+        Field(description="Only deliveries of this status."),
     ] = None
     event_type: Annotated[
         str | None,

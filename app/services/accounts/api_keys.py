@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.enums import Scope
-from app.errors import InvalidInput, NotFound
+from app.errors import InvalidInput, NotFound, unknown_choice
 from app.ids import new_id
 from app.models import ApiKey
 from app.security import hash_api_key, mask_api_key, new_api_key
@@ -145,9 +145,5 @@ def _known_scopes(words: Sequence[str]) -> tuple[Scope, ...]:
         try:
             scopes[Scope(word)] = None
         except ValueError as error:
-            raise InvalidInput(
-                f'"{word}" is not a valid choice; choose from {", ".join(Scope)}.',
-                code="invalid_choice",
-                attr="scope",
-            ) from error
+            raise unknown_choice(word, Scope, attr="scope") from error
     return tuple(scopes)

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.enums import CodeHostKind
-from app.errors import InvalidInput
+from app.errors import InvalidInput, unknown_choice
 from app.ids import new_id
 from app.models import Integration, SignalReport, UserIntegration
 from app.security import Cipher
@@ -135,11 +135,7 @@ def _known_kind(kind: str) -> CodeHostKind:
     try:
         return CodeHostKind(kind)
     except ValueError as error:
-        raise InvalidInput(
-            f'"{kind}" is not a valid choice; choose from {", ".join(CodeHostKind)}.',
-            code="invalid_choice",
-            attr="kind",
-        ) from error
+        raise unknown_choice(kind, CodeHostKind, attr="kind") from error
 
 
 def _encrypt(cipher: Cipher, token: str | None, *, attr: str = "token") -> str | None:

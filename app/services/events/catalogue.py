@@ -263,14 +263,9 @@ PING = CataloguedType(
 )
 
 # Valid before `.*`. The last one has no types yet: receivers may subscribe ahead.
-FAMILIES = frozenset(type_.partition(".")[0] for type_ in CATALOGUE) | {"verification"}
-_EVERYTHING = "*"
-
-
-def is_selector(text: str) -> bool:
-    """Return whether a text is a valid selector of events: an event type, a family such as `run.*`, or `*` for all."""
-    family, _, rest = text.partition(".")
-    return text == _EVERYTHING or text in CATALOGUE or (rest == "*" and family in FAMILIES)
+_FAMILIES = frozenset(type_.partition(".")[0] for type_ in CATALOGUE) | {"verification"}
+# The valid selectors of events: `*` for all, a family such as `run.*`, or an event type.
+KNOWN_SELECTORS: tuple[str, ...] = ("*", *(f"{family}.*" for family in sorted(_FAMILIES)), *CATALOGUE)
 
 
 def published_types() -> list[EventTypeOut]:

@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, array
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import EventType
-from app.errors import InvalidInput
+from app.errors import InvalidInput, unknown_choice
 from app.models import Event, EventHorizon, Task, TaskFollow
 from app.models.base import constant
 from app.schemas.events import EventPage, EventQuery
@@ -35,7 +35,7 @@ from app.services.access.visibility import (
     audiences_of,
     visibility_anywhere,
 )
-from app.services.events.catalogue import is_selector
+from app.services.events.catalogue import KNOWN_SELECTORS
 from app.services.events.cursor import AFTER, IN_ORDER, PLACE, PLACE_COLUMNS, SETTLED, START, Cursor
 from app.services.events.rendering import event_out
 from app.statements import Fields, Prepared
@@ -186,8 +186,8 @@ def parse_types(text: str | None, *, attr: str = "type") -> list[str] | None:
     """
     words = [word.strip() for word in (text or "").split(",") if word.strip()]
     for word in words:
-        if not is_selector(word):
-            raise InvalidInput(f'"{word[:200]}" is not a valid choice.', code="invalid_choice", attr=attr)
+        if word not in KNOWN_SELECTORS:
+            raise unknown_choice(word, KNOWN_SELECTORS, attr=attr)
     return words or None
 
 

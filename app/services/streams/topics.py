@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.run_events import EventId, EventKind, RunEvent
 from app.clients.subscriptions import Subscription
-from app.errors import InvalidInput, NotFound
+from app.errors import InvalidInput, NotFound, unknown_choice
 from app.outages import DatabaseUnavailable
 from app.schemas.fields import parse_uuid
 from app.services.access.principal import Principal
@@ -103,7 +103,7 @@ async def open_project_stream(
         raise InvalidInput(f"At most {_MOST_TOPICS} topics.", code="max_length", attr="topics")
     for name in names:
         if name not in LEDGERS and not name.startswith(_RUN):
-            raise InvalidInput(f'"{name[:200]}" is not a valid choice.', code="invalid_choice", attr="topics")
+            raise unknown_choice(name, (*LEDGERS, f"{_RUN}<id>"), attr="topics")
     runs = {}
     for name in names:
         if name not in LEDGERS:

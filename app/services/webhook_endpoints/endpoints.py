@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.addresses import AddressPolicy
 from app.clock import utcnow
 from app.enums import DeliveryStatus, DisabledReason, PayloadKind
-from app.errors import InvalidInput, NotFound
+from app.errors import InvalidInput, NotFound, unknown_choice
 from app.ids import new_id
 from app.models import Project, User, WebhookEndpoint, WebhookEndpointDelivery
 from app.models.base import constant
@@ -27,7 +27,7 @@ from app.schemas.webhook_endpoints import (
 from app.security import Cipher
 from app.services.access.principal import Principal
 from app.services.access.visibility import own_endpoint, own_endpoints
-from app.services.events.catalogue import is_selector
+from app.services.events.catalogue import KNOWN_SELECTORS
 from app.services.views.users import CREATOR_COLUMNS, user_basic
 from app.services.webhook_endpoints.signing import HINT_LENGTH, new_secret, still_valid
 from app.services.webhook_endpoints.urls import check_url
@@ -267,10 +267,8 @@ async def _require_room(session: AsyncSession, project_id: int) -> None:
 
 def _event_types(texts: Sequence[str]) -> list[str]:
     for index, text in enumerate(texts):
-        if not is_selector(text):
-            raise InvalidInput(
-                f'"{text}" is not a valid choice.', code="invalid_choice", attr=f"event_types__{index}"
-            )
+        if text not in KNOWN_SELECTORS:
+            raise unknown_choice(text, KNOWN_SELECTORS, attr=f"event_types__{index}")
     return list(dict.fromkeys(texts))
 
 

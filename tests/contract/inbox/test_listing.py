@@ -168,10 +168,17 @@ async def test_filters_leave_the_badge_as_it_is(
 
 
 @pytest.mark.parametrize(
-    ("query", "attr"), [("status=closed", "status"), ("kind=poll", "kind")], ids=["15.1-status", "15.1-kind"]
+    ("query", "attr", "detail"),
+    [
+        ("status=closed", "status", '"closed" is not a valid choice; choose from open, all.'),
+        ("kind=poll", "kind", '"poll" is not a valid choice; choose from permission, form, url, message.'),
+    ],
+    ids=["15.1-status", "15.1-kind"],
 )
-async def test_unknown_choice_is_refused(client: httpx.AsyncClient, query: str, attr: str) -> None:
-    assert_invalid(await client.get(f"{INBOX}/?{query}"), attr, "invalid_choice")
+async def test_unknown_choice_is_refused(
+    client: httpx.AsyncClient, query: str, attr: str, detail: str
+) -> None:
+    assert_invalid(await client.get(f"{INBOX}/?{query}"), attr, "invalid_choice", detail)
 
 
 async def test_without_a_key_it_is_401(anonymous: httpx.AsyncClient) -> None:

@@ -244,18 +244,18 @@ async def test_run_that_is_not_visible_is_not_found(
 
 
 @pytest.mark.parametrize(
-    ("topics", "code"),
+    ("topics", "code", "detail"),
     [
-        ("nothing", "invalid_choice"),
-        ("tasks,runs", "invalid_choice"),
-        (",".join(f"run:{number}" for number in range(21)), "max_length"),
+        ("nothing", "invalid_choice", '"nothing" is not a valid choice; choose from tasks, inbox, run:<id>.'),
+        ("tasks,runs", "invalid_choice", '"runs" is not a valid choice; choose from tasks, inbox, run:<id>.'),
+        (",".join(f"run:{number}" for number in range(21)), "max_length", "At most 20 topics."),
     ],
 )
 async def test_invalid_topics_are_refused(
-    api: httpx.AsyncClient, events_url: str, topics: str, code: str
+    api: httpx.AsyncClient, events_url: str, topics: str, code: str, detail: str
 ) -> None:
     response = await api.get(f"{events_url}/stream/", params={"topics": topics})
-    assert_invalid(response, "topics", code)
+    assert_invalid(response, "topics", code, detail)
 
 
 async def test_stream_that_breaks_before_its_first_event_is_resumed_where_it_began(

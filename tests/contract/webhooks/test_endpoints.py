@@ -165,6 +165,21 @@ class TestCreate:
         assert_invalid(await client.post(endpoints_url, json={**BODY, **change}), attr, code)
         assert await session.scalar(select(func.count()).select_from(WebhookEndpoint)) == 0
 
+    async def test_refusal_of_a_choice_names_the_choices(
+        self, client: httpx.AsyncClient, endpoints_url: str
+    ) -> None:
+        for change, attr, start in (
+            (
+                {"event_types": ["runs.*"]},
+                "event_types__0",
+                '"runs.*" is not a valid choice; choose from *, question.*, run.*, ',
+            ),
+            ({"payload": "fat"}, "payload", '"fat" is not a valid choice; choose from thin, full.'),
+        ):
+            refused = await client.post(endpoints_url, json={**BODY, **change})
+            assert_invalid(refused, attr, "invalid_choice")
+            assert refused.json()["detail"].startswith(start)
+
     @pytest.mark.parametrize("missing", ["url", "event_types"])
     async def test_field_that_is_required(
         self, client: httpx.AsyncClient, endpoints_url: str, missing: str
