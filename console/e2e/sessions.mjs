@@ -16,7 +16,7 @@ export async function personSignsInAndOut(browser, { expect, watched }) {
   await heading.waitFor();
   await page.getByLabel("API key").fill("phx_nothing");
   await page.getByRole("button", { name: "Sign in" }).click();
-  await page.getByRole("alert").waitFor();
+  await page.getByRole("alert").getByText("This key is wrong, expired or revoked.").waitFor();
   expect(await heading.isVisible(), "a wrong key is refused with a reason");
   await page.getByLabel("API key").fill(stack.api_key);
   await page.getByRole("button", { name: "Sign in" }).click();
@@ -36,6 +36,9 @@ export async function personSignsInAndOut(browser, { expect, watched }) {
   await third.getByRole("alert").waitFor();
   expect(true, "a login link works once");
   await third.context().close();
+  await page.goto(link);
+  await page.getByRole("heading", { name: "Tasks" }).waitFor();
+  expect(!page.url().includes("/login"), "a used link leads a browser that is signed in on to the console");
 
   await page.goto(`${base}/projects/1/settings/account`);
   const rows = page.getByRole("listitem").filter({ hasText: "last used" });

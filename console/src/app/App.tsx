@@ -74,7 +74,8 @@ function SignedIn() {
 
   if (session.isPending) return <Loading what="the console" />;
   const isSignedOut = session.error instanceof ApiError && session.error.isSignedOut;
-  if (isSignedOut || path.startsWith("/login")) return <LoginPage />;
+  if (isSignedOut || path.startsWith("/login"))
+    return <LoginPage isSignedIn={!isSignedOut && session.data !== undefined} />;
   if (!session.data)
     return (
       <FailedPage

@@ -2,6 +2,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { useLocation } from "wouter";
+import { ApiError } from "../../api/errors";
 import { signIn } from "../../api/session";
 import { expectPage } from "../../ui/arrival";
 import { Button, Field, Input } from "../../ui/controls";
@@ -9,7 +10,14 @@ import { Failure } from "../../ui/feedback";
 import { PageHeading } from "../../ui/heading";
 import styles from "./login.module.css";
 
-export function LoginPage() {
+interface Props {
+  /** Whether this browser has a session, which a login link may replace. */
+  isSignedIn: boolean;
+}
+
+const isRefusal = (error: unknown) => error instanceof ApiError && error.isSignedOut;
+
+export function LoginPage({ isSignedIn }: Props) {
   const queries = useQueryClient();
   const [location, navigate] = useLocation();
   const [key, setKey] = useState("");
@@ -23,6 +31,11 @@ export function LoginPage() {
       queries.setQueryData(["session"], session);
       if (location.startsWith("/login")) navigate("/", { replace: true });
     },
+    onError: (error, credential) => {
+      if (!isSignedIn || !("code" in credential) || !isRefusal(error)) return;
+      expectPage();
+      navigate("/", { replace: true });
+    },
   });
   const { mutate } = login;
 
@@ -34,6 +47,8 @@ export function LoginPage() {
     mutate({ code });
   }, [location, mutate]);
 
+  const isWrongKey = isRefusal(login.error) && login.variables !== undefined && "api_key" in login.variables;
+  const problem = isWrongKey ? new Error("This key is wrong, expired or revoked.") : login.error;
   return (
     <main className={styles.page}>
       <form
@@ -46,7 +61,8 @@ export function LoginPage() {
         <img src="/console/icon.svg" alt="" width="32" height="32" />
         <PageHeading>Sign in to Taskbeacon</PageHeading>
         <p>
-          <code>taskbeacon console</code> prints a link that signs you in. Or use your API key:
+          <code>taskbeacon console</code> prints a link that signs you in; in a checkout, it is{" "}
+          <code>.venv/bin/taskbeacon console</code>. Or use your API key:
         </p>
         <Field label="API key">
           {(ids) => (
@@ -61,7 +77,7 @@ export function LoginPage() {
             />
           )}
         </Field>
-        {login.isError && <Failure error={login.error} />}
+        {problem && <Failure error={problem} />}
         <Button tone="primary" large type="submit" disabled={login.isPending || !key.trim()}>
           {login.isPending ? "Signing in …" : "Sign in"}
         </Button>
