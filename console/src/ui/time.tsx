@@ -52,6 +52,23 @@ export function durationText(ms: number): string {
   return minutes < 60 ? `${minutes}m ${seconds % 60}s` : `${Math.floor(minutes / 60)}h ${minutes % 60}m`;
 }
 
+const UNITS = [
+  ["hour", 3600],
+  ["minute", 60],
+  ["second", 1],
+] as const;
+
+/** Return a span of time in words, such as "1 hour 30 minutes". */
+export function spanInWords(seconds: number): string {
+  let rest = seconds;
+  const parts = UNITS.map(([unit, length]) => {
+    const count = Math.floor(rest / length);
+    rest -= count * length;
+    return count ? `${count} ${unit}${count === 1 ? "" : "s"}` : "";
+  });
+  return parts.filter(Boolean).join(" ");
+}
+
 const SPAN = /^\d+[mhd]$/;
 
 /** How long ago something was; in a sentence, a span of time says that it is one. */

@@ -5,7 +5,7 @@ import type { Preferences, QuietHours } from "../../api/types";
 import { Button, Check, Field, Input, Select } from "../../ui/controls";
 import { Failure, Loading, say, sayError } from "../../ui/feedback";
 import { PageHeading } from "../../ui/heading";
-import { durationText } from "../../ui/time";
+import { spanInWords } from "../../ui/time";
 import styles from "./settings.module.css";
 
 const KINDS = [
@@ -118,7 +118,7 @@ export function PreferencesSection() {
 /** The choices, with the person's own value where a program has set another. */
 function reminders(now: number | null): readonly (readonly [string, string])[] {
   if (now === null || REMINDERS.some(([value]) => value === String(now))) return REMINDERS;
-  return [...REMINDERS, [String(now), `After ${durationText(now * 1000)}`]];
+  return [...REMINDERS, [String(now), `After ${spanInWords(now)}`]];
 }
 
 function QuietHoursForm({
