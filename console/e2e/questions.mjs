@@ -1,5 +1,5 @@
 // Every kind of question, asked by an agent that sends what its task says (e2e/catalog.mjs).
-import { call, newRequest } from "./api.mjs";
+import { call, newRequest, newTask, start } from "./api.mjs";
 import { base, until } from "./browser.mjs";
 
 const FORM = {
@@ -100,6 +100,24 @@ export async function pageIsOpenedOrDeclined(browser, { expect, watched, checkAc
   await page.getByRole("button", { name: "Decline" }).click();
   const answer = await heard(page);
   expect(answer.action === "decline", `the agent hears that it is declined ${JSON.stringify(answer)}`);
+  await page.context().close();
+}
+
+export async function runsOfOneTaskAreNamed(browser, { expect, watched }) {
+  const title = "Acceptance: two runs ask the same";
+  const task = await newTask(title, [["ask", "Go on?"]]);
+  const { latest_run: first } = await start(task, { mode: "interactive" });
+  await start(task, { mode: "interactive" });
+  const page = await watched(browser);
+  await page.goto(`${base}/projects/1/inbox`);
+  const cards = page.getByRole("main").getByRole("listitem").filter({ hasText: title });
+  await cards.filter({ hasText: "Run 1" }).waitFor();
+  await cards.filter({ hasText: "Run 2" }).waitFor();
+  expect(true, "two runs of one task are named in the inbox");
+  await call(`/tasks/${task.id}/runs/${first.id}/`, { status: "cancelled" }, "PATCH");
+  await cards.filter({ hasText: "Run 1" }).waitFor({ state: "detached" });
+  await cards.filter({ hasText: "Run 2" }).waitFor({ state: "detached" });
+  expect((await cards.count()) === 1, "a run that asks alone needs no name");
   await page.context().close();
 }
 

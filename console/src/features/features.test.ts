@@ -2,7 +2,8 @@
 import { describe, expect, it } from "vitest";
 import type { Run, Task } from "../api/types";
 import { append, EMPTY } from "../transcript/append";
-import { reasonOf, stateOf } from "./project/runState";
+import { tasksWithSeveralRuns } from "./inbox/severalRuns";
+import { reasonOf, runName, stateOf } from "./project/runState";
 import { initialsOf, lookingText, viewersByTask } from "./project/viewers";
 import { optionForKey } from "./questions/question";
 import { contentOf, fieldsOf, missingField } from "./questions/schema";
@@ -54,6 +55,19 @@ describe("the state of a run", () => {
     const lost = { decision: "failed", reason: "worker lost" };
     expect(reasonOf(run("failed", { recovery: lost }, { error_message: "Lost.\nMore" }))).toBe("Lost.");
     expect(stateOf(run("in_progress", { waiting_for: { kind: "form" } }))).toBe("question");
+  });
+});
+
+describe("runs of one task", () => {
+  it("are counted from the oldest, as on the page of the run", () => {
+    const runs = [{ id: "second" }, { id: "first" }];
+    expect(["first", "second", "other"].map((id) => runName(runs, id))).toEqual(["Run 1", "Run 2", null]);
+  });
+
+  it("are named where the inbox has more than one", () => {
+    const row = (task: string, run: string) => ({ task: { id: task }, run: { id: run } }) as never;
+    const rows = [row("one", "a"), row("two", "b"), row("two", "c"), row("three", "d"), row("three", "d")];
+    expect([...tasksWithSeveralRuns(rows)]).toEqual(["two"]);
   });
 });
 

@@ -1,17 +1,20 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { AlarmClock, Inbox } from "lucide-react";
 import { useRef, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { snoozeQuestion } from "../../api/inbox";
+import { fetchRuns } from "../../api/tasks";
 import type { InboxRow } from "../../api/types";
 import { Button } from "../../ui/controls";
 import { Empty, Failure, Loading, say, sayError } from "../../ui/feedback";
 import { PageHeading } from "../../ui/heading";
 import { useKeys } from "../../ui/keys";
 import { Age } from "../../ui/time";
+import { runName } from "../project/runState";
 import { QuestionCard } from "../questions/QuestionCard";
 import { fromRow } from "../questions/question";
 import styles from "./inbox.module.css";
+import { tasksWithSeveralRuns } from "./severalRuns";
 import { useInbox } from "./useInbox";
 
 const HOUR = 3600;
@@ -25,6 +28,7 @@ export function InboxPage() {
   const [, navigate] = useLocation();
   const inbox = useInbox({ status: isAll ? "all" : "open" });
   const rows = inbox.data?.results ?? [];
+  const several = tasksWithSeveralRuns(rows);
   const list = useRef<HTMLUListElement>(null);
   const move = (by: number) => {
     const next = Math.min(Math.max(at + by, 0), Math.max(rows.length - 1, 0));
@@ -56,14 +60,26 @@ export function InboxPage() {
       )}
       <ul ref={list} className={styles.rows}>
         {rows.map((row, index) => (
-          <InboxItem key={row.id} row={row} isSelected={index === at} />
+          <InboxItem
+            key={row.id}
+            row={row}
+            isSelected={index === at}
+            isOneOfSeveral={several.has(row.task.id)}
+          />
         ))}
       </ul>
     </main>
   );
 }
 
-function InboxItem({ row, isSelected }: { row: InboxRow; isSelected: boolean }) {
+interface ItemProps {
+  row: InboxRow;
+  isSelected: boolean;
+  /** Whether the list has another run of the same task. */
+  isOneOfSeveral: boolean;
+}
+
+function InboxItem({ row, isSelected, isOneOfSeveral }: ItemProps) {
   const queries = useQueryClient();
   const question = row.status === "open" ? fromRow(row) : null;
   const snooze = useMutation({
@@ -79,6 +95,7 @@ function InboxItem({ row, isSelected }: { row: InboxRow; isSelected: boolean }) 
       <div className={styles.about}>
         <Link href={runHref(row)}>{row.task.title || "Untitled task"}</Link>
         <span>{row.task.slug}</span>
+        {isOneOfSeveral && <RunName row={row} />}
         {row.task.repository && <span>{row.task.repository}</span>}
         <Age at={row.opened_at} />
         {row.status === "open" && row.allowed_actions.includes("snooze") && (
@@ -104,6 +121,15 @@ function InboxItem({ row, isSelected }: { row: InboxRow; isSelected: boolean }) 
       )}
     </li>
   );
+}
+
+/** The number of the row's run, as its page has it. */
+function RunName({ row }: { row: InboxRow }) {
+  const runs = useQuery({
+    queryKey: ["task", row.task.id, "runs"],
+    queryFn: () => fetchRuns(row.project_id, row.task.id),
+  });
+  return <span>{runName(runs.data ?? [], row.run.id)}</span>;
 }
 
 function closing(row: InboxRow): string {

@@ -90,6 +90,12 @@ export function outputOf(run: Run | null): Output {
   return typeof run?.output === "object" && run.output !== null ? (run.output as Output) : {};
 }
 
+/** Return what a run is called among those of its task, the newest first; null if it is none of them. */
+export function runName(runs: readonly Pick<Run, "id">[], id: string): string | null {
+  const index = runs.findIndex((run) => run.id === id);
+  return index < 0 ? null : `Run ${runs.length - index}`;
+}
+
 export const titleOf = (task: Pick<Task, "title" | "slug">) => task.title || "Untitled task";
 
 export function agentOf(run: Run): string {
