@@ -12,6 +12,13 @@ export async function questionIsAnsweredByKeyboard(browser, { expect, watched })
   const page = await watched(browser);
   await page.goto(`${base}/projects/1/tasks/${id}`);
   await page.getByRole("heading", { name: "Go on?" }).waitFor();
+  const hint = page.locator("section kbd").first();
+  await hint.waitFor();
+  const desk = page.viewportSize();
+  await page.setViewportSize({ width: 390, height: 844 });
+  await hint.waitFor({ state: "hidden" });
+  await page.setViewportSize(desk);
+  expect(true, "buttons name their keys, but not in the layout of a phone");
   await page.keyboard.press("a");
   await page.getByText("Answered: yes").waitFor();
   expect(true, "a question is answered by one key, and says so");
@@ -29,8 +36,11 @@ export async function questionIsAnsweredByKeyboard(browser, { expect, watched })
     (await page.getByRole("log").locator("pre", { hasText: "I heard you." }).count()) === 1,
     "a message is shown once, with its receipt",
   );
-  await page.getByRole("button", { name: "Finish the conversation" }).click();
+  // While the work is stored, a second click must not cancel the run.
+  await page.getByRole("button", { name: "Finish" }).dblclick();
   await page.getByRole("button", { name: "Run again" }).waitFor();
+  await page.locator("main header").getByText("Completed").waitFor();
+  expect(true, "a run whose turn is over is finished by the button of its header, and completed");
   await page.getByRole("button", { name: "Comment on line 2" }).click();
   await page
     .getByRole("textbox", { name: /^Comment on/ })

@@ -2,7 +2,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { useDeferredValue, useMemo } from "react";
 import { Link } from "wouter";
-import { cancelTurn, closeConversation, type RunRef, runPath, setOption } from "../../api/commands";
+import { cancelTurn, type RunRef, runPath, setOption } from "../../api/commands";
 import { type Run, type Task, waitingFor } from "../../api/types";
 import type { Transcript } from "../../transcript/append";
 import { ended } from "../../transcript/ended";
@@ -107,15 +107,6 @@ export function Conversation({ task, run, runRef, transcript, load, actions }: P
             text={draft}
             onText={setDraft}
           />
-        )}
-        {canWrite && isIdle && (
-          <Button
-            tone="quiet"
-            className={styles.finish ?? ""}
-            onClick={() => command.mutate(() => closeConversation(runRef))}
-          >
-            Finish the conversation
-          </Button>
         )}
       </div>
     </div>

@@ -4,6 +4,7 @@ import {
   ArrowLeft,
   Bell,
   BellOff,
+  Check,
   ExternalLink,
   GitBranch,
   Play,
@@ -11,7 +12,7 @@ import {
   Square,
 } from "lucide-react";
 import { Link, useLocation } from "wouter";
-import type { Run, Task } from "../../api/types";
+import { type Run, type Task, waitingFor } from "../../api/types";
 import { safeLink } from "../../text/links";
 import type { Usage } from "../../transcript/items";
 import { Button, IconButton, Select } from "../../ui/controls";
@@ -19,7 +20,7 @@ import { PageHeading } from "../../ui/heading";
 import { StateBadge } from "../../ui/status";
 import { Age, durationText, wholeTime } from "../../ui/time";
 import { useProject } from "../project/project";
-import { agentOf, isOver, outputOf, reasonOf, stateOf, titleOf, usageOf } from "../project/runState";
+import { agentOf, isOver, outputOf, reasonOf, runName, stateOf, titleOf, usageOf } from "../project/runState";
 import { useViewers, ViewerDots } from "../project/viewers";
 import styles from "./run.module.css";
 import type { RunActions } from "./useRunActions";
@@ -49,11 +50,7 @@ export function RunHeader({ task, run, runs, usage, actions }: Props) {
           {titleOf(task)}
         </PageHeading>
         <div className={styles.actions}>
-          {run && !isOver(run) && (
-            <Button tone="danger" onClick={actions.cancel} disabled={actions.isBusy}>
-              <Square size={13} aria-hidden="true" /> <span className={styles.word}>End run</span>
-            </Button>
-          )}
+          {run && !isOver(run) && <EndButton run={run} actions={actions} />}
           {(!run || isOver(run)) && (
             <Button onClick={actions.retry} disabled={actions.isBusy}>
               {run ? <RotateCcw size={14} aria-hidden="true" /> : <Play size={14} aria-hidden="true" />}
@@ -104,13 +101,31 @@ export function RunHeader({ task, run, runs, usage, actions }: Props) {
           >
             {runs.map((one, index) => (
               <option key={one.id} value={one.id}>
-                {`Run ${runs.length - index}${index === 0 ? " (latest)" : ""}`}
+                {`${runName(runs, one.id)}${index === 0 ? " (latest)" : ""}`}
               </option>
             ))}
           </Select>
         )}
       </div>
     </header>
+  );
+}
+
+/** Ends the run: as completed while its agent waits for a message, else as cancelled. */
+function EndButton({ run, actions }: { run: Run; actions: RunActions }) {
+  const { isBusy, isFinishing } = actions;
+  // While the work is stored nothing waits any more: a second click must not cancel what was finished.
+  if (isFinishing || waitingFor(run)?.kind === "message") {
+    return (
+      <Button title="Finish the conversation" onClick={actions.finish} disabled={isBusy || isFinishing}>
+        <Check size={14} aria-hidden="true" /> Finish
+      </Button>
+    );
+  }
+  return (
+    <Button tone="danger" onClick={actions.cancel} disabled={isBusy}>
+      <Square size={13} aria-hidden="true" /> <span className={styles.word}>End run</span>
+    </Button>
   );
 }
 

@@ -2,6 +2,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useLocation } from "wouter";
 import { request } from "../../api/client";
+import { closeConversation } from "../../api/commands";
 import { cancelRun, type RunRequest, startRun, updateTask } from "../../api/tasks";
 import type { Run, Task } from "../../api/types";
 import { expectPage } from "../../ui/arrival";
@@ -11,6 +12,10 @@ import { useProject } from "../project/project";
 export interface RunActions {
   isBusy: boolean;
   cancel: () => void;
+  /** Close the conversation of a run whose agent waits for a message: the run is then completed. */
+  finish: () => void;
+  /** Whether the conversation was closed here: the run ends as soon as its work is stored. */
+  isFinishing: boolean;
   retry: () => void;
   archive: () => void;
   /** The service does not say whether a task is muted, so this knows what was done here only. */
@@ -54,6 +59,10 @@ export function useRunActions(task: Task | undefined, run: Run | null): RunActio
     onSuccess: refresh,
     onError: sayError,
   });
+  const finish = useMutation({
+    mutationFn: () => closeConversation({ project: project.id, task: id, run: run?.id ?? "" }),
+    onError: sayError,
+  });
   const archive = useMutation({
     mutationFn: () => updateTask(project.id, id, { archived: !task?.archived }),
     onSuccess: (changed) => {
@@ -74,6 +83,8 @@ export function useRunActions(task: Task | undefined, run: Run | null): RunActio
   return {
     isBusy: start.isPending || cancel.isPending,
     cancel: () => cancel.mutate(),
+    finish: () => finish.mutate(),
+    isFinishing: finish.isPending || finish.isSuccess,
     retry: () => start.mutate(optionsOf(run)),
     archive: () => archive.mutate(),
     isMuted,
