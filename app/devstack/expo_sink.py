@@ -1,8 +1,8 @@
 """A local stand-in for Expo's push service and a receiver of webhooks: it shows all messages on one page.
 
-`/pushes` has the pushes as JSON. Run as `python -m app.devstack.expo_sink PORT`. It keeps the last messages
-in memory only. It must stay small, and has only the parts of Expo's protocol that a sender needs (send,
-receipts, error tickets for invalid tokens).
+`/pushes` has the pushes as JSON. Run as `python -m app.devstack.expo_sink PORT API_URL`. It keeps the last
+messages in memory only. It must stay small, and has only the parts of Expo's protocol that a sender needs
+(send, receipts, error tickets for invalid tokens).
 """
 
 import html
@@ -14,6 +14,7 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import uvicorn
 from starlette.applications import Starlette
@@ -32,10 +33,12 @@ _GZIP = 16 + zlib.MAX_WBITS
 _SHOWN_CHARACTERS = 2_000
 _TOKEN = re.compile(r"Expo(nent)?PushToken\[[^\]]+\]")
 _PAGE = """<!doctype html><meta charset="utf-8"><title>Pushes</title>
-<style>body{{font:15px/1.5 system-ui;margin:2rem;max-width:60rem}}td,th{{text-align:left;padding:.3rem .8rem;
-vertical-align:top;border-top:1px solid #ddd}}</style>
-<h1>Pushes</h1><p>What phones would get from this development stack; the newest first.</p>
-<table><tr><th>at</th><th>to</th><th>title</th><th>body</th><th>data</th></tr>{rows}</table>
+<style>body{{font:15px/1.5 system-ui;margin:2rem}}table{{table-layout:fixed;width:100%}}td,th{{text-align:left;
+padding:.3rem .8rem;vertical-align:top;border-top:1px solid #ddd;overflow-wrap:anywhere}}th:first-child,.narrow{{width:5rem}}
+</style>
+<h1>Pushes</h1><p>What phones would get from this development stack; the newest first. The last {kept} are kept,
+in memory only: a restart of the stack forgets them.</p>
+<table><tr><th>at</th><th>to</th><th>title</th><th>body</th><th class="narrow">buttons</th><th>data</th></tr>{rows}</table>
 {webhooks}"""
 
 
@@ -49,10 +52,11 @@ class _Push:
     data: dict[str, Any]  # Any: JSON
 
 
-def create_app() -> Starlette:
+def create_app(api_url: str) -> Starlette:
     """Return an application that stands in for Expo's push service, receives webhooks, and shows both on a page.
 
-    It stores messages in memory only, and begins without any.
+    It stores messages in memory only, and begins without any. The page links the buttons of pushes to the API at
+    `api_url`.
     """
     pushes: deque[_Push] = deque(maxlen=_KEPT_MESSAGES)
     webhooks = WebhookSink()
@@ -82,8 +86,8 @@ def create_app() -> Starlette:
         return JSONResponse({"data": {i: {"status": "ok"} for i in ids if isinstance(i, str) and i in known}})
 
     async def page(_: Request) -> Response:
-        rows = "".join(_row(push) for push in reversed(pushes))
-        return HTMLResponse(_PAGE.format(rows=rows, webhooks=webhooks.table()))
+        rows = "".join(_row(push, api_url) for push in reversed(pushes))
+        return HTMLResponse(_PAGE.format(kept=_KEPT_MESSAGES, rows=rows, webhooks=webhooks.table()))
 
     async def read(_: Request) -> Response:
         return JSONResponse([asdict(push) | {"at": push.at.isoformat()} for push in pushes])
@@ -140,11 +144,29 @@ def _refusal(code: str, message: str) -> Response:
     return JSONResponse({"errors": [{"code": code, "message": message}]}, status_code=400)
 
 
-def _row(push: _Push) -> str:
-    data = json.dumps(push.data)[:_SHOWN_CHARACTERS] if push.data else ""
-    cells = (f"{push.at:%H:%M:%S}", push.to, push.title, push.body, data)
-    return "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
+def _row(push: _Push, api_url: str) -> str:
+    buttons = [button for button in _list(push.data.get("actions")) if _has_token(button)]
+    rest = {name: value for name, value in push.data.items() if name != "actions" or not buttons}
+    data = json.dumps(rest)[:_SHOWN_CHARACTERS] if rest else ""
+    cells = [html.escape(cell) for cell in (f"{push.at:%H:%M:%S}", push.to, push.title, push.body, data)]
+    cells.insert(-1, "<br>".join(_link(button, api_url) for button in buttons))
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _list(value: Any) -> list[Any]:  # Any: JSON
+    return value if isinstance(value, list) else []
+
+
+def _has_token(button: Any) -> bool:  # Any: JSON
+    return isinstance(button, dict) and isinstance(button.get("token"), str)
+
+
+def _link(button: dict[str, Any], api_url: str) -> str:
+    """Return a link to the page on which the button's question is answered."""
+    page = f"{api_url}/a/{quote(button['token'], safe='')}"
+    title = str(button.get("title") or button.get("id") or "Answer")[:_SHOWN_CHARACTERS]
+    return f'<a href="{html.escape(page)}" rel="noreferrer">{html.escape(title)}</a>'
 
 
 if __name__ == "__main__":
-    uvicorn.run(create_app(), host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
+    uvicorn.run(create_app(sys.argv[2]), host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")

@@ -217,7 +217,9 @@ class Stack:
         pids["worker"] = self._start_service("worker", "app.cli", "worker")
         if plan.with_expo_sink:
             sink_port = self.environment["TASKBEACON_EXPO_BASE_URL"].rpartition(":")[2]
-            pids["expo_sink"] = self._start_service("expo_sink", "app.devstack.expo_sink", sink_port)
+            pids["expo_sink"] = self._start_service(
+                "expo_sink", "app.devstack.expo_sink", sink_port, self._base_url
+            )
         return pids
 
     def _migrate(self) -> None:
@@ -256,10 +258,10 @@ class Stack:
             environment["TASKBEACON_EXPO_BASE_URL"] = f"http://127.0.0.1:{sink}"
         return environment
 
-    def _start_service(self, name: str, module: str, argument: str) -> int:
+    def _start_service(self, name: str, module: str, *arguments: str) -> int:
         show = self._plan.show_output and name in _SHOWN
         log = None if show else self.home.logs / f"{name}.log"
-        command = [sys.executable, "-m", module, argument]
+        command = [sys.executable, "-m", module, *arguments]
         return self.supervisor.start(name, command, environment=self.environment, log=log).pid
 
     def _is_ready(self) -> bool:

@@ -15,7 +15,7 @@ from app.clock import utcnow
 _KEPT_MESSAGES = 200
 _BODY_BYTES = 1_000_000
 _SHOWN_CHARACTERS = 2_000
-_TABLE = """<h1>Webhooks</h1><p>What came to <code>/webhooks</code>; the newest first.</p>
+_TABLE = """<h1>Webhooks</h1><p>What came to <code>/webhooks</code>; the newest first, in memory only.</p>
 <table><tr><th>at</th><th>id</th><th>type</th><th>body</th></tr>{rows}</table>"""
 
 

@@ -17,7 +17,7 @@ TOKEN = "ExponentPushToken[abc]"
 @pytest.fixture
 async def sink() -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app=create_app()), base_url="http://sink"
+        transport=httpx.ASGITransport(app=create_app("http://api")), base_url="http://sink"
     ) as client:
         yield client
 
@@ -72,6 +72,28 @@ async def test_page_shows_messages_newest_first_and_escaped(sink: httpx.AsyncCli
     assert page.index("&lt;newer&gt;") < page.index("older")
     assert "<newer>" not in page
     assert "taskId" in page
+
+
+async def test_page_links_buttons_to_the_api_and_shows_no_token(sink: httpx.AsyncClient) -> None:
+    data = {"taskId": "7", "actions": [{"id": "allow", "title": "<Allow>", "token": 'a"/../<b>?c'}]}
+    await sink.post(SEND, json={"to": TOKEN, "title": "Asks", "data": data})
+
+    page = (await sink.get("/")).text
+
+    assert '<a href="http://api/a/a%22%2F..%2F%3Cb%3E%3Fc" rel="noreferrer">&lt;Allow&gt;</a>' in page
+    assert "<td>{&quot;taskId&quot;: &quot;7&quot;}</td>" in page
+    assert "in memory only" in page
+
+
+@pytest.mark.parametrize("actions", ["text", [1], [{"token": {"<b>": 1}}], {"<b>": "token"}])
+async def test_page_shows_buttons_of_any_form_as_data(sink: httpx.AsyncClient, actions: Any) -> None:
+    await sink.post(SEND, json={"to": TOKEN, "data": {"actions": actions}})
+
+    page = (await sink.get("/")).text
+
+    assert "&quot;actions&quot;" in page
+    assert "<a " not in page
+    assert "<b>" not in page
 
 
 async def test_long_message_that_is_compressed_is_taken_and_read_back_whole(sink: httpx.AsyncClient) -> None:
