@@ -23,7 +23,9 @@ class WebhookEndpoint(Base):
     __table_args__ = (
         one_of("payload", PayloadKind),
         one_of("disabled_reason", DisabledReason),
+        # For lists of a member's endpoints, and for the limit of a project.
         Index("ix_webhook_endpoints_project", "project_id", "created_by_id"),
+        # For the end of a membership or an account.
         Index("ix_webhook_endpoints_created_by", "created_by_id"),
     )
 
@@ -78,6 +80,7 @@ class WebhookEndpointDelivery(Base):
             "endpoint_id",
             postgresql_where=text("status = 'pending' AND leased_until IS NOT NULL"),
         ),
+        # For the sweep of old deliveries.
         Index("ix_webhook_endpoint_deliveries_created_at", "created_at"),
     )
 

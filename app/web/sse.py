@@ -35,7 +35,7 @@ _HEADERS = [
     # For nginx, which would otherwise hold events until a buffer is full.
     (b"x-accel-buffering", b"no"),
 ]
-_OPEN = Gauge("taskbeacon_open_streams", "Clients that follow a run through this process.")
+_OPEN = Gauge("taskbeacon_open_streams", "Live streams that clients follow through this process.")
 
 
 def streamed(duration: str) -> dict[int | str, dict[str, Any]]:

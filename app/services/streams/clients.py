@@ -18,11 +18,8 @@ class StreamIntervals:
     after which a stream ends, so that the client connects again.
     """
 
-    # Between keepalives.
     keepalive: float
-    # Until waiting for a stream that does not appear ends.
     patience: float
-    # Until the stream ends, so that the client reconnects and is authenticated again.
     life: float
 
     @classmethod
