@@ -88,7 +88,7 @@ export default function ChangesPane({ run, runRef, items }: Props) {
         <p>
           {over
             ? "The run changed no file."
-            : "Edits appear here as soon as the agent reports them, to read and to comment on."}
+            : "Edits appear here as soon as the agent reports them. What commands change comes at the end of the run."}
         </p>
       </Empty>
     );

@@ -100,7 +100,7 @@ const RECEIPTS = {
   accepted: [Clock3, "Queued for the agent"],
   delivered: [Check, "Given to the agent"],
   consumed: [CheckCheck, "Read by the agent"],
-  dropped: [CircleAlert, "Not read by the agent"],
+  dropped: [CircleAlert, "Not completed by the agent"],
   failed: [CircleAlert, "Not sent"],
 } as const;
 
