@@ -13,7 +13,8 @@ from app.agents.errors import SandboxUnavailable
 from app.agents.inspection.agents import Finding, inspect_agent
 from app.agents.inspection.sandbox_check import Attempt, check_sandbox
 from app.agents.sandbox.policy import SandboxPolicy
-from app.agents.sandbox.probing import probe
+from app.agents.sandbox.probing import probe, refusal_for_root
+from app.agents.sandbox.sandbox import Sandbox
 from app.cli.settings import check_catalog, development_settings
 from app.config import Settings
 from app.enums import SandboxKind
@@ -56,38 +57,52 @@ def agents(context: click.Context, *, as_json: bool, check: bool) -> None:
 
 
 def _policy(settings: Settings) -> SandboxPolicy:
-    return SandboxPolicy(kind=settings.agent_sandbox, memory_bytes=settings.agent_memory_mb * 1024 * 1024)
+    return SandboxPolicy(
+        kind=settings.agent_sandbox,
+        accepts_root=True,  # nothing of a stranger runs here
+        memory_bytes=settings.agent_memory_mb * 1024 * 1024,
+    )
 
 
 def _check(settings: Settings, *, as_json: bool) -> int:
     """Print which parts of the sandbox hold for this user on this machine; return an exit status."""
 
-    async def try_all() -> tuple[SandboxKind, list[Attempt]]:
+    async def try_all() -> tuple[Sandbox, list[Attempt]]:
         sandbox = await probe(_policy(settings))
-        return sandbox.kind, await check_sandbox(sandbox)
+        return sandbox, await check_sandbox(sandbox)
 
     try:
-        kind, attempts = asyncio.run(try_all())
+        sandbox, attempts = asyncio.run(try_all())
     except SandboxUnavailable as error:
         raise click.ClickException(error.message) from error
     # With AUTO the operator relies on a sandbox.
-    lacks_one = kind is SandboxKind.NONE and settings.agent_sandbox is SandboxKind.AUTO
+    automatic = settings.agent_sandbox is SandboxKind.AUTO
+    refusal = refusal_for_root(sandbox) if automatic else None
+    if refusal is None and automatic and sandbox.kind is SandboxKind.NONE:
+        refusal = "No sandbox works here. Install bubblewrap."
     if as_json:
         click.echo(
-            json.dumps({"sandbox": kind, "attempts": [asdict(attempt) for attempt in attempts]}, indent=2)
+            json.dumps(
+                {
+                    "sandbox": sandbox.kind,
+                    "refusal": refusal,
+                    "attempts": [asdict(attempt) for attempt in attempts],
+                },
+                indent=2,
+            )
         )
     else:
         click.echo(
-            f"Sandbox: {kind} (TASKBEACON_AGENT_SANDBOX={settings.agent_sandbox}). An agent of this user cannot:"
+            f"Sandbox: {sandbox.kind} (TASKBEACON_AGENT_SANDBOX={settings.agent_sandbox}). An agent of this user cannot:"
         )
         for attempt in attempts:
             click.echo(
                 f"  {_verdict(attempt):<7} {attempt.name}"
                 + (f": {attempt.excuse}" if attempt.obstacle is None and attempt.excuse else "")
             )
-        if lacks_one:
-            click.echo("No sandbox works here. Install bubblewrap.")
-    return int(lacks_one or any(attempt.is_breached for attempt in attempts))
+        if refusal is not None:
+            click.echo(refusal)
+    return int(refusal is not None or any(attempt.is_breached for attempt in attempts))
 
 
 def _verdict(attempt: Attempt) -> str:

@@ -130,6 +130,7 @@ async def _run(settings: Settings) -> None:
 def _policy(settings: Settings) -> SandboxPolicy:
     return SandboxPolicy(
         kind=settings.agent_sandbox,
+        accepts_root=settings.development,
         memory_bytes=settings.agent_memory_mb * 1024 * 1024,
         processes=settings.agent_processes,
         disk_bytes=settings.agent_disk_mb * 1024 * 1024,

@@ -37,6 +37,8 @@ class SandboxPolicy:
     open_files: int = 4096
     processes: int = 2048  # and threads
     disk_bytes: int = 10 * 1024 * _MIB  # of the run's folder
+    # Whether AUTO may mean less than bubblewrap for a worker that is root.
+    accepts_root: bool = False
 
     def limits(self) -> dict[str, int]:
         """Return the limits of one process for `setrlimit`, by the names of the resources without `RLIMIT_`."""

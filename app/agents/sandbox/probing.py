@@ -27,7 +27,8 @@ async def probe(policy: SandboxPolicy) -> Sandbox:
     the result is weaker than bubblewrap, log a warning.
 
     Raises:
-        SandboxUnavailable: the policy requires one kind, and that kind does not work.
+        SandboxUnavailable: the policy requires one kind, and that kind does not work; or the kind is AUTO, bubblewrap
+            does not work, the worker is root, and the policy does not accept that.
 
     """
     private = tuple(await asyncio.to_thread(private_parts, _OPT))
@@ -39,12 +40,34 @@ async def probe(policy: SandboxPolicy) -> Sandbox:
         sandbox = Sandbox(kind=kind, policy=policy, program=program, private=private)
         reason = await _try(sandbox)
         if reason is None:
-            return _warn_if_weak(sandbox)
+            return _choose(sandbox)
         reasons[kind] = reason
         log.warning("sandbox.unavailable", kind=kind, reason=reason)
     if auto:
-        return _warn_if_weak(Sandbox(kind=SandboxKind.NONE, policy=policy))
+        return _choose(Sandbox(kind=SandboxKind.NONE, policy=policy))
     raise SandboxUnavailable(f"The sandbox '{policy.kind}' does not work here: {reasons[policy.kind]}")
+
+
+def refusal_for_root(sandbox: Sandbox) -> str | None:
+    """Return why a worker that is root does not use this sandbox unless the operator names it.
+
+    Return None for bubblewrap, and if this process is not root.
+    """
+    if sandbox.kind is SandboxKind.BUBBLEWRAP or os.geteuid() != 0:
+        return None
+    return (
+        f"bubblewrap does not work here, and the worker is root: with the sandbox '{sandbox.kind}' an agent could change "
+        "the modes of every file on this machine. Run the worker as an ordinary user, make bubblewrap work, or accept "
+        f"this with TASKBEACON_AGENT_SANDBOX={sandbox.kind}."
+    )
+
+
+def _choose(sandbox: Sandbox) -> Sandbox:
+    refusal = refusal_for_root(sandbox)
+    automatic = sandbox.policy.kind is SandboxKind.AUTO
+    if refusal is not None and automatic and not sandbox.policy.accepts_root:
+        raise SandboxUnavailable(refusal)
+    return _warn_if_weak(sandbox)
 
 
 def _warn_if_weak(sandbox: Sandbox) -> Sandbox:

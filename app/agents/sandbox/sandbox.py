@@ -21,7 +21,8 @@ proxy of the run      one port of its own network   one more port, of any host  
 keyrings, io_uring    none                          none                           open
 leftovers             die with the namespace        hunted down by the launcher    as landlock
 
-Under Landlock, protection of signals and abstract sockets needs Linux 6.12, of ports 6.7.
+Under Landlock, protection of signals and abstract sockets needs Linux 6.12, of ports 6.7. A worker that is root
+starts with less than bubblewrap only if the operator names the level.
 `taskbeacon agents --check` tests all this. A file below /etc that becomes private while an agent runs stays
 visible to that agent.
 

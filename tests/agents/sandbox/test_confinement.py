@@ -17,7 +17,7 @@ import pytest
 import structlog
 
 from app.agents.errors import SandboxUnavailable
-from app.agents.sandbox import entry, sandbox
+from app.agents.sandbox import entry, probing, sandbox
 from app.agents.sandbox.policy import SandboxPolicy, private_parts, public_parts
 from app.agents.sandbox.probing import probe
 from app.agents.sandbox.sandbox import Sandbox, Streams, confined_environment
@@ -408,9 +408,36 @@ async def test_no_sandbox_is_said_loudly() -> None:
 
 async def test_a_confinement_that_works_is_named() -> None:
     with structlog.testing.capture_logs() as logs:
-        sandbox = await probe(SandboxPolicy())
+        sandbox = await probe(SandboxPolicy(accepts_root=True))
 
     assert logs[-1]["event"] == ("sandbox.ready" if sandbox.kind is not SandboxKind.NONE else "sandbox.none")
+
+
+@pytest.fixture
+def without_bubblewrap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probing, "_find_bubblewrap", lambda: None)
+
+
+@pytest.mark.usefixtures("without_bubblewrap")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is refused")
+async def test_worker_that_is_root_gets_no_weaker_sandbox_by_default() -> None:
+    with pytest.raises(SandboxUnavailable) as refused:
+        await probe(SandboxPolicy())
+    accepted = await probe(SandboxPolicy(accepts_root=True))
+    named = await probe(SandboxPolicy(kind=accepted.kind))
+
+    assert "the worker is root" in refused.value.message
+    assert f"accept this with TASKBEACON_AGENT_SANDBOX={accepted.kind}." in refused.value.message
+    assert named.kind is accepted.kind is not SandboxKind.BUBBLEWRAP
+
+
+@pytest.mark.usefixtures("without_bubblewrap")
+async def test_worker_of_an_ordinary_user_gets_the_strictest_sandbox_that_works(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 10001)
+
+    assert (await probe(SandboxPolicy())).kind is not SandboxKind.BUBBLEWRAP
 
 
 def test_private_parts_are_what_not_everyone_may_read(tmp_path: Path) -> None:
