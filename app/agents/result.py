@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any, Self  # Any: JSON
 
-from app.masking import Masker
+from app.agents.masking import Masker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

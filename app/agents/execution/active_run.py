@@ -11,11 +11,11 @@ from app.agents.adapters.installation import Installed
 from app.agents.errors import AgentStopped
 from app.agents.execution.context import RunContext, RunEffects
 from app.agents.git.fetch import Source
+from app.agents.masking import Masker
 from app.agents.session.run_clock import WorkingTime
 from app.agents.session.transcript import notification_entry
 from app.agents.workspace.kept_session import SessionKeeper
 from app.agents.workspace.workspace import Workspace
-from app.masking import Masker
 
 log = structlog.get_logger(__name__)
 _STOP_SECONDS = 2.0

@@ -22,13 +22,13 @@ from app.agents.execution.collect import collect, keep_files, read_structured, s
 from app.agents.execution.context import RunContext, RunEffects
 from app.agents.execution.converse import converse, open_conversation
 from app.agents.execution.prepare import prepare
+from app.agents.masking import FolderHider, Masker
 from app.agents.result import RunResult
 from app.agents.session.conversation import Conversation
 from app.agents.session.run_clock import WorkingTime
 from app.agents.tools.server import new_token
 from app.agents.workspace.kept_session import SessionKeeper
 from app.agents.workspace.workspace import open_workspace
-from app.masking import FolderHider, Masker
 
 log = structlog.get_logger(__name__)
 

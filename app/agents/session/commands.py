@@ -9,10 +9,10 @@ from typing import Any, Protocol  # Any: JSON
 from uuid import UUID
 
 from app.agents.files.attachments import Attachment
+from app.agents.masking import Masker
 from app.agents.session.run_clock import WorkingTime
 from app.agents.session.transcript import Emit
 from app.enums import CommandMethod, CommandStatus
-from app.masking import Masker
 from app.shown_question import ShownQuestion
 
 

@@ -20,7 +20,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from app.agents.adapters.adapter import Adapter
 from app.agents.errors import PathRefused
 from app.agents.files.safe_paths import read_file, write_file
-from app.masking import Masker
+from app.agents.masking import Masker
 
 # Of all files of a session together. A larger session is not kept: half a conversation is useless.
 MAX_BYTES = 32 * 2**20

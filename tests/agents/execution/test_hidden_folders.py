@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from app.masking import FolderHider
+from app.agents.masking import FolderHider
 from tests.agents.conftest import Runner
 
 

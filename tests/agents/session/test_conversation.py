@@ -14,6 +14,7 @@ from typing_extensions import override
 from app.agents.adapters.adapter import Adapter
 from app.agents.errors import AgentCancelled, AgentCrashed
 from app.agents.files.attachments import Attachment
+from app.agents.masking import Masker
 from app.agents.session import conversation
 from app.agents.session.budget import Budget, Spender
 from app.agents.session.client import Answer, PermissionRequest
@@ -25,7 +26,6 @@ from app.agents.session.session import AgentSession
 from app.agents.session.usage import Observer, UsageMeter
 from app.enums import CommandMethod, CommandStatus
 from app.ids import new_id
-from app.masking import Masker
 from app.shown_question import ShownQuestion
 from tests.agents.conftest import CellMaker, eventually
 from tests.agents.session.test_session import Stage

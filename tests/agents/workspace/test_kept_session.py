@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from app.agents.masking import Masker
 from app.agents.workspace import kept_session
 from app.agents.workspace.kept_session import KeptSession, keep_session, pack, restore_session, unpack
-from app.masking import Masker
 from tests.agents.conftest import Outcome, Runner, remembering_adapter
 
 FOLDERS = (".remembering/sessions",)
