@@ -60,7 +60,8 @@ class Settings(PushSettings, BaseSettings):
     )
 
     development: bool = Field(
-        default=False, description="Accept development secrets. Set by the development stack only."
+        default=False,
+        description="Accept development secrets, and a weak sandbox for root. Set by the development stack only.",
     )
     home: Path = Field(
         default=Path(".taskbeacon"), description="Folder of the development stack and of run workspaces."

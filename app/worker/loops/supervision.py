@@ -12,7 +12,7 @@ log = structlog.get_logger(__name__)
 
 
 async def keep_running(name: str, loop: Callable[[], Awaitable[None]]) -> Never:
-    """Run an endless loop until cancelled. If the loop raises an exception, log it and start the loop again.
+    """Run an endless loop until cancelled. If the loop raises an exception or returns, log that and start the loop again.
 
     Nothing is lost, because each loop finds its work in the database. Ending the worker instead would break off its
     runs.
@@ -20,6 +20,7 @@ async def keep_running(name: str, loop: Callable[[], Awaitable[None]]) -> Never:
     while True:
         try:
             await loop()
+            log.error("worker.loop_ended", loop=name)
         except Exception:
             log.exception("worker.loop_failed", loop=name)
-            await asyncio.sleep(LOOP_SECONDS)
+        await asyncio.sleep(LOOP_SECONDS)

@@ -74,3 +74,19 @@ async def test_loop_begins_again_after_each_fault_until_it_is_cancelled(
     assert running.cancelled()
     logged = [record for record in caplog.records if "worker.loop_failed" in record.message]
     assert [(record.levelname, "a defect" in record.message) for record in logged] == [("ERROR", True)] * 2
+
+
+async def test_loop_that_returns_begins_again_after_a_pause(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun = 0
+
+    async def loop() -> None:
+        nonlocal begun
+        begun += 1
+
+    monkeypatch.setattr(supervision, "LOOP_SECONDS", 3600)
+    async with kept_running("chores", loop):
+        await eventually(lambda: "worker.loop_ended" in caplog.text)
+
+    assert begun == 1
