@@ -52,3 +52,21 @@ export async function everyPageIsAccessible(browser, { expect, watched, checkAcc
     await page.context().close();
   }
 }
+
+/** A run that a hundred newer ones have pushed off the list can still be opened, and the others keep their numbers. */
+export async function runsBeyondTheListAreShown(browser, { expect, watched }) {
+  const { id } = await call("/tasks/", { title: "Acceptance: many runs", description: "Again and again." });
+  const oldest = await call(`/tasks/${id}/runs/`, { environment: "local" });
+  for (let number = 2; number <= 101; number += 1) await call(`/tasks/${id}/runs/`, { environment: "local" });
+  const page = await watched(browser);
+  const shown = () => page.getByRole("combobox", { name: "Run" }).locator("option:checked").textContent();
+  await page.goto(`${base}/projects/1/tasks/${id}`);
+  await page.getByRole("option", { name: "Run 101 (latest)" }).waitFor({ state: "attached" });
+  expect((await shown()) === "Run 101 (latest)", "the newest of 101 runs has the number 101");
+  await page.goto(`${base}/projects/1/tasks/${id}/runs/${oldest.id}`);
+  await page.getByRole("option", { name: "An earlier run" }).waitFor({ state: "attached" });
+  expect((await shown()) === "An earlier run", "the oldest of 101 runs is shown");
+  await page.goto(`${base}/projects/1/tasks/${id}/runs/${id}`);
+  await page.getByText("There is no such run").waitFor();
+  await page.context().close();
+}

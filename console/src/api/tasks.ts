@@ -15,6 +15,12 @@ export interface TaskPage {
   results: Task[];
 }
 
+export interface RunList {
+  /** How many runs the task has; `results` are the newest of them. */
+  count: number;
+  results: Run[];
+}
+
 const path = (project_id: number) => ({ project_id: String(project_id) });
 
 export async function fetchTasks(project: number, filters: TaskFilters, limit: number, offset: number) {
@@ -88,11 +94,16 @@ export async function startRun(project: number, task_id: string, body: RunReques
   return data(answer) as Task;
 }
 
-export async function fetchRuns(project: number, task_id: string): Promise<Run[]> {
+export async function fetchRuns(project: number, task_id: string): Promise<RunList> {
   const answer = await api.GET("/api/projects/{project_id}/tasks/{task_id}/runs", {
     params: { path: { ...path(project), task_id }, query: { limit: 100 } },
   });
-  return data(answer).results;
+  return data(answer);
+}
+
+export async function fetchRun(project: number, task_id: string, run_id: string): Promise<Run> {
+  const params = { path: { ...path(project), task_id, run_id } };
+  return data(await api.GET("/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", { params }));
 }
 
 export async function cancelRun(project: number, task_id: string, run_id: string): Promise<Run> {

@@ -60,8 +60,12 @@ describe("the state of a run", () => {
 
 describe("runs of one task", () => {
   it("are counted from the oldest, as on the page of the run", () => {
-    const runs = [{ id: "second" }, { id: "first" }];
+    const runs = { count: 2, results: [{ id: "second" }, { id: "first" }] };
     expect(["first", "second", "other"].map((id) => runName(runs, id))).toEqual(["Run 1", "Run 2", null]);
+  });
+
+  it("are counted from the oldest where there are more than a page of them", () => {
+    expect(runName({ count: 250, results: [{ id: "last" }, { id: "before" }] }, "before")).toBe("Run 249");
   });
 
   it("are named where the inbox has more than one", () => {

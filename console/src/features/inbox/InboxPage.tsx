@@ -129,7 +129,7 @@ function RunName({ row }: { row: InboxRow }) {
     queryKey: ["task", row.task.id, "runs"],
     queryFn: () => fetchRuns(row.project_id, row.task.id),
   });
-  return <span>{runName(runs.data ?? [], row.run.id)}</span>;
+  return <span>{runs.data && runName(runs.data, row.run.id)}</span>;
 }
 
 function closing(row: InboxRow): string {

@@ -90,10 +90,15 @@ export function outputOf(run: Run | null): Output {
   return typeof run?.output === "object" && run.output !== null ? (run.output as Output) : {};
 }
 
-/** Return what a run is called among those of its task, the newest first; null if it is none of them. */
-export function runName(runs: readonly Pick<Run, "id">[], id: string): string | null {
-  const index = runs.findIndex((run) => run.id === id);
-  return index < 0 ? null : `Run ${runs.length - index}`;
+interface NewestRuns {
+  count: number;
+  results: readonly Pick<Run, "id">[];
+}
+
+/** Return what a run of a task is called, counted from the oldest; null if it is none of the newest runs. */
+export function runName({ count, results }: NewestRuns, id: string): string | null {
+  const index = results.findIndex((run) => run.id === id);
+  return index < 0 ? null : `Run ${count - index}`;
 }
 
 export const titleOf = (task: Pick<Task, "title" | "slug">) => task.title || "Untitled task";

@@ -12,6 +12,7 @@ import {
   Square,
 } from "lucide-react";
 import { Link, useLocation } from "wouter";
+import type { RunList } from "../../api/tasks";
 import { type Run, type Task, waitingFor } from "../../api/types";
 import { safeLink } from "../../text/links";
 import type { Usage } from "../../transcript/items";
@@ -28,7 +29,7 @@ import type { RunActions } from "./useRunActions";
 interface Props {
   task: Task;
   run: Run | null;
-  runs: Run[];
+  runs: RunList;
   usage: Usage | null;
   actions: RunActions;
 }
@@ -92,18 +93,19 @@ export function RunHeader({ task, run, runs, usage, actions }: Props) {
         {run && <span>{agentOf(run)}</span>}
         {run && <Duration run={run} />}
         {run && <Spent run={run} usage={usage} />}
-        {runs.length > 1 && run && (
+        {runs.count > 1 && run && (
           <Select
             aria-label="Run"
             className={styles.runs}
             value={run.id}
             onChange={(event) => navigate(href(`/tasks/${task.id}/runs/${event.target.value}`))}
           >
-            {runs.map((one, index) => (
+            {runs.results.map((one, index) => (
               <option key={one.id} value={one.id}>
                 {`${runName(runs, one.id)}${index === 0 ? " (latest)" : ""}`}
               </option>
             ))}
+            {runName(runs, run.id) === null && <option value={run.id}>An earlier run</option>}
           </Select>
         )}
       </div>

@@ -3,7 +3,7 @@ import { Play, SearchX } from "lucide-react";
 import { useEffect, useMemo, useRef } from "react";
 import { Link, useSearchParams } from "wouter";
 import { ApiError } from "../../api/errors";
-import { fetchRuns, fetchTask } from "../../api/tasks";
+import { fetchRun, fetchRuns, fetchTask, type RunList } from "../../api/tasks";
 import type { Run, Task } from "../../api/types";
 import type { Transcript } from "../../transcript/append";
 import { Button } from "../../ui/controls";
@@ -47,17 +47,32 @@ export default function RunPage({ taskId, runId }: Props) {
   const runs = useQuery({ queryKey: ["task", taskId, "runs"], queryFn: () => fetchRuns(project.id, taskId) });
   const latest = (task.data?.latest_run ?? null) as Run | null;
   const isLatest = runId === null || runId === latest?.id;
-  const run = isLatest ? latest : (runs.data?.find(({ id }) => id === runId) ?? null);
+  const recent = runs.data?.results.find(({ id }) => id === runId);
+  const older = useQuery({
+    queryKey: ["task", taskId, "run", runId],
+    queryFn: () => fetchRun(project.id, taskId, runId as string),
+    // Only the newest runs are on the list.
+    enabled: !isLatest && runs.isSuccess && !recent,
+  });
+  const run = isLatest ? latest : (recent ?? older.data ?? null);
   usePresence(taskId);
   useEffect(() => {
     if (run && isOver(run) && document.visibilityState === "visible") markSeen(run.id);
   }, [run]);
 
-  if (task.isPending || (!isLatest && runs.isPending)) return <Loading what="the task" />;
+  if (task.isPending || (!isLatest && (runs.isPending || older.isLoading)))
+    return <Loading what="the task" />;
   if (!task.data) return <NoTask what="task" error={task.error} onRetry={() => task.refetch()} />;
-  if (!isLatest && !run) return <NoTask what="run" error={runs.error} onRetry={() => runs.refetch()} />;
+  if (!isLatest && !run)
+    return (
+      <NoTask
+        what="run"
+        error={runs.error ?? older.error}
+        onRetry={() => (runs.error ? runs : older).refetch()}
+      />
+    );
   if (!run) return <Draft task={task.data} />;
-  return <RunView key={run.id} task={task.data} run={run} runs={runs.data ?? [run]} />;
+  return <RunView key={run.id} task={task.data} run={run} runs={runs.data ?? { count: 1, results: [run] }} />;
 }
 
 interface NoTaskProps {
@@ -99,7 +114,7 @@ function Draft({ task }: { task: Task }) {
   useKeys({ e: actions.archive });
   return (
     <main className={styles.page}>
-      <RunHeader task={task} run={null} runs={[]} usage={null} actions={actions} />
+      <RunHeader task={task} run={null} runs={{ count: 0, results: [] }} usage={null} actions={actions} />
       <div className={styles.draft}>
         <TaskText text={task.description} files={[]} />
         <Empty icon={Play} title="No run yet">
@@ -113,7 +128,7 @@ function Draft({ task }: { task: Task }) {
   );
 }
 
-function RunView({ task, run, runs }: { task: Task; run: Run; runs: Run[] }) {
+function RunView({ task, run, runs }: { task: Task; run: Run; runs: RunList }) {
   const { project } = useProject();
   const [search, setSearch] = useSearchParams();
   const ref = useMemo(
