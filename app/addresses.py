@@ -41,10 +41,21 @@ _NOT_PUBLIC_6 = tuple(
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
-# Addresses at which clouds serve credentials to their machines: always refused, even in networks that an operator
-# opened.
-_METADATA = frozenset(
-    map(ip_address, ("169.254.169.254", "169.254.170.2", "100.100.100.200", "168.63.129.16", "fd00:ec2::254"))
+# Networks in which clouds serve credentials to their machines: always refused, even if an operator opened them.
+_METADATA = tuple(
+    map(
+        ip_network,
+        (
+            "169.254.0.0/16",  # most clouds
+            "fe80::/10",  # the same of IPv6
+            "fd00:ec2::/32",  # Amazon
+            "fd20:ce::254",  # Google Cloud
+            "168.63.129.16",  # Azure's platform
+            "100.100.100.200",  # Alibaba Cloud
+            "192.0.0.192",  # Oracle Cloud
+            "fd00:c1::a9fe:a9fe",  # likewise
+        ),
+    )
 )
 _SECURE_PORT = 443
 
@@ -91,7 +102,11 @@ class AddressPolicy:
 
         """
         ends = list(_ends(ip_address(address.partition("%")[0])))
-        return all(end not in _METADATA and any(end in network for network in self.opened) for end in ends)
+        return all(_is_in(end, self.opened) and not _is_in(end, _METADATA) for end in ends)
+
+
+def _is_in(address: IPv4Address | IPv6Address, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
+    return any(address in network for network in networks)
 
 
 def is_public(address: str) -> bool:

@@ -21,6 +21,9 @@ from app.clients.http_client import tls_context
 # Extension of a request: a list, to which the last dialled address is added.
 DIALLED = "taskbeacon.dialled"
 
+# For a connection to one address, so that there is time for the next one.
+CONNECT_SECONDS = 5.0
+
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _ADDRESSES_TRIED = 3
 _LOOKUPS_AT_ONCE = 32
@@ -57,8 +60,8 @@ def create_guarded_client(
 ) -> httpx.AsyncClient:
     """Return an HTTP client that connects only to IP addresses that `policy` permits; the caller closes it.
 
-    Its requests may raise every error of httpx, and two subclasses of `httpx.ConnectError`: BlockedAddress and
-    NameNotFound.
+    If it cannot connect to one address of a host, or not in time, it tries the next; at most three. Its requests may
+    raise every error of httpx, and two subclasses of `httpx.ConnectError`: BlockedAddress and NameNotFound.
 
     Args:
         policy: decides about an IP address.
@@ -95,12 +98,12 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
             if not self._policy.admits(address, scheme=url.scheme, port=port):
                 dialled[:] = [address]
                 raise BlockedAddress(address)
-        failure: httpx.ConnectError | None = None
+        failure: httpx.TransportError | None = None
         for address in addresses[:_ADDRESSES_TRIED]:
             dialled[:] = [address]
             try:
                 return await self._transport(host).handle_async_request(_pin(request, address))
-            except httpx.ConnectError as error:
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 failure = error
         assert failure is not None
         raise failure

@@ -7,7 +7,7 @@ with the same key, the second waits until the first has ended.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,6 +15,7 @@ from app.clock import utcnow
 from app.errors import IdempotencyConflict
 from app.models import IdempotencyKey
 from app.services.access.principal import Principal
+from app.services.sweeping import delete_batch
 
 LIFETIME = timedelta(hours=24)
 
@@ -102,10 +103,5 @@ def _is(caller: Principal, key: str) -> tuple[ColumnElement[bool], ...]:
 
 
 async def sweep_keys(session: AsyncSession) -> int:
-    """Delete idempotency keys that are a day old, with their responses; return their number."""
-    swept = await session.scalars(
-        delete(IdempotencyKey)
-        .where(IdempotencyKey.created_at <= utcnow() - LIFETIME)
-        .returning(IdempotencyKey.key)
-    )
-    return len(swept.all())
+    """Delete a batch of idempotency keys that are a day old, with their responses; return their number."""
+    return await delete_batch(session, IdempotencyKey, IdempotencyKey.created_at <= utcnow() - LIFETIME)

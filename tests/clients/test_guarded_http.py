@@ -2,7 +2,8 @@
 
 import socket
 import ssl
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -127,6 +128,31 @@ async def test_next_address_is_tried_if_the_first_refuses(port: int) -> None:
     assert response.status_code == 200
 
 
+@pytest.fixture
+def silent(port: int) -> Iterator[str]:
+    """An address that answers no attempt to connect to the same port, since its queue of connections is full."""
+    with ExitStack() as open_sockets:
+        server = open_sockets.enter_context(socket.socket())
+        server.bind(("127.0.0.2", port))
+        server.listen(0)
+        for _ in range(3):
+            waiting = open_sockets.enter_context(socket.socket())
+            waiting.settimeout(0)
+            waiting.connect_ex(server.getsockname())
+        yield "127.0.0.2"
+
+
+async def test_next_address_is_tried_if_the_first_is_silent(port: int, silent: str) -> None:
+    """Regression: a host with one dead address was never reached by its other one."""
+    timeout = httpx.Timeout(30, connect=0.2)
+    async with create_guarded_client(LOOPBACK, names=lambda _host, _port: [silent, "127.0.0.1"]) as http:
+        response = await http.get(f"http://hooks.example.com:{port}/", timeout=timeout)
+        with pytest.raises(httpx.ConnectTimeout):
+            await http.get(f"http://{silent}:{port}/", timeout=timeout)
+
+    assert response.status_code == 200
+
+
 async def test_redirect_is_an_answer(port: int) -> None:
     async with create_guarded_client(LOOPBACK) as http:
         response = await http.get(f"http://127.0.0.1:{port}/away")
@@ -148,7 +174,18 @@ async def test_proxy_of_the_environment_is_not_used(
 async def test_opened_networks_stay_closed_for_the_metadata_of_clouds() -> None:
     wide = AddressPolicy.parse(("0.0.0.0/0", "::/0"))
     async with create_guarded_client(wide) as http:
-        for address in ("169.254.169.254", "[fd00:ec2::254]", "[::ffff:169.254.169.254]", "100.100.100.200"):
+        for address in (
+            "169.254.169.254",
+            "169.254.170.23",
+            "[fd00:ec2::254]",
+            "[fd00:ec2::23]",
+            "[fd20:ce::254]",
+            "[fd00:c1::a9fe:a9fe]",
+            "[::ffff:169.254.169.254]",
+            "[fe80::a9fe:a9fe]",
+            "100.100.100.200",
+            "192.0.0.192",
+        ):
             with pytest.raises(BlockedAddress):
                 await http.get(f"http://{address}/")
 

@@ -1,9 +1,10 @@
 """Web push: what a browser's push service gets, and what becomes of its answers (RFC 8030, 8291, 8292)."""
 
+import asyncio
 import base64
 import os
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from app.clients.deadline import Deadline
@@ -75,9 +76,13 @@ class BrowserService:
         self.requests: list[tuple[Mapping[str, str], bytes]] = []
         self.status = 201
         self.headers: dict[str, str] = {}
+        # What follows the head of the answer; None: nothing.
+        self.body: AsyncIterator[bytes] | None = None
 
     async def answer(self, request: Request) -> Response:
         self.requests.append((dict(request.headers), await request.body()))
+        if self.body is not None:
+            return StreamingResponse(self.body, status_code=self.status)
         return Response(status_code=self.status, headers=self.headers)
 
 
@@ -273,6 +278,27 @@ async def test_answer_of_a_push_service_decides_the_outcome(
     service.headers = {"Retry-After": "30", "Location": "/elsewhere"}
 
     assert await sender.send([message(browser.token)], Deadline()) == [outcome]
+    assert len(service.requests) == 1
+
+
+async def endless() -> AsyncIterator[bytes]:
+    while True:
+        yield bytes(65_536)
+
+
+async def never() -> AsyncIterator[bytes]:
+    yield b"a beginning"
+    _ = await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("body", [endless, never])
+async def test_body_of_an_answer_is_not_waited_for(
+    sender: WebPushClient, service: BrowserService, browser: Browser, body: Callable[[], AsyncIterator[bytes]]
+) -> None:
+    """Regression: a push that was accepted was sent again, and an endless answer filled the memory."""
+    service.body = body()
+
+    assert await sender.send([message(browser.token)], Deadline()) == [Accepted()]
     assert len(service.requests) == 1
 
 

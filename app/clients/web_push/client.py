@@ -6,6 +6,7 @@ its host is a known push service; otherwise a user could direct a worker to addr
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from pywebpush import WebPusher, WebPushException
 from typing_extensions import override
 
 from app.clients.deadline import Deadline
+from app.clients.guarded_http import CONNECT_SECONDS
 from app.clients.http_client import retry_after_seconds
 from app.clients.push import (
     NOT_REACHED,
@@ -38,6 +40,9 @@ TIMEOUT_SECONDS = 10.0
 # 4096 bytes less the header, the padding and the tag of the encryption.
 _MAX_PLAIN_BYTES = 3990
 _PARALLEL_REQUESTS = 10
+# Of a response's body, which nothing needs: its connection is used again only if the body was read.
+_BODY_BYTES = 16_384
+_BODY_SECONDS = 2.0
 _GONE = frozenset({httpx.codes.NOT_FOUND, httpx.codes.GONE})
 
 log = structlog.get_logger(__name__)
@@ -106,19 +111,24 @@ class WebPushClient(PushSender):
             try:
                 # For the whole request: httpx restarts its time limit with each piece of a slow response.
                 async with asyncio.timeout(self._timeout_seconds):
-                    response = await self._http.post(
-                        request.endpoint,
-                        content=request.body,
-                        headers=request.headers,
-                        timeout=None,
+                    response = await self._http.send(
+                        self._http.build_request(
+                            "POST",
+                            request.endpoint,
+                            content=request.body,
+                            headers=request.headers,
+                            timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
+                        ),
+                        stream=True,
                         follow_redirects=False,
                     )
             # UnicodeError: httpx decodes hosts that begin with `xn--`, also in redirects that it does not follow.
             except (httpx.InvalidURL, UnicodeError):
                 return DeadToken("NotASubscription")
             except (httpx.HTTPError, TimeoutError) as error:
-                is_sent = not isinstance(error, httpx.ConnectError)
+                is_sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
                 return TryLater(type(error).__name__, may_have_arrived=is_sent)
+            await _discard(response)
         return _outcome(response)
 
     def _encrypt(self, message: PushMessage) -> _Request:
@@ -160,6 +170,18 @@ class WebPushClient(PushSender):
         A configured host with a leading dot includes its subdomains.
         """
         return any(host.endswith(known) if known.startswith(".") else host == known for known in self._hosts)
+
+
+async def _discard(response: httpx.Response) -> None:
+    """Read a short body to its end and close the response; do not wait for a long or slow body."""
+    read = 0
+    with suppress(httpx.HTTPError, TimeoutError):
+        async with asyncio.timeout(_BODY_SECONDS):
+            async for chunk in response.aiter_raw():
+                read += len(chunk)
+                if read > _BODY_BYTES:
+                    break
+    await response.aclose()
 
 
 def _outcome(response: httpx.Response) -> PushOutcome:

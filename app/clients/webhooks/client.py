@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 from typing_extensions import override
 
-from app.clients.guarded_http import DIALLED, BlockedAddress, NameNotFound
+from app.clients.guarded_http import CONNECT_SECONDS, DIALLED, BlockedAddress, NameNotFound
 from app.clients.webhooks.sender import FIXED_HEADERS, AttemptResult, SignedMessage, WebhookSender
 from app.clock import utcnow
 from app.enums import DeliveryError
@@ -19,7 +19,6 @@ TOTAL_SECONDS = 15.0
 # Time limit for the body of a response after its status.
 ANSWER_SECONDS = 2.0
 
-_CONNECT_SECONDS = 5.0
 _ANSWER_BYTES = 4096
 _EXCERPT_BYTES = 1024
 _LONGEST_RETRY_AFTER = timedelta(hours=24)
@@ -70,7 +69,7 @@ class WebhookClient(WebhookSender):
                     message.url,
                     content=message.body.encode(),
                     headers={**FIXED_HEADERS, **message.headers},
-                    timeout=httpx.Timeout(self._total_seconds, connect=_CONNECT_SECONDS),
+                    timeout=httpx.Timeout(self._total_seconds, connect=CONNECT_SECONDS),
                     extensions={DIALLED: dialled},
                 )
                 response = await self._http.send(request, stream=True)

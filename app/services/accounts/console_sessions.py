@@ -23,6 +23,7 @@ from app.services.access.authenticate import SESSION_IDLE, authenticate, authent
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_PROJECTS, visibility_anywhere
 from app.services.notifications.devices import session_device
+from app.services.sweeping import delete_batch
 from app.services.views.users import CREATOR_COLUMNS, user_basic
 from app.statements import Prepared
 
@@ -235,16 +236,13 @@ async def end_session(session: AsyncSession, caller: Principal, session_id: UUID
 
 
 async def sweep_sessions(session: AsyncSession) -> int:
-    """Delete expired console sessions and login links, and devices of console sessions that no longer exist.
+    """Delete a batch of expired console sessions and login links, and devices of sessions that no longer exist.
 
     Return the number of deleted console sessions and login links. It does not count devices.
     """
     now = utcnow()
-    swept = await session.scalars(
-        delete(ConsoleSession)
-        .where(or_(ConsoleSession.expires_at <= now, ConsoleSession.last_used_at <= now - SESSION_IDLE))
-        .returning(ConsoleSession.id)
-    )
+    expired = or_(ConsoleSession.expires_at <= now, ConsoleSession.last_used_at <= now - SESSION_IDLE)
+    swept = await delete_batch(session, ConsoleSession, expired)
     has_session = select(ConsoleSession.id).where(ConsoleSession.id == PushToken.id).exists()
     await session.execute(delete(PushToken).where(~HAS_ADDRESS, ~has_session))
-    return len(swept.all())
+    return swept

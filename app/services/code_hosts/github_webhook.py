@@ -11,7 +11,7 @@ from datetime import timedelta
 import orjson
 import structlog
 from pydantic import SecretStr
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -25,6 +25,7 @@ from app.security import Cipher, DecryptionError
 from app.services.code_hosts.failed_checks import read_failed_check
 from app.services.opened_clients import ServiceClients
 from app.services.runs.follow_ups import follow_up, ignore, require_follow_up_allowance
+from app.services.sweeping import delete_batch
 
 # GitHub can repeat a delivery for three days.
 _REMEMBERED = timedelta(days=7)
@@ -82,13 +83,8 @@ async def receive_github(
 
 
 async def sweep_deliveries(session: AsyncSession) -> int:
-    """Delete the stored ids of webhook deliveries that GitHub can no longer repeat; return their number."""
-    swept = await session.execute(
-        delete(GithubDelivery)
-        .where(GithubDelivery.received_at <= utcnow() - _REMEMBERED)
-        .returning(GithubDelivery.delivery_id)
-    )
-    return len(swept.all())
+    """Delete a batch of stored ids of webhook deliveries that GitHub can no longer repeat; return their number."""
+    return await delete_batch(session, GithubDelivery, GithubDelivery.received_at <= utcnow() - _REMEMBERED)
 
 
 async def _require_signature(

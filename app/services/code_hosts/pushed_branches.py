@@ -30,7 +30,7 @@ class PushRecord:
 async def record_push(session: AsyncSession, *, task_id: UUID, run_id: UUID, pushed: PushRecord) -> None:
     """Store the branch that a run pushed; it replaces any branch stored for the run before.
 
-    If the run has a pull request, record the event `run.pull_request_opened` too.
+    If the run has a pull request that is not stored yet, record the event `run.pull_request_opened` too.
     """
     values = {
         "task_id": task_id,
@@ -43,12 +43,15 @@ async def record_push(session: AsyncSession, *, task_id: UUID, run_id: UUID, pus
         "pull_request_url": pushed.pull_request.url if pushed.pull_request else None,
         "created_at": utcnow(),
     }
+    known = await session.scalar(
+        select(PushedBranch.pull_request_url).where(PushedBranch.run_id == run_id).with_for_update()
+    )
     await session.execute(
         upsert(PushedBranch)
         .values(run_id=run_id, **values)
         .on_conflict_do_update(index_elements=[PushedBranch.run_id], set_=values)
     )
-    if pushed.pull_request is not None:
+    if pushed.pull_request is not None and pushed.pull_request.url != known:
         opened = {"pr_url": pushed.pull_request.url}
         await record_for_run(session, run_id, EventType.RUN_PULL_REQUEST_OPENED, [opened])
 

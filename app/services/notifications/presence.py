@@ -36,6 +36,7 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility, visible_task
 from app.services.notifications.rules.deciding import Watching
 from app.services.notifications.rules.settling import newest_seq, settlement_cte, settlement_values
+from app.services.sweeping import delete_batch
 from app.statements import Prepared
 
 Result = TypeVar("Result")
@@ -43,7 +44,6 @@ Result = TypeVar("Result")
 TIME_TO_LIVE = timedelta(seconds=60)
 
 _NOT_THE_CALLERS = "device_id does not match a push token registered by the caller"
-_SWEEP_BATCH = 10_000
 _USER = bindparam("visible_user_id", type_=Presence.user_id.type)
 # The columns of a presence that settling notices needs.
 _SHOWN = (Presence.task_id, Presence.push_token_id, Presence.user_id, Presence.focused, Presence.seen_seq)
@@ -291,19 +291,6 @@ async def without_if_failing(
 
 
 async def sweep_expired(session: AsyncSession) -> int:
-    """Delete a bounded number of expired presences; return their number. Readers ignore expired ones anyway."""
-    expired = (
-        select(Presence.task_id, Presence.push_token_id)
-        .where(Presence.expires_at <= utcnow())
-        .order_by(Presence.expires_at)
-        .limit(_SWEEP_BATCH)
-        # A device that renews its presence at this moment keeps its row.
-        .with_for_update(skip_locked=True)
-        .cte("expired")
-    )
-    gone = await session.execute(
-        delete(Presence)
-        .where(Presence.task_id == expired.c.task_id, Presence.push_token_id == expired.c.push_token_id)
-        .returning(Presence.task_id)
-    )
-    return len(gone.all())
+    """Delete a batch of expired presences; return their number. Readers ignore expired ones anyway."""
+    # A device that renews its presence at this moment keeps its row.
+    return await delete_batch(session, Presence, Presence.expires_at <= utcnow())

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import any_, bindparam, delete, select, update
+from sqlalchemy import any_, bindparam, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,6 +22,7 @@ from app.services.notifications import devices
 from app.services.notifications.delivery import RECEIPT_AFTER
 from app.services.notifications.devices import DeadDevice
 from app.services.notifications.rules.decision_transitions import Change, store
+from app.services.sweeping import delete_batch
 from app.statements import Prepared
 
 BATCH = 1000
@@ -30,7 +31,6 @@ FORGOTTEN_AFTER = timedelta(hours=24)
 # How long people can look up the decisions about their pushes.
 HISTORY = timedelta(days=30)
 
-_SWEEP_BATCH = 10_000
 _RECEIPTS = Counter(
     "taskbeacon_push_receipts_total", "Receipts of pushes, by outcome.", ["outcome", "reason"]
 )
@@ -135,17 +135,5 @@ _LOCK = Prepared(
 
 
 async def sweep_history(session: AsyncSession) -> int:
-    """Delete a bounded number of notifications that are older than `HISTORY`; return their number."""
-    old = (
-        select(Notification.id)
-        .where(Notification.created_at <= utcnow() - HISTORY)
-        .order_by(Notification.created_at)
-        .limit(_SWEEP_BATCH)
-    )
-    gone = await session.execute(
-        delete(Notification)
-        .where(Notification.id.in_(old))
-        .returning(Notification.id)
-        .execution_options(synchronize_session=False)
-    )
-    return len(gone.all())
+    """Delete a batch of notifications that are older than `HISTORY`; return their number."""
+    return await delete_batch(session, Notification, Notification.created_at <= utcnow() - HISTORY)

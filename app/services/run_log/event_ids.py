@@ -10,13 +10,14 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import CursorResult, Text, any_, delete, literal, or_, select
+from sqlalchemy import Text, any_, literal, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.models import Run, RunEventId
+from app.services.sweeping import delete_batch
 
 # Ids are kept for this long after the end of the run.
 _LIFETIME = timedelta(days=1)
@@ -101,13 +102,6 @@ async def note_ids(session: AsyncSession, run_id: UUID, ids: Mapping[str, bool])
 
 
 async def sweep_event_ids(session: AsyncSession) -> int:
-    """Delete the stored event ids of runs that ended at least a day ago; return the number of deleted ids."""
-    swept = await session.execute(
-        delete(RunEventId).where(
-            RunEventId.run_id == Run.id,
-            Run.completed_at.is_not(None),
-            Run.completed_at <= utcnow() - _LIFETIME,
-        )
-    )
-    assert isinstance(swept, CursorResult)
-    return swept.rowcount
+    """Delete a batch of stored event ids of runs that ended at least a day ago; return the number of deleted ids."""
+    ended = select(Run.id).where(Run.completed_at <= utcnow() - _LIFETIME)
+    return await delete_batch(session, RunEventId, RunEventId.run_id.in_(ended))

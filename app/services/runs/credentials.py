@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.models import RunCredential
 from app.security import Cipher
+from app.services.sweeping import delete_batch
 
 # A run that has not been performed within this time needs a new token anyway.
 _KEPT = timedelta(hours=24)
@@ -30,10 +31,5 @@ async def forget_tokens(session: AsyncSession, run_ids: Sequence[UUID]) -> None:
 
 
 async def sweep_tokens(session: AsyncSession) -> int:
-    """Delete GitHub tokens that were stored a day ago or earlier; return their number."""
-    forgotten = await session.execute(
-        delete(RunCredential)
-        .where(RunCredential.created_at <= utcnow() - _KEPT)
-        .returning(RunCredential.run_id)
-    )
-    return len(forgotten.all())
+    """Delete a batch of GitHub tokens that were stored a day ago or earlier; return their number."""
+    return await delete_batch(session, RunCredential, RunCredential.created_at <= utcnow() - _KEPT)

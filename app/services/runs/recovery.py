@@ -64,12 +64,15 @@ async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: time
     if withdrawn:
         log.info("questions.withdrawn", count=withdrawn)
     missing = 0
-    for run_id in dict.fromkeys([*requeued, *waiting]):
-        missing += await enqueue_run(clients.queue, run_id)
+    try:
+        for run_id in dict.fromkeys([*requeued, *waiting]):
+            missing += await enqueue_run(clients.queue, run_id)
+    finally:
+        # Also without Redis: the next sweep finds the waiting runs again, but not these receipts.
+        for ref, entries in receipts.items():
+            await _keep(clients, ref, entries)
     if missing:
         log.info("run.jobs_restored", count=missing)
-    for ref, entries in receipts.items():
-        await _keep(clients, ref, entries)
     return missing
 
 

@@ -41,13 +41,17 @@ async def deliver_due(process: ProcessContext, lanes: asyncio.Semaphore) -> int:
     async with unit_of_work(process.sessions) as session:
         await digests.release_held(session)
     more = asyncio.Event()
-    async with asyncio.TaskGroup() as group:
-        first = group.create_task(_lane(process, lanes, more))
-        first.add_done_callback(lambda _: more.set())
-        # Most events fit into one claim; the other lanes start only if there is more.
-        _ = await more.wait()
-        others = 0 if first.done() else PUSH_LANES - 1
-        all_lanes = [first, *(group.create_task(_lane(process, lanes, more)) for _ in range(others))]
+    try:
+        async with asyncio.TaskGroup() as group:
+            first = group.create_task(_lane(process, lanes, more))
+            first.add_done_callback(lambda _: more.set())
+            # Most events fit into one claim; the other lanes start only if there is more.
+            _ = await more.wait()
+            others = 0 if first.done() else PUSH_LANES - 1
+            all_lanes = [first, *(group.create_task(_lane(process, lanes, more)) for _ in range(others))]
+    except ExceptionGroup as errors:
+        # The first one alone: callers tell an outage from a defect by its class.
+        raise errors.exceptions[0] from errors
     return sum(lane.result() for lane in all_lanes)
 
 

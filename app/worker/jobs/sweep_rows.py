@@ -1,12 +1,14 @@
 """Jobs that delete expired rows, table by table; any number of workers may do so at once."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import unit_of_work
+from app.db import SessionFactory, unit_of_work
+from app.periodic import attempt
 from app.services.accounts.console_sessions import sweep_sessions
 from app.services.code_hosts.github_webhook import sweep_deliveries
 from app.services.idempotency import sweep_keys
@@ -44,8 +46,17 @@ async def sweep_keys_and_ids(ctx: Mapping[str, Any]) -> None:
 
 
 async def _sweep(ctx: Mapping[str, Any], tables: Mapping[str, _Sweep]) -> None:
+    """Delete what has expired in each table. A table that fails does not stop the others."""
+    sessions = worker_context(ctx).process.sessions
     for table, delete in tables.items():
-        async with unit_of_work(worker_context(ctx).process.sessions) as session:
+        await attempt(partial(_sweep_table, sessions, table, delete), event="rows.not_swept")
+
+
+async def _sweep_table(sessions: SessionFactory, table: str, delete: _Sweep) -> None:
+    total, count = 0, -1
+    while count:
+        async with unit_of_work(sessions) as session:
             count = await delete(session)
-        if count:
-            log.info("rows.swept", table=table, count=count)
+        total += count
+    if total:
+        log.info("rows.swept", table=table, count=total)

@@ -12,7 +12,7 @@ log = structlog.get_logger(__name__)
 
 
 async def keep_running(name: str, loop: Callable[[], Awaitable[None]]) -> Never:
-    """Run an endless loop until cancelled. If the loop raises an exception or returns, log that and start the loop again.
+    """Run an endless loop until cancelled. If it raises an exception or returns, log that and start the loop again.
 
     Nothing is lost, because each loop finds its work in the database. Ending the worker instead would break off its
     runs.

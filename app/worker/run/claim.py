@@ -14,6 +14,7 @@ from app.services.enqueueing import enqueue_run_after_commit
 from app.services.retrying.attempts import in_transaction
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.storage_keys import RunRef
+from app.statements import Fields
 from app.worker.context import WorkerContext
 
 _LONGEST_HOST_NAME = 20
@@ -44,16 +45,22 @@ async def claim_run(worker: WorkerContext, run_id: UUID) -> Claim | None:
     """
     # Lets operators see which process holds a run.
     owner = f"{socket.gethostname()[:_LONGEST_HOST_NAME]}:{os.getpid()}:{new_hex_id()}"
-    row = await in_transaction(
-        worker.process.sessions,
-        lambda session: run_lifecycle.claim(
+    is_repeated = False
+
+    async def step(session: AsyncSession) -> Fields | None:
+        nonlocal is_repeated
+        # A commit that was not acknowledged may have claimed a run, and a second one would not be performed.
+        held = await run_lifecycle.find_claimed(session, owner=owner) if is_repeated else None
+        is_repeated = True
+        return held or await run_lifecycle.claim(
             session,
             run_id,
             owner=owner,
             events=worker.process.events,
             limit=worker.process.settings.project_concurrency,
-        ),
-    )
+        )
+
+    row = await in_transaction(worker.process.sessions, step)
     return None if row is None else Claim(row["id"], row["task_id"], row["project_id"], owner)
 
 

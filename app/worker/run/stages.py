@@ -40,7 +40,9 @@ async def perform_run(worker: WorkerContext, claim: Claim, lost: asyncio.Event) 
     """
     try:
         return await _work_and_store(worker, claim, lost)
-    except OSError as error:
+    except (DatabaseUnavailable, SQLAlchemyError):
+        raise
+    except Exception as error:
         # For example, the disk is full. A run that is not ended here would be repeated, or fail as lost.
         log.exception("run.unexpected_error")
         return RunReport(work=error)

@@ -6,7 +6,9 @@ from functools import partial
 from typing import Any
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import select
+from typing_extensions import override
 
 from app.clients.run_events import RunEvents
 from app.clients.s3.store import S3Store
@@ -110,18 +112,9 @@ async def test_lapsed_run_with_no_agent_started_is_queued_again(
     assert await status_of(sessions, run) == RunStatus.QUEUED
 
 
-@pytest.mark.parametrize("away", [False, True], ids=["store", "no store"])
-async def test_log_of_a_failed_run_says_which_commands_were_dropped(
-    process: ProcessContext,
-    sessions: SessionFactory,
-    task: Task,
-    clock: MovableClock,
-    events: RunEvents,
-    caplog: pytest.LogCaptureFixture,
-    *,
-    away: bool,
-) -> None:
-    """Without the store the sweep goes on; followers got the receipts already."""
+@pytest.fixture
+async def lost(sessions: SessionFactory, task: Task, clock: MovableClock, events: RunEvents) -> Run:
+    """A run that lost its worker after its agent began, and before it took a message."""
     run = await asked_for(sessions, task, clock)
     async with unit_of_work(sessions) as session:
         assert await claim(session, run.id, owner="lost", events=events)
@@ -137,6 +130,25 @@ async def test_log_of_a_failed_run_says_which_commands_were_dropped(
             )
         )
     clock.advance(seconds=RUN_LEASE.total_seconds())
+    return run
+
+
+async def says_what_was_dropped(process: ProcessContext, run: Run) -> bool:
+    log = await process.store.signed_url(log_key(run.project_id, run.task_id, run.id))
+    async with socket_client() as client:
+        return '"status":"dropped"' in (await client.get(log)).raise_for_status().text
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["store", "no store"])
+async def test_log_of_a_failed_run_says_which_commands_were_dropped(
+    process: ProcessContext,
+    sessions: SessionFactory,
+    lost: Run,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    away: bool,
+) -> None:
+    """Without the store the sweep goes on; followers got the receipts already."""
     async with interruptible(process.settings.s3_endpoint_url or "") as between:
         settings = process.settings.model_copy(update={"s3_endpoint_url": between.url})
         async with S3Store(settings) as store:
@@ -144,10 +156,28 @@ async def test_log_of_a_failed_run_says_which_commands_were_dropped(
                 await between.refuse()
             await recover_runs(replace(process, store=store))
 
-    assert await status_of(sessions, run) == RunStatus.FAILED
+    assert await status_of(sessions, lost) == RunStatus.FAILED
     warnings = [record for record in caplog.records if "run.receipts_not_kept" in record.message]
     assert len(warnings) == away
     if not away:
-        log = await process.store.signed_url(log_key(run.project_id, run.task_id, run.id))
-        async with socket_client() as client:
-            assert '"status":"dropped"' in (await client.get(log)).raise_for_status().text
+        assert await says_what_was_dropped(process, lost)
+
+
+class UnreachableQueue(RecordingQueue):
+    @override
+    async def enqueue(self, *_: Any, **__: Any) -> bool:
+        raise RedisConnectionError("planted")
+
+
+async def test_log_of_a_failed_run_is_complete_though_redis_is_away(
+    process: ProcessContext, sessions: SessionFactory, task: Task, clock: MovableClock, lost: Run
+) -> None:
+    """Regression: a run beside it could not be queued again, and no later sweep wrote the receipts."""
+    waiting = await asked_for(sessions, task, clock)
+    clock.advance(seconds=15)
+
+    with pytest.raises(RedisConnectionError):
+        await recover_runs(replace(process, queue=UnreachableQueue()))
+
+    assert await status_of(sessions, waiting) == RunStatus.QUEUED
+    assert await says_what_was_dropped(process, lost)

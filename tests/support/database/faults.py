@@ -151,6 +151,37 @@ def cut_once(engine: AsyncEngine, words: str) -> Generator[list[str], None, None
 
 
 @contextmanager
+def unacknowledged_once() -> Generator[list[str], None, None]:
+    """Lose the acknowledgement of the next commit of this process: the server has committed, and the connection breaks.
+
+    Yields a list that gets this statement.
+    """
+    lost: list[str] = []
+    execute = asyncpg.Connection.execute
+
+    async def lose(connection: asyncpg.Connection, query: str, *arguments: Any, **named: Any) -> str:
+        status = await execute(connection, query, *arguments, **named)
+        if not lost and query.startswith("COMMIT"):
+            lost.append(query)
+            raise ConnectionResetError("planted")
+        return status
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncpg.Connection, "execute", lose)
+        yield lost
+
+
+@asynccontextmanager
+async def refusing_deletions(engine: AsyncEngine, table: str) -> AsyncGenerator[None, None]:
+    """Make the deletion of rows of a table fail with an unexpected error."""
+    plant = (
+        _REFUSE + f"CREATE TRIGGER planted BEFORE DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION planted();"
+    )
+    async with altered(engine, plant, undo="DROP FUNCTION planted() CASCADE"):
+        yield
+
+
+@contextmanager
 def failing_answers() -> Generator[None, None, None]:
     """Make every successful response fail while it is built: after the service's function, before the commit."""
     make_headers, encode = Response.init_headers, Json.__dict__["body"].func

@@ -3,7 +3,9 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.clock import utcnow
 from app.db import unit_of_work
@@ -19,8 +21,10 @@ from app.models import (
     RunCredential,
     RunEventId,
 )
+from app.services import sweeping
 from app.worker.jobs.sweep_rows import sweep_keys_and_ids, sweep_presence_and_notifications
 from tests.fixtures.worker import Workshop
+from tests.support.database.faults import refusing_deletions
 from tests.support.devices import make_device, make_pending, make_presence
 from tests.support.factories import added, make_key, make_run, make_task
 
@@ -49,13 +53,15 @@ async def test_presence_and_notifications_past_their_time_are_deleted(workshop: 
     assert await left(workshop, Notification.created_at) == [now - timedelta(days=30) + MINUTE]
 
 
-async def test_credentials_keys_and_ids_past_their_time_are_deleted(workshop: Workshop) -> None:
+async def test_credentials_keys_and_ids_past_their_time_are_deleted(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now, day = utcnow(), timedelta(days=1)
     async with unit_of_work(workshop.sessions) as session:
         await make_key(session, user=workshop.owner)
         key_id = await session.scalar(select(ApiKey.id))
         task = await make_task(session, project=workshop.project, created_by=workshop.owner)
-        for name, extra in (("past", timedelta(0)), ("kept", -MINUTE)):
+        for name, extra in (("past", timedelta(0)), ("long past", MINUTE), ("kept", -MINUTE)):
             run = await make_run(
                 session, task=task, status=RunStatus.FAILED, completed_at=now - day - extra, branch=name
             )
@@ -91,6 +97,7 @@ async def test_credentials_keys_and_ids_past_their_time_are_deleted(workshop: Wo
                 ),
             )
 
+    monkeypatch.setattr(sweeping, "SWEEP_BATCH", 1)
     await sweep_keys_and_ids(workshop.arq_context)
     await sweep_keys_and_ids(workshop.arq_context)
 
@@ -102,3 +109,22 @@ async def test_credentials_keys_and_ids_past_their_time_are_deleted(workshop: Wo
         ConsoleSession.secret_hash,
     ):
         assert await left(workshop, column) == ["kept"], column
+
+
+async def test_table_that_cannot_be_swept_does_not_stop_the_others(
+    workshop: Workshop, engine: AsyncEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Regression: the tables behind one that failed were never swept."""
+    past = utcnow() - timedelta(days=8)
+    async with unit_of_work(workshop.sessions) as session:
+        task = await make_task(session, project=workshop.project, created_by=workshop.owner)
+        run = await make_run(session, task=task)
+        await added(session, RunCredential(run_id=run.id, encrypted_token="past", created_at=past))
+        await added(session, GithubDelivery(delivery_id="past", received_at=past))
+
+    async with refusing_deletions(engine, "run_credentials"):
+        await sweep_keys_and_ids(workshop.arq_context)
+
+    assert await left(workshop, RunCredential.encrypted_token) == ["past"]
+    assert await left(workshop, GithubDelivery.delivery_id) == []
+    assert "rows.not_swept" in caplog.text

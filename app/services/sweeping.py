@@ -1,0 +1,22 @@
+"""Delete expired rows in batches, so that no statement runs into its time limit."""
+
+from sqlalchemy import ColumnElement, CursorResult, delete, inspect, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.models import Base
+
+SWEEP_BATCH = 10_000
+
+
+async def delete_batch(session: AsyncSession, model: type[Base], expired: ColumnElement[bool]) -> int:
+    """Delete at most `SWEEP_BATCH` rows of a model that fulfil the condition `expired`; return their number.
+
+    Rows that another transaction has locked are left out.
+    """
+    key = inspect(model).primary_key
+    rows = select(*key).where(expired).limit(SWEEP_BATCH).with_for_update(skip_locked=True, of=model)
+    swept = await session.execute(
+        delete(model).where(tuple_(*key).in_(rows)).execution_options(synchronize_session=False)
+    )
+    assert isinstance(swept, CursorResult)
+    return swept.rowcount
