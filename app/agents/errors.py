@@ -44,7 +44,7 @@ STEP_FAILED = -32051
 class AgentError(Exception):
     """A run cannot be completed. `message` is for people: a sentence, sometimes followed by output of a program.
 
-    `partial` is the result of the agent's work up to the error; None if there is none to keep.
+    `partial` is the result of the agent's work up to the error; None if there is no work to keep.
     """
 
     def __init__(self, message: str, *, partial: "RunResult | None" = None) -> None:
@@ -110,14 +110,14 @@ class AgentOverLimit(AgentError):
 
 
 class AgentStopped(AgentError):
-    """The worker stopped the run before the agent had finished.
+    """The worker stopped the agent before it had finished, because the worker may no longer perform the run.
 
-    Either the run was cancelled, or this worker may no longer perform it: the worker has lost its claim on the run.
+    The run was cancelled, or the worker has lost its claim on the run in another way.
     """
 
 
 class AgentCancelled(AgentError):
-    """A person cancelled the run, or the turn that the agent was working on."""
+    """A person sent the agent the command to cancel, which ends the run or the turn that the agent was working on."""
 
     def __init__(self) -> None:
         super().__init__("The run was cancelled.")
@@ -136,7 +136,7 @@ class SandboxUnavailable(AgentError):
 
 
 class EnvironmentUnavailable(AgentError):
-    """The sandbox environment that a run requires was deleted or cannot be read, so the run does not start."""
+    """The sandbox environment of a run was deleted, is private to another person, or cannot be read."""
 
 
 class PathRefused(AgentError):

@@ -21,9 +21,9 @@ class RunResult:
     left_out: str = ""  # the parts of the work that could not be kept, or are not in the patch
 
     def mask(self, masker: Masker) -> Self:
-        """Return a copy with the run's secrets replaced in all texts except the patch.
+        """Return a copy in which the run's secrets are replaced in all texts except the patch.
 
-        A patch with replaced text could not be applied any more.
+        The patch is not changed, because a patch with replaced text could not be applied any more.
         """
         return replace(
             self,

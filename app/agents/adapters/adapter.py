@@ -79,7 +79,7 @@ class WorkspaceAccess(StrEnum):
 
 
 class ModeRule(_Data):
-    """The meaning of one of the API's permission modes for an agent: the agent's own mode, and its access to files."""
+    """One of the API's permission modes, as an agent understands it: the agent's own mode, and its access to files."""
 
     mode: Word  # the agent's own name for the mode
     workspace: WorkspaceAccess = WorkspaceAccess.WRITABLE
@@ -102,8 +102,8 @@ class EffortRule(_Data):
 class HomeFile(_Data):
     """A file to write into the agent's home folder before the agent starts.
 
-    Values replace the placeholders in `content`, escaped for a quoted string of JSON or TOML. A line is left out if
-    one of its placeholders has no value.
+    The options of the run and the environment variables that the agent may see replace the placeholders in `content`,
+    escaped for a quoted string of JSON or TOML. A line is left out if one of its placeholders has no value.
     """
 
     path: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_below_home)]
@@ -111,16 +111,17 @@ class HomeFile(_Data):
 
 
 class Authentication(_Data):
-    """The authentication method that the worker requests from the agent, if the environment variable `needs` is set."""
+    """An authentication method of the agent. The worker requests it if the environment variable `needs` is set."""
 
     method: Word
     needs: VariableName
 
 
 class FailureMark(_Data):
-    """The mark of a failed turn in an agent's session updates: the value `equals` at the path `meta`, below `_meta`.
+    """The mark by which an agent reports a failed turn: a session update with the value `equals` at the path `meta`.
 
-    It is for agents that return the same stop reason after a failed turn as after a successful one.
+    The path begins below the field `_meta` of the update. The mark is for agents that return the same stop reason
+    after a failed turn as after a successful one.
     """
 
     meta: Word  # keys below an update's `_meta`, joined by dots
@@ -228,8 +229,8 @@ class Adapter(_Data):
         """Return the agent's own mode and file access for the permission mode in `options`.
 
         If the run requests no permission mode, or one that the adapter does not know, return the rule of the
-        adapter's default mode. If there is no default either, return None; the agent then starts in its own default
-        mode.
+        adapter's default mode. Return None if there is no default mode; the agent then starts in a mode of its own
+        choice.
         """
         for mode, rule in self.permission_modes.items():
             if mode == options.mode:
@@ -247,8 +248,8 @@ class Adapter(_Data):
     def secrets(self, environment: Mapping[str, str]) -> list[str]:
         """Return the secrets that must not appear in any output of the agent.
 
-        They are the values of the variables in `environment` that the agent may see, except for the URL of its
-        models' server.
+        They are the values of all variables in `environment` that the agent may see, except for the variable with the
+        URL of the models' server.
         """
         public = self.model_service.variable if self.model_service else None
         return [value for name, value in self.filter_environment(environment).items() if name != public]
@@ -256,9 +257,9 @@ class Adapter(_Data):
     def variables(self, options: AgentOptions, environment: Mapping[str, str]) -> dict[str, str]:
         """Return the environment variables for the agent's process.
 
-        These are the variables of `environment`, the worker's environment, that the agent may see, and the adapter's
-        settings, in which the run's options replace the placeholders. A setting is left out if one of its
-        placeholders has no value.
+        They are the variables of `environment`, the worker's environment, that the agent may see, and the adapter's
+        own variables (`settings`). Placeholders in these are replaced by the run's options and by variables that the
+        agent may see. A variable is left out if one of its placeholders has no value.
         """
         values = self._values(options, environment)
         filled = {name: _fill(text, values) for name, text in self.settings.items()}
@@ -269,7 +270,8 @@ class Adapter(_Data):
     def home_files(self, options: AgentOptions, environment: Mapping[str, str]) -> dict[str, str]:
         """Return the contents of the files to write into the agent's home folder, by path relative to the home.
 
-        Values of the run's options and of the worker's variables in `environment` replace the placeholders.
+        Placeholders in the contents are replaced by the run's options, and by the variables of `environment` (the
+        worker's) that the agent may see.
         """
         quoted = {name: json.dumps(value)[1:-1] for name, value in self._values(options, environment).items()}
         return {

@@ -49,7 +49,7 @@ class Catalog:
         return adapter
 
     def choice(self, name: object) -> Adapter | None:
-        """Return the adapter with this name; None if clients of the API may not request the name."""
+        """Return the adapter with this name; None if the API does not let clients request an agent of this name."""
         return self.adapters[name] if isinstance(name, str) and name in self.choices else None
 
 

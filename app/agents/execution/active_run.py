@@ -25,7 +25,7 @@ _STOP_SECONDS_FROM_THE_START = 10.0
 
 @dataclass(slots=True, kw_only=True)
 class ActiveRun:
-    """A run that this worker performs now: its context, its effects, and the state that the steps of the run share."""
+    """A run that this worker performs now: its context and effects (see RunEffects), and state that its steps share."""
 
     context: RunContext
     effects: RunEffects  # `emit` masks secrets and folders
@@ -62,18 +62,15 @@ class ActiveRun:
 
     @property
     def variables(self) -> dict[str, str]:
-        """All environment variables of the worker, and those of the run.
-
-        The adapter selects the ones that the agent gets.
-        """
+        """All environment variables of the worker and of the run. The adapter selects those that the agent gets."""
         return {**self.context.environment, **self.context.agent.variables}
 
     @asynccontextmanager
     async def within_limits(self) -> AsyncIterator[None]:
-        """Enforce the run's resource limits until the block ends. The block collects the work of an ended agent.
+        """Enforce the run's resource limits until the block ends.
 
-        The limit on disk space is doubled, because the collected work may take as much space as the agent's own
-        files.
+        The block gathers the work of an agent that has ended. The limit on disk space is doubled, because the
+        gathered work may take as much space as the agent's own files.
 
         Raises:
             AgentOverLimit: the run exceeded a limit.

@@ -22,9 +22,10 @@ _COLLECT_TIME = timedelta(minutes=5)
 
 
 async def keep_files(run: ActiveRun) -> None:
-    """Copy the agent's artifacts to the outbox of the run, and the agent's conversation to the session file.
+    """Copy the agent's artifacts to the folder `outbox` of the run, and write its conversation to the session file.
 
-    If the run has no outbox or no session file, that copy is left out. Artifacts that cannot be copied are logged.
+    If the run has no such folder or file, that copy is not made. Artifacts that cannot be copied are named in the
+    run's log.
 
     Raises:
         OSError: the disk is full.
@@ -40,17 +41,17 @@ async def keep_files(run: ActiveRun) -> None:
 
 
 async def collect(run: ActiveRun) -> tuple[RunResult, str | None]:
-    """Gather the agent's work. Return the result of the run, without its pushed branch, and the commit to push.
+    """Gather the agent's work; return the result of the run, and the hash of the commit to push.
 
-    The commit is its hash; it is None if the agent changed nothing. Raises an AgentError if the work cannot be
-    gathered.
+    The result names no pushed branch, because nothing is pushed yet. The hash is None if the agent changed nothing.
+    Raises an AgentError if the work cannot be gathered.
     """
     collected = await _gather(run)
     return _result(run, collected), collected.head
 
 
 async def salvage(run: ActiveRun) -> RunResult | None:
-    """Return the work of a failed run, as far as it can be gathered; None if there never was a clone.
+    """Return as much of a failed run's work as can be gathered; None if the run failed before its clone was ready.
 
     Raises nothing: an error becomes a note in the result, because the run's own error is the one to report.
     """
@@ -100,7 +101,7 @@ def _result(run: ActiveRun, collected: Collected) -> RunResult:
 
 
 async def read_structured(run: ActiveRun) -> Any | None:
-    """Return the structured output that the agent wrote, any JSON; None if there is none.
+    """Return the structured output that the agent wrote, any JSON value; None if the agent wrote none.
 
     Raises:
         OutputInvalid: the output cannot be read or does not match the task's JSON schema, or it is missing although
@@ -123,9 +124,10 @@ async def read_structured(run: ActiveRun) -> Any | None:
 
 
 async def find_correction(run: ActiveRun) -> str | None:
-    """Check the run's structured output. Return a prompt that asks the agent to correct it; None if it is valid.
+    """Check the run's structured output; return a prompt that asks the agent to correct it, or None if it is valid.
 
-    Also return None if the task has no JSON schema, or for the built-in agent, which cannot correct its output.
+    Also return None if the task has no JSON schema, or if the agent is the built-in one, which cannot correct its
+    output.
     """
     agent = run.context.agent
     if agent.json_schema is None or agent.adapter.name == DEFAULT_ADAPTER:

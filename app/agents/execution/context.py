@@ -74,7 +74,7 @@ class RunLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFiles:
-    """The paths of a run's files on the worker: workspaces, mirrors, attachments and results."""
+    """The paths of a run's files on the worker, such as its workspace, attachments and artifacts."""
 
     root: Path  # the folder that holds all workspaces
     hidden: Sequence[Path] = ()
@@ -102,7 +102,7 @@ class RunContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEffects:
-    """Functions by which a run in progress reaches the outside, and the signal that stops the run.
+    """The functions by which a run in progress acts outside its workspace, and the signal that stops the run.
 
     The functions write to the run's log, send notifications to people, and receive people's commands.
     """

@@ -37,11 +37,11 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
     """Perform a run, from the clone to the pushed branch; return its result.
 
     When this function returns or raises, all processes of the run have ended and its folders are deleted. It can be
-    called again for the same run: the branch that an earlier attempt pushed is replaced. CancelledError and
-    exceptions of `effects` pass through.
+    called again for the same run; the new branch then replaces the branch that the earlier call pushed.
+    CancelledError and exceptions of the functions in `effects` pass through.
 
     Raises:
-        AgentError: the run failed; `partial` has the work up to then.
+        AgentError: the run failed; `partial` has the work up to the error.
 
     """
     agent, files = context.agent, context.files

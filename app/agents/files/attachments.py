@@ -36,7 +36,7 @@ _BLOCK = 1024 * 1024
 
 
 class Attachment(NamedTuple):
-    """A file that people gave to a run before its start. `path` is a copy that the worker downloaded."""
+    """A file that people gave to a run before its start. `path` is the worker's local copy of the file."""
 
     id: str
     name: str  # one segment of a path
@@ -46,7 +46,7 @@ class Attachment(NamedTuple):
 
 
 def attached_path(work: Path, attachment: Attachment) -> Path:
-    """Return the path of an attachment in the workspace `work`, where the agent reads it."""
+    """Return the path at which the agent finds an attachment in the workspace `work`."""
     return work / _ATTACHMENTS / attachment.id / attachment.name
 
 
@@ -65,8 +65,8 @@ def place_attachments(work: Path, attachments: Sequence[Attachment]) -> None:
 def take_artifacts(work: Path, outbox: Path, mask: Callable[[str], str]) -> list[str]:
     """Copy the agent's artifacts from the workspace `work` into the folder `outbox`.
 
-    A copy is named `<number>/<masked name>`. Return one text for each artifact that is not copied: its name and the
-    reason, for example its size.
+    A copy is named `<number>/<masked name>`. Return one text for each artifact that was not copied, with its name and
+    the reason, such as its size.
 
     Args:
         work: the workspace; its content is untrusted.

@@ -36,7 +36,7 @@ def read_file(root: Path, path: str, limit: int) -> bytes:
 
 @contextmanager
 def open_file(root: Path, path: str) -> Iterator[BinaryIO]:
-    """Yield a regular file in the untrusted folder `root`, open for reading; the end of the block closes it.
+    """Yield a regular file in the untrusted folder `root`, open for reading. It is closed when the block ends.
 
     Raises:
         PathRefused: the path leads out of the folder, or is no regular file.

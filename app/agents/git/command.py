@@ -142,7 +142,8 @@ class Remote:
     def lend(self) -> AbstractContextManager[LentCredential]:
         """Return a context manager that gives the credential to one git process.
 
-        It yields environment variables and file descriptors for the process; both are empty without a credential.
+        It yields environment variables and file descriptors for the process; both are empty if the remote has no
+        credential.
         """
         if self.credential is None or not self.is_http:
             return nullcontext(NOTHING_LENT)
@@ -190,18 +191,19 @@ class Git:
         memory: int = _MEMORY,
         file_bytes: int | None = None,
     ) -> Result:
-        """Run a git command, wait for its end and return its result, also if its exit status is not 0.
+        """Run a git command, wait for its end and return its result, even if its exit status is not 0.
 
         Args:
             arguments: the arguments of git, without the word `git`.
             timeout: the time limit.
-            remote: the remote repository that the command connects to, with its credential; None: no credential.
+            remote: the remote repository that the command connects to, with its credential; None if it connects to
+                none.
             limit: the maximum number of bytes of output. If git writes more, it is ended and the result is truncated.
             text: standard input.
             held: descriptors of file locks. Git inherits them, so they stay locked until git ends, even if this
                 worker is killed.
             memory: the maximum memory in bytes of each git process. A process that needs more fails.
-            file_bytes: the maximum size of a file that git writes; None: no limit.
+            file_bytes: the maximum size in bytes of a file that git writes; None for no limit.
 
         Raises:
             RepositoryUnreachable: the time limit passed.

@@ -57,8 +57,8 @@ _PROGRESS = ("hint: ", "fetch: ", "Uploading LFS objects", "Downloading LFS obje
 class LargeFileLimits:
     """The limits of a run for Git LFS files, in bytes.
 
-    No file may be larger than `object_bytes`. All files together may have `fetched_bytes` when the run downloads them,
-    and `stored_bytes` when it uploads new ones.
+    No file may be larger than `object_bytes`. All files that the run downloads may together take `fetched_bytes`, and
+    all new files that it uploads `stored_bytes`.
     """
 
     object_bytes: int
@@ -74,15 +74,16 @@ class LargeFileLimits:
 
     @property
     def fetched_bytes(self) -> int:
-        """The maximum total of bytes to download: a quarter of the run's disk.
+        """The maximum total of bytes to download: a quarter of the disk space of the run.
 
-        The clone contains each file twice, and half of the disk is for the agent.
+        The clone contains each file twice, so these files take at most half of the space. The agent has the other
+        half.
         """
         return self.disk_bytes // 4
 
     @property
     def stored_bytes(self) -> int:
-        """The maximum total of bytes of new files to upload: half of the run's disk, which contains each file twice."""
+        """The maximum total of bytes of new files to upload: half of the run's disk, which has each file twice."""
         return self.disk_bytes // 2
 
 
@@ -186,7 +187,7 @@ class LargeFiles:
         Args:
             remote: the remote repository.
             git: runs in the worker's own repository, which has the commits.
-            base: the last commit that is not new; None: all commits are new.
+            base: the last commit that is not new; None if all commits are new.
             head: the last new commit.
 
         Raises:

@@ -32,8 +32,9 @@ async def limit_lfs_network(
 ) -> AsyncIterator[Sequence[str]]:
     """Yield git settings with which git-lfs reaches only the host of the repository and public addresses.
 
-    The settings name a proxy of the worker, which runs until the block ends. No settings are yielded if the host of
-    the repository is itself in a private network, or if the operator has a proxy, which then decides.
+    The settings name a proxy of the worker, which runs until the block ends. No settings are yielded if the
+    repository's host is itself in a private network. None are yielded either if `environment` names a proxy of the
+    operator, because that proxy decides what git-lfs reaches.
 
     Args:
         remote: the remote repository.

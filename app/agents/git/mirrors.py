@@ -51,9 +51,9 @@ class MirrorUnusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BorrowedObjects:
-    """The git objects of a local mirror, from which the clones of one run read.
+    """The git objects of a local mirror, which the clones of one run read.
 
-    The mirror stays locked until they are passed to `give_back` or `discard`.
+    The mirror stays locked until this object is passed to `Mirrors.give_back` or `Mirrors.discard`.
     """
 
     objects: Path
@@ -82,8 +82,8 @@ class Mirrors:
     async def lend(self, source: Source, base: Base) -> BorrowedObjects:
         """Lock a mirror for reading, fetch the base commit into the mirror if needed, and return the mirror's objects.
 
-        Call `look_up` before, which proves that the run may read the repository. Pass the result to `give_back` or
-        `discard` at the end.
+        Call `look_up` before, which proves that the run may read the repository. When the run no longer reads the
+        objects, pass them to `give_back` or `discard`.
 
         Args:
             source: the remote repository, and how much of it to fetch.
@@ -125,8 +125,8 @@ class Mirrors:
     async def give_back(self, borrowed: BorrowedObjects) -> None:
         """Release the lock of a mirror.
 
-        If the run added objects to the mirror, also delete the least recently used mirrors until the others fit the
-        size limit. Never raises: errors are logged.
+        If the run added objects to the mirror, also delete the least recently used mirrors until the remaining ones
+        fit the size limit. Errors are logged, not raised.
         """
         os.close(borrowed.lock)
         if not borrowed.grew:

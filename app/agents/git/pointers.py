@@ -49,7 +49,7 @@ class Pointer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file in git's index that is a Git LFS pointer. `blob` is the name of its git object."""
+    """A file in git's index that is a Git LFS pointer. `blob` is the hash of its git object."""
 
     mode: str
     blob: str

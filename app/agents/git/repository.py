@@ -64,7 +64,7 @@ class Changes:
 
 
 class Repository:
-    """The worker's own bare git repository of one run: fetched from the code host and pushed back.
+    """The worker's own bare git repository of one run, which the worker fetches from the code host and pushes to it.
 
     No agent can reach it.
     """
@@ -76,7 +76,7 @@ class Repository:
         self._origin_of_partial: str | None = None
 
     def create(self) -> None:
-        """Create the repository, empty. Its folder must not exist yet."""
+        """Create an empty repository. Its folder must not exist yet."""
         self.folder.mkdir(mode=0o700)
         make_repository(self.folder)
 
@@ -90,7 +90,7 @@ class Repository:
     async def fetch(self, source: Source, base: Base) -> Base:
         """Fetch the branch that the work starts from; return `base` with the fetched commit. Raises RepositoryError.
 
-        If the remote repository is empty, nothing is fetched and `base` is returned.
+        If the remote repository is empty, nothing is fetched and `base` is returned unchanged.
         """
         if base.start is None:
             return base
@@ -124,7 +124,7 @@ class Repository:
             work: the folder of the clone.
             base: the commit to check out; without a commit, the clone stays empty.
             branch: the branch to create.
-            source: the remote repository; None: the clone has no remote.
+            source: the remote repository; None if the clone shall have no remote.
             author: the author of the agent's commits.
 
         """
@@ -238,13 +238,13 @@ class Repository:
         return result if result.code == 0 or result.truncated else None
 
     async def push(self, remote: Remote, head: str, branch: str, base: Base) -> None:
-        """Push the commit `head` to the remote repository, as the branch `branch`.
+        """Push the commit `head` to the remote repository, as the branch `branch`. This can be repeated.
 
-        A branch of that name from an earlier attempt or run is replaced, unless it has changed since this run
-        began. Pushing again is harmless.
+        The push replaces a branch of that name from an earlier attempt or run.
 
         Raises:
-            PushRejected: the code host refused the branch, or it is the branch that the work started from.
+            PushRejected: the code host refused the branch, the branch has changed since this run began, or it is the
+                branch that the work started from.
             RepositoryError: the code host cannot be reached or refuses the credential.
 
         """

@@ -51,7 +51,7 @@ async def inspect_agent(
         adapter: the description of the agent.
         sandbox: the sandbox to start the program in.
         environment: the environment variables of the worker.
-        agents: the folder in which `make agents` installs agents; None: look on PATH only.
+        agents: the folder in which `make agents` installs agents; if None, only PATH is searched.
 
     """
     try:

@@ -48,8 +48,8 @@ _NOT_PROMISED = {
 class Attempt:
     """The result of one attack on the sandbox from inside.
 
-    `obstacle` says what stopped the attack; None: the attack succeeded. `excuse` says why this kind of sandbox does
-    not promise to stop the attack; None: it promises that.
+    `obstacle` says what stopped the attack; it is None if the attack succeeded. `excuse` says why this kind of
+    sandbox does not promise to stop such an attack; it is None if the sandbox does promise that.
     """
 
     name: str

@@ -192,7 +192,8 @@ ATTEMPTS: dict[str, Callable[[Targets], None]] = {
 def main() -> None:
     """Try each way to break out of this process's sandbox, and print the results to standard output.
 
-    The output is a JSON object. It maps the name of each attempt to what stopped it; null: the attempt succeeded.
+    The output is a JSON object. It maps the name of each attempt to what stopped it, or to null if the attempt
+    succeeded.
     """
     targets: Targets = json.loads(sys.argv[1])
     results: dict[str, str | None] = {}

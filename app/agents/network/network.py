@@ -44,7 +44,7 @@ class NetworkRules:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The network access that an agent actually has. `gateway` leads to its proxy; None: there is no proxy."""
+    """The network access that an agent actually has. `gateway` leads to its proxy, and is None if it has no proxy."""
 
     level: AgentNetwork
     gateway: Gateway | None = None
@@ -62,17 +62,15 @@ async def open_network(
     report: Report,
     tools: Service | None = None,
 ) -> AsyncIterator[Network]:
-    """Open the network access of one agent for the block, and yield it.
-
-    The end of the block closes all its connections.
+    """Open the network access of one agent, and yield it. Its connections are closed when the block ends.
 
     Args:
         rules: the network level, and the hosts for it.
-        model_url: the URL of the server of the agent's model; None: the agent needs none.
+        model_url: the URL of the server of the agent's model; None if the agent needs no such server.
         kind: the kind of the agent's sandbox.
         folder: a folder of the run for the socket of the proxy; the agent sees the socket only.
         report: is called with messages for people, for example about refused connections.
-        tools: the server of the agent's tools, on the worker's loopback; None: the agent gets no tools.
+        tools: the server of the agent's tools, on the worker's loopback; None if the agent gets no tools.
 
     Raises:
         SandboxUnavailable: this kind of sandbox cannot enforce the level, and the operator does not accept that.

@@ -85,8 +85,9 @@ class Service:
 class Allowance:
     """The destinations to which the proxy of one run connects. It refuses all others.
 
-    `domains` are names of public hosts, or `*.` and a domain for all names below it; only ports 80 and 443 are allowed.
-    `services` are hosts, each with the one port that is allowed, which may have private addresses.
+    `domains` are names of public hosts, or `*.` and a domain for all names below it; only their ports 80 and 443 are
+    allowed. `services` are servers that the operator permits, each a host with one port; they may have private
+    addresses.
     """
 
     domains: Sequence[str] = ()
@@ -166,9 +167,9 @@ class _Request:
 
 
 class Egress:
-    """The HTTP proxy of one run: connects the agent in the sandbox to permitted hosts, and refuses all others.
+    """The HTTP proxy of one run. It connects the agent in the sandbox to permitted hosts, and refuses all others.
 
-    `refused` counts the requests that were refused. `report` is called with the reasons, as messages for people.
+    `refused` is the number of refused requests. `report` is called with the reasons, as messages for people.
     """
 
     def __init__(self, allowance: Allowance, report: Report, *, connector: Connector | None = None) -> None:

@@ -63,7 +63,7 @@ class Turn:
     def wait(self, is_done: Callable[[], bool], timeout: float | None = None) -> bool:
         """Wait until `is_done` returns true, at most `timeout` seconds; return the last value of `is_done`.
 
-        `wake` makes the turn call `is_done` again. If `timeout` is None, wait without a limit.
+        A call of `wake` makes this method evaluate `is_done` again. If `timeout` is None, the wait has no limit.
 
         Raises:
             TurnCancelled: the turn is cancelled, before or during the wait.
@@ -111,9 +111,9 @@ class Connection:
                 turn.wake()
 
     def close(self) -> None:
-        """Wait at most three seconds until the threads that compute answers have ended.
+        """Wait for the threads that compute answers to end, but no longer than three seconds.
 
-        Return then even if a thread still runs, for example because the client does not read its answer.
+        A thread may still run after that, for example if the client does not read its answer.
         """
         deadline = time.monotonic() + _CLOSE_SECONDS
         for thread in self._threads:

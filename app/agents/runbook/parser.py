@@ -24,7 +24,7 @@ class RunbookError(Exception):
 class Script(NamedTuple):
     """A step that runs its text with an interpreter: `sh`, `bash` or `python`.
 
-    `timeout` is in seconds; None: no limit.
+    `timeout` is in seconds; None for no limit.
     """
 
     line: int
@@ -51,7 +51,7 @@ class ApplyPatch(NamedTuple):
 
 
 class Output(NamedTuple):
-    """A step that sets the structured output of the run to `value`; a later step of this kind replaces it."""
+    """A step that sets the structured output of the run to `value`. A later step of this kind replaces the value."""
 
     line: int
     value: Any  # any JSON
@@ -82,9 +82,7 @@ class _Block(NamedTuple):
 
 
 def parse(prompt: str) -> list[Step]:
-    """Return the steps of a runbook in their order. Prose between them is ignored.
-
-    The list is empty if the prompt has no steps.
+    """Return the steps of a runbook in their order; an empty list if the prompt has none. Other text is ignored.
 
     Raises:
         RunbookError: a step is not valid, or a fenced block is never closed.

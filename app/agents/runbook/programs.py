@@ -137,9 +137,9 @@ def run_program(
 ) -> Ended:
     """Run a program until it ends or exceeds `timeout` seconds; return its exit status and output.
 
-    Standard output and errors are one text; the middle of a long text is left out. `on_output` receives new output
-    while the program runs, up to a limit. Processes that the program leaves behind continue, unless the time limit
-    or a cancellation ends them.
+    Standard output and errors are combined into one text; the middle of a long text is left out. `on_output` receives
+    new output while the program runs, up to a limit. Processes that the program leaves behind continue, unless the
+    time limit or a cancellation ends them.
 
     Raises:
         TurnCancelled: the turn was cancelled; the program has ended.

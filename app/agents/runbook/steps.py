@@ -55,7 +55,7 @@ class Execution:
         """Execute the steps in order. If there are none, send the client a message that explains runbooks.
 
         Raises:
-            StepFailed: a step failed and does not allow failure; the later steps are not executed.
+            StepFailed: a step failed that is not allowed to fail; the later steps are not executed.
             TurnCancelled: the turn was cancelled.
 
         """

@@ -19,7 +19,7 @@ class ToolCall:
     def start(self, title: str, kind: str, given: Any) -> None:
         """Report that the step begins.
 
-        `kind` is one of the protocol's kinds of tool calls; `given` is the raw input, any JSON.
+        `kind` is one of the protocol's kinds of tool calls; `given` is the raw input of the step, any JSON value.
         """
         if len(title) > _TITLE_CHARACTERS:
             title = f"{title[: _TITLE_CHARACTERS - 1]}…"
@@ -29,9 +29,9 @@ class ToolCall:
         )
 
     def show(self, output: str) -> None:
-        """Report new output of the running step: what was printed since the last call.
+        """Report new output of the running step: only what was printed since the last call.
 
-        `end` sends the whole output again.
+        `end` reports the whole output again.
         """
         self._client.update(
             "tool_call_update", toolCallId=self._id, status="in_progress", content=[_output_block(output)]
@@ -45,8 +45,8 @@ class ToolCall:
         Args:
             output: the whole output of the step.
             failed: whether the step failed.
-            result: the raw output, any JSON; None: there is none.
-            edit: a content block that shows a changed file; None: no file was changed.
+            result: the raw output of the step, any JSON value; None if it has none.
+            edit: a content block that shows a changed file; None if no file was changed.
 
         """
         self._client.update(
@@ -58,7 +58,7 @@ class ToolCall:
         )
 
     def as_question(self) -> Message:
-        """Return the id and title of the tool call, as a permission request contains them."""
+        """Return the id and title of the tool call, in the format of a permission request."""
         return {"toolCallId": self._id, "title": self._title}
 
 

@@ -49,11 +49,11 @@ def bubblewrap_arguments(
         program: the path of bubblewrap.
         confinement: the folders that the command may read or write.
         network: whether the command shares the network of the machine.
-        gateway: the proxy that the command may connect to; None: no proxy.
+        gateway: the proxy that the command may connect to; None if it may use no proxy.
         private: system paths that the command must not see.
         info_descriptor: the file descriptor to which bubblewrap writes its description of the sandbox.
-        filter_descriptor: the file descriptor from which bubblewrap reads a filter of system calls (seccomp);
-            None: no filter.
+        filter_descriptor: the file descriptor from which bubblewrap reads a filter of system calls (seccomp); None
+            for no filter.
 
     """
     arguments = [str(program), *_NAMESPACES, *_PROCESS_OPTIONS, "--info-fd", str(info_descriptor)]

@@ -17,7 +17,7 @@ _END_SECONDS = 30.0
 
 
 class ConfinedProcess:
-    """A started command in the sandbox of an agent, and all its descendants."""
+    """A command that was started in the sandbox of an agent, and all processes that the command has started."""
 
     def __init__(self, process: Process, info: int, worker: int) -> None:
         """Take over a started process and two descriptors of pipes.
@@ -61,7 +61,7 @@ class ConfinedProcess:
         return await self._process.wait()
 
     async def communicate(self, text: bytes | None = None) -> tuple[bytes, bytes]:
-        """Write `text` to the command's standard input, wait for its end, and return standard output and errors.
+        """Write `text` to the command's standard input, wait for its end, and return its standard output and errors.
 
         All output is kept in memory.
         """

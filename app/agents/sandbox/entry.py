@@ -140,9 +140,10 @@ def _fail(name: str, error: OSError | ValueError) -> "NoReturn":
 
 
 def main() -> "NoReturn":
-    """Read the instructions from a descriptor, open the forwarded ports, set the limits, then execute the command.
+    """Prepare this process inside the sandbox, then execute the command of the run in its place. Does not return.
 
-    Does not return: the command replaces this program.
+    The first argument of the program is a file descriptor with the worker's instructions: the command, its folder,
+    environment variables and limits, and the ports to forward to the run's proxy.
     """
     with open(int(sys.argv[1]), "rb") as file:  # noqa: PTH123 - a descriptor
         instructions = marshal.load(file)  # noqa: S302 - the worker wrote it, with this very interpreter

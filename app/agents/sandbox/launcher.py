@@ -148,7 +148,7 @@ def _become(command: list[str]) -> NoReturn:
 def main() -> NoReturn:
     """Start the command confined by Landlock, wait for its end, kill its remaining descendants, exit with its status.
 
-    The arguments of the program are the Landlock rules as JSON (`null`: no confinement) and the command.
+    The arguments of the program are the Landlock rules as JSON (`null` for no confinement) and the command.
     """
     rules, command = json.loads(sys.argv[1]), sys.argv[2:]
     _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -41,8 +41,7 @@ class ResourceUsage:
 class ProcessTable:
     """The processes of the machine with their children and threads. Thread-safe; all runs of a worker share it.
 
-    It reads /proc again only if its data is older than `seconds`, because reading takes many times as long as
-    measuring one run.
+    It is read from /proc again only when it is older than `seconds`.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -54,9 +53,9 @@ class ProcessTable:
         self._threads: dict[int, int] = {}
 
     def tree(self, roots: Iterable[int]) -> Iterator[tuple[int, int]]:
-        """Yield the ids of these processes and all their descendants, each once, with its number of threads.
+        """Yield the ids of the processes `roots` and of all their descendants, each once, with its number of threads.
 
-        Ended processes are left out. Thread-safe.
+        Processes that have ended are left out. Thread-safe.
         """
         with self._reading:
             if time.monotonic() - self._read_at >= self._seconds:
@@ -91,7 +90,7 @@ def measure(pids: Iterable[int], table: ProcessTable | None = None) -> ResourceU
 
     Args:
         pids: the ids of the processes.
-        table: the source of the descendants; None: read the processes of the machine now.
+        table: the processes of the machine, to find the descendants; if None, they are read now.
 
     """
     usage = ResourceUsage()

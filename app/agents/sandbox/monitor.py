@@ -68,7 +68,7 @@ class ResourceMonitor:
 
         Args:
             policy: the limits.
-            disk_bytes: maximum size of the folder; None: the limit of the policy.
+            disk_bytes: the maximum size of the folder in bytes; None for the limit of the policy.
 
         Raises:
             AgentOverLimit: the run exceeded a limit.

@@ -101,7 +101,7 @@ class Gateway:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment variables that make programs use the proxy: programs differ in the names that they read."""
+        """The environment variables that make programs use the proxy, under all the names that programs read."""
         url = f"http://127.0.0.1:{self.port}"
         names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
         # On the loopback are the agent's own servers.
@@ -113,8 +113,7 @@ class Gateway:
 def private_parts(folder: Path) -> list[Path]:
     """Return the files and folders at any depth in `folder` that not every user may read, sorted.
 
-    Files inside a private folder are not listed, nor symbolic links. Each start of a command waits for this
-    function, so it is written for speed.
+    Neither symbolic links nor the content of a private folder are listed.
     """
     found: list[Path] = []
     waiting = [str(folder)]

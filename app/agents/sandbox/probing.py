@@ -23,8 +23,8 @@ _OPT = Path("/opt")
 async def probe(policy: SandboxPolicy) -> Sandbox:
     """Try the kinds of sandbox that the policy permits, strongest first, and return the first that works here.
 
-    If the policy has the kind AUTO and no kind works, return a sandbox of the kind NONE, which does not confine. If
-    the result is weaker than bubblewrap, log a warning.
+    If the policy has the kind AUTO and no kind works on this machine, return a sandbox of the kind NONE, which does
+    not confine. If the returned sandbox is weaker than bubblewrap, log a warning.
 
     Raises:
         SandboxUnavailable: the policy requires one kind, and that kind does not work; or the kind is AUTO, bubblewrap

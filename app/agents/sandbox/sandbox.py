@@ -128,15 +128,14 @@ class Sandbox:
     ) -> ConfinedProcess:
         """Start a command in a new sandbox and return its process.
 
-        Command and environment are untrusted: they take effect only inside. The program that confines always has
-        the same environment and folder, and its arguments are the worker's own.
+        Command and environment may be untrusted: they have no effect outside the sandbox.
 
         Args:
             command: the program and its arguments.
             confinement: the folders that the command may read or write.
             environment: all its environment variables.
             network: FULL gives the command the network of the machine.
-            gateway: the proxy that the command reaches at the other network levels; None: no network at all.
+            gateway: the proxy that the command reaches at the other network levels; None for no network at all.
             streams: the standard streams of the command.
 
         """
@@ -285,8 +284,8 @@ def confined_environment(
 ) -> dict[str, str]:
     """Return the environment variables for a process in the sandbox.
 
-    They are the harmless variables of `source` (such as PATH), those that `allowed` names, and the home and
-    temporary folder of the confinement. `source` is usually the worker's own environment.
+    They are the harmless variables of `source`, such as PATH, the variables of `source` that `allowed` names, and the
+    variables for the home and temporary folder of the confinement. `source` is usually the worker's own environment.
     """
     chosen = {name: source[name] for name in (*_ALWAYS_PASSED, *allowed) if name in source}
     chosen.setdefault("PATH", _DEFAULT_PATH)

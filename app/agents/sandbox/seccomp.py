@@ -143,10 +143,10 @@ def system_call_filter(
     """Return a seccomp filter of system calls: an array of `struct sock_filter`; None for an unknown architecture.
 
     Args:
-        among_others: whether the process shares its namespaces with other processes of its user, which the filter
-            then protects.
-        datagrams: False allows only TCP sockets, which Landlock can restrict.
-        machine: the architecture, as `uname -m` prints it; None: this machine's.
+        among_others: whether the process shares its namespaces with other processes of its user. The filter then
+            protects these.
+        datagrams: whether sockets other than TCP are allowed. Landlock can restrict TCP sockets only.
+        machine: the architecture, as `uname -m` prints it; None for that of this machine.
 
     """
     found = _ARCHITECTURES.get(machine or platform.machine())

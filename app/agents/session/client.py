@@ -39,7 +39,7 @@ class PermissionRequest:
 class Answer:
     """A person's or the service's answer to an agent's permission request: the id of the chosen option.
 
-    `meta` goes to the agent unchanged, as `_meta` of the response; None: nothing.
+    `meta` goes to the agent unchanged, as `_meta` of the response; if it is None, the response has no `_meta`.
     """
 
     option_id: str
@@ -49,20 +49,20 @@ class Answer:
 Decide = Callable[[PermissionRequest], Awaitable[Answer | None]]  # None cancels the question
 
 
+# Not a subclass of the library's Client, which would offer all methods of the protocol to the agent.
 class WorkspaceClient:
     """Answers one agent's requests of the Agent Client Protocol: for files, terminals, permission and forms.
 
-    Files are read only below `work` and written only below `writable`. Not a subclass of the library's Client,
-    which would offer all methods of the protocol to the agent. The methods for terminals and for elicitations
+    Files are read only below `work` and written only below `writable`. The methods for terminals and for elicitations
     (forms and pages) exist only if `terminals` and `elicitations` are given.
 
     Args:
         work: the workspace.
         writable: the part of the workspace that the agent may write to.
-        decide: returns the answer to a permission request; None cancels the request.
+        decide: returns the answer to a permission request, or None to cancel the request.
         before_question: is called with session id and tool call before each permission request is answered.
-        terminals: answers the requests for terminals; None: the agent has none.
-        elicitations: answers the requests for forms and pages; None: the agent may send none.
+        terminals: answers the requests for terminals; None if the agent has no terminals.
+        elicitations: answers the requests for forms and pages; None if the agent may send no such requests.
 
     """
 

@@ -36,10 +36,10 @@ class CommandSource(Protocol):
     """
 
     async def news(self) -> None:
-        """Wait until there may be new commands. May return although there are none."""
+        """Wait until new commands may have arrived. It may also return when there are none."""
 
     async def fetch(self) -> list[Command]:
-        """Return the commands that came since the last call, in order; each command is returned once."""
+        """Return the commands that arrived since the last call, oldest first. Each command is returned only once."""
 
     async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
         """Store the new status of a command, with a reason for people, and return True.
@@ -96,7 +96,7 @@ class CommandSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """The access of one conversation to its run: people's commands, the log, the clock of its time limit, masking."""
+    """The access of one conversation to its run: people's commands, log, working time, and masking of secrets."""
 
     commands: CommandSource
     emit: Emit

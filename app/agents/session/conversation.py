@@ -124,7 +124,7 @@ class Conversation:
         return self._phase is _Phase.WORKING
 
     async def record(self, entry: Message) -> None:
-        """Write an entry from the agent to the run's log, after counting the usage that it reports."""
+        """Count the usage that an entry from the agent reports, then write the entry to the run's log."""
         self._observer.see(entry)
         await self._channel.emit(entry)
 

@@ -24,14 +24,14 @@ def is_for_people(mode: str | None, tool_kind: str | None) -> bool:
 def decide(mode: str | None, options: Sequence[PermissionOption]) -> str | None:
     """Return the id of the option that the service chooses for a permission request without asking people.
 
-    Permission modes that promise no changes choose a refusal. All others choose to allow, if possible only once,
-    because the sandbox confines the agent. None if there is no such option; the request is then cancelled.
+    In permission modes that promise no changes, it is a refusal. In all others it allows, if possible only once,
+    because the sandbox confines the agent. Return None, which cancels the request, if there is no such option.
     """
     return _first(options, _REFUSING if mode in _CAUTIOUS_MODES else _ALLOWING)
 
 
 def refuse(options: Sequence[PermissionOption]) -> str | None:
-    """Return the id of an option that refuses the permission request; None if there is none."""
+    """Return the id of an option that refuses the permission request; None if the agent offers no such option."""
     return _first(options, _REFUSING)
 
 

@@ -52,10 +52,10 @@ class WorkingTime:
 
     @contextmanager
     def pause(self, at_most: timedelta) -> Iterator[float]:
-        """Stop the clock during a block that waits for a person; yield how many seconds the block may wait at most.
+        """Stop the clock during a block that waits for a person; yield the number of seconds that the block may wait.
 
-        This is `at_most`, or less if the run has little left of its total time for waiting. The clock does not
-        enforce it: the block must end its wait in time.
+        It is `at_most`, or less if the run has less of its total waiting time left. Nothing enforces it: the block
+        must end its wait in time.
         """
         if self._pauses == 0:
             self._paused_at = _now()

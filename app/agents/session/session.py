@@ -78,8 +78,8 @@ class AgentSession:
     ) -> None:
         """Use the process of an agent, with pipes as its standard input and output.
 
-        `people` fill the agent's forms; None: it may send none. `writable` is the part of the workspace that it may
-        write to; None: all. `start_command` starts the commands of its terminals; None: it has no terminals.
+        `people` fill the agent's forms, and `start_command` starts the commands of its terminals; if None, it has no
+        forms or no terminals. `writable` is the part of the workspace that it may write to; None for all of it.
         """
         if process.stdin is None or process.stdout is None:
             raise ValueError("the agent's standard input and output must be pipes")
@@ -155,7 +155,7 @@ class AgentSession:
         """Initialize the protocol and open a conversation. Return True if an earlier conversation was resumed.
 
         `authenticate` is the authentication method to request first. `resume` is the id of an earlier conversation in
-        the agent's home; if the agent cannot resume it, a new one is opened. Old updates that the agent sends again
+        the agent's home; if the agent cannot resume it, a new one is opened. Earlier updates that the agent repeats
         while it resumes are not logged. `tools` is the server of the service's tools, for agents that accept one.
         Raises AgentCrashed, AgentFailed, or SessionLost if the agent ended while it resumed.
         """
@@ -253,7 +253,7 @@ class AgentSession:
         return False
 
     async def configure(self, option_id: str, value: str | bool) -> str | None:
-        """Set the agent's option with the id `option_id` to a value; else the option of the category `option_id`.
+        """Set an option of the agent: the one with the id `option_id`, or else the one of the category `option_id`.
 
         Return the category of the option, or "" if it has none. Return None if the agent has no such option or
         refuses the value. Raises AgentCrashed or AgentFailed.
@@ -301,9 +301,9 @@ class AgentSession:
         return self._can_steer
 
     async def steer(self, blocks: Sequence[ContentBlock]) -> bool:
-        """Send the agent a message in the middle of its turn; return whether the agent accepted it.
+        """Send the agent a message in the middle of its turn, and return True.
 
-        False: the agent has no turn now, so send the message as a prompt. Raises AgentFailed or AgentCrashed.
+        Return False if the agent has no turn now; send a prompt instead. Raises AgentFailed or AgentCrashed.
         """
         params = {
             "sessionId": self._session_id,
@@ -326,7 +326,7 @@ class AgentSession:
         await self._explain_end()
 
     async def close(self, *, at_once: bool = False) -> None:
-        """End the conversation and the agent's processes. With `at_once`, kill them sooner. Can be called again."""
+        """End the conversation and the agent's processes, in less time if `at_once`. Can be called again."""
         grace = _SHORT_CLOSE_SECONDS if at_once else _CLOSE_SECONDS
         try:
             with suppress(ConnectionError):

@@ -44,13 +44,13 @@ class Steering:
         self._held_back: set[UUID] = set()
 
     def wake(self) -> None:
-        """Make `send_messages` look at the queued messages again: a message has come, or a question is closed."""
+        """Make `send_messages` look at the queued messages again: a message has arrived or a question was closed."""
         self._changed.set()
 
     async def send_messages(self, session: AgentSession, work: Path) -> None:
-        """Send queued messages to the agent while it works, until the caller cancels.
+        """Send queued messages to the agent while it works, until cancelled.
 
-        While people are asked a question, messages are held back. Returns at once if the agent accepts no messages
+        While a question is shown to people, messages are held back. Returns at once if the agent accepts no messages
         during a turn.
         """
         while session.can_be_steered:

@@ -61,7 +61,7 @@ class Terminals:
     ) -> CreateTerminalResponse:
         """Start a command of the agent in a new terminal; return the terminal's id.
 
-        The end of its output is kept, up to `output_byte_limit` bytes and at most 1 MiB.
+        Of the command's output, only the last `output_byte_limit` bytes are kept, and never more than 1 MiB.
 
         Raises:
             RequestError: there are too many terminals, or the command cannot be started.

@@ -23,8 +23,8 @@ _ENDED = frozenset({"completed", "failed"})
 class UsageMeter:
     """Counts the tokens and the cost of one run, over all its attempts.
 
-    Also holds the usage of the task's other runs, which counts towards the same budget. The event `changed` is set at
-    every change.
+    It also knows the usage of the task's other runs, which counts towards the same budget. The event `changed` is set
+    at every change.
     """
 
     def __init__(self, earlier: Mapping[str, Any] | None = None, *, others: Spent | None = None) -> None:
@@ -54,7 +54,7 @@ class UsageMeter:
 
     @property
     def all_runs(self) -> Spent:
-        """The tokens and cost of all runs of the task: those of this run, and those last passed to `see_others`."""
+        """The tokens and cost of all runs of the task: of this run, and of the others as last given to `see_others`."""
         return Spent(self._others.tokens + self.total_tokens, self._others.cost + self.cost)
 
     def see_others(self, others: Spent) -> None:
@@ -85,7 +85,7 @@ class UsageMeter:
     def end_turn(self, usage: Usage | None) -> None:
         """Count the tokens of the turn that has ended: the agent's report or the estimate, whichever is larger.
 
-        `usage` is the agent's report; None: there is none.
+        `usage` is the agent's report, or None if the agent reported nothing.
         """
         total = self._turn.estimate
         if usage is not None:
@@ -160,7 +160,8 @@ class Observer:
 def usage_in_meta(meta: Mapping[str, Any] | None, path: str | None) -> Usage | None:
     """Return the tokens of a turn from an agent's own field in `_meta`; None if the field is missing or empty.
 
-    `path` is the path of the field: its keys, joined by dots. If `path` is None, the agent has no such field.
+    `path` is the path of the field: its keys, joined by dots. If the agent has no such field, `path` is None, and so
+    is the result.
     """
     found = value_at(meta, path) if path else None
     if not isinstance(found, Mapping):

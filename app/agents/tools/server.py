@@ -53,7 +53,7 @@ def new_token() -> str:
 async def serve_tools(tools: Tools, token: str) -> AsyncIterator[ToolServer]:
     """Serve the tools of one agent on a port of the loopback until the block ends; yield the server's address.
 
-    Requests need `token` as their bearer token. The end of the block closes the port and all connections.
+    Requests need `token` as their bearer token. When the block ends, the port and all connections are closed.
     """
     served = _Server(tools, token)
     server = await asyncio.start_server(served.accept, "127.0.0.1", 0)

@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 
 
 class QueueFull(Exception):
-    """No further caller of this party may wait for a slot: too many already have a slot or wait for one."""
+    """A party, such as a project, cannot wait for another slot: too many of its callers have one or wait for one."""
 
 
 class FairSlots:
-    """Shares a number of slots among several parties, so that no party takes all of them.
+    """Shares a number of slots among several parties, such as projects, so that no party takes all of them.
 
     Each party may have `share` slots at a time, and `waiting` further callers of the party may wait for a slot.
     """

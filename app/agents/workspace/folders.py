@@ -25,9 +25,9 @@ _LOCK_NAME = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-[0-9a-f]{8
 
 @asynccontextmanager
 async def open_folder(root: Path, run_id: UUID) -> AsyncIterator[Path]:
-    """Create and lock a new folder for a run, and yield its path; the end of the block deletes the folder.
+    """Create and lock a new folder for a run, and yield its path. The folder is deleted when the block ends.
 
-    The deletion runs to its end even if the caller is cancelled meanwhile.
+    The deletion is completed even if the caller is cancelled meanwhile.
     """
     folder, lock = _claim_folder(root, run_id)
     try:

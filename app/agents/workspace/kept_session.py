@@ -154,9 +154,9 @@ class SessionKeeper:
         return self._earlier.session_id if self._earlier else None
 
     def forget_earlier(self) -> None:
-        """Do not resume the earlier conversation: the agent starts a new one.
+        """Make the agent start a new conversation instead of resuming the earlier one.
 
-        The stored files of the earlier conversation stay.
+        The stored files of the earlier conversation are not deleted.
         """
         self._earlier = None
 

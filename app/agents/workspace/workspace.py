@@ -39,9 +39,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """The work of an agent after its end: the last commit, and the changed files with the patch.
+    """The work of an agent that has ended: the last commit, and the changed files with the patch.
 
-    `head` is the hash of that commit; None: nothing was changed.
+    `head` is the hash of that commit, or None if the agent changed nothing.
     """
 
     head: str | None  # None: nothing was changed
@@ -82,12 +82,13 @@ class Workspace:
         """Clone the repository into the folder `work` for the agent, on the branch that the run will push.
 
         Args:
-            source: the remote repository; None: the clone is an empty repository.
+            source: the remote repository; if None, the clone is an empty repository.
             push_branch: the branch that the run will push.
             author: the author of the commits.
-            mirrors: local mirrors to read git objects from; None: fetch everything.
-            submodules_below: submodules are fetched only from below this URL; None: no submodules.
-            large_files: the limits for Git LFS files; None, or git-lfs not installed: the files stay pointers.
+            mirrors: local mirrors to read git objects from; if None, all objects are fetched.
+            submodules_below: only submodules with a URL below this one are fetched; if None, no submodules.
+            large_files: the limits for Git LFS files. If it is None or git-lfs is not installed, these files stay
+                pointers.
 
         Raises:
             RepositoryError: the repository cannot be cloned; the subclass names the cause.
@@ -148,7 +149,7 @@ class Workspace:
     async def close(self) -> None:
         """Release the lock of the mirror from which the run's repositories read objects, if there is one.
 
-        After that, these repositories cannot be read. Can be called again.
+        After that, these repositories cannot be read. Calling it again has no effect.
         """
         if self._mirrors is not None and self._borrowed_objects is not None:
             borrowed, self._borrowed_objects = self._borrowed_objects, None
@@ -165,10 +166,10 @@ class Workspace:
     def confinement(
         self, *, readable: tuple[Path, ...] = (), writable: tuple[Path, ...] = (), read_only: bool = False
     ) -> Confinement:
-        """Return the folders that a process of this run may use: its workspace, `readable` and `writable`.
+        """Return the folders that a process of this run may use: its workspace, and also `readable` and `writable`.
 
-        With `read_only`, the process can write to the agent's clone only in the folder for artifacts and structured
-        output.
+        With `read_only`, the process can write to only one folder of the agent's clone: that of artifacts and
+        structured output.
         """
         return Confinement(
             directory=self.work,
@@ -192,10 +193,10 @@ class Workspace:
         Args:
             sandbox: the sandbox that git runs in.
             subject: the subject of the commit.
-            within: the time limit for gathering the work.
+            within: the time limit.
 
         Raises:
-            WorkspaceBroken: the work cannot be gathered, or that exceeded the time limit.
+            WorkspaceBroken: the work cannot be gathered, or not within the time limit.
 
         """
         await remove(self._collection)
@@ -256,9 +257,9 @@ class Workspace:
 async def open_workspace(
     root: Path, run_id: UUID, environment: Mapping[str, str], hidden: Sequence[Path] = ()
 ) -> AsyncIterator[Workspace]:
-    """Create the workspace of a run, and yield it; the end of the block deletes its folder.
+    """Create the workspace of a run, and yield it. Its folder is deleted when the block ends.
 
-    The deletion runs to its end even if the caller is cancelled meanwhile.
+    The deletion is completed even if the caller is cancelled meanwhile.
 
     Args:
         root: the folder of all workspaces.
