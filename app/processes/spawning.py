@@ -39,8 +39,8 @@ async def spawn(
 ) -> Process:
     """Start a program and return its process; the parameters are those of `asyncio.create_subprocess_exec`.
 
-    `limit` bounds the length of a line that can be read from its output. If the caller is cancelled during the
-    start, the program is killed. Raises OSError if the program cannot be started.
+    `limit` is the maximum length in bytes of a line that can be read from its output. If the caller is cancelled
+    during the start, the program is killed. Raises OSError if the program cannot be started.
     """
     starting = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
@@ -74,9 +74,9 @@ async def _abandon(starting: "asyncio.Future[Process]", *, in_session: bool) -> 
 
 
 async def end_session(process: Process) -> None:
-    """Kill a program that was started in a new session, and all processes of that session; wait for its end.
+    """Kill a program that was started in a new session, and all other processes of the session.
 
-    Output that was not read is dropped.
+    Wait until the program has ended, at most 30 seconds. Output that was not read is dropped.
     """
     _kill(process, in_session=True)
     await _end(process)
@@ -85,9 +85,9 @@ async def end_session(process: Process) -> None:
 async def wait_for_end(process: Process) -> int:
     """Wait for the end of a program that was sent SIGKILL, and return its exit status.
 
-    Its output can still be read for two seconds; after that, it is dropped. If the program has not ended 30 seconds
-    later, for example because a disk does not respond, an error is logged and the status of a killed program is
-    returned. Before Python 3.12.4, the end is noticed only when all output has been read.
+    For two seconds, other code can still read its output; then the rest is dropped. If the program has not ended 30
+    seconds later, for example because a disk does not respond, an error is logged and the status of a killed program
+    is returned. Before Python 3.12.4, the end is noticed only when all output has been read.
     """
     with suppress(TimeoutError):
         async with asyncio.timeout(_READ_SECONDS):
