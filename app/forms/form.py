@@ -64,8 +64,7 @@ class FormQuestion:
     def check(self, value: Any) -> None:
         """Raise AnswerInvalid unless the value is a valid answer to this question.
 
-        The patterns (regular expressions) of the agent's schema are not applied, because matching one can take for
-        ever.
+        Regular expressions in the agent's schema (`pattern`) are not applied, because matching one can take for ever.
         """
         match self.type:
             case "boolean":
@@ -89,9 +88,9 @@ class Form:
     required: frozenset[str]
 
     def options(self) -> list[dict[str, Any]]:
-        """Return the choices of the first question, and Skip as the last one, as options of a permission request.
+        """Return the choices of the first question as options of a permission request, followed by the option Skip.
 
-        If the question has no choices, Submit is the first option. Only clients that cannot show forms use these
+        If the question has no choices, Submit takes their place. Only clients that cannot show forms use these
         options.
         """
         choices = self.questions[0].choices if self.questions else ()
@@ -103,12 +102,14 @@ class Form:
         return [*offered, {"optionId": REJECT, "name": "Skip", "kind": "reject_once"}]
 
     def answer(self, params: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        """Convert a client's answer to an action and a content, which the agent's protocol defines for forms.
+        """Convert a client's answer to the action and the content with which the agent's protocol answers a form.
+
+        The content is empty unless the action is `accept`.
 
         Args:
             params: either `action`, with `content` if the action is `accept`; or `option_id`, as for a permission
-                request. `option_id` may come with `answers` (by the texts of the questions) and `custom_input` (a free
-                text).
+                request. `option_id` may come with `answers` (by the texts of the questions) and `custom_input` (a
+                free text).
 
         Raises:
             AnswerInvalid: the answer does not fit the form.
@@ -151,9 +152,10 @@ class Form:
         return {first.text: ", ".join(parts)} if parts else {}
 
     def check(self, content: Mapping[str, Any]) -> None:
-        """Raise AnswerInvalid for the first problem of an answer; `content` has its values by field name.
+        """Raise AnswerInvalid unless `content`, an answer's values by field name, fits the form.
 
-        Problems are an unknown, invalid or missing field, and an answer that is too large.
+        An answer does not fit if it is too large, or if a field is unknown, invalid or missing. The error names the
+        first problem only.
         """
         if _size(content) > _CONTENT_BYTES:
             raise AnswerInvalid(f"It is larger than {_CONTENT_BYTES // 2**10} KiB.")
@@ -171,10 +173,9 @@ class Form:
 
     @property
     def shape(self) -> list[tuple[str, int, bool]]:
-        """The type of each question, the number of its choices, and whether it has a field for free text.
+        """For each question its type, the number of its choices, and whether it has a field for free text.
 
-        In general a form and its copy with masked secrets have the same shape. The shapes differ only if masking has
-        made names or choices equal.
+        A form and its copy with masked secrets have the same shape, unless masking has made names or choices equal.
         """
         return [
             (question.type, len(question.choices), question.companion is not None)
@@ -186,7 +187,7 @@ class Form:
 
         Args:
             content: the answer, by the names of this form's fields.
-            asked: the agent's own form, without masking. It has the same shape as this one.
+            asked: the agent's own form, in which nothing is masked. It must have the same `shape` as this one.
 
         """
         given: dict[str, Any] = {}

@@ -32,7 +32,7 @@ def read_form(message: str, schema: Any) -> Form:
     """Return the form that an agent's message and JSON Schema describe.
 
     Raises:
-        FormRefused: people cannot be shown this form.
+        FormRefused: the form cannot be shown to people.
 
     """
     try:

@@ -12,10 +12,10 @@ ANSWER_CHARACTERS = 10_000
 
 
 def check_text(value: Any, bounds: Mapping[str, Any], format_: str | None, name: str) -> None:
-    """Raise AnswerInvalid unless the value is a string within the bounds and in the given format.
+    """Raise AnswerInvalid unless the value is a string that has an allowed length and the given format.
 
-    `bounds` are `minLength` and `maxLength` of JSON Schema. If `format_` is None or unknown, the format is not checked.
-    `name` is the field that the error names.
+    `bounds` may have `minLength` and `maxLength` of JSON Schema. If `format_` is None or unknown, the format is not
+    checked. `name` is the field that the error names.
     """
     if not isinstance(value, str):
         raise AnswerInvalid("It is no text.", name)
@@ -48,7 +48,10 @@ def check_number(value: Any, bounds: Mapping[str, Any], name: str, *, is_whole: 
 
 
 def check_choice(value: Any, offered: Collection[str], *place: str | int) -> None:
-    """Raise AnswerInvalid unless the value is one of the offered choices. `place` is its path in the answer."""
+    """Raise AnswerInvalid unless the value is one of the offered choices.
+
+    `place` is the path of the value in the answer; the error names it.
+    """
     if not isinstance(value, str) or value not in offered:
         raise AnswerInvalid("It is none of the choices.", *place)
 
