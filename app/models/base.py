@@ -85,8 +85,8 @@ def constant(value: StrEnum) -> ColumnElement[str]:
 def literal_int(number: int) -> ColumnElement[int]:
     """Return a number as a literal in the SQL text, not as a parameter.
 
-    The plan of a prepared statement is made for all values of its parameters. For a LIMIT that is a parameter the
-    planner assumes a large number.
+    Use it where the number matters for the plan of the query: for a LIMIT that is a parameter, the planner assumes a
+    large number.
     """
     return literal_column(str(number), BigInteger)
 
@@ -94,10 +94,11 @@ def literal_int(number: int) -> ColumnElement[int]:
 def given_rows(
     types: Mapping[str, Any], *, place: str | None = None
 ) -> Any:  # Any: a table with these columns
-    """Return a table expression over list parameters: a column for each list, a row for each position in the lists.
+    """Return a table expression of lists that are parameters of the statement: each list is a column.
 
-    The statement gets the list for each name as the parameter `given_<name>`; the lists have equal length. A parameter
-    that is None gives a column of NULLs. If `place` is given, a column of this name has the number of the row, from 1.
+    `types` maps the name of each column to its type. The list for a column is the parameter `given_<name>`. All lists
+    have the same length, which is the number of rows; None in place of a list makes a column of NULLs. If `place` is
+    given, a further column of this name has the number of the row, from 1.
     """
     # Subqueries, so that the planner does not count the rows and looks each up by its key: for hundreds it would read
     # a small table whole, or compare each with every other.

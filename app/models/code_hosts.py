@@ -12,7 +12,8 @@ from app.models.base import Base
 class PushedBranch(Base):
     """The branch that a run pushed to a code host.
 
-    Only the service writes this row, whereas clients too can write the output and the state of a run.
+    Only the service writes this row, so it can be trusted. The output and the state of a run can also be written by
+    clients.
     """
 
     __tablename__ = "pushed_branches"

@@ -45,7 +45,7 @@ class Event(Base):
 
 
 class EventSnapshot(Base):
-    """The task and the run as they were at an event, for webhook endpoints with the payload `full`."""
+    """The task and the run as they were when an event happened, for webhook endpoints with the payload `full`."""
 
     __tablename__ = "event_snapshots"
 

@@ -45,7 +45,7 @@ class Project(Base):
 class TaskCounter(Base):
     """The number that the next task of a project gets.
 
-    Each new task locks and increments this row, so that the numbers are consecutive (contract 10.1).
+    The transaction that creates a task locks and increments this row, so the numbers are consecutive (contract 10.1).
     """
 
     __tablename__ = "task_counters"

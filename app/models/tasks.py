@@ -166,9 +166,9 @@ Index(
 
 
 class TaskCount(Base):
-    """One part of two numbers for one audience (a user, or the whole project): of its tasks, and of their changes.
+    """A part of two counts for one audience (a user, or the whole project): of its tasks, and of the changes to them.
 
-    Each number is the sum over the rows of the audience (ADR 30). Triggers on `tasks` and `runs` insert a row for each
+    Each count is the sum over all rows of the audience (ADR 30). Triggers on `tasks` and `runs` insert a row for each
     change, in its transaction: writers never wait for each other, and a rollback removes the row. Rows are never
     changed; `services/count_folding.py` replaces many rows by one with the same sums.
     """

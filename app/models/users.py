@@ -12,7 +12,7 @@ from app.models.base import Base, JsonDict
 class User(Base):
     """The account of a user.
 
-    If it is deleted, the whole project can see the tasks that the user created (contract 4).
+    When it is deleted, the tasks that the user created become visible to the whole project (contract 4).
     """
 
     __tablename__ = "users"

@@ -109,9 +109,9 @@ class WebhookEndpointDelivery(Base):
 
 
 class WebhookRecovery(Base):
-    """A recovery of a webhook endpoint that is not complete: the relay still makes deliveries for missed events.
+    """A recovery of a webhook endpoint that is in progress: the relay still makes deliveries for events that it missed.
 
-    The relay has read the ledger up to the position (`transaction_id`, `seq`).
+    For this, the relay has read the ledger up to the position (`transaction_id`, `seq`).
     """
 
     __tablename__ = "webhook_recoveries"

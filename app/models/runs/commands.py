@@ -18,7 +18,7 @@ from app.models.base import Base, JsonDict, one_of
 class RunCommand(Base):
     """A command to a running agent.
 
-    The row is inserted while the run's row is locked, so `position` has the order in which commands were committed.
+    The run's row is locked when this row is inserted, so the order of `position` is the order of commits.
     """
 
     __tablename__ = "run_commands"

@@ -14,7 +14,7 @@ from app.models.base import Base
 
 
 class RunLogState(Base):
-    """The state of a run's log in object storage: its valid size, its current writer, and the numbers of its events.
+    """The state of a run's log in object storage: valid size in bytes, current writer, and numbers of its events.
 
     It is separate from the run's row, which other transactions change.
     """
@@ -39,7 +39,7 @@ class RunLogState(Base):
 class RunEventId(Base):
     """The id that an agent gave to an accepted event, so that the same event is not accepted again.
 
-    It is stored until a day after the end of the run.
+    The row is deleted a day after the end of the run.
     """
 
     __tablename__ = "run_event_ids"

@@ -115,10 +115,11 @@ class Question(Base):
 
 
 class QuestionCount(Base):
-    """One part of the number of a person's open questions.
+    """A part of the count of a person's open questions.
 
-    The number is the sum of `questions` over the person's rows (ADR 30). Triggers on the table `questions` insert rows
-    for each statement, in its transaction; `services/count_folding.py` replaces many rows by one with the same sum.
+    The count is the sum of `questions` over all rows of the person (ADR 30). Triggers on the table `questions` insert
+    rows for each statement, in its transaction; `services/count_folding.py` replaces many rows by one with the same
+    sum.
     """
 
     __tablename__ = "question_counts"
