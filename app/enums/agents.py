@@ -11,7 +11,7 @@ class RuntimeAdapter(StrEnum):
 
 
 class ReasoningEffort(StrEnum):
-    """The reasoning effort that an agent's model is asked for, the lowest first."""
+    """The reasoning effort that is requested from an agent's model, from the lowest to the highest."""
 
     LOW = "low"
     MEDIUM = "medium"
@@ -33,7 +33,7 @@ class PermissionMode(StrEnum):
 
 
 class SandboxKind(StrEnum):
-    """The mechanism of the sandbox that confines an agent. `auto` selects the strongest one that works here."""
+    """The mechanism that confines an agent. `auto` selects the strongest one that works on the worker's machine."""
 
     AUTO = "auto"
     BUBBLEWRAP = "bubblewrap"
@@ -42,7 +42,7 @@ class SandboxKind(StrEnum):
 
 
 class AgentNetwork(StrEnum):
-    """The network level of an agent, which decides the hosts that it can reach. The lowest level is first."""
+    """The network level of an agent, which decides the hosts that it can reach; from the lowest to the highest."""
 
     NONE = "none"
     MODEL_ONLY = "model-only"
@@ -69,7 +69,7 @@ class NetworkAccessLevel(StrEnum):
 
 
 class RpcErrorCode(IntEnum):
-    """The error codes of JSON-RPC that the service uses with agents, and in answers to commands."""
+    """The error codes of JSON-RPC that the service and agents send each other, and those in answers to commands."""
 
     INVALID_PARAMS = -32602
     # Of the service: a command is refused for now.

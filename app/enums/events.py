@@ -45,10 +45,10 @@ class DeliveryStatus(StrEnum):
 
 
 class RecoverOnly(StrEnum):
-    """The messages that the recovery of a webhook endpoint sends again.
+    """The events that the recovery of a webhook endpoint sends.
 
-    `failed` selects the deliveries that failed or were cancelled. `all` also selects events for which no delivery was
-    made because the endpoint was disabled.
+    `failed` selects events with a delivery that failed or was cancelled. `all` also selects events that have no
+    delivery because the endpoint was disabled.
     """
 
     FAILED = "failed"

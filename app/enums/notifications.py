@@ -14,7 +14,7 @@ class Platform(StrEnum):
 
 
 class NotificationKind(StrEnum):
-    """The event that a push reports (contract 7.2); a test push reports none."""
+    """The kind of a push: the event that it reports (contract 7.2); `digest` may report several, `test` none."""
 
     COMPLETED = "completed"
     FAILED = "failed"
@@ -59,7 +59,7 @@ class NotificationDecision(StrEnum):
 
 
 class Urgency(StrEnum):
-    """The urgency of a notification, which decides how loudly a device announces it; the lowest first."""
+    """The urgency of a notification, from the lowest to the highest. It decides how loudly a device announces it."""
 
     LOW = "low"
     NORMAL = "normal"
@@ -67,7 +67,7 @@ class Urgency(StrEnum):
 
 
 class ActionTokens(StrEnum):
-    """The highest risk of a question that an action token can answer without a key. `off`: it can answer none."""
+    """The highest risk of a question that an action token may answer without an API key; `off` allows none."""
 
     OFF = "off"
     LOW = "low"
@@ -80,7 +80,7 @@ class ActionTokens(StrEnum):
 
 
 class PushText(StrEnum):
-    """The level of detail in the text of a push, the least detailed first."""
+    """The level of detail in the text of a push, from the least to the most."""
 
     GENERIC = "generic"
     TITLE = "title"

@@ -33,14 +33,14 @@ class QuestionRisk(StrEnum):
 
 
 class InboxStatus(StrEnum):
-    """The value of the filter `status` of an inbox: only open questions, or closed questions too."""
+    """The value of an inbox's filter `status`: `open` selects only open questions, `all` also closed ones."""
 
     OPEN = "open"
     ALL = "all"
 
 
 class FormAction(StrEnum):
-    """The response of a person to a form, or to a page to open, that an agent has sent."""
+    """A person's response to an agent's form, or to a page that the agent asked the person to open."""
 
     ACCEPT = "accept"
     DECLINE = "decline"

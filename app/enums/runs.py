@@ -57,7 +57,7 @@ class RunReason(StrEnum):
 
     @property
     def error_type(self) -> str:
-        """The reason in the form that events of failed runs contain: `_` replaces each space (`agent_timed_out`)."""
+        """The reason as events of failed runs contain it: with `_` in place of spaces, such as `agent_timed_out`."""
         return self.value.replace(" ", "_")
 
 

@@ -35,7 +35,7 @@ TEAM_WIDE_ORIGINS = frozenset(
 
 
 class SignalReportRelationship(StrEnum):
-    """The kind of reference from a task to a signal report. In the only kind, the task implements the report."""
+    """The kind of reference from a task to a signal report. The only kind means that the task implements the report."""
 
     IMPLEMENTATION = "implementation"
 
