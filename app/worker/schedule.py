@@ -80,7 +80,7 @@ def _jobs(settings: Settings) -> Iterator[_Job]:
 def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals: bool = True) -> Worker:
     """Return the arq worker that performs runs, recovers lost runs, and deletes expired files.
 
-    With `burst` it ends when its queue is empty.
+    With `burst` the worker ends when its queue is empty.
     """
     settings = context.process.settings
     worker = RunWorker(
@@ -99,9 +99,9 @@ def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals
 
 
 def create_chores_worker(context: WorkerContext, *, burst: bool = False) -> Worker:
-    """Return the arq worker for short jobs. It works beside the worker of runs, so that no run delays a push.
+    """Return the arq worker for short jobs. It is separate from the worker of runs, so that no run delays a push.
 
-    With `burst` it ends when its queue is empty.
+    With `burst` the worker ends when its queue is empty.
     """
     return ResilientWorker(
         max_jobs=_CHORES_AT_A_TIME,

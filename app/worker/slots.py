@@ -7,8 +7,8 @@ from uuid import UUID
 class RunSlots:
     """Counts the runs of a worker that wait for a person. A waiting run gives its slot to another run.
 
-    At most `limit` runs give up their slots. When such a run continues, it does not wait for a slot. So the worker
-    may perform up to `limit` more runs than it has slots; it then starts no new run until a slot is free.
+    At most `limit` runs give up their slots. A run that continues does not wait for a slot, so the worker may perform
+    up to `limit` more runs than it has slots. It then starts no new run until a slot is free.
     """
 
     def __init__(self, limit: int) -> None:
@@ -26,7 +26,7 @@ class RunSlots:
         self._changed = changed
 
     def leave(self, run_id: UUID) -> None:
-        """Record that a run waits for a person and gives its slot to another run. Has no effect if it waits already."""
+        """Record that a run waits for a person and gives up its slot. Has no effect if it waits already."""
         self._waiting.add(run_id)
         self._notify()
 

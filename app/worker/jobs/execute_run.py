@@ -24,11 +24,11 @@ log = structlog.get_logger(__name__)
 
 
 async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
-    """Job: claim a waiting run, perform it, and store its end. Does nothing if no run waits.
+    """Job: claim and perform the run that has waited longest in the project of the run `run_id`; store how it ended.
 
-    It is the run that has waited longest in the project of the run `run_id`. If the worker is stopped, the run goes
-    back to the queue. If the worker loses its claim on the run, it ends the agent and drops the agent's work; only
-    the work of a cancelled run is stored.
+    Does nothing if no run of the project waits. If the worker is stopped, the run goes back to the queue. If the
+    worker loses its claim on the run, it ends the agent and drops the agent's work, unless the run was cancelled: the
+    work of a cancelled run is stored.
     """
     worker = worker_context(ctx)
     process = worker.process

@@ -32,15 +32,15 @@ log = structlog.get_logger(__name__)
 
 
 async def sweep_presence_and_notifications(ctx: Mapping[str, Any]) -> None:
-    """Job: delete old notifications, and expired presence: the database rows that say which task a device shows."""
+    """Job: delete old notifications, and the expired rows of presence, which say which task a device shows."""
     await _sweep(ctx, _NOTIFICATIONS)
 
 
 async def sweep_keys_and_ids(ctx: Mapping[str, Any]) -> None:
-    """Job: delete GitHub tokens of runs that are a day old, and expired idempotency keys, ids and console sessions.
+    """Job: delete GitHub tokens that are a day old, and expired idempotency keys, ids and console sessions.
 
-    The ids are those of events from agents and of messages from GitHub's webhook. They are stored to detect
-    duplicates.
+    Clients sent these tokens for single runs. The ids are those of events from agents and of messages from GitHub's
+    webhook. They are stored to detect duplicates.
     """
     await _sweep(ctx, _KEYS)
 

@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 async def deliver_as_due(process: ProcessContext, lanes: asyncio.Semaphore) -> Never:
-    """Look every second for push notifications that are due, such as deferred ones, and send them. Ends when cancelled.
+    """Every second until cancelled, look for push notifications that are due, such as deferred ones, and send them.
 
     `lanes` limits how many batches of claimed pushes this process handles at once.
     """

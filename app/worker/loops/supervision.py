@@ -14,8 +14,7 @@ log = structlog.get_logger(__name__)
 async def keep_running(name: str, loop: Callable[[], Awaitable[None]]) -> Never:
     """Run an endless loop until cancelled. If it raises an exception or returns, log that and start the loop again.
 
-    Nothing is lost, because each loop finds its work in the database. Ending the worker instead would break off its
-    runs.
+    No work is lost, because each loop finds its work in the database. `name` is the name of the loop in the log.
     """
     while True:
         try:

@@ -60,7 +60,7 @@ class WebhookDeliverer:
     async def run(self, changes: WakeListener) -> Never:
         """Send webhook deliveries as they become due, until cancelled. Requests in progress finish before this ends.
 
-        `changes` wakes the loops when there are new events.
+        `changes` reports when the ledger has new events, so that their deliveries are created at once.
         """
         try:
             with (
@@ -77,10 +77,7 @@ class WebhookDeliverer:
             await asyncio.shield(asyncio.create_task(self.drain()))
 
     async def deliver_due(self) -> None:
-        """Create the webhook deliveries of new events, and send all that are due now.
-
-        Returns when the results are stored.
-        """
+        """Create the webhook deliveries of new events, send all that are due, and wait until the results are stored."""
         while await self._relay() or await self._recover() or await self._begin_attempts():
             await self.drain()
 

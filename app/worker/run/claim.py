@@ -38,10 +38,10 @@ class Claim:
 
 
 async def claim_run(worker: WorkerContext, run_id: UUID) -> Claim | None:
-    """Claim the run that has waited longest in the project of `run_id`, and return the claim.
+    """Claim the run that has waited longest in the project of the run `run_id`, and return the claim.
 
-    It may be another run than `run_id`. Return None if no run of the project waits, or if the project has its
-    maximum number of running runs.
+    It may be another run than `run_id`. Return None if no run of the project waits, or if as many runs of the project
+    are in progress as are allowed.
     """
     # Lets operators see which process holds a run.
     owner = f"{socket.gethostname()[:_LONGEST_HOST_NAME]}:{os.getpid()}:{new_hex_id()}"

@@ -57,7 +57,7 @@ class Stored:
 async def open_exchange(root: Path, run_id: UUID) -> AsyncGenerator[Exchange, None]:
     """Create the folders through which files enter a run and leave it, and yield their paths.
 
-    The end of the block deletes them. The folders of a killed worker are deleted when the next worker starts.
+    They are deleted when the block ends. Those of a killed worker are deleted when the next worker starts.
     """
     async with open_folder(root, run_id) as place:
         exchange = Exchange(
@@ -76,7 +76,7 @@ async def fetch_attachments(
 ) -> list[Attachment]:
     """Copy files attached to a run from the object store to the local `folder`; return the copies.
 
-    The stored files are also tagged to expire later. A short outage is retried.
+    The objects in the store are also tagged, so that they expire later. A short outage of the store is retried.
 
     Raises:
         AttachmentUnavailable: a file is missing or too large, or the store stayed unavailable.

@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 class LeaseLost(Exception):
     """The worker has lost its claim on the run: the run was cancelled, or another worker has it.
 
-    Raised if the worker's work on the run did not end soon after the loss.
+    It is raised only if the worker did not end its work on the run soon after the loss.
     """
 
 
@@ -33,8 +33,8 @@ async def hold_lease(
 ) -> AsyncGenerator[asyncio.Event, None]:
     """Extend the lease of a claimed run until the block ends: at intervals, and at once when the run changes.
 
-    Yields an event that is set when the lease is lost. The block then has a minute to finish; if it does, the block
-    ends without an error.
+    Yields an event that is set when the lease is lost. The block then has a minute to finish; no error is raised if
+    it does.
 
     Raises:
         LeaseLost: the lease was lost and the block did not finish in time, so it was cancelled.

@@ -82,7 +82,10 @@ class RunLog:
         self._changed.set()
 
     async def keep_sending(self) -> None:
-        """Send new entries to the stored log in batches, until `close` is called. An outage only delays them."""
+        """Send new entries to the stored log in batches, until `close` is called.
+
+        If the object store is unavailable, the entries are sent later.
+        """
         while not self._closing.is_set():
             await self._changed.wait()
             with suppress(TimeoutError):
@@ -100,8 +103,8 @@ class RunLog:
     async def close(self, sending: asyncio.Task[None], retry: StoreRetryBudget) -> None:
         """End `sending`, the task that runs `keep_sending`, and send the remaining entries to the stored log.
 
-        If an outage lasts longer than `retry` allows, entries are lost and `is_whole` becomes false. The task is
-        not cancelled, because the store could complete a cancelled write later.
+        If the object store is unavailable for longer than `retry` allows, entries are lost and `is_whole` becomes
+        false. The task is not cancelled, because the store could complete a cancelled write later.
         """
         self._closing.set()
         self._changed.set()
@@ -138,7 +141,7 @@ async def open_log(
     file: Path,
     retry: StoreRetryBudget,
 ) -> AsyncGenerator[RunLog, None]:
-    """Yield the log of a run. The local `file` collects its entries; the end of the block stores the remaining ones.
+    """Yield the log of a run. When the block ends, all entries that are only in the local `file` are stored too.
 
     If the block fails or is cancelled, an outage of the store is retried only for a short time.
     """

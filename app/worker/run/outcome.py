@@ -72,7 +72,7 @@ class RunReport:
 
     @property
     def result(self) -> RunResult | None:
-        """The result of the run; of a failed run, the work up to the error. None if there is none."""
+        """The result of the run, or the partial result of a failed run; None if there is no work to keep."""
         if isinstance(self.work, AgentError):
             return self.work.partial
         return self.work if isinstance(self.work, RunResult) else None

@@ -12,7 +12,7 @@ from app.services.code_hosts.pushed_branches import PushRecord
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """Publishes the work of a run at its code host: the access to the host, and the subject of the pull request."""
+    """Publishes the work of a run at its code host: has the access to the host, and the subject of the pull request."""
 
     access: HostAccess
     subject: PullRequestSubject
@@ -20,10 +20,10 @@ class Publication:
     async def publish(
         self, github: GitHub, result: RunResult, emit: Emit
     ) -> tuple[PullRequestResult, PushRecord | None]:
-        """Create or update the pull request for a run's pushed branch.
+        """Create or update the pull request for a run's pushed branch. `emit` writes progress to the run's log.
 
-        Return the result, and the record of the pushed branch to store; the record is None if the run pushed no
-        branch. `emit` writes progress to the run's log.
+        Return the pull request or the reason why there is none, and the record of the pushed branch, which the caller
+        stores. The record is None if the run pushed no branch.
         """
         opened = await open_pull_request(github, self.access, self.subject, result, emit)
         if not self.subject.repository or result.head_branch is None or result.head_sha is None:

@@ -41,7 +41,7 @@ class RunSandbox:
         The operator's settings also limit the level.
 
         Raises:
-            EnvironmentUnavailable: the environment was deleted or is another person's own. Without its rules the
+            EnvironmentUnavailable: the environment was deleted or is private to another person. Without its rules the
                 agent could reach more hosts.
 
         """
@@ -82,7 +82,7 @@ class RunSandbox:
 
 
 def run_sandbox(row: Fields) -> RunSandbox:
-    """Return the sandbox environment of a run from its row, as `read_claimed_run` returns it."""
+    """Return the sandbox environment of a run. `row` is the run's row, as `read_claimed_run` returns it."""
     if row["network_access_level"] is None:
         return RunSandbox(environment_id=row["sandbox_environment_id"])
     level = NetworkAccessLevel(row["network_access_level"])

@@ -28,14 +28,14 @@ log = structlog.get_logger(__name__)
 
 
 async def perform_run(worker: WorkerContext, claim: Claim, lost: asyncio.Event) -> RunReport:
-    """Perform a claimed run, and store its log, artifacts and conversation. Return the report about it.
+    """Perform a claimed run, and store its log, artifacts and conversation. Return a report about the run.
 
-    `lost` is set when the worker has lost its claim on the run; the agent is then ended. If the run fails, the report
-    has the error, which is not raised.
+    `lost` is set when the worker has lost its claim on the run; the agent is then ended. If the run fails, the error
+    is in the report and is not raised.
 
     Raises:
-        DatabaseUnavailable, SQLAlchemyError: the run stays unfinished. When its lease expires, it is repeated if
-            its agent had not started, else it fails.
+        DatabaseUnavailable, SQLAlchemyError: the run is not ended. When its lease expires, it is repeated if its
+            agent had not started, else it fails.
 
     """
     try:

@@ -10,7 +10,7 @@ from app.services.retrying.policies import RUN_FILES, RUN_FILES_BRIEF_SECONDS
 
 
 class StoreRetryBudget(RetryBudget):
-    """The time that a worker may retry to store the files of a run, from the first failure on."""
+    """The time for which a worker may retry to store the files of a run, counted from the first failure."""
 
     def __init__(self, seconds: float, *, cut_short: asyncio.Event) -> None:
         """Allow `seconds` in total; once `cut_short` is set, only the time of a short outage."""
@@ -22,7 +22,7 @@ class StoreRetryBudget(RetryBudget):
         self._is_short = False
 
     def shorten(self) -> None:
-        """Reduce the remaining time to that of a short outage."""
+        """Reduce the remaining time to the length of a short outage."""
         self._is_shortened = True
 
     def allow_final_entries(self) -> None:

@@ -21,7 +21,7 @@ _NOT_NOTED = "usage.not_noted"
 async def record_usage(
     sessions: SessionFactory, claim: Claim, meter: UsageMeter, *, is_shared: bool
 ) -> AsyncGenerator[None, None]:
-    """Store the usage of a run every few seconds during the block, and once at its end. An error only delays this.
+    """Store the usage of a run every few seconds during the block, and once at its end. Errors are logged, not raised.
 
     Args:
         sessions: opens database sessions.
