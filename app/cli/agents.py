@@ -32,10 +32,11 @@ _COLUMNS = ("agent", "offered", "installed", "version", "responds", "key")
 )
 @click.pass_context
 def agents(context: click.Context, *, as_json: bool, check: bool) -> None:
-    """List the agents that runs may request on this machine, with their state.
+    """List the agents that runs on this machine may request, with their state.
 
     Each installed agent is started in the sandbox, without a network, to see whether it responds; no model is called.
-    The column `key` shows whether the API key of the agent's model is set in this shell; a worker may have other keys.
+    The column `key` shows whether the API key of the agent's model is set in this shell; a worker may have other
+    keys.
     """
     # Without production secrets, because nothing is served.
     settings = development_settings()

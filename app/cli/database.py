@@ -23,8 +23,8 @@ _UNDEFINED = frozenset({"42P01", "42703"})  # table, column
 def with_sessions(settings: Settings, work: Callable[[SessionFactory], Awaitable[Result]]) -> Result:
     """Run the async function `work` with a session factory in a new event loop, and return its result.
 
-    The process's clock follows the database's clock. The connections are closed afterwards. If the database fails, the
-    command ends with one line on standard error.
+    First, the time of this process (`app.clock`) is synchronised with the database's. Afterwards, the connections are
+    closed. If the database fails, the command ends with one line on standard error.
     """
 
     async def run() -> Result:

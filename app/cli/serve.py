@@ -34,7 +34,7 @@ _GRACEFUL_SHUTDOWN_SECONDS = 8
 def serve(host: str | None, port: int | None, workers: int) -> None:
     """Run the API server until SIGTERM or Ctrl-C.
 
-    Then it accepts no more requests, and ends when the requests in progress have finished or a time limit is over.
+    The server then accepts no more requests, and ends when those in progress have finished or a time limit is over.
     """
     hide_environment()
     # uvicorn raises the signal again after the last request: a requested stop is no failure.

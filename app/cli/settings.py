@@ -36,7 +36,7 @@ def warn_of_unknown_variables() -> None:
 
 
 def check_catalog(settings: Settings) -> Catalog:
-    """Return the catalog of agents that is in the file that the settings name.
+    """Return the catalog of agents, read from the file that the settings name.
 
     An invalid catalog ends the command with one line on standard error.
     """
@@ -84,7 +84,7 @@ def stack_settings(home: Path) -> Settings:
 
 
 def no_stack(home: Path) -> str:
-    """Return the message that no development stack runs in the folder `home`, and how to start one."""
+    """Return the message for people that no development stack runs in the folder `home`, and how to start one."""
     return f"no development stack runs in {home}: start `make run` in another terminal"
 
 

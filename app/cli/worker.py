@@ -15,7 +15,7 @@ from app.worker.main import run_worker
 def worker() -> None:
     """Run a worker, the process that performs runs of agents.
 
-    On SIGTERM or Ctrl-C it claims no further run, and ends when the runs in progress have finished or a time limit is
+    On SIGTERM or Ctrl-C it claims no more runs, and ends when those in progress have finished or a time limit is
     over.
     """
     hide_environment()

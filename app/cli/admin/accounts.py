@@ -118,7 +118,7 @@ async def add_member(transaction: Transaction, project: int, user: int) -> Answe
 @_user
 @transactional
 async def remove_member(transaction: Transaction, project: int, user: int) -> Answer:
-    """Remove a user from a project. The user's tasks stay."""
+    """Remove a user from a project. The tasks of the user are not deleted."""
     await accounts.remove_member(transaction.session, project_id=project, user_id=user)
     return {"project": project, "user": user}
 
@@ -127,7 +127,7 @@ async def remove_member(transaction: Transaction, project: int, user: int) -> An
 @_user
 @transactional
 async def deactivate_user(transaction: Transaction, user: int) -> Answer:
-    """Deactivate a user's account: its API keys stop working, and its data stays."""
+    """Deactivate a user's account: its API keys stop working, but no data is deleted."""
     await accounts.deactivate_user(transaction.session, user)
     return {"id": user}
 

@@ -37,7 +37,7 @@ def _page(command: Callable[..., Any]) -> Callable[..., Any]:
 async def list_users(
     transaction: Transaction, project: int | None, email: str | None, limit: int, offset: int
 ) -> Answer:
-    """List users: all of them, the members of one project, or those with a given text in their e-mail address."""
+    """List users: all of them, the members of one project, or those that have a given text in their e-mail address."""
     return await inventory.list_users(
         transaction.session, project_id=project, email=email, limit=limit, offset=offset
     )

@@ -69,7 +69,7 @@ class Upkeep:
 def upkeep(operation: Callable[Concatenate[Upkeep, Options], Awaitable[Answer]]) -> Callable[Options, None]:
     """Turn `operation` into an admin command that prints its result as JSON.
 
-    Unlike with `transactional`, `operation` opens and commits as many transactions as it needs.
+    Unlike the operation of `transactional`, it opens and commits as many transactions as it needs.
     """
 
     @wraps(operation)

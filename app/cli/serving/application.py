@@ -9,9 +9,9 @@ from app.web.proxies import TrustedProxies
 
 
 def create_logging_app() -> ASGIApp:
-    """Return the API, with the headers of trusted proxies applied, and configure the logging of this process.
+    """Configure the logging of this process, and return the API, which applies the headers of trusted proxies.
 
-    Both follow the settings in the environment variables.
+    The settings in the environment variables decide both.
     """
     settings = get_settings()
     configure_logging(settings.log_format, settings.log_level)

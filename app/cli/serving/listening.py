@@ -14,15 +14,15 @@ from typing_extensions import override
 class DealtSocket(socket.socket):
     """A bound socket that reserves a port for several processes. It does not listen.
 
-    If it is sent to another process by pickle, that process gets a new socket, bound to the same port. If this socket
-    listened too, the kernel would give it a share of the connections, which no process accepts.
+    If it is sent to another process by pickle, that process gets a new socket that is bound to the same port. If the
+    reserving socket listened too, the kernel would give it a share of the connections, which no process accepts.
     """
 
     @classmethod
     def of(cls, bound: socket.socket) -> "DealtSocket":
         """Return a socket that takes over the file descriptor of `bound` and lets other sockets bind the same port.
 
-        `bound` must have been bound exclusively: a port that another program uses was refused then.
+        `bound` must have been bound exclusively, which fails if another program uses the port.
         """
         dealt = cls(bound.family, bound.type, bound.proto, fileno=bound.detach())
         # With it any service could bind the port until one of the processes listens.

@@ -20,7 +20,7 @@ _YOUNG_OBJECTS = 10_000
 
 @contextmanager
 def defer_garbage_collection() -> Iterator[None]:
-    """Disable garbage collection in the block; at its end, exempt all objects that exist then from later collections.
+    """Disable garbage collection during the block. When it ends, exempt all objects from later garbage collections.
 
     Loaded modules stay until the process ends. Each full collection would examine them again, and delay requests for
     longer than many requests take.
