@@ -80,7 +80,7 @@ class ActionTokens(StrEnum):
 
 
 class PushText(StrEnum):
-    """The level of detail in the text of a push, from the least to the most."""
+    """The level of detail in the text of a push, from the least detailed to the most detailed."""
 
     GENERIC = "generic"
     TITLE = "title"

@@ -2920,7 +2920,7 @@ export interface components {
         NotificationDecision: "pending" | "retrying" | "sent" | "deferred" | "held_quiet_hours" | "reminder" | "retracted" | "delivered" | "rejected" | "given_up" | "suppressed" | "not_needed" | "digested" | "muted" | "cooled_down" | "throttled" | "no_token" | "no_access";
         /**
          * NotificationKind
-         * @description The event that a push reports (contract 7.2); a test push reports none.
+         * @description The kind of a push: the event that it reports (contract 7.2); `digest` may report several, `test` none.
          * @enum {string}
          */
         NotificationKind: "completed" | "failed" | "cancelled" | "awaiting" | "test" | "webhook_disabled" | "notify_user" | "digest";
@@ -3339,7 +3339,7 @@ export interface components {
         };
         /**
          * PushText
-         * @description The level of detail in the text of a push, the least detailed first.
+         * @description The level of detail in the text of a push, from the least detailed to the most detailed.
          * @enum {string}
          */
         PushText: "generic" | "title" | "full";
@@ -4195,7 +4195,7 @@ export interface components {
         };
         /**
          * Urgency
-         * @description The urgency of a notification, which decides how loudly a device announces it; the lowest first.
+         * @description The urgency of a notification, from the lowest to the highest. It decides how loudly a device announces it.
          * @enum {string}
          */
         Urgency: "low" | "normal" | "high";
