@@ -102,11 +102,11 @@ class SessionLost(AgentCrashed):
 
 
 class AgentTimedOut(AgentError):
-    """The run has used up its wall-clock limit."""
+    """The run has used up its time limit. Time in which it waited for people does not count."""
 
 
 class AgentOverLimit(AgentError):
-    """The run used more memory, processes or disk than it may."""
+    """The run exceeded its limit of memory, processes or disk space."""
 
 
 class AgentStopped(AgentError):

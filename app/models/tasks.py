@@ -166,7 +166,7 @@ Index(
 
 
 class TaskCount(Base):
-    """A part of two counts for one audience (a user, or the whole project): of its tasks, and of the changes to them.
+    """A part of two counts for one audience (a user, or the whole project): its tasks, and the changes to them.
 
     Each count is the sum over all rows of the audience (ADR 30). Triggers on `tasks` and `runs` insert a row for each
     change, in its transaction: writers never wait for each other, and a rollback removes the row. Rows are never

@@ -109,7 +109,7 @@ class WebhookEndpointDelivery(Base):
 
 
 class WebhookRecovery(Base):
-    """A recovery of a webhook endpoint that is in progress: the relay still makes deliveries for events that it missed.
+    """A recovery in progress: the relay still makes deliveries for events that the webhook endpoint missed.
 
     For this, the relay has read the ledger up to the position (`transaction_id`, `seq`).
     """

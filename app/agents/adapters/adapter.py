@@ -102,8 +102,8 @@ class EffortRule(_Data):
 class HomeFile(_Data):
     """A file to write into the agent's home folder before the agent starts.
 
-    The options of the run and the environment variables that the agent may see replace the placeholders in `content`,
-    escaped for a quoted string of JSON or TOML. A line is left out if one of its placeholders has no value.
+    The options of the run and the environment variables that the agent may see replace the placeholders in `content`.
+    They are escaped for a quoted string of JSON or TOML. A line is left out if one of its placeholders has no value.
     """
 
     path: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_below_home)]

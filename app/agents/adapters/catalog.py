@@ -56,7 +56,7 @@ class Catalog:
 def load_catalog(path: Path | None = None) -> Catalog:
     """Return the catalog of agents: the adapters of this release, changed by the operator's file at `path`.
 
-    If `path` is None, the adapters are unchanged.
+    If `path` is None, return the adapters of this release without changes.
 
     Raises:
         CatalogInvalid: the file cannot be read, or an entry is not valid; the message names the entry.

@@ -196,8 +196,7 @@ class Git:
         Args:
             arguments: the arguments of git, without the word `git`.
             timeout: the time limit.
-            remote: the remote repository that the command connects to, with its credential; None if it connects to
-                none.
+            remote: the remote repository that the command connects to, with its credential; None for a local command.
             limit: the maximum number of bytes of output. If git writes more, it is ended and the result is truncated.
             text: standard input.
             held: descriptors of file locks. Git inherits them, so they stay locked until git ends, even if this

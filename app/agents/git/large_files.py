@@ -137,7 +137,7 @@ class LargeFiles:
 
     @property
     def settings(self) -> GitSettings:
-        """The git settings, pairs of key and value, that make git store large files as pointers in the sandbox."""
+        """The git settings for the sandbox, as pairs of key and value: they make git store large files as pointers."""
         return tuple((f"filter.lfs.{key}", value) for key, value in self._filter)
 
     @property

@@ -46,7 +46,7 @@ _OF_THE_ORIGIN = (BranchNotFound, RepositoryAccessDenied, RepositoryNotFound, Re
 
 
 class MirrorUnusable(Exception):
-    """The mirror of a repository is busy or damaged. The caller clones the repository without a mirror."""
+    """The mirror of a repository is busy or damaged. The caller can clone the repository without a mirror."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ class Changes:
 
 
 class Repository:
-    """The worker's own bare git repository of one run, which the worker fetches from the code host and pushes to it.
+    """The worker's own bare git repository of one run. It is fetched from the code host, and pushed back from here.
 
     No agent can reach it.
     """
@@ -191,8 +191,8 @@ class Repository:
     async def changes(self, base: str | None, head: str) -> Changes:
         """Return the changed files and the patch from the commit `base` to the commit `head`.
 
-        If `base` is None, compare with an empty tree. Both results are limited in size. Files that take too much
-        memory or time to compare are left out of the patch; `left_out` says so.
+        If `base` is None, compare with an empty tree. Both results are limited in size. If the comparison takes too
+        much memory or time, large files or the whole patch are left out; the field `left_out` of the result says so.
         """
         between = (base or _EMPTY_TREE, head)
         names = await self._compare("--name-only", "--no-renames", "-z", *between)
@@ -238,13 +238,13 @@ class Repository:
         return result if result.code == 0 or result.truncated else None
 
     async def push(self, remote: Remote, head: str, branch: str, base: Base) -> None:
-        """Push the commit `head` to the remote repository, as the branch `branch`. This can be repeated.
+        """Push the commit `head` to the remote repository, as the branch `branch`. Can be repeated.
 
         The push replaces a branch of that name from an earlier attempt or run.
 
         Raises:
-            PushRejected: the code host refused the branch, the branch has changed since this run began, or it is the
-                branch that the work started from.
+            PushRejected: the code host refused the branch, the branch has changed there since this run began, or it
+                is the branch that the work started from.
             RepositoryError: the code host cannot be reached or refuses the credential.
 
         """

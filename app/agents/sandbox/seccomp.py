@@ -145,7 +145,7 @@ def system_call_filter(
     Args:
         among_others: whether the process shares its namespaces with other processes of its user. The filter then
             protects these.
-        datagrams: whether sockets other than TCP are allowed. Landlock can restrict TCP sockets only.
+        datagrams: if False, only TCP and netlink sockets are allowed. Landlock can restrict only TCP.
         machine: the architecture, as `uname -m` prints it; None for that of this machine.
 
     """

@@ -108,7 +108,9 @@ class WorkspaceClient:
     async def read_text_file(
         self, session_id: str, path: str, line: int | None = None, limit: int | None = None, **_meta: Any
     ) -> ReadTextFileResponse:
-        """Return the text of a file in the workspace: `limit` lines from line `line` on; by default the whole file.
+        """Return the text of a file in the workspace: `limit` lines, the first of which is `line` (counted from 1).
+
+        By default, return the whole file.
 
         Raises:
             RequestError: the file is missing, outside of the workspace, or larger than 4 MiB.

@@ -18,7 +18,7 @@ from app.shown_question import ShownQuestion
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command that a person sent to a running agent: a message, an answer, a cancel and the like.
+    """A command that a person sent to a running agent, such as a message, an answer or a cancel.
 
     `params` were validated when the API received the command.
     """

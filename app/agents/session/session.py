@@ -78,8 +78,8 @@ class AgentSession:
     ) -> None:
         """Use the process of an agent, with pipes as its standard input and output.
 
-        `people` fill the agent's forms, and `start_command` starts the commands of its terminals; if None, it has no
-        forms or no terminals. `writable` is the part of the workspace that it may write to; None for all of it.
+        `people` fill the agent's forms, if it may send any; `start_command` starts the commands of its terminals, if
+        it has any. `writable` is the part of the workspace that it may write to; None for all of it.
         """
         if process.stdin is None or process.stdout is None:
             raise ValueError("the agent's standard input and output must be pipes")

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 
 class QueueFull(Exception):
-    """A party, such as a project, cannot wait for another slot: too many of its callers have one or wait for one."""
+    """Too many callers of one party, such as a project, have a slot or wait for one, so no other caller may wait."""
 
 
 class FairSlots:

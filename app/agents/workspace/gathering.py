@@ -124,8 +124,8 @@ class Gathering:
     ) -> tuple[str, str]:
         """Run git in the sandbox: commit the agent's files, and write all commits of the agent to the bundle file.
 
-        Return the hash of the last commit ("" if there is none), and a text about work that was left out ("" if none
-        was). The bundle file is empty if the agent changed nothing.
+        Return the hash of the last commit, and a text about work that was left out. Each is "" if there is none. The
+        bundle file is empty if the agent changed nothing.
 
         Args:
             sandbox: the sandbox of the run.

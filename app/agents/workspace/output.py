@@ -35,7 +35,9 @@ def output_correction(problem: str) -> str:
 
 
 def read_output(work: Path) -> Any:
-    """Return the structured output that the agent wrote to its file in the workspace; MISSING if there is no file.
+    """Return the structured output that the agent wrote to its file in the workspace.
+
+    If there is no such file, return the constant MISSING.
 
     Raises:
         OutputInvalid: the file cannot be read, is too long, is no JSON, or cannot be stored.

@@ -22,7 +22,7 @@ class DealtSocket(socket.socket):
     def of(cls, bound: socket.socket) -> "DealtSocket":
         """Return a socket that takes over the file descriptor of `bound` and lets other sockets bind the same port.
 
-        `bound` must have been bound exclusively, which fails if another program uses the port.
+        `bound` must have been bound exclusively, so that a port in use by another program was refused.
         """
         dealt = cls(bound.family, bound.type, bound.proto, fileno=bound.detach())
         # With it any service could bind the port until one of the processes listens.

@@ -141,9 +141,10 @@ async def open_log(
     file: Path,
     retry: StoreRetryBudget,
 ) -> AsyncGenerator[RunLog, None]:
-    """Yield the log of a run. When the block ends, all entries that are only in the local `file` are stored too.
+    """Yield the log of a run, which stores entries in batches, and the last ones when the block ends.
 
-    If the block fails or is cancelled, an outage of the store is retried only for a short time.
+    The local `file` collects the entries until they are stored. If the block fails or is cancelled, an outage of the
+    store is retried only for a short time.
     """
     publish, send = partial(events.put, ref.run_id), partial(append_lines, sessions, store, ref)
     with file.open("x+b") as gathered:

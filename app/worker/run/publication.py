@@ -12,7 +12,10 @@ from app.services.code_hosts.pushed_branches import PushRecord
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """Publishes the work of a run at its code host: has the access to the host, and the subject of the pull request."""
+    """Publishes the work of a run at its code host as a pull request.
+
+    `access` is the access to the host, and `subject` says what the pull request is about.
+    """
 
     access: HostAccess
     subject: PullRequestSubject
