@@ -33,9 +33,10 @@ _MOST_CHARACTERS = 256
 
 @dataclass(frozen=True, slots=True)
 class ActionClaims:
-    """The content of an action token: the ids of its notification and question, the question's digest, and an answer.
+    """The content of an action token: the ids of its notification and question, and the question's digest.
 
-    `option` is the index of the option to answer with. If it is None, the token opens the page of the question.
+    `option` is the index, among the question's options, of the one to answer with. If it is None, the token does not
+    answer: it opens the page of the question.
     """
 
     # Its row names the recipient and the device.
@@ -57,7 +58,7 @@ def mint(secret_keys: Sequence[SecretStr], claims: ActionClaims) -> str:
 
 
 def read(secret_keys: Sequence[SecretStr], token: str) -> ActionClaims | None:
-    """Return the claims of an action token; None if the token has expired or no secret key has signed it."""
+    """Return the content of an action token; None if the token has expired or none of `secret_keys` signed it."""
     payload = _payload(token)
     if len(payload) != _FORM.size:
         return None

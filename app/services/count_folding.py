@@ -14,7 +14,10 @@ FOLDED_AT_ONCE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """A database table of counts, to which triggers add rows, with the names of its columns by their role."""
+    """A database table of counts, and the names of its columns that contain the owner, the kinds and the sums.
+
+    Database triggers insert a new row for each change; `fold_counts` merges the rows.
+    """
 
     table: Table
     # Sums are read, and rows are folded, for one value of these.
@@ -39,10 +42,10 @@ QUESTION_COUNTS = Counts(
 
 
 async def fold_counts(session: AsyncSession, counts: Counts) -> int:
-    """Merge up to `FOLDED_AT_ONCE` new rows of a table of counts into one row for each owner and kind.
+    """Merge up to `FOLDED_AT_ONCE` unmerged rows of a table of counts into one row for each owner and kind.
 
-    Return the number of new rows that were merged. The sums stay the same: a concurrent reader sees either all of the
-    old rows or the merged one. The only purpose of merging is speed.
+    Return how many rows were merged. Merging only makes reading faster and changes no sum: a concurrent reader sees
+    either the old rows or the merged row.
     """
     rows = counts.table.c
     fresh = (

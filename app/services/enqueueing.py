@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 
 def enqueue_run_after_commit(session: AsyncSession, queue: JobQueue, run_id: UUID) -> None:
-    """Put the job of a run on the queue after the session's transaction commits, when workers can see the run."""
+    """Put the job of a run on the queue after the session's transaction commits: only then can workers see the run."""
 
     async def enqueue() -> None:
         await enqueue_run(queue, run_id)
@@ -42,24 +42,25 @@ def wake_run_worker_after_commit(session: AsyncSession, redis: RedisClient, run_
 
 
 async def enqueue_run(queue: JobQueue, run_id: UUID) -> bool:
-    """Put the job of a run on the queue; return False if the queue already has this job, else True."""
+    """Put the job of a run on the queue at once. Return False if the job is on the queue already, else True."""
     return await queue.enqueue(EXECUTE_RUN, job_id=_job_id(run_id), arguments={"run_id": str(run_id)})
 
 
 async def withdraw_run(queue: JobQueue, run_id: UUID) -> None:
     """Remove the job of a run from the queue. The job itself calls this when it starts.
 
-    From then on, only the database row represents the run. If Redis is down, this is only logged: the queue may start
-    the job a second time, which then ends without effect, because the run is already claimed.
+    From then on, only the database row represents the run. If Redis is down, the error is only logged, and the queue
+    may start the job a second time. The second job ends without effect, because the run is already claimed.
     """
     await _without_failing(queue.withdraw(job_id=_job_id(run_id)))
 
 
 async def enqueue_next_run(queue: JobQueue, run_id: UUID) -> None:
-    """Put a job on the queue after a run has ended, because another run of its project may have waited for the end.
+    """Put a job on the queue that claims the next waiting run of a project, after a run of this project has ended.
 
-    The job has the id of the ended run. Call this after the commit of the run's end, so that the ended run no longer
-    counts against the project's limit. An outage of Redis is only logged: a sweep finds waiting runs.
+    `run_id` is the ended run; the job carries its id. Call this after the end is committed, so that the ended run no
+    longer counts towards the project's limit of concurrent runs. If Redis is down, the error is only logged: a sweep
+    finds waiting runs later.
     """
     await _without_failing(enqueue_run(queue, run_id))
 
@@ -76,10 +77,10 @@ def _job_id(run_id: UUID) -> str:
 
 
 def enqueue_push_delivery_after_commit(session: AsyncSession, queue: JobQueue, run_id: UUID) -> None:
-    """Put a job that sends due pushes on the queue, after the session's transaction commits.
+    """Put a job that sends all due pushes on the queue, after the session's transaction commits.
 
-    The job's id contains the id of the run, so that the queue does not mistake the job for that of another run that is
-    just ending.
+    The id of the job contains `run_id`. The queue ignores a job with an id that it already has, so jobs for different
+    runs need different ids.
     """
 
     async def enqueue() -> None:

@@ -31,7 +31,7 @@ class KeptAnswer:
 async def claim_key(
     session: AsyncSession, caller: Principal, key: str, *, request_hash: str
 ) -> KeptAnswer | None:
-    """Claim an idempotency key for the caller's request; wait while another request with the key is running.
+    """Claim an idempotency key for the caller's request. If a request with the same key is running, wait until it ends.
 
     Return None if the key is free: the caller then performs the request and calls `keep_answer` before the commit. If
     an earlier request of the last day has used the key, return the stored response to it.
@@ -63,9 +63,9 @@ async def claim_key(
 async def find_answer(
     session: AsyncSession, caller: Principal, key: str, *, request_hash: str
 ) -> KeptAnswer | None:
-    """Return the stored response to the request that has used this idempotency key; None if the key is free.
+    """Return the stored response to the request of the last day that used this idempotency key; None if there is none.
 
-    Does not wait for a running request.
+    This does not wait for a request that is still running.
 
     Raises:
         IdempotencyConflict: the key was used for a request with another hash.

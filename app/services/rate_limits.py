@@ -66,7 +66,7 @@ class RateLimiter:
         self._windows: dict[tuple[str, int], _Window] = {}
 
     async def hit(self, redis: RedisClient, bucket: str, limits: Sequence[RateLimit], *, now: float) -> Quota:
-        """Count one request against each of the limits of its bucket, such as an API key; return the remaining quota.
+        """Count one request of `bucket`, such as an API key, against each of `limits`; return the quota that remains.
 
         `now` is the wall-clock time in seconds. The request must be refused if the quota has a `retry_after`.
 

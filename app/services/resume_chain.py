@@ -14,7 +14,7 @@ _RESUMED = "resume_from_run_id"
 
 
 class EarlierRun(NamedTuple):
-    """An earlier run that the current run resumes: its status and error, and the first message of its person."""
+    """A run that another run resumes: its id, status and error, and the message with which its person started it."""
 
     id: UUID
     status: str
@@ -30,8 +30,9 @@ def resumes(state: Mapping[str, Any]) -> bool:
 def resume_chain(task_id: UUID, run_id: UUID, *columns: Any) -> CTE:
     """Return a recursive CTE of a run and the runs that it resumes, directly or indirectly; it has at most ten rows.
 
-    Each row has the given columns of its run and `depth`, which is 1 for the first run. Clients can write the field
-    that names the resumed run: a value that names no run of the task ends the chain, and a circle ends at the limit.
+    Each row has the given columns of its run and `depth`, which is 1 for the run `run_id` itself and grows by one with
+    each resumed run. Clients can write the field that names the resumed run: a value that names no run of the task ends
+    the chain, and a cycle ends after ten rows.
     """
     resumed = Run.state[_RESUMED].astext.label("resumed")
     chain = (

@@ -150,8 +150,9 @@ async def delete_environment(session: AsyncSession, caller: Principal, environme
 def effective_domains(level: NetworkAccessLevel, own: list[str], *, include_defaults: bool) -> list[str]:
     """Return the host names that agents in a sandbox environment with this network level may reach, each once.
 
-    The environment's own hosts, `own`, come first. `include_defaults` adds the trusted hosts at the level `custom`. The
-    list is empty for the levels at which host names do not matter: none, model-only and full.
+    `own` are the environment's own host names; they come first. The trusted host names follow at the level `trusted`,
+    and at the level `custom` if `include_defaults` is True. At the other levels, host names do not matter, and the list
+    is empty.
     """
     match level:
         case NetworkAccessLevel.TRUSTED:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class OutdatedSchema(Exception):
-    """The database lacks revisions that this release needs."""
+    """Raised if the database lacks schema revisions that this release needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def expected_revision() -> str:
 def revisions_between(old: str | None, new: str | None) -> Sequence[Revision]:
     """Return the schema revisions after `old` up to and including `new`, oldest first.
 
-    As `old` or `new`, None stands for an empty database.
+    None as `old` or `new` means an empty database, as before the first revision.
     """
     oldest_first = _known_revisions()[::-1]
     position = {revision.id: index for index, revision in enumerate(oldest_first)}
@@ -61,8 +61,8 @@ async def database_revision(session: AsyncSession) -> str | None:
 async def schema_is_current(session: AsyncSession) -> bool:
     """Return whether the database has all schema revisions that this release knows.
 
-    An unknown revision comes from a later release, and is accepted as current: releases run side by side during a
-    deploy, and a migration stays compatible with the release before it (migrations/README.md).
+    A revision that this release does not know comes from a later release, and is accepted as current. Releases run side
+    by side during a deployment, and a migration stays compatible with the release before it.
     """
     revision = await database_revision(session)
     if revision is None:

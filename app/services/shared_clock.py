@@ -28,11 +28,13 @@ log = structlog.get_logger(__name__)
 
 
 class ClockSkewed(Exception):
-    """The clock of this machine and that of the database are too far apart."""
+    """Raised if the clocks of this machine and of the database are too far apart."""
 
 
 async def synchronise(sessions: SessionFactory) -> None:
-    """Read the database's clock. From then on, `app.clock.utcnow` returns the database's time. Repeatable.
+    """Read the database's clock. From then on, `app.clock.utcnow` returns the database's time.
+
+    Each call synchronises again.
 
     Raises:
         DatabaseUnavailable: the database did not answer.
@@ -53,7 +55,7 @@ async def _read(session: AsyncSession) -> Reading:
 async def require_machine_time(sessions: SessionFactory) -> None:
     """Synchronise with the database's clock, and check that this machine's own clock differs little from it.
 
-    Signatures use the machine's clock, so it must be accurate.
+    Requests to the object store are signed with the time of the machine's clock, so it must be accurate.
 
     Raises:
         ClockSkewed: the machine's clock is more than `MAX_SKEW` away from the database's.

@@ -20,10 +20,10 @@ _OWNER = re.compile(r"tasks/artifacts/team_(\d{1,19})/task_([0-9a-f-]{36})/(?:st
 
 
 def safe_name(name: str) -> str:
-    """Return the last segment of a path as a file name that is safe in a storage key, a folder and a response.
+    """Return the last segment of a path, made safe as a file name in storage keys, in folders and in response headers.
 
     Control characters and characters that change the writing direction are removed. A name of more than 255 bytes is
-    shortened before its suffix. If nothing remains, the name is `artifact`. Idempotent (contract 8.1).
+    shortened before its suffix. If nothing remains, the name is `artifact`. A safe name is returned unchanged.
     """
     segment = name.rpartition("/")[2]
     visible = "".join(
@@ -67,7 +67,7 @@ def log_key(project_id: int, task_id: UUID, run_id: UUID) -> str:
 
 
 def session_key(project_id: int, task_id: UUID, run_id: UUID) -> str:
-    """Return the storage key of the conversation of a run's agent. No client can read this object."""
+    """Return the storage key of the stored conversation of a run's agent. Clients can never read this object."""
     return f"tasks/sessions/team_{project_id}/task_{task_id}/run_{run_id}.json.gz"
 
 
@@ -85,12 +85,12 @@ def run_artifact_key(project_id: int, task_id: UUID, run_id: UUID, *, artifact_i
 
 
 def is_staged_path(path: str, project_id: int, task_id: UUID, *, artifact_id: str) -> bool:
-    """Return whether a storage path is one that the service makes for this staged artifact of a task (contract 5.9)."""
+    """Return whether `path` is a key that `staged_key` makes for this artifact of the task, with any file name."""
     return _is_handed_out(path, f"{_staged_prefix(project_id, task_id)}{artifact_id}/", artifact_id)
 
 
 def is_run_path(path: str, project_id: int, task_id: UUID, run_id: UUID, *, artifact_id: str) -> bool:
-    """Return whether a storage path is one that the service makes for this artifact of the run (contract 6.4)."""
+    """Return whether `path` is a key that `run_artifact_key` makes for this artifact of the run, with any file name."""
     prefix = f"{_run_prefix(project_id, task_id, run_id)}{artifact_id[:_SHORT_ID_LENGTH]}_"
     return _is_handed_out(path, prefix, artifact_id)
 
@@ -101,7 +101,7 @@ def _is_handed_out(path: str, prefix: str, artifact_id: str) -> bool:
 
 
 def owner_of_key(key: str) -> tuple[int, UUID] | None:
-    """Return the project id and task id in an artifact's storage key; None for any other key."""
+    """Return the project id and task id in the storage key of an artifact; None if `key` is not such a key."""
     match = _OWNER.fullmatch(key)
     try:
         return (int(match[1]), UUID(match[2])) if match else None

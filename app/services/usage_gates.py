@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """A usage limit that a project has exceeded, in the form that the caller gets."""
+    """A usage limit that a project has exceeded, with the details that the error response shows."""
 
     # Whether the project has a paid plan already, so that clients know what to offer.
     is_pro: bool = False
@@ -36,16 +36,17 @@ class Limit:
 
 
 class UsageGate(Protocol):
-    """Decides whether a project may have one more cloud run: `exceeded` returns the limit that forbids it, or None.
+    """A check that can refuse a cloud run because the project has exceeded a usage limit.
 
-    Operators provide an implementation by the setting `TASKBEACON_USAGE_GATE`. Without one, no run is refused.
+    Operators name an implementation in the setting `TASKBEACON_USAGE_GATE`. Without one, no run is refused.
     """
 
     async def exceeded(self, *, project_id: int, user_id: int | None) -> Limit | None:
-        """Return the limit that the project has exceeded; None if the user may begin another run.
+        """Return the limit that the project has exceeded; None if the run may begin.
 
-        `user_id` is None for a follow-up run of a task that has no creator any more. The service calls this before it
-        creates the run, from concurrent requests, and holds no database connection meanwhile.
+        `user_id` is the user who asks for the run. It is None for a follow-up run of a task that no longer has a
+        creator. The service calls this before it creates the run, perhaps from several requests at once, and holds no
+        database connection while it waits for the result.
         """
 
 
@@ -54,7 +55,7 @@ UsageGateFactory = Callable[[Settings, SessionFactory], AbstractAsyncContextMana
 
 
 class UsageGateInvalid(Exception):
-    """The setting `TASKBEACON_USAGE_GATE` does not name an object that can be loaded."""
+    """Raised if the setting `TASKBEACON_USAGE_GATE` does not name an object that can be loaded."""
 
 
 @asynccontextmanager
@@ -89,8 +90,9 @@ def _load(place: str) -> UsageGateFactory:
 async def require_allowance(gates: Sequence[UsageGate], *, project_id: int, user_id: int | None) -> None:
     """Check that every usage gate allows another run of a project.
 
-    A gate that fails or takes too long allows the run. Call this while no database connection is held. `user_id` is the
-    user who asks for the run; None for a follow-up run of a task without a creator.
+    A gate that raises an error or takes longer than five seconds allows the run. `user_id` is the user who asks for the
+    run. It is None for a follow-up run of a task that no longer has a creator. Call this while no database connection
+    is held.
 
     Raises:
         UsageLimitExceeded: the project has exceeded a limit.
