@@ -77,7 +77,11 @@ async def authenticate_session(
 ) -> Principal:
     """Return the principal of a console session, with the project that the request names.
 
-    `secret` is the value of the session's cookie; the other arguments are as in `authenticate`.
+    Args:
+        session: the unit of work of the request.
+        secret: the value of the console session's cookie.
+        project: id of the project in the path, `CURRENT_PROJECT`, or None where the path names none.
+        cache: the principals authenticated within the last second. If it is None, always ask the database.
 
     Raises:
         SessionEnded: the session is unknown or too old, its API key is revoked or expired, or its user is inactive.
@@ -200,9 +204,9 @@ async def find_valid_keys(session: AsyncSession, key_ids: Collection[UUID]) -> s
 
 
 async def find_member(session: AsyncSession, user_id: int, project_id: int) -> Principal | None:
-    """Return a principal with the scope `task:write` for a user who acts in a project without an API key.
+    """Return a user as a principal who acts in a project without an API key, with the scope `task:write`.
 
-    Return None if the account is inactive, or the user is no member of the project.
+    Return None if the account is inactive, or the user is not a member of the project.
     """
     row = await _MEMBER.first(session, {"user_id": user_id, "project_id": project_id})
     return None if row is None else _principal(row)

@@ -17,9 +17,9 @@ Caller = TypeVar("Caller")
 
 
 class CallerCache(Generic[Caller]):
-    """A cache of authenticated callers, by the hash of their key and the project that the request names.
+    """A cache of authenticated callers, by the hash of their API key or session cookie and the project of the request.
 
-    Keys that were refused are not cached.
+    Refused keys are not cached.
     """
 
     def __init__(
@@ -35,7 +35,10 @@ class CallerCache(Generic[Caller]):
         self._known: dict[tuple[str, int | str | None], tuple[float, Caller]] = {}
 
     def now(self) -> float:
-        """Return this cache's time in seconds, to pass to `keep`; call it before the database is asked."""
+        """Return the current time of this cache in seconds.
+
+        Read it before the database is asked, and pass it to `keep`.
+        """
         return self._clock()
 
     def find(self, secret_hash: str, project: int | str | None) -> Caller | None:
@@ -48,7 +51,8 @@ class CallerCache(Generic[Caller]):
     def keep(self, secret_hash: str, project: int | str | None, caller: Caller, *, asked_at: float) -> None:
         """Cache a caller for this key and project.
 
-        `asked_at` is the value of `now()` from before the database was asked: the lifetime of the entry begins then.
+        `asked_at` is the value that `now()` returned before the database was asked. The lifetime of the entry begins
+        then.
         """
         if len(self._known) >= self._most:
             # All entries expire within a second: clearing costs less than tracking their order.

@@ -43,16 +43,19 @@ class Principal:
         return self.named_project
 
     def covers(self, project_id: int, organization_id: UUID) -> bool:
-        """Return whether the caller's API key is valid in this project of this organization (contract 2.3)."""
+        """Return whether the caller's API key is valid for a project, given with its organization (contract 2.3).
+
+        An API key can be limited to some projects and organizations. Membership is not checked.
+        """
         return (not self.scoped_teams or project_id in self.scoped_teams) and (
             not self.scoped_organizations or organization_id in self.scoped_organizations
         )
 
     @property
     def answers_via(self) -> AnswerVia:
-        """The value to store with this caller's answers to questions of agents, as the way by which they arrived.
+        """The way in which this caller answers questions of agents: `console` with a console session, otherwise `api`.
 
-        It is `console` for a caller with a console session, otherwise `api`.
+        It is stored with each answer.
         """
         return AnswerVia.API if self.session_id is None else AnswerVia.CONSOLE
 

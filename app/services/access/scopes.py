@@ -21,7 +21,7 @@ def require_scope(principal: Principal, scope: Scope) -> None:
 
 
 def has_scope(principal: Principal, scope: Scope) -> bool:
-    """Return whether the caller's API key has `scope`, by its name or by a scope that includes it."""
+    """Return whether the caller's API key has `scope`, or has another scope that includes it."""
     granted = principal.scopes
     subject, _, verb = scope.partition(":")
     return Scope.ANY in granted or scope in granted or (verb == "read" and f"{subject}:write" in granted)

@@ -31,10 +31,10 @@ class _Stream:
 
 
 class StreamWatch:
-    """Watches the callers of all live streams of this process, to end the streams that they may no longer read.
+    """Ends the live streams of this process that their callers may no longer read.
 
-    It queries the database only while there are live streams. It does not check events from the ledger: whether the
-    caller may see them is decided at each reading of the ledger.
+    It queries the database only while there are live streams. It checks the access to a stream as a whole, not to
+    single events: those are checked whenever the ledger is read.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class StreamWatch:
     async def watching(
         self, sessions: SessionFactory, caller: Principal, run_ids: Collection[UUID], end: Callable[[], None]
     ) -> AsyncGenerator[None, None]:
-        """Call `end` within a second after the caller loses access to the stream, as long as the block lasts.
+        """Until the block ends, call `end` within a second after the caller loses access to the stream.
 
         `end` may be called more than once.
 

@@ -38,7 +38,7 @@ Memberships = Mapping[tuple[int, int], UUID]
 
 
 def audiences_of(user_id: Any) -> tuple[ColumnElement[int], Any]:
-    """Return the values of `Task.audience` that a user sees: the one for everyone, and the user's own (contract 4).
+    """Return the two values of `Task.audience` with which a user sees a task: the one for everyone, and the user's own.
 
     Args:
         user_id: the user's id, or a column or bound parameter that contains it.
@@ -82,7 +82,7 @@ def _callers_projects() -> ColumnElement[Any]:
 def sees_task(project_id: Any, user_id: Any) -> ColumnElement[bool]:
     """Return the SQL condition that a task is in the project, is not deleted, and is for everyone or for this user.
 
-    The user must be a member of the project, which is not checked. Each argument is an id, a column or a bound
+    The condition does not check that the user is a member of the project. Each argument is an id, a column or a bound
     parameter.
     """
     return and_(Task.project_id == project_id, is_for_user(user_id), ~Task.deleted)
@@ -110,9 +110,9 @@ def visibility_anywhere(principal: Principal) -> dict[str, Any]:
 
 
 def visibility(principal: Principal) -> dict[str, int]:
-    """Return the parameters of the conditions `VISIBLE_TASK` and `VISIBLE_RUN` for a caller and the request's project.
+    """Return the parameters of the conditions `VISIBLE_TASK` and `VISIBLE_RUN`, for a caller in the request's project.
 
-    `VISIBLE_RUN` also needs `run_id` and `task_id`.
+    For `VISIBLE_RUN`, the caller of this function must add `run_id` and `task_id`.
     """
     return {"visible_project_id": principal.project.id, "visible_user_id": principal.user_id}
 
@@ -182,10 +182,10 @@ _SEEN_RUN = Prepared(select(Run.id).join(Task, Task.id == Run.task_id).where(VIS
 async def find_visible_runs(
     session: AsyncSession, followed: Collection[tuple[int, UUID]]
 ) -> set[tuple[int, UUID]]:
-    """Return those of the given pairs of a user id and a run id in which the user may still follow the run.
+    """Return the pairs in `followed`, each of a user id and a run id, in which the user may still follow the run.
 
-    The user must be an active member of the run's project and see the run's task. Runs of deleted tasks are included:
-    their streams end by themselves.
+    The user must be an active member of the run's project and see the run's task. Runs of deleted tasks are included,
+    because their streams end by themselves.
     """
     user_ids, run_ids = zip(*followed, strict=True)
     rows = await _FOLLOWED_RUNS.all(session, {"user_ids": user_ids, "run_ids": run_ids})
@@ -236,7 +236,7 @@ async def lock_run(
 
 
 def visible_environment(principal: Principal) -> ColumnElement[bool]:
-    """Return the SQL condition that selects the project's shared sandbox environments and the caller's own."""
+    """Return the SQL condition that a sandbox environment of the request's project is shared or the caller's own."""
     return _shared_or_own(principal.project.id, SandboxEnvironment.created_by_id == principal.user_id)
 
 
@@ -297,7 +297,8 @@ async def find_memberships(
 ) -> Memberships:
     """Return the memberships of these users in these projects, except those of inactive users.
 
-    The result is a mapping from user id and project id to the id of the project's organization.
+    The result maps a pair of a user id and a project id to the id of the project's organization. A pair without a
+    membership is missing.
     """
     rows = await _MEMBERSHIPS.all(session, {"user_ids": [*user_ids], "project_ids": [*project_ids]})
     return {(row["user_id"], row["project_id"]): row["organization_id"] for row in rows}
@@ -316,7 +317,7 @@ _MEMBERSHIPS = Prepared(
 
 
 async def require_environment(session: AsyncSession, principal: Principal, environment_id: UUID) -> None:
-    """Check that a sandbox environment of the project is shared, or is the caller's own.
+    """Check that a sandbox environment of the request's project is shared, or is the caller's own.
 
     Raises:
         NotFound: there is no such sandbox environment in the project, or it is private and another user's.
@@ -330,19 +331,19 @@ async def require_environment(session: AsyncSession, principal: Principal, envir
 
 
 def own_endpoints(principal: Principal) -> ColumnElement[bool]:
-    """Return the SQL condition that selects the caller's webhook endpoints in the project (contract 14)."""
+    """Return the SQL condition that selects the webhook endpoints that the caller created in the request's project."""
     return and_(
         WebhookEndpoint.project_id == principal.project.id, WebhookEndpoint.created_by_id == principal.user_id
     )
 
 
 def own_endpoint(principal: Principal, endpoint_id: UUID) -> ColumnElement[bool]:
-    """Return the SQL condition that selects this webhook endpoint, if the caller created it in the project."""
+    """Return the SQL condition for the webhook endpoint with this id, if it is among the caller's `own_endpoints`."""
     return and_(WebhookEndpoint.id == endpoint_id, own_endpoints(principal))
 
 
 async def require_endpoint(session: AsyncSession, principal: Principal, endpoint_id: UUID) -> None:
-    """Check that the caller has created this webhook endpoint in the project.
+    """Check that the caller created this webhook endpoint in the request's project.
 
     Raises:
         NotFound: the caller has no such endpoint in the project.

@@ -47,8 +47,9 @@ async def create_organization(session: AsyncSession, name: str) -> Organization:
 async def create_project(session: AsyncSession, name: str, *, organization_id: UUID | None = None) -> Project:
     """Add a project, with its API token and the counter of its task numbers, and return it.
 
-    Without `organization_id` the project belongs to the organization `DEFAULT_ORGANIZATION`, which is created when
-    first needed. An organization of a user is never chosen, because that user's keys would then open the new project.
+    Without `organization_id`, the project belongs to the organization `DEFAULT_ORGANIZATION`, which is created when
+    first needed. It never joins an organization of a user on its own: API keys for that organization would then be
+    valid for the new project.
 
     Raises:
         InvalidInput: the name is empty or too long.
@@ -95,9 +96,9 @@ async def rename_project(session: AsyncSession, project_id: int, name: str) -> P
 
 
 async def limit_push_text(session: AsyncSession, project_id: int, most: PushText | None) -> Project:
-    """Set the most detail that push texts about a project's tasks may have; return the project.
+    """Set the maximum detail of push texts about a project's tasks; return the project.
 
-    If `most` is None, there is no limit. A person's own preference applies if it asks for less detail than the limit.
+    If `most` is None, there is no limit. If a person prefers less detail than the limit, their preference applies.
 
     Raises:
         NotFound: there is no such project.
@@ -112,7 +113,9 @@ async def limit_push_text(session: AsyncSession, project_id: int, most: PushText
 
 
 async def let_agents_notify(session: AsyncSession, project_id: int, *, may: bool) -> Project:
-    """Allow or forbid agents to send push messages in their own words about a project's tasks; return the project.
+    """Allow (`may`) or forbid agents to send people pushes with texts of their own about a project's tasks.
+
+    Return the project.
 
     Raises:
         NotFound: there is no such project.
@@ -222,7 +225,7 @@ async def remove_member(session: AsyncSession, *, project_id: int, user_id: int)
 async def deactivate_user(session: AsyncSession, user_id: int) -> None:
     """Close a user's account: its API keys stop working and its webhook endpoints are disabled (contract 2.2).
 
-    The data of the user stays. Idempotent.
+    The user's data is kept. A repeated call changes nothing.
 
     Raises:
         NotFound: there is no such user.

@@ -22,7 +22,7 @@ _LABEL_LENGTH = 40
 
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
-    """A new API key. `value` is the key in plain text, which the database does not have: it stores a hash."""
+    """A new API key. `value` is the key in plain text. The database stores only a hash of it."""
 
     id: UUID
     mask: str
@@ -121,7 +121,7 @@ async def find_by_mask(session: AsyncSession, mask: str) -> UUID:
 
 
 async def revoke_api_key(session: AsyncSession, key_id: UUID) -> None:
-    """Revoke an API key for good. A second call keeps the time of the first revocation.
+    """Revoke an API key permanently. If it is revoked already, the time of the first revocation stays.
 
     Raises:
         NotFound: there is no such key.

@@ -44,11 +44,12 @@ async def open_session(
 ) -> tuple[ConsoleSessionOut, str]:
     """Sign a browser in to the console; return the new console session, and the secret value of its cookie.
 
-    `body` has an API key, or the code of a login link. The database stores only a hash of the cookie's value.
+    `body` contains either an API key or the code of a login link. The database stores only a hash of the cookie's
+    value.
 
     Raises:
         AuthenticationFailed: the API key is unknown, revoked or expired, or its user is inactive.
-        SessionEnded: the code is unknown, used or too old, or its API key does not work any more.
+        SessionEnded: the code is unknown, used or expired, or its API key is no longer valid.
 
     """
     secret = new_session_secret()

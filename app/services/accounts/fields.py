@@ -79,7 +79,7 @@ def clean_token(value: str, *, attr: str = "token") -> str:
 
 
 def clean_app_number(value: str, *, attr: str) -> str:
-    """Check the id of a GitHub App (a number or a client id) or of its installation, and return it trimmed.
+    """Check the id of a GitHub App (a number or a client id), or of an installation of it, and return it trimmed.
 
     The id becomes part of a URL's path.
 

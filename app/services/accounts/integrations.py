@@ -112,7 +112,7 @@ async def create_user_integration(
 
 
 async def create_signal_report(session: AsyncSession, *, project_id: int, title: str = "") -> SignalReport:
-    """Add a signal report, which new tasks of the project can refer to, and return it.
+    """Add a signal report and return it: a titled record in a project that new tasks can name as their origin.
 
     Raises:
         NotFound: there is no such project.

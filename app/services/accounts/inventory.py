@@ -66,8 +66,8 @@ async def list_users(
 ) -> Listing:
     """Return a mapping with `count`, the number of matching users, and `results`, one page of them ordered by id.
 
-    `project_id` selects the members of a project; `email` selects users with this text in their e-mail address. A
-    filter that is None is ignored.
+    `project_id` selects the members of a project, and `email` the users with this text in their e-mail address. If a
+    filter is None, it is ignored.
     """
     conditions: list[ColumnElement[bool]] = []
     if project_id is not None:
@@ -100,7 +100,7 @@ async def list_keys(
     """Return a mapping with `count`, the number of matching API keys, and `results`, one page of them, oldest first.
 
     Revoked and expired keys are included. The values of the keys are not shown. `user_id` selects the keys of a user,
-    `mask` the keys with this mask. A filter that is None is ignored.
+    and `mask` the keys with this mask, the shortened form of a key. If a filter is None, it is ignored.
     """
     conditions: list[ColumnElement[bool]] = []
     if user_id is not None:

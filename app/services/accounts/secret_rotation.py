@@ -20,9 +20,10 @@ _BATCH = 200
 
 
 class Rotation(TypedDict):
-    """The numbers of stored secrets that a rotation of the secret keys changed or could not read.
+    """The result of encrypting the stored secrets again with a new secret key.
 
-    `rotated` counts the secrets that were encrypted again, `unreadable` those that no configured key decrypts.
+    `rotated` is the number of secrets that were encrypted again, `unreadable` the number of those that no configured
+    key decrypts.
     """
 
     rotated: int
@@ -41,8 +42,8 @@ def encrypted_columns() -> Iterator[Column[Any]]:
 async def rotate_secrets(sessions: SessionFactory, cipher: Cipher) -> Rotation:
     """Encrypt every stored secret again with the first of the secret keys, in short transactions.
 
-    Return how many secrets were encrypted again, and how many could not be decrypted. The function can be repeated, and
-    can run while the service runs.
+    Return how many secrets were encrypted again, and how many could not be decrypted and were left unchanged. It is
+    safe to call this again, and to call it while the service runs.
     """
     total = Rotation(rotated=0, unreadable=0)
     for column in encrypted_columns():

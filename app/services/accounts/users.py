@@ -23,7 +23,10 @@ _PROJECT_COLUMNS = (
 
 
 async def retrieve_caller(session: AsyncSession, caller: Principal) -> UserOut:
-    """Return the caller's profile: the user, their current project, and their organizations."""
+    """Return the caller's profile: the user, their current project, and their organizations.
+
+    Projects and organizations that the caller's API key does not cover are left out.
+    """
     user = (await session.execute(select(User).where(User.id == caller.user_id))).scalar_one()
     rows = await _ALL_PROJECTS.all(session, visibility_anywhere(caller))
     team: ProjectOut | None = None
@@ -56,7 +59,7 @@ async def retrieve_caller(session: AsyncSession, caller: Principal) -> UserOut:
 async def list_projects(session: AsyncSession, caller: Principal, page: Page) -> tuple[int, list[ProjectOut]]:
     """Return the number of projects that the caller may use through their API key, and one page of these projects.
 
-    The page is in the order of the ids.
+    The page is ordered by project id.
     """
     values = visibility_anywhere(caller)
     count = await _PROJECT_COUNT.first(session, values)

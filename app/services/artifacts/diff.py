@@ -38,8 +38,9 @@ async def read_diff(
 ) -> DiffOut:
     """Return one page of the files that a run changed, with their diffs, from the run's stored patch (contract 17.9).
 
-    `cursor` is the byte offset in the patch at which the page begins: 0, or the field `next` of the previous page. A
-    run without a patch has no files. No database connection is held while the object store is read.
+    `cursor` is the byte offset in the patch at which the page begins: 0 for the first page, then the field `next` of
+    the page before. If the run has no patch, the page has no files. No database connection is held while the object
+    store is read.
 
     Raises:
         ArtifactNotFound: the stored patch does not exist any more.

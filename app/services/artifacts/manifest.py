@@ -62,9 +62,9 @@ async def prepare_uploads(
     *,
     store: SignedLinks,
 ) -> list[PreparedOut]:
-    """Return a signed upload form for each file that a client announces for a run. The client uploads with the form.
+    """Return a signed upload form for each file that a client wants to upload to a run.
 
-    Nothing is stored.
+    The client then sends each file with its form to the object store. Nothing is stored by this call.
 
     Raises:
         InvalidInput: a file is too large for its type.
@@ -223,7 +223,7 @@ class NewArtifact:
 
 
 async def store_run_artifact(store: ObjectFiles, ref: RunRef, file: NewArtifact) -> ArtifactOut:
-    """Store a file of a run in the object store; return its manifest entry, which the caller must write.
+    """Store a file of a run in the object store; return the entry that the caller must add to the run's manifest.
 
     Raises:
         ObjectStoreUnavailable: the object store did not answer.

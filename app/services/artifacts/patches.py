@@ -25,7 +25,10 @@ _CHARACTERS = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", 
 
 @dataclass(slots=True)
 class PatchedFile:
-    """One file of a git patch: its names, its status, its numbers of added and deleted lines, and its diff."""
+    """One file of a git patch: its names, its status, its numbers of added and deleted lines, and its diff.
+
+    `PatchReader` fills it line by line.
+    """
 
     # Of its first byte in the patch.
     offset: int
@@ -46,9 +49,9 @@ class PatchedFile:
         return None if self.is_binary else b"".join(self._shown).decode(errors="replace")
 
     def take_header(self, line: bytes, *, begins: bool) -> None:
-        """Parse one line, with its line ending, of the header of the file. The header ends at the first hunk.
+        """Parse the next line, with its line ending, of the file's header: the lines before the first hunk.
 
-        A very long line comes in several pieces: `begins` is True for the first piece only.
+        A very long line is passed in several pieces: `begins` is True for its first piece only.
         """
         if begins:
             self._take_header(line.rstrip(b"\r\n"))
@@ -56,7 +59,7 @@ class PatchedFile:
         self.is_in_body |= len(self._shown) >= _MOST_HEADERS or self.is_truncated
 
     def take_body(self, part: bytes, *, begins: bool) -> None:
-        """Parse a part of the hunks of the file. `begins` is True if the part starts at the beginning of a line."""
+        """Parse the next part of the file's hunks. `begins` is True if the part starts at the beginning of a line."""
         if self.is_binary:
             return
         cut = part.find(b"\n" + _CUT)
@@ -106,7 +109,7 @@ class PatchedFile:
 
 
 class PatchReader:
-    """A parser of a git patch that receives the patch in chunks of bytes, and yields each file when it is complete."""
+    """A parser of a git patch that receives the patch in chunks of bytes and yields each file once it is complete."""
 
     def __init__(self, offset: int = 0) -> None:
         self._offset = offset
@@ -115,7 +118,7 @@ class PatchReader:
         self._file: PatchedFile | None = None
 
     def feed(self, chunk: bytes) -> Iterator[PatchedFile]:
-        """Parse the next chunk of the patch; yield the files that it completes."""
+        """Parse the next chunk of the patch; yield each file that this chunk completes."""
         data = self._rest + chunk
         end = data.rfind(b"\n") + 1
         if len(data) - end >= _LONGEST_LINE:
@@ -124,7 +127,7 @@ class PatchReader:
         yield from self._take(data[:end])
 
     def finish(self) -> Iterator[PatchedFile]:
-        """Parse the remaining bytes after the last chunk; yield the last file, if there is one."""
+        """Parse the bytes that remain after the last chunk; yield the patch's last file, if the patch has any."""
         yield from self._take(self._rest)
         if self._file is not None:
             yield self._file

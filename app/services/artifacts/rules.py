@@ -39,7 +39,10 @@ def tags(days: int, project_id: int) -> dict[str, str]:
 
 
 def size_error(name: str, size: int, *, type_: str, content_type: str) -> str | None:
-    """Return the error message if a file is too large for its type; else None (contract 8.2)."""
+    """Return the error message if a file is larger than its type allows; None if it is not.
+
+    `size` is in bytes. The limit is lower for PDFs that a person attaches to a run.
+    """
     is_named_pdf = name.lower().endswith(".pdf")
     is_pdf = is_named_pdf or _media_type(content_type) == _PDF
     limit = _MAX_PDF_BYTES if is_pdf and type_ == ArtifactType.USER_ATTACHMENT else MAX_BYTES
@@ -51,15 +54,18 @@ def size_error(name: str, size: int, *, type_: str, content_type: str) -> str | 
 
 
 def guess_content_type(name: str) -> str:
-    """Guess the media type by a file name's suffix; `application/octet-stream` if unknown or compressed."""
+    """Return the media type that a file name's suffix stands for.
+
+    Return `application/octet-stream` if the suffix is unknown or stands for a compressed file.
+    """
     guessed, encoding = _TYPES.guess_type(name, strict=False)
     return guessed if guessed and encoding is None else _OCTETS
 
 
 def served_content_type(content_type: str) -> str:
-    """Return the Content-Type with which a file is downloaded: its declared media type if that is valid in a header.
+    """Return the Content-Type header for the download of a file that was declared with the media type `content_type`.
 
-    A type that is not valid becomes `application/octet-stream`. Parameters such as a charset are removed.
+    Parameters such as a charset are removed. A type that is not valid in a header becomes `application/octet-stream`.
     """
     media_type = _media_type(content_type)
     return media_type if _MEDIA_TYPE.fullmatch(media_type) else _OCTETS
@@ -68,7 +74,7 @@ def served_content_type(content_type: str) -> str:
 def content_disposition(name: str, content_type: str) -> str:
     """Return the Content-Disposition header for the download of a file; `name` may contain any characters (RFC 6266).
 
-    Browsers may display plain text and images only; they save every other file.
+    The header lets browsers display plain text and images. It makes them save every other file.
     """
     kind = "inline" if served_content_type(content_type) in _SHOWN_INLINE else "attachment"
     plain = "".join(

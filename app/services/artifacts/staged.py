@@ -30,9 +30,9 @@ from app.services.storage_keys import is_staged_path, staged_key
 async def prepare_uploads(
     session: AsyncSession, caller: Principal, task_id: UUID, body: PrepareIn, *, store: SignedLinks
 ) -> list[PreparedOut]:
-    """Return a signed upload form for each file that a client announces for a task. The client uploads with the form.
+    """Return a signed upload form for each file that a client wants to upload for a task.
 
-    Nothing is stored.
+    The client then sends each file with its form to the object store. Nothing is stored by this call.
 
     Raises:
         InvalidInput: a file is too large for its type.
@@ -53,10 +53,9 @@ async def prepare_uploads(
 async def finalize_uploads(
     session: AsyncSession, caller: Principal, task_id: UUID, body: FinalizeIn, *, store: ObjectFiles
 ) -> list[ArtifactOut]:
-    """Check files that a client has uploaded for a task, and store entries for all or none; return the entries.
+    """Check files that a client has uploaded for a task, and store an entry for each or for none; return the entries.
 
-    Within a day, a new run of the task can take the files. Finalising a file again extends this time to a day from
-    then.
+    For a day, a new run of the task can take over the files. If a file is finalised again, its day begins again.
 
     Raises:
         NotFound: there is no such task, or the caller cannot see it.
@@ -147,13 +146,13 @@ def _entry(row: dict[str, Any]) -> ArtifactOut:
 
 
 async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str]) -> list[ArtifactOut]:
-    """Delete the entries of staged files that a new run of the task takes over; return its manifest entries for them.
+    """Move staged files to a new run of the task: delete their entries, and return the entries for the run's manifest.
 
-    The result is in the order of `ids`, each id once (contract 5.8). The caller holds the lock on the task's row: of
-    two runs that request the same file, the first to get the lock gets the file. A rollback restores the entries.
+    The result is in the order of `ids`, with each id once (contract 5.8). The caller holds the lock on the task's row:
+    if two runs request the same file, the first to get the lock gets the file. A rollback restores the deleted entries.
 
     Raises:
-        RunRefused: some ids are unknown, expired or of another task; the message names them.
+        RunRefused: some ids are unknown, expired or of another task; the error names them.
 
     """
     unique_ids = list(dict.fromkeys(ids))
@@ -182,7 +181,10 @@ async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str
 def keep_artifacts(
     session: AsyncSession, store: ObjectFiles, project_id: int, artifacts: Sequence[ArtifactOut]
 ) -> None:
-    """After the commit, extend the lifetime of the files that a run has taken, by new tags in the object store."""
+    """Extend the lifetime of files that a run has taken over, by new tags in the object store.
+
+    This happens after the session's transaction commits. Failures of the object store are only logged.
+    """
     _tag_after_commit(session, store, project_id, [artifact["storage_path"] for artifact in artifacts])
 
 

@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 
 class Reason(StrEnum):
-    """The reason to remove a stored file: expired, of a deleted task, or never claimed by a run."""
+    """The reason why a sweep removes a stored file: the file expired, its task was deleted, or no run ever used it."""
 
     EXPIRED = "expired"
     DELETED = "deleted"
@@ -51,7 +51,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SweptObject:
-    """A stored file that a sweep deletes, or only reports in a dry run."""
+    """A stored file that a sweep removes, or in a dry run only reports."""
 
     key: str
     size: int
@@ -60,9 +60,9 @@ class SweptObject:
 
 @dataclass(slots=True)
 class Sweep:
-    """The result of a sweep: the stored files that no client can reach, and the number of these that were removed.
+    """The result of a sweep: the stored files that no client can reach, and how many of them were removed.
 
-    `expired_entries` is the number of expired entries of staged files.
+    `expired_entries` is the number of expired database entries of staged files.
     """
 
     expired_entries: int = 0
@@ -84,7 +84,7 @@ class _Known:
 async def write_lifecycle(bucket: Bucket) -> None:
     """Configure the bucket to delete each tagged file after the number of days in its tag (contract 8.3).
 
-    If the object store does not support this, nothing happens. Failures are only logged.
+    If the object store does not support such rules, nothing changes. Failures are only logged.
     """
     try:
         if await bucket.write_lifecycle((STAGED_DAYS, KEPT_DAYS)):
@@ -94,9 +94,9 @@ async def write_lifecycle(bucket: Bucket) -> None:
 
 
 async def sweep_artifacts(sessions: SessionFactory, bucket: Bucket, *, dry_run: bool) -> Sweep:
-    """Delete stored files that no client can reach any more; return what was found and how much was deleted.
+    """Delete stored files that no client can reach any more, and expired entries of staged files; return the result.
 
-    With `dry_run`, nothing is deleted.
+    With `dry_run`, nothing is deleted, and the result lists what would be.
 
     Raises:
         ObjectStoreUnavailable: the object store did not answer; files deleted before that stay deleted.

@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An uploaded file: the client's request for it, and the size in bytes and media type of its stored object."""
+    """An uploaded file: the item of the request that names it, and the stored object's size in bytes and media type."""
 
     item: FinalizeItem
     size: int
@@ -65,9 +65,9 @@ def require_sizes(items: Sequence[PrepareItem]) -> None:
 async def prepare_uploads(
     store: SignedLinks, items: Sequence[PrepareItem], key_of: Callable[[str, str], str]
 ) -> list[PreparedOut]:
-    """Return a signed upload form for each file, with a new id and storage path. Nothing is stored.
+    """Return a signed upload form for each file, with a new id and a new storage path. Nothing is stored.
 
-    `key_of` returns the storage path for a file's new id and its name.
+    `key_of` takes the new id and the name of a file, and returns its storage path.
 
     Raises:
         StateRefused: the forms cannot be signed.
@@ -109,14 +109,15 @@ async def measure_uploads(
     wrong_path: str,
     claimed: Collection[str],
 ) -> list[Upload]:
-    """Return the size and media type of each uploaded file, in order; refuse all files if one is wrong (contract 5.9).
+    """Return the size and media type of each uploaded file, in the order of `items` (contract 5.9).
 
     Args:
         store: the object store. It is asked about ten files at a time.
         items: the files as the client names them.
-        is_path: returns whether the storage path of an item is one that the service has made.
-        wrong_path: the error message for a storage path that the service has not made.
-        claimed: the storage paths of files that were accepted in an earlier call. Only these files may be old.
+        is_path: returns whether the service has made the storage path of an item.
+        wrong_path: the message of the error for a storage path that the service has not made.
+        claimed: the storage paths of files that were accepted in an earlier call. Only these may be older than the time
+            within which a client must finalise an upload.
 
     Raises:
         ObjectStoreUnavailable: the object store did not answer.
@@ -168,7 +169,10 @@ async def _heads(store: ObjectFiles, keys: Sequence[str]) -> list[ObjectInfo | N
 
 
 async def tag_objects(store: ObjectFiles, keys: Iterable[str], tags: Mapping[str, str]) -> None:
-    """Set `tags` on the objects with these keys, within a short time limit. Failures are only logged (contract 5.9)."""
+    """Set `tags` on the objects with these keys in the object store. Failures are only logged.
+
+    The call returns after a short time limit, even if some objects are not tagged yet.
+    """
     places = asyncio.Semaphore(PARALLEL_CALLS)
 
     async def one(key: str) -> None:
