@@ -46,7 +46,7 @@ class _App:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeHost:
-    """The code host of a run's repository and the run's encrypted credential, as read from the database."""
+    """The code host of a run's repository, with the encrypted credential of the run, as read from the database."""
 
     git_url: str
     # None: a host without an API.
@@ -62,7 +62,7 @@ class CodeHost:
 
     @property
     def is_personal(self) -> bool:
-        """Whether the credential belongs to a person, not to the project."""
+        """Whether the credential belongs to a person. If not, it belongs to the project, or there is none."""
         return self.project_id is not None
 
 
@@ -106,9 +106,9 @@ async def read_code_host(
 
 
 async def is_member_still(session: AsyncSession, host: CodeHost) -> bool:
-    """Return whether the owner of a personal credential is still an active member of the project.
+    """Return whether the person who owns the credential in `host` is still an active member of the project.
 
-    Return True for a credential of the project itself.
+    Return True if the credential does not belong to a person.
     """
     if not host.is_personal:
         return True
@@ -157,10 +157,12 @@ def _api_url(git_url: str) -> str | None:
 
 
 def clone_url(base_url: str, repository: str) -> str:
-    """Return the URL at the code host `base_url` for cloning a repository, which is named as `organization/repository`.
+    """Return the URL from which to clone a repository at the code host with the URL `base_url`.
+
+    `repository` has the form `organization/repository`.
 
     Raises:
-        RepositoryNotFound: the name could lead outside the base URL, or be parsed as an option.
+        RepositoryNotFound: the name could lead outside the base URL, or git could take it as an option.
 
     """
     parts = repository.split("/")
@@ -170,7 +172,7 @@ def clone_url(base_url: str, repository: str) -> str:
 
 
 class CodeHosts:
-    """The access of a worker process to code hosts: decrypts credentials and caches tokens of GitHub Apps."""
+    """The access of a worker process to code hosts. It decrypts credentials and caches tokens of GitHub Apps."""
 
     def __init__(self, github: GitHub, cipher: Cipher) -> None:
         self.github = github
@@ -180,8 +182,8 @@ class CodeHosts:
     def access(self, host: CodeHost, is_member_still: Callable[[], Awaitable[bool]]) -> "HostAccess":
         """Return an object that gives one run access to its code host.
 
-        Before each use of a personal credential, the object calls `is_member_still`, and refuses if the answer is
-        False.
+        The object calls `is_member_still` before each use of a personal credential. If the answer is False, it raises
+        RepositoryAccessDenied.
         """
         return HostAccess(self, host, is_member_still)
 
@@ -201,7 +203,7 @@ class CodeHosts:
             ) from error
 
     async def installation_token(self, api_url: str, app: _App) -> str:
-        """Return a token for the installation of a GitHub App: a cached one that does not expire soon, or a new one.
+        """Return a token for the installation of a GitHub App: the cached one, or a new one if that expires soon.
 
         Raises:
             RepositoryAccessDenied: GitHub refuses, or the App's private key cannot be decrypted.
@@ -233,7 +235,10 @@ class CodeHosts:
 
 @dataclass(frozen=True, slots=True)
 class HostAccess:
-    """The access of one run to its code host. It looks up the token for each use, as some expire after an hour."""
+    """The access of one run to its code host.
+
+    It looks up the token for each use, because tokens of GitHub Apps expire after an hour.
+    """
 
     hosts: CodeHosts
     host: CodeHost
@@ -266,7 +271,8 @@ class HostAccess:
         """Return the credential for git commands; None if the run has no credential.
 
         Raises:
-            RepositoryAccessDenied: for the same reasons as in `token`.
+            RepositoryAccessDenied: the owner of the credential is no longer an active member of the project, GitHub
+                refuses, or the token was deleted or cannot be decrypted.
             RepositoryUnreachable: GitHub does not respond.
 
         """

@@ -15,13 +15,13 @@ _NAME_LENGTH = 100
 
 
 def read_failed_check(event: str, payload: Any, integration_id: int | None = None) -> FailedCheck | None:
-    """Return the failed check that a GitHub event reports for a branch that the service pushed.
+    """Return the failed check that a GitHub event reports for a branch that this service pushed.
 
-    Return None for other events, other branches, and branches of forks.
+    Return None if the event reports no failed check, or the check is of another branch or of a branch in a fork.
 
     Args:
         event: the kind of event, as in the header `X-GitHub-Event`.
-        payload: the parsed body.
+        payload: the parsed body of the event.
         integration_id: the integration with the secret that signed the event. If it is None, the service's own secret
             signed it.
 

@@ -54,16 +54,17 @@ async def receive_github(
     *,
     secret: SecretStr | None,
 ) -> WebhookOut:
-    """Process a delivery of GitHub's webhook: for a failed check of a branch that a run pushed, start a follow-up run.
+    """Process an event that GitHub's webhook delivered; return the body of the response.
 
-    Return the body of the response. A repeated delivery is ignored, even if it arrives at the same time as the first.
-    `secret` is the service's own secret, or None if the service has none.
+    If the event reports a failed check of a branch that a run pushed, a follow-up run is started. A repeated delivery
+    is ignored, even if it arrives at the same time as the first. `secret` is the service's own webhook secret, or None
+    if the service has none.
 
     Raises:
         PermissionDenied: the signature is wrong, or no secret is configured.
         InvalidInput: the delivery has no id.
         MalformedBody: the signed body is not JSON.
-        UsageLimitExceeded: the project is over its limit; the delivery is not recorded and may be repeated.
+        UsageLimitExceeded: the project is over its limit; the delivery is not recorded, so that GitHub may repeat it.
 
     """
     await _require_signature(session, delivery, clients.cipher, secret)

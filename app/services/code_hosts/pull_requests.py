@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullRequestSubject:
-    """The description of the task in the text of a pull request: its repository, title, slug and page."""
+    """The task that a pull request is about, for the text of the pull request: its repository, title, slug and page."""
 
     repository: str
     title: str
@@ -49,16 +49,16 @@ class PullRequestSubject:
 
 @dataclass(frozen=True, slots=True)
 class PullRequestResult:
-    """The pull request of a run, or the reason why there is none.
+    """The pull request of a run, or the error because of which it has none.
 
-    Both fields are None if no pull request was to be opened.
+    Both fields are None if the run was to have no pull request.
     """
 
     pull_request: PullRequest | None = None
     error: str | None = None
 
     def output(self) -> dict[str, Any]:
-        """Return the entries to add to the run's output: `pr_url` or `pr_error`, or none if both fields are None."""
+        """Return the entry to add to the run's output: `pr_url` or `pr_error`. It is empty if both fields are None."""
         if self.pull_request is not None:
             return {"pr_url": self.pull_request.url}
         return {"pr_error": self.error} if self.error else {}
@@ -71,10 +71,11 @@ async def open_pull_request(
     result: RunResult,
     emit: Emit,
 ) -> PullRequestResult:
-    """Open a draft pull request for the branch that a run pushed, or update the text of the open one.
+    """Open a draft pull request for the branch that a run pushed. If one is open already, update its text.
 
-    Return the pull request, or the error message of a failure, which is not raised. Nothing is opened if the run pushed
-    nothing, the code host has no API, or the run has no credential. `emit` writes the result to the run's log.
+    Return the pull request. A failure is not raised: its message is returned instead. The result is empty if the run
+    pushed nothing, the code host has no API, or the run has no credential. `emit` writes a message about the pull
+    request or the failure to the run's log.
     """
     api_url = access.host.api_url
     if result.head_branch is None or result.base_branch is None or api_url is None:

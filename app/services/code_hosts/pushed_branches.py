@@ -28,7 +28,7 @@ class PushRecord:
 
 
 async def record_push(session: AsyncSession, *, task_id: UUID, run_id: UUID, pushed: PushRecord) -> None:
-    """Store the branch that a run pushed; it replaces any branch stored for the run before.
+    """Store the branch that a run pushed. It replaces a branch that was stored for the same run before.
 
     If the run has a pull request that is not stored yet, record the event `run.pull_request_opened` too.
     """
@@ -59,10 +59,10 @@ async def record_push(session: AsyncSession, *, task_id: UUID, run_id: UUID, pus
 async def branch_to_resume(
     session: AsyncSession, *, task_id: UUID, run_id: UUID, repository: str
 ) -> str | None:
-    """Return the branch that a run pushed to `repository`.
+    """Return the branch that a run pushed to `repository`, or that an earlier run pushed which this run resumes.
 
-    If it pushed none, return the branch that the nearest of the runs that it resumes pushed to it. Return None if none
-    of these runs pushed to the repository.
+    If several of these runs pushed to the repository, the branch of the latest one in the chain counts. Return None if
+    none of them did.
     """
     chain = resume_chain(task_id, run_id, Run.id)
     branch: str | None = await session.scalar(

@@ -44,7 +44,7 @@ _PROJECT = {"project_id": _TASK["project_id"]}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CataloguedType:
-    """An event type of the ledger: when it is recorded, and the fields of its `data`, with schemas and examples."""
+    """An event type in the catalogue: its description, and the fields of its `data` with their schemas and examples."""
 
     type: EventType
     description: str
@@ -78,7 +78,10 @@ class CataloguedType:
 
     @property
     def example(self) -> dict[str, Any]:
-        """An example of the body of a webhook message with an event of this type, without the full task."""
+        """An example of the body of a webhook message with an event of this type.
+
+        It lacks the task and the run, which only full bodies contain.
+        """
         known = {**self.subject, **self.fields}
         return {
             "type": self.type.value,

@@ -59,7 +59,10 @@ def insert_event_cte(
 
 
 def recorded_columns(recorded: CTE) -> list[ColumnElement[Any]]:
-    """Return the columns that a statement with an event CTE must select for `publish_recorded`."""
+    """Return the columns of the new events in `recorded`, a CTE made by `insert_event_cte`.
+
+    The statement with the CTE must select these columns, because `publish_recorded` reads them.
+    """
     return [
         recorded.c.id.label("event_id"),
         recorded.c.task_id.label("event_task_id"),
@@ -75,7 +78,7 @@ NO_EVENT = tuple(
 
 
 def as_data(**fields: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return the SQL expression for the JSON object `data` of an event with these fields, without NULL fields."""
+    """Return the SQL expression for the JSON object `data` of an event. Fields with the value NULL are left out."""
     pairs: list[Any] = []
     for name, value in fields.items():
         pairs += [literal_column(f"'{name}'"), value]
@@ -83,7 +86,7 @@ def as_data(**fields: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 async def publish_recorded(session: AsyncSession, rows: Iterable[Mapping[Any, Any]]) -> None:
-    """Wake readers of the ledger after the commit, and store the snapshots for webhook messages with full bodies.
+    """Store snapshots for the webhook messages with full bodies; wake readers of the ledger after the commit.
 
     Call this with the result rows of each statement that contains a CTE of `insert_event_cte`.
 

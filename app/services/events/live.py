@@ -29,7 +29,7 @@ class NewEvents(NamedTuple):
 async def read_new_events(session: AsyncSession, after: Cursor, user_ids: Collection[int]) -> NewEvents:
     """Return up to `PAGE` events of all projects after the position `after`, oldest first.
 
-    The result has the memberships of the users `user_ids` as they are now. To any other user, no event is visible.
+    The result also has the current memberships of the users `user_ids`. Other users must not be shown these events.
     """
     rows = await _NEW.all(session, {"user_ids": [*user_ids], **after.values()})
     if not rows:

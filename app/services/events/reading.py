@@ -118,10 +118,9 @@ async def read_events(
     *,
     limit: int,
 ) -> Sequence[Fields]:
-    """Return up to `limit` events after the position `after`, oldest first.
+    """Return up to `limit` events of the request's project after the position `after`, oldest first.
 
-    These are the events of the request's project that match the filter and that the caller may see. Each row has
-    `EVENT_COLUMNS`.
+    Only events that match the filter and that the caller may see are returned. Each row has `EVENT_COLUMNS`.
     """
     values: dict[str, Any] = {"project_id": caller.project.id, "user_id": caller.user_id, "limit": limit}
     return await _PAGE.all(session, {**values, **event_filter._asdict(), **after.values()})
@@ -139,14 +138,14 @@ async def read_question_events(
 
 
 async def is_any_truncated(session: AsyncSession, caller: Principal, after: Cursor) -> bool:
-    """Return whether events after a position were removed because of their age, in any project of the caller."""
+    """Return whether an event after the position `after` was removed because of its age, in a project of the caller."""
     return (
         await _REMOVED_ANYWHERE.first(session, {**visibility_anywhere(caller), **after.values()}) is not None
     )
 
 
 async def is_truncated(session: AsyncSession, caller: Principal, after: Cursor) -> bool:
-    """Return whether events after a position were removed because of their age, in the request's project.
+    """Return whether an event after the position `after` was removed because of its age, in the request's project.
 
     Call this after reading the events, so that the result covers events that were removed while they were read.
     """
@@ -161,9 +160,10 @@ async def find_end(session: AsyncSession) -> Cursor:
 
 
 async def place_here(session: AsyncSession, cursor: Cursor) -> Cursor:
-    """Return the position of a client as a position in this database cluster.
+    """Return the position of a client in the ledger of this database cluster.
 
-    A position from another cluster becomes the position before all transactions of this one.
+    A position of another cluster, which the database was restored from, becomes the position before all transactions of
+    this cluster. Any other position is returned unchanged.
     """
     row = await _HERE.first(session, cursor.values())
     assert row is not None

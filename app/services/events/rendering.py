@@ -16,11 +16,11 @@ _BODY_BYTES = 20_000
 
 
 def event_data(row: Mapping[Any, Any], link: str) -> dict[str, Any]:
-    """Return the `data` of an event: the ids of its project, task and run, its number, a link, and its type's fields.
+    """Return the `data` of an event: its number, the ids of its project, task and run, a link, and its type's fields.
 
     Args:
         row: the event with the columns of the ledger.
-        link: the setting `task_url`. If it is empty, links are paths of the API.
+        link: the setting `task_url`, a template for links to tasks. If it is empty, links are paths of the API.
 
     """
     data: dict[str, Any] = {"project_id": row["project_id"]}
@@ -35,7 +35,10 @@ def event_data(row: Mapping[Any, Any], link: str) -> dict[str, Any]:
 
 
 def event_out(row: Mapping[Any, Any], link: str) -> EventOut:
-    """Return an event as lists and streams of the API show it; `link` is the setting `task_url`."""
+    """Return an event as lists and streams of the API show it.
+
+    `link` is the setting `task_url`, a template for links to tasks.
+    """
     return {
         "id": row["id"],
         "seq": row["seq"],
@@ -53,10 +56,10 @@ def event_body(
     *,
     full: bool,
 ) -> str:
-    """Return the JSON body of a webhook message with an event, exactly as signed and sent.
+    """Return the JSON body of a webhook message with an event, exactly as it is signed and sent.
 
-    With `full`, the `data` of an event about a task also contains the fields of `snapshot`: the task and the run. If
-    there is no snapshot, or the body would be too large with it, `data` contains `truncated` instead.
+    If `full` is True and the event is about a task, `data` also contains the fields of `snapshot`: the task and the
+    run. If there is no snapshot, or the body would be too large with it, `data` contains `truncated` instead.
     """
     if not full or "task_id" not in data:
         return _encode(type_, at, data)
@@ -68,7 +71,7 @@ def event_body(
 
 
 def ping_body(endpoint_id: UUID, project_id: int, at: datetime) -> str:
-    """Return the JSON body of a test message to a webhook endpoint, exactly as signed and sent."""
+    """Return the JSON body of a test message to a webhook endpoint, exactly as it is signed and sent."""
     return _encode(EventType.PING, at, {"project_id": project_id, "endpoint_id": str(endpoint_id)})
 
 

@@ -31,7 +31,10 @@ async def record_for_run(
 async def record_for_runs(
     session: AsyncSession, events: Sequence[tuple[UUID, EventType, Mapping[str, Any]]]
 ) -> None:
-    """Record events about several runs in the ledger, in this order, as `record_for_run` does for one run.
+    """Record events about several runs in the ledger, in the order of `events`.
+
+    Each event gets the next event number of its run, and commits with the session's transaction. The rows of the runs
+    are locked until then.
 
     Args:
         session: the transaction with which the events commit.

@@ -17,7 +17,7 @@ from app.services.views.tasks import select_tasks, task_out
 async def store_snapshots(session: AsyncSession, recorded: Iterable[Mapping[Any, Any]]) -> None:
     """Store a snapshot of the task and run for each new event that some webhook endpoint receives with a full body.
 
-    `recorded` are the rows of the new events, with the columns of `recorded_columns`.
+    `recorded` contains a row with `recorded_columns` for each new event.
     """
     wanted = [row for row in recorded if row["snapshot_wanted"]]
     if not wanted:

@@ -15,11 +15,11 @@ _AT_ONCE = 5000
 
 
 async def adopt_events(sessions: SessionFactory) -> int:
-    """Move events restored from another database cluster to a position before all new events; return their number.
+    """Move events that were restored from another database cluster before all new events; return how many were moved.
 
-    Call it after a restore, also while the service runs. The transaction ids of the other cluster have no meaning in
-    this one: readers would wait for them, or skip the events. Only events with an id that this cluster has not reached
-    are moved, so a second call changes nothing.
+    Call this after a restore; the service may be running. The transaction ids of the other cluster have no meaning in
+    this one: readers would wait for them, or skip the events. Only events with a transaction id that this cluster has
+    not reached are moved, so a second call changes nothing.
     """
     async with unit_of_work(sessions) as session:
         await session.execute(
@@ -30,10 +30,10 @@ async def adopt_events(sessions: SessionFactory) -> int:
 
 
 async def prune_events(sessions: SessionFactory, kept: timedelta, *, at_once: int = _AT_ONCE) -> int:
-    """Delete events older than `kept` from the ledger, at most `at_once` in each transaction; return their number.
+    """Delete events older than `kept` from the ledger; return how many. A transaction deletes at most `at_once`.
 
-    The last deleted event of each project is recorded, so that readers learn that they missed events. It is safe to
-    call this again.
+    The last deleted event of each project is recorded, so that readers find out that they have missed events. It is
+    safe to call this again.
     """
     total, removed = 0, at_once
     while removed >= at_once:

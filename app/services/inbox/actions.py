@@ -33,9 +33,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TokenSender:
-    """The client that sends an action token: its network address and user agent, and whether it also sent an API key.
+    """The client that sends an action token: its network address, its user agent, and whether it also proves who it is.
 
-    `has_key` is True only if the API key or console session of the request belongs to the token's person.
+    `has_key` is True if the request also has an API key or a console session of the person that the token acts for.
     """
 
     address: str
@@ -46,7 +46,7 @@ class TokenSender:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A verified action token, with the question that it can answer and the person who gives the answer."""
+    """A verified action token, with the question that it can answer and the person that it answers for."""
 
     claims: ActionClaims
     person: Principal
@@ -57,7 +57,9 @@ class Action:
 
     @property
     def option(self) -> Mapping[str, Any] | None:
-        """The option that the token answers the question with; None if the token opens the page of the question.
+        """The option that the token answers the question with.
+
+        It is None if the token only opens the page of the question.
 
         Raises:
             QuestionChanged: the question does not offer this option any more.
@@ -73,13 +75,17 @@ class Action:
 
     @property
     def offered(self) -> Sequence[Mapping[str, Any]]:
-        """The options that the token permits: its own and the rejecting ones; all if it opens the question's page."""
+        """The options of the question that the token can choose.
+
+        A token for one option can choose this option and those that reject. A token for the question's page can choose
+        all.
+        """
         own, options = self.option, self.question["options"]
         return [each for each in options if own is None or each == own or each["kind"] == _REJECT]
 
     @property
     def needs_key(self) -> bool:
-        """Whether the risk of the question is so high that the answer also needs an API key."""
+        """Whether the risk of the question is too high to answer it with an action token alone, without an API key."""
         return not self.limit.covers(QuestionRisk(self.question["risk"]))
 
 
@@ -88,14 +94,14 @@ async def open_action(
 ) -> Action:
     """Verify an action token; return it with its question and its person. Nothing is changed.
 
-    `limit` is the highest risk of a question that the operator lets action tokens answer. It also applies to tokens
-    that were made under a higher limit.
+    `limit` is the highest risk of questions that action tokens may answer, as the operator has set it. It also applies
+    to tokens that were made under a higher limit.
 
     Raises:
         NotFound: the token is forged or too old, or action tokens are switched off.
         NotFound: the token's person cannot see the question any more, or no longer has the device that got the token.
-        NotFound: the token is for one option, and `limit` does not cover the risk of the question. If the risk is high,
-            there is no error here: `act` raises PermissionDenied instead.
+        NotFound: the token is for one option, and the risk of the question is above `limit` but not high. If it is
+            high, `act` raises PermissionDenied instead.
 
     """
     claims = None if limit is ActionTokens.OFF else read(secret_keys, token)
@@ -128,7 +134,7 @@ async def act(
 ) -> AnsweredOut:
     """Answer the question of an action token in the name of the token's person; return the answer.
 
-    If the token has given this answer before, nothing changes, and the field `repeated` of the result is true.
+    If the question already has this answer, nothing changes, and the field `repeated` of the result is true.
 
     Raises:
         PermissionDenied: the risk of the question is too high for a token without an API key.
@@ -136,6 +142,7 @@ async def act(
         AlreadyAnswered: the question has another answer already.
         QuestionChanged: the question is no longer as it was shown to the person.
         QuestionClosed: the question was withdrawn or has expired.
+        StateRefused: the run is in another member's private environment, or has just lost its worker.
 
     """
     claims, question = action.claims, action.question

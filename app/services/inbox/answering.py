@@ -27,7 +27,7 @@ from app.statements import Fields
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where an answer by action token came from: the notification and the client. It is stored with the question."""
+    """The notification and the client that an answer by action token came from. It is stored with the question."""
 
     notification_id: UUID
     # The place of the option that the token names; None for a page token.
@@ -37,7 +37,7 @@ class Origin:
     user_agent: str
 
     def kept(self) -> dict[str, Any]:
-        """Return the JSON object to store for this origin."""
+        """Return this origin as the JSON object to store."""
         device = None if self.device_id is None else str(self.device_id)
         return {
             "notification": str(self.notification_id),
@@ -59,13 +59,13 @@ async def answer_question(
 ) -> AnsweredOut:
     """Answer a question as the caller; return the answer and the progress of its delivery to the agent.
 
-    If the question has this answer already, nothing changes, and the field `repeated` of the result is true. The caller
-    follows the task from then on. `origin` says where an answer by action token came from; it is None for other
+    From then on, the caller follows the task. If the question has this answer already, nothing changes, and the field
+    `repeated` of the result is true. `origin` says where an answer by action token came from; it is None for other
     answers.
 
     Raises:
         NotFound: there is no such question, or the caller cannot see it.
-        InvalidInput: the answer does not fit the question, or the run acts with another member's account.
+        InvalidInput: the answer does not fit the question, or the run acts with another member's GitHub account.
         AlreadyAnswered: the question has another answer already.
         QuestionChanged: the question is no longer as it was shown to the caller.
         QuestionClosed: the question was withdrawn or has expired.

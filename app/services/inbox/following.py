@@ -32,7 +32,7 @@ async def follow_task(session: AsyncSession, caller: Principal, task_id: UUID) -
 
 
 async def unfollow_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
-    """Stop following a task of another person, so that its questions leave the caller's inbox. Idempotent.
+    """Make the caller stop following a task of another person, so that its questions leave their inbox. Idempotent.
 
     Raises:
         NotFound: there is no such task, or the caller cannot see it.

@@ -84,10 +84,10 @@ _SOURCES = (("own", own), ("followed", followed))
 async def list_inbox(
     session: AsyncSession, caller: Principal, query: InboxQuery, page: Page, *, link: str
 ) -> tuple[int, int, list[QuestionOut]]:
-    """Return how many questions of the caller's inbox match `query`, how many are open, and a page of those that match.
+    """Return two numbers of questions in the caller's inbox, and one page of its questions that match `query`.
 
-    Questions that only wait for a message are not counted as open, as on the badge of an app. `link` is the setting
-    `task_url`.
+    The first number counts the questions that match `query`. The second counts all open questions, except those that
+    only wait for a message, like the badge of an app. `link` is the setting `task_url`, a template for links to tasks.
     """
     values = {
         "kind": query.kind,

@@ -46,13 +46,14 @@ QUESTION_COLUMNS = (
 
 
 def details_of(question: Any, *, is_open: bool = False) -> Select[Any]:
-    """Return a correlated SELECT of one row with details of a question: its task, run, project, snooze and answerer.
+    """Return a correlated SELECT of one row with the details of a question that other tables contain.
 
-    The SELECT has no row if the task does not exist. The snooze is the caller's.
+    These are details of its task, run and project, of the person who answered, and the time until which the caller has
+    snoozed it. There is no row if the task does not exist.
 
     Args:
         question: `Question`, or the columns of a subquery with the columns of `Question`.
-        is_open: whether the question is known to be open. If so, the row has no columns about the answerer.
+        is_open: whether the question is known to be open. If so, the row has no columns about the person who answered.
 
     """
     columns: list[Any] = [
@@ -108,11 +109,11 @@ _QUESTION = Prepared(
 
 
 def question_out(row: Fields, link: str, *, may_write: bool) -> QuestionOut:
-    """Return a question as the API shows it, from a row with `QUESTION_COLUMNS` and the columns of `details_of`.
+    """Return a question as the API shows it.
 
     Args:
-        row: the question.
-        link: the setting `task_url`.
+        row: the question, with `QUESTION_COLUMNS` and the columns of `details_of`.
+        link: the setting `task_url`, a template for links to tasks.
         may_write: whether the caller has the scope `task:write`.
 
     """
@@ -148,7 +149,10 @@ def question_out(row: Fields, link: str, *, may_write: bool) -> QuestionOut:
 
 
 def winner(row: Mapping[str, Any]) -> Winner:
-    """Return the answer that closed a question, who gave it, how and when. All are None if there is no answer."""
+    """Return the answer that closed a question, with its person, way and time.
+
+    All fields are None if it was not answered.
+    """
     if row["status"] != QuestionStatus.ANSWERED:
         return _NO_WINNER
     return {

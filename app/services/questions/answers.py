@@ -19,7 +19,7 @@ _ACTIONS = frozenset({"accept", "decline"})
 def check_answer(question: Row[Any], params: Mapping[str, Any]) -> dict[str, Any]:
     """Check an answer to a question; return the parameters of the command that sends it to the agent.
 
-    The question asks for a permission, a form or a page to open.
+    The kind of the question must be a permission, a form or a page to open.
 
     Args:
         question: a row with `request_id`, `kind`, `options`, `detail` and `schema`.
@@ -72,7 +72,7 @@ def answer_form(
 
 
 def describe_answer(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an answer in the form in which people see it and its question stores it.
+    """Return an answer as people see it. Questions store their answers like this.
 
     `params` are the parameters of the command that sends the answer to the agent.
     """

@@ -15,8 +15,8 @@ from app.services.access.visibility import visible_task
 async def follow(session: AsyncSession, caller: Principal, task_id: UUID) -> bool:
     """Make the caller follow a task, so that its questions are in their inbox. Idempotent.
 
-    Return False if the caller cannot see the task. Nothing is stored for the creator of the task, who has its questions
-    in the inbox anyway.
+    Return True, or False if the caller cannot see the task. Nothing is stored for the creator of the task, who has its
+    questions in the inbox anyway.
     """
     task = select(Task.id, Task.created_by_id).where(Task.id == task_id, visible_task(caller)).cte("task")
     row = select(

@@ -59,9 +59,10 @@ _CLOSED_COLUMNS = (
 
 
 async def open_question(session: AsyncSession, run_id: UUID, asked: ShownQuestion) -> bool:
-    """Store an open question of a run's agent, with its risk and urgency, and record the event.
+    """Store an open question of a run's agent, with its risk and urgency, and record the event `question.opened`.
 
-    Return False, with nothing changed, if the question was stored before. The caller holds the lock on the run's row.
+    Return False, with nothing changed, if the question was stored before, else True. The caller holds the lock on the
+    run's row.
     """
     risk = risk_of(asked.kind, asked.tool_call)
     if asked.kind is QuestionKind.PERMISSION and asked.is_cut:
@@ -163,8 +164,8 @@ async def withdraw(
 async def leave_inboxes(session: AsyncSession, task_id: UUID) -> None:
     """Withdraw the open questions of a task that is to be deleted; remove all its questions from its creator's inbox.
 
-    Call this before the task's row is locked: transactions that end a run lock rows in this order. It also locks the
-    runs of the task that may ask a question, and so waits for transactions that open one.
+    This locks those runs of the task that may ask a question, and waits for transactions that open one. Call it before
+    the task's row is locked: transactions that end a run also lock the run first.
     """
     is_asking = select(Question.id).where(Question.run_id == Run.id, Question.is_open()).exists()
     is_live = Run.status.not_in(TERMINAL_STATUSES)
@@ -176,9 +177,9 @@ async def leave_inboxes(session: AsyncSession, task_id: UUID) -> None:
 
 
 async def find_question(session: AsyncSession, run_id: UUID, request_id: str) -> Row[Any] | None:
-    """Return the row of a run's question, with all columns of `questions`, by the id that the agent gave it.
+    """Return the row of a run's question to which the agent gave the id `request_id`; None if there is none.
 
-    The question may be closed. Return None if there is none.
+    The row has all columns of `questions`. The question may be closed.
     """
     statement = select(*Question.__table__.columns).where(
         Question.run_id == run_id, Question.request_id == request_id
@@ -187,7 +188,7 @@ async def find_question(session: AsyncSession, run_id: UUID, request_id: str) ->
 
 
 async def find_awaited_message(session: AsyncSession, run_id: UUID) -> Row[Any] | None:
-    """Return the row of a run's open question that is answered by a message; None if the run has none."""
+    """Return the row of the open question by which a run's agent waits for a message; None if it waits for none."""
     statement = select(*Question.__table__.columns).where(
         Question.run_id == run_id, Question.is_open(), Question.kind == QuestionKind.MESSAGE
     )

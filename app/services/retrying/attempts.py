@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 class RetryBudget:
     """Repeats failed steps of one piece of work according to a retry policy.
 
-    All steps share the delays of the policy: each delay is used once.
+    All steps together may use each delay of the policy once.
     """
 
     def __init__(self, policy: RetryPolicy) -> None:

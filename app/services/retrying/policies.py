@@ -19,7 +19,7 @@ from app.outages import DatabaseUnavailable
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """The errors after which a step is repeated, the delays in seconds before each repetition, and the event to log."""
+    """The errors after which a step is repeated, the delays in seconds between attempts, and the log event for each."""
 
     errors: tuple[type[Exception], ...]
     delays: tuple[float, ...]
@@ -31,7 +31,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class RetrySchedule:
-    """The delays in seconds between the attempts of a job that has its next attempt in a database row.
+    """The delays in seconds between the attempts of a job. The time of its next attempt is stored in a database row.
 
     The first delay follows the first failure, and so on; the last delay is used for all further failures.
     """
@@ -41,7 +41,10 @@ class RetrySchedule:
     jitter: float
 
     def delay(self, failures: int, retry_after: float | None = None) -> float:
-        """Return the delay in seconds after `failures` failures, at least 1, or `retry_after` if that is longer."""
+        """Return the delay in seconds after `failures` failures, lengthened by a random factor.
+
+        `failures` is at least 1. Return `retry_after`, the delay in seconds that a server asks for, if that is longer.
+        """
         step = self.delays[min(failures, len(self.delays)) - 1]
         return max(step * random.uniform(1.0, self.jitter), retry_after or 0.0)  # noqa: S311 - not a secret
 
