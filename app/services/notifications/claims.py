@@ -144,9 +144,9 @@ async def _decide_again(session: AsyncSession, asked: Sequence[Delivery], now: d
 
 
 def uncount_attempt(delivery: Delivery, change: Change) -> Change:
-    """Return a copy of `change` that also takes back the attempt that the claim of `delivery` has counted.
+    """Return a copy of `change` that also lowers the push's number of attempts by one.
 
-    It is for a claimed push that was not sent.
+    A claim counts an attempt in advance. This takes it back for a claimed push that was not sent.
     """
     return replace(change, values={**change.values, "attempts": delivery.attempts - 1})
 
@@ -165,9 +165,9 @@ def release(notification_id: UUID, deferred_for: float, *, due_at: datetime | No
 
 
 def hold_or_drop(notice: Notice, verdict: Verdict, now: datetime) -> Change:
-    """Return the change that stores `verdict`, by which a push notice is not sent now.
+    """Return the change that stores a verdict not to send a push notice now.
 
-    The notice waits until `verdict.due_at`; if that time is None, the notice is dropped for good.
+    The notice waits until `verdict.due_at`. If that is None, the notice is dropped permanently.
     """
     values: dict[str, Any] = {"due_at": verdict.due_at, "settled_at": None if verdict.due_at else now}
     if verdict.reason == "presence" and notice.facts.watching:

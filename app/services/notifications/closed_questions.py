@@ -54,7 +54,7 @@ def _retract(row: Fields, now: datetime) -> Change:
 async def ring_after_snooze(session: AsyncSession, question_id: UUID, user_id: int, until: datetime) -> None:
     """Schedule a reminder at `until`, the end of a snooze, for each notice of the question that was sent to the user.
 
-    Notices that still wait are not changed: the decision about them, made later, takes the snooze into account.
+    Notices that were not sent yet are not changed: the later decision about them takes the snooze into account.
     """
     sent = (
         select(Notification.id)

@@ -91,8 +91,8 @@ async def send(
 ) -> dict[UUID, PushOutcome]:
     """Send claimed pushes concurrently to the push services of their platforms; return the outcomes by push id.
 
-    A push that cannot be sent before the deadline has the outcome `NOT_REACHED`, and is tried again later. Failures of
-    push services are outcomes too, never exceptions.
+    The call returns when all pushes have an outcome. A push that cannot be sent before the deadline has the outcome
+    `NOT_REACHED`, and can be sent again later. Failures of push services are outcomes too, never exceptions.
 
     Args:
         senders: the configured push services, by platform.
@@ -148,7 +148,7 @@ async def settle(
 ) -> None:
     """Store the outcomes of claimed pushes, given by push id; delete devices with push tokens that are no longer valid.
 
-    A push that another worker has claimed since is not changed.
+    If another worker has claimed a push in the meantime, the outcome is not stored.
     """
     now = utcnow()
     # In one order everywhere, so that two transactions cannot wait for each other.
@@ -172,10 +172,9 @@ async def settle(
 
 
 class End(NamedTuple):
-    """The result to store for a push after an attempt to send it: the decision, its reason, and what may still follow.
+    """The result to store for a push after an attempt to send it: the decision, its reason, and what can still follow.
 
-    `is_final` is True if neither another attempt nor a receipt follows. Pushes with equal ends are stored by one
-    statement.
+    `is_final` is True if neither another attempt nor a receipt will follow.
     """
 
     decision: NotificationDecision

@@ -28,10 +28,11 @@ _REASON = "quiet_hours"
 
 
 async def release_held(session: AsyncSession) -> int:
-    """Decide again about the notices held by quiet hours that are over; return the number of people with such notices.
+    """Decide again about notices that quiet hours have held, once the quiet hours of their person are over.
 
     If several notices to a device are still needed, one digest message replaces them. A single one is sent unchanged.
-    One call handles up to 50 people, and concurrent calls handle different people.
+    Return the number of people found with such notices, at most 50; 0 means that there were none. Concurrent calls
+    handle different people.
     """
     now = utcnow()
     is_due = (

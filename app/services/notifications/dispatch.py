@@ -58,17 +58,19 @@ async def notify_people(
     """Decide which pushes to send to the creators of the runs' tasks for an event, and store the decisions.
 
     A job sends the pushes after the commit. Of two concurrent calls with the same kind for the same run, only one leads
-    to a push; the other falls into the cooldown.
+    to a push; the cooldown stops the other.
 
-    This runs in a savepoint of the caller's transaction. An error is logged, and loses only the pushes, not the
-    caller's change. An error while reading presence does not even lose the pushes. Only an outage of the database is
-    raised.
+    An error here is only logged: the pushes are lost, but the caller's change is kept. If only presence cannot be read,
+    the pushes are decided without it.
 
     Args:
         session: the unit of work that changed the runs.
         kind: the event, such as `completed` or `awaiting`.
         run_ids: the runs that the event happened to.
         question_id: the question that the notice is about; None for events without a question.
+
+    Raises:
+        Exception: an outage of the database. The caller must repeat its change.
 
     """
     trigger = Trigger(kind, run_ids, question_id)
@@ -84,10 +86,9 @@ async def notify_people(
 async def notify_for_agent(session: AsyncSession, run_id: UUID, message: AgentMessage) -> MessageOutcome:
     """Decide whether to send a message of the run's agent as pushes to the task's creator (contract 16.13).
 
-    Store the decisions; a job sends the pushes after the commit. If the message was decided before, that decision
-    stays. Return the decision with its reason in words for the agent, and the number of devices. Concurrent messages of
-    a run are decided one after the other. Errors are raised, so that the agent never gets a decision that is not
-    stored.
+    Return the decision, its reason in words for the agent, and the number of devices. The decision is stored, and a job
+    sends the pushes after the commit. A message that was decided before keeps its decision. Concurrent messages of a
+    run are decided one after the other. Errors are raised, so that the agent never gets a decision that is not stored.
     """
     decisions = await _find_decisions(session, run_id, message)
     if not decisions:

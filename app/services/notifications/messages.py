@@ -96,7 +96,7 @@ class Handling:
 # Not frozen: a frozen one with so many fields takes twice as long to make, a tenth of a worker's time for a push.
 @dataclass(slots=True)
 class Delivery:
-    """A push to one device, claimed by a worker. `token` is None if the device is no longer the recipient's."""
+    """A push to one device, claimed by a worker. `token` is None if the device no longer belongs to the recipient."""
 
     id: UUID
     attempts: int
@@ -114,8 +114,8 @@ class Delivery:
         """The UTC time from which the delay of the push is counted.
 
         A notice is counted from its creation, or from the end of the time for which it was deferred. A reminder or
-        retraction is counted from the time when its question was closed. If that is still open, it is counted from the
-        first failed attempt, or from now.
+        retraction is counted from the time when its question was closed. If the question is still open, it is counted
+        from the first failed attempt to send it; without a failed attempt, from now.
         """
         handling = self.handling
         if handling.is_sequel:

@@ -207,9 +207,9 @@ async def leave(
 ) -> None:
     """Record that the caller's device no longer shows the task (contract 5.7). Idempotent.
 
-    Of the notices that were deferred because the device showed the task, those that were seen are dropped, and the
-    others fall due (rules/settling.py). If `up_to` is given, the presence ends only if it expires at this time or
-    earlier: a presence that was renewed since stays.
+    Notices may have been deferred because the device showed the task. Those that the person has seen are dropped, and
+    the others fall due. If `up_to` is given, the presence ends only if it expires at this time or earlier, so that a
+    presence that was renewed since then stays.
 
     Raises:
         NotFound: the task is not visible to the caller.
@@ -235,10 +235,10 @@ async def leave(
 async def watching(
     session: AsyncSession, *, task_ids: Collection[UUID], user_ids: Collection[int], now: datetime
 ) -> dict[tuple[UUID, int], Watching]:
-    """Return the focused device that shows a task to a user at `now`, by task id and user id.
+    """Return the focused devices that show these tasks to these users at `now`, by the pair of task id and user id.
 
-    A pair of a task and a user without such a device is missing. If several devices show the task to the user, the one
-    that reported last is returned. A device is ignored once its presence has expired (contract 11 #30).
+    A pair without such a device is missing. If several devices show the task to the user, the one that reported last is
+    returned. A device is ignored once its presence has expired (contract 11 #30).
     """
     values = {"task_ids": list(task_ids), "user_ids": list(user_ids), "now": now}
     return {

@@ -42,8 +42,8 @@ _Ends = Mapping[tuple[UUID, UUID], RunEndNotice]
 async def claim_sequels(session: AsyncSession) -> ClaimedPushes:
     """Claim up to `MESSAGES_PER_REQUEST` sent notices with a due reminder or retraction; return the pushes to send now.
 
-    For a notice that needs no push, or none yet, this decision is stored and no push is returned. Concurrent calls
-    claim different notices.
+    If a notice needs no push now, this decision is stored, and no push is returned for it. Concurrent calls claim
+    different notices.
     """
     now = utcnow()
     # Usually none is due, and planning the claim takes longer than looking.

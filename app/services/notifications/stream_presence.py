@@ -57,7 +57,7 @@ class StreamPresence:
     async def watching(self, watcher: Watcher) -> AsyncGenerator[None, None]:
         """Renew the presence of the watcher's device until the block ends.
 
-        Blocks for the same task and device may overlap. The end of the last one ends the presence, unless another
+        Several blocks for the same task and device may overlap. The presence ends with the last of them, unless another
         process or the device itself has renewed it since.
         """
         key = (watcher.task_id, watcher.device_id)

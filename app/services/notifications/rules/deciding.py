@@ -114,12 +114,12 @@ _OF_DEVICES = {
 
 
 def decide(facts: Facts, now: datetime) -> Verdict:
-    """Decide at `now` about a push notice: whether it may be sent, is still needed, must wait, and makes a sound.
+    """Decide at `now` whether a push notice is sent, waits, or is dropped.
 
-    These questions are asked in this order, after the cooldown, which comes first as in the contract. The cooldown
-    drops a notice whatever the other rules say, but only postpones the notice of a question. A notice that passes it
-    starts a new cooldown, even if another rule then drops the notice. Messages of agents have limits instead of a
-    cooldown.
+    The rules apply in this order: the cooldown, whether the recipient may and wants to get the notice, whether it is
+    still needed, and whether it must wait. Within a cooldown, a notice is dropped whatever the other rules say, but the
+    notice of a question only waits. Outside it, a notice starts a new cooldown, even if another rule then drops the
+    notice. Messages of agents have limits instead of a cooldown.
     """
     if final := _excess(facts, now) or _refusal(facts) or _need_that_is_gone(facts):
         return final
@@ -189,7 +189,7 @@ def _holds(facts: Facts, now: datetime) -> Iterator[tuple[str, datetime]]:
 class RunEndNotice:
     """The notice of a run's end on a device that also got the notice of a question of this run.
 
-    The later notice replaces the earlier one.
+    On the device, it replaces the notice of the question.
     """
 
     is_sent: bool
@@ -199,7 +199,10 @@ class RunEndNotice:
 
 @dataclass(frozen=True, slots=True)
 class Sequel:
-    """The next step after a sent notice: a decision, with or without a push, or the time at which to decide again."""
+    """The next step after a sent notice: a decision, with or without another push, or a time at which to decide again.
+
+    If both are None, nothing follows.
+    """
 
     decision: NotificationDecision | None = None
     reason: str | None = None
@@ -211,7 +214,7 @@ NO_SEQUEL = Sequel()
 
 
 def decide_sequel(facts: Facts, now: datetime, *, is_reminded: bool, end: RunEndNotice | None) -> Sequel:
-    """Decide what follows the notice of a question that was sent: a reminder, a retraction, or nothing.
+    """Decide what follows a sent notice of a question: a reminder, a retraction, or nothing.
 
     The notice of a closed question is retracted, or replaced by the notice of the run's end. A question that stays open
     has one reminder.

@@ -82,13 +82,13 @@ def decision_update(
 ) -> dict[Any, Any]:
     """Return the values of an UPDATE of notifications that stores a decision in the rows that satisfy `condition`.
 
-    A row keeps its decision if the new one may not follow it (`TRANSITIONS`). A decision that repeats the latest one,
-    with the same reason, adds nothing to the history, unless it is a reminder.
+    A row keeps its decision if the new one may not follow it (`TRANSITIONS`). If the new decision and reason are the
+    same as the row's, nothing is added to the history, unless the decision is a reminder.
 
     Args:
         to: the decision.
-        reason: its reason.
-        entries: a list with its entry for the history; empty for a decision that the history does not show.
+        reason: the reason of the decision.
+        entries: a list with the entry of the decision for the history; empty if the history does not show the decision.
         condition: a condition on the row. If it is None, every row gets the decision.
 
     """
@@ -132,7 +132,7 @@ def _may_follow(to: ColumnElement[Any]) -> ColumnElement[bool]:
 class Change:
     """A change of a stored push notice: new column values and, unless `decision` is None, a new decision.
 
-    The transaction that stores the change must have locked the notice's row.
+    The transaction that stores the change must hold a lock on the notice's row.
     """
 
     id: UUID
@@ -146,10 +146,7 @@ class Change:
 
 
 async def store(session: AsyncSession, changes: Sequence[Change], now: datetime) -> None:
-    """Store changes of push notices, by one statement for all changes of the same columns.
-
-    The history gets `now` as the time of the decisions.
-    """
+    """Store changes of push notices. In the history, the decisions have the time `now`."""
     alike: dict[tuple[str, ...], list[Change]] = defaultdict(list)
     for change in changes:
         alike[tuple(sorted(change.values))].append(change)

@@ -69,12 +69,11 @@ def settlement_values(now: datetime) -> dict[str, Any]:
 
 
 def settlement_cte(source: CTE, *, is_leaving: bool) -> CTE:
-    """Return a CTE that drops or releases deferred notices when the same statement writes or deletes a presence.
+    """Return a CTE that drops or releases deferred notices, for a statement that writes or deletes a presence.
 
-    A notice that the person has seen is not sent any more. `seen_seq` says which events the device has shown. If the
-    client does not report it, and the person leaves a focused task, all of the task's notices are taken as seen. A
-    notice that was not seen falls due soon after the last device that showed the task to the person has stopped showing
-    it.
+    A notice that the person has seen is dropped. `seen_seq` says which events the device has shown. If the client does
+    not report it and the person leaves a focused task, all of the task's notices are taken as seen. Any other notice
+    falls due soon after no device shows the task to the person any more.
 
     Args:
         source: the presence that was written or deleted: task, device, user, `focused` and `seen_seq`.
