@@ -44,8 +44,8 @@ class LogEvent(NamedTuple):
 class NewEvents:
     """The events of a request that the run does not have yet, and their ids.
 
-    `published` are the events for the run's followers, `lines` the lines for its log. `ids` says for each new id
-    whether the log has its event.
+    `published` are the events for the run's followers, and `lines` the lines for its log. `ids` maps each new id to
+    whether the log contains its event.
     """
 
     # The events for the followers of the run, and the lines for its log.
@@ -61,10 +61,10 @@ def carries_ids(events: Iterable[LogEvent]) -> bool:
 
 
 async def select_new(session: AsyncSession, run_id: UUID, events: Iterable[LogEvent]) -> NewEvents:
-    """Return the events with an `event_id` that the run does not have yet. Events without an id are always new.
+    """Return those events that the run does not have yet, according to their `event_id`s.
 
-    An event that is a part of a streamed message is published, but not logged. The whole message has the id of its last
-    part: it is still logged when it arrives.
+    Events without an id are always new. An event that is a part of a streamed message is published, but not logged. The
+    whole message has the same id as its last part, and is logged in spite of this when it arrives.
     """
     events = list(events)
     ids = [event.id for event in events if event.id is not None]
@@ -87,7 +87,7 @@ async def select_new(session: AsyncSession, run_id: UUID, events: Iterable[LogEv
 
 
 async def note_ids(session: AsyncSession, run_id: UUID, ids: Mapping[str, bool]) -> None:
-    """Store the `event_id`s of a run's events. `ids` says for each id whether the log has its event."""
+    """Store the `event_id`s of a run's events. `ids` maps each id to whether the log contains its event."""
     if not ids:
         return
     rows = [{"run_id": run_id, "event_id": id_, "kept": kept} for id_, kept in ids.items()]

@@ -107,7 +107,7 @@ def announce_entries(
 
 
 def own_entry(method: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a new log entry by the service itself, with a method such as `_taskbeacon/progress` (contract 13.4)."""
+    """Return a new log entry of the service itself, with a method such as `_taskbeacon/progress` (contract 13.4)."""
     return {
         "type": "notification",
         "timestamp": utcnow().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -128,7 +128,7 @@ def publish_entries(events: RunEvents, run_id: UUID, entries: Iterable[Mapping[s
 def publish_gap(events: RunEvents, run_id: UUID) -> None:
     """Publish a gap to the followers of a run, so that they read its log again.
 
-    It is needed when the followers got events that the log does not have.
+    This is needed if the followers got events that could not be added to the log.
     """
     events.put(run_id, orjson.dumps({"type": "gap", "lost": None}), kind=EventKind.GAP)
 

@@ -141,10 +141,10 @@ async def _append(
 async def read_text(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, store: ObjectFiles
 ) -> AsyncGenerator[bytes, None]:
-    """Return an iterator over the whole log of a run: JSON lines as bytes, in pieces of any length.
+    """Return an iterator over the whole log of a run, as bytes of JSON lines. A line may be split between two pieces.
 
-    The logs of the runs that it resumes come first, oldest first. The function reads the first piece before it returns,
-    so that it can raise these errors itself.
+    The logs of the runs that it resumes come first, oldest first. The first piece is read before the function returns,
+    so that the function itself raises these errors.
 
     Raises:
         NotFound: there is no such run, or the caller cannot see it.
@@ -167,9 +167,9 @@ async def read_text(
 
 @dataclass(slots=True)
 class LogPage:
-    """One page of log entries as stored, each a line of JSON.
+    """One page of log entries, each a line of JSON as it is stored.
 
-    `total` is the number of all entries, `matching` the number of those that match the query.
+    `total` is the number of all entries in the logs, `matching` the number of those that match the query.
     """
 
     total: int = 0

@@ -77,7 +77,10 @@ _RELEASE = Prepared(
 
 @dataclass(slots=True)
 class LogLock:
-    """A lock of a run's log, while it is held. The holder may change the values; releasing the lock stores them."""
+    """The lock of a run's log while a writer holds it, with what is stored about the log, such as its valid size.
+
+    The writer may change these values. They are stored when the lock is released.
+    """
 
     # The valid size of the object; None if it was not recorded yet.
     size: int | None
@@ -94,13 +97,14 @@ async def hold_lock(
 ) -> AsyncGenerator[LogLock, None]:
     """Wait for the lock of a run's log and yield it; after the block, store the values of the lock and release it.
 
-    A lock that cannot be released expires by itself. Lines beyond the stored size of the log are ignored by readers,
-    and overwritten by the next writer. If `caller` is None, no visibility is checked.
+    If the lock cannot be released, it expires by itself. Readers ignore lines beyond the stored size of the log, and
+    the next writer overwrites them. If `caller` is None, visibility is not checked.
 
     Raises:
-        DatabaseUnavailable: the lock could not be taken or released; nothing was added.
+        DatabaseUnavailable: the lock could not be taken or released; nothing was added to the log.
         NotFound: the caller cannot see the run.
-        Unavailable: other writers kept the log locked, or the lock expired before its release; nothing was added.
+        Unavailable: other writers kept the log locked, or the lock expired before its release; nothing was added to the
+            log.
 
     """
     writer = new_hex_id()

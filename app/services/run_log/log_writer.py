@@ -101,13 +101,15 @@ async def append_events(
     caller: Principal,
     when_locked: Callable[[Sequence[Mapping[str, Any]]], Awaitable[None]],
 ) -> None:
-    """Append events to a run's log like `append_lines`. Skip events with an `event_id` that the log already has.
+    """Append events to a run's log, all of them or none.
 
-    `when_locked` is called with the new events after the log is locked and before they are stored: other writers can no
-    longer insert lines before them.
+    Events with an `event_id` that the log already has are skipped. The function waits for the log's lock. It then calls
+    `when_locked` with the new events before it stores them, so that no other writer can insert lines before them.
 
     Raises:
-        NotFound, ObjectStoreUnavailable, Unavailable: for the same reasons as in `append_lines`.
+        NotFound: the caller cannot see the run.
+        ObjectStoreUnavailable: the object store did not answer; nothing was added.
+        Unavailable: other writers kept the log locked; nothing was added.
 
     """
     async with hold_lock(sessions, ref, caller) as lock:
@@ -122,12 +124,13 @@ async def append_numbered(
 ) -> tuple[int, Sequence[Mapping[str, Any]]]:
     """Append numbered events to a run's log, each once, even if other requests send the same events.
 
-    Events that were accepted before are skipped, by their number or their `event_id`. Events after a missing number are
-    not accepted. An event without a line for the log is accepted too. Return the number of the last accepted event, and
-    the events that are new to the run.
+    Return the number of the last accepted event, and the events that are new to the run. Events that were accepted
+    before, by their number or their `event_id`, are skipped. If a number is missing, the events after it are not
+    accepted. An event without a line is accepted, but does not appear in the log.
 
     Raises:
-        ObjectStoreUnavailable, Unavailable: for the same reasons as in `append_lines`.
+        ObjectStoreUnavailable: the object store did not answer; nothing was added.
+        Unavailable: other writers kept the log locked; nothing was added.
 
     """
     async with hold_lock(sessions, ref, None) as lock:

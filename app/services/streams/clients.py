@@ -14,8 +14,8 @@ from app.services.streams.ledger_feed import LedgerFeed
 class StreamIntervals:
     """The intervals of a live stream, in seconds.
 
-    `keepalive` is the time between keepalives, `patience` the longest wait for a stream to appear, and `life` the time
-    after which a stream ends, so that the client connects again.
+    `keepalive` is the time between keepalives. `patience` is the longest wait for a run's first event. `life` is the
+    time after which a stream ends, so that the client connects again.
     """
 
     keepalive: float

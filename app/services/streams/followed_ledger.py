@@ -29,9 +29,9 @@ INBOX = "inbox"
 
 @dataclass(frozen=True, slots=True)
 class FollowedLedger:
-    """The events of the ledger that one user follows, as functions that read them.
+    """The events of the ledger that one user follows, as three functions.
 
-    `read` returns the events after a position, up to a maximum number; `choose` selects them from a batch that all
+    `read` reads up to a given number of these events after a position. `choose` selects them from a batch that all live
     streams share. `is_truncated` returns whether events after a position were removed, so that the client missed them.
     """
 
@@ -92,7 +92,10 @@ LEDGERS = {TASKS: _tasks_ledger, INBOX: _inbox_ledger}
 
 
 def ledger_of(caller: Principal, topics: Sequence[str]) -> FollowedLedger:
-    """Return a ledger that merges the events of one or more topics: each event once, in the order of the ledger."""
+    """Return the events of the ledger that a caller follows by one or more topics, merged: each event once, in order.
+
+    The topics are `tasks` and `inbox`.
+    """
     parts = [LEDGERS[topic](caller) for topic in topics]
     if len(parts) == 1:
         return parts[0]

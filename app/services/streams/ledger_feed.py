@@ -54,7 +54,7 @@ class Batch:
 
 
 class Following:
-    """The batches of new events that one live stream has not taken yet."""
+    """The queue of one live stream: batches of new events of the ledger that the stream has not taken yet."""
 
     def __init__(self, user_id: int) -> None:
         self.user_id = user_id
@@ -65,7 +65,8 @@ class Following:
     async def next(self) -> Batch | None:
         """Wait for the next batch and return it.
 
-        Return None if batches were left out: the stream must then call `LedgerFeed.restart`.
+        Return None if batches were dropped because the stream fell behind. The stream must then call
+        `LedgerFeed.restart`.
         """
         while not self._waiting and not self._is_behind:
             self._changed.clear()
@@ -73,12 +74,12 @@ class Following:
         return None if self._is_behind else self._waiting.popleft()
 
     def collect(self) -> None:
-        """Collect the batches that are offered from now on; forget earlier ones."""
+        """Drop all waiting batches, and collect the batches that are offered from now on."""
         self._waiting.clear()
         self._is_behind = False
 
     def offer(self, batch: Batch) -> None:
-        """Add a batch for the stream to take. If too many batches wait already, drop all: the stream falls behind."""
+        """Add a batch to the queue. If too many batches wait already, drop all: the stream has fallen behind."""
         if len(self._waiting) >= _MOST_WAITING:
             self.fall_behind()
         elif not self._is_behind:
@@ -86,14 +87,17 @@ class Following:
             self._changed.set()
 
     def fall_behind(self) -> None:
-        """Drop all batches, so that the stream must read the missing events from the database."""
+        """Drop all batches. The stream must then read the missing events from the database."""
         self._waiting.clear()
         self._is_behind = True
         self._changed.set()
 
 
 class LedgerFeed:
-    """Reads new events of the ledger for all live streams of this process, only while there are streams."""
+    """Reads new events of the ledger once for all live streams of this process.
+
+    It reads only while there are live streams.
+    """
 
     def __init__(self, *, look_seconds: float = _LOOK_SECONDS) -> None:
         self._look_seconds = look_seconds
@@ -109,9 +113,9 @@ class LedgerFeed:
     async def following(
         self, sessions: SessionFactory, user_id: int, *, link: str
     ) -> AsyncGenerator[Following, None]:
-        """Register a live stream of a user until the block ends. It gets batches only after a call of `restart`.
+        """Register a live stream of a user until the block ends; yield its queue.
 
-        `link` is the setting `task_url`.
+        The queue gets no batches before the first call of `restart`. `link` is the setting `task_url`.
         """
         stream = Following(user_id)
         self._streams.add(stream)
@@ -127,10 +131,10 @@ class LedgerFeed:
                 await asyncio.gather(looking, return_exceptions=True)
 
     async def restart(self, stream: Following) -> Cursor:
-        """Let a stream collect batches from now on; return the position after which they begin.
+        """Let a stream collect batches from now on; return the position in the ledger after which the batches begin.
 
-        The stream must read the events up to this position itself. Waits until the position is known, which may need
-        the database to answer.
+        The stream itself must read the events up to this position. If the position is not known yet, the call waits
+        until the feed has read it from the database.
         """
         while self._end is None:
             await self.looked()
@@ -143,7 +147,10 @@ class LedgerFeed:
 
     @asynccontextmanager
     async def reading(self, sessions: SessionFactory) -> AsyncGenerator[AsyncSession, None]:
-        """Yield a database session for reading the ledger, after waiting for a turn: few streams read at once."""
+        """Wait for a turn, then yield a database session for reading the ledger.
+
+        Only a few streams read at the same time.
+        """
         async with self._turns, unit_of_work(sessions) as session:
             yield session
 

@@ -55,8 +55,8 @@ class Start(Enum):
 def start_of(last_event_id: str | None, start: str | None) -> EventId | Start:
     """Return where a run's live stream starts for a client: normally after the event with the id `last_event_id`.
 
-    If `last_event_id` is None or stands for no event, the stream begins with new events if `start` is `latest`, and
-    with the run's first event otherwise. If it is not an id that this service has made, return `Start.UNKNOWN`.
+    If `last_event_id` is None or names no event, such as `0`, the stream starts with new events if `start` is `latest`,
+    and with the run's first event otherwise. If it is not an id that this service has made, return `Start.UNKNOWN`.
     """
     text = (last_event_id or "").strip()
     if text not in _NOTHING_SEEN:
@@ -80,7 +80,7 @@ class FollowedRun:
 async def open_stream(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, device_id: UUID | None
 ) -> FollowedRun:
-    """Return a run to follow, if the caller sees it; record that the device `device_id`, if given, shows its task.
+    """Return a run for a client to follow. If `device_id` is given, record that this device shows the run's task.
 
     Raises:
         NotFound: the caller cannot see the run, or the device is not one of the caller's.
@@ -109,11 +109,13 @@ async def open_stream(
 async def follow(
     run: FollowedRun, start: EventId | Start, clients: StreamClients, *, topic: str | None = None
 ) -> AsyncGenerator["RunFollower", None]:
-    """Yield the live stream of a run for one client. Until the block ends, the client's device is recorded as present.
+    """Yield the live stream of a run for one client.
+
+    Until the block ends, the client's device counts as showing the task.
 
     Args:
         run: the run to follow.
-        start: the event after which to start, or the kind of start.
+        start: the event after which the stream starts, or another place where it starts.
         clients: the clients of this process.
         topic: the `topic` to name in gaps, for a stream with several topics. If it is None, gaps name no topic.
 

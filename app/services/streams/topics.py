@@ -128,10 +128,11 @@ async def follow_ledger(
     last_id: str | None,
     runs: Mapping[UUID, FollowedRun] = MappingProxyType({}),
 ) -> FollowedTopics:
-    """Return the topics of a live stream, each with its start position: events of the ledger, and runs.
+    """Return the topics of a live stream, each with its start position: events of the ledger, and the runs `runs`.
 
-    `last_id` is the last id that the client got from an earlier stream; it contains the positions. If it has no
-    position in the ledger, the ledger is followed from now on. A run without a position is followed from its beginning.
+    `last_id` is the last id that the client got from an earlier stream; it contains a position for each topic. Without
+    a position in the ledger, the ledger is followed from now on. Without a position in a run, the run is followed from
+    its beginning.
     """
     cursor, places, is_lost = _parse_id(last_id)
     return FollowedTopics(
@@ -171,7 +172,7 @@ def _parse_id(text: str | None) -> tuple[Cursor | None, dict[UUID, EventId], boo
 async def follow_topics(
     topics: FollowedTopics, clients: StreamClients
 ) -> AsyncGenerator["TopicFollower", None]:
-    """Yield the live stream of these topics for one client. It ends with the block, or when the process stops."""
+    """Yield the live stream of these topics for one client. It ends when the block ends or the process stops."""
     # This stream ends before those of its runs, and follows its other topics while a run has no stream yet.
     lasting = replace(clients, intervals=replace(clients.intervals, life=math.inf, patience=math.inf))
     async with AsyncExitStack() as stack:

@@ -20,10 +20,10 @@ _SEEN = (
 
 
 def version() -> ScalarSelect[int]:
-    """Return the SQL expression for the version of the caller's view of tasks.
+    """Return the SQL expression for the version of the caller's view of tasks, a number that never falls.
 
-    The version is the number of changes so far to tasks that the caller sees or has seen. The statement needs the
-    parameters of `visibility`.
+    It is the number of changes so far to tasks that the caller sees or has seen: while it stays the same, so do all
+    task lists of the caller. The statement needs the parameters of `visibility`.
     """
     return _sum(TaskCount.changes)
 
@@ -31,7 +31,8 @@ def version() -> ScalarSelect[int]:
 def tasks_counted(*conditions: ColumnElement[bool]) -> ScalarSelect[int]:
     """Return the SQL expression for the number of tasks that the caller sees and that meet the conditions.
 
-    The conditions compare the flags of `TaskCount`. The statement needs the parameters of `visibility`.
+    The conditions may use only the flags in `TaskCount`, by which tasks are counted in advance. The statement needs the
+    parameters of `visibility`.
     """
     return _sum(TaskCount.tasks, *conditions)
 

@@ -127,8 +127,7 @@ _FLAGS: Mapping[str, ColumnElement[bool]] = {
 def first_page_statement(shape: tuple[str, ...], limit: int) -> Prepared:
     """Return the SELECT of the first `limit` tasks that match a filter, newest first.
 
-    The filter must satisfy `is_dense`. Each row also has the number of all matching tasks as `count`. The limit is part
-    of the statement and not a parameter, so that the planner knows it and does not plan again.
+    The filter must satisfy `is_dense`. Each row also has the number of all matching tasks as `count`.
     """
     return Prepared(_show(_select_newest(shape, limit)).add_columns(_count(shape).label("count")))
 
@@ -137,9 +136,9 @@ def first_page_statement(shape: tuple[str, ...], limit: int) -> Prepared:
 def known_page_statement(shape: tuple[str, ...]) -> Prepared:
     """Return the SELECT of the tasks with the ids in the parameter `ids` that the caller sees, newest first.
 
-    Each row also has the `version` of the caller's view, and the number of all tasks that match the filter as `count`.
-    `count` is NULL for a filter that uses more than flags, because tasks are only counted in advance by their flags. If
-    there is no such task, the result is one row with only these two columns.
+    Each row also has the `version` of the caller's view of tasks, and as `count` the number of all tasks that match the
+    filter. `count` is NULL if the filter uses more than flags, because tasks are counted in advance by their flags
+    only. If none of the tasks is found, the result is one row with only these two columns.
     """
     count = _count(shape) if _by_flags(shape) else null()
     return _join_snapshot(
@@ -154,9 +153,9 @@ def known_page_statement(shape: tuple[str, ...]) -> Prepared:
 def look_up_statement(shape: tuple[str, ...], limit: int, *, counting: bool) -> Prepared:
     """Return the SELECT of one page of the tasks that match a filter, newest first.
 
-    Each row also has the `version` of the caller's view and, with `counting`, the number of all matching tasks as
-    `count`. If the page is empty, the result is one row without a task. The statement also needs the parameters
-    `offset`, and `end`, the sum of `offset` and `limit`.
+    Each row also has the `version` of the caller's view of tasks. If `counting` is True, it also has the number of all
+    matching tasks as `count`. If the page is empty, the result is one row without a task. The statement also needs the
+    parameters `offset`, and `end`, the sum of `offset` and `limit`.
     """
     looked_at = [version().label("version")]
     if counting:

@@ -69,8 +69,8 @@ async def find_page(
 ) -> tuple[int, Sequence[Fields]]:
     """Return the number of tasks that match a filter, and the rows of one page of them, newest first.
 
-    The result is not older than the call. `lists` caches the number and the task ids of pages; both are looked up again
-    after a change of a task that the caller sees.
+    The result includes all changes that were committed before the call. `lists` caches the number of tasks, and the
+    task ids of each page, until a task that the caller sees changes.
     """
     known = lists.of(task_filter)
     ids = known.pages.get(page, ())

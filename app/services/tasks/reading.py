@@ -39,8 +39,7 @@ async def list_tasks(
 ) -> tuple[int, list[TaskOut]]:
     """Return the exact number of tasks that match `query`, and one page of them, newest first (contract 2.6, 5.1).
 
-    Only tasks that the caller sees are counted and returned. The first page of a query without selective filters takes
-    one statement, at a cost that does not depend on the number of tasks. Other pages are cached until a task changes.
+    Only tasks that the caller sees are counted and returned. `lists` caches pages until a task changes.
     """
     filtered = task_filter(caller, query)
     if page.offset == 0 and is_dense(filtered.shape):

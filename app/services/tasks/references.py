@@ -15,12 +15,12 @@ from app.statements import Fields, Prepared
 async def require_references(
     session: AsyncSession, caller: Principal, body: TaskIn, *, updating: bool = False
 ) -> None:
-    """Check the integrations and the signal report that a request for a task refers to, with at most one statement.
+    """Check the integrations and the signal report that a request for a task refers to.
 
-    `updating` is True if the request changes an existing task; the origin of the task is then not checked.
+    `updating` is True if the request changes an existing task. The origin of the task is then not checked.
 
     Raises:
-        InvalidInput: one of them does not exist, belongs to others, or does not fit the origin of the task.
+        InvalidInput: one of them does not exist, belongs to another project or user, or does not fit the task's origin.
 
     """
     owners = await _owners(session, body)

@@ -201,7 +201,7 @@ class RunEndNotice:
 class Sequel:
     """The next step after a sent notice: a decision, with or without another push, or a time at which to decide again.
 
-    If both are None, nothing follows.
+    If it has neither a decision nor a time, nothing follows.
     """
 
     decision: NotificationDecision | None = None
