@@ -76,7 +76,7 @@ _WORDS = (
 
 
 class Intent(Enum):
-    """The kind of request that makes a run act: create a run, follow up a run, have a run performed, or steer a run."""
+    """The kind of a request that makes a run act: create it, follow it up, have a worker perform it, or steer it."""
 
     CREATE = auto()
     FOLLOW = auto()
@@ -107,7 +107,7 @@ class AuthorityRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
-    """The decision of `authorize`: for whom a run acts, and which GitHub account and sandbox environment it may use."""
+    """The decision of `authorize`: the person that a run acts for, its GitHub account, and its sandbox environment."""
 
     asker_id: int | None
     # Keys of the run's state that name the account.
@@ -131,7 +131,7 @@ async def require_task_allowance(
     gates: Sequence[UsageGate],
     run_id: UUID | None = None,
 ) -> None:
-    """Check that every usage gate lets workers perform this task, or its run `run_id` if that is given.
+    """Check that every usage gate allows workers to perform a run of this task: a new one, or `run_id` if it is given.
 
     Call this before any row is locked: it ends the session's transaction, so that no connection is held while the gates
     decide.
@@ -156,8 +156,8 @@ async def authorize(session: AsyncSession, request: AuthorityRequest) -> Authori
 
     Raises:
         InvalidInput: the run would act with a GitHub account that is not the asker's, or the asker has no account.
-        RunRefused: the asker may not use the environment.
-        StateRefused: the asker may not use the environment of a run that the request only steers.
+        RunRefused: the asker may not use the sandbox environment.
+        StateRefused: the request only steers an existing run, and the asker may not use that run's sandbox environment.
 
     """
     account = await _account(session, request)
@@ -286,9 +286,10 @@ def request_for_run(intent: Intent, asker_id: int | None, run: Row[Any]) -> Auth
 
 
 async def record(session: AsyncSession, run_id: UUID, task_id: UUID, authority: Authority) -> None:
-    """Store as which person and with which GitHub account an existing run acts. The caller has locked the run's row.
+    """Store the person and the GitHub account that an existing run acts with.
 
-    A personal run also gets a snapshot of its task. Any other run loses its snapshot.
+    The caller holds the lock on the run's row. If the account or the sandbox environment is the person's own, the run
+    also gets a snapshot of its task. If not, a snapshot that the run has is deleted.
     """
     values: dict[str, Any] = {
         "asked_by_id": authority.asker_id,
@@ -325,9 +326,9 @@ def _task_snapshot(task_id: UUID) -> ScalarSelect[Any]:
 
 
 def frozen_or_current(column: Any) -> ColumnElement[Any]:
-    """Return the SQL value of a task's column for a run: the value in the run's snapshot, or the current value.
+    """Return the SQL expression for the value of a task's column as a run uses it.
 
-    The current value is used if the run has no snapshot.
+    It is the value in the run's snapshot of the task, or the task's current value if the run has no snapshot.
     """
     kept = Run.asked_task[column.key]
     if not isinstance(column.type, JSON):

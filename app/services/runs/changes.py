@@ -63,15 +63,15 @@ async def update_run(
 ) -> RunOut:
     """Change the given fields of a run and return the run.
 
-    `output` and `state` are merged with the stored ones: each top-level entry replaces the stored entry of its name.
+    `output` and `state` are merged with the stored ones: each top-level entry replaces the stored entry of the same
+    name.
 
     Raises:
-        InvalidInput: the change affects the agent (`_steers`), and the run acts with another member's GitHub account.
+        InvalidInput: the change affects the agent, and the run acts with another member's GitHub account.
         NotFound: there is no such run, or the caller cannot see it.
-        StateRefused: the body gives a status and the run has ended with another one, the state or output would be too
-            large, or the change affects an agent in another member's private environment; nothing has changed.
-        UsageLimitExceeded: the change would have workers perform the run from the beginning, and the project is over
-            its limit.
+        StateRefused: the run has ended with another status than the body gives, the state or output would be too large,
+            or the change affects an agent in another member's private environment; nothing has changed.
+        UsageLimitExceeded: the change would make workers perform the run, and the project is over its limit.
 
     """
     if body.status is RunStatus.QUEUED and clients.gates and await _is_workers(session, run_id):
@@ -113,7 +113,7 @@ async def write_columns(session: AsyncSession, run_id: UUID, values: dict[str, A
     """Write the column values `values` of a run; return its new row, with `STATE_COLUMNS`.
 
     Raises:
-        StateRefused: the state or the output has become too large; the caller must roll back.
+        StateRefused: the state or the output would be too large. It is written already, so the caller must roll back.
 
     """
     sizes: list[ColumnElement[int]] = []

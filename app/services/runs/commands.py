@@ -93,7 +93,7 @@ async def send_command(
     """Store a command for the agent of a run, and wake the worker after the commit; return the JSON-RPC response.
 
     Only the first answer to a question is accepted. A `cancel` or `close` changes nothing while an earlier one is still
-    undelivered. An outage of Redis delays the command until the worker polls next. Every member who can see the run may
+    undelivered. If Redis is down, the worker finds the command at its next poll. Every member who can see the run may
     stop it by `cancel` or `close`.
 
     Raises:
@@ -138,7 +138,9 @@ async def answer_question(
         redis: wakes the worker after the commit.
 
     Raises:
-        InvalidInput, NotFound, StateRefused: for the same reasons as in `send_command`.
+        InvalidInput: the run acts with another member's GitHub account.
+        NotFound: there is no such run, or the caller cannot see it.
+        StateRefused: no worker has a live agent of the run, or the run is in another member's private environment.
 
     """
     run = await _lock_live(session, caller, question.task_id, question.run_id)

@@ -50,7 +50,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedCheck:
-    """A failed check, reported by GitHub, of a branch that a run pushed."""
+    """A check that failed on a branch that a run pushed, as GitHub reported it."""
 
     repository: str  # lower case
     branch: str
@@ -63,7 +63,7 @@ class FailedCheck:
 async def require_follow_up_allowance(
     session: AsyncSession, check: FailedCheck, gates: Sequence[UsageGate]
 ) -> None:
-    """Check that every usage gate allows the follow-up run that this failed check would start.
+    """Check that every usage gate allows the follow-up run that this failed check would start, if it would start one.
 
     Call this before any row is locked: it ends the session's transaction.
 

@@ -142,7 +142,8 @@ async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events
 async def set_status(session: AsyncSession, run_id: UUID, status: RunStatus, *, events: RunEvents) -> bool:
     """Set the status that a client reports for a run (contract 13.2). If a worker holds the run, the worker loses it.
 
-    Return False, with nothing changed, if the run has this status already. The caller holds the lock on the run's row.
+    Return True, or False, with nothing changed, if the run has this status already. The caller holds the lock on the
+    run's row.
 
     Raises:
         StateRefused: the run has ended with another status.
@@ -226,20 +227,21 @@ async def extend_lease(session: AsyncSession, run_id: UUID, *, owner: str) -> bo
 
 
 async def mark_agent_started(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
-    """Record that the agent of a run may act from now on. If the run loses its worker later, it fails.
+    """Record that the agent of a run may act from now on. If the run loses its worker after this, it fails.
 
-    A run that loses its worker before this is repeated. Return False if the job `owner` has lost the run: it must not
-    start an agent. A repeated call keeps the time of the first call.
+    If the run loses its worker before this, it is queued again. Return False if the job `owner` has lost the run, so
+    that it must not start an agent. A repeated call keeps the time of the first call.
     """
     values = {"run": run_id, "owner": owner, "started": {AGENT_STARTED: utcnow().isoformat()}}
     return await _MARK_STARTED.first_alone(session, values) is not None
 
 
 async def finish(session: AsyncSession, run_id: UUID, end: RunEnd, *, owner: str, events: RunEvents) -> bool:
-    """End a run that the job `owner` holds. Return False if the run has ended already or another job holds it.
+    """End a run that the job `owner` holds.
 
-    A run that was cancelled meanwhile keeps its status, but gets the results of the agent. In texts from agents and
-    servers, characters that the database cannot store are replaced.
+    Return False if the run has ended already or another job holds it, else True. A run that was cancelled meanwhile
+    keeps its status, but gets the results of the agent. In texts from agents and servers, characters that the database
+    cannot store are replaced.
     """
     assert end.status in TERMINAL_STATUSES
     output = storable(end.output)

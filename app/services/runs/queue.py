@@ -41,9 +41,9 @@ def longest_waiting(run_id: Any) -> ColumnElement[UUID]:
 
 
 async def lock_room(session: AsyncSession, run_id: UUID) -> None:
-    """Wait for other transactions that claim runs of this run's project, and make later ones wait for this one.
+    """Wait until no other transaction is claiming runs of this run's project; keep others waiting until this one ends.
 
-    So each transaction counts the runs that the earlier ones have claimed.
+    In this way, each transaction counts all runs that earlier ones have claimed.
     """
     name = func.concat(_LOCK_NAME, Run.project_id)
     await session.execute(
@@ -52,7 +52,7 @@ async def lock_room(session: AsyncSession, run_id: UUID) -> None:
 
 
 def has_room(limit: Any) -> ColumnElement[bool]:
-    """Return the SQL condition that workers perform fewer than `limit` runs in the project of a selected run."""
+    """Return the SQL condition on a run that workers perform fewer than `limit` runs of its project at the moment."""
     room: ColumnElement[bool] = _in_hand(Run.project_id) < limit
     return room
 

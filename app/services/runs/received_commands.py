@@ -47,7 +47,7 @@ _SENT_AGAIN = (CommandMethod.USER_MESSAGE, CommandMethod.SET_CONFIG_OPTION, Comm
 
 
 class StepResult(Enum):
-    """The result of a worker's step that does nothing if a new command has arrived or the worker has lost the run."""
+    """The result of a worker's step: done, or nothing done, as a new command arrived or the worker has lost the run."""
 
     DONE = auto()
     # A command came that the worker has not read; nothing has changed.
@@ -57,7 +57,7 @@ class StepResult(Enum):
 
 
 async def read_accepted(session: AsyncSession, run_id: UUID, *, after: int) -> Sequence[Row[Any]]:
-    """Return, oldest first, the commands to a run with a position after `after` that no agent has received yet.
+    """Return the commands to a run that no agent has received yet and that have a position after `after`, oldest first.
 
     At most a thousand are returned.
     """
@@ -112,8 +112,9 @@ async def start_waiting(
 ) -> StepResult:
     """Store a question of a run's agent, show it in the run's state, and notify people (contract 7.2).
 
-    `seen` is the position of the last command that the worker has read: if there is a later one, nothing changes and
-    the result is `NEWS`. If `seen` is None, new commands are not checked for.
+    `seen` is the position of the last command that the worker has read. If there is a later one, nothing changes and
+    the result is `NEWS`. If `seen` is None, this is not checked. If the job `owner` has lost the run, nothing changes
+    and the result is `LOST`.
     """
     result = await _lock_unless_news(session, run_id, owner=owner, seen=seen)
     if result is not StepResult.DONE:
@@ -162,9 +163,9 @@ async def stop_waiting(session: AsyncSession, run_id: UUID, request_id: str, *, 
 
 
 async def show_waiting(session: AsyncSession, run_id: UUID) -> None:
-    """Show the newest open question of a run in the run's state. If none is open, remove the last one.
+    """Show the newest open question of a run in the run's state.
 
-    The caller has locked the run's row.
+    If no question is open, remove `waiting_for` from the state. The caller holds the lock on the run's row.
     """
     newest = await questions.newest_waiting_for(session, run_id)
     facts = without_fact(WAITING_FOR) if newest is None else with_fact(WAITING_FOR, newest)
@@ -192,9 +193,9 @@ async def end_agent(
 ) -> StepResult:
     """Record that the agent of a run ends: refuse further commands, drop open ones, and withdraw its open questions.
 
-    `seen` is the position of the last command that the worker has read: if there is a later one, nothing changes and
-    the result is `NEWS`. If `seen` is None, new commands are not checked for. `reason` is stored with the dropped
-    commands.
+    `seen` is the position of the last command that the worker has read. If there is a later one, nothing changes and
+    the result is `NEWS`. If `seen` is None, this is not checked. If the job `owner` has lost the run, nothing changes
+    and the result is `LOST`. `reason` is stored with the dropped commands.
     """
     result = await _lock_unless_news(session, run_id, owner=owner, seen=seen)
     if result is StepResult.DONE:
@@ -210,7 +211,8 @@ async def drop_open(
 ) -> list[tuple[UUID, dict[str, Any]]]:
     """Drop the open commands of runs, in the transaction that ends these runs or their agents.
 
-    Return a pair for each dropped command, in the order in which they were sent: the run's id, and a log entry.
+    Return a pair of the run's id and a log entry for each dropped command, in the order in which the commands were
+    sent.
     """
     dropped = await session.execute(
         update(RunCommand)
@@ -241,7 +243,7 @@ def _drop_receipt(row: Row[Any]) -> dict[str, Any]:
 async def receipts_since(
     session: AsyncSession, run_ids: Collection[UUID], moment: datetime
 ) -> dict[RunRef, list[dict[str, Any]]]:
-    """Return, by run, a log entry for each command of these runs that was dropped at `moment` or later."""
+    """Return a log entry for each command of these runs that was dropped at `moment` or later, grouped by run."""
     statement = (
         select(Run.project_id, Run.task_id, RunCommand.run_id, *_RECEIPT_COLUMNS)
         .join(Run, Run.id == RunCommand.run_id)
@@ -279,10 +281,11 @@ async def read_dropped(
 
 
 async def requeue(session: AsyncSession, run_ids: Collection[UUID], *, had_agent: bool) -> None:
-    """Mark as accepted again the commands that earlier agents of these runs received: the next agent starts afresh.
+    """Let the next agents of these runs get the commands again that earlier agents received, as they start afresh.
 
-    `had_agent` says whether an agent had started. If so, consumed commands are sent again only if they are of certain
-    kinds. If not, a consumed command was meant to end the run before the agent started, and still does.
+    `had_agent` says whether an agent had started. Delivered commands are always sent again. If an agent had started,
+    consumed commands are sent again only if they are messages, configuration options or `close`. If none had started,
+    all are.
     """
     again = RunCommand.method.in_(_SENT_AGAIN) if had_agent else true()
     sent = (RunCommand.status == CommandStatus.CONSUMED) & again

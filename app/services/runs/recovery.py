@@ -36,15 +36,15 @@ log = structlog.get_logger(__name__)
 async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: timedelta | None = None) -> int:
     """Recover all runs that have lost their job or their worker; return the number of jobs that were put on the queue.
 
-    Open commands of a lost run are dropped, and log entries about them go to the run's followers and its log. Open
-    questions of runs that do not wait for an answer any more are withdrawn.
+    If a run fails, its open commands are dropped, and log entries about them are published to its followers and added
+    to its log. Open questions of runs that do not wait for an answer any more are withdrawn.
 
     Args:
         clients: the clients of this process.
         limit: the maximum number of runs of a project that workers perform at a time; further runs stay waiting. A
             value of 0 stands for no limit.
-        silence: runs fail if their agent outside our workers has reported nothing for this long. If it is None, none
-            fail.
+        silence: a run fails if its agent outside our workers has reported nothing for this long. If it is None, no run
+            fails for this reason.
 
     """
     begun, events = utcnow(), clients.events

@@ -41,8 +41,7 @@ async def require_new_run_allowance(
 ) -> None:
     """Check that every usage gate allows a new run of a task. Call this before creating the run (contract 5.8, 6.4).
 
-    This is separate from the creation because usage gates may send requests, for which the session's transaction may be
-    ended.
+    This may end the session's transaction, because the gates may send requests.
 
     Raises:
         InvalidInput: the options contradict each other.
@@ -94,7 +93,9 @@ async def create_run(
     The client performs the run, or requests a worker later.
 
     Raises:
-        InvalidInput, NotFound, RunRefused: for the same reasons as in `start_cloud_run`.
+        InvalidInput: the options contradict each other, or the caller may not use the GitHub account of the run.
+        NotFound: there is no such task, or the caller cannot see it.
+        RunRefused: a run, environment or artifact that the request names does not exist, or the state is too large.
 
     """
     run_id = await _create(session, caller, task_id, body, clients, dispatch=False)

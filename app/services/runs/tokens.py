@@ -45,7 +45,7 @@ async def issue_token(
 ) -> ConnectionTokenOut:
     """Return a signed token that gives access to one run, valid for a day.
 
-    `secrets` are the secret keys that encrypt the stored signing key, which the first call makes.
+    The first call makes and stores the key that signs tokens; `secrets` are the secret keys that encrypt it.
 
     Raises:
         NotFound: there is no such run, or the caller cannot see it.

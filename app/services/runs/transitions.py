@@ -76,8 +76,9 @@ async def transition(
 ) -> Sequence[RowMapping]:
     """Move the runs that satisfy `conditions` to the status `to`; return the moved runs.
 
-    A run is not moved if `to` may not follow its current status. `reason` says why the run ends or returns to the
-    queue, for metrics and the event. `values` are further columns to write.
+    A run is not moved if `to` may not follow its current status. For the moved runs, events are recorded and published,
+    and people are notified of an end. `reason` says why the run ends or returns to the queue, for metrics and the
+    event. `values` are values of further columns to write.
     """
     sources = [status for status in RunStatus if to in TRANSITIONS[status]]
     return await move(session, events, to, Run.status.in_(sources), *conditions, reason=reason, **values)
@@ -91,9 +92,10 @@ async def move(
     reason: RunReason | None = None,
     **values: Any,
 ) -> Sequence[RowMapping]:
-    """Move the runs that satisfy `conditions` to the status `to`, from any status; return the moved runs.
+    """Move the runs that satisfy `conditions` from any status to the status `to`; return the moved runs.
 
-    The arguments are as in `transition`.
+    `reason` says why the run ends or returns to the queue, for metrics and the event. `values` are values of further
+    columns to write.
     """
     is_recovery = to is RunStatus.QUEUED and reason in _RECOVERIES
     event = EventType.RUN_RECOVERED if is_recovery else EVENT_OF.get(to)

@@ -30,9 +30,9 @@ _COST = (USAGE, "cost", "amount")
 
 
 async def note_usage(session: AsyncSession, run_id: UUID, usage: Mapping[str, Any], *, owner: str) -> bool:
-    """Store the tokens and cost that a run has used so far; return False if job `owner` does not hold the run any more.
+    """Store the tokens and cost that a run has used so far; return whether they were stored.
 
-    The usage of a cancelled run is stored in any case.
+    They are stored if the job `owner` holds the run or the run was cancelled.
     """
     noted = await session.execute(
         update(Run)
@@ -55,8 +55,9 @@ def _number(path: tuple[str, ...]) -> ColumnElement[Any]:
 def reported_usage(state: Mapping[str, Any]) -> ColumnElement[Any] | None:
     """Return the SQL expression for the facts to add to a run for the usage that a client reports in `state`.
 
-    Return None if `state` reports no usage. A report states the totals of the whole run. It is ignored if one of our
-    workers has claimed the run, or if it is not higher than the last report, because the task's budget relies on it.
+    Return None if `state` reports no usage. A report contains the totals of the whole run. The expression adds nothing
+    if one of our workers has claimed the run, or if the report is not higher than the last one: the task's budget
+    relies on these numbers.
     """
     reported = state.get(_REPORTED)
     if not isinstance(reported, Mapping):

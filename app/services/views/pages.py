@@ -26,9 +26,9 @@ def json_bytes(column: Any) -> ColumnElement[int]:
 
 
 def within_page(rows: Select[Any], of: Any, size: ColumnElement[int]) -> Select[Any]:
-    """Return a SELECT of the newest of `rows`, up to the row with which their total size reaches `PAGE_BYTES`.
+    """Return a SELECT of the newest of `rows`, the newest first, until their total size reaches `PAGE_BYTES`.
 
-    The newest row comes first. At least one row is returned. Sizes are measured without fetching the texts.
+    If there are any rows, at least one is returned. Sizes are measured without fetching the texts.
 
     Args:
         rows: the SELECT to limit.

@@ -81,9 +81,9 @@ def run_bytes(run: Any) -> ColumnElement[int]:
 
 
 def runs_within_page(rows: Select[Any]) -> Select[Any]:
-    """Return a SELECT of the newest of the runs in `rows`, up to the run with which their size reaches `PAGE_BYTES`.
+    """Return a SELECT of the newest runs in `rows`, the newest first, until their total size reaches `PAGE_BYTES`.
 
-    The newest run comes first. At least one run is returned.
+    If there are any runs, at least one is returned.
     """
     return within_page(rows, Run, run_bytes(Run))
 

@@ -54,7 +54,7 @@ def select_tasks(of: type[Task] = Task) -> Select[Any]:
     """Return the SELECT of tasks with the columns that `task_out` reads. The caller adds conditions and an order.
 
     Args:
-        of: the tasks to select, for example an alias for the rows that a statement has written.
+        of: the table to select from: `Task`, or an alias of it, such as the rows that a statement has written.
 
     """
     return (
@@ -71,9 +71,9 @@ def select_tasks(of: type[Task] = Task) -> Select[Any]:
 
 
 def tasks_within_page(rows: Select[Any]) -> Select[Any]:
-    """Return a SELECT of the newest of the tasks in `rows`, up to the task with which their size reaches `PAGE_BYTES`.
+    """Return a SELECT of the newest tasks in `rows`, the newest first, until their total size reaches `PAGE_BYTES`.
 
-    The newest task comes first. At least one task is returned.
+    If there are any tasks, at least one is returned.
     """
     return within_page(rows, Task, _TASK_BYTES + run_bytes(_LatestRun))
 

@@ -15,8 +15,8 @@ from app.services.webhook_endpoints.deliveries import add_ping, schedule_redeliv
 async def list_all(session: AsyncSession, *, project_id: int | None) -> list[dict[str, Any]]:
     """Return the webhook endpoints of all users as mappings of their columns, oldest first.
 
-    Each mapping also has the numbers of pending and failed deliveries, as `pending` and `failed`. If `project_id` is
-    given, only the endpoints of this project are returned.
+    Each mapping also has the numbers of the endpoint's pending and failed deliveries, as `pending` and `failed`. If
+    `project_id` is not None, only the endpoints of this project are returned.
     """
     counts = [
         func.count(WebhookEndpointDelivery.id).filter(WebhookEndpointDelivery.status == status).label(status)

@@ -76,15 +76,18 @@ class Claimed:
 
 
 async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> list[Claimed]:
-    """Claim up to `limit` due webhook deliveries, only a few for each endpoint, for `WEBHOOK_LEASE`; return them.
+    """Claim up to `limit` due webhook deliveries, but only a few for each endpoint, and return them.
+
+    A claim lasts for `WEBHOOK_LEASE`. Concurrent calls wait for each other.
 
     Busy endpoints cannot take the whole `limit`: `RESERVED` of the deliveries are kept for endpoints with at most
-    `PER_ENDPOINT` attempts in progress. Concurrent calls wait for each other.
+    `PER_ENDPOINT` attempts in progress.
 
-    A delivery with `LOST_ATTEMPTS` more attempts than it may have is not returned: it ends, as their results were lost.
+    If the results of several attempts were lost, a delivery may exceed its number of attempts by `LOST_ATTEMPTS`. After
+    that, it ends and is not returned.
 
     `cipher` decrypts the secrets that sign the messages. If no key decrypts the secret of a delivery, the delivery is
-    not returned: it becomes due again when the lease ends.
+    not returned, and becomes due again when the lease ends.
     """
     await session.execute(text(f"SELECT pg_advisory_xact_lock({_CLAIM_LOCK})"))
     # After the lock, so that the lease is whole, and the statement sees the claims made while this one waited.
@@ -257,9 +260,9 @@ _CLAIM = Prepared(_claim_statement())
 
 
 async def next_due(session: AsyncSession) -> datetime | None:
-    """Return the UTC time at which the next webhook delivery can be claimed: when it is due, or when its lease ends.
+    """Return the UTC time from which the next webhook delivery can be claimed; None if no delivery is pending.
 
-    The time may be in the past. Return None if no delivery is pending.
+    It is the time when the delivery is due or, if it is claimed, when its lease ends. The time may be in the past.
     """
     row = await _NEXT.first(session, {})
     return None if row is None else row["due_at"]

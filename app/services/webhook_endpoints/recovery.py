@@ -35,9 +35,9 @@ _MISSED = (DeliveryStatus.FAILED, DeliveryStatus.CANCELLED)
 async def recover(
     session: AsyncSession, caller: Principal, endpoint_id: UUID, body: RecoverIn, *, settings: Settings
 ) -> int:
-    """Schedule the failed and cancelled deliveries of a webhook endpoint in a period to be sent; return their number.
+    """Schedule a webhook endpoint's failed and cancelled deliveries of a period to be sent again; return how many.
 
-    If `body.only` is `all`, events of the period without a delivery are sent too, and the number includes them: the
+    If `body.only` is `all`, events of the period without a delivery are sent too, and the number includes them; the
     relay makes their deliveries later. If `body.until` is None, the period ends now. Test messages are never sent
     again.
 
@@ -63,9 +63,9 @@ async def recover(
 
 
 async def continue_recovery(session: AsyncSession, *, link: str, batch: int) -> bool:
-    """Make the next `batch` missing deliveries of the recovery that has waited longest.
+    """Make up to `batch` missing deliveries for the recovery that has waited longest.
 
-    Return True if there was a recovery to continue, False if there was none or another process continues it now.
+    Return True if there was a recovery to continue, False if there was none or another process is continuing it now.
     """
     recovery = WebhookRecovery
     first = select(recovery.endpoint_id).order_by(recovery.continued_at, recovery.endpoint_id).limit(1)

@@ -49,8 +49,8 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Attemp
     """Store the results of attempts to send webhooks; disable endpoints that respond with 410 or fail for too long.
 
     If an attempt took longer than its lease and another worker has begun the next attempt, the result is logged and
-    affects the endpoint's health, but does not change the delivery. Results for deleted endpoints are dropped. Results
-    that are stored already are dropped too: an earlier call may have been committed without acknowledgement.
+    affects the endpoint's health, but does not change the delivery. Results for deleted endpoints are ignored. Results
+    that are stored already are ignored too, so that a call can be repeated.
     """
     now = utcnow()
     endpoints = await _lock(session, _HEALTH_COLUMNS, {claimed.endpoint_id for claimed, _ in attempts})

@@ -14,9 +14,9 @@ _AT_ONCE = 2000
 
 
 async def prune_deliveries(sessions: SessionFactory, kept: timedelta) -> int:
-    """Delete the webhook deliveries that are older than `kept` and not pending, in batches; return their number.
+    """Delete the webhook deliveries that are older than `kept` and not pending, with their attempts; return how many.
 
-    Each batch has its own transaction. Attempts are deleted with their deliveries. Repeatable.
+    Each transaction deletes a limited number of them. It is safe to call this again.
     """
     total, removed = 0, _AT_ONCE
     while removed >= _AT_ONCE:
