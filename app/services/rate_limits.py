@@ -27,7 +27,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """The remainder of the rate limit that is closest to exhaustion, for the headers of the response."""
+    """The state of a rate limit, for the headers of the response: of several limits, the one nearest to exhaustion."""
 
     limit: int
     remaining: int

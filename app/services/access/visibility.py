@@ -101,7 +101,10 @@ VISIBLE_RUN = and_(Run.id == bindparam("run_id"), Run.task_id == bindparam("task
 
 
 def visibility_anywhere(principal: Principal) -> dict[str, Any]:
-    """Return the parameters of the SQL conditions `VISIBLE_PROJECTS` and `VISIBLE_ANYWHERE` for a caller."""
+    """Return the parameters that the SQL expressions `VISIBLE_PROJECTS` and `VISIBLE_ANYWHERE` need for a caller.
+
+    They stand for the projects that the caller may use with their API key, and for the tasks that they see in these.
+    """
     return {
         "visible_user_id": principal.user_id,
         "visible_teams": list(principal.scoped_teams),
@@ -110,9 +113,10 @@ def visibility_anywhere(principal: Principal) -> dict[str, Any]:
 
 
 def visibility(principal: Principal) -> dict[str, int]:
-    """Return the parameters of the conditions `VISIBLE_TASK` and `VISIBLE_RUN`, for a caller in the request's project.
+    """Return the parameters that the SQL conditions `VISIBLE_TASK` and `VISIBLE_RUN` need for a caller.
 
-    For `VISIBLE_RUN`, the caller of this function must add `run_id` and `task_id`.
+    They select the tasks in the request's project that the caller sees, and one run of such a task. For `VISIBLE_RUN`,
+    the caller of this function must add `run_id` and `task_id`.
     """
     return {"visible_project_id": principal.project.id, "visible_user_id": principal.user_id}
 

@@ -48,7 +48,7 @@ async def create_project(session: AsyncSession, name: str, *, organization_id: U
     """Add a project, with its API token and the counter of its task numbers, and return it.
 
     Without `organization_id`, the project belongs to the organization `DEFAULT_ORGANIZATION`, which is created when
-    first needed. It never joins an organization of a user on its own: API keys for that organization would then be
+    first needed. The organization of a user is never the default, because API keys for that organization would then be
     valid for the new project.
 
     Raises:

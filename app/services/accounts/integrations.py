@@ -61,7 +61,7 @@ async def create_integration(
 ) -> Integration:
     """Add an integration, which gives a project access to a code host, and return it.
 
-    `cipher` encrypts the secrets that are stored. A project may have several integrations of a kind.
+    `cipher` encrypts the secrets that are stored. A project may have several integrations of the same kind.
 
     Raises:
         NotFound: there is no such project.

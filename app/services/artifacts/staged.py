@@ -181,7 +181,7 @@ async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str
 def keep_artifacts(
     session: AsyncSession, store: ObjectFiles, project_id: int, artifacts: Sequence[ArtifactOut]
 ) -> None:
-    """Extend the lifetime of files that a run has taken over, by new tags in the object store.
+    """Extend the lifetime of files that a run has taken over, by setting new tags on them in the object store.
 
     This happens after the session's transaction commits. Failures of the object store are only logged.
     """

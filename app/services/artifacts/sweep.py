@@ -96,7 +96,7 @@ async def write_lifecycle(bucket: Bucket) -> None:
 async def sweep_artifacts(sessions: SessionFactory, bucket: Bucket, *, dry_run: bool) -> Sweep:
     """Delete stored files that no client can reach any more, and expired entries of staged files; return the result.
 
-    With `dry_run`, nothing is deleted, and the result lists what would be.
+    With `dry_run`, nothing is deleted, and the result lists the files that would be deleted.
 
     Raises:
         ObjectStoreUnavailable: the object store did not answer; files deleted before that stay deleted.

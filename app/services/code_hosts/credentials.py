@@ -203,7 +203,9 @@ class CodeHosts:
             ) from error
 
     async def installation_token(self, api_url: str, app: _App) -> str:
-        """Return a token for the installation of a GitHub App: the cached one, or a new one if that expires soon.
+        """Return a token for the installation of a GitHub App.
+
+        It is the cached token or, if there is none or it expires soon, a new one.
 
         Raises:
             RepositoryAccessDenied: GitHub refuses, or the App's private key cannot be decrypted.

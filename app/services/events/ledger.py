@@ -102,7 +102,7 @@ async def publish_recorded(session: AsyncSession, rows: Iterable[Mapping[Any, An
 
 
 async def record(session: AsyncSession, type_: EventType, **columns: Any) -> UUID:
-    """Record an event that is not about a task in the ledger, in the session's transaction; return the event's id.
+    """Add to the ledger an event that is not about a task, in the session's transaction; return the event's id.
 
     Args:
         session: the unit of work that makes the change.

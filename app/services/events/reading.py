@@ -129,7 +129,7 @@ async def read_events(
 async def read_question_events(
     session: AsyncSession, caller: Principal, after: Cursor, *, limit: int
 ) -> Sequence[Fields]:
-    """Return up to `limit` events after the position `after`, oldest first, about questions in the caller's inbox.
+    """Return up to `limit` events about questions in the caller's inbox, after the position `after`, oldest first.
 
     The inbox covers all projects of the caller. Each row has `EVENT_COLUMNS`.
     """

@@ -49,7 +49,7 @@ _ORDER = (Question.rank, Question.opened_at, Question.id)
 
 
 def own(*columns: Any) -> Select[Any]:
-    """Return a SELECT of the given columns of the questions about tasks that the caller created, in any project.
+    """Return a SELECT of `columns` for the questions about tasks that the caller created, in any project.
 
     The statement needs the parameters of `visibility_anywhere`.
     """
@@ -61,7 +61,7 @@ def own(*columns: Any) -> Select[Any]:
 
 
 def followed(*columns: Any) -> Select[Any]:
-    """Return a SELECT of the given columns of the questions about other people's tasks that the caller follows.
+    """Return a SELECT of `columns` for the questions about other people's tasks that the caller follows.
 
     The statement needs the parameters of `visibility_anywhere`.
     """

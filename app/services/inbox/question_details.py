@@ -149,9 +149,9 @@ def question_out(row: Fields, link: str, *, may_write: bool) -> QuestionOut:
 
 
 def winner(row: Mapping[str, Any]) -> Winner:
-    """Return the answer that closed a question, with its person, way and time.
+    """Return the answer that closed a question, with the person who gave it, the way in which it arrived, and its time.
 
-    All fields are None if it was not answered.
+    All fields are None if the question was not answered.
     """
     if row["status"] != QuestionStatus.ANSWERED:
         return _NO_WINNER

@@ -29,7 +29,7 @@ async def settle_closed(session: AsyncSession, question_ids: Collection[UUID]) -
     """Drop or retract the push notices of questions that the current transaction has closed.
 
     A notice that was not sent is dropped. For a notice that was sent, a retraction becomes due at once. A notice that a
-    worker is sending at this moment is retracted after it was sent (delivery.py).
+    worker is sending at this moment is retracted once it has been sent.
     """
     now = utcnow()
     rows = await _CLOSED.all(session, {"question_ids": list(question_ids)})

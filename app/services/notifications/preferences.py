@@ -64,8 +64,8 @@ async def retrieve_preferences(session: AsyncSession, caller: Principal) -> Pref
 async def update_preferences(session: AsyncSession, caller: Principal, body: PreferencesIn) -> PreferencesOut:
     """Change the given fields of the caller's notification preferences; return all preferences.
 
-    Concurrent changes of other fields are kept. After a change of quiet hours, the notices that they hold become due at
-    once, to be decided again.
+    Concurrent changes of other fields are kept. If quiet hours are changed, the notices that they have held become due
+    at once, and are decided again.
     """
     values = {column.key: getattr(body, column.key) for column in _COLUMNS if body.given(column.key)}
     if isinstance(quiet_hours := values.get("quiet_hours"), QuietHours):

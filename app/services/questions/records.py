@@ -196,7 +196,7 @@ async def find_awaited_message(session: AsyncSession, run_id: UUID) -> Row[Any] 
 
 
 async def newest_waiting_for(session: AsyncSession, run_id: UUID) -> dict[str, Any] | None:
-    """Return the newest open question of a run in the form of `state.waiting_for`; None if there is none."""
+    """Return the newest open question of a run as clients see it in `state.waiting_for`; None if there is none."""
     statement = (
         select(Question.kind, Question.request_id, Question.tool_call, Question.options, Question.opened_at)
         .where(Question.run_id == run_id, Question.is_open())

@@ -204,7 +204,7 @@ async def read_page(
 ) -> LogPage:
     """Return the page of log entries that a query selects, from the log of a run and of the runs that it resumes.
 
-    Each log is read once. Lines that are not JSON objects are skipped.
+    Every call reads these logs as a whole. Lines that are not JSON objects are skipped.
 
     Raises:
         NotFound: there is no such run, or the caller cannot see it.

@@ -71,10 +71,10 @@ def _in_hand(project_id: Any) -> ColumnElement[int]:
 
 
 def startable(limit: int, *, asked_before: datetime) -> Select[UUID]:
-    """Return a SELECT of the ids of runs that have waited for a worker since before `asked_before`, the longest first.
+    """Return a SELECT of the ids of runs that have waited for a worker since before `asked_before`.
 
-    `limit` is the maximum number of runs of a project that workers perform at a time: runs that would exceed it are
-    left out. A `limit` of 0 stands for no limit.
+    The run that has waited longest comes first. `limit` is the maximum number of runs of a project that workers perform
+    at a time: runs that would exceed it are left out. A `limit` of 0 stands for no limit.
     """
     order = (Run.dispatch_requested_at, Run.id)
     if not limit:

@@ -83,9 +83,10 @@ async def settle(
     owner: str,
     reason: str | None = None,
 ) -> bool:
-    """Record the progress of a command to an agent, with `reason` if it is dropped.
+    """Record the progress of a command to an agent. `reason` says why the command is dropped, if it is.
 
-    Return False, with nothing changed, if the command is settled already or job `owner` has lost the run.
+    Return False, with nothing changed, if the command was already consumed or dropped, or if the job `owner` has lost
+    the run.
     """
     is_over = status in {CommandStatus.CONSUMED, CommandStatus.DROPPED}
     settled = await session.execute(
@@ -148,9 +149,9 @@ async def notify_user(
 
 
 async def stop_waiting(session: AsyncSession, run_id: UUID, request_id: str, *, owner: str) -> bool:
-    """Close a question that the run's agent does not wait for any more.
+    """Close the question `request_id`, an id from the agent, because the run's agent does not wait for it any more.
 
-    Return False, with nothing changed, if the question was closed before or job `owner` has lost the run.
+    Return False, with nothing changed, if the question was closed before or the job `owner` has lost the run.
     """
     if await _lock_unless_news(session, run_id, owner=owner, seen=None) is not StepResult.DONE:
         return False
@@ -281,11 +282,11 @@ async def read_dropped(
 
 
 async def requeue(session: AsyncSession, run_ids: Collection[UUID], *, had_agent: bool) -> None:
-    """Let the next agents of these runs get the commands again that earlier agents received, as they start afresh.
+    """Mark commands that earlier agents of these runs received, so that the next agents get them again.
 
-    `had_agent` says whether an agent had started. Delivered commands are always sent again. If an agent had started,
-    consumed commands are sent again only if they are messages, configuration options or `close`. If none had started,
-    all are.
+    `had_agent` says whether an agent had started. Delivered commands are always marked. If an agent had started,
+    consumed commands are marked only if they are messages, configuration options or `close`. If none had started, all
+    are.
     """
     again = RunCommand.method.in_(_SENT_AGAIN) if had_agent else true()
     sent = (RunCommand.status == CommandStatus.CONSUMED) & again

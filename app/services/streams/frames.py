@@ -39,7 +39,7 @@ class LedgerEvent:
 
     @cached_property
     def id(self) -> str:
-        """The position after the event, in the form of a frame's id."""
+        """The position after the event, as the id of a server-sent event."""
         return str(self.place)
 
     @cached_property

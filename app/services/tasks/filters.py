@@ -125,9 +125,9 @@ _FLAGS: Mapping[str, ColumnElement[bool]] = {
 
 @lru_cache(maxsize=_SHAPES_KEPT)
 def first_page_statement(shape: tuple[str, ...], limit: int) -> Prepared:
-    """Return the SELECT of the first `limit` tasks that match a filter, newest first.
+    """Return the SELECT of the first `limit` tasks that match a filter with this `shape`, newest first.
 
-    The filter must satisfy `is_dense`. Each row also has the number of all matching tasks as `count`.
+    The shape must satisfy `is_dense`. Each row also has the number of all matching tasks as `count`.
     """
     return Prepared(_show(_select_newest(shape, limit)).add_columns(_count(shape).label("count")))
 
@@ -137,8 +137,8 @@ def known_page_statement(shape: tuple[str, ...]) -> Prepared:
     """Return the SELECT of the tasks with the ids in the parameter `ids` that the caller sees, newest first.
 
     Each row also has the `version` of the caller's view of tasks, and as `count` the number of all tasks that match the
-    filter. `count` is NULL if the filter uses more than flags, because tasks are counted in advance by their flags
-    only. If none of the tasks is found, the result is one row with only these two columns.
+    filter with this `shape`. `count` is NULL if the filter uses more than flags, because tasks are counted in advance
+    by their flags only. If none of the tasks is found, the result is one row with only these two columns.
     """
     count = _count(shape) if _by_flags(shape) else null()
     return _join_snapshot(
@@ -151,7 +151,7 @@ def known_page_statement(shape: tuple[str, ...]) -> Prepared:
 
 @lru_cache(maxsize=_SHAPES_KEPT)
 def look_up_statement(shape: tuple[str, ...], limit: int, *, counting: bool) -> Prepared:
-    """Return the SELECT of one page of the tasks that match a filter, newest first.
+    """Return the SELECT of one page of the tasks that match a filter with this `shape`, newest first.
 
     Each row also has the `version` of the caller's view of tasks. If `counting` is True, it also has the number of all
     matching tasks as `count`. If the page is empty, the result is one row without a task. The statement also needs the
@@ -166,7 +166,10 @@ def look_up_statement(shape: tuple[str, ...], limit: int, *, counting: bool) -> 
 
 
 def is_dense(shape: tuple[str, ...]) -> bool:
-    """Return whether a filter matches so many tasks that its newest ones are among the newest rows of the table."""
+    """Return whether a filter with this `shape` matches most tasks.
+
+    Its newest tasks are then among the newest rows of the table.
+    """
     return {"not internal", "not archived"} >= set(shape)
 
 

@@ -17,10 +17,10 @@ _MOST = 500
 
 
 async def list_viewers(session: AsyncSession, caller: Principal) -> ViewersOut:
-    """Return the people who look at tasks that the caller sees, the latest first, at most 500.
+    """Return the people who look at tasks that the caller sees: at most 500 pairs of a task and a user.
 
-    Each result is a pair of a task and a user. A person looks at a task while one of their devices shows it with focus.
-    Former members are left out.
+    The pair that was reported last comes first. A person looks at a task while one of their devices shows it with
+    focus. Former members are left out.
     """
     now: datetime = utcnow()
     rows = await _VIEWERS.all(session, {"now": now, **visibility(caller)})

@@ -8,7 +8,7 @@ _FALLBACK_PREFIX = "TSK"
 
 @lru_cache(maxsize=1024)
 def slug_prefix(project_name: str) -> str:
-    """Return the prefix of the slugs of a project's tasks, made from its name (contract 10.1)."""
+    """Return the prefix of the slugs of a project's tasks, made from the project's name (contract 10.1)."""
     letters = [character for character in project_name if character.isalnum()]
     capitals = [character for character in letters if character.isupper()]
     chosen = capitals if len(capitals) >= _PREFIX_LENGTH else letters

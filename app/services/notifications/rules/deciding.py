@@ -90,7 +90,7 @@ class Facts:
 class Verdict:
     """The decision about a push notice, with its reason.
 
-    `due_at` is the time at which a waiting notice is decided again. It is None if the notice does not wait.
+    If the notice must wait, `due_at` is the time at which it is decided again. Otherwise it is None.
     """
 
     decision: NotificationDecision

@@ -73,7 +73,7 @@ def settlement_cte(source: CTE, *, is_leaving: bool) -> CTE:
 
     A notice that the person has seen is dropped. `seen_seq` says which events the device has shown. If the client does
     not report it and the person leaves a focused task, all of the task's notices are taken as seen. Any other notice
-    falls due soon after no device shows the task to the person any more.
+    falls due soon after the last device has stopped showing the task to the person.
 
     Args:
         source: the presence that was written or deleted: task, device, user, `focused` and `seen_seq`.
