@@ -84,7 +84,8 @@ async def authenticate_session(
         cache: the principals authenticated within the last second. If it is None, always ask the database.
 
     Raises:
-        SessionEnded: the session is unknown or too old, its API key is revoked or expired, or its user is inactive.
+        SessionEnded: the console session is unknown or has expired, its API key is revoked or expired, or its user is
+            inactive.
 
     """
     return await _authenticate(

@@ -121,7 +121,8 @@ async def measure_uploads(
 
     Raises:
         ObjectStoreUnavailable: the object store did not answer.
-        StateRefused: a storage path was not made by the service, or a file is missing, too old or too large.
+        StateRefused: a storage path was not made by the service, or a file is missing, too large, or too old and not in
+            `claimed`.
 
     """
     # Items after the first wrong path cannot be the first failure.

@@ -98,7 +98,7 @@ async def open_action(
     to tokens that were made under a higher limit.
 
     Raises:
-        NotFound: the token is forged or too old, or action tokens are switched off.
+        NotFound: the token is forged or has expired, or action tokens are switched off.
         NotFound: the token's person cannot see the question any more, or no longer has the device that got the token.
         NotFound: the token is for one option, and the risk of the question is above `limit` but not high. If it is
             high, `act` raises PermissionDenied instead.

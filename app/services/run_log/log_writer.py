@@ -104,7 +104,8 @@ async def append_events(
     """Append events to a run's log, all of them or none.
 
     Events with an `event_id` that the log already has are skipped. The function waits for the log's lock. It then calls
-    `when_locked` with the new events before it stores them, so that no other writer can insert lines before them.
+    `when_locked` with the new events before it stores them, so that no other writer can insert lines before them. Lines
+    that would exceed the maximum size of a log are replaced by one line that says so.
 
     Raises:
         NotFound: the caller cannot see the run.

@@ -47,7 +47,7 @@ _SENT_AGAIN = (CommandMethod.USER_MESSAGE, CommandMethod.SET_CONFIG_OPTION, Comm
 
 
 class StepResult(Enum):
-    """The result of a worker's step: done, or nothing done, as a new command arrived or the worker has lost the run."""
+    """The result of a worker's step. A step does nothing if there is a new command or the worker has lost the run."""
 
     DONE = auto()
     # A command came that the worker has not read; nothing has changed.
