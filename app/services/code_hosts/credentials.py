@@ -191,7 +191,7 @@ class CodeHosts:
         """Decrypt a stored credential.
 
         Raises:
-            RepositoryAccessDenied: no key of the service decrypts the value; the message says which key is missing.
+            RepositoryAccessDenied: no secret key of the service decrypts the value.
 
         """
         try:

@@ -29,7 +29,7 @@ class RetryBudget:
         """Run a step and return its result; repeat it after a transient error while delays are left.
 
         Raises:
-            Exception: an error that the policy does not name, at once.
+            Exception: an error that the policy does not name. The step is not repeated after it.
             Exception: the last error of the step, when no delay is left or the server asks for a longer one than the
                 policy allows.
 
