@@ -9,7 +9,7 @@ from time import monotonic
 class Deadline:
     """A point in time after which no new step of some work may begin. A step in progress is not interrupted.
 
-    The deadline is `seconds` from now, by default never. `expire` moves it to now.
+    The deadline is `seconds` from its creation; by default it never passes. `expire` makes it pass at once.
     """
 
     def __init__(self, seconds: float = math.inf) -> None:
@@ -27,7 +27,7 @@ class Deadline:
         return self.seconds_left == 0.0
 
     def expire(self) -> None:
-        """Move the deadline to now, and end the sleep of all callers of `sleep`."""
+        """Make the deadline pass now, and wake all callers of `sleep`."""
         self._expired.set()
 
     async def sleep(self, seconds: float) -> None:

@@ -33,8 +33,8 @@ LookUp = Callable[[Collection[UUID]], Awaitable[Mapping[UUID, bytes | None]]]
 class EventHub:
     """Delivers live events of runs from Redis to all followers in this process, over one connection.
 
-    The connection opens with the first follower. `look_up` is called every `look_seconds` to find followed runs
-    that have ended or were deleted.
+    The connection opens with the first follower. Every `look_seconds`, `look_up` is called with the followed runs: it
+    finds those that have ended or were deleted, so that their followers end even if Redis lost the event.
     """
 
     def __init__(self, redis: RedisClient, look_up: LookUp, *, look_seconds: float = _LOOK_SECONDS) -> None:
@@ -55,9 +55,9 @@ class EventHub:
 
     @asynccontextmanager
     async def follow(self, run_id: UUID) -> AsyncGenerator[Subscription, None]:
-        """Yield a new follower of the live events of a run, and remove the follower at the end of the block.
+        """Return a context manager that yields a new follower of the live events of a run, and removes it at the end.
 
-        If the hub is closed, the follower that is yielded has already ended.
+        If `end_all` was called before, the follower has already ended when it is yielded.
         """
         name = channel_of(run_id)
         channel = self._channels.get(name)

@@ -64,10 +64,10 @@ def create_guarded_client(
     raise every error of httpx, and two subclasses of `httpx.ConnectError`: BlockedAddress and NameNotFound.
 
     Args:
-        policy: decides about an IP address.
+        policy: says whether the service may connect to an IP address.
         keepalive: the maximum number of idle connections that stay open. With 0, each request opens a connection, so
             that the address is checked for each request.
-        names: resolves host names; tests replace it.
+        names: the function that resolves host names; tests replace it.
 
     """
     return httpx.AsyncClient(

@@ -35,9 +35,9 @@ def tls_context() -> ssl.SSLContext:
 
 
 def retry_after_seconds(header: str | None) -> float | None:
-    """Return the delay that the value of a Retry-After header requests, in seconds, at most an hour.
+    """Return the delay in seconds that the value of a Retry-After header requests, at most an hour.
 
-    None if there is no header or it is not a number of seconds.
+    Return None if `header` is None or is not a number of seconds.
     """
     if header is None or not header.strip().isdecimal():
         return None

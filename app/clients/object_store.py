@@ -24,7 +24,7 @@ LOG_TAGS = {TTL_TAG: str(KEPT_DAYS)}
 
 
 class ObjectStoreUnavailable(Outage):
-    """The object store did not respond in time, or refused the request. The same call may work in a moment."""
+    """The object store did not respond in time, or refused the request. The same request may work in a moment."""
 
     server = "object store"
 
@@ -68,10 +68,10 @@ class SignedForm:
 
 @dataclass(frozen=True, slots=True)
 class ObjectContent:
-    """An open stored object, or a part of one. Its content comes in chunks, never complete in memory.
+    """A stored object, or a part of one, opened for reading. Its content is read in chunks.
 
-    `size` is the number of bytes to read. `content_range` is the part as in HTTP's Content-Range; None: the whole
-    object.
+    `size` is the number of bytes to read. `content_range` is the part that is read, in the format of HTTP's
+    Content-Range, or None if the whole object is read.
     """
 
     size: int
@@ -85,13 +85,13 @@ class ObjectFiles(Protocol):
     """Reads and writes objects in the store. Every method may raise ObjectStoreUnavailable."""
 
     async def put(self, key: str, body: bytes | Path, *, content_type: str, tags: Mapping[str, str]) -> None:
-        """Store an object under a key; an existing object is replaced.
+        """Store an object under a key. It replaces the object that already has this key.
 
         Args:
             key: the key.
             body: the content, or the file that contains it.
             content_type: the media type.
-            tags: the tags of the object, which decide when it expires.
+            tags: the tags of the object. The bucket's expiry rules read them to decide when the object expires.
 
         """
         ...
@@ -101,8 +101,8 @@ class ObjectFiles(Protocol):
     ) -> None:
         """Replace the object under `key` by its first `size` bytes followed by `tail`.
 
-        Memory is bounded. Readers see the old object or the new one. If two calls for one key run at the same time,
-        one change is lost, so callers need a lock.
+        A concurrent reader gets the old object or the new one, never a mixture. If two calls for one key run at the
+        same time, one change is lost, so callers need a lock.
 
         Raises:
             ObjectMissing: there is no object under this key.
@@ -117,12 +117,13 @@ class ObjectFiles(Protocol):
     def open(
         self, key: str, *, byte_range: str | None = None, if_match: str | None = None
     ) -> AbstractAsyncContextManager[ObjectContent]:
-        """Open an object for reading, for the block of the returned context manager.
+        """Return a context manager that opens an object for reading, and closes it at the end of the block.
 
         Args:
             key: the key.
-            byte_range: the part to read, as in HTTP's Range (`bytes=0-99`); None: the whole object.
-            if_match: an ETag. If the object now has another ETag, the whole object is returned instead of the part.
+            byte_range: the part to read, in the format of HTTP's Range (`bytes=0-99`), or None for the whole object.
+            if_match: an ETag, or None. If the object has another ETag, `byte_range` is ignored: the whole object is
+                opened.
 
         Raises:
             ObjectMissing: there is no object under this key.
@@ -187,19 +188,20 @@ class Bucket(Protocol):
         ...
 
     async def delete(self, keys: Sequence[str]) -> int:
-        """Delete at most 1000 objects.
+        """Delete the objects under at most 1000 keys.
 
-        Return how many of `keys` have no object now, including those that had none before.
+        Return for how many of `keys` there is no object now. Keys that never had an object are included.
         """
         ...
 
     async def write_lifecycle(self, days: Sequence[int]) -> bool:
-        """Set the bucket's expiry rules: objects tagged with one of the lifetimes `days` expire after that many days.
+        """Set the bucket's expiry rules: one rule for each number in `days`, which deletes objects that many days old.
 
-        Return True if the rules had to be changed. Rules that the service did not write stay unchanged.
+        A rule concerns the objects with the tag `ttl_days` of that value. Rules that the service did not write stay
+        unchanged. Return True if the rules were written, and False if they were set already.
         """
         ...
 
 
 class Storage(ObjectFiles, SignedLinks, StoreHealth, Bucket, Protocol):
-    """The object store with all its operations, as a process opens it."""
+    """The object store with all its operations: on objects, on signed links, on its health and on the whole bucket."""

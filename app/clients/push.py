@@ -63,7 +63,7 @@ class PushStyle:
 class PushMessage:
     """A push to the one device that `token` names: a title, a text and data.
 
-    `style` adds how the device shows the message: urgency, sound, badge, buttons. If it is None, the push service
+    `style` says how the device shows the message: urgency, sound, badge, buttons. If it is None, the push service
     decides.
     """
 
@@ -85,7 +85,7 @@ class PushMessage:
 class Accepted:
     """The outcome of a push: the push service accepted the message.
 
-    `ticket` is the id by which the final outcome is fetched later; None: the service reports no final outcome.
+    `ticket` is the id with which the final outcome is read later, or None if the service reports no final outcome.
     """
 
     ticket: str | None = None
@@ -100,7 +100,7 @@ class DeadToken:
 
 @dataclass(frozen=True, slots=True)
 class BadMessage:
-    """The outcome of a push: the push service will never accept this message. The device's token stays valid."""
+    """The outcome of a push: the push service will never accept this message, but the device's token is valid."""
 
     reason: str
 
@@ -109,8 +109,8 @@ class BadMessage:
 class TryLater:
     """The outcome of a push: the push service did not accept the message, or did not respond. Send it again.
 
-    `retry_after` is the delay in seconds that the service requests, or None. `may_have_arrived` is true if the
-    message was sent but no response came; a device may then show it twice.
+    `retry_after` is the delay in seconds that the service requests, or None if it requests none. `may_have_arrived` is
+    true if the message was sent but no response came: the device may show it twice if it is sent again.
     """
 
     reason: str
@@ -128,8 +128,8 @@ NOT_REACHED = TryLater("NotReached")
 class PushUnavailable(Exception):
     """A call to a push service failed as a whole, so the service has reported no outcome for any message of the call.
 
-    `retry_after` is the delay in seconds that the service requests, or None. `may_have_arrived` is true if the
-    request was sent but no response came; the service may then have accepted the messages.
+    `retry_after` is the delay in seconds that the service requests, or None if it requests none. `may_have_arrived` is
+    true if the request was sent but no response came: the service may have accepted the messages.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class PushUnavailable(Exception):
 
     @property
     def outcome(self) -> TryLater:
-        """The outcome of each message of the failed call: TryLater, with the data of this error."""
+        """The outcome of each message of the failed call: a TryLater with the attributes of this error."""
         return TryLater(self.reason, self.retry_after, self.may_have_arrived)
 
 
@@ -150,10 +150,10 @@ class PushSender(Protocol):
     """Sends messages to devices through one push service."""
 
     async def send(self, messages: Sequence[PushMessage], deadline: Deadline) -> list[PushOutcome]:
-        """Send at most 100 push messages; return their outcomes in the same order.
+        """Send at most 100 push messages, and return their outcomes in the same order.
 
-        A message that cannot be sent before `deadline`, because of the send rate or of the messages before it, is not
-        sent; its outcome is `NOT_REACHED`.
+        A message is not sent if `deadline` passes while it waits for the send rate or for the messages before it. Its
+        outcome is then `NOT_REACHED`, which is a TryLater.
 
         Raises:
             PushUnavailable: the call failed as a whole, and the service reported no outcome.
@@ -163,15 +163,15 @@ class PushSender(Protocol):
 
 
 class ReceiptSource(Protocol):
-    """A push service that can be asked later whether messages that it accepted have arrived."""
+    """A push service that reports later whether the messages that it accepted have arrived."""
 
     async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
         """Return the final outcomes of at most 1000 accepted messages, by ticket.
 
-        The result has no entry for a ticket if the service has no outcome for it.
+        The result has no entry for a ticket if the service does not have the final outcome.
 
         Raises:
-            PushUnavailable: the service does not respond, refuses the request, or has no receipts at all.
+            PushUnavailable: the service does not respond, refuses the request, or sends a response that cannot be read.
 
         """
         ...
@@ -183,11 +183,10 @@ def shorten(
     max_bytes: int,
     content: Callable[[PushMessage], Mapping[str, Any]] = PushMessage.content,
 ) -> PushMessage:
-    """Return a message with JSON content of at most `max_bytes`.
+    """Return a message with JSON content of at most `max_bytes`. `content` returns the JSON content of a message.
 
     A message that fits is returned unchanged. Otherwise its buttons are removed; if that is not enough, its text is
-    shortened. If even an empty text is not enough, the content stays longer than `max_bytes`. `content` encodes the
-    message.
+    shortened. If even an empty text is not enough, the content stays longer than `max_bytes`.
     """
     if message.style and message.style.actions and len(orjson.dumps(content(message))) > max_bytes:
         # An agent names its options; long names must not keep the question from its person.

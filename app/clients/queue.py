@@ -50,7 +50,7 @@ class JobQueue(Protocol):
     async def withdraw(self, *, job_id: str, queue_name: str = QUEUE_NAME) -> None:
         """Remove a job from its queue, so that a job with the same id can be added again.
 
-        A running job may withdraw itself. It still runs to its end.
+        A running job is not stopped; it can remove itself in this way.
         """
         ...
 
@@ -101,14 +101,14 @@ class ArqQueue(JobQueue):
 
 
 def encode_job(job: dict[str, Any]) -> bytes:
-    """Return arq's record of a job as JSON.
+    """Return arq's data of a job, encoded as JSON.
 
-    It is not pickled, because then access to Redis would be enough to run code in a worker.
+    JSON is used instead of pickle: with pickle, access to Redis would be enough to run code in a worker.
     """
     return orjson.dumps(job, default=str)
 
 
 def decode_job(data: bytes) -> dict[str, Any]:
-    """Return arq's record of a job from the JSON that `encode_job` made."""
+    """Return arq's data of a job from the JSON that `encode_job` returned."""
     job: dict[str, Any] = orjson.loads(data)
     return job

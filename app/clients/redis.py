@@ -20,7 +20,7 @@ _WAIT_FOR_CONNECTION_SECONDS = 2.0
 def create_pool(url: str) -> BlockingConnectionPool:
     """Return a pool of at most 32 Redis connections.
 
-    If all are in use, a caller waits up to two seconds for one, then gets a ConnectionError.
+    If all are in use, a caller waits up to two seconds for one, and then the redis library raises a ConnectionError.
     """
     return BlockingConnectionPool.from_url(
         url,
@@ -40,13 +40,13 @@ def create_redis(url: str) -> RedisClient:
 
 
 async def messages_of(subscription: PubSub, *, silence: float) -> AsyncGenerator[dict[str, Any], None]:
-    """Yield the messages of a subscription, without end; also those that confirm it, which it must not leave out.
+    """Yield the messages of a subscription until the connection fails, including those that confirm the subscription.
 
-    A firewall may drop a connection on which nothing is sent, and neither end notices. So after `silence` seconds
-    without a message, Redis is pinged.
+    Redis is pinged after `silence` seconds without a message, because neither end notices when a firewall drops the
+    connection.
 
     Raises:
-        RedisError: the connection failed, or nothing came for `silence` seconds after a ping.
+        RedisError: the connection failed, or Redis sent nothing for `silence` seconds after a ping.
 
     """
     is_pinged = False

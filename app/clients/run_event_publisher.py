@@ -42,10 +42,10 @@ class _Event(NamedTuple):
 
 
 class RedisRunEvents(RunEvents):
-    """Publishes live events of runs to Redis, in order and in batches, by one asyncio task.
+    """Publishes live events of runs to Redis, in order and in batches, from a background task.
 
-    While Redis is away, at most `max_waiting` events wait in memory, and further ones are dropped. The stream of a
-    run that lost events gets an event that says how many are missing.
+    While Redis cannot be reached, at most `max_waiting` events wait in memory, and further ones are dropped. The stream
+    of a run that lost events gets an event that says how many are missing.
     """
 
     def __init__(self, redis: RedisClient, *, max_waiting: int = MAX_WAITING_EVENTS) -> None:

@@ -31,7 +31,7 @@ _MAX_DIGITS = 18
 class EventKind(StrEnum):
     """The kind of an event in a run's live stream.
 
-    It is stored apart from the content of the event, so that an agent cannot forge a kind by what it writes.
+    It is stored separately from the content of the event, so that an agent's output cannot imitate another kind.
     """
 
     ENTRY = "entry"
@@ -61,7 +61,7 @@ class EventId(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "EventId | None":
-        """Return the event id that a text contains; None if the text is no event id."""
+        """Return the event id that a text represents, or None if the text is no event id."""
         epoch, _, number = text.partition("-")
         if not (_is_number(epoch) and _is_number(number)):
             return None
@@ -85,7 +85,7 @@ class RunEvent:
 
     @cached_property
     def frame(self) -> bytes:
-        """The event encoded as a server-sent event (SSE). Encoded once, for all followers."""
+        """The event encoded as a server-sent event (SSE). It is encoded at the first access and then kept."""
         id_ = b"" if self.id is None else b"id: %b\n" % str(self.id).encode()
         name = b"event: gap\n" if self.kind is EventKind.GAP else b""
         return b"%b%bdata: %b\n\n" % (id_, name, self.data)
@@ -95,19 +95,19 @@ class RunEvents(Protocol):
     """Publishes the live events of runs to their followers."""
 
     def put(self, run_id: UUID, data: bytes, *, kind: EventKind = EventKind.ENTRY) -> None:
-        """Queue an event for the followers of a run. Returns at once and never fails. The order of calls is kept.
+        """Queue an event for the followers of a run. Returns at once and never fails.
 
-        `data` is a JSON object on one line. If it is too large, or too many events wait, the stream gets a short
-        event that says so instead.
+        Followers get events in the order of the calls. `data` is a JSON object on one line. If it is too large, or too
+        many events wait, the event is dropped, and the stream gets a short event that says so.
         """
         ...
 
     async def settle(self) -> None:
-        """Wait until all events queued so far are sent. Return early if Redis is known to be unavailable."""
+        """Wait until all events queued so far are sent. Return early if Redis cannot be reached."""
         ...
 
     async def aclose(self) -> None:
-        """Send the queued events. After a few seconds, drop those that are not sent."""
+        """Send the queued events. Those that are not sent within a few seconds are dropped."""
         ...
 
 
@@ -147,7 +147,10 @@ redis.call('EXPIRE', writers, life)
 
 
 def stream_keys(run_id: UUID) -> tuple[str, str]:
-    """Return the two Redis keys of a run's live stream: its events, and the last number that each writer has sent."""
+    """Return the two Redis keys of a run's live stream.
+
+    The first has the events. The second has the number of the last event that each writing process has sent.
+    """
     return f"{_PREFIX}{run_id}", f"{_PREFIX}{run_id}:writers"
 
 
@@ -157,9 +160,9 @@ def channel_of(run_id: UUID) -> str:
 
 
 def script_arguments(run_id: UUID, writer: str) -> tuple[str | int, ...]:
-    """Return the first arguments of APPEND_SCRIPT for a run. Number, kind and data of each event follow them.
+    """Return the first arguments of APPEND_SCRIPT, the Redis script that appends events to the live stream of a run.
 
-    `writer` identifies the process that sends the events.
+    The caller adds the number, kind and data of each event. `writer` identifies the process that sends the events.
     """
     return (channel_of(run_id), writer, _LIFE_SECONDS, MAX_EVENTS, MAX_STREAM_BYTES)
 
@@ -173,7 +176,7 @@ def parse_message(message: bytes) -> RunEvent:
 async def read_events(
     redis: RedisClient, run_id: UUID, *, after: EventId | None, count: int
 ) -> list[RunEvent]:
-    """Return up to `count` events of a run's Redis stream, oldest first, from the first one after `after`.
+    """Return up to `count` events of a run's Redis stream, oldest first, beginning with the first one after `after`.
 
     If `after` is None, begin with the oldest event that Redis has.
     """

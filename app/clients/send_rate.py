@@ -36,12 +36,15 @@ class SendRate(Protocol):
     """A limit on the number of messages per second that are sent to a push service."""
 
     async def take(self, count: int, deadline: Deadline) -> bool:
-        """Wait until `count` messages may be sent, and return True. Return False if the deadline comes first."""
+        """Wait until `count` messages may be sent, and return True.
+
+        Return False if they may not be sent before the deadline.
+        """
         ...
 
 
 class UnlimitedRate(SendRate):
-    """A send rate without a limit: messages may be sent at once, at any time before the deadline."""
+    """A send rate without a limit: messages may be sent at any time before the deadline."""
 
     @override
     async def take(self, count: int, deadline: Deadline) -> bool:
@@ -51,8 +54,8 @@ class UnlimitedRate(SendRate):
 class RedisSendRate(SendRate):
     """A limit of `per_second` messages for all processes together, counted in Redis under `key`.
 
-    A sender over the limit waits for its turn; `take` returns False if that would be too late for its deadline.
-    While Redis is away, messages are sent without this limit: the push service has its own limits.
+    `take` waits until the messages are within the limit. It returns False at once if the wait would pass the deadline
+    or take over five minutes. If Redis is unavailable, messages are not limited.
     """
 
     def __init__(self, redis: RedisClient, key: str, *, per_second: int) -> None:

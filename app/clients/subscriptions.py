@@ -20,9 +20,10 @@ log = structlog.get_logger(__name__)
 
 
 class Subscription:
-    """One follower of a run's live events in this process. It queues events from its channel until `take` returns them.
+    """One follower of a run's live events in this process, with a queue of the events that `take` has not returned.
 
-    The follower first reads the past events by itself, then calls `collect`.
+    The follower's reader first reads the past events from Redis, and then calls `collect`, which begins to queue
+    events.
     """
 
     __slots__ = ("_channel", "_queued", "_queued_bytes", "_waiter", "is_over", "is_run_deleted")
@@ -36,18 +37,18 @@ class Subscription:
         self._waiter: asyncio.Future[None] | None = None
 
     async def is_connected(self, *, within: float) -> bool:
-        """Wait until Redis has confirmed the subscription to the run's events, at most `within` seconds.
+        """Wait at most `within` seconds until Redis has confirmed the subscription to the run's events.
 
-        Return True when it is confirmed, and False if the time has passed or the follower has ended.
+        Return True once it is confirmed, and False if it is not confirmed in time or the follower has ended.
         """
         await self._wait(within, lambda: self._channel.is_connected or self.is_over)
         return self._channel.is_connected and not self.is_over
 
     def collect(self, *, after: EventId | None) -> None:
-        """Queue live events for `take` from now on.
+        """Begin to queue live events for `take`.
 
-        `after` is the last event that the follower has already read; that event and those before it are not queued.
-        If `after` is None, the follower has read none.
+        `after` is the last event that the follower has already read; that event and earlier ones are not queued. None
+        means that the follower has read no event.
         """
         self._channel.last = self._channel.last or after
         self._channel.collecting.add(self)
@@ -55,8 +56,8 @@ class Subscription:
     async def take(self, *, within: float) -> list[RunEvent]:
         """Return the queued events, oldest first, and empty the queue.
 
-        If the queue is empty, wait up to `within` seconds for an event. The list is empty if none came or the
-        follower has ended.
+        If the queue is empty, wait up to `within` seconds for an event. Return an empty list if there is still none, or
+        if the follower has ended.
         """
         await self._wait(within, lambda: bool(self._queued) or self.is_over)
         taken, self._queued, self._queued_bytes = self._queued, [], 0
@@ -111,9 +112,9 @@ class Channel:
         self._subscribed_at: float | None = None
 
     def may_subscribe(self) -> bool:
-        """Return whether to send Redis a request to subscribe to this channel; if so, store the time of the request.
+        """Return whether the caller should now ask Redis to subscribe to this channel; if so, note the time.
 
-        Return False if Redis has confirmed the subscription, or if a request was sent within the last second.
+        Return False if Redis has confirmed the subscription, or if the last request was sent less than a second ago.
         """
         now = asyncio.get_running_loop().time()
         if self.is_connected or (
@@ -143,15 +144,15 @@ class Channel:
         )
 
     def pass_on(self, event: RunEvent) -> None:
-        """Queue a live event for each follower that collects events, and keep its position as the last one received."""
+        """Queue a live event for each follower that has called `collect`, and note it as the last event received."""
         self.last = event.id or self.last
         for follower in list(self.collecting):
             follower.offer(event)
 
     async def catch_up(self, redis: RedisClient) -> None:
-        """Read the events that the followers have missed from the run's Redis stream, and queue them for the followers.
+        """Read from Redis the events that the followers have missed, and queue them for the followers.
 
-        These are the events after the last one that the followers received.
+        These are the run's events after the last one that the followers received.
         """
         while self.collecting or self.last is not None:
             missed = await read_events(redis, self.run_id, after=self.last, count=_CATCH_UP_EVENTS)
@@ -161,9 +162,9 @@ class Channel:
                 return
 
     def end(self, *, is_run_deleted: bool = False) -> None:
-        """End all followers of the run. `take` still returns their queued events.
+        """End all followers of the run. Their `take` still returns the events that are queued.
 
-        If `is_run_deleted`, followers see that they ended because the run was deleted.
+        `is_run_deleted` says whether the followers end because the run was deleted. Each follower gets this value.
         """
         for follower in list(self.followers):
             follower.is_run_deleted = is_run_deleted

@@ -51,14 +51,14 @@ class WakeListener:
     def watch(self, run_id: UUID) -> AbstractContextManager[asyncio.Event]:
         """Return a context manager that yields an `asyncio.Event`, which is set at every change of the run.
 
-        The waiting code clears the event.
+        The caller clears the event before it waits again.
         """
         return self._watch(_CHANNEL, str(run_id))
 
     def watch_topic(self, topic: str) -> AbstractContextManager[asyncio.Event]:
         """Return a context manager that yields an `asyncio.Event`, which is set at every wake of the topic.
 
-        The waiting code clears the event.
+        The caller clears the event before it waits again.
         """
         return self._watch(_WAKE_CHANNEL, topic)
 
@@ -75,9 +75,9 @@ class WakeListener:
                 self._watchers.pop((channel, message), None)
 
     async def listen(self) -> Never:
-        """Receive messages from Redis and wake the code that watches for them, until cancelled.
+        """Receive wakes from Redis and set the events of their watchers, until the call is cancelled.
 
-        After an outage of Redis, all watching code is woken, because messages may have been lost.
+        After an outage of Redis, the events of all watchers are set, because wakes may have been lost.
         """
         while True:
             try:

@@ -48,9 +48,9 @@ log = structlog.get_logger(__name__)
 def open_http(base_url: str) -> aiohttp.ClientSession:
     """Return an HTTP client for Expo's API at `base_url`; the caller closes it.
 
-    It uses the proxy that the environment variables of the process name, if any. Not httpx, which is used for other
-    servers: at a hundred messages a request it would take a third of a worker's processor time (ADR 37).
+    If an environment variable such as HTTPS_PROXY names a proxy for this URL, the client uses that proxy.
     """
+    # Not httpx, which would take a third of the processor time of a worker (ADR 37).
     address = urlsplit(base_url)
     proxies = {} if proxy_bypass(address.netloc) else getproxies()
     proxy = proxies.get(address.scheme) or proxies.get("all")
@@ -69,7 +69,10 @@ def open_http(base_url: str) -> aiohttp.ClientSession:
 
 
 class ExpoClient(PushSender, ReceiptSource):
-    """Sends pushes through Expo's push service, no faster than `rate` permits. The caller owns and closes `http`."""
+    """Sends pushes through Expo's push service, no faster than `rate` permits.
+
+    The caller closes the HTTP client `http`.
+    """
 
     def __init__(
         self,

@@ -25,7 +25,7 @@ class Content(NamedTuple):
 
 
 def encode(content: Any) -> Content:
-    """Return a JSON value encoded as the body of a request to Expo; compressed with gzip if it is over 1 KiB."""
+    """Return a JSON value encoded as the body of a request to Expo, compressed with gzip if it is over 1 KiB."""
     body = orjson.dumps(content)
     if len(body) <= _WORTH_COMPRESSING_BYTES:
         return Content(body, {})
@@ -35,7 +35,8 @@ def encode(content: Any) -> Content:
 def wire_message(message: PushMessage) -> dict[str, Any]:
     """Return a push message as JSON in Expo's format, with its recipient.
 
-    A message over Expo's limit of 4096 bytes loses its buttons, then the end of its text.
+    If the message exceeds Expo's limit of 4096 bytes, its buttons are removed; if that is not enough, its text is
+    shortened.
     """
     content = wire_content(message)
     if len(orjson.dumps(content)) > _MAX_PAYLOAD_BYTES:
@@ -44,7 +45,7 @@ def wire_message(message: PushMessage) -> dict[str, Any]:
 
 
 def wire_content(message: PushMessage) -> dict[str, Any]:
-    """Return a push message as JSON in Expo's format, without its recipient. Expo's size limit is not applied."""
+    """Return a push message as JSON in Expo's format, without its recipient. The message is not shortened."""
     style = message.style
     content = message.content()
     if message.tag is not None:

@@ -34,7 +34,7 @@ class ExpoResponse(NamedTuple):
 
 
 class RequestRefused(Exception):
-    """Expo refuses a whole request because of its content. None of the request's messages was accepted."""
+    """Expo refused a whole request because of its content, so it accepted none of the messages in the request."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -45,8 +45,8 @@ def read(answer: ExpoResponse) -> dict[str, Any]:
     """Return the JSON object in a response of Expo.
 
     Raises:
-        PushUnavailable: Expo fails, limits the rate or refuses the access token, or the body is no JSON object.
-        RequestRefused: Expo refuses this request because of its content.
+        PushUnavailable: Expo failed, limits the rate or refused the access token, or the body is no JSON object.
+        RequestRefused: Expo refused the request because of its content.
 
     """
     try:
@@ -75,9 +75,10 @@ def _error_code(content: Any) -> str | None:
 
 
 def outcomes_of(content: dict[str, Any], count: int) -> list[PushOutcome]:
-    """Return the outcomes of `count` sent messages, in their order, from the tickets in Expo's response.
+    """Return the outcomes of `count` sent messages, in their order, from Expo's response.
 
-    A message without a ticket has the outcome TryLater.
+    The response has one ticket per message: a JSON object with the outcome. A message without a ticket has the outcome
+    TryLater.
 
     Raises:
         PushUnavailable: the response has no list of tickets.
@@ -93,7 +94,7 @@ def outcomes_of(content: dict[str, Any], count: int) -> list[PushOutcome]:
 
 
 def outcome_of(ticket: Any) -> PushOutcome:
-    """Return the outcome of one message from its ticket or receipt, a JSON object in Expo's response."""
+    """Return the outcome of one message, read from its ticket or its receipt: the JSON objects with Expo's result."""
     if not isinstance(ticket, dict):
         return TryLater("UnreadableTicket")
     if ticket.get("status") == "ok":

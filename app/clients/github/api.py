@@ -21,9 +21,9 @@ class GitHubError(Exception):
 
 
 class GitHubUnavailable(GitHubError):
-    """The GitHub host does not answer, has a fault, or limits the rate. The same request may work later.
+    """The GitHub host did not answer, had a fault, or limits the rate. The same request may work later.
 
-    `retry_after` is the delay in seconds that the host requests; None if it requests none.
+    `retry_after` is the delay in seconds that the host requests, or None if it requests none.
     """
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
@@ -85,7 +85,7 @@ class NewPullRequest:
 class GitHub(Protocol):
     """Operations on a host with GitHub's REST API. Each may raise a GitHubError.
 
-    `repository` is the owner and name of a repository, as `owner/name`.
+    A repository is named by `owner/name`.
     """
 
     async def create_installation_token(
@@ -100,7 +100,7 @@ class GitHub(Protocol):
     async def find_pull_request(
         self, access: GitHubAccess, repository: str, branch: str
     ) -> PullRequest | None:
-        """Return the open pull request from this branch of the repository; None if there is none.
+        """Return the open pull request from this branch of the repository, or None if there is none.
 
         Pull requests from branches of forks are not found.
         """
@@ -109,7 +109,12 @@ class GitHub(Protocol):
     async def create_pull_request(
         self, access: GitHubAccess, repository: str, wanted: NewPullRequest
     ) -> PullRequest:
-        """Create a pull request and return it. Raises GitHubRefused if there is one from the same branch already."""
+        """Create a pull request and return it.
+
+        Raises:
+            GitHubRefused: the branch already has an open pull request.
+
+        """
         ...
 
     async def update_pull_request(

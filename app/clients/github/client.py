@@ -39,7 +39,10 @@ _DEFAULT_PAUSE_SECONDS = 60.0
 
 
 class GitHubClient(GitHub):
-    """The client of GitHub's REST API over HTTP. Does not retry. The caller owns and closes `http`."""
+    """Sends requests to GitHub's REST API over HTTP. A failed request is not repeated.
+
+    The caller closes the HTTP client `http`.
+    """
 
     def __init__(self, http: httpx.AsyncClient, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._http = http

@@ -16,16 +16,19 @@ from app.config import Settings
 
 
 class S3Clients(NamedTuple):
-    """Two S3 clients of the library aioboto3: `internal` sends requests, `public` signs URLs for clients."""
+    """Two S3 clients of the library aioboto3.
+
+    `internal` sends requests to the S3 server. `public` signs URLs for the host name by which clients reach it.
+    """
 
     internal: Any  # for requests
     public: Any  # signs for the host that clients see
 
 
 def open_clients(settings: Settings, *, connections: int) -> AbstractAsyncContextManager[S3Clients]:
-    """Return a context manager that opens the S3 clients, with at most `connections` connections each.
+    """Return a context manager that opens the S3 clients, each with at most `connections` connections.
 
-    Call it in a thread: it blocks while it reads files of the library.
+    Call the function in a thread, because it reads files and so blocks the event loop.
     """
     library = get_session()
     for description in ("service-2", "endpoint-rule-set-1"):

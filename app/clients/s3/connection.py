@@ -19,7 +19,7 @@ _CONNECTIONS = STREAMS + 50
 class S3Connection:
     """The connections to an S3 bucket. An async context manager, which closes the connections when its block ends.
 
-    The first call that needs the connections opens them, and loads the S3 library in a thread.
+    The connections are opened at the first use, which also loads the S3 library.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -41,7 +41,7 @@ class S3Connection:
         return self._clients is not None
 
     async def clients(self) -> "S3Clients":
-        """Return the S3 clients of aioboto3; the first call loads the library and opens them."""
+        """Return the S3 clients of aioboto3. The first call loads the library and opens them."""
         async with self._opening:
             if self._clients is None:
                 opened = await asyncio.to_thread(_load, self._settings)

@@ -13,11 +13,11 @@ _NOT_SATISFIABLE = 416
 
 @contextmanager
 def failures(what: str, *, of_object: bool = False) -> Iterator[None]:
-    """Turn exceptions of the S3 library in the block into the exceptions of the object store.
+    """Return a context manager that turns exceptions of the S3 library into the exceptions of the object store.
 
     Args:
-        what: completes the message "could not ...".
-        of_object: whether the status 404 means that the object is missing; otherwise the bucket is missing.
+        what: the operation, such as "read logs/1". An error message is "could not" followed by it.
+        of_object: whether the status 404 means that the object is missing. If false, it is a failure of the store.
 
     Raises:
         ObjectMissing: the object is missing.

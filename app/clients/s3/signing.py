@@ -18,9 +18,9 @@ _SERVICE = "s3"
 
 
 class UrlSigner:
-    """Signs URLs for one S3 bucket at one host. The name of the bucket is in the path.
+    """Signs URLs for one S3 bucket on the server at the URL `endpoint`.
 
-    `endpoint` is the URL of the host.
+    The name of the bucket is in the path of the signed URLs.
     """
 
     def __init__(self, endpoint: str, bucket: str, *, region: str, key_id: str, secret: SecretStr) -> None:
@@ -39,10 +39,10 @@ class UrlSigner:
         """Return a signed URL for a request about one object.
 
         Args:
-            key: the key of the object, which need not exist; "": the bucket itself.
+            key: the key of the object, which need not exist. An empty key means the bucket itself.
             lifetime: how long the URL is valid from now on, in whole seconds.
             method: the HTTP method of the request.
-            parameters: values for headers of S3's response, by the names that they have in the URL; None: none.
+            parameters: further query parameters of the URL, such as `response-content-type`; None means no parameters.
 
         """
         url = f"{self._bucket_url}/{quote(key, safe='/~')}" if key else self._bucket_url

@@ -66,9 +66,9 @@ class S3Store(S3Objects, S3Bucket, Storage):
         return await self.sign_by_library(key, lifetime, overrides)
 
     async def sign_by_library(self, key: str, lifetime: timedelta, overrides: Mapping[str, str]) -> str:
-        """Return a URL to GET an object, signed by the library aioboto3.
+        """Return a URL to GET an object, signed by the library aioboto3 and valid for `lifetime`.
 
-        `overrides` are values for headers of S3's response, by the names that they have in the URL.
+        `overrides` are values for headers of S3's response, by query parameter, such as `response-content-type`.
         """
         names = {name: name.title().replace("-", "") for name in overrides}
         clients = await self.clients()

@@ -60,14 +60,14 @@ class _NotASubscription(Exception):
 
 
 class WebPushClient(PushSender):
-    """Sends web pushes to browsers, in one HTTP request per message. The caller owns and closes `http`.
+    """Sends web pushes to browsers, in one HTTP request per message.
 
     Args:
-        http: the HTTP client.
-        key: the key that identifies this server.
+        http: the HTTP client, which the caller closes.
+        key: the private key with which this server identifies itself to push services.
         subject: a contact of the operator for push services: a `mailto:` or `https:` URL.
-        hosts: the permitted push services; a name with a leading dot includes its subdomains.
-        allow_http: also permit push services without TLS, for development.
+        hosts: the host names of permitted push services. A name with a leading dot permits its subdomains.
+        allow_http: whether push services without TLS are also permitted, for development.
         timeout_seconds: the time limit of one request.
 
     """

@@ -10,9 +10,9 @@ _TIME_TO_LIVE_SECONDS = 3600
 
 
 def browser_content(message: PushMessage) -> dict[str, Any]:
-    """Return a push message as JSON for a browser.
+    """Return a push message as JSON for a browser, in the format of declarative web push.
 
-    The format is that of declarative web push; a service worker of the page can read it too.
+    A service worker of the web page can also read this format.
     """
     style = message.style
     plain = message.content()

@@ -39,8 +39,9 @@ _NO_TLS_FAILURES = (
 class WebhookClient(WebhookSender):
     """Sends webhook messages, each in a separate request.
 
-    `http` is a client of `create_guarded_client`, which refuses forbidden addresses; the caller closes it. An attempt
-    may take `total_seconds` until the status of the response arrives, and `answer_seconds` more for its body.
+    The HTTP client `http` must come from `create_guarded_client`, which refuses forbidden addresses; the caller closes
+    it. Each request has at most `total_seconds` until the status of the response arrives, and then at most
+    `answer_seconds` until the body has arrived.
     """
 
     def __init__(
@@ -110,7 +111,7 @@ class WebhookClient(WebhookSender):
 
 
 def error_of(status: int) -> DeliveryError | None:
-    """Return the kind of failure that the status of a response means; None for 2xx."""
+    """Return the kind of failure that the HTTP status of a response means, or None if the status is 2xx."""
     if httpx.codes.is_success(status):
         return None
     if httpx.codes.is_redirect(status):
@@ -140,9 +141,10 @@ def _causes(failure: BaseException) -> Iterator[BaseException]:
 
 
 def parse_retry_after(header: str | None, *, now: datetime) -> timedelta | None:
-    """Return the delay that a `Retry-After` header asks for, at most one day. The header has seconds or a date.
+    """Return the delay that the value of a `Retry-After` header requests, at most one day.
 
-    A date before `now` gives zero. Return None if the header is None or has neither form.
+    The value is a number of seconds or a date. A date before `now` gives zero. Return None if `header` is None or is
+    neither a number nor a date.
     """
     text = (header or "").strip()
     if text.isascii() and text.isdigit():

@@ -32,8 +32,9 @@ class SignedMessage:
 class AttemptResult:
     """The result of one attempt to send a webhook message. `error` is None if the receiver accepted the message.
 
-    `status_code`, `retry_after` and `excerpt` (the beginning of a text body) come from the response, if there was one.
-    `address` is the IP address that the attempt connected to last.
+    `status_code`, `retry_after` and `excerpt` (the beginning of a text body) come from the response; each is None if
+    the response does not have it or there was no response. `address` is the IP address of the last connection attempt,
+    or None if there was no attempt.
     """
 
     started_at: datetime
@@ -46,7 +47,7 @@ class AttemptResult:
 
     @property
     def is_gone(self) -> bool:
-        """Whether the receiver asks for no further messages, by the status 410."""
+        """Whether the receiver answered with the status 410 (Gone), which means that it wants no further messages."""
         return self.status_code == _GONE
 
 
@@ -54,8 +55,8 @@ class WebhookSender(Protocol):
     """Sends webhook messages to their receivers."""
 
     async def send(self, message: SignedMessage) -> AttemptResult:
-        """Send a message once, with `FIXED_HEADERS` and the headers of the message; return the result.
+        """Send a message once and return the result. The fixed headers of all messages (`FIXED_HEADERS`) are added.
 
-        A failure of the network or of the receiver is part of the result and not raised.
+        A failure of the network or of the receiver is reported in the result and not raised.
         """
         ...
