@@ -62,17 +62,19 @@ _SECURE_PORT = 443
 
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
-    """The addresses to which the service may connect if a user or an agent has chosen the target.
+    """The IP addresses to which the service may connect if a user or an agent has chosen the target.
 
-    It permits public addresses by HTTPS on port 443 only. It permits addresses in the networks of `opened` with any
-    scheme and any port.
+    Public addresses are permitted with HTTPS on port 443 only. Addresses in the networks `opened` are permitted with
+    any scheme and any port.
     """
 
     opened: tuple[IPv4Network | IPv6Network, ...] = ()
 
     @classmethod
     def parse(cls, networks: tuple[str, ...]) -> "AddressPolicy":
-        """Return a policy that permits public addresses and these networks, each in CIDR form such as `10.0.0.0/8`.
+        """Return a policy that permits public addresses, and all addresses in these networks.
+
+        Each network is in CIDR form, such as `10.0.0.0/8`.
 
         Raises:
             ValueError: a network has another form.
@@ -94,8 +96,7 @@ class AddressPolicy:
     def is_open(self, address: str) -> bool:
         """Return whether an IP address is in a network that the operator opened.
 
-        Always return False for the addresses at which clouds serve credentials, even if the operator opened their
-        network.
+        The addresses at which clouds serve credentials to their machines are never open: for them, return False always.
 
         Raises:
             ValueError: `address` is not an IP address.

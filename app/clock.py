@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A reading of the database's clock, or of another clock.
+    """The time that a clock showed at one moment; normally the database's clock.
 
-    `instant` is the time that the clock showed, and `monotonic` is the value of `time.monotonic()` in this process at
-    that moment. `error` is the largest possible difference between `instant` and the true time of the clock then.
+    `instant` is that time, and `monotonic` is the value of `time.monotonic()` in this process at that moment. `error`
+    is the largest possible difference between `instant` and the time that the clock really showed.
     """
 
     instant: datetime
@@ -24,7 +24,7 @@ class Reading:
     error: timedelta = timedelta(0)
 
     def now(self) -> datetime:
-        """Return the time that the clock shows now: the time of the reading plus the time that has passed since."""
+        """Return the time that the clock shows now: `instant` plus the time that has passed since."""
         return self.instant + timedelta(seconds=time.monotonic() - self.monotonic)
 
 
@@ -43,18 +43,18 @@ _now: Callable[[], datetime] = _shared_now
 
 
 def utcnow() -> datetime:
-    """Return the current time by the clock that all processes share, as a timezone-aware datetime in UTC.
+    """Return the current time of the database's clock, which all processes share, as a timezone-aware datetime in UTC.
 
-    This is the database's clock. Until it has been read, this machine's clock is used instead.
+    Until the database's clock has been read, this machine's clock is used.
     """
     return _now()
 
 
 def adopt(reading: Reading | None) -> None:
-    """Compute the service's time from this reading of the database's clock from now on.
+    """Make `utcnow` compute the time from this reading of the database's clock from now on.
 
-    If `reading` is None, use this machine's clock. If the reading differs from the current one by no more than the
-    errors of both, change nothing: time must not jump back and forth by the duration of a round trip.
+    If `reading` is None, `utcnow` uses this machine's clock. If the two readings, this one and the one in use, differ
+    by no more than the sum of their errors, change nothing, so that the time does not jump back and forth.
     """
     global _reading  # noqa: PLW0603 - one clock per process is the point
     if (

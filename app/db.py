@@ -62,15 +62,15 @@ def create_engine(
     statement_seconds: float = _STATEMENT_TIMEOUT_SECONDS,
     plan_once: bool = False,
 ) -> AsyncEngine:
-    """Return a database engine with a connection pool for this process; it connects at its first use.
+    """Return a database engine with a connection pool for this process. It connects at its first use.
 
     Args:
         settings: the URL of the database and the size of the pool.
         application_name: the name that PostgreSQL shows for each connection.
         statement_seconds: the time limit of a statement. A statement that exceeds it fails with DatabaseUnavailable.
-        plan_once: whether the server plans each statement once per connection and uses this plan for all values,
-            because planning takes most of the time of a short statement. Code that needs a plan for particular values
-            sets `plan_cache_mode` in its transaction.
+        plan_once: whether the server plans each statement once per connection and uses this plan for all values. This
+            saves most of the time of a short statement. Code that needs a plan for particular values sets
+            `plan_cache_mode` in its transaction.
 
     """
     # JIT helps analytics; here it would only delay the first request by its compile time.
@@ -129,9 +129,9 @@ def create_session_factory(
 
 @asynccontextmanager
 async def unit_of_work(sessions: SessionFactory) -> AsyncGenerator[AsyncSession, None]:
-    """Yield a database session, and end its transaction after the block.
+    """Return a context manager that yields a database session, and ends its transaction after the block.
 
-    Commit if the block succeeds, and then run the hooks that `after_commit` registered. Roll back if the block raises.
+    If the block succeeds, commit, and then run the functions that `after_commit` registered. If it raises, roll back.
 
     Raises:
         DatabaseUnavailable: the server went away, or no connection was free in time.
@@ -160,18 +160,18 @@ async def unit_of_work(sessions: SessionFactory) -> AsyncGenerator[AsyncSession,
 
 
 async def release(session: AsyncSession) -> None:
-    """Commit a session and return its connection to the pool, so that the caller may wait for other servers.
+    """Commit the transaction of a session and return its connection to the pool.
 
-    Then run the hooks that `after_commit` registered. The session stays usable: its next statement begins a new
-    transaction.
+    Then run the functions that `after_commit` registered. The session stays usable: its next statement begins a new
+    transaction. Call this before waiting for another server.
     """
     await _run(await _commit(session))
 
 
 def after_commit(session: AsyncSession, hook: Hook) -> None:
-    """Register an async function to run once this session's transaction is committed; a rollback discards it.
+    """Register an async function that runs once after this session's transaction is committed. A rollback discards it.
 
-    If the function raises, the error is logged, and is not raised to the caller that commits.
+    If the function raises an error, the error is only logged.
     """
     session.info.setdefault(_HOOKS, []).append(hook)
 
@@ -207,10 +207,10 @@ async def _run(hooks: list[Hook]) -> None:
 
 
 class Transaction:
-    """A database transaction that asyncpg begins and ends directly, at a fraction of the cost of SQLAlchemy's own.
+    """A database transaction that the driver asyncpg begins and ends directly, which is faster than through SQLAlchemy.
 
-    A database session can take part in it on the same connection (`join`), so there is one commit for all statements.
-    Call either `commit` or `roll_back`, once; both return the connection to the pool.
+    A database session can use its connection (`join`), so that all statements are committed together. Call `commit` or
+    `roll_back` once at the end; both return the connection to the pool.
     """
 
     __slots__ = ("_connection", "_driver", "_is_joined")
@@ -245,7 +245,7 @@ class Transaction:
         return cast("Sequence[Mapping[str, Any]]", rows)
 
     def join(self) -> Connection:
-        """Return the connection of this transaction, for a database session that takes part in it.
+        """Return the connection of this transaction, for a database session that takes part in the transaction.
 
         The session cannot end the transaction: its BEGIN, COMMIT and ROLLBACK are not sent.
         """
@@ -266,9 +266,9 @@ class Transaction:
         await self._end("COMMIT")
 
     async def roll_back(self) -> None:
-        """Roll back and return the connection to the pool.
+        """Roll back, and return the connection to the pool.
 
-        If `drop` has already closed the connection, nothing is sent to the server.
+        If `drop` has closed the connection already, nothing is sent to the server.
         """
         if self._connection.invalidated:
             self._connection.close()
@@ -293,10 +293,10 @@ class Transaction:
 async def drop(connection: Connection | PoolProxiedConnection) -> None:
     """Close a database connection, even while a statement still runs on it. This takes at most two seconds.
 
-    The driver asks the server to cancel the statement first: otherwise the server would run it to its end, and hold its
-    locks until then. The function runs in a greenlet, because SQLAlchemy lets the driver wait for the server only
-    there.
+    The server is asked to cancel the statement first, because otherwise it would hold its locks until the statement
+    ends.
     """
+    # Only in a greenlet does SQLAlchemy let the driver wait for the server.
     await greenlet_spawn(connection.invalidate)
 
 
@@ -310,7 +310,7 @@ class _JoiningSession(Session):
 
 
 def transaction_of(session: AsyncSession) -> Transaction | None:
-    """Return the transaction that `begin` has begun for a database session, or None if there is none."""
+    """Return the transaction that `begin` has begun for a database session and that has not ended, or None."""
     transaction: Transaction | None = session.info.get(_TRANSACTION)
     return transaction
 
@@ -318,8 +318,7 @@ def transaction_of(session: AsyncSession) -> Transaction | None:
 async def begin(session: AsyncSession) -> Transaction | None:
     """Begin a transaction for a database session that has none, and return the transaction.
 
-    If the session is not from `unit_of_work`, begin nothing and return None: only `unit_of_work` would end the
-    transaction.
+    If the session is not from `unit_of_work`, which ends the transaction, begin nothing and return None.
 
     Raises:
         DatabaseUnavailable: the server went away.
@@ -343,11 +342,12 @@ def _take_transaction(session: AsyncSession) -> Transaction | None:
 
 
 class NamedErrors:
-    """Context manager that converts errors of the database driver to the errors that a SQLAlchemy session would raise.
+    """Context manager that converts errors of the driver asyncpg to the errors that a SQLAlchemy session would raise.
 
-    It is not a generator, which would take three times as long.
+    An outage of the server becomes DatabaseUnavailable, and a violated constraint becomes IntegrityError.
     """
 
+    # No generator, which would take three times as long.
     __slots__ = ()
 
     def __enter__(self) -> None:

@@ -77,13 +77,13 @@ class InvalidInput(AppError):
 
 
 def unknown_choice(word: str, choices: Iterable[str], *, attr: str) -> InvalidInput:
-    """Return the error for a word that is none of the choices; its message names them (contract 2.4)."""
+    """Return the error for a word that is none of the choices. Its message lists the choices (contract 2.4)."""
     detail = f'"{word[:_ECHO_LIMIT]}" is not a valid choice; choose from {", ".join(choices)}.'
     return InvalidInput(detail, code="invalid_choice", attr=attr)
 
 
 class MalformedBody(AppError):
-    """The request's body is not JSON, or cannot be stored."""
+    """The request's body cannot be parsed. For example, it is not JSON, or is nested too deeply."""
 
     code = "parse_error"
 
@@ -95,7 +95,7 @@ class MalformedRequest(AppError):
 
 
 class AuthenticationError(AppError):
-    """The caller cannot be identified."""
+    """Base class: the caller of the request cannot be identified."""
 
     status = 401
     type = "authentication_error"
@@ -113,7 +113,7 @@ class NotAuthenticated(AuthenticationError):
 class AuthenticationFailed(AuthenticationError):
     """The credential is unknown, revoked, or belongs to an inactive user.
 
-    `place` names the part of the request that holds the credential, such as `Authorization header`, for the message.
+    `place` is the part of the request with the credential, such as `Authorization header`. The message names it.
     """
 
     code = "authentication_failed"
@@ -123,7 +123,7 @@ class AuthenticationFailed(AuthenticationError):
 
 
 class SessionEnded(AuthenticationError):
-    """The console session has ended, or the code of a login link is used up or too old."""
+    """The console session has ended, or the code of a login link was used already or is too old."""
 
     code = "authentication_failed"
 
@@ -141,7 +141,7 @@ class RunTokenInvalid(AuthenticationError):
 
 
 class PermissionDenied(AppError):
-    """The caller is authenticated, but not allowed to make this request."""
+    """The caller is identified, but not allowed to make this request."""
 
     status = 403
     type = "authentication_error"
@@ -161,7 +161,7 @@ class NotFound(AppError):
 class MethodNotAllowed(AppError):
     """The path does not accept the request's HTTP method.
 
-    `allowed` are the methods that the path accepts, for the header Allow. The mapper of errors sets them.
+    `allowed` are the methods that the path accepts, for the header Allow.
     """
 
     status = 405
@@ -193,10 +193,10 @@ class IdempotencyConflict(AppError):
 
 
 class QuestionSettled(AppError):
-    """A question accepts no further answer.
+    """Base class: a question accepts no further answer.
 
-    `winner` has the fields of the answer that closed the question: answer, person, channel and time. Each is None if
-    the question was closed without an answer.
+    `winner` describes the answer that closed the question: answer, person, channel and time. Each is None if the
+    question was closed without an answer.
     """
 
     def __init__(self, detail: str, winner: Mapping[str, object]) -> None:
@@ -219,7 +219,7 @@ class AlreadyAnswered(QuestionSettled):
 
 
 class QuestionClosed(QuestionSettled):
-    """The question accepts no answer any more, because it has expired or was withdrawn."""
+    """The question no longer accepts an answer, because it has expired or was withdrawn."""
 
     status = 410
     code = "question_closed"
@@ -229,7 +229,7 @@ class QuestionClosed(QuestionSettled):
 
 
 class QuestionChanged(AppError):
-    """The question has changed since the caller was shown it, so the answer is refused."""
+    """The question has changed since it was shown to the caller, so the answer is refused."""
 
     status = 409
     code = "question_changed"
@@ -290,7 +290,7 @@ class Unavailable(AppError):
 
 
 class RequestRefused(Exception):
-    """Base class of expected errors with a JSON body of their own (`body`) instead of `{type, code, detail, attr}`."""
+    """Base class of expected errors that have another JSON body (`body`) than `{type, code, detail, attr}`."""
 
     status: ClassVar[int] = 400
 
@@ -300,7 +300,10 @@ class RequestRefused(Exception):
 
 
 class RunRefused(RequestRefused):
-    """A run cannot be created as the request asks (contract 5.8, steps 4 to 8); `detail` says why."""
+    """A run cannot be created as requested (contract 5.8, steps 4 to 8). `detail` says why.
+
+    If that is because some of the requested artifacts are not valid, `missing_artifact_ids` are the ids of these.
+    """
 
     def __init__(self, detail: str, *, missing_artifact_ids: list[str] | None = None) -> None:
         body: dict[str, Any] = {"detail": detail}
@@ -310,7 +313,10 @@ class RunRefused(RequestRefused):
 
 
 class StateRefused(RequestRefused):
-    """An artifact or a run is in a state that does not allow the requested operation."""
+    """An artifact or a run is in a state that does not allow the requested operation. `error` says why.
+
+    If that is because some of the requested artifacts are not valid, `missing_artifact_ids` are the ids of these.
+    """
 
     def __init__(self, error: str, *, missing_artifact_ids: list[str] | None = None) -> None:
         body: dict[str, Any] = {"error": error}
@@ -320,7 +326,7 @@ class StateRefused(RequestRefused):
 
 
 class ArtifactNotFound(RequestRefused):
-    """Neither the run nor a run that it resumes has the requested file (contract 6.4)."""
+    """Neither the run nor an earlier run that it resumes has the requested file (contract 6.4)."""
 
     status = 404
 
@@ -331,8 +337,8 @@ class ArtifactNotFound(RequestRefused):
 class EventsMissing(RequestRefused):
     """An upload of a run's numbered events has a gap.
 
-    The event after the last accepted event (number `last_accepted_seq`) is missing, although the upload contains later
-    events or announces a later end.
+    The event after number `last_accepted_seq`, the last one accepted, is missing: the upload continues with a later
+    event, or says that the events end later.
     """
 
     status = 409

@@ -92,8 +92,8 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
 
     Args:
         settings: the settings of the service. If None, they are read from the environment variables.
-        process: clients for the application to use, for tests; it does not close them. If None, the application opens
-            its clients when it starts, and closes them when it stops.
+        process: opened clients for the application to use, in tests; the caller closes them. If None, the application
+            opens its clients when it starts, and closes them when it stops.
 
     """
     settings = settings or get_settings()

@@ -25,10 +25,9 @@ _HIDDEN = "[redacted]"
 
 
 def configure_logging(log_format: LogFormat, level: str) -> None:
-    """Write the logs of this process and of its libraries to standard error, one line for each log event.
+    """Set up logging in this process: all log events go to standard error, one line each.
 
-    Log events of the service do not pass through the standard library's `logging`, because that would double the time
-    for logging at each request.
+    This concerns the events of the service and of its libraries.
     """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -42,6 +41,7 @@ def configure_logging(log_format: LogFormat, level: str) -> None:
         tail.append(structlog.processors.JSONRenderer())
     else:
         tail.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
+    # Not through the standard library's logging, which would take twice as long at each request.
     structlog.configure(
         processors=[*shared, *tail],
         logger_factory=partial(_Lines, sys.stderr),
@@ -96,9 +96,9 @@ def redact(
     _method: str,
     event: MutableMapping[str, Any],
 ) -> MutableMapping[str, Any]:
-    """Replace secrets in a log event in place, and return the event. It is a structlog processor.
+    """Replace secrets in a log event in place, and return the event. The function is a structlog processor.
 
-    It replaces each value that has a name such as `token`, and each text in the format of a secret.
+    It replaces each value with a name such as `token`, and each text that has the format of a secret.
     """
     for key, value in event.items():
         event[key] = _HIDDEN if key.lower() in _SECRET_NAMES else _redact_value(value)

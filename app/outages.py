@@ -33,7 +33,7 @@ class Outage(Exception):
 
 
 class DatabaseUnavailable(Outage):
-    """The database does not respond; the same transaction may succeed in a moment."""
+    """The database does not respond or refuses the transaction for now. The same transaction may succeed soon."""
 
     server = "database"
 
@@ -41,7 +41,7 @@ class DatabaseUnavailable(Outage):
 def is_outage(error: BaseException | None) -> bool:
     """Return whether an exception means that a server, such as PostgreSQL or Redis, does not respond.
 
-    Return False for None.
+    If `error` is None, return False.
     """
     if isinstance(error, Outage | RedisConnectionError | RedisTimeoutError | ReadOnlyError):
         return True
@@ -52,7 +52,7 @@ def is_database_outage(error: BaseException | None) -> bool:
     """Return whether an exception of SQLAlchemy or asyncpg means an outage of the database, not a faulty statement.
 
     Deadlocks and other conflicts between transactions are treated as outages, because repeating the transaction helps.
-    Return False for None, and for errors of sockets, which do not show which server they concern.
+    If `error` is None, or an error of a socket, which may concern any server, return False.
     """
     match error:
         case DatabaseUnavailable() | PoolTimeoutError():

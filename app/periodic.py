@@ -14,9 +14,9 @@ log = structlog.get_logger(__name__)
 
 
 async def attempt(step: Step, *, event: str) -> None:
-    """Perform a step once. If it raises an error, log the error as `event` and do not raise it.
+    """Perform a step once. If it raises an error, write a log event named `event`, and do not raise the error.
 
-    An outage is logged as a warning, any other error with its stack.
+    If the error is an outage of a server, the log event is a warning. Otherwise it has the stack trace.
     """
     try:
         await step()
@@ -28,9 +28,10 @@ async def attempt(step: Step, *, event: str) -> None:
 
 
 async def every(seconds: float, step: Step, *, event: str, until: asyncio.Event | None = None) -> None:
-    """Wait `seconds`, perform a step, and repeat this until cancelled, or until `until` is set.
+    """Wait `seconds`, perform a step, and repeat both until cancelled, or until `until` is set.
 
-    An error of a step is logged as by `attempt`. A step that is in progress when `until` is set is completed.
+    If a step raises an error, the error is written to the log as `event`. If `until` is set during a step, that step is
+    completed.
     """
     over = until or asyncio.Event()
     while True:
@@ -43,9 +44,10 @@ async def every(seconds: float, step: Step, *, event: str, until: asyncio.Event 
 
 @asynccontextmanager
 async def repeating(seconds: float, step: Step, *, event: str) -> AsyncGenerator[None, None]:
-    """While the block lasts, repeat a step in the background as `every` does.
+    """Return a context manager that performs a step in the background every `seconds` until the block ends.
 
-    When the block ends, a step in progress is cancelled.
+    If a step raises an error, the error is written to the log as `event`. A step in progress at the end of the block is
+    cancelled.
     """
     task = asyncio.create_task(every(seconds, step, event=event))
     try:

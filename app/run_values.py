@@ -10,7 +10,7 @@ from app.ids import new_id
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """The usage of a run: its tokens, and its cost in US dollars as far as agents report one."""
+    """The usage of a run: its tokens, and its cost in US dollars. Agents that report no cost add none to it."""
 
     tokens: int = 0
     cost: float = 0.0
@@ -29,7 +29,7 @@ class AgentMessage:
 
 @dataclass(frozen=True, slots=True)
 class MessageOutcome:
-    """The decision about a message of an agent: sent to `devices` devices, or not sent for `reason`."""
+    """The decision about a message of an agent: sent to `devices` devices, or not sent because of `reason`."""
 
     decision: NotificationDecision
     reason: str | None = None
@@ -38,7 +38,7 @@ class MessageOutcome:
     def answer(self) -> dict[str, Any]:
         """Return the outcome as a JSON object for the agent: `decision`, and either `devices` or `reason`.
 
-        If the push is still being sent, `decision` is "sent".
+        A push that is still being sent has the decision "sent", like one that was sent.
         """
         if self.decision in {NotificationDecision.PENDING, NotificationDecision.SENT}:
             return {"decision": NotificationDecision.SENT.value, "devices": self.devices}

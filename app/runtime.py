@@ -42,7 +42,7 @@ _EXPO_RATE_KEY = "push:pace:expo"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessContext(ServiceClients):
-    """The settings, the opened clients and the caches of one process. Services receive it as their `ServiceClients`."""
+    """The settings, the opened clients and the caches of one process. Services receive it as a `ServiceClients`."""
 
     settings: Settings
     # The followers of runs in this process, and their devices.
@@ -61,7 +61,7 @@ class ProcessContext(ServiceClients):
     ledger: LedgerFeed = field(default_factory=LedgerFeed)
 
     def stream_clients(self) -> StreamClients:
-        """Return the clients and the settings of this process that live streams use."""
+        """Return the clients and settings of this process that live streams need."""
         return StreamClients(
             sessions=self.sessions,
             hub=self.hub,
@@ -77,12 +77,14 @@ class ProcessContext(ServiceClients):
 async def open_process(
     settings: Settings, *, name: str, plan_once: bool = False
 ) -> AsyncGenerator[ProcessContext, None]:
-    """Yield the clients of a process, and close them after the block. Each client connects at its first use.
+    """Return a context manager that opens the clients of a process, and closes them after the block.
+
+    Each client connects at its first use.
 
     Args:
         settings: the settings of the process.
-        name: `api` or `worker`. The name that PostgreSQL shows for the connections contains it.
-        plan_once: whether the server plans each statement once per connection (see `create_engine`). Use this for a
+        name: `api` or `worker`. It is part of the name that PostgreSQL shows for the connections.
+        plan_once: whether PostgreSQL plans each statement once per connection (see `create_engine`). Use this in a
             process that repeats the same short statements.
 
     Raises:

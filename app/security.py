@@ -21,7 +21,7 @@ def new_api_key() -> str:
 
 
 def new_project_token() -> str:
-    """Return a new value for the field `api_token` of a project, which is public (contract 6.6)."""
+    """Return a new value for the field `api_token` of a project. The value is not secret (contract 6.6)."""
     return PROJECT_TOKEN_PREFIX + _random_characters()
 
 
@@ -41,7 +41,7 @@ def new_session_secret() -> str:
 def hash_session_secret(value: str) -> str:
     """Return the SHA-256 hash under which the secret of a console session or of a login link is stored.
 
-    The hash begins with `session$`, unlike the hash of an API key, so neither is ever accepted in place of the other.
+    The hash begins with `session$`, so that it is never equal to the hash of an API key.
     """
     return "session$" + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -60,7 +60,7 @@ class DecryptionError(Exception):
 
 
 class Cipher:
-    """Encrypts and decrypts secrets that the database stores: the first key encrypts, any of the keys decrypts.
+    """Encrypts and decrypts secrets that the database stores. The first key encrypts; every key decrypts.
 
     Decryption fails if the stored value was changed.
     """

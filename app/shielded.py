@@ -12,12 +12,13 @@ async def shielded(
     *,
     on_cancel: Callable[[], object] | None = None,
 ) -> _T:
-    """Run a coroutine to completion and return its result, even if the caller is cancelled meanwhile.
+    """Run a coroutine to its end and return its result, even if the caller is cancelled meanwhile.
 
-    `on_cancel` is called for each cancellation, so that the work can finish sooner.
+    `on_cancel` is called at each cancellation, for example to make the work end sooner. An error of the coroutine is
+    raised.
 
     Raises:
-        CancelledError: the caller was cancelled. It is raised when the work is complete.
+        CancelledError: the caller was cancelled. It is raised after the coroutine has ended.
 
     """
     task = asyncio.ensure_future(work)

@@ -45,12 +45,12 @@ class ShownQuestion:
 
     @property
     def is_cut(self) -> bool:
-        """Whether people see only the beginning of the detail, because it is too long."""
+        """Whether the detail text is longer than 4000 characters, so that people see only its beginning."""
         return len(self.detail) > DETAIL_CHARACTERS
 
     @property
     def shown_detail(self) -> str:
-        """The detail as people see it: at most 4000 characters. If it is cut, a mark at its end says so."""
+        """The detail text as people see it: at most 4000 characters. If it is cut, a mark at its end says so."""
         if not self.is_cut:
             return self.detail
         mark = f"\n⟨cut: it has {len(self.detail)} characters⟩"
@@ -78,23 +78,26 @@ def waiting_for(
 ) -> dict[str, Any]:
     """Return a question as JSON for the key `waiting_for` in the state of a run.
 
-    A form or page has the kind `permission` there, because every client can show a permission.
+    A form or a page has the kind `permission` in that JSON, because every client can show a permission.
     """
     shown = {} if kind is QuestionKind.MESSAGE else {"tool_call": tool_call, "options": list(options)}
     return {**waiting_key(kind, request_id), **shown, "since": since.isoformat()}
 
 
 def waiting_key(kind: QuestionKind, request_id: str) -> dict[str, Any]:
-    """Return the fields of `waiting_for` that identify a question; a message has no id there."""
+    """Return the fields of the JSON `waiting_for` that identify a question: its kind and its id.
+
+    A message has no id there.
+    """
     if kind is QuestionKind.MESSAGE:
         return {"kind": "message"}
     return {"kind": "permission", "request_id": request_id}
 
 
 def shorten(tool_call: dict[str, Any]) -> dict[str, Any]:
-    """Return a tool call as it is shown in a run's state.
+    """Return a tool call as a run's state shows it.
 
-    If it is longer than 16 KiB, only its id, title, kind and status stay.
+    If it is longer than 16 KiB as JSON, only its id, title, kind and status are kept, each with at most 500 characters.
     """
     if len(orjson.dumps(tool_call)) <= _TOOL_CALL_BYTES:
         return tool_call

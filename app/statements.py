@@ -34,9 +34,9 @@ _DIALECT: Dialect = dialect()  # type: ignore[no-untyped-call] # SQLAlchemy's ow
 
 
 class Prepared:
-    """An SQL statement that is compiled once and run many times. A `bindparam` stands for each value.
+    """An SQL statement that is compiled once and run many times, each time with other values for its `bindparam`s.
 
-    Store each object in a constant or in a cache of limited size.
+    Keep each object in a constant or in a cache of limited size.
     """
 
     def __init__(self, statement: Executable) -> None:
@@ -60,8 +60,8 @@ class Prepared:
     async def all(self, session: AsyncSession, values: Mapping[str, Any]) -> Sequence[Fields]:
         """Run the statement with `values` (by parameter name), and return its rows as mappings by column name.
 
-        A statement that writes or locks rows runs in the session's transaction, which begins here if there is none. If
-        a statement only reads and there is no transaction, it runs without one.
+        The statement runs in the session's transaction. If there is none, a statement that writes or locks rows begins
+        one, and a statement that only reads runs without one.
 
         Raises:
             DatabaseUnavailable: the server went away.
@@ -80,20 +80,36 @@ class Prepared:
         return await _within(session, sent, values)
 
     async def first(self, session: AsyncSession, values: Mapping[str, Any]) -> Fields | None:
-        """Run the statement as `all` does, and return its first row, or None if it returns no row."""
+        """Run the statement in the same transaction as `all` would, and return its first row, or None if it has none.
+
+        Raises:
+            DatabaseUnavailable: the server went away.
+            IntegrityError: a constraint refused the values.
+
+        """
         rows = await self.all(session, values)
         return rows[0] if rows else None
 
     async def perform(self, session: AsyncSession, values: Mapping[str, Any]) -> None:
-        """Run a statement that returns no rows, in the same transaction and with the same errors as `all`."""
+        """Run a statement that returns no rows, in the same transaction as `all` would.
+
+        Raises:
+            DatabaseUnavailable: the server went away.
+            IntegrityError: a constraint refused the values.
+
+        """
         await self.all(session, values)
 
     async def first_alone(self, session: AsyncSession, values: Mapping[str, Any]) -> Fields | None:
-        """Run a write in a transaction of its own, commit it, and return its first row; None if it returns no row.
+        """Run a write, commit it at once, and return its first row, or None if there is no row.
 
-        Use it only for a write that need not be rolled back if a later step fails. If the session has a transaction
-        already, the write is part of that transaction instead, and is committed with it. It raises the same errors as
-        `all`.
+        If the session has a transaction already, the write is part of that transaction and is committed with it. Use
+        this method only for a write that need not be rolled back if a later step fails.
+
+        Raises:
+            DatabaseUnavailable: the server went away.
+            IntegrityError: a constraint refused the values.
+
         """
         if session.in_transaction() or transaction_of(session):
             return await self.first(session, values)
@@ -101,7 +117,15 @@ class Prepared:
         return rows[0] if rows else None
 
     async def perform_alone(self, session: AsyncSession, values: Mapping[str, Any]) -> None:
-        """Run a write that returns no rows, in the same transaction and with the same errors as `first_alone`."""
+        """Run a write that returns no rows, and commit it at once.
+
+        If the session has a transaction already, the write is part of that transaction and is committed with it.
+
+        Raises:
+            DatabaseUnavailable: the server went away.
+            IntegrityError: a constraint refused the values.
+
+        """
         await self.first_alone(session, values)
 
 

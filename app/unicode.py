@@ -9,7 +9,7 @@ _REPLACEMENT = "\ufffd"
 
 
 def storable(value: Any) -> Any:  # Any: JSON
-    """Return JSON data or a text in which U+FFFD replaces each character that UTF-8 or PostgreSQL cannot store."""
+    """Return a text or JSON value in which U+FFFD replaces each character that UTF-8 or PostgreSQL cannot store."""
     match value:
         case str():
             return _UNSTORABLE.sub(_REPLACEMENT, value)

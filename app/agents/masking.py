@@ -42,7 +42,7 @@ class Masker:
         return masked
 
     def value(self, value: Any) -> Any:
-        """Return a JSON value in which secrets are replaced, both in its texts and in the names of its fields."""
+        """Return a JSON value in which `***` replaces the secrets, in its texts and in the names of its fields."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
@@ -53,10 +53,10 @@ class Masker:
 
 
 class FolderHider(Masker):
-    """Hides the folders of the worker in texts and JSON values that clients see.
+    """Hides the folders of a run on the worker in texts and JSON values that clients see.
 
     Paths below `work`, the agent's working folder, become relative to it. `home`, the agent's home folder, becomes `~`.
-    All other paths lose the prefix `folder`, the folder of the run.
+    Other paths below `folder`, the folder of the run, become relative to that one.
     """
 
     def __init__(self, *, work: Path, home: Path, folder: Path) -> None:

@@ -47,7 +47,7 @@ _VAPID_SUBJECT = re.compile(
 
 
 class LogFormat(StrEnum):
-    """The format of log lines: one JSON object a line, or coloured text for a terminal."""
+    """The format of log lines: a JSON object per line, or coloured text for a terminal."""
 
     JSON = "json"
     CONSOLE = "console"

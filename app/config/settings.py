@@ -53,7 +53,7 @@ _OF_TESTS = "TASKBEACON_TEST_"
 
 
 class Settings(PushSettings, BaseSettings):
-    """The service's settings. The field `x` is read from the environment variable `TASKBEACON_X`."""
+    """The service's settings. A setting `x` is read from the environment variable `TASKBEACON_X`."""
 
     model_config = SettingsConfigDict(
         env_prefix=_PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True
@@ -322,9 +322,9 @@ class Settings(PushSettings, BaseSettings):
 
     @property
     def outside_agent_silence(self) -> timedelta | None:
-        """The time without any event after which a run fails; None if such a run never fails for this reason.
+        """The longest time for which a run with an outside agent may report no event; after it, the run fails.
 
-        It concerns only runs with an agent outside the service's workers.
+        None means that there is no such limit. An outside agent is one that does not run in a worker of the service.
         """
         return timedelta(seconds=self.outside_agent_silence_seconds) or None
 
@@ -352,15 +352,15 @@ class Settings(PushSettings, BaseSettings):
     def s3_signing_endpoint_url(self) -> str | None:
         """The URL at which clients reach object storage, for use in signed URLs (contract 8.2).
 
-        None means the public URL of Amazon S3.
+        It is None if clients use Amazon's own S3.
         """
         return self.s3_public_endpoint_url or self.s3_endpoint_url
 
 
 def unknown_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str | None]:
-    """Return the `TASKBEACON_…` variables in `environment` that no setting reads.
+    """Return the variables in `environment` that begin with `TASKBEACON_` and that the service does not know.
 
-    The result maps each variable to the setting with the most similar name, or to None if there is no similar name.
+    The result maps each variable to the setting with the most similar name, or to None if no name is similar.
     """
     known = [f"{_PREFIX}{name.upper()}" for name in Settings.model_fields]
     unknown = (
