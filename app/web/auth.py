@@ -32,7 +32,7 @@ _NO_PROJECT = 0
 
 
 class ScopeGate:
-    """A dependency of routes that admits callers with a key or console session that has `scope`.
+    """A dependency of routes that admits callers with an API key or a console session that has the scope `scope`.
 
     If `in_project`, the caller must also be a member of the project in the path. If `is_throttled`, the request is
     counted against the request limits.
@@ -149,9 +149,9 @@ VisibleRun = Annotated[UUID, Depends(_visible_run)]
 
 
 class ConsoleGate:
-    """A dependency of routes that admits requests with the cookie of a console session.
+    """A dependency of routes that admits requests with the cookie of a console session, which needs no scope.
 
-    It refuses API keys, and requires no scope.
+    Requests with an API key instead of the cookie are refused.
     """
 
     in_project = False
@@ -175,9 +175,9 @@ ConsoleUser = Annotated[Call, Depends(ConsoleGate())]
 
 
 class RunTokenGate:
-    """A dependency of routes that admits requests with the token of the run that the path names.
+    """A dependency of routes that admits requests with a run token, for the run that the path names (contract 6.4).
 
-    It refuses API keys (contract 6.4).
+    Requests with an API key instead of the token are refused.
     """
 
     async def __call__(self, request: Request) -> RunRef:

@@ -31,7 +31,10 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class BodyReader:
-    """A dependency of routes that reads a JSON body and validates it as a `model`, which OpenAPI publishes."""
+    """A dependency of routes that reads a JSON body and validates it with the Pydantic model `model`.
+
+    The OpenAPI document shows this model as the body of the route's requests.
+    """
 
     def __init__(self, model: type[BaseModel]) -> None:
         self.model = model
@@ -59,20 +62,21 @@ class BodyReader:
 
 
 def json_body(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:
-    """Return a dependency that reads a JSON body and returns it as a validated `model`.
+    """Return a dependency that reads a JSON body and returns it as a validated instance of `model`.
 
-    The dependency raises the errors of `BodyReader`.
+    If the body is invalid, the dependency raises the AppError for its fault: MalformedBody, BodyTooLarge,
+    RequestTimeout, UnsupportedMediaType or InvalidInput.
     """
     return BodyReader(model)
 
 
 async def read_json(request: Request) -> Any:
-    """Return the request's body as parsed JSON; an empty body is `{}`.
+    """Return the request's body as parsed JSON. An empty body is returned as `{}`.
 
     The body is read once per request. Later calls return the same value or raise the same error.
 
     Raises:
-        MalformedBody: the body is not JSON, or cannot be stored.
+        MalformedBody: the body is not JSON, or is nested too deeply.
         BodyTooLarge: the body is too large.
         RequestTimeout: the body did not arrive in time.
         UnsupportedMediaType: the Content-Type is not JSON.
@@ -121,12 +125,11 @@ async def read_bytes(request: Request, *, limit: int = BODY_BYTES, seconds: floa
     Args:
         request: the request.
         limit: the maximum number of bytes.
-        seconds: the time limit for an empty body. A larger body gets more time, in proportion to the bytes that have
-            arrived.
+        seconds: the time limit for an empty body. The limit grows with the number of bytes that have arrived.
 
     Raises:
-        BodyTooLarge: the body is larger than `limit`. Up to 100 MiB of it were read before, so that the client gets the
-            response.
+        BodyTooLarge: the body is larger than `limit`. Up to 100 MiB are read before the error is raised, because many
+            clients read no response before they have sent the body.
         RequestTimeout: the body did not arrive in time.
 
     """

@@ -8,7 +8,10 @@ Value = TypeVar("Value")
 
 
 class Coalesced(Generic[Value]):
-    """A value that is loaded once for all callers that wait for it at the same time, and then kept for `seconds`."""
+    """A value that is loaded once for all callers that wait for it at the same time.
+
+    After that, it is kept for `seconds`.
+    """
 
     def __init__(self, *, seconds: float = 0) -> None:
         self._seconds = seconds
@@ -17,10 +20,10 @@ class Coalesced(Generic[Value]):
         self._kept_until = 0.0
 
     async def get(self, load: Callable[[], Awaitable[Value]]) -> Value:
-        """Return the stored value, or load it by `load` if there is none or it is too old.
+        """Return the kept value. If there is none or its time is over, call `load` and return the result.
 
-        If a call of `load` is in progress already, wait for its result instead of calling it again. An error of `load`
-        is raised for each waiting caller. A cancelled caller does not cancel `load`.
+        If a call of `load` is in progress already, wait for its result instead of calling it again. If `load` raises an
+        error, the error is raised to each waiting caller. The cancellation of a caller does not cancel `load`.
         """
         loop = asyncio.get_running_loop()
         if self._kept is not None and loop.time() < self._kept_until:

@@ -19,31 +19,31 @@ from app.services.access.principal import Principal
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An authorised request, as a route receives it: the caller, the database session and the process's clients.
+    """An authorised request, as a route receives it: the caller, the database session and the process's clients."""
 
-    A `Call` has no reference to its request, because the request refers to the `Call`: a reference cycle would leave
-    both to the garbage collector, which costs a tenth of a read's time.
-    """
-
+    # No reference to the request, which refers to the call: freeing a cycle costs a tenth of a read's time.
     caller: Principal
     session: AsyncSession
     process: ProcessContext
 
 
 def process_of(request: Request) -> ProcessContext:
-    """Return the clients and settings of the process that serves a request."""
+    """Return the `ProcessContext` of the process that serves a request: its clients and settings."""
     process: ProcessContext = request.app.state.process
     return process
 
 
 def session_of(request: Request) -> AsyncSession:
-    """Return the database session of the request's unit of work."""
+    """Return the database session for a request: the one of the unit of work in which the request is performed."""
     session: AsyncSession = request.state.session
     return session
 
 
 def call_of(request: Request) -> Call:
-    """Return the `Call` of a request. Use it only in dependencies that run after the one that authorises the caller."""
+    """Return the `Call` of a request, which its gate has stored.
+
+    Use it only in dependencies that run after that gate, the dependency that authorises the caller.
+    """
     call: Call = request.state.call
     return call
 
@@ -52,7 +52,7 @@ def path_uuid(request: Request, name: str) -> UUID:
     """Return the path parameter `name` of a request as a UUID.
 
     Raises:
-        NotFound: the parameter is no UUID; the answer is 404, never 400 (contract 2.1).
+        NotFound: the parameter is no UUID. The status is 404 and not 400, as for an unknown id (contract 2.1).
 
     """
     parsed = parse_uuid(request.path_params[name])
@@ -69,8 +69,8 @@ def task_id_of(request: Request) -> UUID:
     """Return the id of the task in the request's path.
 
     Raises:
-        MethodNotAllowed: the path is not that of a task but a fixed one, such as `tasks/summaries`, which does not
-            accept the request's method (contract 2.1).
+        MethodNotAllowed: the path has a fixed name instead of an id, such as `tasks/summaries`, and does not accept the
+            request's method (contract 2.1).
         NotFound: the id is no UUID.
 
     """

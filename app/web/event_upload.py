@@ -31,13 +31,13 @@ _GATHER_SECONDS = 0.2
 async def read_event_lines(request: Request) -> AsyncGenerator[list[NumberedEvent | Completion], None]:
     """Yield batches of the numbered events in a request's body while the body arrives.
 
-    The generator ends at the end of the body, after the line that says that the events are complete, or after a minute
-    without data. If a line is invalid, first the events before that line are yielded, and then its error is raised.
+    The generator ends after the body, after the line that says that the events are complete, or after a minute without
+    data. If a line is invalid, the events before it are yielded, and then the error is raised.
 
     Raises:
         BodyTooLarge: the body is too large.
-        InvalidInput: a line is not a numbered event, or there are too many lines; the error names the line.
-        MalformedBody: a line is not JSON, or too long; the error names the line.
+        InvalidInput: a line is not a numbered event, or there are too many lines. The error gives the line's number.
+        MalformedBody: a line is not JSON, or too long. The error gives the line's number.
 
     """
     batch = _Batch()

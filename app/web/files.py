@@ -29,10 +29,10 @@ _HEADERS = {
 
 
 class StoredFile(Response):
-    """A response with a file from object storage, which is sent piece by piece.
+    """A response with a file from object storage. The file is sent in chunks, and is never completely in memory.
 
-    It supports requests for a range of bytes (`Range`), and for a range of one certain version of the file
-    (`If-Range`).
+    A client can request a range of bytes by `Range`. With `If-Range`, it gets the range only if the file still has the
+    given ETag, and otherwise the whole file.
     """
 
     def __init__(self, request: Request, store: ObjectFiles, file: DownloadableFile) -> None:

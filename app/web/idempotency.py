@@ -25,7 +25,7 @@ _CREDENTIAL = "personal_api_key"
 
 
 class Once:
-    """Performs a request once for its Idempotency-Key. A repeated request gets the stored response to the first one.
+    """Performs a request once for its Idempotency-Key; a repeated request gets the response that was stored then.
 
     A request without a key is performed each time.
     """
@@ -93,9 +93,9 @@ async def _hash(request: Request, caller: Principal) -> str:
 
 
 async def read_key(request: Request) -> Once:
-    """Return the `Once` for the Idempotency-Key of a request.
+    """Return the `Once` that performs a request once for its Idempotency-Key. The function is a dependency of routes.
 
-    Use this dependency after the one that authorises the caller.
+    It must run after the dependency that authorises the caller.
 
     Raises:
         InvalidInput: the key is too long, or contains unprintable characters.

@@ -36,13 +36,13 @@ class LargeResponses:
         Args:
             start: the ASGI message with the status and the headers.
             body: the whole body.
-            send: the ASGI function.
-            may_refuse: what happens after some seconds of waiting. If true, raise Unavailable; if false, send the
-                response nevertheless, because the client must get the response to a change.
+            send: the ASGI function that sends messages to the client.
+            may_refuse: whether to raise Unavailable after some seconds of waiting. If false, the response is then sent
+                in any case, because it reports a change that was made.
 
         Raises:
-            ClientDisconnect: the client read too slowly; the response was aborted.
-            Unavailable: too many responses were being sent; nothing was sent.
+            ClientDisconnect: the client read too slowly, so the response was aborted.
+            Unavailable: too many responses were being sent; nothing of this one was sent.
 
         """
         async with self._slot(may_refuse=may_refuse):

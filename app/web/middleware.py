@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 
 class TrailingSlashMiddleware:
-    """Serves `/path/` as `/path`.
+    """Middleware that serves a request to `/path/` like one to `/path`.
 
     It does not redirect, because clients would lose the body or the credential of their request (contract 2.1).
     """
@@ -60,7 +60,7 @@ class TrailingSlashMiddleware:
 
 
 class HeadMiddleware:
-    """Serves a HEAD request as GET, and drops the body of the response."""
+    """Middleware that serves a HEAD request like GET, and drops the body of the response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -84,7 +84,10 @@ class HeadMiddleware:
 
 
 class ObservabilityMiddleware:
-    """Gives each request an id, counts and logs its response, and answers unexpected errors without details."""
+    """Middleware that gives each request an id, and counts and logs its response.
+
+    It also answers unexpected errors with the status 500, without details.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

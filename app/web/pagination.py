@@ -19,17 +19,17 @@ _NOT_COPIED = frozenset({"personal_api_key", "limit", "offset"})
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """The requested page of a list, and the URL and query parameters for the links to its neighbours."""
+    """The page of a list that a request asks for, with the URL and query parameters for links to the other pages."""
 
     asked: Page
     base_url: str
     kept: tuple[tuple[str, str], ...]
 
     def page(self, count: int, results: list[Any]) -> dict[str, Any]:
-        """Return the JSON body of a page of a list: `count`, `next`, `previous` and `results`.
+        """Return the JSON body of this page of the list: `count`, `next`, `previous` and `results`.
 
         `count` is the number of rows of the whole list. `results` may have fewer rows than requested, because a page of
-        large rows ends early; `next` then continues after its last row.
+        large rows ends early. The link `next` then leads to the row after the last one in `results`.
         """
         limit, offset = self.asked
         following, preceding = offset + (len(results) or limit), offset - limit
@@ -48,13 +48,16 @@ class PageRequest:
 
 
 async def read_limit(request: Request) -> int:
-    """Return the maximum number of results that a request asks for by `limit`. An invalid value means the default."""
+    """Return the maximum number of results that a request asks for by `limit`.
+
+    If `limit` is missing or invalid, return the default. If it is too large, return the largest permitted number.
+    """
     asked = parse_integer(request.query_params.get("limit"))
     return min(asked, PAGE_MAXIMUM) if asked and asked > 0 else PAGE_DEFAULT
 
 
 async def read_page(request: Request) -> PageRequest:
-    """Return the page that a request asks for by `limit` and `offset`. Invalid values mean the defaults."""
+    """Return the page that a request asks for by `limit` and `offset`. A missing or invalid value means its default."""
     asked_offset = parse_integer(request.query_params.get("offset"))
     path = request.scope.get(ORIGINAL_PATH, request.url.path)
     offset = min(asked_offset, _MAX_OFFSET) if asked_offset and asked_offset > 0 else 0

@@ -12,10 +12,10 @@ _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]
 
 
 class TrustedProxies:
-    """Middleware that takes host, scheme and client address of a request from X-Forwarded-Host, -Proto and -For.
+    """Middleware that sets a request's host, scheme and client address from X-Forwarded-Host, -Proto and -For.
 
-    It does so only for a request from an address in `trusted`: addresses and networks, separated by commas. From other
-    addresses the headers are ignored. The client is the last address in X-Forwarded-For that is not trusted itself.
+    These headers are read only if the request came from an address in `trusted`, a list of addresses and networks
+    separated by commas. The client is the last address in X-Forwarded-For that is not in `trusted`.
     """
 
     def __init__(self, app: ASGIApp, *, trusted: str) -> None:

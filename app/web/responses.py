@@ -17,11 +17,9 @@ SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
 class Json(Response):
-    """A JSON response in the formats of the contract (2.8): times in UTC with `Z`, with microseconds unless zero.
+    """A JSON response in the formats of the contract (2.8). For example, times are in UTC and end with `Z`.
 
-    The `response_model` of a route only documents the body: the typed result of a service is not validated again. The
-    response to a read is encoded when it is sent, after the unit of work has released its connection. The response to a
-    write is encoded before its commit, so that a result that cannot be encoded changes nothing (`unit_route.py`).
+    `content` is encoded without validation, when `body` is first read or the response is sent.
     """
 
     media_type = "application/json"

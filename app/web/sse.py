@@ -39,9 +39,9 @@ _OPEN = Gauge("taskbeacon_open_streams", "Live streams that clients follow throu
 
 
 def streamed(duration: str) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` argument of a route that sends a live stream.
+    """Return the argument `responses` of a route that sends a live stream.
 
-    `duration` says in the description how long the stream lasts, such as "for 15 minutes".
+    `duration` is part of the published description and says how long the stream lasts, such as "for 15 minutes".
     """
     return {
         200: {
@@ -52,7 +52,7 @@ def streamed(duration: str) -> dict[int | str, dict[str, Any]]:
 
 
 class FrameSource(Protocol):
-    """The source of an open event stream. It yields encoded frames (server-sent events) until the stream ends."""
+    """The source of an open live stream. It yields encoded frames (server-sent events) until the stream ends."""
 
     @property
     def run_ids(self) -> Collection[UUID]:
@@ -64,15 +64,15 @@ class FrameSource(Protocol):
         ...
 
     def end(self) -> None:
-        """Request the end of `frames`, and return at once; `frames` ends soon after."""
+        """Request that `frames` ends, and return at once. `frames` ends soon after."""
         ...
 
 
 class EventStream(Response):
-    """A response of server-sent events.
+    """A response that is a live stream of server-sent events.
 
-    It lasts until its source ends, the client disconnects or the caller loses access. The source is opened when the
-    response begins and closed when the response ends.
+    It lasts until the source ends, the client disconnects or the caller loses access. The source is opened when the
+    response begins, and closed when the response ends.
     """
 
     def __init__(self, call: Call, source: AbstractAsyncContextManager[FrameSource]) -> None:

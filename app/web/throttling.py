@@ -28,9 +28,10 @@ log = structlog.get_logger(__name__)
 async def throttle(
     request: Request, process: ProcessContext, principal: Principal, *, in_project: bool
 ) -> None:
-    """Count one request against the request limits of its project, or against those of its user if not `in_project`.
+    """Count one request against the request limits of its project if `in_project`, and otherwise of its user.
 
-    The response gets headers with the remaining requests. If Redis is unavailable, let the request pass uncounted.
+    The response gets headers with the number of remaining requests. If Redis is unavailable, the request is not
+    counted.
 
     Raises:
         Throttled: the limit of the current minute or hour is used up.
@@ -58,10 +59,10 @@ async def throttle(
 async def throttle_address(request: Request, process: ProcessContext, purpose: str) -> None:
     """Count one request of a client without a key against the limit of the client's IP address.
 
-    Requests of each `purpose` are counted separately. If Redis is unavailable, let the request pass uncounted.
+    Requests with different `purpose` are counted separately. If Redis is unavailable, the request is not counted.
 
     Raises:
-        Throttled: the address has sent too many requests in this minute.
+        Throttled: the address has sent too many requests with this purpose in this minute.
 
     """
     bucket = f"{purpose}:{address_of(request)}"
@@ -78,7 +79,7 @@ async def throttle_address(request: Request, process: ProcessContext, purpose: s
 def address_of(request: Request) -> str:
     """Return the IP address of the client that sent a request, or "" if it is unknown.
 
-    An IPv6 address is returned as its /64 network, because each client has many addresses.
+    An IPv6 address is returned as its /64 network, because one client has all addresses of such a network.
     """
     host = request.client.host if request.client else ""
     try:

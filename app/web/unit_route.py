@@ -20,10 +20,9 @@ Gate = Callable[[Request], Awaitable[Any]]
 
 
 class UnitRoute(APIRoute):
-    """A route that performs each request in a unit of work, with a database session. It is a `route_class` for routers.
+    """A route that performs each request in a unit of work, with a database session. Routers use it as `route_class`.
 
-    `response_model` only documents the response. Responses are not validated, so FastAPI gets the model only for the
-    OpenAPI document (`describe`): building the validators of all routes took a tenth of the start.
+    `response_model` only documents the response in the OpenAPI document. Responses are not validated.
     """
 
     def __init__(
@@ -33,19 +32,12 @@ class UnitRoute(APIRoute):
         self._described = {"response_model": response_model or None, **options}
 
     def describe(self) -> APIRoute:
-        """Return a copy of this route for the OpenAPI document. It serves no requests.
-
-        Unlike this route, the copy has the response model that the route was declared with.
-        """
+        """Return a copy of this route for the OpenAPI document. It has the `response_model`, and serves no requests."""
         return APIRoute(self.path, self.endpoint, **self._described)
 
     @override
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the handler of the route's requests, which performs each request in a unit of work.
-
-        It is FastAPI's handler, or a faster one if all parameters of the route's function are simple dependencies
-        (`gates_of`).
-        """
+        """Return the handler of the route's requests, which performs each request in a unit of work."""
         gates = gates_of(self.endpoint)
         handle = super().get_route_handler() if gates is None else _behind(gates, self.endpoint)
 
@@ -62,9 +54,9 @@ class UnitRoute(APIRoute):
 
 
 def gates_of(endpoint: Callable[..., Any]) -> Mapping[str, Gate] | None:
-    """Return the dependencies of a route's function, by parameter name and in the order of the parameters.
+    """Return the dependencies of a route's function by parameter name, in the order of the parameters.
 
-    Return None if a parameter is no dependency, or if a dependency needs anything but the request.
+    Return None if a parameter is not a dependency, or if a dependency has another parameter than the request.
     """
     gates: dict[str, Gate] = {}
     for name, parameter in inspect.signature(endpoint, eval_str=True).parameters.items():

@@ -22,10 +22,11 @@ _OWN_SITES = frozenset({"same-origin", "none"})
 def session_secret(request: Request) -> str | None:
     """Return the secret in the console's cookie, or None if the request has no such cookie.
 
-    Also return None if the connection may not carry the cookie.
+    The result is None, too, if the connection is neither encrypted nor to localhost.
 
     Raises:
-        PermissionDenied: the request changes something, and a page of another site may have sent it.
+        PermissionDenied: the request changes something, and its headers do not show that the console's own page sent
+            it.
 
     """
     if "cookie" not in request.headers:
@@ -40,7 +41,9 @@ def session_secret(request: Request) -> str | None:
 
 
 def refuse_other_sites(request: Request) -> None:
-    """Refuse a sign-in request that a page of another site sent. A request without headers about its origin passes.
+    """Refuse a sign-in request that a page of another site sent.
+
+    If the headers of the request do not show which site sent it, it is not refused.
 
     Raises:
         PermissionDenied: a page of another site sent the request.
@@ -51,17 +54,22 @@ def refuse_other_sites(request: Request) -> None:
 
 
 def new_cookie(request: Request, secret: str) -> str:
-    """Return the value of the Set-Cookie header that signs the browser in with the secret of a console session.
+    """Return the value of the Set-Cookie header that signs a browser in to the console session with this secret.
 
     Raises:
-        PermissionDenied: the connection is not encrypted, and the host is not localhost.
+        PermissionDenied: the connection is neither encrypted nor to localhost.
 
     """
     return _cookie(request, secret, int(SESSION_LIFETIME.total_seconds()))
 
 
 def no_cookie(request: Request) -> str:
-    """Return the value of the Set-Cookie header that deletes the console's cookie. The browser is then signed out."""
+    """Return the value of the Set-Cookie header that deletes the console's cookie and so signs the browser out.
+
+    Raises:
+        PermissionDenied: the connection is neither encrypted nor to localhost.
+
+    """
     return _cookie(request, "", 0)
 
 

@@ -54,11 +54,11 @@ def is_built() -> bool:
 def send_file(request: Request, path: str) -> Response:
     """Return a response with the console's file at a path, compressed if the client accepts that.
 
-    If there is no file at the path, return the HTML page of the console. If the console is not built, return a page
-    that says so, with status 404.
+    If there is no file at the path, the response is the HTML page of the console. If the console is not built, the
+    response says so and has the status 404. If the client has the current file already, the status is 304.
 
     Raises:
-        NotFound: a path below `assets/` has no file in this build.
+        NotFound: the path is below `assets/` and this build has no such file.
 
     """
     headers = _headers(process_of(request).settings)

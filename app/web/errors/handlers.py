@@ -37,9 +37,9 @@ log = structlog.get_logger(__name__)
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Register handlers that turn expected errors, outages and invalid queries into HTTP responses.
+    """Register the handlers that turn expected errors, outages and invalid queries into HTTP responses.
 
-    `ObservabilityMiddleware` answers unexpected errors.
+    Unexpected errors are not handled here but by `ObservabilityMiddleware`.
     """
     app.add_exception_handler(AppError, _app_error)
     app.add_exception_handler(RequestRefused, _request_refused)
@@ -51,15 +51,15 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 def envelope(error: AppError, *, status: int | None = None) -> Response:
-    """Return the error response of the contract, with the body `{type, code, detail, attr}`.
+    """Return the response to an expected error, with the body `{type, code, detail, attr}`.
 
-    If `status` is None, the error's own status is used.
+    Its status is `status`, or the error's own status if `status` is None.
     """
     return Json(error.envelope(), status_code=status or error.status, headers=headers_of(error))
 
 
 def headers_of(error: AppError) -> dict[str, str]:
-    """Return the headers that a response to this error needs: Allow, Retry-After, Connection, or none of them."""
+    """Return the headers that the response to this error needs: Allow, Retry-After, Connection, or none of these."""
     headers = {}
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(sorted(error.allowed))
@@ -72,7 +72,7 @@ def headers_of(error: AppError) -> dict[str, str]:
 
 
 def render_refusal(error: RequestRefused) -> Response:
-    """Return the response to an expected error that has its own body instead of `{type, code, detail, attr}`."""
+    """Return the response to an expected error that has another body than `{type, code, detail, attr}`."""
     return Json(error.body, status_code=error.status)
 
 

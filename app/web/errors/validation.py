@@ -7,11 +7,11 @@ from app.errors import InvalidInput
 
 
 def first_error(errors: Sequence[Mapping[str, Any]], *, skip: int = 0) -> InvalidInput:
-    """Return the first one in Pydantic's list of errors, as the error that is reported to the client.
+    """Return the first of Pydantic's errors, as the error that is reported to the client.
 
     Args:
         errors: Pydantic's errors, in the order in which the fields are declared.
-        skip: the number of leading parts of an error's location that name no field, such as FastAPI's "query".
+        skip: how many leading parts of an error's location do not name a field, such as FastAPI's "query".
 
     """
     error = errors[0]

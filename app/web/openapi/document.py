@@ -55,7 +55,10 @@ Dependency = TypeVar("Dependency")
 
 
 def install_openapi(app: FastAPI) -> None:
-    """Let FastAPI's `app.openapi()` return the completed OpenAPI document, built at the first call and cached."""
+    """Make FastAPI's `app.openapi()` return the complete OpenAPI document.
+
+    The document is built at the first call and then kept.
+    """
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -73,12 +76,12 @@ def describe_routes(app: FastAPI) -> Iterator[APIRoute]:
 
 
 def gate_of(route: APIRoute) -> Gate | None:
-    """Return the dependency that checks the credential of a route's requests; None for a route without a credential."""
+    """Return the dependency that checks the credential of a route's requests, or None if they need no credential."""
     return _find(route, ScopeGate) or _find(route, RunTokenGate) or _find(route, ConsoleGate)
 
 
 def reader_of(route: APIRoute) -> BodyReader | None:
-    """Return the dependency that reads the JSON body of a route's requests; None for a route without a body."""
+    """Return the dependency that reads the JSON body of a route's requests, or None if they have no JSON body."""
     return _find(route, BodyReader)
 
 

@@ -66,15 +66,14 @@ Responses = dict[int | str, dict[str, Any]]
 def errors(
     *statuses: int, refusals: tuple[type, ...] = (), refusal_status: int = 400, usage_gate: bool = False
 ) -> Responses:
-    """Return the `responses` argument of a route: a description of the error response for each status (contract 2.4).
-
-    FastAPI's `model` is not used, because FastAPI would make a validator for each status of each route.
+    """Return the argument `responses` of a route: a description of its error responses, by status (contract 2.4).
 
     Args:
-        statuses: the statuses of the route's errors; 500 and 503 are added.
-        refusals: the schemas of bodies that an error with `refusal_status` may have instead of the four keys.
-        refusal_status: the one status that can have another body.
-        usage_gate: whether the project may be over its usage limit, which has another body too.
+        statuses: the statuses of the route's errors. The statuses 500 and 503 are added.
+        refusals: schemas of the other bodies, besides `{type, code, detail, attr}`, that an error with the status
+            `refusal_status` may have.
+        refusal_status: the status of errors that may have such a body.
+        usage_gate: whether the route answers 429, with a body for this case, if the project is over its usage limit.
 
     """
     documented: Responses = {status: _response(_MEANING[status]) for status in (*statuses, *_ALWAYS)}
@@ -86,9 +85,9 @@ def errors(
 
 
 def settled(*statuses: int) -> Responses:
-    """Return the `responses` argument of a route that answers a question.
+    """Return a part of the argument `responses` of a route that answers a question.
 
-    It describes errors with these statuses, which contain the answer that closed the question.
+    It describes the errors with these statuses. Their bodies contain the answer that closed the question.
     """
     return {status: _response(_MEANING[status], QuestionSettledOut) for status in statuses}
 
@@ -111,12 +110,12 @@ def examples_of_errors(
     *,
     has_body: bool,
 ) -> Mapping[str, Any]:
-    """Return example bodies of an operation's error responses with one status. The keys are summaries of the errors.
+    """Return example bodies of an operation's error responses with one status. Each key is a summary of the error.
 
     Args:
         operation_id: the id of the operation.
         gate: the dependency that checks the credential of its requests, or None if they need none.
-        model: the model of its body, or else of its query, or None if it has neither.
+        model: the model of its body. Without a body, the model of its query, or None if it has no query either.
         status: the status of the responses.
         has_body: whether its requests have a body.
 

@@ -21,9 +21,10 @@ class _Published:
 
 
 def publish(app: FastAPI, root_path: str, headers: Headers) -> Response:
-    """Return the response to `GET /openapi.json`: 304 if the client's ETag is current, gzip if the client accepts it.
+    """Return the response to `GET /openapi.json`, compressed with gzip if the client accepts that.
 
-    `root_path` is the path prefix under which a proxy serves the API. `headers` are those of the request.
+    Its status is 304 if the client has the current document already, by its ETag. `root_path` is the path prefix under
+    which a proxy serves the API. `headers` are those of the request.
     """
     published = _encode(app, root_path)
     answer = {

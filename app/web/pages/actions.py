@@ -41,21 +41,22 @@ OpenAction = Annotated[Action, Depends(_open_action)]
 
 
 def client_of(request: Request, *, has_key: bool = False) -> TokenSender:
-    """Return the sender of a request with an action token, which is stored with the answer.
+    """Return a description of the client that sent a request with an action token. It is stored with the answer.
 
-    It has the client's address, its user agent, and `has_key`: whether an API key was sent with the token.
+    It consists of the client's IP address, its user agent and `has_key`. `has_key` says whether the request also has an
+    API key, or a console session, of the token's person.
     """
     user_agent = request.headers.get("user-agent", "")[:_USER_AGENT_CHARACTERS]
     return TokenSender(address_of(request), user_agent, has_key)
 
 
 async def answer_by_form(request: Request, action: Action) -> Response:
-    """Answer a question with the submitted form of its HTML page, and return a redirect to the page.
+    """Answer a question with the form that its HTML page has submitted, and return a redirect to the page.
 
     Raises:
         PermissionDenied: the question needs an API key or a console session, and there is no valid one.
         InvalidInput: the answer is not valid.
-        QuestionSettled: the question is answered or closed.
+        QuestionSettled: the question is answered or closed already.
 
     """
     form = await _read_form(request)
@@ -100,9 +101,9 @@ async def _has_key(request: Request, action: Action, form: Mapping[str, Sequence
 
 
 async def asks_for_key(request: Request, action: Action) -> bool:
-    """Return whether the question's page must ask for an API key.
+    """Return whether the question's HTML page must ask the person for an API key.
 
-    Return False if the answer needs no key, or if the browser has a console session that replaces the key.
+    Return False if this answer needs no key, or if the browser has a console session of the person that may answer.
     """
     return action.needs_key and not await _is_signed_in(request, action)
 

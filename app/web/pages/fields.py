@@ -26,7 +26,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormField:
-    """A field of an HTML form: a set of choices, or a line of text if there are no choices."""
+    """A field of an HTML form. A person chooses from `choices`, or writes a line of text if there are no choices."""
 
     name: str
     label: str
@@ -38,7 +38,7 @@ class FormField:
 
 
 def form_of(question: Mapping[str, Any]) -> Form | None:
-    """Return the form that an agent's question asks a person to fill, or None if the form cannot be shown.
+    """Return the form that an agent's question asks a person to fill, or None if its schema is not supported.
 
     `question` is the question's database row.
     """
@@ -49,15 +49,15 @@ def form_of(question: Mapping[str, Any]) -> Form | None:
 
 
 def fields_of(form: Form) -> list[FormField]:
-    """Return the fields of the HTML form that shows an agent's form, in the order of its questions."""
+    """Return the fields of the HTML form that shows an agent's form, in the order of the questions in `form`."""
     return [field for question in form.questions for field in _fields(question)]
 
 
 def content_of(form: Form, sent: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Convert the submitted fields of an HTML form to the content of an answer, by the names of the agent's fields.
+    """Convert the submitted fields of an HTML form to an answer: the values by the field names of the agent's form.
 
-    `form` is the agent's form. `sent` has the texts that the browser sent, by the name of the HTML field. Empty fields
-    are left out.
+    `form` is the agent's form. `sent` has the submitted texts by the names of the HTML fields. An empty field is left
+    out of the answer.
     """
     content: dict[str, Any] = {}
     for question in form.questions:

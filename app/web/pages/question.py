@@ -57,7 +57,7 @@ _UNSHOWN = "This form cannot be shown. You can only decline it."
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """The box at the top of a question's HTML page. It shows the answer, or a warning."""
+    """The box at the top of a question's HTML page, which shows the answer or a warning."""
 
     look: str
     title: str
@@ -108,7 +108,7 @@ def page_of_question(
     """Return the data of a question's HTML page.
 
     Args:
-        row: the question's database row, with its task and project.
+        row: the question's database row, with columns of its task and project.
         options: the options that the page offers.
         asks_for_key: whether the page has a field for an API key.
 
@@ -141,7 +141,7 @@ def page_of_question(
 
 
 def page_of_failure(title: str, text: str, *, has_question: bool) -> Page:
-    """Return the data of an HTML page that says why a link is not valid, or why an answer was refused.
+    """Return the data of an HTML page about an error: a link is not valid, or an answer was refused.
 
     `has_question` says whether the page links back to the question.
     """
@@ -165,7 +165,7 @@ def _notice(row: Mapping[str, Any], *, is_risky: bool) -> Notice | None:
 
 
 def answer_in_words(row: Mapping[str, Any]) -> str:
-    """Return the answer that closed a question as a text for people, such as "Allowed once".
+    """Return a text for people, such as "Allowed once", that describes the answer that closed a question.
 
     `row` is the question's database row.
     """

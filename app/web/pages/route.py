@@ -30,14 +30,14 @@ _WITHOUT_QUESTION = frozenset({404, 405, 429})
 
 
 class ActionRoute(UnitRoute):
-    """A route with an action token in its path. Its error responses are JSON."""
+    """A route with an action token in its path. Errors of its requests are answered with JSON."""
 
     @override
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler of the route's requests.
 
-        It adds headers to each response that keep the URL, which contains the token, out of caches, search engines and
-        referrers.
+        The handler adds headers to each response that keep the URL private, because the URL contains the token: caches
+        and search engines do not store it, and browsers do not send it to other sites.
         """
         handle = super().get_route_handler()
 
@@ -57,7 +57,7 @@ class ActionRoute(UnitRoute):
 
 
 class PageRoute(ActionRoute):
-    """A route with an action token in its path. Its error responses are HTML pages."""
+    """A route with an action token in its path. Errors of its requests are answered with HTML pages."""
 
     @override
     def refuse(self, request: Request, error: AppError | RequestRefused) -> Response:
@@ -75,6 +75,9 @@ class PageRoute(ActionRoute):
 
 
 def back_to_page(request: Request) -> Response:
-    """Return a redirect from a submitted form to the question's page, so that reloading does not submit it again."""
+    """Return a redirect to the question's page, as the response to a submitted form.
+
+    After it, a reload of the page does not submit the form again.
+    """
     root = request.scope.get("root_path", "").rstrip("/")
     return RedirectResponse(f"{root}/a/{request.path_params['token']}", 303)

@@ -10,7 +10,10 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def visible(value: Any) -> str:
-    """Return a value as text in which a code such as ⟨U+202E⟩ replaces each invisible character. Return "" for None."""
+    """Return a value as text in which a code such as ⟨U+202E⟩ replaces each invisible character.
+
+    If `value` is None, return "".
+    """
     return "".join(map(_escape, "" if value is None else str(value)))
 
 
