@@ -29,15 +29,15 @@ router = APIRouter()
 
 @router.get("/", include_in_schema=False)
 async def begin(request: Request) -> RedirectResponse:
-    """Redirect from the base URL to the console, or to the page of the API if the console is not built."""
+    """Redirect from the base URL to the console, or to Swagger UI if the console is not built."""
     return RedirectResponse(f"{_root(request)}{'/console' if is_built() else '/docs'}")
 
 
 @router.get("/openapi.json", include_in_schema=False)
 async def describe(request: Request) -> Response:
-    """Return the OpenAPI document, compressed with gzip if the client accepts it.
+    """Return the OpenAPI document, compressed with gzip if the client accepts that.
 
-    If the client's ETag is current, the response has the status 304 and no body.
+    If the client has the current document already, by its ETag, the response has the status 304 and no body.
     """
     return publish(request.app, _root(request), request.headers)
 

@@ -33,7 +33,7 @@ async def list_events(
     """Return the events of the tasks that the caller can see, oldest first, beginning after the position `after`.
 
     Events of deleted tasks are included. Continue with `next_after`: no event is skipped or repeated. An event is
-    listed only when all earlier changes have ended, so it may appear a moment after its change. Events are kept for 30
+    listed once all earlier changes are complete, so it may appear a moment after its change. Events are kept for 30
     days unless the operator configures another time.
     """
     link = call.process.settings.task_url
@@ -56,9 +56,9 @@ async def follow_events(
 
     A frame without `event` is an event as in the list; a frame with `event: run:<id>` is a frame of that run's stream.
     Without `Last-Event-ID`, the stream starts with events of tasks from now on, and with the first event of each run.
-    With it, all topics continue after the frame with that id, which holds the positions in all topics. `gap` reports
-    missing events and their topic; `keepalive` is sent after 20 seconds without an event. After 15 minutes `event: end`
-    closes the stream: reconnect with the last id.
+    With it, every topic continues after the frame with that id: the id contains the position in each topic. `gap`
+    reports missing events and their topic; `keepalive` is sent after 20 seconds without an event. After 15 minutes
+    `event: end` closes the stream: reconnect with the last id.
     """
     last_id = last_event_id or query.last_event_id
     topics = await open_project_stream(call.session, call.caller, query.topics, last_id)

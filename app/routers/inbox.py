@@ -26,10 +26,10 @@ router = APIRouter(prefix="/api/users/@me/inbox", tags=["inbox"], route_class=Un
     responses=errors(400, 401, 403, 429),
 )
 async def list_inbox(call: InboxRead, query: Annotated[InboxQuery, Query()], page: PageDep) -> Json:
-    """Return the questions of tasks that the caller created or follows, the most urgent first, then the oldest first.
+    """Return the questions of tasks that the caller created or follows, sorted by urgency and then by age.
 
-    `open_count` is the number for a badge: it counts all open questions except those of the kind `message`, regardless
-    of the filters.
+    The most urgent question is first; of equally urgent ones, the oldest. `open_count` is the number for a badge: it
+    counts all open questions except those of the kind `message`, regardless of the filters.
     """
     count, open_count, results = await listing.list_inbox(
         call.session,

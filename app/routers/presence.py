@@ -89,7 +89,7 @@ async def leave(call: TaskWrite, device: LeavingDevice, task_id: TaskId) -> Resp
 async def viewers(call: TaskRead) -> Json:
     """Return the members of the project who look at a task that the caller can see, each with that task.
 
-    A member looks at a task while one of their devices shows it in focus. The list includes the caller. It has at most
-    500 entries, those with the latest reports of devices first. Poll at most every 30 seconds.
+    A member looks at a task while one of their devices shows it in focus. The list includes the caller. It begins with
+    the member with the latest report of a device, and has at most 500 entries. Poll at most every 30 seconds.
     """
     return Json(await list_viewers(call.session, call.caller))

@@ -67,7 +67,7 @@ async def list_event_types(_call: WebhookRead) -> Json:
     responses=errors(403, 404, 429),
 )
 async def list_endpoints(call: WebhookRead, page: PageDep) -> Json:
-    """Return the webhook endpoints that the caller has in the project, newest first, without those of other users."""
+    """Return the caller's own webhook endpoints in the project, newest first."""
     count, results = await endpoints.list_endpoints(call.session, call.caller, page.asked)
     return Json(page.page(count, results))
 
@@ -209,7 +209,7 @@ async def enable_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def recover_endpoint(call: WebhookWrite, body: RecoverBody, endpoint_id: EndpointId) -> Json:
-    """Send the messages about the events of a period that a webhook endpoint has not received.
+    """Send a webhook endpoint the messages that it has not received, about the events of the given period.
 
     The period must not begin before the oldest events that are still kept.
     """

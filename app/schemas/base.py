@@ -20,12 +20,12 @@ class Input(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, arbitrary_types_allowed=True)
 
     def given(self, field: str) -> bool:
-        """Return whether the client sent the field; False if the field has its default because it was left out."""
+        """Return whether the client sent the field. Return False if it was left out and so has its default."""
         return field in self.model_fields_set
 
 
 class QueryInput(Input):
-    """Base class of queries in URLs; an empty parameter (`?a=`) is treated as not given."""
+    """Base class of the query parameters of a URL. An empty parameter (`?a=`) is treated as not given."""
 
     @model_validator(mode="before")
     @classmethod

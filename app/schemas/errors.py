@@ -30,7 +30,7 @@ class ErrorOut(TypedDict):
 
 
 class QuestionSettledOut(ErrorOut):
-    """The error response to an answer that a question no longer accepts, with the answer that closed the question."""
+    """The error response to an answer to a closed question. It contains the answer that closed the question."""
 
     extra: Annotated[Winner, Field(description="The answer that counts.")]
 

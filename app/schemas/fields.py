@@ -40,7 +40,7 @@ def fail(code: str, text: str) -> PydanticCustomError:
 
 
 def parse_integer(value: Any) -> int | None:
-    """Return a number or a text as an integer: 5 for "5", 5.0 and "5.0". Return None for any other value."""
+    """Return an integer from a number or a text: 5 from "5", 5.0 and "5.0". Return None for any other value."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -62,7 +62,7 @@ def parse_uuid(value: Any) -> UUID | None:
 
 
 def parse_timestamp(value: Any) -> datetime | None:
-    """Return the time that a text states in ISO 8601, as a UTC datetime. Return None for any other value.
+    """Return the time in a text in ISO 8601, as a UTC datetime. Return None for any other value.
 
     A text without a time zone means UTC.
     """
@@ -135,10 +135,10 @@ class Field(ABC):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text(Field):
-    """A field that takes a string and trims it. A number becomes a string.
+    """A field that takes a string and trims it. A number is converted to a string.
 
-    If `blank`, the empty string is accepted; if `blank_is_absent`, it becomes None. `check` gets the string and returns
-    it, perhaps changed, or raises the error that `fail` returns.
+    An empty string is accepted if `blank`, and is converted to None if `blank_is_absent`. `check` gets the string and
+    returns it, perhaps changed, or raises an error made by `fail`.
     """
 
     max_length: int | None = None
@@ -261,7 +261,7 @@ class Timestamp(Field):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice(Field):
-    """A field that takes a member of an enumeration. `named`: whether its error names the choices (contract 2.4)."""
+    """A field that takes a member of an enumeration. If `named`, its error text lists the members (contract 2.4)."""
 
     of: type[StrEnum]
     named: bool = False
@@ -377,7 +377,7 @@ class JsonObject(Json):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Items:
-    """A field that takes a list. The field in the annotation of the list's items validates each item."""
+    """A field that takes a list. Each item is validated by the field in the annotation of the items."""
 
     max_length: int
     empty: bool = True

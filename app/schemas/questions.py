@@ -192,7 +192,7 @@ class InboxPage(TypedDict):
 
 
 class ActionIn(Input):
-    """An answer to a question with an action token. The body is empty if the token itself names the chosen option."""
+    """An answer to a question, sent with an action token. It is empty if the token itself names the chosen option."""
 
     digest: Annotated[
         str | None,
@@ -263,7 +263,7 @@ class AnsweredOut(Winner):
 
 
 class SnoozeIn(Input):
-    """A request for no notifications about a question for some time, with exactly one of `until` and `seconds`."""
+    """A request to suspend notifications about a question: either `until` a time, or for a number of `seconds`."""
 
     until: Annotated[
         datetime | None,

@@ -50,11 +50,11 @@ class QuietHours:
 
     @property
     def is_whole_day(self) -> bool:
-        """Whether the quiet hours last 24 hours, so that the next ones follow without a gap."""
+        """Whether the quiet hours last 24 hours, so that those of the next day follow without a gap."""
         return self.start == self.end
 
     def end_at(self, now: datetime) -> datetime | None:
-        """Return the end of the quiet hours that contain `now`, as a UTC datetime. Return None if `now` is in none."""
+        """Return the end of the quiet hours that contain `now`, as a UTC datetime, or None if no quiet hours do."""
         today = now.astimezone(ZoneInfo(self.timezone)).date()
         ends = (self._end_of(day, now) for day in (today - _DAY, today))
         return max((end for end in ends if end is not None), default=None)

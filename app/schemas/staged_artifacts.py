@@ -33,7 +33,7 @@ StoragePath = Annotated[str, Text(max_length=500), Field(description="The `stora
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtifactItems(Items):
-    """A field that takes a list of artifacts. It has its own error text for an empty list."""
+    """A field that takes a list of artifacts. Its error text for an empty list differs from that of other lists."""
 
     max_length: int = _MAX_ITEMS
     empty: bool = False

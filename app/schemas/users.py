@@ -66,7 +66,7 @@ class ProjectPage(TypedDict):
 
 
 class UserOut(TypedDict):
-    """The user that the API key belongs to, with their current project and organizations."""
+    """The user that the caller's API key belongs to, with their current project and organizations."""
 
     id: int
     uuid: UUID

@@ -147,7 +147,7 @@ class RotateIn(Input):
 
 
 class RecoverIn(Input):
-    """A request to send webhook messages that an endpoint has not received.
+    """A request to send a webhook endpoint the messages that it has not received.
 
     The messages are selected by the time of their event and the result of their delivery.
     """
@@ -240,7 +240,7 @@ class EndpointPage(TypedDict):
 
 
 class RotatedOut(TypedDict):
-    """The new secret of a webhook endpoint, which no later response shows, and the expiry of the old one."""
+    """The new secret of a webhook endpoint, which no later response shows, and the time when the old secret expires."""
 
     secret: Annotated[
         str,

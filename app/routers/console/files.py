@@ -15,5 +15,5 @@ async def open_console(request: Request) -> Response:
 
 @router.get("/{path:path}")
 async def open_path(request: Request, path: str) -> Response:
-    """Return the file of the console at a path below `/console`; if there is no such file, return the HTML page."""
+    """Return the file of the console at a path below `/console`, or the console's HTML page if there is no file."""
     return send_file(request, path)

@@ -61,7 +61,8 @@ TimerDep = Annotated[Timer, Depends(_timer)]
 def headers_of_page(page: LogPage, offset: int) -> dict[str, str]:
     """Return the response headers for a page of log entries that begins at `offset`.
 
-    They have the number of all entries and of those that match the query, and say whether entries follow the page.
+    They give the number of all entries, the number of entries that match the query, and whether more matching entries
+    follow this page.
     """
     return {
         "X-Total-Count": str(page.total),

@@ -152,7 +152,7 @@ async def set_output(call: TaskWrite, body: SetOutputBody, task_id: TaskId, run_
     ),
 )
 async def start_run(call: TaskWrite, body: StartBody, task_id: TaskId, run_id: RunId) -> Json:
-    """Request a worker for a cloud run that has not begun.
+    """Request that a worker performs a cloud run that has not begun.
 
     The request can be repeated until a worker has claimed the run. A run that acts with a member's GitHub account or
     private environment can be started only by that member.
@@ -169,7 +169,7 @@ async def start_run(call: TaskWrite, body: StartBody, task_id: TaskId, run_id: R
     responses=errors(400, 403, 404, 429, refusals=(StateRefusedOut, RunRefusedOut), usage_gate=True),
 )
 async def resume_in_cloud(call: TaskWrite, task_id: TaskId, run_id: RunId) -> Json:
-    """Request a worker that performs a finished run again, or takes over a run that a client performs.
+    """Request that a worker performs a finished run again, or takes over a run that a client performs.
 
     A run that acts with a member's GitHub account or private environment can be resumed only by that member.
     """

@@ -22,7 +22,7 @@ class ContentEncoding(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content(InputField):
-    """A field that takes the content of a file as a string. Blanks at its ends belong to the file and are kept."""
+    """A field that takes the content of a file as a string. Blanks at its beginning and end are kept."""
 
     @override
     def parse(self, value: Any) -> str:

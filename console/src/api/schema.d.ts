@@ -46,8 +46,8 @@ export interface paths {
          * List the viewers of tasks
          * @description Return the members of the project who look at a task that the caller can see, each with that task.
          *
-         *     A member looks at a task while one of their devices shows it in focus. The list includes the caller. It has at most
-         *     500 entries, those with the latest reports of devices first. Poll at most every 30 seconds.
+         *     A member looks at a task while one of their devices shows it in focus. The list includes the caller. It begins with
+         *     the member with the latest report of a device, and has at most 500 entries. Poll at most every 30 seconds.
          *
          *     **Scope:** `task:read`
          */
@@ -299,7 +299,7 @@ export interface paths {
         put?: never;
         /**
          * Start a run that was created
-         * @description Request a worker for a cloud run that has not begun.
+         * @description Request that a worker performs a cloud run that has not begun.
          *
          *     The request can be repeated until a worker has claimed the run. A run that acts with a member's GitHub account or
          *     private environment can be started only by that member.
@@ -324,7 +324,7 @@ export interface paths {
         put?: never;
         /**
          * Resume a run in the cloud
-         * @description Request a worker that performs a finished run again, or takes over a run that a client performs.
+         * @description Request that a worker performs a finished run again, or takes over a run that a client performs.
          *
          *     A run that acts with a member's GitHub account or private environment can be resumed only by that member.
          *
@@ -609,7 +609,7 @@ export interface paths {
         put?: never;
         /**
          * Upload small files to a run
-         * @description Store the files in the body, and return all files of the run.
+         * @description Store the files that the body contains on the run, and return all files of the run.
          *
          *     For larger files, use `prepare_upload`.
          *
@@ -820,7 +820,7 @@ export interface paths {
          * @description Return the events of the tasks that the caller can see, oldest first, beginning after the position `after`.
          *
          *     Events of deleted tasks are included. Continue with `next_after`: no event is skipped or repeated. An event is
-         *     listed only when all earlier changes have ended, so it may appear a moment after its change. Events are kept for 30
+         *     listed once all earlier changes are complete, so it may appear a moment after its change. Events are kept for 30
          *     days unless the operator configures another time.
          *
          *     **Scope:** `task:read`
@@ -847,9 +847,9 @@ export interface paths {
          *
          *     A frame without `event` is an event as in the list; a frame with `event: run:<id>` is a frame of that run's stream.
          *     Without `Last-Event-ID`, the stream starts with events of tasks from now on, and with the first event of each run.
-         *     With it, all topics continue after the frame with that id, which holds the positions in all topics. `gap` reports
-         *     missing events and their topic; `keepalive` is sent after 20 seconds without an event. After 15 minutes `event: end`
-         *     closes the stream: reconnect with the last id.
+         *     With it, every topic continues after the frame with that id: the id contains the position in each topic. `gap`
+         *     reports missing events and their topic; `keepalive` is sent after 20 seconds without an event. After 15 minutes
+         *     `event: end` closes the stream: reconnect with the last id.
          *
          *     **Scope:** `task:read`
          */
@@ -893,7 +893,7 @@ export interface paths {
         };
         /**
          * List webhook endpoints
-         * @description Return the webhook endpoints that the caller has in the project, newest first, without those of other users.
+         * @description Return the caller's own webhook endpoints in the project, newest first.
          *
          *     **Scope:** `webhook:read`
          */
@@ -1036,7 +1036,7 @@ export interface paths {
         put?: never;
         /**
          * Redeliver the missed events of a webhook endpoint
-         * @description Send the messages about the events of a period that a webhook endpoint has not received.
+         * @description Send a webhook endpoint the messages that it has not received, about the events of the given period.
          *
          *     The period must not begin before the oldest events that are still kept.
          *
@@ -1306,10 +1306,10 @@ export interface paths {
         };
         /**
          * List the questions in the caller's inbox
-         * @description Return the questions of tasks that the caller created or follows, the most urgent first, then the oldest first.
+         * @description Return the questions of tasks that the caller created or follows, sorted by urgency and then by age.
          *
-         *     `open_count` is the number for a badge: it counts all open questions except those of the kind `message`, regardless
-         *     of the filters.
+         *     The most urgent question is first; of equally urgent ones, the oldest. `open_count` is the number for a badge: it
+         *     counts all open questions except those of the kind `message`, regardless of the filters.
          *
          *     **Scope:** `task:read`
          */
@@ -3657,7 +3657,7 @@ export interface components {
         };
         /**
          * RotatedOut
-         * @description The new secret of a webhook endpoint, which no later response shows, and the expiry of the old one.
+         * @description The new secret of a webhook endpoint, which no later response shows, and the time when the old secret expires.
          */
         RotatedOut: {
             /**
@@ -4251,7 +4251,7 @@ export interface components {
         };
         /**
          * UserOut
-         * @description The user that the API key belongs to, with their current project and organizations.
+         * @description The user that the caller's API key belongs to, with their current project and organizations.
          */
         UserOut: {
             /** Id */
@@ -4424,7 +4424,7 @@ export interface components {
         };
         /**
          * QuestionSettledOut
-         * @description The error response to an answer that a question no longer accepts, with the answer that closed the question.
+         * @description The error response to an answer to a closed question. It contains the answer that closed the question.
          */
         QuestionSettledOut: {
             /**
@@ -5354,7 +5354,7 @@ export interface components {
         };
         /**
          * RecoverIn
-         * @description A request to send webhook messages that an endpoint has not received.
+         * @description A request to send a webhook endpoint the messages that it has not received.
          *
          *     The messages are selected by the time of their event and the result of their delivery.
          */
@@ -5529,7 +5529,7 @@ export interface components {
         };
         /**
          * SnoozeIn
-         * @description A request for no notifications about a question for some time, with exactly one of `until` and `seconds`.
+         * @description A request to suspend notifications about a question: either `until` a time, or for a number of `seconds`.
          */
         SnoozeIn: {
             /**
@@ -5546,7 +5546,7 @@ export interface components {
         };
         /**
          * ActionIn
-         * @description An answer to a question with an action token. The body is empty if the token itself names the chosen option.
+         * @description An answer to a question, sent with an action token. It is empty if the token itself names the chosen option.
          */
         ActionIn: {
             /**
