@@ -17,7 +17,7 @@ Make = Callable[["Account | None"], dict[str, Any]]  # Any: a JSON object
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The developer's account in a development stack: the ids of user and project, and the API key in plain text."""
+    """The developer's account in a development stack: the ids of its user and project, and an API key in plain text."""
 
     project_id: int
     user_id: int
@@ -27,7 +27,7 @@ class Account:
 def read_account(home: Home) -> Account | None:
     """Return the developer's account that an earlier start of the stack stored, or None if none is stored.
 
-    Its API key is valid only in the database that it was made for, which may have been replaced since.
+    Its API key may be invalid, because the database may have been replaced since then.
     """
     try:
         return _account(read_json(home.account_json))
@@ -36,13 +36,13 @@ def read_account(home: Home) -> Account | None:
 
 
 def renew_account(home: Home, kept: Account | None, *, make: Make) -> Account:
-    """Make a new API key for the account `kept`, or a new account; store the result in the home folder and return it.
+    """Return the developer's account with a new API key, and store it in the home folder.
 
     Args:
         home: the home folder of the development stack.
         kept: the account that an earlier start stored, or None if there is none.
-        make: creates the key in the database, and a new account if that of `kept` is not there; returns the fields of
-            `Account`.
+        make: gets `kept`, creates a key for that account in the database, and returns the fields of `Account`. If
+            `kept` is None or not in the database, it creates another account first.
 
     Raises:
         DevstackError: `make` failed or returned no account.

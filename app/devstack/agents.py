@@ -32,11 +32,13 @@ _OLDEST_NODE = (22, 0)  # the highest version that an agent requires
 
 
 def install_agents(folder: Path, names: Sequence[str], terminal: TerminalOutput) -> bool:
-    """Install agents from npm into `folder`, and return whether anything changed. Agents installed there earlier stay.
+    """Install agents from npm into `folder`, and return whether anything changed.
+
+    Agents that are installed there already stay.
 
     Args:
-        folder: the agents folder; made if it is missing.
-        names: names of agents, such as `claude`.
+        folder: the folder to install into; created if it does not exist.
+        names: the names of the agents, such as `claude`.
         terminal: prints the progress.
 
     Raises:

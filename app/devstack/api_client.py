@@ -17,7 +17,7 @@ _SHOWN_PATCH_LINES = 30
 
 
 def project_client(base_url: str, project_id: int, api_key: str) -> httpx.Client:
-    """Return an HTTP client that sends the API key; relative paths of its requests are below the project's URL."""
+    """Return an HTTP client that sends the API key, for requests with paths relative to the project's URL."""
     return httpx.Client(
         base_url=f"{base_url}/api/projects/{project_id}/",
         headers={"Authorization": f"Bearer {api_key}"},
@@ -43,7 +43,7 @@ def request(client: httpx.Client, method: str, path: str, /, **body: Any) -> dic
 
 @contextmanager
 def failures_as_devstack_errors(what: str) -> Iterator[None]:
-    """Turn an HTTP failure in the block into a DevstackError. Its message begins with `what`."""
+    """Turn an HTTP failure in the block into a DevstackError with a message that begins with `what`."""
     try:
         yield
     except httpx.HTTPError as error:
@@ -53,7 +53,7 @@ def failures_as_devstack_errors(what: str) -> Iterator[None]:
 def create_task(
     terminal: TerminalOutput, client: httpx.Client, *, title: str, description: str, repository: str
 ) -> dict[str, Any]:
-    """Create a task through the API, print its title and its page in the console, and return it as JSON.
+    """Create a task through the API, and return it as JSON. Print its title and the URL of its page in the console.
 
     Raises:
         DevstackError: the request failed.
@@ -68,13 +68,13 @@ def create_task(
 
 
 def show_progress(log: RunLog, client: httpx.Client, plain: httpx.Client, path: str) -> dict[str, Any]:
-    """Print the log entries of a run that `log` has not printed yet; return the run as JSON.
+    """Print the entries of a run's log that `log` has not printed yet, and return the run as JSON.
 
     Args:
-        log: prints the entries.
-        client: sends the API key.
-        plain: sends no key; reads the log from the object store.
-        path: the path of the run, below the project.
+        log: prints the entries, and notes which of them it has printed.
+        client: an HTTP client that sends the API key.
+        plain: an HTTP client that sends no key. It reads the log from the object store.
+        path: the path of the run, relative to the project.
 
     Raises:
         DevstackError: a request failed.
@@ -89,7 +89,7 @@ def show_progress(log: RunLog, client: httpx.Client, plain: httpx.Client, path: 
 def show_result(terminal: TerminalOutput, run: dict[str, Any]) -> None:
     """Print the status of a run and its output, such as the branch and the changed files.
 
-    The summary is left out: it is the agent's last message, which the log has shown.
+    The summary is not printed: it is the agent's last message, which was printed with the log.
     """
     good = run["status"] == RunStatus.COMPLETED
     terminal.line()
@@ -103,13 +103,13 @@ def show_result(terminal: TerminalOutput, run: dict[str, Any]) -> None:
 def read_patch(
     client: httpx.Client, plain: httpx.Client, run: dict[str, Any], path: str
 ) -> tuple[dict[str, Any], str] | None:
-    """Return the artifact that holds a run's patch, and the text of the patch. Return None if the run has no patch.
+    """Return the artifact with a run's patch, and the text of the patch, or None if the run has no patch.
 
     Args:
-        client: sends the API key.
-        plain: sends no key; reads the patch from the object store.
+        client: an HTTP client that sends the API key.
+        plain: an HTTP client that sends no key. It reads the patch from the object store.
         run: the run as JSON.
-        path: the path of the run, below the project.
+        path: the path of the run, relative to the project.
 
     Raises:
         DevstackError: a request failed.

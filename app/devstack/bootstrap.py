@@ -45,7 +45,7 @@ Lock = dict[str, tuple[str, set[str]]]  # name of a package: its entry, and the 
 def main() -> int:
     """Install a set of packages into `.venv`, and return an exit status.
 
-    The argument of the command names the set: `run` or `all`.
+    The command's argument names the set: `run` for those that the service needs to run, or `all`, the default.
     """
     what = sys.argv[1] if len(sys.argv) > 1 else "all"
     with _LOCK.open("rb") as lock:  # any file would do; this one is there
@@ -104,7 +104,7 @@ def _install(what: str) -> int:
 
 
 def read_lock(text: str) -> Lock:
-    """Return the entries of a lock file by package name. Each entry includes the names of the packages that require it.
+    """Return the entries of a lock file by package name, each with the names of the packages that require this package.
 
     `text` is the output of `uv pip compile --generate-hashes`.
     """
@@ -119,9 +119,9 @@ def read_lock(text: str) -> Lock:
 def packages_to_run(lock: Lock, pyproject: str) -> set[str]:
     """Return the names of the packages in the lock that an installation without developer tools needs.
 
-    These are the dependencies of the service, of the development servers and of building the checkout, with everything
-    that they require. If a name were missing here, the installation would fail: the installers accept only packages
-    with a hash from the lock.
+    These are the dependencies of the service, of the development servers and of the build, directly or through other
+    packages. `pyproject` is the text of pyproject.toml. The set must be complete, because the installers accept only
+    packages with a hash from the lock.
     """
     settings = tomllib.loads(pyproject)
     project = settings["project"]
@@ -190,10 +190,10 @@ def _has_uv(version: str = "uv ") -> bool:
 
 
 def pip_configuration() -> dict[str, str] | None:
-    """Return the options that pip's configuration files and environment variables set.
+    """Return the options from pip's configuration files and environment variables, or None if pip does not work.
 
-    Return None if there is no working pip. An environment variable outranks the section `install` of a file, which
-    outranks the section `global`.
+    If an option is set in several places, the environment variable is used. Without one, the section `install` of a
+    file takes precedence over its section `global`.
     """
     listed = subprocess.run([*_PIP, "config", "list"], capture_output=True, text=True, check=False)
     if listed.returncode != 0:
@@ -208,9 +208,9 @@ def pip_configuration() -> dict[str, str] | None:
 
 
 def uv_environment(pip: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
-    """Return `environment` with additional variables that make uv use the package indexes that pip is configured for.
+    """Return `environment` with additional variables that make uv use the package indexes for which pip is configured.
 
-    `pip` are pip's options by name. Variables of uv that `environment` already sets do not change.
+    `pip` are pip's options by name. Variables of uv that are set in `environment` do not change.
     """
     bundles = (pip.get("cert"), environment.get("REQUESTS_CA_BUNDLE"), environment.get("CURL_CA_BUNDLE"))
     given = {

@@ -53,10 +53,10 @@ class _Push:
 
 
 def create_app(api_url: str) -> Starlette:
-    """Return an application that stands in for Expo's push service, receives webhooks, and shows both on a page.
+    """Return a web application that stands in for Expo's push service, and that also receives webhooks.
 
-    It stores messages in memory only, and begins without any. The page links the buttons of pushes to the API at
-    `api_url`.
+    It stores what it receives in memory only, and shows it on a page. On the page, the buttons of pushes link to the
+    API at `api_url`.
     """
     pushes: deque[_Push] = deque(maxlen=_KEPT_MESSAGES)
     webhooks = WebhookSink()

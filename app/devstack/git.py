@@ -17,7 +17,7 @@ def require_git() -> None:
 def run_git(
     *arguments: str, environment: Mapping[str, str], seconds: float, failure: str, cwd: Path | None = None
 ) -> str:
-    """Run git for at most `seconds` and return its standard output.
+    """Run git, wait until it has ended, and return its standard output.
 
     Args:
         arguments: the arguments of git.
@@ -27,7 +27,7 @@ def run_git(
         cwd: its working folder. If None, it is the working folder of this process.
 
     Raises:
-        DevstackError: git failed, is not installed, or took too long.
+        DevstackError: git failed, is not installed, or took longer than `seconds`.
 
     """
     try:

@@ -23,7 +23,7 @@ _LOWEST_PORT, _HIGHEST_PORT = 15_000, 31_999  # below the range of ports of outg
 
 
 class Home:
-    """The home folder of a development stack, and the paths in it."""
+    """The home folder of a development stack: the folder with all its data, its lock and the files that describe it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
@@ -37,10 +37,10 @@ class Home:
         self._ports = self.root / "ports.json"
 
     def create(self) -> None:
-        """Make the home folder if it is missing, and let only its owner access it.
+        """Create the home folder if it does not exist, and let only its owner access it.
 
         Raises:
-            DevstackError: the folder cannot be made.
+            DevstackError: the folder cannot be created.
 
         """
         try:
@@ -50,13 +50,13 @@ class Home:
             raise DevstackError(f"the folder {self.root} cannot be used: {error.strerror}") from error
 
     def acquire(self) -> int:
-        """Lock the home folder for this launcher, and return the file descriptor that holds the lock.
+        """Lock the home folder for this process, which starts the stack, and return the file descriptor of the lock.
 
-        Child processes inherit the descriptor, so the lock of a killed stack is free only when its last process has
-        ended. Wait up to a minute for that.
+        Processes of the stack inherit the descriptor, so the lock of a killed stack is free only when all its processes
+        have ended. Wait up to a minute for that.
 
         Raises:
-            StackAlreadyRuns: the launcher that holds the lock is still alive.
+            StackAlreadyRuns: the process that started the other stack is still alive.
             DevstackError: processes of a killed stack have not ended in time.
 
         """
@@ -82,7 +82,7 @@ class Home:
         return descriptor
 
     def is_running(self) -> bool:
-        """Return whether the development stack that wrote `dev.json` in this home folder is still running."""
+        """Return whether a development stack is running with this home folder."""
         try:
             descriptor = os.open(self._lock, os.O_RDONLY)
         except FileNotFoundError:
@@ -96,22 +96,22 @@ class Home:
         return launcher is not None and is_alive(launcher)
 
     def announce(self, dev: Mapping[str, Any], environment: Mapping[str, str]) -> None:
-        """Write the files that describe the running stack: `dev` to `dev.json`, and `environment` to a second file.
+        """Write `dev` to the file `dev.json`, and `environment` to `environment.json`. They describe the running stack.
 
-        Other commands read the variables in `environment` to use the databases of the stack.
+        `environment` are the variables with which other commands reach the databases of the stack.
         """
         write_json(self.environment_json, environment)
         write_json(self.dev_json, dev)
 
     def forget_running(self) -> None:
-        """Remove the files that `announce` wrote about the running stack."""
+        """Remove the two files that `announce` wrote."""
         self.dev_json.unlink(missing_ok=True)
         self.environment_json.unlink(missing_ok=True)
 
     def ports(self, names: Iterable[str]) -> dict[str, int]:
-        """Return a free TCP port for each name: the port of the last start, if it is still free, or else another one.
+        """Return a free TCP port for each name: if possible, the port of the last start.
 
-        Stable ports keep database tools connected over restarts.
+        The ports seldom change, so that database tools can connect again after a restart.
         """
         known = read_json(self._ports)
         ports: dict[str, int] = {}
@@ -133,7 +133,10 @@ class Home:
 
 
 def running_environment(root: Path) -> dict[str, str] | None:
-    """Return the `TASKBEACON_…` variables of the development stack that runs in a home folder; None if none runs."""
+    """Return the variables with which commands reach the running development stack, or None if none is running.
+
+    `root` is the home folder of the stack. The names of the variables begin with `TASKBEACON_`.
+    """
     home = Home(root)
     environment = read_json(home.environment_json) if home.is_running() else {}
     return {name: str(value) for name, value in environment.items()} or None
@@ -152,9 +155,9 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def keep_private(path: Path, make: Callable[[], dict[str, str]]) -> dict[str, str]:
-    """Return the secrets that a JSON file holds, by name. Only the owner can read the file.
+    """Return the secrets in a JSON file, by name. Only the owner can read the file.
 
-    If the file does not exist, store the result of `make()` in it first.
+    If the file has none yet, store the result of `make()` in it first.
     """
     kept = read_json(path)
     if not kept:
@@ -164,7 +167,7 @@ def keep_private(path: Path, make: Callable[[], dict[str, str]]) -> dict[str, st
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a text to a file atomically, in place of its present content. Only the owner can read the file."""
+    """Replace the content of a file atomically by a text, or create the file. Only its owner can read it."""
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
     with os.fdopen(
@@ -175,12 +178,12 @@ def write_private(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:  # Any: whatever JSON holds
-    """Write a JSON object to a file atomically, in place of its present content. Only the owner can read the file."""
+    """Replace the content of a file atomically by a JSON object, or create the file. Only its owner can read it."""
     write_private(path, json.dumps(value, indent=2) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:  # Any: whatever JSON holds; callers check
-    """Return the JSON object in a file. Return an empty dict if there is no file, or if it holds no JSON object."""
+    """Return the JSON object in a file, or an empty dict if the file does not exist or has no JSON object."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

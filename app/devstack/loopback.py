@@ -24,9 +24,9 @@ def status_of(
 
 
 def bypass_proxies(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return `environment` changed so that local addresses are reached without a proxy, and without SOCKS proxies.
+    """Return a copy of `environment` with which programs reach local addresses without a proxy.
 
-    If a SOCKS proxy is set, the HTTP client cannot be created, whatever the address.
+    Variables that name a SOCKS proxy are removed, because the HTTP client cannot be created with one.
     """
     excepted = [environment[name] for name in ("no_proxy", "NO_PROXY") if environment.get(name)]
     exceptions = ",".join([*excepted[:1], LOCAL_NAMES])

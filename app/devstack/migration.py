@@ -21,9 +21,9 @@ _INTERRUPTED = 130
 
 
 def draft_migration(message: str) -> int:
-    """Write a migration file from the difference between the models and the migrations so far; return an exit status.
+    """Write a draft of a migration: the changes of the models since the last migration. Return an exit status.
 
-    The file is a draft that a person completes. `message` becomes the purpose that its docstring states.
+    A person must complete the file. `message` is the purpose of the migration, for the file's docstring.
     """
     if not message.strip():
         print('Error: say what it is for: make migration m="add presence"', file=sys.stderr)

@@ -24,8 +24,8 @@ from app.services.accounts.api_keys import create_api_key
 async def make_account(session: AsyncSession, *, project_id: int | None, user_id: int | None) -> Account:
     """Return the developer's account with a new API key.
 
-    If `project_id` and `user_id` are in the database and the user is active, the key belongs to them. Otherwise, or if
-    one of them is None, the account gets a new organization, project and user.
+    The key is for the project and user with these ids, if both are in the database and the user is active. Otherwise a
+    new organization, project and user are created.
     """
     if project_id is not None and user_id is not None:
         try:

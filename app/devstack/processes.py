@@ -34,10 +34,11 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def bind_to_parent(parent: int, death_signal: int) -> None:
-    """Let the kernel send `death_signal` to this process when the thread of its parent that started it ends.
+    """Ask the kernel to send `death_signal` to this process when its parent process ends, even if the parent is killed.
 
-    A change of user or user namespace cancels this, so call it as the last step before exec. If the process `parent`
-    has ended already, exit at once.
+    `parent` is the id of the parent process; if that has ended already, exit at once. Call this function as the last
+    step before exec, because a change of user or user namespace revokes it. It concerns the thread that started this
+    process: the signal is sent when that thread ends.
     """
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
@@ -47,7 +48,7 @@ def bind_to_parent(parent: int, death_signal: int) -> None:
 
 @dataclass(slots=True)
 class Child:
-    """A child process that a `Supervisor` started, with the file that its output is written to."""
+    """A child process that a `Supervisor` started, and the file with its output."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -63,12 +64,15 @@ class Child:
         return self.process.pid
 
     def tail(self) -> str:
-        """Return the last lines of the child's output, each indented, for an error message; "" if it has no output."""
+        """Return the last lines of the child's output, each on an indented line, or "" if it has no output."""
         lines = self._read(max(self.start, self._size() - _TAIL_BYTES)).decode(errors="replace").splitlines()
         return "".join(f"\n    {line}" for line in lines[-_TAIL_LINES:])
 
     def new_lines(self) -> list[str]:
-        """Return the complete lines of output since the last call. Truncate the log file if it has become too large."""
+        """Return the complete lines that the child has written since the last call.
+
+        If the log file has become too large, empty it afterwards.
+        """
         is_over = self.process.poll() is not None
         content = self._read(self.position)
         *lines, unfinished = content.split(b"\n")
@@ -89,10 +93,9 @@ class Child:
 
 
 class Supervisor:
-    """Starts child processes, watches them and ends them.
+    """Starts child processes, watches them and ends them. As a context manager, it ends them at the end of the block.
 
     Use it from the main thread only, because the kernel ends a child when the thread that started the child ends.
-    `stop()` may be called twice. As a context manager, the supervisor calls it at the end of the block.
     """
 
     def __init__(self, *, on_output: Callable[[str, str], None] | None = None) -> None:
@@ -114,30 +117,29 @@ class Supervisor:
         self.stop()
 
     def request_stop(self) -> None:
-        """Make the current wait raise StopRequested, or the next wait if there is none. Signal handlers may call this.
+        """Make the wait in progress raise StopRequested, or the next wait if none is in progress.
 
-        If `stop()` is already running, it gives the children no further time and kills them.
+        If `stop()` is in progress, it kills the children that have not ended. Signal handlers may call this.
         """
         self._stop_requested = True
         self._is_forced = self._is_stopping
 
     def stop_with_terminal(self) -> None:
-        """Let this process request a stop when the terminal from which it was started closes.
+        """Treat the closing of this process's terminal as a request to stop, from now on.
 
-        When a terminal closes, the kernel signals only the processes in its foreground, and a shell only its own jobs.
-        Without this function, the process would continue if another program had started it in the background.
+        It is noticed even without a signal: the kernel sends one only to the processes in the terminal's foreground.
         """
         with suppress(OSError):  # no terminal
             self._terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
 
     def keep_open(self, descriptor: int) -> None:
-        """Let children inherit a file descriptor; this concerns only children that are started after this call."""
+        """Let the children that are started from now on inherit a file descriptor."""
         self._keep_open = (*self._keep_open, descriptor)
 
     def remove_if_killed(self, *paths: Path) -> None:
-        """Let the watchdog process remove these files and folders if this process is killed.
+        """Remove these files and folders if this process is killed. A separate process, the watchdog, does so.
 
-        If this process stops in an orderly way, they stay.
+        If this process ends in another way, they are not removed.
         """
         for path in paths:
             self._send_to_watchdog(f"path {path}")
@@ -154,7 +156,7 @@ class Supervisor:
         prepare: Callable[[], None] | None = None,
         stdout: IO[bytes] | None = None,
     ) -> Child:
-        """Start a child process in a new session and return it, without waiting for it.
+        """Start a child process in a new session and return at once.
 
         Args:
             name: its name in messages.
@@ -163,8 +165,8 @@ class Supervisor:
             cwd: its working folder. If None, it is the working folder of this process.
             log: the file for its output. If None, `on_output` receives its output line by line.
             stop_signal: the signal that asks it to stop.
-            prepare: called in the child before the program is executed.
-            stdout: the file for its standard output. If None, its standard output goes where its standard error goes.
+            prepare: a function that the child calls before it executes the program, or None.
+            stdout: the file for its standard output. If None, standard output and standard error go to the same place.
 
         Raises:
             DevstackError: the program cannot be started.
@@ -210,11 +212,11 @@ class Supervisor:
         prepare: Callable[[], None] | None = None,
         stdout: IO[bytes] | None = None,
     ) -> str:
-        """Run a command to its end and return its standard output, without the last line break.
+        """Run a command, wait until it has ended, and return its standard output without the last line break.
 
-        Its standard error goes to the file `log`; if `log` is None, `on_output` receives it line by line. `prepare` is
-        called in the child before the program is executed. `timeout` is in seconds. If `stdout` is given, the standard
-        output goes there, and the result is empty.
+        Its standard error goes to the file `log`, or line by line to `on_output` if `log` is None. If `stdout` is
+        given, the standard output goes to that file, and the result is empty. The child calls `prepare` before it
+        executes the program. `timeout` is in seconds.
 
         Raises:
             DevstackError: the command failed or took too long; the message has the last lines of its output.
@@ -244,18 +246,18 @@ class Supervisor:
         every: float = _POLL_SECONDS,
         one_shot: Child | None = None,
     ) -> None:
-        """Call `ready()` every `every` seconds until it returns true.
+        """Call `ready()` every `every` seconds until it returns True.
 
         Args:
-            ready: the condition.
-            what: the name of the condition, for the error message.
+            ready: returns whether the wait is over.
+            what: the name of the thing that becomes ready, for the error message.
             timeout: the time limit in seconds.
             every: the interval in seconds.
-            one_shot: a child that may end during the wait without an error.
+            one_shot: a child that may end during the wait, or None. If another child ends, that is an error.
 
         Raises:
-            DevstackError: a child other than `one_shot` has ended, or the time limit is over.
-            StopRequested: `request_stop()` was called.
+            DevstackError: a child other than `one_shot` has ended, or the time limit has passed.
+            StopRequested: a stop was requested meanwhile.
 
         """
         deadline = time.monotonic() + timeout
@@ -268,11 +270,11 @@ class Supervisor:
                 raise DevstackError(f"{what} was not ready within {timeout:.0f} s{tail}")
 
     def run_until_stopped(self) -> NoReturn:
-        """Pass the output of the children to `on_output` until a stop is requested.
+        """Pass the output of the children to `on_output` until a stop is requested. Never returns.
 
         Raises:
-            StopRequested: `request_stop()` was called.
-            DevstackError: a child has ended by itself.
+            StopRequested: a stop was requested.
+            DevstackError: a child has ended.
 
         """
         while True:
@@ -280,9 +282,9 @@ class Supervisor:
             self._check(None)
 
     def stop(self) -> None:
-        """End all children in the reverse order of their start.
+        """End all children in the reverse order of their start, and wait until they have ended.
 
-        Children that do not stop in time are killed, with their descendants.
+        Children that do not end in time are killed, together with their descendants. Another call does nothing.
         """
         if not self.children and self._watchdog is None:
             return

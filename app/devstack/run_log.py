@@ -18,7 +18,7 @@ Update = dict[str, Any]  # Any: an ACP update, as it stands in the log
 class RunLog:
     """Reads the log of one run and prints it on a terminal.
 
-    It prints progress, steps with their output, and messages of the agent, and skips all other entries.
+    It prints progress, the steps of the agent with their output, and the agent's messages. Other entries are skipped.
     """
 
     def __init__(self, terminal: TerminalOutput) -> None:

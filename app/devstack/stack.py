@@ -40,9 +40,10 @@ _EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The parts of a development stack to start, and the environment variables for its processes.
+    """The configuration of a development stack: the servers to start, and the environment variables of its processes.
 
-    `servers` are the embedded servers to start. `durable` says whether their data must survive a crash of the machine.
+    `servers` are the servers that the stack starts itself. `durable` says whether their data must survive a crash of
+    the machine.
     """
 
     home: Path
@@ -59,7 +60,7 @@ class Plan:
     def from_settings(cls, settings: Settings, environment: Mapping[str, str]) -> "Plan":
         """Return the plan of `make run`. It starts no server for which the settings have a URL.
 
-        Variables in `environment` take precedence over the defaults.
+        The processes of the stack get the variables in `environment`, and defaults for those that are missing there.
         """
         given = settings.model_fields_set
         # After Ctrl-C the worker does not wait for runs; they return to the queue.
@@ -87,7 +88,7 @@ def _new_vapid_key() -> dict[str, str]:
 
 
 class Stack:
-    """A development stack in its home folder: embedded servers, API and worker. `stop` may be called twice."""
+    """A development stack: a home folder, and the servers, the API and the worker that use it."""
 
     def __init__(self, plan: Plan, terminal: TerminalOutput) -> None:
         self.home = Home(plan.home)
@@ -101,7 +102,7 @@ class Stack:
 
     @property
     def base_url(self) -> str:
-        """The URL of the stack's API; empty before `start`."""
+        """The URL of the stack's API, or "" before `start`."""
         return self._base_url
 
     @property
@@ -110,11 +111,13 @@ class Stack:
         return self._plan.with_expo_sink
 
     def start(self) -> Account:
-        """Start all servers and processes of the stack, write `dev.json`, and return the developer's account.
+        """Start all parts of the stack, wait until the API is ready, and return the developer's account.
+
+        The file `dev.json` in the home folder then has the address and the key.
 
         Raises:
             StackAlreadyRuns: another stack uses the home folder.
-            DevstackError: a part did not start; call `stop` then.
+            DevstackError: a process did not start. Call `stop` then, because others may have started.
             StopRequested: a stop was requested meanwhile.
 
         """
@@ -136,9 +139,13 @@ class Stack:
         return account
 
     def build_console(self) -> None:
-        """Build the console if its sources have changed since the last build.
+        """Build the console if its sources have changed since the last build, and wait until it is built.
 
-        If the build fails, print the error and keep the last build. Raise StopRequested after `request_stop()`.
+        If the build fails, print the error and keep the last build.
+
+        Raises:
+            StopRequested: a stop was requested meanwhile.
+
         """
         if not pages.is_wanted():
             return
@@ -164,11 +171,14 @@ class Stack:
             self._terminal.line(f"\n  Going on without a new console: {error}")
 
     def login_link(self) -> str | None:
-        """Return a link that signs one browser in to the console within a minute; None if the console is not built."""
+        """Return a link that signs one browser in to the console, or None if the console is not built.
+
+        The link works once, within a minute.
+        """
         return self._command("console", "app.cli", "console") if pages.is_built() else None
 
     def stop(self) -> None:
-        """End all processes of the stack and release its home folder."""
+        """End all processes of the stack and release its home folder. Another call does nothing."""
         if self._lock is not None:
             self.home.forget_running()
         self.supervisor.stop()
@@ -314,9 +324,9 @@ class Stack:
 
 @contextmanager
 def stop_on_signals(supervisor: Supervisor) -> Iterator[None]:
-    """During the block, let Ctrl-C, SIGTERM and a closed terminal request a stop from the supervisor.
+    """During the block, request a stop from the supervisor at Ctrl-C, at SIGTERM, and when the terminal closes.
 
-    If this process was started by nohup, a closed terminal is ignored.
+    If this process was started by nohup, the closing of the terminal is ignored.
     """
     signals = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
@@ -334,7 +344,7 @@ def stop_on_signals(supervisor: Supervisor) -> Iterator[None]:
 
 
 def run_dev(settings: Settings) -> int:
-    """Run the development stack in the foreground until Ctrl-C or SIGTERM; return an exit status.
+    """Run the development stack in the foreground until Ctrl-C or SIGTERM. Return an exit status.
 
     `settings` must have been read with `development=True`. Call this in the main thread.
     """

@@ -23,7 +23,10 @@ _CHECKOUT = Path(app.__file__ or "").absolute().parents[1]
 
 
 class TerminalOutput:
-    """Writes lines, headlines, steps and errors to standard output or to `stream`, in colour only on a terminal."""
+    """Writes lines, headlines, steps and errors to standard output or to `stream`.
+
+    Colours are used only on a terminal.
+    """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         # None, despite its type, if the descriptor was closed before the start.
@@ -32,7 +35,7 @@ class TerminalOutput:
         self._unfinished: str | None = None
 
     def line(self, text: str = "") -> None:
-        """Write a line of text. The line of a step in progress stays visible above it."""
+        """Write a line of text. If a step is in progress, its line stays above this one."""
         if self._unfinished is not None:
             self._write("\n")
             self._unfinished = None
@@ -52,7 +55,7 @@ class TerminalOutput:
         print(self.style(f"Error: {error}", "red"), file=sys.stderr)
 
     def child_line(self, name: str, text: str) -> None:
-        """Write a line of output of the child process `name`, with the name in front of it."""
+        """Write one line of the output of a child process, with the name of the child in front of it."""
         self.line(f"{self.style(f'{name:<6} │', 'cyan')} {text}")
 
     def table(self, rows: Mapping[str, str]) -> None:
@@ -64,7 +67,7 @@ class TerminalOutput:
     def step(self, text: str) -> Iterator[None]:
         """Write the text of a step when the block begins, and its duration when the block ends.
 
-        If the block raises, write no duration.
+        If the block raises an error, the duration is not written.
         """
         started = time.monotonic()
         if self._unfinished is not None:
@@ -89,7 +92,7 @@ class TerminalOutput:
         self.line(f"  {self.style('✓', 'green')} {text} {self.style(f'{seconds:.1f} s', 'dim')}")
 
     def style(self, text: str, style: str) -> str:
-        """Return the text with the terminal's control codes for a style; unchanged if the output is no terminal."""
+        """Return the text with a terminal's control codes for a style, or unchanged if the output is no terminal."""
         return f"{_STYLES[style]}{text}{_RESET}" if self._rich else text
 
     def _write(self, text: str) -> None:
@@ -109,10 +112,10 @@ def show_welcome(
     sink_url: str | None,
     login_link: str | None,
 ) -> None:
-    """Print the addresses of a running stack, its key, and commands that use it from another terminal.
+    """Print the addresses of a running stack, its API key, and commands to use it from another terminal.
 
-    `sink_url` is the page of the local stand-in for Expo, None without one. `login_link` signs one browser in to the
-    console; it is None if the console is not built.
+    `sink_url` is the page of the local stand-in for Expo, or None if the stack has none. `login_link` signs one browser
+    in to the console; it is None if the console is not built.
     """
     terminal.table(
         {

@@ -55,9 +55,9 @@ def _list_processes() -> dict[int, tuple[int, int, str]]:
 
 
 def snapshot(roots: Iterable[int]) -> dict[int, str]:
-    """Return the start times of living processes, by process id.
+    """Return the start times of living processes, by process id: those with the ids `roots`, and all that they started.
 
-    The result has `roots`, all their descendants, and all processes of a session that one of these leads.
+    These are the descendants of the roots, and also the processes in the sessions that one of these processes leads.
     """
     living = _list_processes()
     found, pending = set[int](), {*roots}
@@ -81,8 +81,8 @@ def _survivors(processes: dict[int, str]) -> list[int]:
 def kill_survivors(processes: dict[int, str], *, grace: float) -> None:
     """Wait up to `grace` seconds for processes to end, then kill those that are still alive, with their descendants.
 
-    `processes` maps process ids to start times. They show whether a process id now belongs to a later process, which is
-    not killed.
+    `processes` maps process ids to start times. A process with such an id and another start time is a later process,
+    and is not killed.
     """
     deadline = time.monotonic() + grace
     while (left := _survivors(processes)) and time.monotonic() < deadline:
@@ -95,9 +95,10 @@ def kill_survivors(processes: dict[int, str], *, grace: float) -> None:
 
 
 def main() -> None:
-    """Read the launcher's messages from standard input until the launcher stops or dies.
+    """Watch the process that started this one, the launcher, through its messages on standard input.
 
-    If the launcher dies, end its processes, and remove the files and folders that its messages name.
+    If the launcher dies, end its processes, and remove the files and folders that its messages name. If it stops in an
+    orderly way, do nothing.
     """
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)

@@ -42,7 +42,7 @@ class WebhookSink:
 
     @property
     def routes(self) -> Sequence[Route]:
-        """The HTTP routes of the receiver: POST accepts a webhook message, GET returns the stored messages as JSON."""
+        """The HTTP routes of the receiver: POST stores a webhook message, GET returns the stored messages as JSON."""
         return [
             Route("/webhooks", self._take, methods=["POST"]),
             Route("/webhooks", self._list, methods=["GET"]),

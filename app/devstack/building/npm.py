@@ -19,13 +19,13 @@ _LAST_LINES = 20
 
 @dataclass(frozen=True, slots=True)
 class Npm:
-    """A way to run npm: the first words of its command line, and environment variables by which it finds its Node."""
+    """A way to run npm: the first words of its command line, and the environment variables with which it finds Node."""
 
     command: Sequence[str]
     environment: Mapping[str, str]
 
     def run(self, arguments: Sequence[str], folder: Path) -> None:
-        """Run npm in a folder and wait until it has ended.
+        """Run npm in a folder and wait until it has ended. Its output is not printed.
 
         Raises:
             DevstackError: npm failed; the message has the last lines of its output.
@@ -36,10 +36,10 @@ class Npm:
     def call(
         self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
     ) -> int:
-        """Run npm in a folder and wait until it has ended; return its exit status.
+        """Run npm in a folder, wait until it has ended, and return its exit status.
 
-        Its output goes to this process's standard output. `environment` has further variables, which take precedence
-        over those of this `Npm`.
+        Its output goes to this process's standard output. Variables in `environment` take precedence over those of this
+        `Npm`.
         """
         command, variables = [*self.command, *arguments], {**self.environment, **(environment or {})}
         return subprocess.run(
@@ -48,7 +48,10 @@ class Npm:
 
 
 def find_npm(oldest: tuple[int, int]) -> Npm | None:
-    """Return the npm on PATH if the Node on PATH has at least the version `oldest` (major, minor); otherwise None."""
+    """Return the npm on PATH, or None if it is missing or the Node on PATH is too old.
+
+    `oldest` is the oldest suitable version of Node (major, minor).
+    """
     node, npm = shutil.which("node"), shutil.which("npm")
     return Npm([npm], dict(os.environ)) if npm and _is_new_enough(node, oldest) else None
 
@@ -68,9 +71,9 @@ def install_npm(folder: Path, scratch: Path, oldest: tuple[int, int], terminal: 
     """Install Node from PyPI into `folder` and return its npm.
 
     Args:
-        folder: the folder to install into. Node is in its sub-folder `node` afterwards.
-        scratch: a temporary folder on the same disk.
-        oldest: the oldest acceptable version (major, minor). It appears only in the message on the terminal.
+        folder: the folder to install into. Afterwards, Node is in its sub-folder `node`.
+        scratch: a temporary folder on the same file system.
+        oldest: the oldest suitable version (major, minor), which is only printed. The version in the lock is installed.
         terminal: prints the progress.
 
     Raises:
@@ -90,7 +93,7 @@ def install_npm(folder: Path, scratch: Path, oldest: tuple[int, int], terminal: 
 
 
 def put(made: Path, folder: Path) -> None:
-    """Move the file or folder `made` into `folder`, and replace an entry that has the same name there."""
+    """Move the file or folder `made` into `folder`. It replaces a file or folder with the same name there."""
     place = folder / made.name
     if place.is_dir():
         # Renamed first: removing takes long, and until its end the folder would be incomplete.

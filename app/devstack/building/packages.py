@@ -29,7 +29,7 @@ def is_checkout() -> bool:
 
 @contextmanager
 def lock_builds(home: Path) -> Iterator[None]:
-    """Wait for the lock on builds of the console in this home folder, and hold the lock during the block."""
+    """Hold the lock on builds of the console in this home folder during the block, after waiting until it is free."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (home / ".console.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -37,14 +37,14 @@ def lock_builds(home: Path) -> Iterator[None]:
 
 
 def npm_with_packages(home: Path, terminal: TerminalOutput, *, with_tools: bool) -> Npm:
-    """Install the console's npm packages next to its sources, unless they are current; return the npm that uses them.
+    """Install the console's npm packages next to its sources, unless they are current. Return the npm to use with them.
 
-    Call this within `lock_builds`.
+    Call this while `lock_builds` holds the lock.
 
     Args:
-        home: the home folder, into which Node is installed if there is none on PATH.
+        home: the home folder. Node is installed into it if there is no suitable one on PATH.
         terminal: prints the progress.
-        with_tools: whether to install the packages for checks and tests too.
+        with_tools: whether to install also the packages for checks and tests.
 
     Raises:
         DevstackError: there are no sources, or the installation failed.

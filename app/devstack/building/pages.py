@@ -34,7 +34,7 @@ def is_built() -> bool:
 
 
 def is_wanted() -> bool:
-    """Return whether the console must be built: its sources have changed since the last build, or there is no build.
+    """Return whether the console must be built: there is no build, or the sources have changed since the last one.
 
     Return False if the sources are missing, or if the environment has `SKIP_CONSOLE_BUILD=1`.
     """
@@ -43,10 +43,10 @@ def is_wanted() -> bool:
 
 
 def build_pages(home: Path, terminal: TerminalOutput) -> bool:
-    """Build the console unless the last build is current. Return True if it was built.
+    """Build the console, and return True. If the last build is current, do nothing, and return False.
 
     Raises:
-        DevstackError: the build failed; the last build stays.
+        DevstackError: the build failed; the last build is kept.
 
     """
     with packages.lock_builds(home):
@@ -94,7 +94,7 @@ def _sources(folder: Path) -> Iterator[Path]:
 
 
 def main() -> int:
-    """Build the console unless it is current, and print where the pages are; return an exit status."""
+    """Build the console unless the last build is current, and print the result. Return an exit status."""
     terminal = TerminalOutput()
     started = time.monotonic()
     try:

@@ -16,10 +16,10 @@ from app.devstack.terminal import TerminalOutput
 
 
 def main(names: Sequence[str]) -> int:
-    """Run scripts of the console's package.json one after the other; return the exit status of the first that fails.
+    """Run scripts of the console's package.json one after the other, until one fails. Return the exit status.
 
-    Return 0 if all succeed. If Node or the packages are missing, run nothing, and return 1 if the environment variable
-    `CI` is set, else 0.
+    It is that of the script that failed, or 0 if all succeed. If Node or the packages are missing and cannot be
+    installed, run no script, and return 1 if the environment variable `CI` is set and otherwise 0.
     """
     home = Settings(development=True).home.absolute()
     try:

@@ -20,7 +20,7 @@ _UNDECIDED = frozenset({NotificationDecision.PENDING, NotificationDecision.RETRY
 
 
 class Phone:
-    """A simulated phone: a device registered for pushes through the API, which can show one task."""
+    """A simulated phone: a device that registers for pushes through the API, and that can show one task."""
 
     def __init__(self, client: httpx.Client, base_url: str, task_id: str) -> None:
         self._client = client
@@ -31,7 +31,7 @@ class Phone:
         self._device_id = self._answer("POST", url, token=token, platform="ios")["id"]
 
     def show_task(self) -> None:
-        """Report to the API that the phone shows the task; at most every 25 seconds, as an app does."""
+        """Report to the API that the phone shows the task. Like an app, report it at most once in 25 seconds."""
         if time.monotonic() - self._last_beat >= _BEAT_SECONDS:
             self._answer("POST", f"{self._task}/presence/", device_id=self._device_id)
             self._last_beat = time.monotonic()
@@ -41,9 +41,9 @@ class Phone:
         self._answer("DELETE", f"{self._task}/presence/", device_id=self._device_id)
 
     def notification(self, run_id: str, kind: NotificationKind) -> dict[str, Any]:  # Any: JSON
-        """Return the push of a kind for a run, as the API shows it: with its decision (sent or not) and the reason.
+        """Return the push about a run with this kind, as JSON of the API: whether it was sent, and the reason.
 
-        Return an empty dict if there is no such push yet, or if its decision is not final yet.
+        Return an empty dict if there is no such push yet, or if the decision about it is not final yet.
         """
         listed = self._answer("GET", f"{self._task}/notifications/")["results"]
         ours = (row for row in listed if row["run"] == run_id and row["kind"] == kind)
@@ -59,7 +59,7 @@ class Phone:
 
 
 def show_notification(terminal: TerminalOutput, row: dict[str, Any]) -> None:  # Any: JSON
-    """Print in words whether a push was sent, and why. `row` is the push as a JSON object of the API."""
+    """Print in words whether a push was sent, and the reason. `row` is the push as JSON of the API."""
     watched = row.get("watched_by")
     if row.get("decision") in _WAITED and watched:
         age = watched["seconds_ago"]

@@ -25,7 +25,7 @@ test "$TASKBEACON_ANSWER" = yes
 
 
 class PushedQuestion:
-    """A question of an agent as a phone receives it in a push: its id, and buttons that carry action tokens."""
+    """A question of an agent as a phone receives it in a push: its id, and buttons with action tokens."""
 
     def __init__(self, push: dict[str, Any]) -> None:  # Any: JSON
         self.id: str = push["data"]["questionId"]
@@ -35,7 +35,7 @@ class PushedQuestion:
         """Answer the question through the API with the action token of the button `allow`; return the button's title.
 
         Raises:
-            DevstackError: there is no such button, the request failed, or another answer to the question was first.
+            DevstackError: there is no such button, the request failed, or the question has another answer already.
 
         """
         button = self._buttons.get("allow")
@@ -49,7 +49,7 @@ class PushedQuestion:
 
 
 def find_pushed(plain: httpx.Client, sink_url: str, run_id: str) -> list[PushedQuestion]:
-    """Return the questions of a run in the pushes that the local stand-in for Expo has received so far.
+    """Return the questions of a run, from the pushes that the local stand-in for Expo has received so far.
 
     Raises:
         DevstackError: the stand-in at `sink_url` does not respond.

@@ -13,7 +13,7 @@ _SOURCES = ("app", "migrations", "tests", "docs", "pyproject.toml", "README.md",
 
 
 class DemoRepository:
-    """The bare git repository that the demo works on, `taskbeacon/taskbeacon`, with one branch, `main`."""
+    """The bare git repository for the demo, `taskbeacon/taskbeacon`. It has one branch, `main`."""
 
     name = _NAME
 
@@ -28,7 +28,7 @@ class DemoRepository:
         return self._folder.as_uri()
 
     def create(self) -> str:
-        """Make the repository from the last commit of this checkout, or from its files if it has no commit.
+        """Create the repository from the last commit of this checkout. Without a commit, create it from the files here.
 
         Return its source as a text for people, such as "the last commit of /folder".
 
@@ -59,7 +59,7 @@ class DemoRepository:
         return f"the files of {checkout}"
 
     def show_branch(self, branch: str) -> str:
-        """Return the commits of a branch that `main` does not have, as `git log --stat` prints them.
+        """Return a text with the commits of a branch that are not in `main`, as `git log --stat` prints them.
 
         Raises:
             DevstackError: git failed.

@@ -11,9 +11,9 @@ from app.devstack.errors import DevstackError
 
 
 class HookedSink:
-    """A webhook endpoint for `run.completed` that the demo registers.
+    """A webhook endpoint that the demo registers for the event `run.completed`.
 
-    Its URL is that of the local receiver of the stack, from which the demo reads the messages.
+    Its URL is that of a local receiver in the development stack. The demo reads the messages there.
     """
 
     def __init__(self, client: httpx.Client, plain: httpx.Client, sink_url: str) -> None:
@@ -30,7 +30,7 @@ class HookedSink:
         self._secret = made["secret"]
 
     def fetch_verified(self, run_id: str) -> dict[str, Any]:  # Any: JSON
-        """Verify the signature of the webhook message about a run's end, and return the message together with its id.
+        """Return the webhook message about the end of a run, with its id, after its signature was verified.
 
         Return an empty dict if no such message has arrived yet.
 

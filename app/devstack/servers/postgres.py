@@ -37,10 +37,10 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 @dataclass(frozen=True, slots=True)
 class PostgresAccount:
-    """The operating-system user that PostgreSQL runs as. PostgreSQL refuses to run as root.
+    """The operating-system user as which PostgreSQL runs, because PostgreSQL refuses to run as root.
 
-    `prepare` is called in the new process before the program is executed. `command` is the start of the command line,
-    before the program.
+    `prepare` is a function that the new process calls before it executes the program. `command` are words to put before
+    the program on the command line.
     """
 
     prepare: Callable[[], None] | None = None
@@ -49,7 +49,10 @@ class PostgresAccount:
 
 
 class Postgres:
-    """A PostgreSQL server of the development stack, with its data folder. The data survives restarts and kills."""
+    """A PostgreSQL server of the development stack.
+
+    Its data is in a folder, and survives restarts and kills of the server.
+    """
 
     def __init__(
         self, folder: Path, port: int, *, durable: bool, account: PostgresAccount | None = None
@@ -67,7 +70,7 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        """The URL of the service's database, for a role that owns this database and may create other databases."""
+        """The URL of the service's database. It names a role that owns this database and may create other databases."""
         return f"postgresql://{_NAME}:{self._passwords[_NAME]}@127.0.0.1:{self._port}/{_NAME}"
 
     @property
@@ -78,7 +81,7 @@ class Postgres:
     def start(self, supervisor: Supervisor, log: Path) -> Child:
         """Start the PostgreSQL server, and return without waiting until it is ready.
 
-        At the first start, make its data folder.
+        The first start creates its data folder.
 
         Raises:
             DevstackError: a program is missing or fails, or another server uses the data folder.
@@ -104,7 +107,7 @@ class Postgres:
         )
 
     def is_ready(self) -> bool:
-        """Return whether the PostgreSQL server accepts connections, as reported by its file `postmaster.pid`."""
+        """Return whether the PostgreSQL server accepts connections, according to its file `postmaster.pid`."""
         try:
             lines = (self._data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         except OSError:
@@ -112,7 +115,7 @@ class Postgres:
         return len(lines) > _STATUS_LINE and lines[_STATUS_LINE].strip() == "ready"
 
     def create_database(self) -> None:
-        """Create the service's role and database in the running PostgreSQL server, unless they exist."""
+        """Create the service's role and database in the running PostgreSQL server, unless they exist already."""
         asyncio.run(self._create_database())
 
     async def _create_database(self) -> None:
@@ -165,9 +168,13 @@ class Postgres:
 
 
 def find_account() -> PostgresAccount:
-    """Return the operating-system user for the PostgreSQL server: the current user, or an unprivileged user for root.
+    """Return the operating-system user for the PostgreSQL server: the current user, unless that is root.
 
-    If the current user is root, a user namespace is preferred, because files then belong to root.
+    For root, it is an unprivileged user: preferably one in a user namespace, because its files then belong to root.
+
+    Raises:
+        DevstackError: the current user is root, and neither user namespaces nor `setpriv` are available.
+
     """
     if os.geteuid() != 0:
         return PostgresAccount()
@@ -181,9 +188,9 @@ def find_account() -> PostgresAccount:
 
 
 def namespace_account() -> PostgresAccount:
-    """Return an account for a process that root starts: it runs as an unprivileged user in a user namespace.
+    """Return an account with which a process that root starts runs as an unprivileged user in a user namespace.
 
-    Files that the process makes belong to root.
+    The files that the process creates belong to root.
     """
     account = pwd.getpwnam("nobody")
 
@@ -198,9 +205,9 @@ def namespace_account() -> PostgresAccount:
 
 
 def setuid_account() -> PostgresAccount:
-    """Return an account for a process that root starts: it runs as an unprivileged user.
+    """Return an account with which a process that root starts runs as an unprivileged user, without a user namespace.
 
-    The process may still enter the private folders of root, such as /root.
+    The process can still enter folders that only root may enter, such as /root.
 
     Raises:
         DevstackError: the program `setpriv` is missing.

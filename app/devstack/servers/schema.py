@@ -17,9 +17,9 @@ _CONNECT_SECONDS = 5
 
 
 def needs_migration(home: Home, database_url: str) -> bool:
-    """Return whether the database of the stack may need `taskbeacon migrate`. In doubt, return True.
+    """Return whether `taskbeacon migrate` must run, because the database may not be current.
 
-    Return False only if neither the revision of the database nor the revision files have changed since
+    Return False only if neither the revision of the database nor the migration files have changed since
     `note_migration`.
     """
     noted = read_json(home.schema_json)
@@ -27,7 +27,7 @@ def needs_migration(home: Home, database_url: str) -> bool:
 
 
 def note_migration(home: Home, database_url: str) -> None:
-    """Record in the home folder that the database was migrated with the present revision files."""
+    """Note in the home folder that the database is current: its revision, and a hash of the migration files."""
     write_json(home.schema_json, _state(database_url))
 
 

@@ -47,7 +47,10 @@ _SOCKET_OF_PORT = {
 
 
 class SeaweedFS:
-    """A SeaweedFS server, an object store with the S3 protocol; its data folder survives restarts and kills."""
+    """A SeaweedFS server of the development stack: an object store with the S3 protocol.
+
+    Its data is in a folder, and survives restarts and kills of the server.
+    """
 
     def __init__(self, folder: Path, ports: dict[str, int], *, durable: bool, bucket: str) -> None:
         self._folder = folder
@@ -66,12 +69,12 @@ class SeaweedFS:
 
     @property
     def url(self) -> str:
-        """The URL of the S3 endpoint."""
+        """The URL at which the server accepts S3 requests."""
         return f"http://{self.address}"
 
     @property
     def address(self) -> str:
-        """The host and port of the S3 endpoint, to show to people."""
+        """The host and port at which the server accepts S3 requests, to show to people."""
         return f"127.0.0.1:{self._ports['s3.port']}"
 
     @property
@@ -123,11 +126,11 @@ class SeaweedFS:
         )
 
     def is_ready(self) -> bool:
-        """Return whether the S3 endpoint responds."""
+        """Return whether the server responds to S3 requests."""
         return status_of(f"{self.url}/healthz", timeout=1) == HTTPStatus.OK
 
     def create_bucket(self) -> None:
-        """Create the service's bucket in the running object store, unless it exists.
+        """Create the service's bucket in the running object store, unless it exists already.
 
         Raises:
             DevstackError: the object store did not create the bucket.

@@ -18,9 +18,9 @@ Report = Callable[[str, str], None]  # takes the name and the address of a serve
 
 
 class EmbeddedServers:
-    """The servers that a development stack or a test starts itself.
+    """The servers that a development stack or a test starts itself, instead of using servers that run elsewhere.
 
-    `wanted` selects any of `postgres`, `valkey` and `seaweedfs`. The supervisor stops the servers; call `clean_up`
+    `wanted` names the servers: any of `postgres`, `valkey` and `seaweedfs`. The supervisor stops them; call `clean_up`
     afterwards.
     """
 
@@ -56,7 +56,7 @@ class EmbeddedServers:
         return environment
 
     def start(self, supervisor: Supervisor) -> None:
-        """Start the embedded servers, the slowest first, and return without waiting until they are ready.
+        """Start the servers, and return without waiting until they are ready.
 
         Raises:
             DevstackError: a server cannot be started.
@@ -71,7 +71,7 @@ class EmbeddedServers:
             self.pids["postgres"] = self._postgres.start(supervisor, self._logs / "postgres.log").pid
 
     def await_database(self, supervisor: Supervisor, report: Report) -> None:
-        """Wait until PostgreSQL is ready, create the service's database, and call `report` with PostgreSQL's address.
+        """Wait until PostgreSQL is ready, create the service's database, and call `report`.
 
         `report` gets the name of the server and its address. If PostgreSQL is not one of these servers, do nothing.
 
@@ -88,7 +88,8 @@ class EmbeddedServers:
     def await_others(self, supervisor: Supervisor, report: Report) -> None:
         """Wait until Valkey and the object store are ready, and create the bucket in the object store.
 
-        Call `report` with the name and the address of each. A server that is not one of these servers is skipped.
+        For each of the two, `report` is called with its name and its address. One that is not among these servers is
+        skipped.
 
         Raises:
             DevstackError: a server ended or was not ready in time.

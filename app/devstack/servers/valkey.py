@@ -15,7 +15,10 @@ from app.devstack.processes import Child, Supervisor
 
 
 class Valkey:
-    """A Valkey server (the Redis protocol); its data folder survives restarts and kills."""
+    """A Valkey server of the development stack, which speaks the Redis protocol.
+
+    Its data is in a folder, and survives restarts and kills of the server.
+    """
 
     def __init__(self, folder: Path, port: int, *, durable: bool) -> None:
         self._folder = folder

@@ -17,7 +17,8 @@ from app.services.accounts.integrations import NewIntegration, create_integratio
 async def find_or_make_project(session: AsyncSession, cipher: Cipher, *, user_id: int, git_url: str) -> int:
     """Return the id of the project that clones its repositories from `git_url`, and make the user a member of it.
 
-    Create the project if there is none. Two concurrent calls may create two projects; later calls use the first one.
+    If there is no such project, create it. If there are several, because two calls ran at the same time, return the
+    first.
 
     Raises:
         NotFound: there is no such user.

@@ -20,9 +20,9 @@ _HEAD = re.compile(r"^ref: refs/heads/(\S+)\tHEAD$", re.MULTILINE)
 
 
 class TrialRepository:
-    """A bare copy of a person's repository, in a folder below `folder`. An agent's work is pushed to the copy.
+    """A bare copy of a person's repository, in a sub-folder of `folder`. Agents work on the copy.
 
-    `source` is a local folder, or a URL that `git clone` accepts.
+    `source` is the person's repository: a local folder, or a URL that `git clone` accepts.
     """
 
     def __init__(self, folder: Path, source: str) -> None:
@@ -39,15 +39,15 @@ class TrialRepository:
 
     @classmethod
     def find(cls, folder: Path, name: str, *, base_url: str) -> "TrialRepository":
-        """Return the bare copy for a repository that a person names. Call `copy` to fetch its content.
+        """Return the bare copy of the repository `name`. Its content is fetched by `copy`, not yet by this call.
 
         Args:
             folder: the folder of all copies.
-            name: an existing folder in a git checkout; else `organization/repository` below `base_url`; else a URL.
+            name: a folder in a git checkout, or `organization/repository` on the code host, or a URL.
             base_url: the URL of the code host.
 
         Raises:
-            DevstackError: git is missing, or `name` is a folder that does not exist or is outside of any git checkout.
+            DevstackError: git is missing, or `name` is a folder that does not exist or is not in a git checkout.
 
         """
         require_git()
@@ -63,9 +63,9 @@ class TrialRepository:
         return cls(folder, name)
 
     def copy(self) -> str:
-        """Fetch the HEAD of the source into the bare copy, and return the name of the branch that HEAD refers to.
+        """Fetch the HEAD of the source into the bare copy, and return the name of the source's current branch.
 
-        If HEAD refers to no branch, return `main`.
+        If HEAD is detached, the branch in the copy is called `main`.
 
         Raises:
             DevstackError: git failed, or the source has no commit.
@@ -86,16 +86,16 @@ class TrialRepository:
         return branch
 
     def has_changes(self) -> bool:
-        """Return whether the source is a local checkout with uncommitted changes, which `copy` does not copy."""
+        """Return whether the source is a local checkout with uncommitted changes, which are not in the copy."""
         if self.checkout is None:
             return False
         status = ("--no-optional-locks", "-C", self.source, "status", "--porcelain", "--ignore-submodules")
         return bool(_git(self.source, *status).strip())
 
     def fetch_branch(self, branch: str) -> str:
-        """Fetch a branch of the bare copy into the person's checkout; return the git command that shows the changes.
+        """Fetch a branch of the bare copy into the person's checkout; return the git command that shows its changes.
 
-        If the source is a URL, fetch nothing, and return the git command that fetches the branch.
+        If the source is a URL, there is no checkout: fetch nothing, and return the git command that fetches the branch.
 
         Raises:
             DevstackError: git failed.

@@ -56,7 +56,7 @@ REPOSITORY-MAP.md is written.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningStack:
-    """A running development stack, as a client uses it: its URL, and the developer's project and API key."""
+    """A running development stack, as seen by a client: its URL, the developer's project and the API key."""
 
     base_url: str
     api_key: str
@@ -78,7 +78,7 @@ class Trial:
 def run_trial(
     stack: RunningStack, repository: TrialRepository, trial: Trial, terminal: TerminalOutput
 ) -> int:
-    """Let an agent work on a repository, print its progress, and fetch its branch; return an exit status.
+    """Let an agent work on a repository, print its progress, and fetch the branch with its work. Return an exit status.
 
     The status is 0 if the run has completed, and 130 after Ctrl-C, which cancels the run. Otherwise it is 1.
     """
