@@ -290,7 +290,7 @@ class Unavailable(AppError):
 
 
 class RequestRefused(Exception):
-    """Base class of expected errors that have another JSON body (`body`) than `{type, code, detail, attr}`."""
+    """Base class of expected errors with a JSON body other than `{type, code, detail, attr}`. It is in `body`."""
 
     status: ClassVar[int] = 400
 
@@ -302,7 +302,7 @@ class RequestRefused(Exception):
 class RunRefused(RequestRefused):
     """A run cannot be created as requested (contract 5.8, steps 4 to 8). `detail` says why.
 
-    If that is because some of the requested artifacts are not valid, `missing_artifact_ids` are the ids of these.
+    If the reason is that some of the requested artifacts are not valid, `missing_artifact_ids` lists these.
     """
 
     def __init__(self, detail: str, *, missing_artifact_ids: list[str] | None = None) -> None:
@@ -315,7 +315,7 @@ class RunRefused(RequestRefused):
 class StateRefused(RequestRefused):
     """An artifact or a run is in a state that does not allow the requested operation. `error` says why.
 
-    If that is because some of the requested artifacts are not valid, `missing_artifact_ids` are the ids of these.
+    If the reason is that some of the requested artifacts are not valid, `missing_artifact_ids` lists these.
     """
 
     def __init__(self, error: str, *, missing_artifact_ids: list[str] | None = None) -> None:
@@ -337,8 +337,8 @@ class ArtifactNotFound(RequestRefused):
 class EventsMissing(RequestRefused):
     """An upload of a run's numbered events has a gap.
 
-    The event after number `last_accepted_seq`, the last one accepted, is missing: the upload continues with a later
-    event, or says that the events end later.
+    The last accepted event has the number `last_accepted_seq`. The next one is missing, although the upload has a later
+    event or reports a later end.
     """
 
     status = 409

@@ -14,8 +14,8 @@ async def shielded(
 ) -> _T:
     """Run a coroutine to its end and return its result, even if the caller is cancelled meanwhile.
 
-    `on_cancel` is called at each cancellation, for example to make the work end sooner. An error of the coroutine is
-    raised.
+    An error that the coroutine raises is raised here too. `on_cancel` is called at each cancellation, for example to
+    make the work end sooner.
 
     Raises:
         CancelledError: the caller was cancelled. It is raised after the coroutine has ended.

@@ -55,8 +55,8 @@ class Masker:
 class FolderHider(Masker):
     """Hides the folders of a run on the worker in texts and JSON values that clients see.
 
-    Paths below `work`, the agent's working folder, become relative to it. `home`, the agent's home folder, becomes `~`.
-    Other paths below `folder`, the folder of the run, become relative to that one.
+    Paths below `work`, the agent's working folder, become relative to `work`. `home`, the agent's home folder, becomes
+    `~`. Other paths below `folder`, the folder of the run, become relative to `folder`.
     """
 
     def __init__(self, *, work: Path, home: Path, folder: Path) -> None:

@@ -55,9 +55,10 @@ class EventHub:
 
     @asynccontextmanager
     async def follow(self, run_id: UUID) -> AsyncGenerator[Subscription, None]:
-        """Return a context manager that yields a new follower of the live events of a run, and removes it at the end.
+        """Return a context manager that yields a new follower of the live events of a run.
 
-        If `end_all` was called before, the follower has already ended when it is yielded.
+        The follower is removed at the end of the block. If `end_all` was called before, it has ended already when it is
+        yielded.
         """
         name = channel_of(run_id)
         channel = self._channels.get(name)

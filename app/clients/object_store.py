@@ -195,13 +195,14 @@ class Bucket(Protocol):
         ...
 
     async def write_lifecycle(self, days: Sequence[int]) -> bool:
-        """Set the bucket's expiry rules: one rule for each number in `days`, which deletes objects that many days old.
+        """Set the bucket's expiry rules, one for each number of days in `days`.
 
-        A rule concerns the objects with the tag `ttl_days` of that value. Rules that the service did not write stay
-        unchanged. Return True if the rules were written, and False if they were set already.
+        A rule deletes the objects that are that old and have that number as the value of their tag `ttl_days`. Rules
+        that the service did not write stay unchanged. Return True if the rules were written, and False if they were set
+        already.
         """
         ...
 
 
 class Storage(ObjectFiles, SignedLinks, StoreHealth, Bucket, Protocol):
-    """The object store with all its operations: on objects, on signed links, on its health and on the whole bucket."""
+    """The object store with all its operations: those of ObjectFiles, SignedLinks, StoreHealth and Bucket."""

@@ -101,7 +101,7 @@ class ArqQueue(JobQueue):
 
 
 def encode_job(job: dict[str, Any]) -> bytes:
-    """Return arq's data of a job, encoded as JSON.
+    """Encode arq's dictionary of a job as JSON, and return the bytes to store in Redis.
 
     JSON is used instead of pickle: with pickle, access to Redis would be enough to run code in a worker.
     """
@@ -109,6 +109,6 @@ def encode_job(job: dict[str, Any]) -> bytes:
 
 
 def decode_job(data: bytes) -> dict[str, Any]:
-    """Return arq's data of a job from the JSON that `encode_job` returned."""
+    """Return arq's dictionary of a job from the bytes that `encode_job` returned."""
     job: dict[str, Any] = orjson.loads(data)
     return job

@@ -22,8 +22,7 @@ log = structlog.get_logger(__name__)
 class Subscription:
     """One follower of a run's live events in this process, with a queue of the events that `take` has not returned.
 
-    The follower's reader first reads the past events from Redis, and then calls `collect`, which begins to queue
-    events.
+    Nothing is queued before `collect` is called. Read the past events from Redis first, then call `collect`.
     """
 
     __slots__ = ("_channel", "_queued", "_queued_bytes", "_waiter", "is_over", "is_run_deleted")

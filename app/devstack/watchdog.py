@@ -55,9 +55,10 @@ def _list_processes() -> dict[int, tuple[int, int, str]]:
 
 
 def snapshot(roots: Iterable[int]) -> dict[int, str]:
-    """Return the start times of living processes, by process id: those with the ids `roots`, and all that they started.
+    """Return the start times of living processes, by process id.
 
-    These are the descendants of the roots, and also the processes in the sessions that one of these processes leads.
+    The result has the processes with the ids `roots`, all their descendants, and all processes in a session that one of
+    these leads.
     """
     living = _list_processes()
     found, pending = set[int](), {*roots}

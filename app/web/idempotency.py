@@ -25,7 +25,7 @@ _CREDENTIAL = "personal_api_key"
 
 
 class Once:
-    """Performs a request once for its Idempotency-Key; a repeated request gets the response that was stored then.
+    """Performs a request once for its Idempotency-Key. A repetition of the request gets the stored response.
 
     A request without a key is performed each time.
     """

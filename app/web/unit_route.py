@@ -56,7 +56,7 @@ class UnitRoute(APIRoute):
 def gates_of(endpoint: Callable[..., Any]) -> Mapping[str, Gate] | None:
     """Return the dependencies of a route's function by parameter name, in the order of the parameters.
 
-    Return None if a parameter is not a dependency, or if a dependency has another parameter than the request.
+    Return None if a parameter is not a dependency, or if a dependency has any parameter other than the request.
     """
     gates: dict[str, Gate] = {}
     for name, parameter in inspect.signature(endpoint, eval_str=True).parameters.items():

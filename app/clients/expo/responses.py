@@ -45,7 +45,7 @@ def read(answer: ExpoResponse) -> dict[str, Any]:
     """Return the JSON object in a response of Expo.
 
     Raises:
-        PushUnavailable: Expo failed, limits the rate or refused the access token, or the body is no JSON object.
+        PushUnavailable: Expo had a fault, limited the rate or refused the access token, or the body is no JSON object.
         RequestRefused: Expo refused the request because of its content.
 
     """

@@ -68,7 +68,8 @@ class S3Store(S3Objects, S3Bucket, Storage):
     async def sign_by_library(self, key: str, lifetime: timedelta, overrides: Mapping[str, str]) -> str:
         """Return a URL to GET an object, signed by the library aioboto3 and valid for `lifetime`.
 
-        `overrides` are values for headers of S3's response, by query parameter, such as `response-content-type`.
+        `overrides` maps query parameters of S3 that set a header of the response, such as `response-content-type`, to
+        values.
         """
         names = {name: name.title().replace("-", "") for name in overrides}
         clients = await self.clients()

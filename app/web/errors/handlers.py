@@ -72,7 +72,7 @@ def headers_of(error: AppError) -> dict[str, str]:
 
 
 def render_refusal(error: RequestRefused) -> Response:
-    """Return the response to an expected error that has another body than `{type, code, detail, attr}`."""
+    """Return the response to an expected error that has a body other than `{type, code, detail, attr}`."""
     return Json(error.body, status_code=error.status)
 
 

@@ -103,7 +103,8 @@ async def _has_key(request: Request, action: Action, form: Mapping[str, Sequence
 async def asks_for_key(request: Request, action: Action) -> bool:
     """Return whether the question's HTML page must ask the person for an API key.
 
-    Return False if this answer needs no key, or if the browser has a console session of the person that may answer.
+    Return False if this answer needs no key, or if the browser is signed in to the console as the person who may
+    answer.
     """
     return action.needs_key and not await _is_signed_in(request, action)
 

@@ -54,7 +54,7 @@ def fields_of(form: Form) -> list[FormField]:
 
 
 def content_of(form: Form, sent: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Convert the submitted fields of an HTML form to an answer: the values by the field names of the agent's form.
+    """Convert the submitted fields of an HTML form to an answer: a value for each field name of the agent's form.
 
     `form` is the agent's form. `sent` has the submitted texts by the names of the HTML fields. An empty field is left
     out of the answer.
