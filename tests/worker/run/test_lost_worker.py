@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from app.agents.git.mirrors import Mirrors
 from app.clock import utcnow
@@ -23,7 +23,9 @@ from app.services.runs.recovery import recover_runs
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
 from app.worker.run import store_retry
+from app.worker.run.claim import claim_run
 from tests.fixtures.worker import Repositories, Workshop
+from tests.support.database.faults import unacknowledged_once
 from tests.support.stand_ins.outage import behind, interruptible
 from tests.support.waiting import eventually
 
@@ -160,3 +162,27 @@ async def test_run_of_a_worker_that_cannot_record_the_agents_start_is_left_to_th
     left = await workshop.read(run)
     assert (left.status, left.error_message) == (RunStatus.IN_PROGRESS, None)
     assert "agent_started_at" not in left.state
+
+
+async def test_claim_whose_commit_is_not_acknowledged_is_the_only_one(workshop: Workshop) -> None:
+    """Regression: the repetition claimed a second run, and the first waited for the end of its lease."""
+    runs = [await workshop.queued_run("```say\nhi\n```") for _ in range(2)]
+
+    with unacknowledged_once() as lost:
+        claim = await claim_run(workshop.context, runs[0].id)
+
+    assert lost
+    assert claim is not None
+    async with workshop.sessions() as session:
+        held = await session.execute(
+            select(Run.id, Run.lease_owner).where(Run.status == RunStatus.IN_PROGRESS)
+        )
+    assert held.all() == [(claim.run_id, claim.owner)]
+
+
+async def test_repeated_claim_takes_the_next_run_if_the_first_try_claimed_none(workshop: Workshop) -> None:
+    run = await workshop.queued_run("```say\nhi\n```")
+    first = await claim_run(workshop.context, run.id)
+
+    assert first is not None
+    assert await claim_run(workshop.context, run.id) is None
