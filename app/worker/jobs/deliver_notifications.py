@@ -51,7 +51,7 @@ async def deliver_due(process: ProcessContext, lanes: asyncio.Semaphore) -> int:
             others = 0 if first.done() else PUSH_LANES - 1
             all_lanes = [first, *(group.create_task(_lane(process, lanes, more)) for _ in range(others))]
     except ExceptionGroup as errors:
-        # The first one alone: callers tell an outage from a defect by its class.
+        # The first one alone: its class says whether it is an outage.
         raise errors.exceptions[0] from errors
     return sum(lane.result() for lane in all_lanes)
 

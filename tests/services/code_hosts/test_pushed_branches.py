@@ -16,7 +16,7 @@ FIRST, SECOND = (f"https://github.test/acme/app/pull/{number}" for number in (7,
 async def test_pull_request_that_is_stored_again_is_no_second_event(
     session: AsyncSession, task: Task, run: Run
 ) -> None:
-    """Regression: the end of a run, repeated after a lost acknowledgement, told receivers twice under two ids."""
+    """Regression: the end of a run, repeated after a lost acknowledgement, recorded a second event."""
     pushed = PushRecord(
         repository="acme/app",
         integration_id=None,

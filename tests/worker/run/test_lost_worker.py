@@ -164,7 +164,7 @@ async def test_run_of_a_worker_that_cannot_record_the_agents_start_is_left_to_th
     assert "agent_started_at" not in left.state
 
 
-async def test_claim_whose_commit_is_not_acknowledged_is_the_only_one(workshop: Workshop) -> None:
+async def test_claim_with_an_unacknowledged_commit_is_the_only_one(workshop: Workshop) -> None:
     """Regression: the repetition claimed a second run, and the first waited for the end of its lease."""
     runs = [await workshop.queued_run("```say\nhi\n```") for _ in range(2)]
 
