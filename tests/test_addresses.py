@@ -4,6 +4,8 @@ import pytest
 
 from app.addresses import is_public
 
+pytestmark = pytest.mark.walls
+
 
 @pytest.mark.parametrize(
     "address",

@@ -208,6 +208,7 @@ def test_every_event_is_published_as_a_webhook_with_its_body(document: dict[str,
         assert headers == {"webhook-id", "webhook-timestamp", "webhook-signature"}
 
 
+@pytest.mark.walls
 def test_pages_of_a_log_have_limits_of_their_own(document: dict[str, Any]) -> None:
     """Regression: the limits were described as those of lists, which are read leniently."""
     url = "/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/session_logs"
@@ -276,6 +277,7 @@ def test_operations_say_what_they_do(document: dict[str, Any], operations: dict[
         ), name
 
 
+@pytest.mark.walls
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_download_is_described_as_a_file_of_any_type(document: dict[str, Any], method: str) -> None:
     """The download has the type of the artifact, not `application/octet-stream` alone."""

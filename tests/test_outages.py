@@ -235,6 +235,7 @@ async def test_server_ends_the_transaction_of_a_client_that_has_vanished(engine:
     }
 
 
+@pytest.mark.walls
 async def test_value_that_the_database_cannot_keep_is_refused(
     client: httpx.AsyncClient, engine: AsyncEngine, tasks_url: str
 ) -> None:

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from app.agents.adapters.adapter import Adapter
 from app.agents.adapters.catalog import load_catalog
-from app.agents.errors import AgentError
+from app.agents.errors import AgentError, SandboxUnavailable
 from app.agents.execution.context import RunAgent, RunContext, RunEffects, RunFiles, RunLimits, RunRepository
 from app.agents.execution.perform import perform
 from app.agents.files.attachments import Attachment
@@ -37,6 +37,10 @@ from tests.support.stand_ins.git_origins import Commit, write_origin
 
 SCRIPT = Path(__file__).with_name("scripted_agent.py")
 PUSH_BRANCH = "taskbeacon/tes-0-1234abcd"
+
+CONFINING = (SandboxKind.BUBBLEWRAP, SandboxKind.LANDLOCK)
+# Runs a test in each kind of sandbox that confines.
+in_each_sandbox = pytest.mark.parametrize("sandbox", CONFINING, indirect=True)
 
 _PROBED: dict[SandboxKind, Sandbox] = {}
 
@@ -62,8 +66,12 @@ async def find_sandbox(kind: SandboxKind) -> Sandbox:
 
 
 @pytest.fixture
-async def sandbox() -> Sandbox:
-    return await find_sandbox(SandboxKind.AUTO)
+async def sandbox(request: pytest.FixtureRequest) -> Sandbox:
+    """The best sandbox of this machine, or one of the kind that is the parameter."""
+    try:
+        return await find_sandbox(getattr(request, "param", SandboxKind.AUTO))
+    except SandboxUnavailable as error:
+        pytest.skip(error.message)
 
 
 def scripted_adapter(part: str, **fields: Any) -> Adapter:

@@ -16,6 +16,8 @@ from app.cli.serving.protocol import StreamingProtocol
 from tests.support.waiting import eventually
 from tests.support.web.serving import serving
 
+pytestmark = pytest.mark.walls
+
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 LAST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"

@@ -16,6 +16,8 @@ from app.addresses import AddressPolicy
 from app.clients.guarded_http import DIALLED, BlockedAddress, NameNotFound, create_guarded_client
 from tests.support.web.serving import serving
 
+pytestmark = pytest.mark.walls
+
 CLOSED = AddressPolicy()
 LOOPBACK = AddressPolicy.parse(("127.0.0.0/8", "::1/128"))
 # Addresses, however they are written or wrapped, and names for them.

@@ -18,6 +18,8 @@ from tests.support.deployment.processes import ServiceProcess, address_of, servi
 from tests.support.waiting import eventually
 from tests.support.web.clients import socket_client
 
+pytestmark = pytest.mark.walls
+
 MODEL_KEY = "sk-of-the-operator"
 
 

@@ -15,6 +15,8 @@ from app.agents.sandbox.seccomp import system_call_filter
 from app.enums import AgentNetwork, SandboxKind
 from tests.agents.conftest import CellMaker, find_sandbox
 
+pytestmark = pytest.mark.walls
+
 CONFINING = [SandboxKind.BUBBLEWRAP, SandboxKind.LANDLOCK]
 # What an ordinary process may do to another of its user. The rest depends on the machine.
 SOUND = {
@@ -33,6 +35,8 @@ SOUND = {
     "hide memory in System V segments",
     "use keyrings of the service",
 }
+# The kernel refuses this to a process with fewer capabilities, and the service has root's.
+SOUND_WITHOUT_ROOT = {"slow the service down"}
 
 
 @pytest.fixture(params=CONFINING)
@@ -56,7 +60,8 @@ async def test_sandbox_stops_every_attempt_that_it_promises_to_stop(confined: Sa
 async def test_attempts_succeed_without_a_sandbox() -> None:
     attempts = await check_sandbox(await find_sandbox(SandboxKind.NONE))
 
-    assert {attempt.name for attempt in attempts if attempt.obstacle is None} >= SOUND
+    sound = SOUND if os.geteuid() == 0 else SOUND | SOUND_WITHOUT_ROOT
+    assert {attempt.name for attempt in attempts if attempt.obstacle is None} >= sound
     assert not any(attempt.is_breached for attempt in attempts)
 
 

@@ -18,6 +18,8 @@ from app.enums import SandboxKind
 from app.processes.spawning import PLAIN_ENVIRONMENT
 from tests.agents.conftest import Cell, CellMaker, Runner, eventually, find_sandbox, scripted_adapter
 
+pytestmark = pytest.mark.walls
+
 MARK = "of-a-stranger"
 HOSTILE = dict.fromkeys(
     (

@@ -14,6 +14,8 @@ from app.web.body import read_bytes
 from app.web.errors.handlers import install_error_handlers
 from tests.support.web.clients import in_process_client
 
+pytestmark = pytest.mark.walls
+
 PATIENCE = 0.05
 
 

@@ -152,6 +152,7 @@ async def test_task_without_a_prompt_gets_one_that_names_the_check(hook: Hook) -
         assert part in run.state["pending_user_message"]
 
 
+@pytest.mark.walls
 @pytest.mark.parametrize(
     ("event", "content"),
     [
@@ -203,6 +204,7 @@ FIELDS = [
 ]
 
 
+@pytest.mark.walls
 @given(replaced=st.dictionaries(st.sampled_from(FIELDS), ANYTHING, min_size=1, max_size=4))
 @example(replaced={("check_suite", "conclusion"): ["failure"]})
 @example(replaced={("check_suite", "conclusion"): {"a": 1}})
@@ -227,6 +229,7 @@ async def test_delivery_that_comes_twice_counts_once(hook: Hook, queue: Recordin
     assert (again.json()["status"], len(queue.jobs)) == ("ignored", 1)
 
 
+@pytest.mark.walls
 @pytest.mark.parametrize("has_creator", [True, False])
 async def test_project_over_its_limit_gets_no_follow_up_until_the_delivery_comes_again(
     hook: Hook,

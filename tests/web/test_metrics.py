@@ -14,6 +14,8 @@ from typing_extensions import override
 from app.routers import health
 from app.web.coalescing import Coalesced
 
+pytestmark = pytest.mark.walls
+
 
 class Witness(Collector):
     """Notes on which thread the metrics are collected."""

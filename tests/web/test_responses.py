@@ -14,6 +14,8 @@ from app.web.large_responses import LargeResponses
 from app.web.responses import Json
 from tests.support.waiting import next_round
 
+pytestmark = pytest.mark.walls
+
 START: Message = {"type": "http.response.start", "status": 200, "headers": []}
 BODY = b"x" * (2 * RESPONSE_BYTES_AT_ONCE + 1)
 

@@ -15,6 +15,8 @@ from app.agents.network.domains import TRUSTED_DOMAINS, covers
 from app.agents.network.proxy import HEAD_BYTES, Allowance, Connector, Egress, Service, Streams
 from tests.support.waiting import patient
 
+pytestmark = pytest.mark.walls
+
 PUBLIC = "93.184.216.34"
 
 
@@ -252,6 +254,11 @@ async def test_malformed_or_ambiguous_request_reaches_no_server(
         "fe80::1%eth0",
         "fd00::1",
         "ff02::1",
+        "fec0::1",
+        "3fff::1",
+        "168.63.129.16",
+        "192.0.0.8",
+        "192.88.99.1",
         "::ffff:127.0.0.1",
         "::ffff:10.0.0.1",
         "64:ff9b::7f00:1",

@@ -25,6 +25,8 @@ from app.enums import AgentNetwork, SandboxKind
 from tests.agents.conftest import Cell, CellMaker, eventually, find_sandbox
 from tests.support.marked import processes_with
 
+pytestmark = pytest.mark.walls
+
 CONFINING = [SandboxKind.BUBBLEWRAP, SandboxKind.LANDLOCK]
 ALL = [*CONFINING, SandboxKind.NONE]
 

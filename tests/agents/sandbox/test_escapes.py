@@ -24,6 +24,8 @@ from tests.agents.conftest import Outcome, Runner, eventually, find_sandbox
 from tests.agents.sandbox import escapes
 from tests.support.marked import processes_with
 
+pytestmark = pytest.mark.walls
+
 SECRET = "s3cret-of-the-service"
 PROGRAM = Path(escapes.__file__).read_text()
 

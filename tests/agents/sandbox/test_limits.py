@@ -15,7 +15,6 @@ from app.agents.errors import (
     AgentOverLimit,
     AgentStopped,
     AgentTimedOut,
-    SandboxUnavailable,
     WorkspaceBroken,
 )
 from app.agents.execution.context import RunEffects
@@ -25,27 +24,27 @@ from app.agents.session import session
 from app.agents.workspace import gathering
 from app.enums import SandboxKind
 from tests.agents.conftest import (
+    CONFINING,
     NoCommands,
     Outcome,
     Runner,
     eventually,
-    find_sandbox,
+    in_each_sandbox,
     scripted_adapter,
 )
 from tests.support.clock import let_time_pass
 from tests.support.marked import processes_with
 from tests.support.waiting import patient
 
+pytestmark = pytest.mark.walls
 MIB = 2**20
+in_bubblewrap = pytest.mark.parametrize("sandbox", [SandboxKind.BUBBLEWRAP], indirect=True)
 
 
 @pytest.fixture
-async def limited(request: pytest.FixtureRequest, runner: Runner) -> Runner:
+def limited(runner: Runner) -> Runner:
     """A runner with small shares; each bomb below is far over its share, and bounded."""
-    try:
-        sandbox = await find_sandbox(getattr(request, "param", SandboxKind.AUTO))
-    except SandboxUnavailable as error:
-        pytest.skip(error.message)
+    sandbox = runner.context.sandbox
     policy = replace(
         sandbox.policy, memory_bytes=256 * MIB, processes=60, disk_bytes=48 * MIB, file_bytes=512 * MIB
     )
@@ -65,7 +64,7 @@ async def over(limited: Runner, program: str) -> str:
     return outcome.failed.message
 
 
-@pytest.mark.parametrize("limited", list(SandboxKind)[1:], indirect=True)
+@pytest.mark.parametrize("sandbox", [*CONFINING, SandboxKind.NONE], indirect=True)
 async def test_process_bomb_ends_the_run(limited: Runner, tmp_path: Path) -> None:
     # Other processes of the tests have folders of the same name, and their bombs at the same time.
     marker = f"bomb-{os.getpid()}-{tmp_path.name}"
@@ -86,6 +85,7 @@ async def test_process_bomb_ends_the_run(limited: Runner, tmp_path: Path) -> Non
     assert processes_with(marker) == []
 
 
+@in_each_sandbox
 async def test_memory_that_many_processes_share_out_ends_the_run(limited: Runner) -> None:
     """Each is below the limit of one process, which the kernel takes."""
     said = await over(
@@ -103,6 +103,7 @@ async def test_memory_that_many_processes_share_out_ends_the_run(limited: Runner
     assert said == "The run used more than 256 MiB of memory."
 
 
+@in_each_sandbox
 async def test_memory_in_files_without_a_name_ends_the_run(limited: Runner) -> None:
     said = await over(
         limited,
@@ -136,6 +137,7 @@ async def test_filled_disk_ends_the_run(limited: Runner, place: str) -> None:
     assert said == "The run filled more than 48 MiB of the disk."
 
 
+@in_each_sandbox
 async def test_deleted_files_that_are_open_count(limited: Runner) -> None:
     said = await over(
         limited,
@@ -227,6 +229,7 @@ BOMBS = {
 }
 
 
+@in_each_sandbox
 @pytest.mark.parametrize("message", BOMBS, ids=["processes", "memory"])
 async def test_terminals_count_together_with_their_agent(limited: Runner, message: str) -> None:
     """Each terminal alone is within the share of the run."""
@@ -235,6 +238,7 @@ async def test_terminals_count_together_with_their_agent(limited: Runner, messag
     assert outcome.failed.message == message
 
 
+@in_each_sandbox
 async def test_sockets_count_as_what_may_wait_in_them(limited: Runner) -> None:
     """Buffers of sockets are memory of no process and of no file."""
     said = await over(
@@ -254,14 +258,14 @@ async def test_sockets_count_as_what_may_wait_in_them(limited: Runner) -> None:
     assert said == "The run used more than 256 MiB of memory."
 
 
+@in_each_sandbox
 async def test_buffers_of_sockets_cannot_be_made_larger(limited: Runner) -> None:
     """Data waiting in a socket counts as its default size: `net.core.wmem_max` may be much more."""
     outcome = await limited.run(
         python(
             "buffers",
             "import socket",
-            "for family in (socket.AF_INET, socket.AF_UNIX):",
-            "    kept = socket.socket(family)",
+            "for kept in (socket.socket(), socket.socketpair()[0]):",
             "    for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):",
             "        before = kept.getsockopt(socket.SOL_SOCKET, option)",
             "        kept.setsockopt(socket.SOL_SOCKET, option, 2 * before)",
@@ -273,6 +277,7 @@ async def test_buffers_of_sockets_cannot_be_made_larger(limited: Runner) -> None
     assert outcome.done is not None
 
 
+@in_bubblewrap  # Landlock leaves no TCP to an agent without the network
 async def test_what_waits_in_connections_counts(limited: Runner) -> None:
     """Buffers of TCP grow by themselves, to megabytes for each pair."""
     said = await over(
@@ -296,6 +301,7 @@ async def test_what_waits_in_connections_counts(limited: Runner) -> None:
     assert said == "The run used more than 256 MiB of memory."
 
 
+@in_each_sandbox
 async def test_files_that_are_sent_and_never_received_count(limited: Runner) -> None:
     """Such files are in no process: eight of 48 MB each were nowhere to be seen."""
     said = await over(
@@ -316,9 +322,8 @@ async def test_files_that_are_sent_and_never_received_count(limited: Runner) -> 
     assert said == "The run used more than 256 MiB of memory."
 
 
+@in_bubblewrap  # Landlock leaves no shared memory to an agent
 async def test_shared_memory_that_nothing_maps_counts(limited: Runner) -> None:
-    if limited.context.sandbox.kind is not SandboxKind.BUBBLEWRAP:
-        pytest.skip("that folder is the machine's there")
     limited.context = replace(
         limited.context,
         sandbox=replace(
@@ -343,6 +348,7 @@ FORKS = "python3 -c 'import os, signal\nfor _ in range(90):\n    if os.fork() ==
 HOLDS = "python3 -c 'import os, signal; kept = bytearray(os.urandom(2**20)) * 90; signal.pause()'"
 
 
+@in_each_sandbox
 @pytest.mark.parametrize(
     ("program", "message"),
     [
@@ -365,6 +371,7 @@ async def test_limits_hold_while_the_work_is_gathered(
     assert f"The agent's work is left out: {outcome.failed.message}" in logged
 
 
+@in_each_sandbox
 async def test_gathering_takes_no_longer_than_the_run_may(
     limited: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -380,6 +387,7 @@ async def test_gathering_takes_no_longer_than_the_run_may(
     assert outcome.failed.message.startswith("Gathering the agent's work took over ")
 
 
+@in_each_sandbox
 async def test_stop_ends_a_gathering_that_ignores_the_polite_signal(
     limited: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -405,6 +413,7 @@ async def test_stop_ends_a_gathering_that_ignores_the_polite_signal(
     assert processes_with(marker) == []
 
 
+@in_each_sandbox
 async def test_timeout_ends_an_agent_and_its_terminals_at_once(
     limited: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -17,6 +17,7 @@ from tests.agents.conftest import Runner, scripted_adapter
 from tests.agents.sandbox.test_limits import MIB, in_terminals, python
 from tests.support.waiting import patient
 
+pytestmark = pytest.mark.walls
 PROCESSES, MEMORY = 60, 300 * MIB
 FORK = ("for _ in range({}):", "    if os.fork() == 0: signal.pause()", "signal.pause()")
 HOLD = (

@@ -16,6 +16,8 @@ from app.agents.errors import AgentCrashed, AgentError, AgentFailed
 from tests.agents.conftest import CellMaker, Runner, eventually, scripted_adapter
 from tests.agents.session.test_session import Stage
 
+pytestmark = pytest.mark.walls
+
 
 @pytest.fixture
 def stage(make_cell: CellMaker) -> Stage:
@@ -150,7 +152,7 @@ ANSWERS = st.just("") | st.builds(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=st.lists(st.tuples(st.lists(LINES, max_size=8), ANSWERS), min_size=1, max_size=3))
 def test_no_message_is_unexpected(stage: Stage, batches: list[tuple[list[str], str]]) -> None:
     asyncio.run(_talk(stage, batches))

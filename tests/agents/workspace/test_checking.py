@@ -15,6 +15,8 @@ from app.devstack.watchdog import snapshot
 from tests.support.marked import processes_with
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.walls
+
 # One pattern that keeps Python's regular expressions busy for ever.
 SLOW = {"pattern": "^(a+)+$"}
 HOLDS_UP = "a" * 60 + "!"

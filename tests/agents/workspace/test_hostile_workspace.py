@@ -21,7 +21,9 @@ from app.agents.sandbox.sandbox import Sandbox
 from app.agents.workspace import gathering
 from app.agents.workspace.gathering import _GATHER
 from app.agents.workspace.workspace import Collected, open_workspace
-from tests.agents.conftest import PUSH_BRANCH, Cell, GitFolder, make_origin
+from tests.agents.conftest import PUSH_BRANCH, Cell, GitFolder, in_each_sandbox, make_origin
+
+pytestmark = pytest.mark.walls
 
 
 @dataclass
@@ -273,6 +275,7 @@ NESTED = (
 )
 
 
+@in_each_sandbox
 @pytest.mark.parametrize("again", [False, True], ids=["first", "again"])
 async def test_filter_of_a_nested_repository_does_not_run_while_work_is_gathered(
     collector: Collector, again: bool
@@ -318,6 +321,7 @@ PIPES = {
 }
 
 
+@in_each_sandbox
 @pytest.mark.parametrize("where", PIPES, ids=PIPES)
 async def test_named_pipe_holds_nothing_up(collector: Collector, where: str) -> None:
     async with asyncio.timeout(120):
@@ -327,12 +331,14 @@ async def test_named_pipe_holds_nothing_up(collector: Collector, where: str) -> 
     assert "Named pipes stay behind" in collected.left_out
 
 
+@in_each_sandbox
 async def test_file_that_never_ends_holds_nothing_up_for_long(collector: Collector) -> None:
     with pytest.raises(WorkspaceBroken, match="took over 3 s"):
         async with asyncio.timeout(120):
             await collector.collect("ln -sf /proc/self/fd/1 .git/config", within=timedelta(seconds=3))
 
 
+@in_each_sandbox
 @pytest.mark.parametrize(
     "leaves",
     [

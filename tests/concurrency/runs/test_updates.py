@@ -53,6 +53,7 @@ async def test_concurrent_starts_ask_for_one_worker(
     assert len(queue.jobs) == 1
 
 
+@pytest.mark.walls
 async def test_concurrent_merges_together_stay_within_the_limit(
     client: httpx.AsyncClient, run_url: str
 ) -> None:

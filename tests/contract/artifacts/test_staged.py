@@ -96,6 +96,7 @@ class TestPrepare:
         assert await stage.entries() == []
         assert await store.head(key) is None
 
+    @pytest.mark.walls
     async def test_policy_names_key_bucket_and_size_and_no_content_type(
         self, client: httpx.AsyncClient, url: str, settings: Settings
     ) -> None:
@@ -159,6 +160,7 @@ class TestPrepare:
 class TestForm:
     """Uploads that the store itself refuses (contract 8.2)."""
 
+    @pytest.mark.walls
     async def test_file_beyond_the_announced_size_or_with_another_key_is_refused(
         self, client: httpx.AsyncClient, url: str, store: S3Store
     ) -> None:
@@ -169,6 +171,7 @@ class TestForm:
         assert (await upload(prepared, key=other)).status_code == 403
         assert await store.head(other) is None
 
+    @pytest.mark.walls
     async def test_tampered_policy_is_refused(self, client: httpx.AsyncClient, url: str) -> None:
         prepared = await prepare(client, url, size=10)
         policy = orjson.loads(base64.b64decode(prepared["presigned_post"]["fields"]["policy"]))

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Project, Task, User
@@ -120,6 +121,7 @@ REFUSED: list[tuple[str, Any, str, str | None]] = [
 ]
 
 
+@pytest.mark.walls
 async def test_value_is_taken_and_shown(client: httpx.AsyncClient, tasks_url: str) -> None:
     for field, value, shown in TAKEN:
         created = await client.post(tasks_url, json={field: value})

@@ -24,6 +24,8 @@ from tests.support.makers import NewRun, NewTask
 from tests.support.web.clients import socket_client
 from tests.support.web.serving import serving
 
+pytestmark = pytest.mark.walls
+
 MIB = 2**20
 # More than one page of a mebibyte each, fewer than two.
 MANY = PAGE_BYTES // MIB + 4

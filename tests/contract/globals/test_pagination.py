@@ -144,6 +144,7 @@ class TestLinks:
         assert response.json()["next"] == f"http://testserver{tasks_url}?limit=1&offset=1"
 
 
+@pytest.mark.walls
 async def test_invalid_limit_means_the_default_and_a_larger_one_is_clamped(
     client: httpx.AsyncClient, new_task: NewTask, tasks_url: str
 ) -> None:

@@ -75,6 +75,7 @@ async def test_head_leaves_the_connection_to_the_next_request(
     assert "http.unexpected_error" not in caplog.text
 
 
+@pytest.mark.walls
 @pytest.mark.parametrize("suffix", ["", "/"])
 async def test_options_names_the_methods(
     anonymous: httpx.AsyncClient, project: Project, task: Task, run: Run, suffix: str
@@ -90,6 +91,7 @@ async def test_options_names_the_methods(
             assert ("HEAD" in allowed) == ("GET" in allowed)
 
 
+@pytest.mark.walls
 @pytest.mark.parametrize(
     ("name", "allowed"), [("repositories", "GET, HEAD, OPTIONS"), ("summaries", "OPTIONS, POST")]
 )

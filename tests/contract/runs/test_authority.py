@@ -44,6 +44,8 @@ from tests.support.factories import (
     make_user_integration,
 )
 
+pytestmark = pytest.mark.walls
+
 JSON = dict[str, Any]
 
 SECRET = "a-secret-between-github-and-us"

@@ -326,6 +326,7 @@ class TestSetOutput:
             run = await changed(client, f"{url}/set_output", {"answer": answer})
             assert run["output"] == {"answer": answer}
 
+    @pytest.mark.walls
     async def test_project_with_many_outputs_to_be_checked_is_throttled(
         self, client: httpx.AsyncClient, session: AsyncSession, task: Task, make: MakeRun
     ) -> None:

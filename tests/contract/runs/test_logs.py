@@ -313,6 +313,7 @@ class TestSessionLogs:
             read += [entry["n"] for entry in entries]
         assert read == list(range(8))
 
+    @pytest.mark.walls
     async def test_bad_query_names_the_wrong_parameter(self, client: httpx.AsyncClient, url: str) -> None:
         for name, value, code in (
             ("limit", 0, "min_value"),

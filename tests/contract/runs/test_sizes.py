@@ -13,6 +13,8 @@ from app.enums import Environment
 from app.models import Run, Task
 from tests.support.factories import make_run
 
+pytestmark = pytest.mark.walls
+
 LARGE_STATE = {"error": f"Run state exceeds the limit of {RUN_STATE_BYTES} bytes"}
 LARGE_OUTPUT = {"error": f"Run output exceeds the limit of {RUN_OUTPUT_BYTES} bytes"}
 HALF = "x" * (RUN_STATE_BYTES // 2)

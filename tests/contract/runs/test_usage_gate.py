@@ -23,6 +23,8 @@ from tests.support.factories import make_run
 from tests.support.stand_ins.fakes import RecordingQueue
 from tests.support.web.uploads import upload_and_finalize
 
+pytestmark = pytest.mark.walls
+
 UNKNOWN = "11111111-1111-4111-8111-111111111111"
 KEY = {"Idempotency-Key": "3f1c"}
 DENIED = {

@@ -186,6 +186,7 @@ class TestWrongLines:
         assert (response.status_code, response.json()["code"]) == (413, "request_too_large")
         assert await agent.send() == 1
 
+    @pytest.mark.walls
     @pytest.mark.parametrize("end", [b"", b"\n"])
     async def test_client_that_sends_all_of_it_first_gets_its_answer(
         self, api: httpx.AsyncClient, agent: Agent, url: str, end: bytes

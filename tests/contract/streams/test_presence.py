@@ -178,6 +178,7 @@ async def test_unknown_device_is_refused_before_the_stream_begins(
     assert await presences(session) == []
 
 
+@pytest.mark.walls
 @pytest.mark.usefixtures("device")
 async def test_stream_without_a_device_does_not_count_as_watching(
     api: httpx.AsyncClient, url: str, session: AsyncSession

@@ -144,6 +144,7 @@ class TestRepository:
             with concerning(value):
                 assert_invalid(response, "repository", "invalid_input", detail)
 
+    @pytest.mark.walls
     async def test_is_bounded_in_lower_case_too(
         self, client: httpx.AsyncClient, url: str, method: str
     ) -> None:

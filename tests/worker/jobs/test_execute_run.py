@@ -192,6 +192,7 @@ async def test_agent_that_is_not_installed_fails_the_run_with_how_to_install_it(
     assert "npm install" in (ended.error_message or "")
 
 
+@pytest.mark.walls
 @pytest.mark.parametrize("value", [5, ["x"], {"x": 1}, True, "m" * 5000], ids=str)
 async def test_invalid_options_and_messages_count_as_absent(workshop: Workshop, value: object) -> None:
     """Clients write to the state; a claim that failed over it would block all runs of the project behind it."""

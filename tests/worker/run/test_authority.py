@@ -16,6 +16,8 @@ from tests.support.web.clients import in_process_client
 from tests.worker.pilot import Pilot, listening
 from tests.worker.private_host import TOKEN, USER_TOKEN, WORK, Host
 
+pytestmark = pytest.mark.walls
+
 JSON = dict[str, Any]
 
 SECRET = "swordfish-in-the-moonlight"

@@ -136,6 +136,7 @@ async def test_agent_gets_the_variables_and_the_log_does_not_show_them(workshop:
     assert SECRET not in str((ended.output, ended.state, ended.error_message))
 
 
+@pytest.mark.walls
 async def test_variable_in_the_words_of_a_failure_is_masked(workshop: Workshop) -> None:
     cipher = Cipher(workshop.context.process.settings.secret_keys)
     run = await run_in(
@@ -151,6 +152,7 @@ async def test_variable_in_the_words_of_a_failure_is_masked(workshop: Workshop) 
     assert "cannot log in with ***" in (ended.error_message or "")
 
 
+@pytest.mark.walls
 async def test_variable_in_the_name_of_an_artifact_is_masked(workshop: Workshop) -> None:
     """Names of files leaked secrets: the name was in the run and in the key of the store."""
     cipher = Cipher(workshop.context.process.settings.secret_keys)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import orjson
+import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
@@ -14,6 +15,8 @@ from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Workshop
 from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.walls
 
 MARK = "aardvark-7f3c"
 # What a worker is started with, each recognisable.
