@@ -7,6 +7,7 @@ import asyncio
 import ctypes
 import json
 import os
+import platform
 import secrets
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -18,7 +19,15 @@ from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing_extensions import override
 
 from app.agents.errors import SandboxUnavailable
-from app.agents.inspection.sandbox_probe import ATTEMPTS, CHANGE_MODES, READ_PRIVATE, READ_SHARED, WATCH_NAMES
+from app.agents.inspection.sandbox_probe import (
+    ATTEMPTS,
+    CHANGE_MODES,
+    MQ_OPEN,
+    OPEN_QUEUE,
+    READ_PRIVATE,
+    READ_SHARED,
+    WATCH_NAMES,
+)
 from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.probing import TEMPORARY
 from app.agents.sandbox.sandbox import Sandbox, confined_environment
@@ -33,6 +42,7 @@ _SECONDS = 60
 _PRIVATE = Path("/etc/shadow")
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - this folder is the target
 _IPC_CREAT, _IPC_EXCL, _IPC_RMID = 0o1000, 0o2000, 0
+_MQ_UNLINK = {"x86_64": 241, "aarch64": 181}
 # The attempts that a kind of sandbox does not promise to stop, and why. A kind that is absent promises to
 # stop all.
 _NOT_PROMISED = {
@@ -105,7 +115,7 @@ async def _try(sandbox: Sandbox, root: Path, targets: dict[str, str]) -> dict[st
     except ValueError:
         reason = last_lines(errors.decode(errors="replace"))
         raise SandboxUnavailable(f"The sandbox cannot be tried: {reason}") from None
-    for needed, name in (("private", READ_PRIVATE), ("shm", READ_SHARED)):
+    for needed, name in (("private", READ_PRIVATE), ("shm", READ_SHARED), ("queue", OPEN_QUEUE)):
         if not targets[needed]:
             del results[name]  # this machine has no such target, or the worker itself cannot read it
     return results
@@ -133,6 +143,7 @@ async def _service(folder: Path) -> AsyncIterator[dict[str, str]]:
             "private": str(_PRIVATE) if os.access(_PRIVATE, os.R_OK) else "",
             "shm": stack.enter_context(_shared_file(secret)),
             "segment": str(stack.enter_context(_segment())),
+            "queue": stack.enter_context(_queue(f"taskbeacon-{secret}")),
             "socket": str(folder / "socket"),
             "abstract": f"taskbeacon-{secret}",
             "port": str(ports.sockets[0].getsockname()[1]),
@@ -161,6 +172,22 @@ def _segment() -> Iterator[int]:
         yield key
     finally:
         libc.shmctl(segment, _IPC_RMID, None)
+
+
+@contextmanager
+def _queue(name: str) -> Iterator[str]:
+    """Yield the name of a POSIX message queue, or "" if this machine has none."""
+    libc, machine = ctypes.CDLL(None), platform.machine()
+    how = os.O_RDWR | os.O_CREAT | os.O_EXCL
+    queue = libc.syscall(MQ_OPEN.get(machine, -1), name.encode(), how, 0o600, None)
+    if queue < 0:
+        yield ""
+        return
+    os.close(queue)
+    try:
+        yield name
+    finally:
+        libc.syscall(_MQ_UNLINK[machine], name.encode())
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -23,6 +23,7 @@ CHANGE_MODES = "change modes of the service's files"
 WATCH_NAMES = "watch names in the service's folders"
 READ_PRIVATE = "read private files below /etc"
 READ_SHARED = "read others' files in /dev/shm"
+OPEN_QUEUE = "open others' message queues"
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _LIBC.shmat.restype = ctypes.c_void_p
@@ -33,6 +34,7 @@ _IPC_PRIVATE, _IPC_CREAT, _IPC_RMID = 0, 0o1000, 0
 _SESSION_KEYRING = -3
 _KEYCTL_GET_KEYRING_ID = 0
 _IO_URING_SETUP = 425
+MQ_OPEN = {"x86_64": 240, "aarch64": 180}
 _KEYCTL = {"x86_64": 250, "aarch64": 219}
 _SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}
 _SCHED_ATTR_BYTES, _SCHED_IDLE = 48, 5
@@ -172,6 +174,23 @@ def _make_large_segment(_targets: Targets) -> None:
     _LIBC.shmctl(segment, _IPC_RMID, None)
 
 
+def _make_queue(_targets: Targets) -> None:
+    """Make a queue of System V, or else a semaphore."""
+    queue = _LIBC.msgget(_IPC_PRIVATE, _IPC_CREAT | 0o600)
+    if queue >= 0:
+        _LIBC.msgctl(queue, _IPC_RMID, None)
+        return
+    semaphore = _LIBC.semget(_IPC_PRIVATE, 1, _IPC_CREAT | 0o600)
+    _require(semaphore)
+    _LIBC.semctl(semaphore, 0, _IPC_RMID)
+
+
+def _open_queue(targets: Targets) -> None:
+    queue = _LIBC.syscall(MQ_OPEN.get(platform.machine(), -1), targets["queue"].encode(), os.O_RDWR, 0, None)
+    _require(queue)
+    os.close(queue)
+
+
 def _find_keyring(_targets: Targets) -> None:
     _require(_LIBC.syscall(_KEYCTL.get(platform.machine(), -1), _KEYCTL_GET_KEYRING_ID, _SESSION_KEYRING, 1))
 
@@ -208,6 +227,8 @@ ATTEMPTS: dict[str, Callable[[Targets], None]] = {
     READ_SHARED: _open_shared_memory,
     "find others' System V segments": _attach_segment,
     "hide memory in System V segments": _make_large_segment,
+    "hide memory in System V queues": _make_queue,
+    OPEN_QUEUE: _open_queue,
     "use keyrings of the service": _find_keyring,
     "call the kernel by io_uring": _make_ring,
     "make a user namespace": _become_root,

@@ -43,6 +43,7 @@ from tests.support.factories import (
     make_user,
     make_user_integration,
 )
+from tests.support.questions import make_question
 
 pytestmark = pytest.mark.walls
 
@@ -101,6 +102,14 @@ WAYS = (
     _command("user_message", "steer", content="go"),
     _command("set_config_option", "steer", configId="mode", value="plan"),
     _command("permission_response", "steer", requestId="r1", optionId="yes"),
+    Way(
+        "answer",
+        RunStatus.IN_PROGRESS,
+        "POST",
+        "/questions/{question}/answer",
+        {"option_id": "allow"},
+        "steer",
+    ),
     _command("cancel", "stop"),
     _command("close", "stop"),
     _patch("message", RunStatus.QUEUED, "steer", state={"pending_user_message": "go"}),
@@ -214,6 +223,13 @@ class Scene:
         )
         await record_push(self.session, task_id=self.task.id, run_id=run.id, pushed=pushed)
 
+    async def address(self, way: Way, run: Run) -> str:
+        """Return the URL of a way to the run; an answer has a question that it is about."""
+        if "{question}" not in way.path:
+            return self.url + way.path.format(run=run.id)
+        question = await make_question(self.session, task=self.task, run=run)
+        return f"/api/projects/{self.project.id}{way.path.format(question=question.id)}"
+
     def body(self, way: Way, run: Run, authorship: str, environment: str) -> JSON:
         body = {key: str(run.id) if value == "{run}" else value for key, value in way.body.items()}
         if way.kind == "create":
@@ -284,7 +300,7 @@ async def test_rule_holds_for_every_way_and_caller(
         run = await scene.make_run(way.status, authorship, environment)
         answer = await anonymous.request(
             way.method,
-            scene.url + way.path.format(run=run.id),
+            await scene.address(way, run),
             json=scene.body(way, run, authorship, environment),
             headers=scene.headers[caller],
         )
