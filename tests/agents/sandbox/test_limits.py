@@ -17,11 +17,11 @@ from app.agents.errors import (
     AgentTimedOut,
     WorkspaceBroken,
 )
-from app.agents.execution.context import RunEffects
+from app.agents.execution.context import RunContext, RunEffects
 from app.agents.execution.perform import perform
 from app.agents.sandbox.measuring import ProcessTable, measure
 from app.agents.session import session
-from app.agents.workspace import gathering
+from app.agents.workspace import gathering, output_check
 from app.enums import SandboxKind
 from tests.agents.conftest import (
     CONFINING,
@@ -371,6 +371,67 @@ async def test_limits_hold_while_the_work_is_gathered(
     assert f"The agent's work is left out: {outcome.failed.message}" in logged
 
 
+# A run with an output that is checked against a schema.
+CHECKED = ("```json output\n{}\n```", {"type": "object"})
+
+
+def check_by(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a shell script run in place of the check of an output, for as long as it likes to."""
+    monkeypatch.setattr(output_check, "module_command", lambda *_, **__: ("sh", "-c", program))
+    monkeypatch.setattr(output_check, "CHECK_SECONDS", 3600)
+
+
+@in_each_sandbox
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        (FORKS, "The run had more than 60 processes and threads at a time."),
+        (f"{HOLDS} & {HOLDS} & {HOLDS} & {HOLDS}", "The run used more than 256 MiB of memory."),
+    ],
+    ids=["processes", "memory"],
+)
+async def test_limits_hold_while_the_output_is_checked(
+    limited: Runner, monkeypatch: pytest.MonkeyPatch, program: str, message: str
+) -> None:
+    check_by(program, monkeypatch)
+    prompt, schema = CHECKED
+
+    outcome = await limited.run(prompt, json_schema=schema)
+
+    assert isinstance(outcome.failed, AgentOverLimit), outcome.failed
+    assert outcome.failed.message == message
+
+
+@in_each_sandbox
+async def test_stop_ends_a_check_of_the_output(
+    limited: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    marker = f"checking-{os.getpid()}-{tmp_path.name}"
+    check_by(f"trap '' TERM; while :; do sleep 60; done; : {marker}", monkeypatch)
+    prompt, schema = CHECKED
+
+    await stop_at(limited.prepare(prompt, json_schema=schema), marker)
+
+
+async def stop_at(context: RunContext, marker: str) -> None:
+    """Perform a run, stop it when a process with this marker works, and expect both to end."""
+    stop = asyncio.Event()
+
+    async def emit(_entry: dict[str, Any]) -> None:
+        pass
+
+    performing = asyncio.create_task(
+        perform(context, RunEffects(emit=emit, commands=NoCommands(), stop=stop))
+    )
+    await eventually(lambda: processes_with(marker) != [])
+    stop.set()
+    # It would never end by itself.
+    with pytest.raises(AgentStopped):
+        await asyncio.wait_for(performing, 120)
+
+    assert processes_with(marker) == []
+
+
 @in_each_sandbox
 async def test_gathering_takes_no_longer_than_the_run_may(
     limited: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -394,23 +455,8 @@ async def test_stop_ends_a_gathering_that_ignores_the_polite_signal(
     marker = f"gathering-{os.getpid()}-{tmp_path.name}"
     # Deaf to the polite signal.
     monkeypatch.setattr(gathering, "_GATHER", f"trap '' TERM; while :; do sleep 60; done; : {marker}")
-    stop, entries = asyncio.Event(), list[dict[str, Any]]()
 
-    async def emit(entry: dict[str, Any]) -> None:
-        entries.append(entry)
-
-    performing = asyncio.create_task(
-        perform(
-            limited.prepare(python("little", "pass")), RunEffects(emit=emit, commands=NoCommands(), stop=stop)
-        )
-    )
-    await eventually(lambda: processes_with(marker) != [])
-    stop.set()
-    # It would never end by itself.
-    with pytest.raises(AgentStopped):
-        await asyncio.wait_for(performing, 120)
-
-    assert processes_with(marker) == []
+    await stop_at(limited.prepare(python("little", "pass")), marker)
 
 
 @in_each_sandbox
