@@ -408,6 +408,20 @@ async def test_no_sandbox_is_said_loudly() -> None:
     assert [(entry["event"], entry["log_level"]) for entry in logs] == [("sandbox.none", "warning")]
 
 
+async def test_what_landlock_leaves_open_is_said_loudly() -> None:
+    with structlog.testing.capture_logs() as logs:
+        try:
+            await probe(SandboxPolicy(kind=SandboxKind.LANDLOCK))
+        except SandboxUnavailable as error:
+            pytest.skip(error.message)
+
+    [warning] = [entry for entry in logs if entry["log_level"] == "warning"]
+    assert warning["event"] == "sandbox.landlock"
+    assert warning["detail"].startswith(
+        "AGENTS ARE ROOT" if os.geteuid() == 0 else "AGENTS ARE THE USER OF THE WORKER"
+    )
+
+
 async def test_a_confinement_that_works_is_named() -> None:
     with structlog.testing.capture_logs() as logs:
         sandbox = await probe(SandboxPolicy(accepts_root=True))

@@ -10,6 +10,7 @@ from sqlalchemy import delete, select, update
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Membership, Run, SandboxEnvironment, User
+from app.services.code_hosts.credentials import read_code_host
 from tests.support.callers import bearer
 from tests.support.factories import make_key, make_sandbox_environment, make_user
 from tests.support.web.clients import in_process_client
@@ -142,6 +143,17 @@ class TestAccountOfAnother:
         assert ended.status == RunStatus.FAILED
         assert "no active member of the project any more" in (ended.error_message or "")
         assert [login for _, _, login in team.host.service.requests if login] == []
+
+    @pytest.mark.parametrize("leave", ["deactivated", "removed"])
+    async def test_linked_token_of_a_person_who_left_is_not_even_read(self, team: Team, leave: str) -> None:
+        await team.create_task()
+        run = await team.asked(team.owner, **AS_USER)
+        for is_there in (True, False):
+            if not is_there:
+                await go(team, leave)
+            async with team.host.workshop.sessions() as session:
+                host = await read_code_host(session, git_base_url="", run_id=run.id, state=run.state)
+            assert (host.is_personal, host.encrypted_token is not None) == (True, is_there)
 
     async def test_account_of_a_person_who_leaves_while_the_agent_works_is_not_used_any_more(
         self, team: Team
