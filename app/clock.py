@@ -66,7 +66,10 @@ def adopt(reading: Reading | None) -> None:
 
 
 def machine_skew() -> timedelta:
-    """Return the time by which this machine's clock is ahead of the service's clock. It is negative if it is behind."""
+    """Return the time by which this machine's clock is ahead of the database's clock; negative if it is behind.
+
+    It is about zero as long as no reading of the database's clock is in use.
+    """
     return _machine_now() - _shared_now()
 
 

@@ -282,7 +282,10 @@ class HeadTooLarge(AppError):
 
 
 class Unavailable(AppError):
-    """A server that this service depends on does not respond; the same request may work soon."""
+    """The response 503: a server that this service depends on does not respond, or the service is too busy now.
+
+    The same request may work soon.
+    """
 
     status = 503
     type = "server_error"
@@ -290,7 +293,10 @@ class Unavailable(AppError):
 
 
 class RequestRefused(Exception):
-    """Base class of expected errors with a JSON body other than `{type, code, detail, attr}`. It is in `body`."""
+    """Base class of expected errors with a response body of their own instead of `{type, code, detail, attr}`.
+
+    `body` is that body, a JSON object, and `status` is the HTTP status.
+    """
 
     status: ClassVar[int] = 400
 
@@ -348,7 +354,7 @@ class EventsMissing(RequestRefused):
 
 
 class UsageLimitExceeded(RequestRefused):
-    """The project is over its usage limit, so no further cloud run can start now (contract 5.8 step 3).
+    """The project is over its usage limit, so no run of the environment `cloud` can start now (contract 5.8 step 3).
 
     `limit_type` and `reset_at` are None if they are unknown; then the body does not contain them.
     """

@@ -27,7 +27,10 @@ _BROKEN_TRANSACTION = "8s2b"
 
 
 class Outage(Exception):
-    """A server that this service depends on does not respond; the same operation may succeed in a moment."""
+    """Base class: a server that this service depends on does not respond; the same operation may succeed in a moment.
+
+    It is independent of HTTP. The API answers it with the status 503. `server` names the server.
+    """
 
     server: ClassVar[str] = "server"
 

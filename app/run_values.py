@@ -10,7 +10,7 @@ from app.ids import new_id
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """The usage of a run: its tokens, and its cost in US dollars. Agents that report no cost add none to it."""
+    """The usage of one or more runs: tokens, and cost in US dollars. An agent that reports no cost counts as free."""
 
     tokens: int = 0
     cost: float = 0.0

@@ -42,7 +42,10 @@ _EXPO_RATE_KEY = "push:pace:expo"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessContext(ServiceClients):
-    """The settings, the opened clients and the caches of one process. Services receive it as a `ServiceClients`."""
+    """The settings, the opened clients and the caches of one process.
+
+    It extends `ServiceClients`, the part that service functions use.
+    """
 
     settings: Settings
     # The followers of runs in this process, and their devices.

@@ -136,7 +136,10 @@ class SandboxUnavailable(AgentError):
 
 
 class EnvironmentUnavailable(AgentError):
-    """The sandbox environment of a run was deleted, is private to another person, or cannot be read."""
+    """A run cannot use its sandbox environment, the stored network rules and environment variables that it names.
+
+    The sandbox environment was deleted, is private to another person, or cannot be decrypted.
+    """
 
 
 class PathRefused(AgentError):

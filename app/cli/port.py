@@ -7,7 +7,7 @@ from typing_extensions import override
 
 
 class Port(click.IntRange):
-    """A TCP port from 0 to 65535."""
+    """A click type for options that take a TCP port, a number from 0 to 65535."""
 
     def __init__(self) -> None:
         super().__init__(0, 65535)

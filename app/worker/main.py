@@ -73,10 +73,10 @@ async def _loops(
 
 @asynccontextmanager
 async def perform_chores(context: WorkerContext) -> AsyncGenerator[None, None]:
-    """Perform short jobs, such as sending pushes, until the block ends. The block runs the worker that performs runs.
+    """Perform short jobs, such as sending pushes, in the background of a block in which the caller performs runs.
 
-    An error in the worker of short jobs is logged, and that worker is started again. At the end of the block, jobs in
-    progress get a limited time to finish.
+    The jobs have an arq worker of their own; if it fails, the error is logged, and it is started again. At the end of
+    the block, jobs in progress get a limited time to finish.
     """
     worker = create_chores_worker(context)
     working = asyncio.create_task(keep_running("chores", worker.async_run))

@@ -92,8 +92,14 @@ class ResilientWorker(Worker):
 class RunWorker(ResilientWorker):
     """The arq worker that performs runs.
 
-    The job of a run leaves the queue when it begins, so that the run can be queued again. `withdrawn` is the prefix
-    of the ids of such jobs. `slots` counts the runs that wait for a person and give their slots to other runs.
+    The job of a run removes itself from the queue when it begins, so that the run can be queued again under the same
+    job id. Therefore its end must not remove a job from the queue.
+
+    Args:
+        withdrawn: the part before the colon of the ids of jobs that remove themselves.
+        slots: counts the runs that wait for a person and give their slots to other runs.
+        options: the arguments of arq's worker.
+
     """
 
     def __init__(self, *, withdrawn: str, slots: RunSlots, **options: Any) -> None:

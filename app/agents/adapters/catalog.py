@@ -49,7 +49,11 @@ class Catalog:
         return adapter
 
     def choice(self, name: object) -> Adapter | None:
-        """Return the adapter with this name; None if the API does not let clients request an agent of this name."""
+        """Return the adapter that a client of the API requests by `name`.
+
+        Return None if there is no such adapter, if clients may not request it, or if `name`, which may be any JSON
+        value, is no text.
+        """
         return self.adapters[name] if isinstance(name, str) and name in self.choices else None
 
 

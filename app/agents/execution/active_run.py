@@ -67,14 +67,15 @@ class ActiveRun:
 
     @asynccontextmanager
     async def within_limits(self) -> AsyncIterator[None]:
-        """Enforce the run's resource limits until the block ends.
+        """Enforce the run's resource limits during a block that gathers the work of the ended agent.
 
-        The block gathers the work of an agent that has ended. The limit on disk space is doubled, because the
-        gathered work may take as much space as the agent's own files.
+        The limit on disk space is doubled, because the gathered work may take as much space as the agent's own
+        files.
 
         Raises:
-            AgentOverLimit: the run exceeded a limit.
-            AgentStopped: the run was stopped, and the block did not end soon after.
+            AgentOverLimit: the run exceeded a limit. Its processes were ended, and the block was cancelled.
+            AgentStopped: the run was stopped, and the block was cancelled because it had not ended two seconds later
+                (ten if the run had been stopped before the block).
 
         """
         policy, monitor = self.context.sandbox.policy, self.workspace.monitor

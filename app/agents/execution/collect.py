@@ -22,10 +22,10 @@ _COLLECT_TIME = timedelta(minutes=5)
 
 
 async def keep_files(run: ActiveRun) -> None:
-    """Copy the agent's artifacts to the folder `outbox` of the run, and write its conversation to the session file.
+    """Copy the agent's artifacts and its conversation out of the workspace, to the paths that the run context names.
 
-    If the run has no such folder or file, that copy is not made. Artifacts that cannot be copied are named in the
-    run's log.
+    These are `files.outbox`, a folder for artifacts, and `files.session_file`, a file for the packed conversation. If
+    one of them is None, that copy is not made. Artifacts that cannot be copied are named in the run's log.
 
     Raises:
         OSError: the disk is full.

@@ -65,12 +65,12 @@ def place_attachments(work: Path, attachments: Sequence[Attachment]) -> None:
 def take_artifacts(work: Path, outbox: Path, mask: Callable[[str], str]) -> list[str]:
     """Copy the agent's artifacts from the workspace `work` into the folder `outbox`.
 
-    A copy is named `<number>/<masked name>`. Return one text for each artifact that was not copied, with its name and
-    the reason, such as its size.
+    Each copy has its own subfolder, named by the number of the artifact: `000/<masked name>`, `001/<masked name>`.
+    Return one text for each artifact that was not copied, with its name and the reason, such as its size.
 
     Args:
         work: the workspace; its content is untrusted.
-        outbox: an existing folder of the worker.
+        outbox: an existing, empty folder outside of the workspace.
         mask: replaces secrets in a name.
 
     Raises:

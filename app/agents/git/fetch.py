@@ -76,9 +76,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """The commit (`sha`) and branch that the agent's work starts from, and the branch to merge the work into.
+    """Where the agent's work starts: a commit (`sha`) of the branch `start`; and `branch`, to merge the work into.
 
-    `sha` is None if the remote repository is empty.
+    `sha` is None if the remote repository is empty. `leftover` is the commit of the push branch, if an earlier attempt
+    or run has pushed it, else "".
     """
 
     branch: str | None = None  # the branch that the work is to be merged into
@@ -90,7 +91,9 @@ class Base:
 
 
 async def look_up(git: Git, source: Source, push_branch: str) -> Base:
-    """Ask the code host for the commit to start from, and for the commit of `push_branch` if it exists; return both.
+    """Ask the code host for the commit to start from, and for that of `push_branch`; return them as a `Base`.
+
+    `push_branch` is the branch that the run will push; it need not exist.
 
     Raises:
         BranchNotFound: the requested branch does not exist, or none was requested and there is no default branch.

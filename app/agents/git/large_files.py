@@ -66,9 +66,9 @@ class LargeFileLimits:
 
     @classmethod
     def of(cls, policy: SandboxPolicy) -> "LargeFileLimits":
-        """Return the Git LFS limits that result from a sandbox policy.
+        """Return the Git LFS limits that follow from a sandbox policy.
 
-        They are its maximum size of one file, and its maximum disk space of a run.
+        `object_bytes` is the policy's maximum size of one file; the two totals are shares of its disk space of a run.
         """
         return cls(policy.file_bytes, policy.disk_bytes)
 
@@ -76,14 +76,17 @@ class LargeFileLimits:
     def fetched_bytes(self) -> int:
         """The maximum total of bytes to download: a quarter of the disk space of the run.
 
-        The clone contains each file twice, so these files take at most half of the space. The agent has the other
-        half.
+        The clone contains each file twice, checked out and in its folder of Git LFS, so these files take at most half
+        of the space. The agent has the other half.
         """
         return self.disk_bytes // 4
 
     @property
     def stored_bytes(self) -> int:
-        """The maximum total of bytes of new files to upload: half of the run's disk, which has each file twice."""
+        """The maximum total of bytes of new files to upload: half of the disk space of the run.
+
+        Each file takes its size twice there: the agent's file, and git's copy of it in a folder of Git LFS.
+        """
         return self.disk_bytes // 2
 
 

@@ -81,9 +81,10 @@ class Repository:
         make_repository(self.folder)
 
     async def look_up(self, source: Source, push_branch: str) -> Base:
-        """Ask the code host for the commit to start from, and for the commit of `push_branch` if there is one.
+        """Ask the code host for the commit to start from, and for that of `push_branch`; return them as a `Base`.
 
-        Return both. Raises a RepositoryError that names the cause.
+        `push_branch` is the branch that the run will push; it need not exist. Raises a RepositoryError that names the
+        cause.
         """
         return await look_up(self._git, source, push_branch)
 

@@ -44,7 +44,10 @@ class NetworkRules:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The network access that an agent actually has. `gateway` leads to its proxy, and is None if it has no proxy."""
+    """The network access that an agent actually has: a network level, and how the agent reaches its proxy.
+
+    `gateway` has the port and socket of the proxy; None if the agent has no proxy.
+    """
 
     level: AgentNetwork
     gateway: Gateway | None = None

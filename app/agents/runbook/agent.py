@@ -40,7 +40,7 @@ class _Session:
 class RunbookAgent:
     """The built-in agent: executes each prompt as a runbook, a list of steps.
 
-    `connection` is the JSON-RPC connection to the client.
+    `connection` is its JSON-RPC connection to the client of the Agent Client Protocol, which is the worker.
     """
 
     def __init__(self, connection: Connection) -> None:

@@ -56,9 +56,10 @@ class CommandSource(Protocol):
         """
 
     async def await_message(self, asked: ShownQuestion) -> bool:
-        """Publish that the agent has finished its turn and waits for a message, and return True.
+        """Store and publish that the agent has finished its turn and waits for a message, and return True.
 
-        `asked` is what people are shown. If there are commands to fetch first, publish nothing and return False.
+        Do not wait for the message, which comes later as a command. `asked` is what people are shown. If there are
+        commands to fetch first, store nothing and return False.
 
         Raises:
             AgentStopped: the worker has lost its claim on the run.

@@ -48,7 +48,7 @@ Review = Callable[[], Awaitable[str | None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnPolicy:
-    """Whether a person takes part in the conversation of a run, and how long the agent waits for that person."""
+    """Whether a run is interactive (the agent asks people and waits for them), and how long it waits for an answer."""
 
     # Whether a person follows the run: the agent waits for that person's messages, and asks its questions.
     interactive: bool = False
@@ -135,8 +135,8 @@ class Conversation:
     async def decide(self, question: PermissionRequest) -> Answer | None:
         """Return the answer to the agent's permission request; None cancels the request.
 
-        If a person takes part and the permission mode requires it, people are asked. Otherwise the permission mode
-        decides.
+        If the run is interactive and its permission mode requires it, ask people and wait for their answer. Otherwise
+        the permission mode decides.
         """
         if self._policy.interactive and is_for_people(self._mode, question.tool_call.get("kind")):
             with suppress(AgentStopped):
@@ -147,7 +147,7 @@ class Conversation:
 
     @property
     def people(self) -> Questions | None:
-        """The object that asks people the agent's questions; None if no person takes part in the conversation."""
+        """The object that asks people the agent's questions; None if the run is not interactive."""
         return self._questions if self._policy.interactive else None
 
     async def hold(self, session: AgentSession, work: Path, opening: Sequence[ContentBlock]) -> None:

@@ -68,9 +68,9 @@ class Elicited(Protocol):
 
 
 class ElicitationClient:
-    """Answers one agent's requests for forms and web pages: the methods `elicitation/...` of the protocol.
+    """Handles one agent's requests `elicitation/...`: asks people to fill a form or to open a web page.
 
-    `before_question` is called before each question is shown.
+    It returns their answer to the agent. `people` shows the questions, and `before_question` is called before each.
     """
 
     def __init__(self, people: Elicited, *, before_question: Callable[[], Awaitable[None]]) -> None:

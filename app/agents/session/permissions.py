@@ -24,8 +24,9 @@ def is_for_people(mode: str | None, tool_kind: str | None) -> bool:
 def decide(mode: str | None, options: Sequence[PermissionOption]) -> str | None:
     """Return the id of the option that the service chooses for a permission request without asking people.
 
-    In permission modes that promise no changes, it is a refusal. In all others it allows, if possible only once,
-    because the sandbox confines the agent. Return None, which cancels the request, if there is no such option.
+    In permission modes that promise no changes, that is an option to refuse. In all other modes it is an option to
+    allow, because the sandbox confines the agent: to allow once, or else always. Return None, which cancels the
+    request, if the agent offers no such option.
     """
     return _first(options, _REFUSING if mode in _CAUTIOUS_MODES else _ALLOWING)
 

@@ -41,7 +41,8 @@ _GRACE_SECONDS = 2.0
 class Terminals:
     """The terminals of one agent: commands that the service runs in the agent's sandbox.
 
-    Each method answers the protocol's request of the same name. The function `start` starts a command in the sandbox.
+    Each method answers the protocol's request of the same name. The argument `start` is the function that starts a
+    command in the sandbox.
     """
 
     def __init__(self, start: StartCommand) -> None:
@@ -90,7 +91,10 @@ class Terminals:
     async def terminal_output(
         self, session_id: str, terminal_id: str, **_meta: Any
     ) -> TerminalOutputResponse:
-        """Return the kept output of a terminal, and the exit status of its command if the command has ended."""
+        """Return the end of a terminal's output, and the exit status of its command if the command has ended.
+
+        The output is as long as `create_terminal` keeps it, and is marked as truncated if its beginning is missing.
+        """
         return self._find(terminal_id).output()
 
     async def wait_for_terminal_exit(

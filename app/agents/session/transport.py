@@ -50,9 +50,10 @@ class BrokenWire(Exception):
 
 
 class Wire:
-    """Exchanges JSON-RPC messages with an agent over its pipes; the protocol library uses it as its transport.
+    """Exchanges JSON-RPC messages with an agent over its pipes, as the transport of the library `acp`.
 
-    Session updates do not reach the library: they go to `on_update`, in order.
+    That library implements the Agent Client Protocol. Session updates do not reach it: they go to `on_update`, in
+    order.
     """
 
     def __init__(

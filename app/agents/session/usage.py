@@ -21,10 +21,10 @@ _ENDED = frozenset({"completed", "failed"})
 
 
 class UsageMeter:
-    """Counts the tokens and the cost of one run, over all its attempts.
+    """Counts the tokens and the cost of one run, starting from what an earlier worker of the run has recorded.
 
-    It also knows the usage of the task's other runs, which counts towards the same budget. The event `changed` is set
-    at every change.
+    It also knows the usage of the task's other runs, which counts towards the same budget. `changed`, an asyncio.Event,
+    is set at every change; its waiter clears it.
     """
 
     def __init__(self, earlier: Mapping[str, Any] | None = None, *, others: Spent | None = None) -> None:

@@ -10,9 +10,10 @@ class QueueFull(Exception):
 
 
 class FairSlots:
-    """Shares a number of slots among several parties, such as projects, so that no party takes all of them.
+    """Limits how many callers do something expensive at once, and shares these slots fairly among parties.
 
-    Each party may have `share` slots at a time, and `waiting` further callers of the party may wait for a slot.
+    A party is, for example, a project. There are `slots` slots in total. Each party may have `share` of them at a time,
+    and `waiting` further callers of the party may wait for one.
     """
 
     def __init__(self, slots: int, *, share: int, waiting: int) -> None:

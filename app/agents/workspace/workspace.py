@@ -168,8 +168,8 @@ class Workspace:
     ) -> Confinement:
         """Return the folders that a process of this run may use: its workspace, and also `readable` and `writable`.
 
-        With `read_only`, the process can write to only one folder of the agent's clone: that of artifacts and
-        structured output.
+        With `read_only`, the process can only read the agent's clone, except for the folder of artifacts and
+        structured output. The home, the temporary folder and `writable` stay writable.
         """
         return Confinement(
             directory=self.work,

@@ -12,7 +12,7 @@ from app.services.webhook_endpoints import admin as webhook_admin
 
 @click.group("webhooks")
 def webhooks() -> None:
-    """List webhook endpoints, send test messages, and send a message again."""
+    """Commands for webhooks: list endpoints, send a test event, repeat a webhook delivery."""
 
 
 @webhooks.command("list")
@@ -28,7 +28,7 @@ async def list_webhooks(job: Transaction, *, project: int | None) -> Answer:
 @click.option("--endpoint", type=click.UUID, required=True, help="Id of the endpoint.")
 @transactional
 async def ping_webhook(job: Transaction, *, endpoint: UUID) -> Answer:
-    """Queue a test message for a webhook endpoint, and print the id of its delivery. A worker sends the message."""
+    """Queue a test event for a webhook endpoint, and print the id of the webhook delivery. A worker sends it."""
     return {"delivery_id": await webhook_admin.ping(job.session, endpoint)}
 
 
@@ -36,13 +36,13 @@ async def ping_webhook(job: Transaction, *, endpoint: UUID) -> Answer:
 @click.option("--delivery", type=click.UUID, required=True, help="Id of the delivery.")
 @transactional
 async def redeliver_webhook(job: Transaction, *, delivery: UUID) -> Answer:
-    """Queue the webhook message of a delivery again, with the same message id. A worker sends the message."""
+    """Queue a webhook delivery again. A worker then sends the same event, with the same message id."""
     return {"delivery_id": await webhook_admin.redeliver(job.session, delivery)}
 
 
 @click.group("events")
 def events() -> None:
-    """Maintain the ledger of events: delete old events."""
+    """Commands for the ledger of events: delete old events."""
 
 
 @events.command("prune")

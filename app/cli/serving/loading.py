@@ -42,9 +42,9 @@ def collect_seldom() -> None:
 
 
 def load_api() -> "ASGIApp":
-    """Return the API application for uvicorn to serve.
+    """Hide this process's environment variables, load the API's modules, and return the API for uvicorn to serve.
 
-    Each process of `serve --workers` calls this before it has loaded any module of the service.
+    uvicorn calls this in each process of `serve --workers`. Garbage collection is off until the modules are loaded.
     """
     with defer_garbage_collection():
         # Here and not above, where it would be loaded with garbage collection.

@@ -32,12 +32,12 @@ async def deliver_notifications(ctx: Mapping[str, Any]) -> None:
 
 
 async def deliver_due(process: ProcessContext, lanes: asyncio.Semaphore) -> int:
-    """Send all push notifications that are due, and wait for the results. Return how many pushes were claimed.
+    """Claim and send all push notifications that are due. Return how many pushes were claimed, once all are settled.
 
-    If a push service asks to wait, its pushes become due again later, and this function may return before all other
-    pushes are sent. If the worker is being stopped, requests in progress finish, no new ones start, and the other
-    claimed pushes are released for other workers. `lanes` limits how many batches of claimed pushes this process
-    handles at once.
+    If a push service asks to wait, its pushes become due again later; this function may then leave due pushes
+    unclaimed for the next call. If the worker is being stopped, requests in progress finish, no new ones start, and
+    the other claimed pushes are released for other workers. `lanes` limits how many batches of claimed pushes this
+    process handles at once.
     """
     async with unit_of_work(process.sessions) as session:
         await digests.release_held(session)

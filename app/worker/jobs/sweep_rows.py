@@ -37,10 +37,10 @@ async def sweep_presence_and_notifications(ctx: Mapping[str, Any]) -> None:
 
 
 async def sweep_keys_and_ids(ctx: Mapping[str, Any]) -> None:
-    """Job: delete GitHub tokens that are a day old, and expired idempotency keys, ids and console sessions.
+    """Job: delete rows of five kinds that have no further use.
 
-    Clients sent these tokens for single runs. The ids are those of events from agents and of messages from GitHub's
-    webhook. They are stored to detect duplicates.
+    These are GitHub tokens that clients sent for single runs, a day ago or earlier; expired idempotency keys and
+    console sessions; and the ids of received run events and GitHub webhooks, which are stored to detect duplicates.
     """
     await _sweep(ctx, _KEYS)
 

@@ -144,7 +144,9 @@ class CommandInbox(CommandSource):
         return is_waiting
 
     async def notify_user(self, said: AgentMessage) -> MessageOutcome:
-        """Decide whether a message of the agent is pushed to the person of its task, and return the decision.
+        """Store the decision whether a message of the agent is pushed to the creator of its task, and return it.
+
+        A job sends the push later.
 
         Raises:
             AgentStopped: the worker has lost its claim on the run.

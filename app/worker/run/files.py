@@ -35,7 +35,11 @@ class AttachmentUnavailable(AgentError):
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """The local paths through which files enter a run and leave it. They are outside of the agent's workspace."""
+    """The local folders and files that carry data into a run and out of it, outside of the agent's workspace.
+
+    `attachments` is a folder of files for the agent, and `outbox` one of its artifacts. `session` is the file of its
+    packed conversation, and `log` that of the run's log.
+    """
 
     attachments: Path
     outbox: Path
@@ -55,7 +59,7 @@ class Stored:
 
 @asynccontextmanager
 async def open_exchange(root: Path, run_id: UUID) -> AsyncGenerator[Exchange, None]:
-    """Create the folders through which files enter a run and leave it, and yield their paths.
+    """Create the folders of an `Exchange` for a run below `root`, and yield the exchange.
 
     They are deleted when the block ends. Those of a killed worker are deleted when the next worker starts.
     """
@@ -118,7 +122,7 @@ async def _fetch(store: ObjectFiles, artifact: ArtifactOut, folder: Path) -> Att
 async def store_artifacts(
     store: ObjectFiles, outbox: Path, patch: bytes, *, ref: RunRef, retry: StoreRetryBudget
 ) -> Stored:
-    """Store the files in the folder `outbox` and the patch in the object store, as artifacts of a run.
+    """Store the files in the local folder `outbox` and the patch in the object store, as artifacts of a run.
 
     Failures are retried within `retry`. The result names the files that could not be stored. An empty patch is not
     stored.

@@ -22,7 +22,7 @@ class StoreRetryBudget(RetryBudget):
         self._is_short = False
 
     def shorten(self) -> None:
-        """Reduce the remaining time to the length of a short outage."""
+        """Reduce the remaining time to at most 15 seconds, enough for a short outage of the store."""
         self._is_shortened = True
 
     def allow_final_entries(self) -> None:
