@@ -316,9 +316,9 @@ def transaction_of(session: AsyncSession) -> Transaction | None:
 
 
 async def begin(session: AsyncSession) -> Transaction | None:
-    """Begin a transaction for a database session that has none, and return the transaction.
+    """Begin a transaction for a database session, and return it. The session must not have a transaction.
 
-    If the session is not from `unit_of_work`, which ends the transaction, begin nothing and return None.
+    The block of `unit_of_work` ends the transaction. For a session from elsewhere, begin nothing and return None.
 
     Raises:
         DatabaseUnavailable: the server went away.

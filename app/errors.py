@@ -356,7 +356,8 @@ class EventsMissing(RequestRefused):
 class UsageLimitExceeded(RequestRefused):
     """The project is over its usage limit, so no run of the environment `cloud` can start now (contract 5.8 step 3).
 
-    `limit_type` and `reset_at` are None if they are unknown; then the body does not contain them.
+    `is_pro` says whether the project has a paid plan. `limit_type` and `reset_at` are None if they are unknown; then
+    the body does not contain them.
     """
 
     status = 429

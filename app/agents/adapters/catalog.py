@@ -58,9 +58,10 @@ class Catalog:
 
 
 def load_catalog(path: Path | None = None) -> Catalog:
-    """Return the catalog of agents: the adapters of this release, changed by the operator's file at `path`.
+    """Return the catalog of agents: the adapters of this release, and the operator's file at `path` if it is not None.
 
-    If `path` is None, return the adapters of this release without changes.
+    The file can add adapters, replace single fields of the release's adapters, and name further adapters that clients
+    of the API may request.
 
     Raises:
         CatalogInvalid: the file cannot be read, or an entry is not valid; the message names the entry.

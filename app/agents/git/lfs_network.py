@@ -32,9 +32,9 @@ async def limit_lfs_network(
 ) -> AsyncIterator[Sequence[str]]:
     """Yield git settings with which git-lfs reaches only the host of the repository and public addresses.
 
-    The settings name a proxy of the worker, which runs until the block ends. No settings are yielded if the
-    repository's host is itself in a private network. None are yielded either if `environment` names a proxy of the
-    operator, because that proxy decides what git-lfs reaches.
+    The settings name a proxy of the worker, which runs until the block ends. In three cases no settings are yielded, so
+    git-lfs is not limited: the URL of the repository is not http or https, its host is itself in a private network, or
+    `environment` names a proxy of the operator, which then decides what git-lfs reaches.
 
     Args:
         remote: the remote repository.

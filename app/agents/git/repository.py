@@ -176,6 +176,8 @@ class Repository:
     async def import_bundle(self, bundle: Path, ref: str) -> str | None:
         """Import the agent's commits from a bundle file; return the hash of the commit that `ref` names in the bundle.
 
+        Return None if that hash cannot be read after the import.
+
         Raises:
             WorkspaceBroken: the bundle cannot be read, or has a malformed object.
 

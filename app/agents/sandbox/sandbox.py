@@ -284,8 +284,9 @@ def confined_environment(
 ) -> dict[str, str]:
     """Return the environment variables for a process in the sandbox.
 
-    They are the harmless variables of `source`, such as PATH, the variables of `source` that `allowed` names, and the
-    variables for the home and temporary folder of the confinement. `source` is usually the worker's own environment.
+    They are the variables of `source` that `allowed` names, those that every program may see (such as PATH and LANG),
+    and those for the home and temporary folder of the confinement. No other variable of `source`, which is usually the
+    worker's own environment, is passed on.
     """
     chosen = {name: source[name] for name in (*_ALWAYS_PASSED, *allowed) if name in source}
     chosen.setdefault("PATH", _DEFAULT_PATH)

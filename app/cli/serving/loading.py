@@ -22,8 +22,8 @@ _YOUNG_OBJECTS = 10_000
 def defer_garbage_collection() -> Iterator[None]:
     """Disable garbage collection during the block. When it ends, exempt all objects from later garbage collections.
 
-    Loaded modules stay until the process ends. Each full collection would examine them again, and delay requests for
-    longer than many requests take.
+    Loaded modules stay until the process ends. If they were not exempt, each full collection would examine them again,
+    and requests would wait for it.
     """
     was_enabled = gc.isenabled()
     gc.disable()

@@ -44,7 +44,7 @@ class _Refused(Exception):
 
 
 class StreamingProtocol(HttpToolsProtocol):
-    """One HTTP connection of a client, with limits on data and time.
+    """uvicorn's protocol class for one HTTP connection of a client, with limits on data and time.
 
     A request head that is too large is answered with 431, one that arrives too slowly with 408. The number of pipelined
     requests is limited, and each begins when the client has received the response before it. Data after a refused
