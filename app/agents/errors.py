@@ -136,9 +136,10 @@ class SandboxUnavailable(AgentError):
 
 
 class EnvironmentUnavailable(AgentError):
-    """A run cannot use its sandbox environment, the stored network rules and environment variables that it names.
+    """The sandbox environment that a run names cannot be used: it was deleted, is private, or cannot be decrypted.
 
-    The sandbox environment was deleted, is private to another person, or cannot be decrypted.
+    A sandbox environment is a stored set of network rules and environment variables. A private one is of use only to
+    the runs of its creator.
     """
 
 

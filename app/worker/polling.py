@@ -93,7 +93,7 @@ class RunWorker(ResilientWorker):
     """The arq worker that performs runs.
 
     The job of a run removes itself from the queue when it begins, so that the run can be queued again under the same
-    job id. Therefore its end must not remove a job from the queue.
+    job id. When such a job ends, this worker therefore removes nothing from the queue.
 
     Args:
         withdrawn: the part before the colon of the ids of jobs that remove themselves.

@@ -118,10 +118,10 @@ class Authentication(_Data):
 
 
 class FailureMark(_Data):
-    """The mark by which an agent reports a failed turn: a session update with `equals` as a certain value in `_meta`.
+    """The mark by which an agent reports a failed turn: a session update that has the value `equals` in its `_meta`.
 
-    `meta` is the path of that value: the keys below the update's field `_meta`, joined by dots. The mark is for agents
-    that return the same stop reason after a failed turn as after a successful one.
+    `meta` is the path of that value: the keys below the field `_meta`, joined by dots. The mark is for agents that
+    return the same stop reason after a failed turn as after a successful one.
     """
 
     meta: Word  # keys below an update's `_meta`, joined by dots

@@ -68,7 +68,8 @@ class LargeFileLimits:
     def of(cls, policy: SandboxPolicy) -> "LargeFileLimits":
         """Return the Git LFS limits that follow from a sandbox policy.
 
-        `object_bytes` is the policy's maximum size of one file; the two totals are shares of its disk space of a run.
+        `object_bytes` is the policy's maximum size of one file. The two totals are a quarter and a half of the disk
+        space that the policy allows a run.
         """
         return cls(policy.file_bytes, policy.disk_bytes)
 

@@ -93,7 +93,7 @@ class Terminals:
     ) -> TerminalOutputResponse:
         """Return the end of a terminal's output, and the exit status of its command if the command has ended.
 
-        The output is as long as `create_terminal` keeps it, and is marked as truncated if its beginning is missing.
+        `create_terminal` decides how much output is kept. The response says whether the beginning is missing.
         """
         return self._find(terminal_id).output()
 

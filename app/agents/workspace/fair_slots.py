@@ -10,10 +10,10 @@ class QueueFull(Exception):
 
 
 class FairSlots:
-    """Limits how many callers do something expensive at once, and shares these slots fairly among parties.
+    """Limits how many callers do something expensive at once, and gives each party, such as a project, a fair share.
 
-    A party is, for example, a project. There are `slots` slots in total. Each party may have `share` of them at a time,
-    and `waiting` further callers of the party may wait for one.
+    A caller needs one of `slots` slots. Each party may have `share` slots at a time, and `waiting` further callers of
+    the party may wait for one.
     """
 
     def __init__(self, slots: int, *, share: int, waiting: int) -> None:

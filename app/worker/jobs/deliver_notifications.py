@@ -32,7 +32,7 @@ async def deliver_notifications(ctx: Mapping[str, Any]) -> None:
 
 
 async def deliver_due(process: ProcessContext, lanes: asyncio.Semaphore) -> int:
-    """Claim and send all push notifications that are due. Return how many pushes were claimed, once all are settled.
+    """Claim and send all push notifications that are due. Return how many were claimed, after all results are stored.
 
     If a push service asks to wait, its pushes become due again later; this function may then leave due pushes
     unclaimed for the next call. If the worker is being stopped, requests in progress finish, no new ones start, and

@@ -37,8 +37,8 @@ class AttachmentUnavailable(AgentError):
 class Exchange:
     """The local folders and files that carry data into a run and out of it, outside of the agent's workspace.
 
-    `attachments` is a folder of files for the agent, and `outbox` one of its artifacts. `session` is the file of its
-    packed conversation, and `log` that of the run's log.
+    `attachments` is a folder for the files given to the run, and `outbox` a folder for the agent's artifacts. `session`
+    is a file for the agent's packed conversation, and `log` a file for the entries of the run's log.
     """
 
     attachments: Path
