@@ -77,7 +77,10 @@ class InvalidInput(AppError):
 
 
 def unknown_choice(word: str, choices: Iterable[str], *, attr: str) -> InvalidInput:
-    """Return the error for a word that is none of the choices. Its message lists the choices (contract 2.4)."""
+    """Return the error for a word that is none of the choices. Its message lists the choices (contract 2.4).
+
+    `attr` is the name of the field with the word.
+    """
     detail = f'"{word[:_ECHO_LIMIT]}" is not a valid choice; choose from {", ".join(choices)}.'
     return InvalidInput(detail, code="invalid_choice", attr=attr)
 

@@ -78,7 +78,8 @@ def waiting_for(
 ) -> dict[str, Any]:
     """Return a question as JSON for the key `waiting_for` in the state of a run.
 
-    A form or a page has the kind `permission` in that JSON, because every client can show a permission.
+    `request_id` is the id of the question, and `since` the time at which it was opened. A form or a page has the kind
+    `permission` in that JSON, because every client can show a permission.
     """
     shown = {} if kind is QuestionKind.MESSAGE else {"tool_call": tool_call, "options": list(options)}
     return {**waiting_key(kind, request_id), **shown, "since": since.isoformat()}

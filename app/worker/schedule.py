@@ -80,7 +80,7 @@ def _jobs(settings: Settings) -> Iterator[_Job]:
 def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals: bool = True) -> Worker:
     """Return the arq worker that performs runs, recovers lost runs, and deletes expired files.
 
-    With `burst` the worker ends when its queue is empty.
+    With `burst` the worker ends when its queue is empty. With `handle_signals` it ends at SIGTERM and SIGINT.
     """
     settings = context.process.settings
     worker = RunWorker(

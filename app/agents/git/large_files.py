@@ -108,6 +108,16 @@ class LargeFiles:
     """Downloads the Git LFS files of a run before its agent starts, and uploads those of the agent's new commits.
 
     Git LFS commits a small pointer in place of each large file; the content is stored at the code host.
+
+    Args:
+        limits: the limits of the run.
+        program: the path of git-lfs.
+        work: the agent's clone.
+        collection: the scratch repository in which the agent's work is gathered.
+        scratch: a folder for the repository that transfers files; it is emptied before each use.
+        mirror: the folder of the mirror's Git LFS files, which later runs share; None without a mirror.
+        environment: the worker's environment variables.
+
     """
 
     def __init__(

@@ -69,7 +69,7 @@ class BorrowedObjects:
 
 
 class Mirrors:
-    """The local mirrors of remote repositories in one folder.
+    """The local mirrors of remote repositories in the folder `root`, which take at most about `max_bytes` together.
 
     Runs read git objects from the mirrors, so that a fetch transfers new objects only.
     """

@@ -243,7 +243,8 @@ class Repository:
     async def push(self, remote: Remote, head: str, branch: str, base: Base) -> None:
         """Push the commit `head` to the remote repository, as the branch `branch`. Can be repeated.
 
-        The push replaces a branch of that name from an earlier attempt or run.
+        The push replaces a branch of that name from an earlier attempt or run. `base` is the start of the run's work;
+        at the code host, the branch must still have the commit `base.leftover`.
 
         Raises:
             PushRejected: the code host refused the branch, the branch has changed there since this run began, or it

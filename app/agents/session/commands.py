@@ -48,7 +48,7 @@ class CommandSource(Protocol):
         """
 
     async def files(self, ids: Sequence[str]) -> list[Attachment]:
-        """Download the files that are attached to a message, and return the local copies.
+        """Download the files that are attached to a message, and return the local copies. `ids` are artifact ids.
 
         Raises:
             AgentError: a file is not available.

@@ -62,7 +62,8 @@ class Terminals:
     ) -> CreateTerminalResponse:
         """Start a command of the agent in a new terminal; return the terminal's id.
 
-        Of the command's output, only the last `output_byte_limit` bytes are kept, and never more than 1 MiB.
+        A `command` of several words without `args` is run by a shell. Of the output, only the last `output_byte_limit`
+        bytes are kept, and never more than 1 MiB.
 
         Raises:
             RequestError: there are too many terminals, or the command cannot be started.

@@ -144,9 +144,9 @@ class CommandInbox(CommandSource):
         return is_waiting
 
     async def notify_user(self, said: AgentMessage) -> MessageOutcome:
-        """Store the decision whether a message of the agent is pushed to the creator of its task, and return it.
+        """Decide whether the agent's message `said` is pushed to the creator of its task; return the decision.
 
-        A job sends the push later.
+        The decision is stored here; a job sends the push later.
 
         Raises:
             AgentStopped: the worker has lost its claim on the run.

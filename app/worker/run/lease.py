@@ -33,8 +33,8 @@ async def hold_lease(
 ) -> AsyncGenerator[asyncio.Event, None]:
     """Extend the lease of a claimed run until the block ends: at intervals, and at once when the run changes.
 
-    Yields an event that is set when the lease is lost. The block then has a minute to finish; no error is raised if
-    it does.
+    `owner` is the name under which the worker holds the claim (`Claim.owner`). Yields an event that is set when the
+    lease is lost. The block then has a minute to finish; no error is raised if it does.
 
     Raises:
         LeaseLost: the lease was lost and the block did not finish in time, so it was cancelled.

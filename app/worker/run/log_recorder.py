@@ -143,8 +143,8 @@ async def open_log(
 ) -> AsyncGenerator[RunLog, None]:
     """Yield the log of a run, which stores entries in batches, and the last ones when the block ends.
 
-    The local `file` collects the entries until they are stored. If the block fails or is cancelled, an outage of the
-    store is retried only for a short time.
+    `events` publishes the entries to followers, and the local `file` collects them until they are stored. If the block
+    fails or is cancelled, an outage of the store is retried only for a short time.
     """
     publish, send = partial(events.put, ref.run_id), partial(append_lines, sessions, store, ref)
     with file.open("x+b") as gathered:
