@@ -69,7 +69,7 @@ class NetworkAccessLevel(StrEnum):
 
 
 class RpcErrorCode(IntEnum):
-    """The error codes of JSON-RPC that the service and agents send each other, and those in answers to commands."""
+    """The codes of the JSON-RPC errors that the service exchanges with agents, or returns for a refused command."""
 
     INVALID_PARAMS = -32602
     # Of the service: a command is refused for now.

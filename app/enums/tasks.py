@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class OriginProduct(StrEnum):
-    """The product in which a task was created (contract 3.1)."""
+    """The feature or tool from which a task was created, such as Slack; by default `user_created` (contract 3.1)."""
 
     ONBOARDING = "onboarding"
     ERROR_TRACKING = "error_tracking"
@@ -35,7 +35,10 @@ TEAM_WIDE_ORIGINS = frozenset(
 
 
 class SignalReportRelationship(StrEnum):
-    """The kind of reference from a task to a signal report. The only kind means that the task implements the report."""
+    """The kind of reference from a task to a signal report, a record of the project that can be the origin of tasks.
+
+    The only kind means that the task implements the report.
+    """
 
     IMPLEMENTATION = "implementation"
 

@@ -14,9 +14,10 @@ FOLDED_AT_ONCE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """A database table of counts, and the names of its columns that contain the owner, the kinds and the sums.
+    """The description of a database table of counts, for `fold_counts`. Triggers add a row to it for each change.
 
-    Database triggers insert a new row for each change; `fold_counts` merges the rows.
+    `owner` names the columns with the owner of the counts, such as a user and a project. `kinds` names the columns with
+    what is counted separately, such as archived tasks. `sums` names the columns with the numbers to add up.
     """
 
     table: Table

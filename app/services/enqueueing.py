@@ -47,10 +47,10 @@ async def enqueue_run(queue: JobQueue, run_id: UUID) -> bool:
 
 
 async def withdraw_run(queue: JobQueue, run_id: UUID) -> None:
-    """Remove the job of a run from the queue. The job itself calls this when it starts.
+    """Remove the job of a run from the queue, so that the run can be put on the queue again later.
 
-    From then on, only the database row represents the run. If Redis is down, the error is only logged, and the queue
-    may start the job a second time. The second job ends without effect, because the run is already claimed.
+    The job itself calls this when it starts. If Redis is down, the error is only logged, and the queue may start the
+    job a second time. The second job ends without effect, because the run is already claimed.
     """
     await _without_failing(queue.withdraw(job_id=_job_id(run_id)))
 
@@ -77,10 +77,10 @@ def _job_id(run_id: UUID) -> str:
 
 
 def enqueue_push_delivery_after_commit(session: AsyncSession, queue: JobQueue, run_id: UUID) -> None:
-    """Put a job that sends all due pushes on the queue, after the session's transaction commits.
+    """Put a job on the queue that sends all pushes that are due then, after the session's transaction commits.
 
-    The id of the job contains `run_id`. The queue ignores a job with an id that it already has, so jobs for different
-    runs need different ids.
+    `run_id`, the run that the new pushes are about, only makes the id of the job distinct: the queue adds no job with
+    the id of a job that is queued or running.
     """
 
     async def enqueue() -> None:

@@ -66,9 +66,10 @@ class RateLimiter:
         self._windows: dict[tuple[str, int], _Window] = {}
 
     async def hit(self, redis: RedisClient, bucket: str, limits: Sequence[RateLimit], *, now: float) -> Quota:
-        """Count one request of `bucket`, such as an API key, against each of `limits`; return the quota that remains.
+        """Count one request against each of `limits`; return the quota that remains.
 
-        `now` is the wall-clock time in seconds. The request must be refused if the quota has a `retry_after`.
+        `bucket` names what the request is counted for, such as a user or an address. `now` is the wall-clock time in
+        seconds. The request must be refused if the quota has a `retry_after`.
 
         Raises:
             RedisError, OSError: Redis does not respond; the caller should then allow the request.

@@ -48,7 +48,7 @@ async def authenticate(
     """Return the principal that an API key belongs to, with the project that the request names.
 
     Args:
-        session: the unit of work of the request.
+        session: the database session of the request.
         secret: the API key in plain text.
         place: the part of the request that contained the key, such as `body`. The error message names it.
         project: id of the project in the path, `CURRENT_PROJECT`, or None where the path names none.
@@ -78,7 +78,7 @@ async def authenticate_session(
     """Return the principal of a console session, with the project that the request names.
 
     Args:
-        session: the unit of work of the request.
+        session: the database session of the request.
         secret: the value of the console session's cookie.
         project: id of the project in the path, `CURRENT_PROJECT`, or None where the path names none.
         cache: the principals authenticated within the last second. If it is None, always ask the database.

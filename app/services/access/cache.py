@@ -17,9 +17,10 @@ Caller = TypeVar("Caller")
 
 
 class CallerCache(Generic[Caller]):
-    """A cache of authenticated callers, by the hash of their API key or session cookie and the project of the request.
+    """A cache of authenticated callers in the memory of this process; an entry expires after `lifetime` seconds.
 
-    Refused keys are not cached.
+    Entries are found by the hash of the API key or session cookie, and the project of the request. Refused keys are not
+    cached.
     """
 
     def __init__(

@@ -21,7 +21,7 @@ class ProjectRef:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The authenticated caller of a request: a user, identified by one of their API keys or by a link sent to them."""
+    """The authenticated caller of a request: a user, identified by an API key, a console session or an action token."""
 
     user_id: int
     is_staff: bool

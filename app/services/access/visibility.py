@@ -103,7 +103,8 @@ VISIBLE_RUN = and_(Run.id == bindparam("run_id"), Run.task_id == bindparam("task
 def visibility_anywhere(principal: Principal) -> dict[str, Any]:
     """Return the parameters that the SQL expressions `VISIBLE_PROJECTS` and `VISIBLE_ANYWHERE` need for a caller.
 
-    They stand for the projects that the caller may use with their API key, and for the tasks that they see in these.
+    `VISIBLE_PROJECTS` is the array of ids of the projects that the caller may use with their API key.
+    `VISIBLE_ANYWHERE` is the condition that a task is one that the caller sees in these projects.
     """
     return {
         "visible_user_id": principal.user_id,
@@ -115,8 +116,8 @@ def visibility_anywhere(principal: Principal) -> dict[str, Any]:
 def visibility(principal: Principal) -> dict[str, int]:
     """Return the parameters that the SQL conditions `VISIBLE_TASK` and `VISIBLE_RUN` need for a caller.
 
-    They select the tasks in the request's project that the caller sees, and one run of such a task. For `VISIBLE_RUN`,
-    the caller of this function must add `run_id` and `task_id`.
+    `VISIBLE_TASK` selects the tasks in the request's project that the caller sees. `VISIBLE_RUN` selects one run of
+    such a task; add its further parameters `run_id` and `task_id` to the result.
     """
     return {"visible_project_id": principal.project.id, "visible_user_id": principal.user_id}
 

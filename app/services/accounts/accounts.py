@@ -45,11 +45,11 @@ async def create_organization(session: AsyncSession, name: str) -> Organization:
 
 
 async def create_project(session: AsyncSession, name: str, *, organization_id: UUID | None = None) -> Project:
-    """Add a project, with its API token and the counter of its task numbers, and return it.
+    """Add a project and return it, with a new value of its public field `api_token` and a counter of task numbers.
 
-    Without `organization_id`, the project belongs to the organization `DEFAULT_ORGANIZATION`, which is created when
-    first needed. The organization of a user is never the default, because API keys for that organization would then be
-    valid for the new project.
+    Without `organization_id`, the project belongs to the organization with the name `DEFAULT_ORGANIZATION`, which is
+    created when first needed. Another organization is never chosen by default, because API keys that are limited to
+    that organization would then be valid for the new project.
 
     Raises:
         InvalidInput: the name is empty or too long.

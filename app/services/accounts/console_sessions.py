@@ -237,7 +237,7 @@ async def end_session(session: AsyncSession, caller: Principal, session_id: UUID
 
 
 async def sweep_sessions(session: AsyncSession) -> int:
-    """Delete a batch of expired console sessions and login links, and devices of sessions that no longer exist.
+    """Delete a batch of expired console sessions and login links, and the devices of deleted console sessions.
 
     Return the number of deleted console sessions and login links. It does not count devices.
     """

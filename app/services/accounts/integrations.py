@@ -29,7 +29,10 @@ _GIT_SCHEMES = frozenset({"http", "https", "file"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppInstallation:
-    """The installation of a GitHub App, which gives a project access to GitHub by tokens that last for one hour."""
+    """The credentials of an installation of a GitHub App, as an operator enters them for an integration.
+
+    With these, the service gets tokens from GitHub that are valid for one hour.
+    """
 
     app_id: str
     installation_id: str

@@ -69,7 +69,7 @@ async def prepare_uploads(
     Raises:
         InvalidInput: a file is too large for its type.
         NotFound: there is no such run, or the caller cannot see it.
-        StateRefused: the forms cannot be signed.
+        StateRefused: the client of the object store could not sign the forms.
 
     """
     artifact_uploads.require_sizes(body.artifacts)

@@ -37,7 +37,7 @@ async def prepare_uploads(
     Raises:
         InvalidInput: a file is too large for its type.
         NotFound: there is no such task, or the caller cannot see it.
-        StateRefused: the forms cannot be signed.
+        StateRefused: the client of the object store could not sign the forms.
 
     """
     artifact_uploads.require_sizes(body.artifacts)
@@ -146,10 +146,11 @@ def _entry(row: dict[str, Any]) -> ArtifactOut:
 
 
 async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str]) -> list[ArtifactOut]:
-    """Move staged files to a new run of the task: delete their entries, and return the entries for the run's manifest.
+    """Move staged files, which were uploaded for the task before a run used them, to a new run of the task.
 
-    The result is in the order of `ids`, with each id once (contract 5.8). The caller holds the lock on the task's row:
-    if two runs request the same file, the first to get the lock gets the file. A rollback restores the deleted entries.
+    Delete their database entries, and return the entries for the run's manifest: in the order of `ids`, with each id
+    once (contract 5.8). The caller holds the lock on the task's row: if two runs request the same file, the first to
+    get the lock gets the file. A rollback restores the deleted entries.
 
     Raises:
         RunRefused: some ids are unknown, expired or of another task; the error names them.
@@ -181,9 +182,9 @@ async def take_artifacts(session: AsyncSession, task_id: UUID, ids: Sequence[str
 def keep_artifacts(
     session: AsyncSession, store: ObjectFiles, project_id: int, artifacts: Sequence[ArtifactOut]
 ) -> None:
-    """Extend the lifetime of files that a run has taken over, by setting new tags on them in the object store.
+    """Make the object store keep files that a run has taken over for `KEPT_DAYS` instead of `STAGED_DAYS`, by new tags.
 
-    This happens after the session's transaction commits. Failures of the object store are only logged.
+    The tags are set after the session's transaction commits. Failures of the object store are only logged.
     """
     _tag_after_commit(session, store, project_id, [artifact["storage_path"] for artifact in artifacts])
 

@@ -60,9 +60,10 @@ class SweptObject:
 
 @dataclass(slots=True)
 class Sweep:
-    """The result of a sweep: the stored files that no client can reach, and how many of them were removed.
+    """The result of a sweep: the stored files to remove, and how many of them were removed, 0 in a dry run.
 
-    `expired_entries` is the number of expired database entries of staged files.
+    `expired_entries` is the number of expired database entries of staged files, which were uploaded for a task and not
+    used by a run in time.
     """
 
     expired_entries: int = 0

@@ -70,7 +70,7 @@ async def prepare_uploads(
     `key_of` takes the new id and the name of a file, and returns its storage path.
 
     Raises:
-        StateRefused: the forms cannot be signed.
+        StateRefused: the client of the object store could not sign the forms.
 
     """
     return [await _prepare(store, item, key_of) for item in items]
@@ -116,8 +116,8 @@ async def measure_uploads(
         items: the files as the client names them.
         is_path: returns whether the service has made the storage path of an item.
         wrong_path: the message of the error for a storage path that the service has not made.
-        claimed: the storage paths of files that were accepted in an earlier call. Only these may be older than the time
-            within which a client must finalise an upload.
+        claimed: the storage paths of files that an earlier call has accepted. Any other file must have been uploaded
+            within the last 23 hours, because a sweep may soon delete it.
 
     Raises:
         ObjectStoreUnavailable: the object store did not answer.

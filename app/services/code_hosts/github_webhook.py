@@ -64,7 +64,7 @@ async def receive_github(
         PermissionDenied: the signature is wrong, or no secret is configured.
         InvalidInput: the delivery has no id.
         MalformedBody: the signed body is not JSON.
-        UsageLimitExceeded: the project is over its limit; the delivery is not recorded, so that GitHub may repeat it.
+        UsageLimitExceeded: a usage gate refuses the follow-up run. The delivery is not recorded: GitHub may repeat it.
 
     """
     await _require_signature(session, delivery, clients.cipher, secret)
@@ -84,7 +84,10 @@ async def receive_github(
 
 
 async def sweep_deliveries(session: AsyncSession) -> int:
-    """Delete a batch of stored ids of webhook deliveries that GitHub can no longer repeat; return their number."""
+    """Delete a batch of stored ids of requests from GitHub's webhook that GitHub can no longer repeat.
+
+    Return the number of deleted ids.
+    """
     return await delete_batch(session, GithubDelivery, GithubDelivery.received_at <= utcnow() - _REMEMBERED)
 
 

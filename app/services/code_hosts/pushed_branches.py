@@ -59,10 +59,10 @@ async def record_push(session: AsyncSession, *, task_id: UUID, run_id: UUID, pus
 async def branch_to_resume(
     session: AsyncSession, *, task_id: UUID, run_id: UUID, repository: str
 ) -> str | None:
-    """Return the branch that a run pushed to `repository`, or that an earlier run pushed which this run resumes.
+    """Return the branch of `repository` on which a run continues: the branch that it has pushed itself.
 
-    If several of these runs pushed to the repository, the branch of the latest one in the chain counts. Return None if
-    none of them did.
+    If it has pushed none, take the branch of the run that it resumes, or of the run that this one resumes, and so on.
+    Return None if none of these runs has pushed to the repository.
     """
     chain = resume_chain(task_id, run_id, Run.id)
     branch: str | None = await session.scalar(

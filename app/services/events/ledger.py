@@ -86,7 +86,7 @@ def as_data(**fields: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 async def publish_recorded(session: AsyncSession, rows: Iterable[Mapping[Any, Any]]) -> None:
-    """Store snapshots for the webhook messages with full bodies; wake readers of the ledger after the commit.
+    """Store snapshots of task and run for webhooks with full bodies; wake readers of the ledger after the commit.
 
     Call this with the result rows of each statement that contains a CTE of `insert_event_cte`.
 

@@ -29,7 +29,8 @@ class NewEvents(NamedTuple):
 async def read_new_events(session: AsyncSession, after: Cursor, user_ids: Collection[int]) -> NewEvents:
     """Return up to `PAGE` events of all projects after the position `after`, oldest first.
 
-    The result also has the current memberships of the users `user_ids`. Other users must not be shown these events.
+    The result contains current memberships and inboxes of the users `user_ids` only: it does not say whether any other
+    user may see an event.
     """
     rows = await _NEW.all(session, {"user_ids": [*user_ids], **after.values()})
     if not rows:

@@ -147,7 +147,7 @@ async def is_any_truncated(session: AsyncSession, caller: Principal, after: Curs
 async def is_truncated(session: AsyncSession, caller: Principal, after: Cursor) -> bool:
     """Return whether an event after the position `after` was removed because of its age, in the request's project.
 
-    Call this after reading the events, so that the result covers events that were removed while they were read.
+    Call this after the events are read, so that the result covers removals during the reading.
     """
     values = {"project_id": caller.project.id, **after.values()}
     return await _REMOVED.first(session, values) is not None
@@ -160,10 +160,11 @@ async def find_end(session: AsyncSession) -> Cursor:
 
 
 async def place_here(session: AsyncSession, cursor: Cursor) -> Cursor:
-    """Return the position of a client in the ledger of this database cluster.
+    """Return a client's position in the ledger, made valid for this database cluster.
 
-    A position of another cluster, which the database was restored from, becomes the position before all transactions of
-    this cluster. Any other position is returned unchanged.
+    After a restore from another cluster's dump, a client may have a position with a transaction id that this cluster
+    has not reached. The result then has the transaction id 0, as restored events have (`adopt_events`), and the same
+    event number. Any other position is returned unchanged.
     """
     row = await _HERE.first(session, cursor.values())
     assert row is not None

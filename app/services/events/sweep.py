@@ -15,11 +15,11 @@ _AT_ONCE = 5000
 
 
 async def adopt_events(sessions: SessionFactory) -> int:
-    """Move events that were restored from another database cluster before all new events; return how many were moved.
+    """Give events that were restored from another database cluster the transaction id 0; return their number.
 
-    Call this after a restore; the service may be running. The transaction ids of the other cluster have no meaning in
-    this one: readers would wait for them, or skip the events. Only events with a transaction id that this cluster has
-    not reached are moved, so a second call changes nothing.
+    Readers get events in the order of transaction ids, so these come before all events of this cluster. With their old
+    ids, which have no meaning here, readers would wait for them or skip them. Call this after a restore; the service
+    may be running. Only ids that this cluster has not reached are changed, so a second call changes nothing.
     """
     async with unit_of_work(sessions) as session:
         await session.execute(

@@ -86,8 +86,9 @@ async def list_inbox(
 ) -> tuple[int, int, list[QuestionOut]]:
     """Return two numbers of questions in the caller's inbox, and one page of its questions that match `query`.
 
-    The first number counts the questions that match `query`. The second counts all open questions, except those that
-    only wait for a message, like the badge of an app. `link` is the setting `task_url`, a template for links to tasks.
+    The first number counts the questions that match `query`. The second is for an app's badge: it counts all open
+    questions except those that only wait for a message, whether they match or not. `link` is the setting `task_url`, a
+    template for links to tasks.
     """
     values = {
         "kind": query.kind,

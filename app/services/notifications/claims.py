@@ -92,7 +92,10 @@ def _has_waited(delivery: Delivery) -> bool:
 
 
 async def set_badges(session: AsyncSession, deliveries: Sequence[Delivery]) -> None:
-    """Set the app badge of each push with an `urgency` to the number of open questions in its recipient's inbox."""
+    """Set the app badge of each push that has a class to the number of open questions in its recipient's inbox.
+
+    A push without a class (`subject.urgency` is None) gets no badge.
+    """
     counts = await count_open(session, {each.user_id for each in deliveries if each.subject.urgency})
     for each in deliveries:
         if each.subject.urgency:

@@ -60,8 +60,8 @@ async def notify_people(
     A job sends the pushes after the commit. Of two concurrent calls with the same kind for the same run, only one leads
     to a push; the cooldown stops the other.
 
-    An error here is only logged: the pushes are lost, but the caller's change is kept. If only presence cannot be read,
-    the pushes are decided without it.
+    An error other than an outage of the database is only logged: the pushes are lost, but the caller's change is kept.
+    If only presence cannot be read, the pushes are decided without it.
 
     Args:
         session: the unit of work that changed the runs.
@@ -70,7 +70,7 @@ async def notify_people(
         question_id: the question that the notice is about; None for events without a question.
 
     Raises:
-        Exception: an outage of the database. The caller must repeat its change.
+        Exception: an outage of the database. The transaction has failed, so the caller must repeat its change too.
 
     """
     trigger = Trigger(kind, run_ids, question_id)

@@ -111,7 +111,7 @@ class Delivery:
 
     @property
     def since(self) -> datetime:
-        """The UTC time from which the delay of the push is counted.
+        """The UTC time from which the service measures how late the push is, to report this and to give up.
 
         A notice is counted from its creation, or from the end of the time for which it was deferred. A reminder or
         retraction is counted from the time when its question was closed. If the question is still open, it is counted

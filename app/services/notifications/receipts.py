@@ -52,8 +52,9 @@ class Ticket:
 async def claim_receipts(session: AsyncSession) -> list[Ticket]:
     """Claim at most 1000 accepted pushes with a receipt that is due to be fetched; return their tickets.
 
-    A ticket becomes due again later unless `settle_receipts` stores its receipt. Concurrent calls claim different
-    tickets. A push that was sent a day ago and still has no receipt is marked as complete without one.
+    A receipt is the push service's later report on whether it delivered a push. A ticket becomes due again later unless
+    `settle_receipts` stores its receipt. Concurrent calls claim different tickets. A push that was sent a day ago and
+    still has no receipt is marked as complete without one.
     """
     now = utcnow()
     await session.execute(

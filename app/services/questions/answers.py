@@ -56,7 +56,8 @@ def answer_form(
     Args:
         message: the text of the form.
         schema: the JSON Schema of the form's fields.
-        params: the answer: `action`, by default `accept`, and the values of the fields.
+        params: the answer: `action`, with `content` (the values by field) if the action is `accept`; or `option_id`,
+            optionally with `answers` (by the texts of the questions) and `custom_input` (a free text).
 
     Raises:
         AnswerInvalid: the content does not fit the form, or the form can only be declined.
@@ -72,9 +73,11 @@ def answer_form(
 
 
 def describe_answer(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an answer as people see it. Questions store their answers like this.
+    """Return an answer as people see it and as the question's row stores it.
 
-    `params` are the parameters of the command that sends the answer to the agent.
+    This is the `text` of a message, at most 4000 characters. For other questions, it is those of `option_id`, `action`,
+    `content` and `custom_input` that `params` has. `params` are the parameters of the command that sends the answer to
+    the agent.
     """
     if "artifact_ids" in params:
         return {"text": _text_of(params.get("content"))[:_SHOWN_CHARACTERS]}

@@ -19,7 +19,10 @@ from app.outages import DatabaseUnavailable
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """The errors after which a step is repeated, the delays in seconds between attempts, and the log event for each."""
+    """The errors after which a step is repeated, and the delays in seconds between the attempts.
+
+    `event` is the name of the log event that is written before each repetition.
+    """
 
     errors: tuple[type[Exception], ...]
     delays: tuple[float, ...]

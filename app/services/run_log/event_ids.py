@@ -24,7 +24,7 @@ _LIFETIME = timedelta(days=1)
 
 
 class LogEvent(NamedTuple):
-    """An event of an agent, and the line to write for it in the run's log.
+    """A stream event that an agent reported, with the line to write for it in the run's log.
 
     The line is empty if the event does not belong in the log.
     """
@@ -42,7 +42,7 @@ class LogEvent(NamedTuple):
 
 @dataclass(slots=True)
 class NewEvents:
-    """The events of a request that the run does not have yet, and their ids.
+    """The stream events of one request that the run does not have yet, and their ids.
 
     `published` are the events for the run's followers, and `lines` the lines for its log. `ids` maps each new id to
     whether the log contains its event.
@@ -63,8 +63,8 @@ def carries_ids(events: Iterable[LogEvent]) -> bool:
 async def select_new(session: AsyncSession, run_id: UUID, events: Iterable[LogEvent]) -> NewEvents:
     """Return those events that the run does not have yet, according to their `event_id`s.
 
-    Events without an id are always new. An event that is a part of a streamed message is published, but not logged. The
-    whole message has the same id as its last part, and is logged in spite of this when it arrives.
+    Events without an id are always new. A part of a streamed message is published, but not logged. The whole message
+    follows with the id of its last part: it is logged, but not published again.
     """
     events = list(events)
     ids = [event.id for event in events if event.id is not None]

@@ -113,7 +113,7 @@ async def write_columns(session: AsyncSession, run_id: UUID, values: dict[str, A
     """Write the column values `values` of a run; return its new row, with `STATE_COLUMNS`.
 
     Raises:
-        StateRefused: the state or the output would be too large. It is written already, so the caller must roll back.
+        StateRefused: the new state or output is too large. The row is written all the same: the caller must roll back.
 
     """
     sizes: list[ColumnElement[int]] = []

@@ -195,11 +195,12 @@ async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> N
 async def claim(
     session: AsyncSession, run_id: UUID, *, owner: str, events: RunEvents, limit: int = 0
 ) -> Fields | None:
-    """Claim, for the job `owner`, the run that has waited longest in the project of the run `run_id`.
+    """Claim the run that has waited longest in the project of the run `run_id`, for the job that is named `owner`.
 
-    This may be another run than `run_id`: every waiting run has a job, and any job may claim the next run. Return the
-    columns of the claimed run. Return None if no run waits, or if workers already perform `limit` runs of the project.
-    A `limit` of 0 stands for no limit.
+    This may be another run than `run_id`: every waiting run has a job, and any job may claim the next run. `owner` is a
+    unique text that the job has made, and passes to the other functions as proof that it still holds the run. Return
+    the columns of the claimed run. Return None if no run waits, or if workers already perform `limit` runs of the
+    project. A `limit` of 0 stands for no limit.
     """
     now = utcnow()
     values = {"asked_for": run_id, "owner": owner, "now": now, "until": now + RUN_LEASE}
@@ -327,7 +328,8 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
 async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunEvents) -> list[UUID]:
     """Fail the runs with an agent outside our workers that has reported nothing for `silence`; return their ids.
 
-    A local run that never used `event_stream` is not failed: it may wait for its user for days.
+    A run in the environment `local`, which its client performs, is failed only if the client has used the route
+    `event_stream` for it. Otherwise it may wait for its user for days.
     """
     heard_at = (
         select(RunLogState.heard_at).where(RunLogState.run_id == Run.id).correlate(Run).scalar_subquery()

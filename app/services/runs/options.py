@@ -104,7 +104,10 @@ def requested_state(body: RunIn) -> dict[str, Any]:
 
 
 def with_provider(state: dict[str, Any], catalog: Catalog) -> dict[str, Any]:
-    """Return a run's state with the provider that its adapter implies; the same state if it implies none."""
+    """Return a run's state with the field `provider`, the provider of the models of the run's agent, such as `openai`.
+
+    If the adapter of the agent does not determine it, return the same state.
+    """
     adapter = catalog.choice(state.get("runtime_adapter"))
     return state | {"provider": adapter.provider} if adapter and adapter.provider else state
 

@@ -52,7 +52,10 @@ async def lock_room(session: AsyncSession, run_id: UUID) -> None:
 
 
 def has_room(limit: Any) -> ColumnElement[bool]:
-    """Return the SQL condition on a run that workers perform fewer than `limit` runs of its project at the moment."""
+    """Return an SQL condition for queries of runs: workers perform fewer than `limit` runs of the row's project now.
+
+    `limit` is a number or a bound parameter.
+    """
     room: ColumnElement[bool] = _in_hand(Run.project_id) < limit
     return room
 

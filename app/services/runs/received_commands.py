@@ -47,7 +47,10 @@ _SENT_AGAIN = (CommandMethod.USER_MESSAGE, CommandMethod.SET_CONFIG_OPTION, Comm
 
 
 class StepResult(Enum):
-    """The result of a worker's step. A step does nothing if there is a new command or the worker has lost the run."""
+    """The result of a worker's change to a run that it performs, such as storing a question or ending the agent.
+
+    The change is not made if there is a command that the worker has not read, or the worker has lost the run.
+    """
 
     DONE = auto()
     # A command came that the worker has not read; nothing has changed.
@@ -136,10 +139,11 @@ async def start_waiting(
 async def notify_user(
     session: AsyncSession, run_id: UUID, message: AgentMessage, *, owner: str, queue: JobQueue
 ) -> MessageOutcome | None:
-    """Decide whether to send a message of the run's agent to people as a push; a job sends the push after the commit.
+    """Decide whether to send a message of the run's agent to people as a push; store and return the decision.
 
-    Return the decision, or None if the job `owner` has lost the run. The worker repeats a call if it does not know
-    whether the commit succeeded: the second call waits for the first and returns its decision.
+    A job sends the push after the caller has committed. `owner` names the job that claimed the run
+    (`lifecycle.claim`); return None if this job has lost the run. The worker repeats the call, in a new transaction, if
+    it does not know whether the commit succeeded: the second call waits for the first and returns its decision.
     """
     if await _lock_unless_news(session, run_id, owner=owner, seen=None) is StepResult.LOST:
         return None
@@ -228,7 +232,11 @@ async def drop_open(
 def receipt(
     command_id: UUID, method: str, status: CommandStatus, *, reason: str | None = None, rpc_id: Any = None
 ) -> dict[str, Any]:
-    """Return the log entry that reports the progress of a command. `rpc_id` is the JSON-RPC id from its sender."""
+    """Return the log entry that reports the progress of a command.
+
+    `method` is the method of the command. `rpc_id` is the JSON-RPC id from its sender. `reason` says why the
+    command was dropped, if it was.
+    """
     params: dict[str, Any] = {"command_id": str(command_id), "method": method, "status": status}
     if reason is not None:
         params["reason"] = reason

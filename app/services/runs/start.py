@@ -66,9 +66,10 @@ async def start_cloud_run(
     body: RunIn,
     clients: ServiceClients,
 ) -> TaskOut:
-    """Create a cloud run and request a worker for it after the commit; return the task of the run (contract 5.8).
+    """Create a cloud run, which a worker performs, and request a worker after the commit; return the run's task.
 
-    A task may have several active runs. If the queue does not answer, a sweep puts the run on the queue later.
+    See contract 5.8. A task may have several active runs. If the queue does not answer, a sweep puts the run on the
+    queue later.
 
     Raises:
         InvalidInput: the options contradict each other, or the caller may not use the GitHub account of the run.
@@ -168,7 +169,7 @@ async def start_run(
     body: StartIn,
     clients: ServiceClients,
 ) -> TaskOut:
-    """Request a worker for an existing cloud run; return the task of the run.
+    """Request a worker for an existing cloud run, which only a worker performs; return the task of the run.
 
     It is safe to repeat this until a worker has begun. The run uses the task as it is now, and acts with the caller's
     GitHub account.

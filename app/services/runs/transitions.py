@@ -92,10 +92,11 @@ async def move(
     reason: RunReason | None = None,
     **values: Any,
 ) -> Sequence[RowMapping]:
-    """Move the runs that satisfy `conditions` from any status to the status `to`; return the moved runs.
+    """Move the runs that satisfy `conditions` to the status `to`, whatever status they have; return the moved runs.
 
-    `reason` says why the run ends or returns to the queue, for metrics and the event. `values` are values of further
-    columns to write.
+    All else is as in `transition`: events are recorded and published, and people are notified of an end. `reason` says
+    why the run ends or returns to the queue, for metrics and the event. `values` are values of further columns to
+    write.
     """
     is_recovery = to is RunStatus.QUEUED and reason in _RECOVERIES
     event = EventType.RUN_RECOVERED if is_recovery else EVENT_OF.get(to)

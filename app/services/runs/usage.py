@@ -53,11 +53,11 @@ def _number(path: tuple[str, ...]) -> ColumnElement[Any]:
 
 
 def reported_usage(state: Mapping[str, Any]) -> ColumnElement[Any] | None:
-    """Return the SQL expression for the facts to add to a run for the usage that a client reports in `state`.
+    """Return the SQL expression for a JSON object, to add to a run's facts: the usage that a client reports in `state`.
 
-    Return None if `state` reports no usage. A report contains the totals of the whole run. The expression adds nothing
-    if one of our workers has claimed the run, or if the report is not higher than the last one: the task's budget
-    relies on these numbers.
+    Return None if `state` reports no usage. A report contains the totals of the whole run. Because the task's budget
+    relies on these numbers, the object is empty if one of our workers has claimed the run, or if the report is not
+    higher than the last one.
     """
     reported = state.get(_REPORTED)
     if not isinstance(reported, Mapping):

@@ -49,5 +49,8 @@ class LedgerEvent:
 
     @cached_property
     def frame(self) -> bytes:
-        """The event as a server-sent event, for a stream that follows no runs."""
+        """The event as a server-sent event, for a stream that follows no runs.
+
+        In a stream that also follows runs, the id is another: it contains the positions in these runs too.
+        """
         return encode(self.data, id_=self.id.encode())

@@ -137,8 +137,9 @@ def known_page_statement(shape: tuple[str, ...]) -> Prepared:
     """Return the SELECT of the tasks with the ids in the parameter `ids` that the caller sees, newest first.
 
     Each row also has the `version` of the caller's view of tasks, and as `count` the number of all tasks that match the
-    filter with this `shape`. `count` is NULL if the filter uses more than flags, because tasks are counted in advance
-    by their flags only. If none of the tasks is found, the result is one row with only these two columns.
+    filter with this `shape`. `count` is NULL unless all conditions of the filter are about the flags `archived` and
+    `internal`, because tasks are counted in advance only by these. If none of the tasks is found, the result is one row
+    with only these two columns.
     """
     count = _count(shape) if _by_flags(shape) else null()
     return _join_snapshot(

@@ -17,7 +17,8 @@ async def require_references(
 ) -> None:
     """Check the integrations and the signal report that a request for a task refers to.
 
-    `updating` is True if the request changes an existing task. The origin of the task is then not checked.
+    A signal report is a record of the project that a task can name as its origin. `updating` is True if the request
+    changes an existing task. The fields about the origin are then not checked against each other.
 
     Raises:
         InvalidInput: one of them does not exist, belongs to another project or user, or does not fit the task's origin.

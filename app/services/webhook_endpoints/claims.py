@@ -83,8 +83,8 @@ async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> lis
     Busy endpoints cannot take the whole `limit`: `RESERVED` of the deliveries are kept for endpoints with at most
     `PER_ENDPOINT` attempts in progress.
 
-    If the results of several attempts were lost, a delivery may exceed its number of attempts by `LOST_ATTEMPTS`. After
-    that, it ends and is not returned.
+    If the result of its last permitted attempt was lost, a delivery is claimed again, up to `LOST_ATTEMPTS` times.
+    After that, it ends without a further attempt, and is not returned.
 
     `cipher` decrypts the secrets that sign the messages. If no key decrypts the secret of a delivery, the delivery is
     not returned, and becomes due again when the lease ends.

@@ -21,7 +21,10 @@ _BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A webhook message with the URL that it is sent to and the decrypted secrets that sign it."""
+    """A message for a webhook endpoint: its id, and its JSON body with one event or a test.
+
+    It also has the URL that it is sent to, and the decrypted secrets that sign it.
+    """
 
     id: UUID
     url: str

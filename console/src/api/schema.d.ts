@@ -3066,7 +3066,7 @@ export interface components {
         };
         /**
          * OriginProduct
-         * @description The product in which a task was created (contract 3.1).
+         * @description The feature or tool from which a task was created, such as Slack; by default `user_created` (contract 3.1).
          * @enum {string}
          */
         OriginProduct: "onboarding" | "error_tracking" | "eval_clusters" | "user_created" | "automation" | "slack" | "support_queue" | "session_summaries" | "posthog_ai" | "experiments" | "signal_report" | "signals_scout" | "support_reply" | "hogdesk" | "image_builder";

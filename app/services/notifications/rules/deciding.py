@@ -117,9 +117,10 @@ def decide(facts: Facts, now: datetime) -> Verdict:
     """Decide at `now` whether a push notice is sent, waits, or is dropped.
 
     The rules apply in this order: the cooldown, whether the recipient may and wants to get the notice, whether it is
-    still needed, and whether it must wait. Within a cooldown, a notice is dropped whatever the other rules say, but the
-    notice of a question only waits. Outside it, a notice starts a new cooldown, even if another rule then drops the
-    notice. Messages of agents have limits instead of a cooldown.
+    still needed, and whether it must wait. Within a cooldown, a notice that is about no question is dropped at once.
+    The notice of a question is not: the other rules apply to it, and if none drops it, it waits for the end of the
+    cooldown. Outside a cooldown, a notice starts a new one, even if another rule then drops the notice. Messages of
+    agents have limits instead of a cooldown.
     """
     if final := _excess(facts, now) or _refusal(facts) or _need_that_is_gone(facts):
         return final

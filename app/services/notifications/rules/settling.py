@@ -71,9 +71,9 @@ def settlement_values(now: datetime) -> dict[str, Any]:
 def settlement_cte(source: CTE, *, is_leaving: bool) -> CTE:
     """Return a CTE that drops or releases deferred notices, for a statement that writes or deletes a presence.
 
-    A notice that the person has seen is dropped. `seen_seq` says which events the device has shown. If the client does
-    not report it and the person leaves a focused task, all of the task's notices are taken as seen. Any other notice
-    falls due soon after the last device has stopped showing the task to the person.
+    A notice that the person has seen is dropped. `seen_seq` says which events the device has shown. Without it, all of
+    the task's notices are taken as seen when the presence is deleted, if the person looked at the task until then
+    (`focused`). Any other notice falls due soon after the last device has stopped showing the task to the person.
 
     Args:
         source: the presence that was written or deleted: task, device, user, `focused` and `seen_seq`.
