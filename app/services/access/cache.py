@@ -19,8 +19,8 @@ Caller = TypeVar("Caller")
 class CallerCache(Generic[Caller]):
     """A cache of authenticated callers in the memory of this process; an entry expires after `lifetime` seconds.
 
-    Entries are found by the hash of the API key or session cookie, and the project of the request. Refused keys are not
-    cached.
+    Entries are found by the hash of the API key or of the console session's cookie, and by the project of the request.
+    Refused keys are not cached.
     """
 
     def __init__(

@@ -144,7 +144,7 @@ async def show_session(session: AsyncSession, caller: Principal) -> ConsoleSessi
     """Return the console session that authenticated this request, with its user and the user's projects.
 
     Raises:
-        SessionEnded: the session has ended since the request was authenticated.
+        SessionEnded: the console session has ended since the request was authenticated.
 
     """
     times = (ConsoleSession.created_at, ConsoleSession.expires_at)

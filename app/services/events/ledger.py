@@ -91,7 +91,7 @@ async def publish_recorded(session: AsyncSession, rows: Iterable[Mapping[Any, An
     Call this with the result rows of each statement that contains a CTE of `insert_event_cte`.
 
     Args:
-        session: the unit of work that has recorded the events and already made the changes that they report.
+        session: the database session that has recorded the events and already made the changes that they report.
         rows: the result rows, with `recorded_columns`. A row in which these columns are NULL recorded no event.
 
     """
@@ -105,7 +105,7 @@ async def record(session: AsyncSession, type_: EventType, **columns: Any) -> UUI
     """Add to the ledger an event that is not about a task, in the session's transaction; return the event's id.
 
     Args:
-        session: the unit of work that makes the change.
+        session: the database session that makes the change.
         type_: the event type.
         columns: the values of `project_id`, `user_id` and `occurred_at`, and optionally `data`.
 

@@ -64,7 +64,7 @@ async def notify_people(
     If only presence cannot be read, the pushes are decided without it.
 
     Args:
-        session: the unit of work that changed the runs.
+        session: the database session that changed the runs.
         kind: the event, such as `completed` or `awaiting`.
         run_ids: the runs that the event happened to.
         question_id: the question that the notice is about; None for events without a question.

@@ -65,7 +65,7 @@ async def beat(
     Concurrent beats of one device leave one row with the latest expiry.
 
     Args:
-        session: the unit of work.
+        session: the database session.
         caller: the person to whom the device shows the task.
         task_id: the task that the device shows.
         device_id: the device.
@@ -270,7 +270,7 @@ async def without_if_failing(
     its own savepoint.
 
     Args:
-        session: the unit of work of the change.
+        session: the database session of the change.
         decide: the function to call; it may be called twice.
         logged: the fields to log with the error of the first call.
 

@@ -42,7 +42,7 @@ def announce_state(
     """Publish the state of a run to its followers after the session's transaction commits.
 
     Args:
-        session: the unit of work that has changed the run.
+        session: the database session that has changed the run.
         events: the publisher.
         row: the run as it is now, with `STATE_COLUMNS`.
         opened: whether this is the first event of the run.
@@ -60,7 +60,7 @@ def announce_state(
 
 
 def state_event(row: Fields | RowMapping) -> bytes:
-    """Return the event that reports the state of a run, as JSON.
+    """Return the stream event that reports the state of a run, as JSON.
 
     Fields that are too large for an event are null, and `omitted` names them. `row` has `STATE_COLUMNS`.
     """

@@ -44,7 +44,7 @@ _HEARD = Prepared(
 
 @dataclass(frozen=True, slots=True)
 class NumberedEvent:
-    """An event of an agent outside our workers, with its number within the run."""
+    """A stream event that an agent outside our workers sent, with its number within the run."""
 
     seq: int
     event: Mapping[str, Any]
@@ -83,7 +83,7 @@ class _Position:
 async def take_events(
     run: RunRef, batches: AsyncGenerator[Batch, None], clients: ServiceClients
 ) -> PositionOut:
-    """Accept the events of a run's agent in batches as they arrive; return the number of the last accepted event.
+    """Accept the stream events of a run's agent in batches as they arrive; return the number of the last one accepted.
 
     An accepted event stays accepted even if a later one is refused. A run that has ended accepts no new events. It
     still acknowledges events and a completion that it has accepted before, so that an agent that lost the response can

@@ -101,7 +101,7 @@ async def append_events(
     caller: Principal,
     when_locked: Callable[[Sequence[Mapping[str, Any]]], Awaitable[None]],
 ) -> None:
-    """Append events to a run's log, all of them or none.
+    """Append stream events to a run's log, all of them or none.
 
     Events with an `event_id` that the log already has are skipped. The function waits for the log's lock. It then calls
     `when_locked` with the new events before it stores them, so that no other writer can insert lines before them. Lines
@@ -123,7 +123,7 @@ async def append_events(
 async def append_numbered(
     sessions: SessionFactory, store: ObjectFiles, ref: RunRef, numbered: Sequence[tuple[int, LogEvent]]
 ) -> tuple[int, Sequence[Mapping[str, Any]]]:
-    """Append numbered events to a run's log, each once, even if other requests send the same events.
+    """Append numbered stream events to a run's log, each once, even if other requests send the same events.
 
     Return the number of the last accepted event, and the events that are new to the run. Events that were accepted
     before, by their number or their `event_id`, are skipped. If a number is missing, the events after it are not

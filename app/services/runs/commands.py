@@ -131,7 +131,7 @@ async def answer_question(
     Return False, with nothing changed, if the question was closed before.
 
     Args:
-        session: the unit of work.
+        session: the database session.
         caller: the person that answers.
         question: the question to answer.
         answer: the answer, checked against what the question offers.

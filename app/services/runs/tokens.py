@@ -80,7 +80,7 @@ async def authenticate_run(
     """Check a run token for the run in a request's path; return the run. The token's user must still see the run.
 
     Args:
-        session: a unit of work.
+        session: a database session.
         token: the token from the request.
         project: the id of the project in the path, or `CURRENT_PROJECT` for the token's project.
         task_id: the task in the path.
