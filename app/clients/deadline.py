@@ -31,7 +31,7 @@ class Deadline:
         self._expired.set()
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep for `seconds`, or until `expire` is called. The deadline itself does not end the sleep."""
+        """Sleep for `seconds`, even beyond the deadline. A call of `expire` ends the sleep at once."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 _ = await self._expired.wait()

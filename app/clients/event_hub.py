@@ -31,10 +31,11 @@ LookUp = Callable[[Collection[UUID]], Awaitable[Mapping[UUID, bytes | None]]]
 
 
 class EventHub:
-    """Delivers live events of runs from Redis to all followers in this process, over one connection.
+    """Delivers new stream events of runs from Redis to all followers in this process, over one connection.
 
-    The connection opens with the first follower. Every `look_seconds`, `look_up` is called with the followed runs: it
-    finds those that have ended or were deleted, so that their followers end even if Redis lost the event.
+    The connection opens with the first follower. Every `look_seconds`, `look_up` is called with the ids of the followed
+    runs. It returns the final state of each run that has ended, and None for each that was deleted, so that their
+    followers end even if Redis lost the event.
     """
 
     def __init__(self, redis: RedisClient, look_up: LookUp, *, look_seconds: float = _LOOK_SECONDS) -> None:
@@ -55,7 +56,7 @@ class EventHub:
 
     @asynccontextmanager
     async def follow(self, run_id: UUID) -> AsyncGenerator[Subscription, None]:
-        """Return a context manager that yields a new follower of the live events of a run.
+        """Return a context manager that yields a new follower of the stream events of a run.
 
         The follower is removed at the end of the block. If `end_all` was called before, it has ended already when it is
         yielded.

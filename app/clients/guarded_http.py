@@ -33,7 +33,7 @@ NameServer = Callable[[str, int], Sequence[str]]
 
 
 class BlockedAddress(httpx.ConnectError):
-    """A host has an IP address to which the service must not connect, such as a private address."""
+    """The error of a request to a host with an IP address to which the service must not connect: `address`."""
 
     def __init__(self, address: str) -> None:
         super().__init__(f"{address} may not be connected to")
@@ -41,7 +41,7 @@ class BlockedAddress(httpx.ConnectError):
 
 
 class NameNotFound(httpx.ConnectError):
-    """A host name has no IP address, or the look-up failed."""
+    """The error of a request to a host name that has no IP address, or that could not be looked up."""
 
 
 def system_names(host: str, port: int) -> Sequence[str]:

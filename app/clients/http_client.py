@@ -22,7 +22,8 @@ def create_http_client(
 ) -> httpx.AsyncClient:
     """Return an HTTP client that keeps connections open and stores no cookies; the caller closes it.
 
-    `timeout_seconds` limits each step of a request, such as connecting. A request can have another timeout.
+    `limits` are the maximum numbers of connections, and of idle ones. `timeout_seconds` limits each step of a request,
+    such as connecting; a single request can have another timeout.
     """
     refusing = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     return httpx.AsyncClient(cookies=refusing, limits=limits, timeout=timeout_seconds, verify=tls_context())

@@ -82,7 +82,7 @@ class ObjectContent:
 
 
 class ObjectFiles(Protocol):
-    """Reads and writes objects in the store. Every method may raise ObjectStoreUnavailable."""
+    """The interface to read and write single objects. Every method may raise ObjectStoreUnavailable."""
 
     async def put(self, key: str, body: bytes | Path, *, content_type: str, tags: Mapping[str, str]) -> None:
         """Store an object under a key. It replaces the object that already has this key.
@@ -143,7 +143,7 @@ class ObjectFiles(Protocol):
 
 
 class SignedLinks(Protocol):
-    """Signs URLs and forms with which clients read and upload objects without the service.
+    """The interface to sign URLs and forms, with which clients download and upload objects without the service.
 
     Every method may raise ObjectStoreUnavailable.
     """
@@ -173,7 +173,7 @@ class SignedLinks(Protocol):
 
 
 class StoreHealth(Protocol):
-    """The health check of the object store."""
+    """The interface to check whether the object store can be used."""
 
     async def check(self) -> None:
         """Check that the bucket responds. Raises ObjectStoreUnavailable if it does not."""
@@ -181,7 +181,10 @@ class StoreHealth(Protocol):
 
 
 class Bucket(Protocol):
-    """Maintenance of the whole bucket: listing, deletion and expiry. Every method may raise ObjectStoreUnavailable."""
+    """The interface to list objects of the bucket, delete many, and set the rules for their expiry.
+
+    Every method may raise ObjectStoreUnavailable.
+    """
 
     def pages(self, prefix: str) -> AsyncIterator[Sequence[ListedObject]]:
         """Yield lists of at most 1000 objects with keys that begin with `prefix`, in the order of the keys."""
@@ -190,7 +193,7 @@ class Bucket(Protocol):
     async def delete(self, keys: Sequence[str]) -> int:
         """Delete the objects under at most 1000 keys.
 
-        Return for how many of `keys` there is no object now. Keys that never had an object are included.
+        Return the number of these keys that have no object afterwards. Keys that had none before are counted too.
         """
         ...
 

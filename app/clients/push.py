@@ -38,7 +38,10 @@ class PushAction:
 # Not frozen: that takes twice as long to make.
 @dataclass(slots=True, kw_only=True)
 class PushStyle:
-    """The urgency, lifetime, look and sound of a push, independent of the push service."""
+    """The urgency and lifetime of a push, and its look on a device: badge, speaker, buttons, sound.
+
+    The fields are the same for all push services.
+    """
 
     urgency: Urgency
     # How long a push service keeps it for a device that cannot be reached.
@@ -61,10 +64,9 @@ class PushStyle:
 # Not frozen: likewise.
 @dataclass(slots=True)
 class PushMessage:
-    """A push to the one device that `token` names: a title, a text and data.
+    """A push to one device: a title, a text (`body`), and `data` for the app that receives it.
 
-    `style` says how the device shows the message: urgency, sound, badge, buttons. If it is None, the push service
-    decides.
+    `token` is the device's push token. If `style` is None, the push service uses its defaults.
     """
 
     token: str = field(repr=False)
@@ -147,7 +149,7 @@ class PushUnavailable(Exception):
 
 
 class PushSender(Protocol):
-    """Sends messages to devices through one push service."""
+    """The interface to a push service, which delivers messages to devices. Each push service has its own client."""
 
     async def send(self, messages: Sequence[PushMessage], deadline: Deadline) -> list[PushOutcome]:
         """Send at most 100 push messages, and return their outcomes in the same order.
@@ -163,7 +165,7 @@ class PushSender(Protocol):
 
 
 class ReceiptSource(Protocol):
-    """A push service that reports later whether the messages that it accepted have arrived."""
+    """The interface to a push service that can be asked later whether the messages that it accepted have arrived."""
 
     async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
         """Return the final outcomes of at most 1000 accepted messages, by ticket.

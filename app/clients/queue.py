@@ -29,7 +29,10 @@ _KEPT = timedelta(days=1)
 
 
 class JobQueue(Protocol):
-    """The queue of jobs for workers. A job carries ids only; the work to do is stored in the database."""
+    """The interface to the queue of jobs for workers, which `ArqQueue` implements.
+
+    A job carries ids only; the work to do is stored in the database.
+    """
 
     async def enqueue(
         self, job: str, *, job_id: str, arguments: dict[str, Any], queue_name: str = QUEUE_NAME

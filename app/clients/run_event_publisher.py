@@ -42,10 +42,10 @@ class _Event(NamedTuple):
 
 
 class RedisRunEvents(RunEvents):
-    """Publishes live events of runs to Redis, in order and in batches, from a background task.
+    """Publishes the stream events of runs to Redis, in order and in batches. An `asyncio.Task` sends them.
 
-    While Redis cannot be reached, at most `max_waiting` events wait in memory, and further ones are dropped. The stream
-    of a run that lost events gets an event that says how many are missing.
+    While Redis cannot be reached, at most `max_waiting` stream events wait in memory, and further ones are dropped. The
+    stream of a run that lost some gets a gap, which says how many are missing.
     """
 
     def __init__(self, redis: RedisClient, *, max_waiting: int = MAX_WAITING_EVENTS) -> None:

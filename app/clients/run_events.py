@@ -92,13 +92,13 @@ class RunEvent:
 
 
 class RunEvents(Protocol):
-    """Publishes the live events of runs to their followers."""
+    """The interface to publish stream events of runs to their followers, which `RedisRunEvents` implements."""
 
     def put(self, run_id: UUID, data: bytes, *, kind: EventKind = EventKind.ENTRY) -> None:
-        """Queue an event for the followers of a run. Returns at once and never fails.
+        """Queue a stream event for the followers of a run. Returns at once and never fails.
 
-        Followers get events in the order of the calls. `data` is a JSON object on one line. If it is too large, or too
-        many events wait, the event is dropped, and the stream gets a short event that says so.
+        Followers get stream events in the order of the calls. `data`, the content, is a JSON object on one line. If it
+        is too large, or too many events wait, the event is dropped, and a short one of another kind says so.
         """
         ...
 
@@ -155,7 +155,7 @@ def stream_keys(run_id: UUID) -> tuple[str, str]:
 
 
 def channel_of(run_id: UUID) -> str:
-    """Return the name of the Redis channel on which the live events of a run are published."""
+    """Return the name of the Redis channel on which new stream events of a run are published."""
     return f"{_PREFIX}{run_id}"
 
 

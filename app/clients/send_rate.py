@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 class SendRate(Protocol):
-    """A limit on the number of messages per second that are sent to a push service."""
+    """The interface of a send rate: a limit on the number of messages per second to a push service."""
 
     async def take(self, count: int, deadline: Deadline) -> bool:
         """Wait until `count` messages may be sent, and return True.

@@ -20,9 +20,10 @@ log = structlog.get_logger(__name__)
 
 
 class Subscription:
-    """One follower of a run's live events in this process, with a queue of the events that `take` has not returned.
+    """A follower of one run in this process, with a queue of the stream events that `take` has not returned yet.
 
-    Nothing is queued before `collect` is called. Read the past events from Redis first, then call `collect`.
+    Nothing is queued before `collect` is called. First read the past stream events by `read_events`, then call
+    `collect`, and then read once more, because some may have been published in between.
     """
 
     __slots__ = ("_channel", "_queued", "_queued_bytes", "_waiter", "is_over", "is_run_deleted")
@@ -136,7 +137,7 @@ class Channel:
         return event.id == self.last._replace(number=self.last.number + 1)
 
     def is_known(self, event: RunEvent) -> bool:
-        """Return whether the followers have already received or read this event."""
+        """Return whether the followers have this event already: received live, or read from Redis before `collect`."""
         known, id_ = self.last, event.id
         return (
             id_ is not None and known is not None and id_.epoch == known.epoch and id_.number <= known.number

@@ -75,9 +75,9 @@ class WakeListener:
                 self._watchers.pop((channel, message), None)
 
     async def listen(self) -> Never:
-        """Receive wakes from Redis and set the events of their watchers, until the call is cancelled.
+        """Receive wakes from Redis and set the `asyncio.Event` of their watchers, until the call is cancelled.
 
-        After an outage of Redis, the events of all watchers are set, because wakes may have been lost.
+        After an outage of Redis all watchers are woken in this way, because wakes may have been lost.
         """
         while True:
             try:

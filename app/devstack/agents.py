@@ -34,7 +34,7 @@ _OLDEST_NODE = (22, 0)  # the highest version that an agent requires
 def install_agents(folder: Path, names: Sequence[str], terminal: TerminalOutput) -> bool:
     """Install agents from npm into `folder`, and return whether anything changed.
 
-    Agents that are installed there already stay.
+    Agents that an earlier call installed into this folder are kept, and updated with the others.
 
     Args:
         folder: the folder to install into; created if it does not exist.

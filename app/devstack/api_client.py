@@ -55,6 +55,8 @@ def create_task(
 ) -> dict[str, Any]:
     """Create a task through the API, and return it as JSON. Print its title and the URL of its page in the console.
 
+    `repository` is the task's repository, as `organization/repository`.
+
     Raises:
         DevstackError: the request failed.
 

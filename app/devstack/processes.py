@@ -36,9 +36,9 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 def bind_to_parent(parent: int, death_signal: int) -> None:
     """Ask the kernel to send `death_signal` to this process when its parent process ends, even if the parent is killed.
 
-    `parent` is the id of the parent process; if that has ended already, exit at once. Call this function as the last
-    step before exec, because a change of user or user namespace revokes it. It concerns the thread that started this
-    process: the signal is sent when that thread ends.
+    `parent` is the id of the parent process; if that has ended already, this process exits at once. The signal is sent
+    even when only the parent's thread that started this process ends. Call this function as the last step before exec:
+    a later change of the user or the user namespace would cancel the request to the kernel.
     """
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
@@ -60,7 +60,7 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The process id of the child, which is also its session id."""
+        """The process id of the child. The child leads an operating-system session, which has the same id."""
         return self.process.pid
 
     def tail(self) -> str:
@@ -95,7 +95,9 @@ class Child:
 class Supervisor:
     """Starts child processes, watches them and ends them. As a context manager, it ends them at the end of the block.
 
-    Use it from the main thread only, because the kernel ends a child when the thread that started the child ends.
+    `on_output` is called for each line of output of the children that have no log file, with the name of the child and
+    the line. Use a supervisor from the main thread only, because the kernel ends a child when the thread that started
+    the child ends.
     """
 
     def __init__(self, *, on_output: Callable[[str, str], None] | None = None) -> None:
@@ -156,14 +158,14 @@ class Supervisor:
         prepare: Callable[[], None] | None = None,
         stdout: IO[bytes] | None = None,
     ) -> Child:
-        """Start a child process in a new session and return at once.
+        """Start a child process in a new operating-system session, and return at once.
 
         Args:
             name: its name in messages.
             argv: the program and its arguments.
             environment: its environment variables.
             cwd: its working folder. If None, it is the working folder of this process.
-            log: the file for its output. If None, `on_output` receives its output line by line.
+            log: the file for its output. If None, the supervisor's `on_output` receives the output line by line.
             stop_signal: the signal that asks it to stop.
             prepare: a function that the child calls before it executes the program, or None.
             stdout: the file for its standard output. If None, standard output and standard error go to the same place.
@@ -214,9 +216,9 @@ class Supervisor:
     ) -> str:
         """Run a command, wait until it has ended, and return its standard output without the last line break.
 
-        Its standard error goes to the file `log`, or line by line to `on_output` if `log` is None. If `stdout` is
-        given, the standard output goes to that file, and the result is empty. The child calls `prepare` before it
-        executes the program. `timeout` is in seconds.
+        `name` names the command in messages. Its standard error goes to the file `log`, or line by line to the
+        supervisor's `on_output` if `log` is None. If `stdout` is given, the standard output goes to that file, and the
+        result is empty. The child calls `prepare` before it executes the program. `timeout` is in seconds.
 
         Raises:
             DevstackError: the command failed or took too long; the message has the last lines of its output.
@@ -270,7 +272,7 @@ class Supervisor:
                 raise DevstackError(f"{what} was not ready within {timeout:.0f} s{tail}")
 
     def run_until_stopped(self) -> NoReturn:
-        """Pass the output of the children to `on_output` until a stop is requested. Never returns.
+        """Pass the output of the children to the supervisor's `on_output` until a stop is requested. Never returns.
 
         Raises:
             StopRequested: a stop was requested.

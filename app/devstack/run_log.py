@@ -32,7 +32,9 @@ class RunLog:
         }
 
     def show_new(self, client: httpx.Client, url: str) -> None:
-        """Print the log entries that were added since the last call; `url` is the signed URL of the log.
+        """Print the log entries that were added since the last call. Print nothing if the log does not exist yet.
+
+        `url` is the signed URL of the log. `client` is an HTTP client without an API key.
 
         Raises:
             DevstackError: the log cannot be read.

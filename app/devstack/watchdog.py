@@ -57,8 +57,8 @@ def _list_processes() -> dict[int, tuple[int, int, str]]:
 def snapshot(roots: Iterable[int]) -> dict[int, str]:
     """Return the start times of living processes, by process id.
 
-    The result has the processes with the ids `roots`, all their descendants, and all processes in a session that one of
-    these leads.
+    The result has the processes with the ids `roots`, all their descendants, and all processes in the operating-system
+    sessions that any of these leads.
     """
     living = _list_processes()
     found, pending = set[int](), {*roots}

@@ -13,7 +13,8 @@ from app.models.base import Base
 class ApiKey(Base):
     """A personal API key of a user, of which only a hash is stored. `scopes` are the actions that it allows.
 
-    If `scoped_teams` or `scoped_organizations` has entries, the key works only in these projects or organizations.
+    If `scoped_teams` has entries, the key works only in these projects. If `scoped_organizations` has entries, it works
+    only in projects of these organizations. If both have entries, both limits apply.
     """
 
     __tablename__ = "api_keys"

@@ -94,7 +94,7 @@ def literal_int(number: int) -> ColumnElement[int]:
 def given_rows(
     types: Mapping[str, Any], *, place: str | None = None
 ) -> Any:  # Any: a table with these columns
-    """Return a table expression of lists that are parameters of the statement: each list is a column.
+    """Return a table expression for a query: its rows are parameters of the statement, as one list for each column.
 
     `types` maps the name of each column to its type. The list for a column is the parameter `given_<name>`. All lists
     have the same length, which is the number of rows; None in place of a list makes a column of NULLs. If `place` is

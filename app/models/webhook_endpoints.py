@@ -109,9 +109,10 @@ class WebhookEndpointDelivery(Base):
 
 
 class WebhookRecovery(Base):
-    """A recovery in progress: the relay still makes deliveries for events that the webhook endpoint missed.
+    """A user's request to send a webhook endpoint the events that it missed from `since` to `until`, while in progress.
 
-    For this, the relay has read the ledger up to the position (`transaction_id`, `seq`).
+    The relay makes deliveries for these events. For this, it has read the ledger up to the position
+    (`transaction_id`, `seq`). The row is deleted when it has made all of them.
     """
 
     __tablename__ = "webhook_recoveries"

@@ -33,8 +33,8 @@ async def list_events(
     """Return the events of the tasks that the caller can see, oldest first, beginning after the position `after`.
 
     Events of deleted tasks are included. Continue with `next_after`: no event is skipped or repeated. An event is
-    listed once all earlier changes are complete, so it may appear a moment after its change. Events are kept for 30
-    days unless the operator configures another time.
+    listed only when all changes that began earlier are complete, so it may appear a moment after its own change. Events
+    are kept for 30 days unless the operator configures another time.
     """
     link = call.process.settings.task_url
     return Json(await reading.list_events(call.session, call.caller, query, limit=limit, link=link))
@@ -52,9 +52,10 @@ async def follow_events(
     query: Annotated[EventStreamQuery, Query()],
     last_event_id: LastEventId = None,
 ) -> EventStream:
-    """Stream the events of the project's tasks, and of the runs in `topics`, live as server-sent events.
+    """Stream the topics of the query live as server-sent events: tasks of the project, the caller's inbox, or runs.
 
-    A frame without `event` is an event as in the list; a frame with `event: run:<id>` is a frame of that run's stream.
+    A frame without a line `event:` has an event as in the list; a frame with `event: run:<id>` has an entry of that
+    run's stream.
     Without `Last-Event-ID`, the stream starts with events of tasks from now on, and with the first event of each run.
     With it, every topic continues after the frame with that id: the id contains the position in each topic. `gap`
     reports missing events and their topic; `keepalive` is sent after 20 seconds without an event. After 15 minutes

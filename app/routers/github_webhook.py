@@ -70,7 +70,8 @@ async def receive_github(
 
     A failed `check_suite` or `workflow_run` on a branch that a run pushed starts a follow-up run with the task's
     `ci_prompt`, at most three times per branch. All other events are ignored. The request must be signed with the
-    webhook secret of `integration`, or with the secret of the service if no integration is named.
+    webhook secret of the integration that the query parameter `integration` names. Without this parameter, it must be
+    signed with the webhook secret of the service.
     """
     process = process_of(request)
     secret = process.settings.github_webhook_secret

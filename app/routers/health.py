@@ -67,7 +67,10 @@ async def ready(request: Request) -> Json:
     },
 )
 async def metrics(request: Request) -> Response:
-    """Return the metrics of this process and the number of waiting runs. They are at most one second old."""
+    """Return the metrics of this process and the number of waiting runs, in the text format of Prometheus.
+
+    They are at most one second old.
+    """
 
     async def read() -> bytes:
         await measure_queue(process_of(request).sessions)

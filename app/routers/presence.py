@@ -71,8 +71,8 @@ async def leave(call: TaskWrite, device: LeavingDevice, task_id: TaskId) -> Resp
     """End the presence of a device on a task at once.
 
     The response is 204 even if the device was not watching, or belongs to another user. All events until now are
-    treated as seen, and their deferred pushes are dropped. If the device has reported `seen_seq`, only the events up to
-    that number are treated as seen.
+    treated as seen, and their deferred pushes are dropped. If the device has reported `seen_seq`, the number of the
+    last event that it has shown, only the events up to that number are treated as seen.
     """
     await presence.leave(call.session, call.caller, task_id, device)
     return no_content()
@@ -89,7 +89,7 @@ async def leave(call: TaskWrite, device: LeavingDevice, task_id: TaskId) -> Resp
 async def viewers(call: TaskRead) -> Json:
     """Return the members of the project who look at a task that the caller can see, each with that task.
 
-    A member looks at a task while one of their devices shows it in focus. The list includes the caller. It begins with
-    the member with the latest report of a device, and has at most 500 entries. Poll at most every 30 seconds.
+    A member looks at a task while one of their devices shows it in focus. The list includes the caller. It has at most
+    500 entries, sorted by the last report of a device about them, latest first. Poll at most every 30 seconds.
     """
     return Json(await list_viewers(call.session, call.caller))

@@ -39,8 +39,8 @@ SummariesBody = Annotated[SummariesIn, Depends(json_body(SummariesIn))]
 async def list_tasks(call: TaskRead, page: PageDep, query: Annotated[TaskListQuery, Query()]) -> Json:
     """Return the tasks of the project that the caller can see, newest first, each with its latest run.
 
-    All filters apply together; `count` is the number of matching tasks. Archived and internal tasks are
-    omitted by default.
+    All filters apply together; `count` is the number of matching tasks. By default, tasks that are archived or
+    marked as internal are omitted.
     """
     count, results = await reading.list_tasks(
         call.session, call.caller, query, page.asked, store=call.process.store, lists=call.process.lists
@@ -87,7 +87,7 @@ async def list_repositories(call: TaskRead) -> Json:
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def summarize_tasks(call: TaskRead, page: PageDep, body: SummariesBody) -> Json:
-    """Return title, repository and status of the tasks with the given ids, at most 5000.
+    """Return title, repository and status of the tasks with the given ids. A request has at most 5000 ids.
 
     Tasks that the caller cannot see are left out.
     """
@@ -119,7 +119,8 @@ async def retrieve_task(call: TaskRead, task_id: TaskId) -> Json:
 async def update_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Json:
     """Update a task: only the given fields change.
 
-    Origin, signal report and relationship are fixed at creation.
+    The fields `origin_product`, `signal_report` and `signal_report_task_relationship` are fixed when the task is
+    created: in an update, they are validated and then ignored.
     """
     return Json(await writing.update_task(call.session, call.caller, task_id, body, store=call.process.store))
 

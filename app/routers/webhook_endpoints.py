@@ -209,9 +209,10 @@ async def enable_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def recover_endpoint(call: WebhookWrite, body: RecoverBody, endpoint_id: EndpointId) -> Json:
-    """Send a webhook endpoint the messages that it has not received, about the events of the given period.
+    """Schedule the messages about events of a period that a webhook endpoint has not received; return their number.
 
-    The period must not begin before the oldest events that are still kept.
+    By default these are the deliveries that failed or were cancelled; `only: all` adds the events without a delivery
+    because the endpoint was disabled. The period must not begin before the oldest events that are still kept.
     """
     count = await recovery.recover(
         call.session, call.caller, endpoint_id, body, settings=call.process.settings

@@ -59,7 +59,7 @@ class ConsoleSessionOut(TypedDict):
 
 
 class ConsoleSessionRow(TypedDict):
-    """One of the caller's console sessions."""
+    """A console session, as the response that lists the caller's console sessions shows it."""
 
     id: UUID
     created_at: datetime

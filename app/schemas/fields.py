@@ -377,7 +377,7 @@ class JsonObject(Json):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Items:
-    """A field that takes a list. Each item is validated by the field in the annotation of the items."""
+    """A field that takes a list. The items have a field of their own, as in `list[Annotated[UUID, Uuid()]]`."""
 
     max_length: int
     empty: bool = True

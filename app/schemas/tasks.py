@@ -29,7 +29,7 @@ _MAX_SUMMARIES = 5000
 
 
 class Archived(StrEnum):
-    """The tasks that a list shows: those that are not archived, only archived ones, or all."""
+    """The values of the filter `archived` of the task list: tasks that are not archived, only archived ones, or all."""
 
     NO = "false"
     ONLY = "true"
@@ -266,7 +266,7 @@ class SummariesIn(Input):
 
 
 class LatestRunSummary(TypedDict):
-    """The status and the environment of a task's latest run."""
+    """The status of a task's latest run, and its field `environment`: performed by a client or by a worker."""
 
     status: Annotated[RunStatus, Field(examples=["completed"])]
     environment: Annotated[Environment, Field(examples=["cloud"])]

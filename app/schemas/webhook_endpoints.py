@@ -261,7 +261,7 @@ class PingedOut(TypedDict):
 
 
 class RecoveredOut(TypedDict):
-    """The number of webhook messages that will be sent again."""
+    """The number of missed webhook messages that will be sent to a webhook endpoint."""
 
     count: Annotated[int, Field(description="The number of deliveries.")]
 

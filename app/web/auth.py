@@ -149,7 +149,7 @@ VisibleRun = Annotated[UUID, Depends(_visible_run)]
 
 
 class ConsoleGate:
-    """A dependency of routes that admits requests with the cookie of a console session, which needs no scope.
+    """A dependency of routes that admits requests with the cookie of a console session. It checks no scope.
 
     Requests with an API key instead of the cookie are refused.
     """

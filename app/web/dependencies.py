@@ -34,15 +34,15 @@ def process_of(request: Request) -> ProcessContext:
 
 
 def session_of(request: Request) -> AsyncSession:
-    """Return the database session for a request: the one of the unit of work in which the request is performed."""
+    """Return the database session of a request. `UnitRoute` commits its transaction before the response is sent."""
     session: AsyncSession = request.state.session
     return session
 
 
 def call_of(request: Request) -> Call:
-    """Return the `Call` of a request, which its gate has stored.
+    """Return the `Call` of a request, which the dependency that authorises the caller (a `ScopeGate`) has stored.
 
-    Use it only in dependencies that run after that gate, the dependency that authorises the caller.
+    Use this function only in dependencies that run after it.
     """
     call: Call = request.state.call
     return call

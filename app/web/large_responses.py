@@ -22,7 +22,10 @@ from app.errors import Unavailable
 
 
 class LargeResponses:
-    """Sends large responses, and limits how many of them a process sends at the same time."""
+    """Sends the JSON responses of a process that are larger than 1 MiB, at most `slots` of them at the same time.
+
+    Further ones wait up to `wait_seconds` for a slot. A response that may be refused is then refused with 503.
+    """
 
     def __init__(
         self, *, slots: int = LARGE_RESPONSES, wait_seconds: float = LARGE_RESPONSE_WAIT_SECONDS

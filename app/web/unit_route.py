@@ -20,8 +20,9 @@ Gate = Callable[[Request], Awaitable[Any]]
 
 
 class UnitRoute(APIRoute):
-    """A route that performs each request in a unit of work, with a database session. Routers use it as `route_class`.
+    """A route that performs each request in a unit of work. Routers use it as `route_class`.
 
+    A unit of work is one database transaction, which is committed after the response is made and before it is sent.
     `response_model` only documents the response in the OpenAPI document. Responses are not validated.
     """
 

@@ -83,7 +83,7 @@ class NewPullRequest:
 
 
 class GitHub(Protocol):
-    """Operations on a host with GitHub's REST API. Each may raise a GitHubError.
+    """The interface to GitHub hosts, which `GitHubClient` implements. Each operation may raise a GitHubError.
 
     A repository is named by `owner/name`.
     """

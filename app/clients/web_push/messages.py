@@ -41,7 +41,10 @@ def browser_content(message: PushMessage) -> dict[str, Any]:
 
 
 def handling_headers(message: PushMessage) -> dict[str, str]:
-    """Return the HTTP headers that give a push service the lifetime, urgency and topic of a message."""
+    """Return the HTTP headers that give a push service the lifetime and the urgency of a message, and its tag.
+
+    The header `Topic` has a hash of the tag: the message replaces an undelivered one with the same tag.
+    """
     style = message.style
     headers = (
         {"TTL": str(_TIME_TO_LIVE_SECONDS), "Urgency": "high"}

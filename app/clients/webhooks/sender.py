@@ -21,7 +21,7 @@ _GONE = 410
 
 @dataclass(frozen=True, slots=True)
 class SignedMessage:
-    """A webhook message for one attempt: the receiver's URL, the body, and the headers that sign it."""
+    """The HTTP request of one attempt to deliver an event to a webhook endpoint: URL, body, and signing headers."""
 
     url: str
     body: str
@@ -52,7 +52,7 @@ class AttemptResult:
 
 
 class WebhookSender(Protocol):
-    """Sends webhook messages to their receivers."""
+    """The interface to send webhook messages to their receivers, which `WebhookClient` implements."""
 
     async def send(self, message: SignedMessage) -> AttemptResult:
         """Send a message once and return the result. The fixed headers of all messages (`FIXED_HEADERS`) are added.

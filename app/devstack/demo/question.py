@@ -34,6 +34,8 @@ class PushedQuestion:
     def allow(self, plain: httpx.Client, base_url: str) -> str:
         """Answer the question through the API with the action token of the button `allow`; return the button's title.
 
+        `plain` is an HTTP client without an API key, and `base_url` the URL of the API.
+
         Raises:
             DevstackError: there is no such button, the request failed, or the question has another answer already.
 
@@ -51,8 +53,13 @@ class PushedQuestion:
 def find_pushed(plain: httpx.Client, sink_url: str, run_id: str) -> list[PushedQuestion]:
     """Return the questions of a run, from the pushes that the local stand-in for Expo has received so far.
 
+    Args:
+        plain: an HTTP client without an API key.
+        sink_url: the URL of the stand-in.
+        run_id: the id of the run.
+
     Raises:
-        DevstackError: the stand-in at `sink_url` does not respond.
+        DevstackError: the stand-in does not respond.
 
     """
     with failures_as_devstack_errors("the sink cannot be read"):

@@ -24,13 +24,14 @@ class DemoRepository:
 
     @property
     def base_url(self) -> str:
-        """The `file://` URL below which the service clones repositories by `organization/repository`."""
+        """The `file://` URL of a code host: the service adds `organization/repository` to it and clones from there."""
         return self._folder.as_uri()
 
     def create(self) -> str:
-        """Create the repository from the last commit of this checkout. Without a commit, create it from the files here.
+        """Create the bare repository from the last commit of the checkout to which this code belongs.
 
-        Return its source as a text for people, such as "the last commit of /folder".
+        If there is no such commit, create it from the files in the code's folder. Return the source as a text for
+        people, such as "the last commit of /folder".
 
         Raises:
             DevstackError: git is missing or failed.

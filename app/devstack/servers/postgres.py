@@ -81,7 +81,8 @@ class Postgres:
     def start(self, supervisor: Supervisor, log: Path) -> Child:
         """Start the PostgreSQL server, and return without waiting until it is ready.
 
-        The first start creates its data folder.
+        The first start creates its data folder. The supervisor ends the server later. The output of the server goes to
+        the file `log`.
 
         Raises:
             DevstackError: a program is missing or fails, or another server uses the data folder.

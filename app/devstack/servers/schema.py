@@ -27,7 +27,10 @@ def needs_migration(home: Home, database_url: str) -> bool:
 
 
 def note_migration(home: Home, database_url: str) -> None:
-    """Note in the home folder that the database is current: its revision, and a hash of the migration files."""
+    """Note in the home folder of the development stack that the database is current, for `needs_migration`.
+
+    The note has the revision of the database and a hash of the migration files.
+    """
     write_json(home.schema_json, _state(database_url))
 
 

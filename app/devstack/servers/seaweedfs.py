@@ -91,6 +91,8 @@ class SeaweedFS:
     def start(self, supervisor: Supervisor, log: Path) -> Child:
         """Start the SeaweedFS server, and return without waiting until it is ready.
 
+        The supervisor ends the server later. The output of the server goes to the file `log`.
+
         Raises:
             DevstackError: the program is missing or cannot be started.
 

@@ -42,6 +42,8 @@ class Valkey:
     def start(self, supervisor: Supervisor, log: Path) -> Child:
         """Start the Valkey server, and return without waiting until it is ready.
 
+        The supervisor ends the server later. The output of the server goes to the file `log`.
+
         Raises:
             DevstackError: the program is missing or cannot be started.
 

@@ -18,7 +18,7 @@ async def find_or_make_project(session: AsyncSession, cipher: Cipher, *, user_id
     """Return the id of the project that clones its repositories from `git_url`, and make the user a member of it.
 
     If there is no such project, create it. If there are several, because two calls ran at the same time, return the
-    first.
+    first. `cipher` encrypts the secrets of the project's access to `git_url`.
 
     Raises:
         NotFound: there is no such user.

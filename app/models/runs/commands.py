@@ -18,7 +18,8 @@ from app.models.base import Base, JsonDict, one_of
 class RunCommand(Base):
     """A command to a running agent.
 
-    The run's row is locked when this row is inserted, so the order of `position` is the order of commits.
+    Code that inserts a row must have locked the run's row before, so that the order of `position` is the order of the
+    commits.
     """
 
     __tablename__ = "run_commands"

@@ -14,9 +14,10 @@ from app.models.base import Base
 
 
 class RunLogState(Base):
-    """The state of a run's log in object storage: valid size in bytes, current writer, and numbers of its events.
+    """The state of a run's log, which is in object storage: how many bytes of it are valid, and who holds its log lock.
 
-    It is separate from the run's row, which other transactions change.
+    If the run's agent is outside the service's workers, the row also says which of its numbered events were accepted.
+    The row is separate from the run's row, which other transactions change.
     """
 
     __tablename__ = "run_logs"
@@ -37,9 +38,10 @@ class RunLogState(Base):
 
 
 class RunEventId(Base):
-    """The id that an agent gave to an accepted event, so that the same event is not accepted again.
+    """The `event_id` of an event that an agent outside the service's workers sent for the run's stream or log.
 
-    The row is deleted a day after the end of the run.
+    With it, the service recognises the event if the agent sends it again. The row is deleted a day after the end of the
+    run.
     """
 
     __tablename__ = "run_event_ids"

@@ -110,7 +110,7 @@ class Question(Base):
 
     @classmethod
     def is_open(cls) -> ColumnElement[bool]:
-        """Return the SQL condition for open questions. Its value is a constant, so that partial indexes serve it."""
+        """Return the SQL condition for open questions. It has no parameter, so that queries can use partial indexes."""
         return cls.status == constant(QuestionStatus.OPEN)
 
 

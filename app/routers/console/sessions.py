@@ -36,8 +36,8 @@ async def sign_in(request: Request, browser: SigningIn, body: SignInBody) -> Jso
     """Open a console session with an API key, or with the code of a login link (`taskbeacon console`).
 
     The session's cookie is named `__Host-taskbeacon`, or `taskbeacon` over http on localhost. With the
-    cookie, the browser may call every operation that accepts a key, with the rights of the key. Requests from
-    pages of other sites are refused with 403, and so is http on other hosts.
+    cookie, the browser may call every operation that accepts a key, with the rights of the key. A request is
+    refused with 403 if a page of another site sent it, or if it uses http and the host is not localhost.
     """
     opened, secret = await console_sessions.open_session(session_of(request), body, browser)
     return Json(opened, 201, {**_UNKEPT, "Set-Cookie": new_cookie(request, secret)})

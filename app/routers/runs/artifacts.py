@@ -52,7 +52,7 @@ _FILE: dict[int | str, dict[str, Any]] = {
     responses=_WRITE_ERRORS,
 )
 async def add_inline(call: TaskWrite, body: InlineBody, task_id: TaskId, run_id: RunId) -> Json:
-    """Store the files that the body contains on the run, and return all files of the run.
+    """Add files to the run, with their contents in the request's body, and return all files of the run.
 
     For larger files, use `prepare_upload`.
     """

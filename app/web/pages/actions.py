@@ -53,6 +53,8 @@ def client_of(request: Request, *, has_key: bool = False) -> TokenSender:
 async def answer_by_form(request: Request, action: Action) -> Response:
     """Answer a question with the form that its HTML page has submitted, and return a redirect to the page.
 
+    `action` is the verified action token of the page, with the question.
+
     Raises:
         PermissionDenied: the question needs an API key or a console session, and there is no valid one.
         InvalidInput: the answer is not valid.
@@ -103,8 +105,8 @@ async def _has_key(request: Request, action: Action, form: Mapping[str, Sequence
 async def asks_for_key(request: Request, action: Action) -> bool:
     """Return whether the question's HTML page must ask the person for an API key.
 
-    Return False if this answer needs no key, or if the browser is signed in to the console as the person who may
-    answer.
+    Return False if the risk of the question permits an answer with the action token alone, or if the browser is signed
+    in to the console as the person for whom the token answers. `action` is the verified token, with the question.
     """
     return action.needs_key and not await _is_signed_in(request, action)
 

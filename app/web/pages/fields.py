@@ -49,7 +49,7 @@ def form_of(question: Mapping[str, Any]) -> Form | None:
 
 
 def fields_of(form: Form) -> list[FormField]:
-    """Return the fields of the HTML form that shows an agent's form, in the order of the questions in `form`."""
+    """Return the fields of the HTML form that shows the agent's form `form`, in the order of the agent's form."""
     return [field for question in form.questions for field in _fields(question)]
 
 

@@ -24,8 +24,8 @@ export interface paths {
          * @description End the presence of a device on a task at once.
          *
          *     The response is 204 even if the device was not watching, or belongs to another user. All events until now are
-         *     treated as seen, and their deferred pushes are dropped. If the device has reported `seen_seq`, only the events up to
-         *     that number are treated as seen.
+         *     treated as seen, and their deferred pushes are dropped. If the device has reported `seen_seq`, the number of the
+         *     last event that it has shown, only the events up to that number are treated as seen.
          *
          *     **Scope:** `task:write`
          */
@@ -46,8 +46,8 @@ export interface paths {
          * List the viewers of tasks
          * @description Return the members of the project who look at a task that the caller can see, each with that task.
          *
-         *     A member looks at a task while one of their devices shows it in focus. The list includes the caller. It begins with
-         *     the member with the latest report of a device, and has at most 500 entries. Poll at most every 30 seconds.
+         *     A member looks at a task while one of their devices shows it in focus. The list includes the caller. It has at most
+         *     500 entries, sorted by the last report of a device about them, latest first. Poll at most every 30 seconds.
          *
          *     **Scope:** `task:read`
          */
@@ -71,8 +71,8 @@ export interface paths {
          * List tasks
          * @description Return the tasks of the project that the caller can see, newest first, each with its latest run.
          *
-         *     All filters apply together; `count` is the number of matching tasks. Archived and internal tasks are
-         *     omitted by default.
+         *     All filters apply together; `count` is the number of matching tasks. By default, tasks that are archived or
+         *     marked as internal are omitted.
          *
          *     **Scope:** `task:read`
          */
@@ -124,7 +124,7 @@ export interface paths {
         put?: never;
         /**
          * Summarise tasks
-         * @description Return title, repository and status of the tasks with the given ids, at most 5000.
+         * @description Return title, repository and status of the tasks with the given ids. A request has at most 5000 ids.
          *
          *     Tasks that the caller cannot see are left out.
          *
@@ -174,7 +174,8 @@ export interface paths {
          * Update a task
          * @description Update a task: only the given fields change.
          *
-         *     Origin, signal report and relationship are fixed at creation.
+         *     The fields `origin_product`, `signal_report` and `signal_report_task_relationship` are fixed when the task is
+         *     created: in an update, they are validated and then ignored.
          *
          *     **Scope:** `task:write`
          */
@@ -496,11 +497,11 @@ export interface paths {
          * Send the events of an agent
          * @description Accept numbered events of an agent outside the service's workers; a repeated event is ignored.
          *
-         *     Log entries (`type: notification`) are added to the log of the run, and all events are sent to its followers. Keep
-         *     the request open and send events as they happen, or send them in batches. After a failure, send an empty body to get
-         *     the number of the last accepted event, and continue after it. If a line is invalid, the error names it, and the
-         *     lines before it are accepted. An `event_id` is accepted once, even if `append_log` added it before. The run fails if
-         *     its agent is silent for too long.
+         *     The body has one event per line, as JSON. Log entries (`type: notification`) are added to the log of the run, and
+         *     all events are sent to its followers. Keep the request open and send events as they happen, or send them in batches.
+         *     After a failure, send an empty body to get the number of the last accepted event, and continue after it. If a line
+         *     is invalid, the error names it, and the lines before it are accepted. An `event_id` is accepted once, even if
+         *     `append_log` added it before. The run fails if its agent is silent for too long.
          */
         post: operations["tasks_runs_event_stream_create"];
         delete?: never;
@@ -609,7 +610,7 @@ export interface paths {
         put?: never;
         /**
          * Upload small files to a run
-         * @description Store the files that the body contains on the run, and return all files of the run.
+         * @description Add files to the run, with their contents in the request's body, and return all files of the run.
          *
          *     For larger files, use `prepare_upload`.
          *
@@ -820,8 +821,8 @@ export interface paths {
          * @description Return the events of the tasks that the caller can see, oldest first, beginning after the position `after`.
          *
          *     Events of deleted tasks are included. Continue with `next_after`: no event is skipped or repeated. An event is
-         *     listed once all earlier changes are complete, so it may appear a moment after its change. Events are kept for 30
-         *     days unless the operator configures another time.
+         *     listed only when all changes that began earlier are complete, so it may appear a moment after its own change. Events
+         *     are kept for 30 days unless the operator configures another time.
          *
          *     **Scope:** `task:read`
          */
@@ -843,9 +844,10 @@ export interface paths {
         };
         /**
          * Follow the events of a project live
-         * @description Stream the events of the project's tasks, and of the runs in `topics`, live as server-sent events.
+         * @description Stream the topics of the query live as server-sent events: tasks of the project, the caller's inbox, or runs.
          *
-         *     A frame without `event` is an event as in the list; a frame with `event: run:<id>` is a frame of that run's stream.
+         *     A frame without a line `event:` has an event as in the list; a frame with `event: run:<id>` has an entry of that
+         *     run's stream.
          *     Without `Last-Event-ID`, the stream starts with events of tasks from now on, and with the first event of each run.
          *     With it, every topic continues after the frame with that id: the id contains the position in each topic. `gap`
          *     reports missing events and their topic; `keepalive` is sent after 20 seconds without an event. After 15 minutes
@@ -1036,9 +1038,10 @@ export interface paths {
         put?: never;
         /**
          * Redeliver the missed events of a webhook endpoint
-         * @description Send a webhook endpoint the messages that it has not received, about the events of the given period.
+         * @description Schedule the messages about events of a period that a webhook endpoint has not received; return their number.
          *
-         *     The period must not begin before the oldest events that are still kept.
+         *     By default these are the deliveries that failed or were cancelled; `only: all` adds the events without a delivery
+         *     because the endpoint was disabled. The period must not begin before the oldest events that are still kept.
          *
          *     **Scope:** `webhook:write`
          */
@@ -1493,8 +1496,8 @@ export interface paths {
          * @description Open a console session with an API key, or with the code of a login link (`taskbeacon console`).
          *
          *     The session's cookie is named `__Host-taskbeacon`, or `taskbeacon` over http on localhost. With the
-         *     cookie, the browser may call every operation that accepts a key, with the rights of the key. Requests from
-         *     pages of other sites are refused with 403, and so is http on other hosts.
+         *     cookie, the browser may call every operation that accepts a key, with the rights of the key. A request is
+         *     refused with 403 if a page of another site sent it, or if it uses http and the host is not localhost.
          */
         post: operations["console_session_create"];
         /**
@@ -1588,7 +1591,8 @@ export interface paths {
          *
          *     A failed `check_suite` or `workflow_run` on a branch that a run pushed starts a follow-up run with the task's
          *     `ci_prompt`, at most three times per branch. All other events are ignored. The request must be signed with the
-         *     webhook secret of `integration`, or with the secret of the service if no integration is named.
+         *     webhook secret of the integration that the query parameter `integration` names. Without this parameter, it must be
+         *     signed with the webhook secret of the service.
          */
         post: operations["webhooks_github_create"];
         delete?: never;
@@ -1646,7 +1650,9 @@ export interface paths {
         };
         /**
          * Read the metrics
-         * @description Return the metrics of this process and the number of waiting runs. They are at most one second old.
+         * @description Return the metrics of this process and the number of waiting runs, in the text format of Prometheus.
+         *
+         *     They are at most one second old.
          */
         get: operations["metrics"];
         put?: never;
@@ -2283,7 +2289,7 @@ export interface components {
         };
         /**
          * ConsoleSessionRow
-         * @description One of the caller's console sessions.
+         * @description A console session, as the response that lists the caller's console sessions shows it.
          */
         ConsoleSessionRow: {
             /**
@@ -2811,7 +2817,7 @@ export interface components {
         };
         /**
          * LatestRunSummary
-         * @description The status and the environment of a task's latest run.
+         * @description The status of a task's latest run, and its field `environment`: performed by a client or by a worker.
          */
         LatestRunSummary: {
             /** @example completed */
@@ -3596,7 +3602,7 @@ export interface components {
         };
         /**
          * RecoveredOut
-         * @description The number of webhook messages that will be sent again.
+         * @description The number of missed webhook messages that will be sent to a webhook endpoint.
          */
         RecoveredOut: {
             /**
