@@ -53,7 +53,7 @@ class JobQueue(Protocol):
     async def withdraw(self, *, job_id: str, queue_name: str = QUEUE_NAME) -> None:
         """Remove a job from its queue, so that a job with the same id can be added again.
 
-        A running job is not stopped; it can remove itself in this way.
+        A running job is not stopped. A job may remove its own id while it runs, so that the next one can be added.
         """
         ...
 

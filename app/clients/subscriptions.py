@@ -112,9 +112,10 @@ class Channel:
         self._subscribed_at: float | None = None
 
     def may_subscribe(self) -> bool:
-        """Return whether the caller should now ask Redis to subscribe to this channel; if so, note the time.
+        """Return whether the caller should now ask Redis to subscribe to this channel.
 
-        Return False if Redis has confirmed the subscription, or if the last request was sent less than a second ago.
+        Return False if Redis has confirmed the subscription, or if the last request was sent less than a second ago. If
+        the result is True, the method takes the present time as that of the next request.
         """
         now = asyncio.get_running_loop().time()
         if self.is_connected or (
@@ -164,7 +165,7 @@ class Channel:
     def end(self, *, is_run_deleted: bool = False) -> None:
         """End all followers of the run. Their `take` still returns the events that are queued.
 
-        `is_run_deleted` says whether the followers end because the run was deleted. Each follower gets this value.
+        `is_run_deleted` says whether they end because the run was deleted; each follower has it as an attribute.
         """
         for follower in list(self.followers):
             follower.is_run_deleted = is_run_deleted

@@ -104,9 +104,9 @@ def _install(what: str) -> int:
 
 
 def read_lock(text: str) -> Lock:
-    """Return the entries of a lock file by package name, each with the names of the packages that require this package.
+    """Return for each package in a lock file its lines there, and the names of the packages that require it.
 
-    `text` is the output of `uv pip compile --generate-hashes`.
+    `text` is the content of the lock file, as `uv pip compile --generate-hashes` writes it.
     """
     lock: Lock = {}
     for entry in re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]:

@@ -50,10 +50,10 @@ class Home:
             raise DevstackError(f"the folder {self.root} cannot be used: {error.strerror}") from error
 
     def acquire(self) -> int:
-        """Lock the home folder for this process, which starts the stack, and return the file descriptor of the lock.
+        """Lock the home folder for this process, which is about to start the stack. Return the lock's file descriptor.
 
-        Processes of the stack inherit the descriptor, so the lock of a killed stack is free only when all its processes
-        have ended. Wait up to a minute for that.
+        The caller lets the processes of the stack inherit the descriptor (`Supervisor.keep_open`). So the lock of a
+        killed stack is free only when all its processes have ended; this method waits up to a minute for that.
 
         Raises:
             StackAlreadyRuns: the process that started the other stack is still alive.

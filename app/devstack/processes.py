@@ -129,7 +129,8 @@ class Supervisor:
     def stop_with_terminal(self) -> None:
         """Treat the closing of this process's terminal as a request to stop, from now on.
 
-        It is noticed even without a signal: the kernel sends one only to the processes in the terminal's foreground.
+        Waits of this supervisor check whether the terminal is still open. The signal SIGHUP is not enough: the kernel
+        sends it only to the processes in the terminal's foreground.
         """
         with suppress(OSError):  # no terminal
             self._terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)

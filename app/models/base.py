@@ -33,7 +33,7 @@ JsonDict = dict[str, Any]
 class UtcDateTime(TypeDecorator[datetime]):
     """Column type `timestamptz`. It raises ValueError for a datetime without a time zone.
 
-    The driver would read such a datetime in the time zone of the process.
+    Otherwise the driver would take such a datetime as a local time in the time zone of the process.
     """
 
     impl = DateTime(timezone=True)

@@ -115,7 +115,7 @@ class PushCooldown(Base):
 class NotificationPreferences(Base):
     """A user's choice of the kinds of pushes, the times at which they are sent, and the detail of their texts.
 
-    A user without a row gets pushes of all kinds at once.
+    A user without a row gets pushes of all kinds, at any time of day.
     """
 
     __tablename__ = "notification_preferences"

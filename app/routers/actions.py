@@ -35,9 +35,9 @@ async def act(request: Request, token: OpenAction, body: Body) -> Json:
 
     A token that names an option needs no body. If the same token is sent again, its answer is returned with
     `repeated`; a different token of an answered question is refused with 409. A token that is forged, older
-    than a day, or of a person who has lost access is answered with 404. If the risk of the question is high,
-    or above `TASKBEACON_ACTION_TOKENS`, a token alone is refused with 403: the question's page then asks for
-    an API key, or for a browser that is signed in to the console.
+    than a day, or of a person who has lost access is answered with 404. If the risk of the question is high, or
+    higher than the operator's setting `TASKBEACON_ACTION_TOKENS` allows, a token alone is refused with 403: the
+    question's page then asks for an API key, or for a browser that is signed in to the console.
     """
     redis = process_of(request).redis
     return Json(await actions.act(session_of(request), token, body, client_of(request), redis=redis))

@@ -192,9 +192,9 @@ async def ping_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
     responses=errors(403, 404, 429),
 )
 async def enable_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
-    """Enable a webhook endpoint: events are sent again from now on.
+    """Enable a webhook endpoint that was disabled: it gets the events that happen from now on.
 
-    To send the missed events too, use `recover`.
+    To send it the events that it has missed, use `recover`.
     """
     return Json(await endpoints.enable_endpoint(call.session, call.caller, endpoint_id))
 

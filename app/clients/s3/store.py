@@ -68,8 +68,8 @@ class S3Store(S3Objects, S3Bucket, Storage):
     async def sign_by_library(self, key: str, lifetime: timedelta, overrides: Mapping[str, str]) -> str:
         """Return a URL to GET an object, signed by the library aioboto3 and valid for `lifetime`.
 
-        `overrides` maps query parameters of S3 that set a header of the response, such as `response-content-type`, to
-        values.
+        `overrides` are further query parameters, by name. S3 sets the headers of its response from them, for example
+        Content-Type from `response-content-type`.
         """
         names = {name: name.title().replace("-", "") for name in overrides}
         clients = await self.clients()

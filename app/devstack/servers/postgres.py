@@ -189,9 +189,9 @@ def find_account() -> PostgresAccount:
 
 
 def namespace_account() -> PostgresAccount:
-    """Return an account with which a process that root starts runs as an unprivileged user in a user namespace.
+    """Return an account for PostgreSQL if the current user is root: an unprivileged user in a user namespace.
 
-    The files that the process creates belong to root.
+    Outside the namespace, the files that PostgreSQL creates belong to root.
     """
     account = pwd.getpwnam("nobody")
 
@@ -206,9 +206,9 @@ def namespace_account() -> PostgresAccount:
 
 
 def setuid_account() -> PostgresAccount:
-    """Return an account with which a process that root starts runs as an unprivileged user, without a user namespace.
+    """Return an account for PostgreSQL if the current user is root: an unprivileged user, without a user namespace.
 
-    The process can still enter folders that only root may enter, such as /root.
+    The account keeps one right of root: PostgreSQL can enter folders that only root may enter, such as /root.
 
     Raises:
         DevstackError: the program `setpriv` is missing.

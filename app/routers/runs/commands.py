@@ -43,8 +43,8 @@ async def send_command(
     - `permission_response`: answer the request in the run's `state.waiting_for`. Only the first answer is used.
     - `set_config_option`: set an option of the agent, such as its `mode` or `model`.
 
-    A run that acts with a member's GitHub account or private environment accepts `cancel` and `close` from every
-    member, and the other commands from that member alone.
+    A run that acts with a member's GitHub account or private sandbox environment accepts `cancel` and `close` from
+    every member of the project, and the other commands from that member alone.
 
     The response does not wait for the agent. The progress of the command is written to the log and the stream of the
     run, as entries of the method `_taskbeacon/command`: `accepted`, `delivered`, then `consumed`, or `dropped` with a

@@ -120,8 +120,8 @@ async def update_run(call: TaskWrite, task_id: TaskId, run_id: VisibleRun, body:
     """Update a run: only the given fields change; `output` and `state` are merged, one level deep.
 
     Set `status` to `cancelled` to stop a run: its agent ends within two seconds. A run that is over keeps its
-    status. If a run acts with a member's GitHub account or private environment, only that member may change
-    the fields that affect its agent: `state`, `branch`, and a status that starts the run again.
+    status. If a run acts with a member's GitHub account or private sandbox environment, only that member may
+    change the fields that affect its agent: `state`, `branch`, and a status that starts the run again.
     """
     return Json(await changes.update_run(call.session, call.caller, task_id, run_id, body, call.process))
 
@@ -155,7 +155,7 @@ async def start_run(call: TaskWrite, body: StartBody, task_id: TaskId, run_id: R
     """Request that a worker performs a cloud run that has not begun.
 
     The request can be repeated until a worker has claimed the run. A run that acts with a member's GitHub account or
-    private environment can be started only by that member.
+    private sandbox environment can be started only by that member.
     """
     return Json(await start.start_run(call.session, call.caller, task_id, run_id, body, call.process))
 
@@ -171,7 +171,7 @@ async def start_run(call: TaskWrite, body: StartBody, task_id: TaskId, run_id: R
 async def resume_in_cloud(call: TaskWrite, task_id: TaskId, run_id: RunId) -> Json:
     """Request that a worker performs a finished run again, or takes over a run that a client performs.
 
-    A run that acts with a member's GitHub account or private environment can be resumed only by that member.
+    A run that acts with a member's GitHub account or private sandbox environment can be resumed only by that member.
     """
     return Json(await start.resume_in_cloud(call.session, call.caller, task_id, run_id, call.process))
 

@@ -11,7 +11,7 @@ from app.schemas.fields import Text, Uuid
 
 
 class StreamQuery(QueryInput):
-    """The query parameters of a run's live stream: the start position, and the watching device.
+    """The query parameters of a run's live stream: the start position, and the device that shows the stream.
 
     An empty parameter is treated as not given.
     """

@@ -115,7 +115,8 @@ def examples_of_errors(
     Args:
         operation_id: the id of the operation.
         gate: the dependency that checks the credential of its requests, or None if they need none.
-        model: the model of its body. Without a body, the model of its query, or None if it has no query either.
+        model: the model of the body of its requests; the model of their query if they have no body; None if they have
+            neither.
         status: the status of the responses.
         has_body: whether its requests have a body.
 

@@ -259,8 +259,8 @@ export interface paths {
          * @description Update a run: only the given fields change; `output` and `state` are merged, one level deep.
          *
          *     Set `status` to `cancelled` to stop a run: its agent ends within two seconds. A run that is over keeps its
-         *     status. If a run acts with a member's GitHub account or private environment, only that member may change
-         *     the fields that affect its agent: `state`, `branch`, and a status that starts the run again.
+         *     status. If a run acts with a member's GitHub account or private sandbox environment, only that member may
+         *     change the fields that affect its agent: `state`, `branch`, and a status that starts the run again.
          *
          *     **Scope:** `task:write`
          */
@@ -303,7 +303,7 @@ export interface paths {
          * @description Request that a worker performs a cloud run that has not begun.
          *
          *     The request can be repeated until a worker has claimed the run. A run that acts with a member's GitHub account or
-         *     private environment can be started only by that member.
+         *     private sandbox environment can be started only by that member.
          *
          *     **Scope:** `task:write`
          */
@@ -327,7 +327,7 @@ export interface paths {
          * Resume a run in the cloud
          * @description Request that a worker performs a finished run again, or takes over a run that a client performs.
          *
-         *     A run that acts with a member's GitHub account or private environment can be resumed only by that member.
+         *     A run that acts with a member's GitHub account or private sandbox environment can be resumed only by that member.
          *
          *     **Scope:** `task:write`
          */
@@ -532,8 +532,8 @@ export interface paths {
          *     - `permission_response`: answer the request in the run's `state.waiting_for`. Only the first answer is used.
          *     - `set_config_option`: set an option of the agent, such as its `mode` or `model`.
          *
-         *     A run that acts with a member's GitHub account or private environment accepts `cancel` and `close` from every
-         *     member, and the other commands from that member alone.
+         *     A run that acts with a member's GitHub account or private sandbox environment accepts `cancel` and `close` from
+         *     every member of the project, and the other commands from that member alone.
          *
          *     The response does not wait for the agent. The progress of the command is written to the log and the stream of the
          *     run, as entries of the method `_taskbeacon/command`: `accepted`, `delivered`, then `consumed`, or `dropped` with a
@@ -1014,9 +1014,9 @@ export interface paths {
         put?: never;
         /**
          * Enable a webhook endpoint
-         * @description Enable a webhook endpoint: events are sent again from now on.
+         * @description Enable a webhook endpoint that was disabled: it gets the events that happen from now on.
          *
-         *     To send the missed events too, use `recover`.
+         *     To send it the events that it has missed, use `recover`.
          *
          *     **Scope:** `webhook:write`
          */
@@ -1445,9 +1445,9 @@ export interface paths {
          *
          *     A token that names an option needs no body. If the same token is sent again, its answer is returned with
          *     `repeated`; a different token of an answered question is refused with 409. A token that is forged, older
-         *     than a day, or of a person who has lost access is answered with 404. If the risk of the question is high,
-         *     or above `TASKBEACON_ACTION_TOKENS`, a token alone is refused with 403: the question's page then asks for
-         *     an API key, or for a browser that is signed in to the console.
+         *     than a day, or of a person who has lost access is answered with 404. If the risk of the question is high, or
+         *     higher than the operator's setting `TASKBEACON_ACTION_TOKENS` allows, a token alone is refused with 403: the
+         *     question's page then asks for an API key, or for a browser that is signed in to the console.
          */
         post: operations["actions_create"];
         delete?: never;
