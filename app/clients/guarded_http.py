@@ -33,7 +33,7 @@ NameServer = Callable[[str, int], Sequence[str]]
 
 
 class BlockedAddress(httpx.ConnectError):
-    """The error of a request to a host with an IP address to which the service must not connect: `address`."""
+    """A request was refused, because its host has an IP address to which the service must not connect."""
 
     def __init__(self, address: str) -> None:
         super().__init__(f"{address} may not be connected to")
@@ -41,7 +41,7 @@ class BlockedAddress(httpx.ConnectError):
 
 
 class NameNotFound(httpx.ConnectError):
-    """The error of a request to a host name that has no IP address, or that could not be looked up."""
+    """A request failed, because its host name has no IP address or could not be looked up."""
 
 
 def system_names(host: str, port: int) -> Sequence[str]:

@@ -82,7 +82,7 @@ class ObjectContent:
 
 
 class ObjectFiles(Protocol):
-    """The interface to read and write single objects. Every method may raise ObjectStoreUnavailable."""
+    """The interface for reading and writing single objects. Every method may raise ObjectStoreUnavailable."""
 
     async def put(self, key: str, body: bytes | Path, *, content_type: str, tags: Mapping[str, str]) -> None:
         """Store an object under a key. It replaces the object that already has this key.
@@ -143,7 +143,7 @@ class ObjectFiles(Protocol):
 
 
 class SignedLinks(Protocol):
-    """The interface to sign URLs and forms, with which clients download and upload objects without the service.
+    """The interface for signing URLs and forms, with which clients download and upload objects by themselves.
 
     Every method may raise ObjectStoreUnavailable.
     """
@@ -173,7 +173,7 @@ class SignedLinks(Protocol):
 
 
 class StoreHealth(Protocol):
-    """The interface to check whether the object store can be used."""
+    """The interface for checking whether the object store can be used."""
 
     async def check(self) -> None:
         """Check that the bucket responds. Raises ObjectStoreUnavailable if it does not."""
@@ -181,7 +181,7 @@ class StoreHealth(Protocol):
 
 
 class Bucket(Protocol):
-    """The interface to list objects of the bucket, delete many, and set the rules for their expiry.
+    """The interface for listing and deleting the objects of the bucket, and for the rules of their expiry.
 
     Every method may raise ObjectStoreUnavailable.
     """

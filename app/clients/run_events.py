@@ -92,7 +92,7 @@ class RunEvent:
 
 
 class RunEvents(Protocol):
-    """The interface to publish stream events of runs to their followers, which `RedisRunEvents` implements."""
+    """The interface for publishing stream events of runs to followers, which `RedisRunEvents` implements."""
 
     def put(self, run_id: UUID, data: bytes, *, kind: EventKind = EventKind.ENTRY) -> None:
         """Queue a stream event for the followers of a run. Returns at once and never fails.

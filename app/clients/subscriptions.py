@@ -115,7 +115,7 @@ class Channel:
         """Return whether the caller should now ask Redis to subscribe to this channel.
 
         Return False if Redis has confirmed the subscription, or if the last request was sent less than a second ago. If
-        the result is True, the method takes the present time as that of the next request.
+        the result is True, the present time is stored as that of the last request.
         """
         now = asyncio.get_running_loop().time()
         if self.is_connected or (

@@ -104,7 +104,7 @@ def _install(what: str) -> int:
 
 
 def read_lock(text: str) -> Lock:
-    """Return for each package in a lock file its lines there, and the names of the packages that require it.
+    """Return the entry of each package in a lock file: its lines, and the names of the packages that require it.
 
     `text` is the content of the lock file, as `uv pip compile --generate-hashes` writes it.
     """

@@ -129,8 +129,8 @@ class Supervisor:
     def stop_with_terminal(self) -> None:
         """Treat the closing of this process's terminal as a request to stop, from now on.
 
-        Waits of this supervisor check whether the terminal is still open. The signal SIGHUP is not enough: the kernel
-        sends it only to the processes in the terminal's foreground.
+        While the supervisor waits, it checks whether the terminal is still open. The signal SIGHUP is not enough: the
+        kernel sends it only to the processes in the terminal's foreground.
         """
         with suppress(OSError):  # no terminal
             self._terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)

@@ -346,7 +346,7 @@ def stop_on_signals(supervisor: Supervisor) -> Iterator[None]:
 def run_dev(settings: Settings) -> int:
     """Run the development stack in the foreground until Ctrl-C or SIGTERM. Return an exit status.
 
-    `settings` must have `development` set, because the stack uses secrets that are refused otherwise. Call this in the
+    `settings` must have `development=True`, because the stack uses secrets that are refused otherwise. Call this in the
     main thread.
     """
     terminal = TerminalOutput()

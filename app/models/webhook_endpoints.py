@@ -109,7 +109,7 @@ class WebhookEndpointDelivery(Base):
 
 
 class WebhookRecovery(Base):
-    """A user's request to send a webhook endpoint the events that it missed from `since` to `until`, while in progress.
+    """A user's request, in progress, to send a webhook endpoint the events that it missed from `since` to `until`.
 
     The relay makes deliveries for these events. For this, it has read the ledger up to the position
     (`transaction_id`, `seq`). The row is deleted when it has made all of them.

@@ -52,10 +52,10 @@ async def follow_events(
     query: Annotated[EventStreamQuery, Query()],
     last_event_id: LastEventId = None,
 ) -> EventStream:
-    """Stream the topics of the query live as server-sent events: tasks of the project, the caller's inbox, or runs.
+    """Stream the events of one or more topics live: the project's tasks, the caller's inbox, or single runs.
 
-    A frame without a line `event:` has an event as in the list; a frame with `event: run:<id>` has an entry of that
-    run's stream.
+    The response has server-sent events (frames). A frame without a line `event:` has an event as in the list; a frame
+    with `event: run:<id>` has an event of that run's stream.
     Without `Last-Event-ID`, the stream starts with events of tasks from now on, and with the first event of each run.
     With it, every topic continues after the frame with that id: the id contains the position in each topic. `gap`
     reports missing events and their topic; `keepalive` is sent after 20 seconds without an event. After 15 minutes

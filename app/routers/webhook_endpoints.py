@@ -209,9 +209,9 @@ async def enable_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
     responses=errors(400, 403, 404, 413, 415, 429),
 )
 async def recover_endpoint(call: WebhookWrite, body: RecoverBody, endpoint_id: EndpointId) -> Json:
-    """Schedule the messages about events of a period that a webhook endpoint has not received; return their number.
+    """Schedule for a webhook endpoint the messages that it has missed in a period, and return their number.
 
-    By default these are the deliveries that failed or were cancelled; `only: all` adds the events without a delivery
+    By default these are the deliveries that failed or were cancelled; `only: all` adds the events that have no delivery
     because the endpoint was disabled. The period must not begin before the oldest events that are still kept.
     """
     count = await recovery.recover(

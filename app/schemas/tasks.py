@@ -266,7 +266,7 @@ class SummariesIn(Input):
 
 
 class LatestRunSummary(TypedDict):
-    """The status of a task's latest run, and its field `environment`: performed by a client or by a worker."""
+    """The status of a task's latest run, and where it is performed: by a client or by a worker."""
 
     status: Annotated[RunStatus, Field(examples=["completed"])]
     environment: Annotated[Environment, Field(examples=["cloud"])]

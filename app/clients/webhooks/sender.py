@@ -52,7 +52,7 @@ class AttemptResult:
 
 
 class WebhookSender(Protocol):
-    """The interface to send webhook messages to their receivers, which `WebhookClient` implements."""
+    """The interface for sending webhook messages to their receivers, which `WebhookClient` implements."""
 
     async def send(self, message: SignedMessage) -> AttemptResult:
         """Send a message once and return the result. The fixed headers of all messages (`FIXED_HEADERS`) are added.

@@ -24,7 +24,7 @@ class DemoRepository:
 
     @property
     def base_url(self) -> str:
-        """The `file://` URL of a code host: the service adds `organization/repository` to it and clones from there."""
+        """The `file://` URL that stands in for a code host: the service clones `organization/repository` below it."""
         return self._folder.as_uri()
 
     def create(self) -> str:

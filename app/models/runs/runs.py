@@ -96,8 +96,8 @@ class Run(Base):
 def is_waiting(run: Any = Run) -> ColumnElement[bool]:
     """Return the SQL condition that selects runs that wait for a worker. `run` is the table of runs, or an alias of it.
 
-    A queued run waits for a worker only if a client has requested that a worker performs it (`dispatch_requested_at`).
-    Without this request, its client performs it (contract 13.1).
+    A queued run waits for a worker only if it was requested that a worker performs it (`dispatch_requested_at` is set).
+    Otherwise its client performs it (contract 13.1).
     """
     waits: ColumnElement[bool] = (
         run.status == constant(RunStatus.QUEUED)

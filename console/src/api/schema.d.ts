@@ -844,10 +844,10 @@ export interface paths {
         };
         /**
          * Follow the events of a project live
-         * @description Stream the topics of the query live as server-sent events: tasks of the project, the caller's inbox, or runs.
+         * @description Stream the events of one or more topics live: the project's tasks, the caller's inbox, or single runs.
          *
-         *     A frame without a line `event:` has an event as in the list; a frame with `event: run:<id>` has an entry of that
-         *     run's stream.
+         *     The response has server-sent events (frames). A frame without a line `event:` has an event as in the list; a frame
+         *     with `event: run:<id>` has an event of that run's stream.
          *     Without `Last-Event-ID`, the stream starts with events of tasks from now on, and with the first event of each run.
          *     With it, every topic continues after the frame with that id: the id contains the position in each topic. `gap`
          *     reports missing events and their topic; `keepalive` is sent after 20 seconds without an event. After 15 minutes
@@ -1038,9 +1038,9 @@ export interface paths {
         put?: never;
         /**
          * Redeliver the missed events of a webhook endpoint
-         * @description Schedule the messages about events of a period that a webhook endpoint has not received; return their number.
+         * @description Schedule for a webhook endpoint the messages that it has missed in a period, and return their number.
          *
-         *     By default these are the deliveries that failed or were cancelled; `only: all` adds the events without a delivery
+         *     By default these are the deliveries that failed or were cancelled; `only: all` adds the events that have no delivery
          *     because the endpoint was disabled. The period must not begin before the oldest events that are still kept.
          *
          *     **Scope:** `webhook:write`
@@ -2817,7 +2817,7 @@ export interface components {
         };
         /**
          * LatestRunSummary
-         * @description The status of a task's latest run, and its field `environment`: performed by a client or by a worker.
+         * @description The status of a task's latest run, and where it is performed: by a client or by a worker.
          */
         LatestRunSummary: {
             /** @example completed */
