@@ -68,7 +68,7 @@ async def unregister_device(call: DeviceWrite, body: UnregisterBody) -> Response
 @router.post("/users/{user_id}/push_tokens", include_in_schema=False)
 @router.post("/users/{user_id}/push_tokens/unregister", include_in_schema=False)
 async def refuse_other_users(_call: DeviceWrite) -> None:
-    """Raise PermissionDenied if the path names a user other than `@me`, whether that user exists or not."""
+    """Refuse requests about the devices of a user other than `@me` with 403, whether that user exists or not."""
     push_tokens.refuse_other_users()
 
 
