@@ -212,8 +212,16 @@ def noisy(_prompt: Prompt) -> Answer:
 
 
 def ask_much(prompt: Prompt) -> Answer:
-    """Ask the prompt's question many times, stop reading the input while a file is there, and count the answers."""
+    """Ask the prompt's question many times, stop reading the input while a file is there, and count the answers.
+
+    A question about a terminal is about one in which the prompt's command has ended.
+    """
     wanted = json.loads(prompt[0]["text"])
+    if command := wanted.get("command"):
+        send({"id": 99, "method": "terminal/create", "params": {"sessionId": "s", "command": command}})
+        wanted["params"]["terminalId"] = receive()["result"]["terminalId"]
+        send({"id": 99, "method": "terminal/wait_for_exit", "params": wanted["params"]})
+        receive()
     for number in range(wanted["times"]):
         send({"id": 1000 + number, "method": wanted["method"], "params": wanted["params"]})
     while not os.path.exists("read"):  # noqa: PTH110 - it has no site-packages, and no need

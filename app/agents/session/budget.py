@@ -17,8 +17,10 @@ from app.agents.session.usage import UsageMeter
 from app.run_values import Spent
 
 _WRAP_UP_AT = 0.9
-# The time that an agent has to end a cancelled turn.
-CANCEL_GRACE_SECONDS = 10.0
+# The time that an agent has to end a cancelled turn. In an interactive run the conversation goes on after it; the
+# others end with it, and everything of them has to be gone within two seconds.
+INTERRUPT_SECONDS = 10.0
+CANCEL_SECONDS = 1.5
 _WRAP_UP = (
     "You have used nine tenths of what this task may use. Wrap up now: finish the step that you are at, leave the "
     "files in a state that works, and say in a few words what is left to do. Begin nothing new."
@@ -155,5 +157,5 @@ class Spender:
             self._meter.changed.clear()
         await self._say(f"The task's budget is used up ({self._spent}).")
         await session.cancel()
-        await asyncio.sleep(CANCEL_GRACE_SECONDS)
+        await asyncio.sleep(INTERRUPT_SECONDS)
         await session.close(at_once=True)

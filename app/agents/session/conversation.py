@@ -19,7 +19,7 @@ from typing import assert_never
 from acp.helpers import ContentBlock, text_block
 
 from app.agents.errors import AgentCancelled, AgentError, AgentFailed, AgentStopped
-from app.agents.session.budget import CANCEL_GRACE_SECONDS, Spender
+from app.agents.session.budget import CANCEL_SECONDS, INTERRUPT_SECONDS, Spender
 from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.commands import Channel, Command
 from app.agents.session.messages import log_message, message_blocks
@@ -343,7 +343,7 @@ class Conversation:
         """Cancel the agent's turn; end the run if the agent does not obey."""
         if command in self._cancels and (session := self._session) is not None:
             await session.cancel()
-        await asyncio.sleep(CANCEL_GRACE_SECONDS)
+        await asyncio.sleep(INTERRUPT_SECONDS if self._policy.interactive else CANCEL_SECONDS)
         if command in self._cancels:
             self._end_cancelled()
 

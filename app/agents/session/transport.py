@@ -29,9 +29,9 @@ _WITHDRAWN = "$/cancel_request"
 REQUEST = "taskbeacon_request"
 # Notifications that the library handles, beside the updates; it logs errors about others.
 _NOTIFICATIONS = frozenset({"elicitation/complete"})
-# Requests that may each hold a file, and that wait only for the agent.
-_ABOUT_FILES = frozenset({"fs/read_text_file", "fs/write_text_file"})
-_FILES_AT_ONCE = 2
+# Requests whose texts may each take megabytes of memory, and that wait only for the agent.
+_LARGE = frozenset({"fs/read_text_file", "fs/write_text_file", "terminal/output"})
+_LARGE_AT_ONCE = 2
 # Other requests may wait for people or for programs: more of them are allowed, up to a limit.
 _MOST_UNANSWERED = 64
 # The most values of one message, since each value takes far more memory than its text.
@@ -75,8 +75,8 @@ class Wire:
         self._on_left_out = on_left_out
         self._on_withdrawn = on_withdrawn
         self._writing = asyncio.Lock()
-        self._files = asyncio.Semaphore(_FILES_AT_ONCE)
-        # By the agent's request id: whether each request is about a file, and its size.
+        self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
+        # By the agent's request id: whether each request is one of `_LARGE`, and its size.
         self._unanswered: defaultdict[str, list[tuple[bool, int]]] = defaultdict(list)
         self._others = 0
         self._other_bytes = 0
@@ -163,8 +163,8 @@ class Wire:
             if method == _WITHDRAWN and isinstance(params := message.get("params"), dict):
                 self._on_withdrawn(json.dumps(params.get("requestId")))
             return message if method in _NOTIFICATIONS else None
-        if method in _ABOUT_FILES:
-            await self._files.acquire()
+        if method in _LARGE:
+            await self._large.acquire()
         elif problem is None:
             problem = self._excess(len(line))
         if problem is not None:
@@ -186,9 +186,9 @@ class Wire:
         await self.send({"jsonrpc": "2.0", "id": message["id"], "error": error})
 
     def _note_request(self, message: Message, size: int) -> None:
-        is_about_file = message["method"] in _ABOUT_FILES
-        self._unanswered[_key(message)].append((is_about_file, size))
-        if not is_about_file:
+        is_large = message["method"] in _LARGE
+        self._unanswered[_key(message)].append((is_large, size))
+        if not is_large:
             self._others += 1
             self._other_bytes += size
 
@@ -196,11 +196,11 @@ class Wire:
         requests = self._unanswered.get(_key(message))
         if not requests:
             return
-        is_about_file, size = requests.pop()
+        is_large, size = requests.pop()
         if not requests:
             del self._unanswered[_key(message)]
-        if is_about_file:
-            self._files.release()
+        if is_large:
+            self._large.release()
         else:
             self._others -= 1
             self._other_bytes -= size

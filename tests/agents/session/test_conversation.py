@@ -160,11 +160,17 @@ async def held(room: Room, part: str) -> AsyncGenerator[asyncio.Task[None], None
         await asyncio.gather(task, return_exceptions=True)
 
 
+@pytest.mark.parametrize(
+    ("interactive", "short", "long"),
+    [(False, "CANCEL_SECONDS", "INTERRUPT_SECONDS"), (True, "INTERRUPT_SECONDS", "CANCEL_SECONDS")],
+)
 async def test_agent_that_does_not_leave_a_cancelled_turn_is_ended(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, short: str, long: str, *, interactive: bool
 ) -> None:
-    monkeypatch.setattr(conversation, "CANCEL_GRACE_SECONDS", 0.05)
-    room = Room(stage, TurnPolicy())
+    """Of a run that ends with its turn everything is gone within two seconds: its agent has less time."""
+    monkeypatch.setattr(conversation, short, 0.05)
+    monkeypatch.setattr(conversation, long, 3600)
+    room = Room(stage, TurnPolicy(interactive=interactive))
     async with held(room, "deaf") as task:
         await eventually(lambda: room.talk.is_working)
         room.letters.put(CommandMethod.CANCEL)

@@ -183,28 +183,32 @@ def resident_bytes() -> int:
     return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+# A megabyte of text that takes four bytes a letter in memory.
+WIDE = "printf '\\360\\237\\230\\200'; head -c 1048000 /dev/zero | tr '\\0' x"
 FLOODS = {
     # Six times as long in JSON.
-    "files": ("fs/read_text_file", {"sessionId": "s", "path": "file"}),
+    "files": ("fs/read_text_file", {"sessionId": "s", "path": "file"}, ""),
+    "output of terminals": ("terminal/output", {"sessionId": "s"}, WIDE),
     # Each of the library's complaints repeats what it complains of.
     "malformed questions": (
         "session/request_permission",
         {"toolCall": ["x" * 10_000] * 20, "options": [{}] * 20},
+        "",
     ),
-    "terminals to wait for": ("terminal/wait_for_exit", {"sessionId": "s", "terminalId": "x" * 100_000}),
+    "terminals to wait for": ("terminal/wait_for_exit", {"sessionId": "s", "terminalId": "x" * 100_000}, ""),
 }
 
 
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
 async def test_agent_that_does_not_read_answers_costs_the_worker_little(
     stage: Stage,
-    flood: tuple[str, dict[str, Any]],
+    flood: tuple[str, dict[str, Any], str],
 ) -> None:
-    method, params = flood
+    method, params, command = flood
     async with stage.play("ask_much") as talk:
         (talk.work / "file").write_bytes(b"\x01" * 4_000_000)
         at_rest = resident_bytes()
-        wanted = {"times": 40, "method": method, "params": params}
+        wanted = {"times": 40, "method": method, "params": params, "command": command}
         prompting = asyncio.create_task(talk.prompt(json.dumps(wanted)))
         seen: list[int] = []
 
@@ -216,8 +220,8 @@ async def test_agent_that_does_not_read_answers_costs_the_worker_little(
         (talk.work / "read").touch()
         await prompting
 
-    # Forty files, read and not sent, would be 190.
-    assert max(seen) - at_rest < (120 if method == "fs/read_text_file" else 300) * 2**20
+    # Forty files or outputs, read and not sent, would be 190 or more.
+    assert max(seen) - at_rest < (120 if method in {"fs/read_text_file", "terminal/output"} else 300) * 2**20
     assert len(json.loads(talk.said()[-1])) == 40, "each is answered, once the agent reads"
 
 

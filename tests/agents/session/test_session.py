@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from acp.helpers import text_block
 from acp.schema import PermissionOption
 
 from app.agents.errors import AgentCrashed, AgentFailed
+from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.sandbox.sandbox import Streams, confined_environment
 from app.agents.session.client import Answer, PermissionRequest
 from app.agents.session.permissions import decide
@@ -58,12 +59,17 @@ class Stage:
     ) -> AsyncIterator[Talk]:
         self._plays += 1
         cell = self._make_cell(await find_sandbox(SandboxKind.NONE), f"play{self._plays}")
+        environment = confined_environment(os.environ, cell.confinement)
         process = await cell.sandbox.start(
             [sys.executable, "-I", "-S", str(SCRIPT), part],
             cell.confinement,
-            confined_environment(os.environ, cell.confinement),
+            environment,
             streams=Streams(stdin=asyncio.subprocess.PIPE, limit=LINE_LIMIT),
         )
+
+        async def start_command(command: Sequence[str], variables: Mapping[str, str]) -> ConfinedProcess:
+            return await cell.sandbox.start(command, cell.confinement, {**environment, **variables})
+
         updates: list[dict[str, Any]] = []
         notes: list[str] = []
 
@@ -83,7 +89,15 @@ class Stage:
 
         work = cell.confinement.directory
         adapter = scripted_adapter(part)
-        session = AgentSession(process, adapter, work, emit=emit, decide=answer, writable=work / writable)
+        session = AgentSession(
+            process,
+            adapter,
+            work,
+            emit=emit,
+            decide=answer,
+            writable=work / writable,
+            start_command=start_command,
+        )
         talk = Talk(session, work, updates, notes)
         talk.decide_after.set()
         try:

@@ -287,7 +287,8 @@ class TestCancelAndClose:
     ) -> None:
         """Without the time that an agent otherwise has, to end a cancelled turn or itself."""
         monkeypatch.setattr(agent_session, "_CLOSE_SECONDS", 3600)
-        monkeypatch.setattr(conversation, "CANCEL_GRACE_SECONDS", 3600)
+        for grace in ("CANCEL_SECONDS", "INTERRUPT_SECONDS"):
+            monkeypatch.setattr(conversation, grace, 3600)
         pilot = await make_pilot(until_released(hold), interactive=interactive)
         job = pilot.start()
         await until_running(hold)
