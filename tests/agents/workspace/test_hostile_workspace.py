@@ -4,6 +4,7 @@ What an agent does is a shell script here, in the same sandbox and workspace tha
 """
 
 import asyncio
+import itertools
 import os
 import uuid
 from collections.abc import Sequence
@@ -21,7 +22,8 @@ from app.agents.sandbox.sandbox import Sandbox
 from app.agents.workspace import gathering
 from app.agents.workspace.gathering import _GATHER
 from app.agents.workspace.workspace import Collected, open_workspace
-from tests.agents.conftest import PUSH_BRANCH, Cell, GitFolder, in_each_sandbox, make_origin
+from app.enums import SandboxKind
+from tests.agents.conftest import CONFINING, PUSH_BRANCH, Cell, GitFolder, in_each_sandbox, make_origin
 
 pytestmark = pytest.mark.walls
 
@@ -338,22 +340,25 @@ async def test_file_that_never_ends_holds_nothing_up_for_long(collector: Collect
             await collector.collect("ln -sf /proc/self/fd/1 .git/config", within=timedelta(seconds=3))
 
 
-@in_each_sandbox
+LARGE = {
+    # Git would take 43 times its size to compare it line by line.
+    "empty lines": "yes '' | head -c 30000000 > large",
+    "changed": "head -c 5000000 /dev/zero | tr '\\0' '\\n' > large; git add large; git commit -qm large; "
+    "yes | head -c 60000000 > large",
+    # It takes none of the disk, but half a minute: once is enough, for the worker's git is in no sandbox.
+    "a hole": "truncate -s 520M large",
+}
+
+
 @pytest.mark.parametrize(
-    "leaves",
-    [
-        # Git would take 43 times its size to compare it line by line.
-        "yes '' | head -c 30000000 > large",
-        # It takes none of the disk.
-        "truncate -s 520M large",
-        "head -c 5000000 /dev/zero | tr '\\0' '\\n' > large; git add large; git commit -qm large; yes | head -c 60000000 > large",
-    ],
-    ids=["empty lines", "a hole", "changed"],
+    ("sandbox", "leaves"),
+    [*itertools.product(CONFINING, ["empty lines", "changed"]), (SandboxKind.AUTO, "a hole")],
+    indirect=["sandbox"],
 )
 async def test_git_of_the_worker_compares_large_files_within_its_memory(
     collector: Collector, origin: GitFolder, leaves: str
 ) -> None:
-    collected = await collector.collect(f"{leaves}; echo work > work.txt", within=timedelta(minutes=5))
+    collected = await collector.collect(f"{LARGE[leaves]}; echo work > work.txt", within=timedelta(minutes=5))
 
     assert sorted(collected.changes.files) == ["large", "work.txt"]
     assert origin.git("show", f"{PUSH_BRANCH}:work.txt") == "work"
