@@ -234,6 +234,16 @@ async def test_large_file_is_refused_and_not_cut(stage: Stage) -> None:
     assert "larger than 4194304 bytes" in talk.said()[-1]
 
 
+async def test_refusal_of_a_malformed_request_does_not_repeat_it(stage: Stage) -> None:
+    """The library repeats all of it with each problem that it finds."""
+    method, params = FLOODS["malformed questions"]
+    async with stage.play("request") as talk:
+        await talk.prompt(json.dumps({"method": method, "params": params}))
+
+    assert "errors" in talk.said()[-1]
+    assert len(talk.said()[-1]) < 10_000
+
+
 async def test_requests_beyond_a_number_are_refused_and_the_others_go_on(stage: Stage) -> None:
     questions = {"sessionId": "s", "toolCall": {"toolCallId": "t"}, "options": []}
     async with stage.play("ask_much") as talk:
