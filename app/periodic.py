@@ -13,6 +13,14 @@ Step = Callable[[], Awaitable[None]]
 log = structlog.get_logger(__name__)
 
 
+async def wait(event: asyncio.Event, seconds: float | None) -> bool:
+    """Wait at most `seconds` until an event is set; None waits for ever. Return whether the event is set."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()
+
+
 async def attempt(step: Step, *, event: str) -> None:
     """Perform a step once. If it raises an error, write a log event named `event`, and do not raise the error.
 
@@ -34,11 +42,7 @@ async def every(seconds: float, step: Step, *, event: str, until: asyncio.Event 
     completed.
     """
     over = until or asyncio.Event()
-    while True:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await over.wait()
-                return
+    while not await wait(over, seconds):
         await attempt(step, event=event)
 
 

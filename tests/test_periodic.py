@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from app.outages import DatabaseUnavailable
-from app.periodic import attempt, every, repeating
+from app.periodic import attempt, every, repeating, wait
 from tests.support.waiting import eventually
 
 
@@ -58,3 +58,11 @@ async def test_step_that_is_under_way_at_the_end_is_completed() -> None:
     may_end.set()
     await repeated
     assert ends == [True]
+
+
+async def test_wait_ends_with_its_event_or_with_its_time() -> None:
+    event = asyncio.Event()
+    assert not await wait(event, 0.001)
+    event.set()
+    assert await wait(event, 0)
+    assert await wait(event, None)

@@ -1,5 +1,6 @@
 """Webhook endpoints and events for tests, and the deliverer of a worker."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -147,10 +148,15 @@ class Deliveries:
     async def deliver(self) -> None:
         """Relay all events and deliver the messages that are due; open transactions elsewhere hold events up."""
         await self.relay()
-        await self.deliverer.deliver_due()
+        await self.send_due()
         # Deliveries record events too, such as that of a disabled endpoint.
         await self.relay()
-        await self.deliverer.deliver_due()
+        await self.send_due()
+
+    async def send_due(self) -> None:
+        """Send the messages that are due, and wait until the results are stored."""
+        while await self.deliverer._begin_attempts(asyncio.Event()):
+            await self.deliverer.drain()
 
     async def relay(self) -> None:
         """Make the rows of deliveries for all events, and send none."""

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
+import structlog
 from sqlalchemy import ColumnElement, CursorResult, and_, func, not_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,6 +15,7 @@ from app.config import Settings
 from app.enums import DeliveryStatus, EventType, RecoverOnly
 from app.errors import InvalidInput
 from app.models import Event, WebhookEndpoint, WebhookEndpointDelivery, WebhookRecovery
+from app.outages import is_outage
 from app.schemas.webhook_endpoints import RecoverIn
 from app.services.access.principal import Principal
 from app.services.events import ledger
@@ -30,6 +32,10 @@ from app.services.webhook_endpoints.matching import (
 )
 
 _MISSED = (DeliveryStatus.FAILED, DeliveryStatus.CANCELLED)
+# After an unexpected error.
+_PAUSE = timedelta(minutes=1)
+
+log = structlog.get_logger(__name__)
 
 
 async def recover(
@@ -66,9 +72,15 @@ async def continue_recovery(session: AsyncSession, *, link: str, batch: int) -> 
     """Make up to `batch` missing deliveries for the recovery that has waited longest.
 
     Return True if there was a recovery to continue, False if there was none or another process is continuing it now.
+    If an unexpected error prevents a recovery, the error is logged, and the recovery waits for a minute.
     """
     recovery = WebhookRecovery
-    first = select(recovery.endpoint_id).order_by(recovery.continued_at, recovery.endpoint_id).limit(1)
+    first = (
+        select(recovery.endpoint_id)
+        .where(recovery.continued_at <= utcnow())
+        .order_by(recovery.continued_at, recovery.endpoint_id)
+        .limit(1)
+    )
     endpoint_id = await session.scalar(first)
     if endpoint_id is None:
         return False
@@ -77,10 +89,20 @@ async def continue_recovery(session: AsyncSession, *, link: str, batch: int) -> 
     row = await session.get(recovery, endpoint_id, with_for_update={"skip_locked": True})
     if row is None:
         return False
-    pairs = await _missing_pairs(session, row, batch) if receivers else []
-    if pairs:
-        rows = await deliveries_of(session, pairs, link=link)
-        await session.execute(upsert(WebhookEndpointDelivery).on_conflict_do_nothing(), rows)
+    try:
+        async with session.begin_nested():
+            pairs = await _missing_pairs(session, row, batch) if receivers else []
+            if pairs:
+                rows = await deliveries_of(session, pairs, link=link)
+                await session.execute(upsert(WebhookEndpointDelivery).on_conflict_do_nothing(), rows)
+    except Exception as error:
+        if is_outage(error):
+            raise
+        log.exception("webhook.recovery_failed", endpoint_id=str(endpoint_id))
+        # The recoveries of other endpoints continue meanwhile.
+        row.continued_at = utcnow() + _PAUSE
+        await session.flush()
+        return True
     if len(pairs) < batch:
         await session.delete(row)
     else:

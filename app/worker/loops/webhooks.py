@@ -8,7 +8,6 @@ settlement is being written go into the next settlement, so the cost per attempt
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Never
@@ -22,6 +21,7 @@ from app.clients.webhooks.sender import AttemptResult, WebhookSender
 from app.clock import utcnow
 from app.db import unit_of_work
 from app.outages import DatabaseUnavailable, is_outage
+from app.periodic import wait
 from app.runtime import ProcessContext
 from app.services.retrying.attempts import until_database_answers
 from app.services.retrying.policies import LOOP_SECONDS
@@ -40,6 +40,9 @@ _LOOK_SECONDS = 2.0
 _GATHER_SECONDS = 0.01
 
 _LATE = Gauge("taskbeacon_webhook_oldest_pending_seconds", "How long the oldest due delivery has waited.")
+_RELAYED = Gauge(
+    "taskbeacon_webhook_relayed_timestamp_seconds", "When this process last relayed events without error."
+)
 
 log = structlog.get_logger(__name__)
 
@@ -76,33 +79,31 @@ class WebhookDeliverer:
             # A separate task, so that a second cancellation does not end it.
             await asyncio.shield(asyncio.create_task(self.drain()))
 
-    async def deliver_due(self) -> None:
-        """Create the webhook deliveries of new events, send all that are due, and wait until the results are stored."""
-        while await self._relay() or await self._recover() or await self._begin_attempts():
-            await self.drain()
-
     async def drain(self) -> None:
         """Wait until all webhook requests in progress have ended and their results are stored."""
         while self._attempts:
             await asyncio.wait(self._attempts)
 
     async def _repeat(self, step: Callable[[], Awaitable[float]], woken: asyncio.Event) -> Never:
-        """Repeat a step after the seconds that it returns, or earlier if `woken` is set. An error is only logged."""
+        """Repeat a step after the seconds that it returns, or earlier if `woken` is set.
+
+        An error is only logged. The step is repeated `LOOP_SECONDS` later, even if `woken` is set before.
+        """
         while True:
-            pause = LOOP_SECONDS
             try:
                 pause = await step()
             except DatabaseUnavailable as error:
                 log.warning("webhook.database_unavailable", error=repr(error))
+                await asyncio.sleep(LOOP_SECONDS)
             except Exception:
                 # One defect must not end all deliveries of this process.
                 log.exception("webhook.step_failed")
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    _ = await woken.wait()
-            if self._attempts:
-                await asyncio.sleep(_GATHER_SECONDS)
-            woken.clear()
+                await asyncio.sleep(LOOP_SECONDS)
+            else:
+                await wait(woken, pause)
+                if self._attempts:
+                    await asyncio.sleep(_GATHER_SECONDS)
+                woken.clear()
 
     async def _send(self, woken: asyncio.Event) -> float:
         """Start the deliveries that are possible now; return the seconds until the next look."""
@@ -113,15 +114,20 @@ class WebhookDeliverer:
     async def _relay(self) -> int:
         """Create the deliveries of the next events; return the number of these events, 0 if there are none now."""
         async with unit_of_work(self._process.sessions) as session:
-            return await relay_events(session, link=self._process.settings.task_url, batch=BATCH)
+            count = await relay_events(session, link=self._process.settings.task_url, batch=BATCH)
+        _RELAYED.set(utcnow().timestamp())
+        return count
 
     async def _recover(self) -> bool:
         """Create the next deliveries of a recovery; return whether there was one to continue."""
         async with unit_of_work(self._process.sessions) as session:
             return await continue_recovery(session, link=self._process.settings.task_url, batch=BATCH)
 
-    async def _begin_attempts(self, woken: asyncio.Event | None = None) -> int:
-        """Start due deliveries within the limit of concurrent ones; return how many were started."""
+    async def _begin_attempts(self, woken: asyncio.Event) -> int:
+        """Start due deliveries within the limit of concurrent ones; return how many were started.
+
+        The end of each attempt sets `woken`, because it makes room for another one of the same endpoint.
+        """
         room = _AT_A_TIME - len(self._attempts)
         if room <= 0:
             return 0
@@ -131,9 +137,7 @@ class WebhookDeliverer:
             attempt = asyncio.create_task(self._attempt(delivery))
             self._attempts.add(attempt)
             attempt.add_done_callback(self._attempts.discard)
-            if woken is not None:
-                # The end of an attempt makes room for another one of the same endpoint.
-                attempt.add_done_callback(lambda _: woken.set())
+            attempt.add_done_callback(lambda _: woken.set())
         return len(claimed)
 
     async def _pause(self) -> float:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import select, text, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.clock import utcnow
 from app.db import unit_of_work
@@ -16,6 +16,8 @@ from app.runtime import ProcessContext
 from app.schemas.webhook_endpoints import RecoverIn
 from app.services.events.cursor import SETTLED
 from app.services.webhook_endpoints.recovery import continue_recovery, recover
+from tests.support.clock import MovableClock
+from tests.support.database.faults import refusing_some
 from tests.support.principals import member_of
 from tests.support.waiting import eventually
 from tests.support.webhooks import make_endpoint, record_event
@@ -156,3 +158,32 @@ async def test_recovery_that_another_worker_continues_is_left_to_it(
 
     assert await missed.step()
     assert await missed.delivered(endpoint) == [0, 1, 2, 3]
+
+
+async def test_recovery_that_fails_holds_up_no_other_and_is_tried_again(
+    clock: MovableClock,  # before the events
+    engine: AsyncEngine,
+    session: AsyncSession,
+    project: Project,
+    owner: User,
+    missed: Missed,
+    endpoint: WebhookEndpoint,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Regression: the recovery that had waited longest was tried for ever, and no other continued."""
+    other, _ = await make_endpoint(session, project=project, created_by=owner, url="http://127.0.0.1/other")
+    await missed.recover(endpoint, 0, 4)
+    clock.advance(seconds=1)
+    await missed.recover(other, 0, 4)
+
+    bad = f"NEW.endpoint_id = '{endpoint.id}'"
+    async with refusing_some(engine, "webhook_endpoint_deliveries", bad):
+        while await missed.step():
+            pass
+    assert caplog.text.count("webhook.recovery_failed") == 1
+    assert (await missed.delivered(endpoint), await missed.delivered(other)) == ([], [0, 1, 2, 3, 4])
+
+    clock.advance(minutes=1)
+    while await missed.step():
+        pass
+    assert await missed.delivered(endpoint) == [0, 1, 2, 3, 4]

@@ -1,12 +1,13 @@
 """Faults of receivers: they are retried, logged and counted, and finally disable an endpoint."""
 
 import asyncio
-from datetime import timedelta
 
 from prometheus_client import REGISTRY
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.clients.redis import RedisClient
+from app.clients.wakes import WakeListener
 from app.db import SessionFactory
 from app.enums import DeliveryStatus, DisabledReason
 from app.models import (
@@ -17,11 +18,12 @@ from app.models import (
     WebhookEndpoint,
 )
 from app.runtime import ProcessContext
+from app.services.webhook_endpoints.claims import PER_ENDPOINT
 from tests.support.clock import MovableClock
 from tests.support.metrics import growth
 from tests.support.stand_ins.receiver import Answer, Receiver, ScriptedWebhookSender
 from tests.support.waiting import eventually
-from tests.support.webhooks import Deliveries, attempts_of, make_endpoint, record_event
+from tests.support.webhooks import Deliveries, attempts_of, make_delivery, make_endpoint, record_event
 
 
 async def test_receiver_that_does_not_answer_in_time_gets_the_message_again(
@@ -47,7 +49,7 @@ async def test_receiver_that_does_not_answer_in_time_gets_the_message_again(
     assert attempt.next_attempt_at == row.due_at
 
 
-async def test_operators_see_how_attempts_end_and_how_late_they_are(
+async def test_operators_see_how_attempts_end(
     session: AsyncSession,
     sessions: SessionFactory,
     project: Project,
@@ -69,13 +71,36 @@ async def test_operators_see_how_attempts_end_and_how_late_they_are(
 
     assert (failed(), delivered(), needed(), took()) == (1, 0, 0, 1)
     (row,) = await deliveries.rows()
-    clock.now = row.due_at + timedelta(seconds=7)
-    await deliveries.deliverer._pause()
-    assert REGISTRY.get_sample_value("taskbeacon_webhook_oldest_pending_seconds") == 7
+    clock.now = row.due_at
     await deliveries.deliver()
-    await deliveries.deliverer._pause()
     assert (failed(), delivered(), needed(), took()) == (1, 1, 2, 2)
-    assert REGISTRY.get_sample_value("taskbeacon_webhook_oldest_pending_seconds") == 0
+
+
+async def test_operators_see_how_late_deliveries_are(
+    session: AsyncSession,
+    project: Project,
+    owner: User,
+    receiver: Receiver,
+    deliveries: Deliveries,
+    redis: RedisClient,
+    clock: MovableClock,
+) -> None:
+    def lateness() -> float | None:
+        return REGISTRY.get_sample_value("taskbeacon_webhook_oldest_pending_seconds")
+
+    endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
+    for _ in range(PER_ENDPOINT + 1):
+        await make_delivery(session, endpoint)
+    clock.advance(seconds=7)
+    receiver.always = Answer(hangs=True)
+
+    running = asyncio.create_task(deliveries.deliverer.run(WakeListener(redis)))
+    await eventually(lambda: lateness() == 7)
+    receiver.go_on.set()
+    await eventually(lambda: lateness() == 0)
+    running.cancel()
+    await asyncio.wait([running])
+    assert {row.status for row in await deliveries.rows()} == {"delivered"}
 
 
 async def test_nothing_that_is_deleted_meanwhile_breaks_a_settlement(

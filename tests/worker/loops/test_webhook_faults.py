@@ -4,19 +4,34 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from app.clients.ledger_wakes import LEDGER
 from app.clients.redis import RedisClient
-from app.clients.wakes import WakeListener
+from app.clients.wakes import WakeListener, wake
 from app.clients.webhooks.sender import AttemptResult
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
-from app.models import Event, EventCursor, Project, Task, User, WebhookEndpoint, WebhookRecovery
+from app.models import (
+    Event,
+    EventCursor,
+    Project,
+    Task,
+    User,
+    WebhookEndpoint,
+    WebhookEndpointDelivery,
+    WebhookRecovery,
+)
 from app.services.events.cursor import SETTLED, START
 from app.services.webhook_endpoints.claims import LOST_ATTEMPTS, RESERVED, claim_due
+from app.worker.loops import webhooks
+from tests.support.clock import MovableClock
 from tests.support.database.faults import refusing_reads, refusing_some
 from tests.support.metrics import growth
 from tests.support.stand_ins.receiver import Receiver
@@ -25,9 +40,11 @@ from tests.support.webhooks import Deliveries, make_delivery, make_endpoint, rec
 
 
 @asynccontextmanager
-async def working(deliveries: Deliveries, redis: RedisClient) -> AsyncGenerator[None, None]:
-    """Run the loops of a worker that send webhooks, without wakes, during the block."""
-    running = asyncio.create_task(deliveries.deliverer.run(WakeListener(redis)))
+async def working(
+    deliveries: Deliveries, redis: RedisClient, changes: WakeListener | None = None
+) -> AsyncGenerator[None, None]:
+    """Run the loops of a worker that send webhooks during the block; without wakes unless `changes` is given."""
+    running = asyncio.create_task(deliveries.deliverer.run(changes or WakeListener(redis)))
     try:
         yield
     finally:
@@ -97,6 +114,61 @@ async def test_relay_or_recovery_that_fails_stops_no_delivery_that_is_due(
 
     async with refusing_reads(engine, table, code="P0001"), working(deliveries, redis):
         await eventually(lambda: len(receiver.messages) == 1)
+
+
+async def test_step_that_fails_is_not_repeated_at_each_wake(
+    engine: AsyncEngine,
+    session: AsyncSession,
+    project: Project,
+    owner: User,
+    receiver: Receiver,
+    deliveries: Deliveries,
+    redis: RedisClient,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Regression: an event that could not be relayed was tried, and logged with its stack, a hundred times a second."""
+    monkeypatch.setattr(webhooks, "LOOP_SECONDS", 3600.0)
+    endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
+    session.add(EventCursor(reader="webhooks", transaction_id=START.transaction_id, seq=START.seq))
+    await session.flush()
+
+    def has_come(delivery: WebhookEndpointDelivery) -> bool:
+        return str(delivery.event_id) in {message.id for message in receiver.messages}
+
+    changes = WakeListener(redis)
+    listening = asyncio.create_task(changes.listen())
+
+    async with refusing_reads(engine, "event_cursors", code="P0001"), working(deliveries, redis, changes):
+        await eventually(lambda: "webhook.step_failed" in caplog.text)
+        for _ in range(5):
+            delivery = await make_delivery(session, endpoint)
+            await wake(redis, LEDGER)
+            await eventually(partial(has_come, delivery))
+
+    listening.cancel()
+    await asyncio.wait([listening])
+    assert caplog.text.count("webhook.step_failed") == 1
+
+
+async def test_operators_see_when_events_were_last_relayed(
+    engine: AsyncEngine, deliveries: Deliveries, clock: MovableClock
+) -> None:
+    """Regression: nothing showed that an event stopped the relay."""
+
+    def relayed_at() -> float | None:
+        return REGISTRY.get_sample_value("taskbeacon_webhook_relayed_timestamp_seconds")
+
+    await deliveries.relay()
+    before = clock.now.timestamp()
+    assert relayed_at() == before
+    clock.advance(seconds=60)
+    async with refusing_reads(engine, "event_cursors", code="P0001"):
+        with pytest.raises(DBAPIError, match="planted"):
+            await deliveries.deliverer._relay()
+    assert relayed_at() == before
+    await deliveries.relay()
+    assert relayed_at() == before + 60
 
 
 async def test_result_that_cannot_be_stored_loses_no_other(

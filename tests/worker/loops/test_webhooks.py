@@ -341,7 +341,7 @@ async def test_receiver_that_hangs_delays_no_other_and_gets_few_at_a_time(
         for _ in range(3 * PER_ENDPOINT):
             await record_event(sessions, task)
         await deliveries.relay()
-        working = asyncio.create_task(deliveries.deliverer.deliver_due())
+        working = asyncio.create_task(deliveries.send_due())
 
         async def is_stuck() -> bool:
             return receiver.under_way == PER_ENDPOINT
