@@ -2,8 +2,9 @@
 
 import asyncio
 import math
-from contextlib import suppress
 from time import monotonic
+
+from app.periodic import wait
 
 
 class Deadline:
@@ -31,7 +32,5 @@ class Deadline:
         self._expired.set()
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep for `seconds`, even beyond the deadline. A call of `expire` ends the sleep at once."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                _ = await self._expired.wait()
+        """Sleep for `seconds`, or until `expire` is called. The deadline itself does not end the sleep."""
+        await wait(self._expired, seconds)

@@ -49,11 +49,6 @@ class EventHub:
         self._commanding = asyncio.Lock()
         self._is_closed = False
 
-    @property
-    def follower_count(self) -> int:
-        """The number of followers of all runs in this process."""
-        return sum(len(channel.followers) for channel in self._channels.values())
-
     @asynccontextmanager
     async def follow(self, run_id: UUID) -> AsyncGenerator[Subscription, None]:
         """Return a context manager that yields a new follower of the stream events of a run.

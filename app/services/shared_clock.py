@@ -1,11 +1,10 @@
 """Synchronise the time of this process with that of the database (app/clock.py, ADR 45)."""
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from contextvars import Context
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy import text
@@ -13,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import Reading, adopt, machine_skew
 from app.db import SessionFactory, unit_of_work
-from app.outages import DatabaseUnavailable
+from app.periodic import repeating
 
 # Of the machine's clock, with which URLs and requests for S3 are signed: stores refuse a skew of 15 minutes.
 MAX_SKEW = timedelta(minutes=5)
@@ -82,26 +81,14 @@ async def keep_synchronised(sessions: SessionFactory) -> AsyncGenerator[None, No
 
     """
     await synchronise(sessions)
-    keeping = asyncio.create_task(_keep(sessions), context=Context())
-    try:
+    async with repeating(_EVERY_SECONDS, partial(_keep, sessions), event="clock.not_synchronised"):
         yield
-    finally:
-        keeping.cancel()
-        await asyncio.gather(keeping, return_exceptions=True)
 
 
 async def _keep(sessions: SessionFactory) -> None:
-    while True:
-        await asyncio.sleep(_EVERY_SECONDS)
-        try:
-            await synchronise(sessions)
-        except DatabaseUnavailable as error:
-            log.warning("clock.not_synchronised", error=repr(error))
-        except Exception:
-            # Keep going: an old reading is better than no further ones.
-            log.exception("clock.unexpected_error")
-        if abs(skew := machine_skew()) > MAX_SKEW:
-            log.error("clock.skewed", machine=f"{_apart(skew)} the database")
+    await synchronise(sessions)
+    if abs(skew := machine_skew()) > MAX_SKEW:
+        log.error("clock.skewed", machine=f"{_apart(skew)} the database")
 
 
 def _apart(skew: timedelta) -> str:

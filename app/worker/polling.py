@@ -6,7 +6,6 @@ Only this file overrides parts of arq's worker. `_poll_iteration`, `_release_sem
 
 import asyncio
 import signal
-from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -15,6 +14,7 @@ from redis.exceptions import RedisError
 from typing_extensions import override
 
 from app.clients.wakes import WakeListener
+from app.periodic import wait
 from app.services.retrying.policies import LOOP_SECONDS
 from app.worker.slots import RunSlots
 
@@ -43,9 +43,7 @@ class ResilientWorker(Worker):
 
     @override
     async def _poll_iteration(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_POLL_SECONDS):
-                await self._woken.wait()
+        await wait(self._woken, _POLL_SECONDS)
         # Before the poll, so that a job queued meanwhile wakes the worker again.
         self._woken.clear()
         try:

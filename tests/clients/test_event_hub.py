@@ -17,6 +17,7 @@ from app.clients.subscriptions import Subscription
 from app.ids import new_id
 from tests.support.stand_ins.outage import Interruptible
 from tests.support.waiting import eventually
+from tests.support.web.streams import follower_count
 
 
 async def no_ends(_run_ids: Collection[UUID]) -> Mapping[UUID, bytes | None]:
@@ -99,11 +100,11 @@ async def test_all_followers_share_one_connection(hub: EventHub, redis: RedisCli
         for each in [run_id] * 30 + others:
             await start(await stack.enter_async_context(hub.follow(each)))
 
-        assert hub.follower_count == 50
+        assert follower_count(hub) == 50
         assert await has_subscribers(redis, 1)
         assert await subscription_count(redis, run_id) == 1
 
-    assert hub.follower_count == 0
+    assert follower_count(hub) == 0
     await eventually(lambda: has_subscriptions(redis, run_id, 0))
 
 

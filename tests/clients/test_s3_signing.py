@@ -120,11 +120,15 @@ async def test_on_amazon_the_library_finds_the_host(settings: Settings) -> None:
 
 async def test_library_is_opened_at_the_first_need_and_once(settings: Settings, key: str) -> None:
     async with S3Store(settings) as store:
+
+        def opened() -> object:
+            return store._clients
+
         await store.check()
         await store.signed_url(key)
-        assert not store.is_loaded
+        assert opened() is None
 
         await store.head(key)
 
-        assert store.is_loaded
+        assert opened() is await store.clients()
         assert await store.clients() is await store.clients()

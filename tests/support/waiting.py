@@ -5,7 +5,8 @@ import inspect
 import os
 import types
 from collections.abc import Callable, Generator
-from contextlib import suppress
+
+from app.periodic import wait
 
 _PAUSE_SECONDS = 0.05
 
@@ -26,9 +27,7 @@ async def eventually(holds: Callable[[], object], *, within_seconds: float = 60)
     nothing = asyncio.Event()
     async with asyncio.timeout(patient(within_seconds)):
         while not (await answer if inspect.isawaitable(answer := holds()) else answer):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_PAUSE_SECONDS):
-                    await nothing.wait()
+            await wait(nothing, _PAUSE_SECONDS)
 
 
 @types.coroutine

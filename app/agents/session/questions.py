@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any  # JSON
@@ -21,6 +20,7 @@ from app.forms.errors import AnswerInvalid, FormRefused
 from app.forms.form import REJECT, Form
 from app.forms.reading import read_form
 from app.ids import new_id
+from app.periodic import wait
 from app.shown_question import ShownQuestion
 from app.unicode import storable
 
@@ -304,9 +304,8 @@ class Questions:
         await self._channel.emit(notification_entry("_posthog/permission_resolved", resolved))
 
     async def _wait_for(self, pending: _PendingQuestion) -> None:
-        with self._channel.time.pause(self._human_timeout) as seconds, suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await pending.is_over.wait()
+        with self._channel.time.pause(self._human_timeout) as seconds:
+            await wait(pending.is_over, seconds)
         if pending.answer is None and not await self._channel.commands.withdraw(pending.shown.request_id):
             # The first answer counts, even one that comes at this very moment.
             await self._catch_up()

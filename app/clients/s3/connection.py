@@ -35,11 +35,6 @@ class S3Connection:
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    @property
-    def is_loaded(self) -> bool:
-        """Whether the library aioboto3 is loaded and its S3 clients are open."""
-        return self._clients is not None
-
     async def clients(self) -> "S3Clients":
         """Return the S3 clients of aioboto3. The first call loads the library and opens them."""
         async with self._opening:

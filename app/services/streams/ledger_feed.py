@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import SessionFactory, unit_of_work
 from app.outages import DatabaseUnavailable
+from app.periodic import wait
 from app.services.access.visibility import Memberships
 from app.services.events.cursor import Cursor
 from app.services.events.live import PAGE, NewEvents, read_new_events
@@ -103,6 +104,8 @@ class LedgerFeed:
         self._look_seconds = look_seconds
         self._streams: set[Following] = set()
         self._looking: asyncio.Task[None] | None = None
+        # Set when the last stream has ended.
+        self._are_over = asyncio.Event()
         # The position after the last batch; None before the first look.
         self._end: Cursor | None = None
         # Set by the next look that succeeds, and then replaced.
@@ -120,15 +123,18 @@ class LedgerFeed:
         stream = Following(user_id)
         self._streams.add(stream)
         if self._looking is None:
-            self._looking = asyncio.create_task(self._look(sessions, link), context=Context())
+            looking = self._look(sessions, link, self._are_over)
+            self._looking = asyncio.create_task(looking, context=Context())
         try:
             yield stream
         finally:
             self._streams.discard(stream)
-            if not self._streams and (looking := self._looking) is not None:
+            if not self._streams and (task := self._looking) is not None:
                 self._looking = self._end = None
-                looking.cancel()
-                await asyncio.gather(looking, return_exceptions=True)
+                # Not cancelled: that would break the connection of a query that is under way.
+                self._are_over.set()
+                self._are_over = asyncio.Event()
+                await task
 
     async def restart(self, stream: Following) -> Cursor:
         """Let a stream collect batches from now on; return the position in the ledger after which the batches begin.
@@ -154,11 +160,11 @@ class LedgerFeed:
         async with self._turns, unit_of_work(sessions) as session:
             yield session
 
-    async def _look(self, sessions: SessionFactory, link: str) -> None:
-        while True:
+    async def _look(self, sessions: SessionFactory, link: str, are_over: asyncio.Event) -> None:
+        while not are_over.is_set():
             count = 0
             try:
-                count = await self._read(sessions, link)
+                count = await self._read(sessions, link, are_over)
             except DatabaseUnavailable as error:
                 # The next look continues at the same position.
                 log.warning("events.not_read", error=repr(error))
@@ -172,16 +178,22 @@ class LedgerFeed:
                 self._looked.set()
                 self._looked = asyncio.Event()
             if count < PAGE:
-                await asyncio.sleep(_FLOOD_SECONDS if count > _FLOOD_EVENTS else self._look_seconds)
+                await wait(are_over, _FLOOD_SECONDS if count > _FLOOD_EVENTS else self._look_seconds)
 
-    async def _read(self, sessions: SessionFactory, link: str) -> int:
-        """Read new events and give them to all streams; return their number: `PAGE` if there may be more."""
+    async def _read(self, sessions: SessionFactory, link: str, are_over: asyncio.Event) -> int:
+        """Read new events and give them to all streams; return their number: `PAGE` if there may be more.
+
+        If `are_over` is set meanwhile, the streams are those of the next task, which reads for them.
+        """
         user_ids = {stream.user_id for stream in self._streams}
+        start = self._end
         async with unit_of_work(sessions) as session:
-            if self._end is None:
-                self._end = await find_end(session)
-                return 0
-            new = await read_new_events(session, self._end, user_ids)
+            if start is None:
+                start = await find_end(session)
+            new = await read_new_events(session, start, user_ids)
+        if are_over.is_set():
+            return 0
+        self._end = start
         if new.rows:
             batch = Batch.of(new, link=link)
             self._end = batch.end

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
@@ -19,6 +19,7 @@ from app.agents.session.transcript import Emit, notification_entry
 from app.db import unit_of_work
 from app.enums import CommandMethod, CommandStatus
 from app.outages import DatabaseUnavailable
+from app.periodic import wait
 from app.run_values import AgentMessage, MessageOutcome
 from app.services.retrying.attempts import in_transaction
 from app.services.runs import received_commands
@@ -79,9 +80,7 @@ class CommandInbox(CommandSource):
 
     @override
     async def news(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_LOOK_SECONDS):
-                await self._changed.wait()
+        await wait(self._changed, _LOOK_SECONDS)
         self._changed.clear()
 
     @override

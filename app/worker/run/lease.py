@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 import structlog
@@ -11,6 +11,7 @@ from app.clients.wakes import WakeListener
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.outages import DatabaseUnavailable
+from app.periodic import wait
 from app.services.runs import lifecycle as run_lifecycle
 
 _BEAT_SECONDS = run_lifecycle.RUN_LEASE.total_seconds() / 6
@@ -75,9 +76,7 @@ async def _extend_until_lost(
 ) -> None:
     expires_at = utcnow() + run_lifecycle.RUN_LEASE
     while True:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_BEAT_SECONDS):
-                await changed.wait()
+        await wait(changed, _BEAT_SECONDS)
         changed.clear()
         try:
             async with unit_of_work(sessions) as session:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -14,6 +14,7 @@ import structlog
 from app.clients.object_store import ObjectFiles
 from app.clients.run_events import RunEvents
 from app.db import SessionFactory
+from app.periodic import wait
 from app.services.retrying.policies import RUN_FILES
 from app.services.run_log.log_writer import MAX_LOG_BYTES, append_lines, is_chunk
 from app.services.storage_keys import RunRef
@@ -88,11 +89,9 @@ class RunLog:
         """
         while not self._closing.is_set():
             await self._changed.wait()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_GATHER_SECONDS + self._size / _BYTES_PER_SECOND):
-                    await self._closing.wait()
+            is_over = await wait(self._closing, _GATHER_SECONDS + self._size / _BYTES_PER_SECOND)
             self._changed.clear()
-            if self._closing.is_set():
+            if is_over:
                 return
             try:
                 await self._send_rest()

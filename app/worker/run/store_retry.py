@@ -1,10 +1,10 @@
 """Limits how long a worker retries to store the files of a run, while it keeps its claim on the run."""
 
 import asyncio
-from contextlib import suppress
 
 from typing_extensions import override
 
+from app.periodic import wait
 from app.services.retrying.attempts import RetryBudget
 from app.services.retrying.policies import RUN_FILES, RUN_FILES_BRIEF_SECONDS
 
@@ -49,6 +49,4 @@ class StoreRetryBudget(RetryBudget):
         if self._is_short:
             await super()._wait(seconds)
             return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._cut_short.wait()
+        await wait(self._cut_short, seconds)

@@ -20,7 +20,7 @@ from tests.support.database.faults import refusing_once
 from tests.support.devices import make_device
 from tests.support.factories import make_user
 from tests.support.waiting import eventually
-from tests.support.web.streams import following
+from tests.support.web.streams import follower_count, following
 
 
 async def presences(session: AsyncSession) -> list[Presence]:
@@ -29,7 +29,7 @@ async def presences(session: AsyncSession) -> list[Presence]:
 
 def followers(application: FastAPI) -> int:
     process: ProcessContext = application.state.process
-    return process.hub.follower_count
+    return follower_count(process.hub)
 
 
 async def until_unwatched(session: AsyncSession) -> None:

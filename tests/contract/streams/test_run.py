@@ -31,7 +31,7 @@ from app.services.streams.runs import final_states
 from tests.support.stand_ins.outage import Interruptible, interruptible
 from tests.support.waiting import eventually
 from tests.support.web.serving import serving
-from tests.support.web.streams import StreamEvent, StreamReader, following
+from tests.support.web.streams import StreamEvent, StreamReader, follower_count, following
 
 JSON = dict[str, Any]
 STATE_KEYS = [
@@ -458,7 +458,7 @@ class TestSlowClients:
                 assert follower._queued_bytes <= MAX_QUEUED_BYTES + MAX_EVENT_BYTES
 
             async def is_gone() -> bool:
-                return hub.follower_count == 0
+                return follower_count(hub) == 0
 
             await eventually(is_gone)
             assert follower._queued == []

@@ -10,7 +10,7 @@ from app.ids import new_id
 from tests.support.assertions import assert_not_found, assert_permission_denied, concerning
 from tests.support.callers import CallerKind, Cast
 from tests.support.waiting import eventually
-from tests.support.web.streams import following
+from tests.support.web.streams import follower_count, following
 
 
 async def test_streams_hold_no_connection_to_the_database(
@@ -23,11 +23,11 @@ async def test_streams_hold_no_connection_to_the_database(
         streams = [await stack.enter_async_context(following(api, url)) for _ in range(50)]
         for stream in streams:
             await stream.take(1)
-        assert hub.follower_count == 50
+        assert follower_count(hub) == 50
         assert in_use() == before
 
     async def all_gone() -> bool:
-        return hub.follower_count == 0
+        return follower_count(hub) == 0
 
     await eventually(all_gone)
 

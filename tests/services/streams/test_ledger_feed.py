@@ -1,6 +1,9 @@
 """One reading of the ledger serves all live streams in this process (ADR 70)."""
 
+import asyncio
+
 import pytest
+from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.config import Settings
@@ -11,7 +14,7 @@ from app.services.streams.ledger_feed import Batch, Following, LedgerFeed
 from tests.support.database.faults import altered
 from tests.support.factories import make_user
 from tests.support.principals import member_of
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, next_round
 from tests.support.webhooks import record_event
 
 QUICK = 0.02
@@ -125,3 +128,41 @@ async def test_stream_that_takes_nothing_holds_few_batches_and_reads_for_itself(
         assert (rows[-1]["transaction_id"], rows[-1]["seq"]) == end
         await record_event(sessions, task, subject_seq=10)
         assert numbers(await slow.next()) == [10]
+
+
+async def test_end_of_the_last_stream_breaks_no_query_under_way(
+    sessions: SessionFactory, settings: Settings, owner: User
+) -> None:
+    """Regression: the query was cancelled, which closed its connection to the database."""
+    engine = create_engine(settings, application_name="taskbeacon-feed")
+    closed: list[object] = []
+    event.listen(engine.sync_engine, "invalidate", lambda *_: closed.append("invalidated"))
+    event.listen(engine.sync_engine, "close", lambda *_: closed.append("closed"))
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'taskbeacon-feed' AND wait_event_type = 'Lock'"
+    )
+    feed = LedgerFeed(look_seconds=QUICK)
+
+    async def follow(may_end: asyncio.Event) -> None:
+        async with feed.following(create_session_factory(engine), owner.id, link="") as stream:
+            await feed.restart(stream)
+            begun.set()
+            await may_end.wait()
+
+    begun, may_end = asyncio.Event(), asyncio.Event()
+    stream = asyncio.create_task(follow(may_end))
+    await begun.wait()
+    async with unit_of_work(sessions) as holder, unit_of_work(sessions) as watcher:
+        await holder.execute(text("LOCK TABLE events IN ACCESS EXCLUSIVE MODE"))
+
+        async def is_under_way() -> bool:
+            return bool(await watcher.scalar(waiting))
+
+        await eventually(is_under_way)
+        may_end.set()
+        for _ in range(5):
+            await next_round()
+        assert not stream.done()
+    await stream
+    assert closed == []
+    await engine.dispose()

@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import orjson
 
+from app.clients.event_hub import EventHub
+
 _WAIT_SECONDS = 100
 
 
@@ -19,6 +21,11 @@ class StreamEvent:
     id: str | None
     name: str
     data: Any
+
+
+def follower_count(hub: EventHub) -> int:
+    """Return the number of followers of all runs in this process."""
+    return sum(len(channel.followers) for channel in hub._channels.values())
 
 
 class StreamReader:
