@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import TypeVar
 
 import structlog
@@ -18,7 +19,7 @@ log = structlog.get_logger(__name__)
 class RetryBudget:
     """Repeats failed steps of one piece of work according to a retry policy.
 
-    All steps together may use each delay of the policy once.
+    All steps together may use each delay of the policy once; each has the total time of the policy.
     """
 
     def __init__(self, policy: RetryPolicy) -> None:
@@ -30,18 +31,18 @@ class RetryBudget:
 
         Raises:
             Exception: an error that the policy does not name. The step is not repeated after it.
-            Exception: the last error of the step, when no delay is left or the server asks for a longer one than the
-                policy allows.
+            Exception: the last error of the step, when no delay or time is left, or the server asks for a longer delay
+                than the policy allows.
 
         """
-        failures = 0
+        failures, ends_at = 0, monotonic() + self._policy.within
         while True:
             try:
                 return await step()
             except self._policy.errors as error:
                 failures += 1
                 delay = self._delay(failures, error)
-                if delay is None:
+                if delay is None or monotonic() + delay > ends_at:
                     raise
                 log.warning(self._policy.event, retry_in_seconds=delay, error=repr(error))
             await self._wait(delay)

@@ -9,6 +9,7 @@ Waiting for the lock of a log (`services/run_log/log_lock.py`) is not a retry, a
 
 import random
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 from app.clients.github.api import GitHubUnavailable
@@ -21,12 +22,14 @@ from app.outages import DatabaseUnavailable
 class RetryPolicy:
     """The errors after which a step is repeated, and the delays in seconds between the attempts.
 
-    `event` is the name of the log event that is written before each repetition.
+    No attempt begins later than `within` seconds after the first one, however long attempts take. `event` is the name of
+    the log event that is written before each repetition.
     """
 
     errors: tuple[type[Exception], ...]
     delays: tuple[float, ...]
     event: str
+    within: float
     # An error's `retry_after` replaces the delay if it is at most this many seconds, else it ends the tries.
     # None: errors ask for no delay.
     longest_retry_after: float | None = None
@@ -52,19 +55,28 @@ class RetrySchedule:
         return max(step * random.uniform(1.0, self.jitter), retry_after or 0.0)  # noqa: S311 - not a secret
 
 
-# In total somewhat less than a lease: after that, the sweep decides about the run.
-DATABASE: Final = RetryPolicy((DatabaseUnavailable,), (0.5, 1, 2, 4, 8, 16), "database.unavailable")
-# In total less than the lifetime of a log's lock, so that no other writer can have taken it.
-LOG_LOCK: Final = RetryPolicy((DatabaseUnavailable,), (0.1, 0.3, 1, 2, 4), "run_log.lock_not_released")
-ATTACHMENT: Final = RetryPolicy((ObjectStoreUnavailable,), (1, 2, 4, 8), "attachment.not_fetched")
+# Somewhat less than a lease: after that, the sweep decides about the run.
+DATABASE: Final = RetryPolicy(
+    (DatabaseUnavailable,), (0.5, 1, 2, 4, 8, 16), "database.unavailable", within=35.0
+)
+# Less than the lifetime of a log's lock: later, another writer may have it.
+LOG_LOCK: Final = RetryPolicy(
+    (DatabaseUnavailable,), (0.1, 0.3, 1, 2, 4), "run_log.lock_not_released", within=10.0
+)
+ATTACHMENT: Final = RetryPolicy(
+    (ObjectStoreUnavailable,), (1, 2, 4, 8), "attachment.not_fetched", within=60.0
+)
 # GitHub's Retry-After counts, unless it is longer than people who wait for the run would accept.
 CODE_HOST: Final = RetryPolicy(
-    (GitHubUnavailable,), (1, 4, 15), "code_host.unavailable", longest_retry_after=60.0
+    (GitHubUnavailable,), (1, 4, 15), "code_host.unavailable", within=180.0, longest_retry_after=60.0
 )
 # The files of a run: the last delay repeats for `TASKBEACON_WORKER_STORE_WAIT_SECONDS` in total. A cancelled run and a
 # stopping worker wait briefly. Files need the database and the lock of the log too.
 RUN_FILES: Final = RetryPolicy(
-    (DatabaseUnavailable, ObjectStoreUnavailable, Unavailable), (0.5, 1, 2, 4, 8), "store.waited_for"
+    (DatabaseUnavailable, ObjectStoreUnavailable, Unavailable),
+    (0.5, 1, 2, 4, 8),
+    "store.waited_for",
+    within=inf,
 )
 RUN_FILES_BRIEF_SECONDS: Final = 15.0
 

@@ -40,8 +40,8 @@ from app.security import Cipher, DecryptionError
 from app.services.webhook_endpoints.signing import Message, live_secrets
 from app.statements import Fields, Prepared
 
-# Longer than an attempt (17 s) and all tries to record its result (`until_database_answers`): a shorter lease would
-# send again what was delivered. For as long, what a killed worker held takes turns of its endpoints.
+# Longer than an attempt (17 s) and the time in which tries to record its result begin (`DATABASE.within`): a shorter
+# lease would send again what was delivered. For as long, what a killed worker held takes turns of its endpoints.
 WEBHOOK_LEASE = timedelta(seconds=60)
 # The most parallel attempts of one endpoint, so that a slow receiver does not delay other endpoints.
 # An endpoint that answers: its attempts share the cost of a claim and of a settlement.

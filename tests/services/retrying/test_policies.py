@@ -2,7 +2,20 @@
 
 import pytest
 
-from app.services.retrying.policies import PUSH, WEBHOOK, RetrySchedule
+from app.clients.webhooks.client import ANSWER_SECONDS, TOTAL_SECONDS
+from app.services.retrying.policies import (
+    ATTACHMENT,
+    CODE_HOST,
+    DATABASE,
+    LOG_LOCK,
+    PUSH,
+    WEBHOOK,
+    RetryPolicy,
+    RetrySchedule,
+)
+from app.services.run_log import log_lock
+from app.services.runs.lifecycle import RUN_LEASE
+from app.services.webhook_endpoints.claims import WEBHOOK_LEASE
 
 
 @pytest.mark.parametrize("schedule", [PUSH, WEBHOOK])
@@ -17,3 +30,14 @@ def test_attempts_that_failed_together_are_not_repeated_together(schedule: Retry
 def test_receiver_may_ask_for_a_longer_delay_but_not_for_a_shorter_one() -> None:
     assert WEBHOOK.delay(1, retry_after=3600) == 3600
     assert WEBHOOK.delay(1, retry_after=1) >= WEBHOOK.delays[0]
+
+
+@pytest.mark.parametrize("policy", [ATTACHMENT, CODE_HOST, DATABASE, LOG_LOCK])
+def test_policy_has_time_for_its_delays(policy: RetryPolicy) -> None:
+    assert sum(policy.delays) < policy.within
+
+
+def test_tries_begin_before_the_lease_that_they_need_has_lapsed() -> None:
+    assert DATABASE.within < RUN_LEASE.total_seconds()
+    assert TOTAL_SECONDS + ANSWER_SECONDS + DATABASE.within < WEBHOOK_LEASE.total_seconds()
+    assert LOG_LOCK.within < log_lock._LIFETIME.total_seconds()
