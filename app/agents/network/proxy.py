@@ -253,8 +253,10 @@ class Egress:
 
     async def _first(self, addresses: Sequence[str], port: int) -> Streams:
         for address in addresses[:-1]:
+            # A share of the time each: a silent address must leave some for the next.
             with suppress(OSError):
-                return await self._connector.connect(address, port)
+                async with asyncio.timeout(_CONNECT_SECONDS / len(addresses)):
+                    return await self._connector.connect(address, port)
         return await self._connector.connect(addresses[-1], port)
 
     async def _relay(self, inside: Streams, remote: Streams) -> None:

@@ -11,6 +11,7 @@ import pytest
 from typing_extensions import override
 
 from app.addresses import is_public
+from app.agents.network import proxy as egress
 from app.agents.network.domains import TRUSTED_DOMAINS, covers
 from app.agents.network.proxy import HEAD_BYTES, Allowance, Connector, Egress, Service, Streams
 from tests.support.waiting import patient
@@ -57,6 +58,7 @@ class Internet(Connector):
     names: dict[str, Sequence[str]] = field(default_factory=dict)
     connected: list[tuple[str, int]] = field(default_factory=list)
     looked_up: list[str] = field(default_factory=list)
+    silent: frozenset[str] = frozenset()
 
     @override
     async def resolve(self, host: str, port: int) -> Sequence[str]:
@@ -68,6 +70,8 @@ class Internet(Connector):
     @override
     async def connect(self, address: str, port: int) -> Streams:
         self.connected.append((address, port))
+        if address in self.silent:
+            await asyncio.Event().wait()
         return await asyncio.open_connection("127.0.0.1", self.server.port)
 
     @override
@@ -319,6 +323,20 @@ async def test_unreachable_host_is_reported_but_not_as_refused(proxy: Proxy) -> 
     for _ in range(2):
         assert (await proxy.tunnel("unknown.example.org:443")).startswith(b"HTTP/1.1 502 ")
     assert proxy.reported == ["unknown.example.org:443 cannot be reached."]
+
+
+async def test_next_address_is_tried_if_the_first_is_silent(
+    internet: Internet, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: a silent address, such as that of a broken IPv6 route, took all the time for connecting."""
+    monkeypatch.setattr(egress, "_CONNECT_SECONDS", 2)
+    internet.names["api.example.com"] = ["2606:2800:220:1::1", PUBLIC]
+    internet.silent = frozenset({"2606:2800:220:1::1"})
+
+    answer = await proxy.send(b"GET http://api.example.com/ HTTP/1.1\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert internet.connected == [("2606:2800:220:1::1", 80), (PUBLIC, 80)]
 
 
 async def test_head_without_end_is_cut_off(proxy: Proxy) -> None:
