@@ -5,18 +5,16 @@ in TLS and in `Host`. So a name that resolves differently the next time cannot e
 not followed, and proxies of the environment are not used.
 """
 
-import asyncio
-import socket
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from ipaddress import ip_address
 
 import httpx
 from typing_extensions import override
 
 from app.addresses import AddressPolicy
 from app.clients.http_client import tls_context
+from app.clients.names import Names, NameServer, is_address, system_names
 
 # Extension of a request: a list, to which the last dialled address is added.
 DIALLED = "taskbeacon.dialled"
@@ -26,10 +24,8 @@ CONNECT_SECONDS = 5.0
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _ADDRESSES_TRIED = 3
-_LOOKUPS_AT_ONCE = 32
-
-# Takes a host and a port, returns addresses; raises OSError.
-NameServer = Callable[[str, int], Sequence[str]]
+# The most hosts with connections that are kept: some push services let their users choose any number of names.
+_HOSTS = 64
 
 
 class BlockedAddress(httpx.ConnectError):
@@ -38,21 +34,6 @@ class BlockedAddress(httpx.ConnectError):
     def __init__(self, address: str) -> None:
         super().__init__(f"{address} may not be connected to")
         self.address = address
-
-
-class NameNotFound(httpx.ConnectError):
-    """A request failed, because its host name has no IP address or could not be looked up."""
-
-
-def system_names(host: str, port: int) -> Sequence[str]:
-    """Return the IP addresses of a host from the system's resolver, without duplicates. Blocks the thread.
-
-    Raises:
-        OSError: the look-up failed.
-
-    """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 def create_guarded_client(
@@ -83,9 +64,10 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
     def __init__(self, policy: AddressPolicy, keepalive: int, names: NameServer) -> None:
         self._policy = policy
         self._keepalive = keepalive
-        self._names = _Names(names)
-        # One for each host if connections are kept: two hosts at one address must not share a connection.
-        self._transports: dict[str, httpx.AsyncHTTPTransport] = {}
+        self._names = Names(names)
+        # One for each host if connections are kept: two hosts at one address must not share a connection. Those used
+        # last are at the end.
+        self._transports: dict[str, _Transport] = {}
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -98,11 +80,12 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
             if not self._policy.admits(address, scheme=url.scheme, port=port):
                 dialled[:] = [address]
                 raise BlockedAddress(address)
+        await self._close_surplus()
         failure: httpx.TransportError | None = None
         for address in addresses[:_ADDRESSES_TRIED]:
             dialled[:] = [address]
             try:
-                return await self._transport(host).handle_async_request(_pin(request, address))
+                return await self._transport(host).send(_pin(request, address))
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 failure = error
         assert failure is not None
@@ -111,17 +94,63 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
     @override
     async def aclose(self) -> None:
         for transport in self._transports.values():
-            await transport.aclose()
+            await transport.http.aclose()
         self._names.close()
 
-    def _transport(self, host: str) -> httpx.AsyncHTTPTransport:
+    def _transport(self, host: str) -> "_Transport":
         key = host if self._keepalive else ""
-        if key not in self._transports:
+        transport = self._transports.pop(key, None)
+        if transport is None:
             limits = httpx.Limits(max_keepalive_connections=self._keepalive, keepalive_expiry=60)
-            self._transports[key] = httpx.AsyncHTTPTransport(
-                verify=tls_context(), limits=limits, trust_env=False
-            )
-        return self._transports[key]
+            http = httpx.AsyncHTTPTransport(verify=tls_context(), limits=limits, trust_env=False)
+            transport = _Transport(http)
+        self._transports[key] = transport
+        return transport
+
+    async def _close_surplus(self) -> None:
+        """Close the connections to the hosts that were used longest ago, unless a request of theirs is under way."""
+        surplus = [host for host in list(self._transports)[:-_HOSTS] if not self._transports[host].under_way]
+        for transport in [self._transports.pop(host) for host in surplus]:
+            await transport.http.aclose()
+
+
+@dataclass(slots=True)
+class _Transport:
+    """The connections to a host, and the number of its responses that are not closed yet."""
+
+    http: httpx.AsyncHTTPTransport
+    under_way: int = 0
+
+    async def send(self, request: httpx.Request) -> httpx.Response:
+        self.under_way += 1
+        try:
+            response = await self.http.handle_async_request(request)
+        except BaseException:
+            self.under_way -= 1
+            raise
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        response.stream = _Body(response.stream, self)
+        return response
+
+
+@dataclass(slots=True)
+class _Body(httpx.AsyncByteStream):
+    """The body of a response; when it is closed, its request is not under way any more."""
+
+    content: httpx.AsyncByteStream
+    transport: _Transport
+
+    @override
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for part in self.content:
+            yield part
+
+    @override
+    async def aclose(self) -> None:
+        try:
+            await self.content.aclose()
+        finally:
+            self.transport.under_way -= 1
 
 
 def _pin(request: httpx.Request, address: str) -> httpx.Request:
@@ -129,7 +158,7 @@ def _pin(request: httpx.Request, address: str) -> httpx.Request:
     # Not `url.host`, which httpx has decoded.
     host = request.url.raw_host.decode("ascii")
     extensions = dict(request.extensions)
-    if not _is_address(host):
+    if not is_address(host):
         extensions["sni_hostname"] = host
     return httpx.Request(
         request.method,
@@ -138,41 +167,3 @@ def _pin(request: httpx.Request, address: str) -> httpx.Request:
         stream=request.stream,
         extensions=extensions,
     )
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-class _Names:
-    """Looks host names up in its own threads, each once at a time; slow look-ups must not delay others."""
-
-    def __init__(self, names: NameServer) -> None:
-        self._names = names
-        self._threads = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix="names")
-        self._looking: dict[tuple[str, int], asyncio.Future[Sequence[str]]] = {}
-
-    async def find(self, host: str, port: int) -> Sequence[str]:
-        """Return the addresses of a host, at least one. Raises NameNotFound."""
-        if _is_address(host):
-            return [host]
-        asked = (host, port)
-        if asked not in self._looking:
-            looking = asyncio.get_running_loop().run_in_executor(self._threads, self._names, host, port)
-            self._looking[asked] = looking
-            looking.add_done_callback(lambda _: self._looking.pop(asked, None))
-        try:
-            # Shielded: a cancelled caller must not cancel the look-up for others.
-            found = await asyncio.shield(self._looking[asked])
-        except (OSError, UnicodeError) as error:
-            raise NameNotFound(f"{host} has no address") from error
-        if not found:
-            raise NameNotFound(f"{host} has no address")
-        return found
-
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)

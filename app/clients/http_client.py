@@ -6,10 +6,14 @@ would be sent with the requests of the next. The code that sends a request sets 
 """
 
 import ssl
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
+
+from app.clock import utcnow
 
 _LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
 _TIMEOUT_SECONDS = 10.0  # of each step of a request without a time limit of its own
@@ -35,11 +39,19 @@ def tls_context() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def retry_after_seconds(header: str | None) -> float | None:
-    """Return the delay in seconds that the value of a Retry-After header requests, at most an hour.
+def retry_after_seconds(header: str | None, *, longest: float = _LONGEST_RETRY_AFTER_SECONDS) -> float | None:
+    """Return the delay in seconds that the value of a Retry-After header requests, at most `longest`.
 
-    Return None if `header` is None or is not a number of seconds.
+    The value is a number of seconds or a date; a date in the past gives 0. Return None if `header` is None or is
+    neither a number nor a date.
     """
-    if header is None or not header.strip().isdecimal():
+    text = (header or "").strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), longest)
+    try:
+        until = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
         return None
-    return min(float(header), _LONGEST_RETRY_AFTER_SECONDS)
+    if until.tzinfo is None:
+        until = until.replace(tzinfo=UTC)
+    return min(max((until - utcnow()).total_seconds(), 0.0), longest)

@@ -13,7 +13,9 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from app.addresses import AddressPolicy
-from app.clients.guarded_http import DIALLED, BlockedAddress, NameNotFound, create_guarded_client
+from app.clients import guarded_http
+from app.clients.guarded_http import DIALLED, BlockedAddress, create_guarded_client
+from app.clients.names import NameNotFound
 from tests.support.web.serving import serving
 
 pytestmark = pytest.mark.walls
@@ -96,7 +98,14 @@ async def test_name_without_an_address_is_not_allowed_through() -> None:
 
 
 async def echo(request: Request) -> Response:
-    return JSONResponse({"host": request.headers["host"], "encoding": request.headers.get("accept-encoding")})
+    assert request.client is not None
+    return JSONResponse(
+        {
+            "host": request.headers["host"],
+            "encoding": request.headers.get("accept-encoding"),
+            "client": request.client.port,
+        }
+    )
 
 
 async def away(_: Request) -> Response:
@@ -153,6 +162,33 @@ async def test_next_address_is_tried_if_the_first_is_silent(port: int, silent: s
             await http.get(f"http://{silent}:{port}/", timeout=timeout)
 
     assert response.status_code == 200
+
+
+async def test_connections_are_kept_for_the_few_hosts_used_last_and_for_what_is_under_way(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: they were kept for each host that was ever used, and some services let users invent host names."""
+    monkeypatch.setattr(guarded_http, "_HOSTS", 2)
+    names = {f"{name}.example.com" for name in ("busy", "one", "two", "three", "four")}
+    transport = guarded_http._GuardedTransport(LOOPBACK, 1, lambda _host, _port: ["127.0.0.1"])
+    async with httpx.AsyncClient(transport=transport) as http:
+
+        async def ask(name: str) -> int:
+            """Return the port of the connection on this side."""
+            response = await http.get(f"http://{name}.example.com:{port}/")
+            return int(response.json()["client"])
+
+        async with http.stream("GET", f"http://busy.example.com:{port}/") as under_way:
+            first = await ask("one")
+            assert await ask("one") == first
+            for name in ("two", "three", "four"):
+                await ask(name)
+            assert transport._transports.keys() == names - {"one.example.com"}
+            assert await ask("one") != first
+            assert (await under_way.aread()).startswith(b"{")
+        for name in ("two", "three", "two"):
+            await ask(name)
+        assert list(transport._transports) == ["three.example.com", "two.example.com"]
 
 
 async def test_redirect_is_an_answer(port: int) -> None:

@@ -92,15 +92,16 @@ class TestAnySender:
     @pytest.mark.parametrize(
         ("header", "delay"),
         [
-            ("120", timedelta(seconds=120)),
-            ("9999999999", timedelta(hours=24)),
-            ("Fri, 01 Jan 2100 00:00:00 GMT", timedelta(hours=24)),
-            ("Sat, 01 Jan 2000 00:00:00 GMT", timedelta(0)),
+            ("120", 120),
+            ("9" * 400, 24 * 3600),
+            ("Fri, 01 Jan 2100 00:00:00 GMT", 24 * 3600),
+            ("Sat, 01 Jan 2000 00:00:00 -0000", 0),
+            ("²", None),
             ("soon", None),
         ],
     )
     async def test_wish_of_the_receiver_is_read_as_seconds_or_as_a_date(
-        self, sender: WebhookSender, receiver: Receiver, header: str, delay: timedelta | None
+        self, sender: WebhookSender, receiver: Receiver, header: str, delay: float | None
     ) -> None:
         receiver.answers.append(Answer(503, {"Retry-After": header}))
 

@@ -4,13 +4,14 @@ import asyncio
 import re
 import ssl
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 
 import httpx
 from typing_extensions import override
 
-from app.clients.guarded_http import CONNECT_SECONDS, DIALLED, BlockedAddress, NameNotFound
+from app.clients.guarded_http import CONNECT_SECONDS, DIALLED, BlockedAddress
+from app.clients.http_client import retry_after_seconds
+from app.clients.names import NameNotFound
 from app.clients.webhooks.sender import FIXED_HEADERS, AttemptResult, SignedMessage, WebhookSender
 from app.clock import utcnow
 from app.enums import DeliveryError
@@ -21,7 +22,7 @@ ANSWER_SECONDS = 2.0
 
 _ANSWER_BYTES = 4096
 _EXCERPT_BYTES = 1024
-_LONGEST_RETRY_AFTER = timedelta(hours=24)
+_LONGEST_RETRY_AFTER_SECONDS = 24 * 3600.0
 _TEXT = re.compile(
     r"(?:text/|application/(?:[\w.+-]+\+)?json\b|application/problem)", re.ASCII | re.IGNORECASE
 )
@@ -60,7 +61,7 @@ class WebhookClient(WebhookSender):
         started_at, began = utcnow(), asyncio.get_running_loop().time()
         dialled: list[str] = []
         status: int | None = None
-        retry_after: timedelta | None = None
+        retry_after: float | None = None
         excerpt: str | None = None
         error: DeliveryError | None = None
         try:
@@ -76,7 +77,7 @@ class WebhookClient(WebhookSender):
                 response = await self._http.send(request, stream=True)
             status = response.status_code
             error = error_of(status)
-            retry_after = parse_retry_after(response.headers.get("retry-after"), now=started_at)
+            retry_after = requested_delay(response.headers.get("retry-after"))
             excerpt = await self._read_excerpt(response)
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as failure:
             error = _classify(failure)
@@ -110,6 +111,11 @@ class WebhookClient(WebhookSender):
         return _NOT_SHOWN.sub(" ", bytes(read[:_EXCERPT_BYTES]).decode(errors="replace"))
 
 
+def requested_delay(header: str | None) -> float | None:
+    """Return the delay in seconds that the value of a Retry-After header requests, at most a day; None if none."""
+    return retry_after_seconds(header, longest=_LONGEST_RETRY_AFTER_SECONDS)
+
+
 def error_of(status: int) -> DeliveryError | None:
     """Return the kind of failure that the HTTP status of a response means, or None if the status is 2xx."""
     if httpx.codes.is_success(status):
@@ -138,21 +144,3 @@ def _causes(failure: BaseException) -> Iterator[BaseException]:
     while seen is not None:
         yield seen
         seen = seen.__cause__ or seen.__context__
-
-
-def parse_retry_after(header: str | None, *, now: datetime) -> timedelta | None:
-    """Return the delay that the value of a `Retry-After` header requests, at most one day.
-
-    The value is a number of seconds or a date. A date before `now` gives zero. Return None if `header` is None or is
-    neither a number nor a date.
-    """
-    text = (header or "").strip()
-    if text.isascii() and text.isdigit():
-        return min(timedelta(seconds=min(int(text[:9]), 10**8)), _LONGEST_RETRY_AFTER)
-    try:
-        until = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
-        return None
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=UTC)
-    return min(max(until - now, timedelta(0)), _LONGEST_RETRY_AFTER)

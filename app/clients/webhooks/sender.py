@@ -32,16 +32,16 @@ class SignedMessage:
 class AttemptResult:
     """The result of one attempt to send a webhook message. `error` is None if the receiver accepted the message.
 
-    `status_code`, `retry_after` and `excerpt` (the beginning of a text body) come from the response; each is None if
-    the response does not have it or there was no response. `address` is the IP address of the last connection attempt,
-    or None if there was no attempt.
+    `status_code`, `retry_after` (in seconds) and `excerpt` (the beginning of a text body) come from the response; each
+    is None if the response does not have it or there was no response. `address` is the IP address of the last
+    connection attempt, or None if there was no attempt.
     """
 
     started_at: datetime
     duration: timedelta
     error: DeliveryError | None = None
     status_code: int | None = None
-    retry_after: timedelta | None = None
+    retry_after: float | None = None
     excerpt: str | None = None
     address: str | None = None
 

@@ -138,7 +138,7 @@ def _end_of(
         return end | {"status": DeliveryStatus.FAILED}
     # Counted from the end of the schedule: a redelivery begins in its middle.
     failures = max(1, WEBHOOK_ATTEMPTS - attempts_left)
-    delay = WEBHOOK.delay(failures, result.retry_after.total_seconds() if result.retry_after else None)
+    delay = WEBHOOK.delay(failures, result.retry_after)
     return end | {"status": DeliveryStatus.PENDING, "due_at": now + timedelta(seconds=delay)}
 
 

@@ -17,7 +17,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from typing_extensions import override
 
-from app.clients.webhooks.client import error_of, parse_retry_after
+from app.clients.webhooks.client import error_of, requested_delay
 from app.clients.webhooks.sender import FIXED_HEADERS, AttemptResult, SignedMessage, WebhookSender
 from app.clock import utcnow
 from app.enums import DeliveryError
@@ -160,7 +160,7 @@ class ScriptedWebhookSender(WebhookSender):
             duration=timedelta(seconds=asyncio.get_running_loop().time() - began),
             error=error_of(answer.status),
             status_code=answer.status,
-            retry_after=parse_retry_after(answer.headers.get("Retry-After"), now=started_at),
+            retry_after=requested_delay(answer.headers.get("Retry-After")),
             excerpt=answer.body.decode() if is_text else None,
         )
 

@@ -1,0 +1,69 @@
+"""Look host names up without blocking the event loop."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_address
+
+import httpx
+
+_LOOKUPS_AT_ONCE = 32
+
+# Takes a host and a port, returns addresses; raises OSError.
+NameServer = Callable[[str, int], Sequence[str]]
+
+
+class NameNotFound(httpx.ConnectError):
+    """A request failed, because its host name has no IP address or could not be looked up."""
+
+
+def system_names(host: str, port: int) -> Sequence[str]:
+    """Return the IP addresses of a host from the system's resolver, without duplicates. Blocks the thread.
+
+    Raises:
+        OSError: the look-up failed.
+
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def is_address(host: str) -> bool:
+    """Return whether a host is an IP address, not a name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+class Names:
+    """Looks host names up in its own threads, each once at a time; slow look-ups must not delay others."""
+
+    def __init__(self, names: NameServer) -> None:
+        self._names = names
+        self._threads = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix="names")
+        self._looking: dict[tuple[str, int], asyncio.Future[Sequence[str]]] = {}
+
+    async def find(self, host: str, port: int) -> Sequence[str]:
+        """Return the addresses of a host, at least one. Raises NameNotFound."""
+        if is_address(host):
+            return [host]
+        asked = (host, port)
+        if asked not in self._looking:
+            looking = asyncio.get_running_loop().run_in_executor(self._threads, self._names, host, port)
+            self._looking[asked] = looking
+            looking.add_done_callback(lambda _: self._looking.pop(asked, None))
+        try:
+            # Shielded: a cancelled caller must not cancel the look-up for others.
+            found = await asyncio.shield(self._looking[asked])
+        except (OSError, UnicodeError) as error:
+            raise NameNotFound(f"{host} has no address") from error
+        if not found:
+            raise NameNotFound(f"{host} has no address")
+        return found
+
+    def close(self) -> None:
+        """Release the threads. Does not wait for look-ups in progress."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
