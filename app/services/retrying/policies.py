@@ -22,8 +22,8 @@ from app.outages import DatabaseUnavailable
 class RetryPolicy:
     """The errors after which a step is repeated, and the delays in seconds between the attempts.
 
-    No attempt begins later than `within` seconds after the first one, however long attempts take. `event` is the name of
-    the log event that is written before each repetition.
+    No attempt begins later than `within` seconds after the first one, however long attempts take. `event` is the name
+    of the log event that is written before each repetition.
     """
 
     errors: tuple[type[Exception], ...]

@@ -236,7 +236,7 @@ async def test_large_file_is_refused_and_not_cut(stage: Stage) -> None:
 
 async def test_refusal_of_a_malformed_request_does_not_repeat_it(stage: Stage) -> None:
     """The library repeats all of it with each problem that it finds."""
-    method, params = FLOODS["malformed questions"]
+    method, params, _ = FLOODS["malformed questions"]
     async with stage.play("request") as talk:
         await talk.prompt(json.dumps({"method": method, "params": params}))
 
