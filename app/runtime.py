@@ -96,41 +96,37 @@ async def open_process(
 
     """
     catalog = load_catalog(settings.agent_catalog)
-    engine = create_engine(settings, application_name=f"taskbeacon-{name}", plan_once=plan_once)
-    redis = create_redis(settings.redis_url)
-    queue = ArqQueue(settings.redis_url)
-    wakes = LedgerWakes(redis)
-    sessions = create_session_factory(engine, info={ledger.WAKE: wakes.announce})
-    events = RedisRunEvents(redis)
-    hub = EventHub(redis, partial(final_states, sessions))
-    try:
-        async with (
-            S3Store(settings) as store,
-            _LateSenders(settings, redis) as senders,
-            open_gates(settings, sessions) as gates,
-        ):
-            yield ProcessContext(
-                settings=settings,
-                sessions=sessions,
-                redis=redis,
-                queue=queue,
-                store=store,
-                events=events,
-                cipher=Cipher(settings.secret_keys),
-                hub=hub,
-                watchers=StreamPresence(sessions),
-                push=senders,
-                push_receipts=senders,
-                catalog=catalog,
-                gates=gates,
-            )
-    finally:
-        await hub.aclose()
-        await events.aclose()
-        await wakes.aclose()
-        await queue.aclose()
-        await redis.aclose()
-        await engine.dispose()
+    # Each client is closed even if closing another fails.
+    async with AsyncExitStack() as opened:
+        engine = create_engine(settings, application_name=f"taskbeacon-{name}", plan_once=plan_once)
+        opened.push_async_callback(engine.dispose)
+        redis = create_redis(settings.redis_url)
+        opened.push_async_callback(redis.aclose)
+        queue = ArqQueue(settings.redis_url)
+        opened.push_async_callback(queue.aclose)
+        wakes = LedgerWakes(redis)
+        opened.push_async_callback(wakes.aclose)
+        sessions = create_session_factory(engine, info={ledger.WAKE: wakes.announce})
+        events = RedisRunEvents(redis)
+        opened.push_async_callback(events.aclose)
+        hub = EventHub(redis, partial(final_states, sessions))
+        opened.push_async_callback(hub.aclose)
+        senders = await opened.enter_async_context(_LateSenders(settings, redis))
+        yield ProcessContext(
+            settings=settings,
+            sessions=sessions,
+            redis=redis,
+            queue=queue,
+            store=await opened.enter_async_context(S3Store(settings)),
+            events=events,
+            cipher=Cipher(settings.secret_keys),
+            hub=hub,
+            watchers=StreamPresence(sessions),
+            push=senders,
+            push_receipts=senders,
+            catalog=catalog,
+            gates=await opened.enter_async_context(open_gates(settings, sessions)),
+        )
 
 
 class _PushServices(NamedTuple):

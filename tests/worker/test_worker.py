@@ -6,13 +6,18 @@ from dataclasses import replace
 
 import httpx
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.clients.event_hub import EventHub
 from app.clients.queue import CHORES_QUEUE, ArqQueue
+from app.config import Settings
 from app.db import unit_of_work
 from app.enums import RunStatus
+from app.ids import new_hex_id
 from app.main import create_app
 from app.models import Run, Task
-from app.runtime import ProcessContext
+from app.runtime import ProcessContext, open_process
 from app.services.runs.recovery import recover_runs
 from app.worker.loops import supervision
 from app.worker.main import perform_chores
@@ -20,6 +25,7 @@ from app.worker.schedule import create_worker
 from tests.fixtures.worker import Workshop
 from tests.support.callers import CallerKind, make_caller
 from tests.support.clock import MovableClock
+from tests.support.database.faults import Planted
 from tests.support.factories import make_task
 from tests.support.stand_ins.outage import behind, interruptible
 from tests.support.waiting import eventually
@@ -138,6 +144,38 @@ async def test_chores_begin_once_redis_answers_that_was_away_at_their_start(
             await eventually(lambda: process.redis.exists(f"{CHORES_QUEUE}:health-check"))
 
     assert "worker.chores_broken_off" not in caplog.text
+
+
+async def test_process_closes_each_client_though_another_cannot_be_closed(
+    settings: Settings, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: the first error left all clients after it open, such as the connections to the database."""
+
+    async def fail(_hub: EventHub) -> None:
+        raise Planted
+
+    monkeypatch.setattr(EventHub, "aclose", fail)
+    name = new_hex_id()
+    sessions_of = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = :name")
+
+    async def count() -> int:
+        async with engine.connect() as connection:
+            found = await connection.execute(sessions_of, {"name": f"taskbeacon-{name}"})
+            return int(found.scalar_one())
+
+    opened = open_process(settings, name=name)
+    process = await opened.__aenter__()
+    async with process.sessions() as session:
+        await session.execute(text("SELECT 1"))
+    assert await count() == 1
+    with pytest.raises(Planted):
+        await opened.__aexit__(None, None, None)
+
+    async def is_closed() -> bool:
+        return await count() == 0
+
+    await eventually(is_closed)
+    assert process.sessions, "kept until here, so that it is not closed as garbage"
 
 
 async def test_worker_stops_while_redis_is_away(workshop: Workshop, caplog: pytest.LogCaptureFixture) -> None:
