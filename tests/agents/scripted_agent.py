@@ -400,6 +400,8 @@ def main() -> None:
                 answer = {"result": session}
             case "session/set_config_option" if message["params"]["value"] == "x":
                 answer = {"error": {"code": -32602, "message": "Invalid params"}}
+            case "session/set_config_option" if message["params"]["value"] == "forever":
+                continue
             case "session/set_mode" | "session/set_config_option":
                 chosen.append(message["params"])
                 answer = {"result": {"configOptions": []}}

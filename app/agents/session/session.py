@@ -49,7 +49,7 @@ from app.processes.reading import Tail, last_lines, read_bounded
 
 ConfigOption = SessionConfigOptionSelect | SessionConfigOptionBoolean
 
-_START_SECONDS = 120
+_REPLY_SECONDS = 120
 _CLOSE_SECONDS = 2.0
 # The grace for processes of the agent when the run must stop at once.
 _SHORT_CLOSE_SECONDS = 0.4
@@ -161,12 +161,12 @@ class AgentSession:
         """
         can = (await self.initialize()).agent_capabilities
         if authenticate is not None:
-            await self._ask(self._connection.authenticate(authenticate), within=_START_SECONDS)
+            await self._ask(self._connection.authenticate(authenticate), within=_REPLY_SECONDS)
         servers = [tools] if tools and can and can.mcp_capabilities and can.mcp_capabilities.http else []
         if resume is not None and self.can_resume and await self._resume(resume, servers):
             return True
         opened: NewSessionResponse = await self._ask(
-            self._connection.new_session(str(self._work), mcp_servers=[*servers]), within=_START_SECONDS
+            self._connection.new_session(str(self._work), mcp_servers=[*servers]), within=_REPLY_SECONDS
         )
         self._note_session(opened.session_id, opened)
         return False
@@ -178,7 +178,7 @@ class AgentSession:
         try:
             opened: LoadSessionResponse | ResumeSessionResponse = await self._ask(
                 resume(cwd=str(self._work), session_id=session_id, mcp_servers=[*servers]),
-                within=_START_SECONDS,
+                within=_REPLY_SECONDS,
             )
         except AgentFailed as error:
             log.info("agent.session_not_resumed", agent=self.name, reason=error.message)
@@ -212,7 +212,7 @@ class AgentSession:
                 ),
                 Implementation(name="taskbeacon", version="1"),
             ),
-            within=_START_SECONDS,
+            within=_REPLY_SECONDS,
         )
         if answered.protocol_version != PROTOCOL_VERSION:
             raise AgentCrashed(
@@ -245,7 +245,7 @@ class AgentSession:
         Return False if the agent has no such option or refuses the value. Raises AgentCrashed or AgentFailed.
         """
         if category == "mode" and value in self._modes:
-            await self._ask(self._connection.set_session_mode(self._session_id, value), within=_START_SECONDS)
+            await self._ask(self._connection.set_session_mode(self._session_id, value), within=_REPLY_SECONDS)
             return True
         for option in self._options:
             if isinstance(option, SessionConfigOptionSelect) and option.category == category:
@@ -270,7 +270,7 @@ class AgentSession:
         """Set an option; return whether the agent accepts it: some accept more models than they list."""
         try:
             answered: SetSessionConfigOptionResponse = await self._ask(
-                self._connection.set_config_option(option, self._session_id, value), within=_START_SECONDS
+                self._connection.set_config_option(option, self._session_id, value), within=_REPLY_SECONDS
             )
         except AgentFailed as error:
             if getattr(error.__cause__, "code", None) == RpcErrorCode.INVALID_PARAMS:
@@ -311,7 +311,7 @@ class AgentSession:
             "_meta": {"steering": {"idleBehavior": "promptRequired"}},
         }
         answered = await self._ask(
-            self._connection.ext_method("session/steering", params), within=_START_SECONDS
+            self._connection.ext_method("session/steering", params), within=_REPLY_SECONDS
         )
         return isinstance(answered, dict) and answered.get("outcome") == "injected"
 
@@ -367,7 +367,7 @@ class AgentSession:
         except TimeoutError:
             said = last_lines(self._stderr.text())
             raise AgentCrashed(
-                f"The agent '{self.name}' did not start in time. It said last:\n{said}"
+                f"The agent '{self.name}' did not answer within {within} s. It said last:\n{said}"
             ) from None
 
     async def _explain_end(self) -> NoReturn:
