@@ -88,15 +88,16 @@ async def settle(
 ) -> bool:
     """Record the progress of a command to an agent. `reason` says why the command is dropped, if it is.
 
-    Return False, with nothing changed, if the command was already consumed or dropped, or if the job `owner` has lost
-    the run.
+    Return False, with nothing changed, if the command was consumed or dropped already in another way, or if the job
+    `owner` has lost the run. The worker repeats a call if it does not know whether the commit succeeded: the second
+    call returns True too.
     """
     is_over = status in {CommandStatus.CONSUMED, CommandStatus.DROPPED}
     settled = await session.execute(
         update(RunCommand)
         .where(
             RunCommand.id == command_id,
-            OPEN,
+            OPEN | ((RunCommand.status == status) & RunCommand.reason.is_not_distinct_from(reason)),
             RunCommand.run_id.in_(select(Run.id).where(*held_by(run_id, owner))),
         )
         .values(status=status, reason=reason, settled_at=utcnow() if is_over else None)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
@@ -64,17 +64,17 @@ class CommandInbox(CommandSource):
         self._is_closed = False
         # Commands without a final receipt, with the ids from their callers.
         self._open: dict[UUID, Any] = {}
-        self._watching: AbstractContextManager[asyncio.Event] = worker.changes.watch(claim.run_id)
+        self._opened = ExitStack()
 
     async def __aenter__(self) -> Self:
-        self._changed = self._watching.__enter__()
+        self._opened.callback(self._worker.slots.take_back, self._claim.run_id)
+        self._changed = self._opened.enter_context(self._worker.changes.watch(self._claim.run_id))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._watching.__exit__(kind, error, trace)
-        self._worker.slots.take_back(self._claim.run_id)
+        self._opened.close()
         if error is None:
             await self._end()
 
@@ -104,7 +104,8 @@ class CommandInbox(CommandSource):
 
     @override
     async def settle(self, command: Command, status: CommandStatus, reason: str | None = None) -> bool:
-        is_settled = await self._do(
+        # A command that has its final receipt must not get a second one.
+        is_settled = command.id in self._open and await self._do(
             received_commands.settle, command.id, status, owner=self._owner, reason=reason
         )
         if is_settled:
