@@ -90,7 +90,7 @@ WEBHOOK: Final = RetrySchedule(
 )
 WEBHOOK_ATTEMPTS: Final = len(WEBHOOK.delays) + 1
 
-# Claims of a run that is lost each time before it reaches its agent; then it fails.
-RUN_CLAIMS: Final = 3
+# Losses of a run's worker, each before the agent has started: the last of them fails the run.
+RUN_LOSSES: Final = 3
 # Before a loop of the worker tries Redis or the database again.
 LOOP_SECONDS: Final = 2.0

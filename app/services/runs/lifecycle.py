@@ -51,7 +51,7 @@ from app.models.base import constant
 from app.models.runs.runs import is_waiting
 from app.services.events.ledger import publish_recorded
 from app.services.events.run_ledger import record_artifacts
-from app.services.retrying.policies import RUN_CLAIMS
+from app.services.retrying.policies import RUN_LOSSES
 from app.services.run_log.events import STATE_COLUMNS, announce_state
 from app.services.runs import metrics as run_metrics
 from app.services.runs import queue as run_queue
@@ -62,7 +62,6 @@ from app.services.runs.facts import (
     FACTS,
     NOT_STORED,
     RECOVERY,
-    with_fact,
     without_fact,
 )
 from app.services.runs.queue import held_by
@@ -276,7 +275,9 @@ async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: 
     """Return a run to the queue because its worker is being stopped; return False if the job `owner` does not hold it.
 
     The worker has ended the agent and removed its workspace. The next agent starts from the beginning, and gets the
-    same commands again. The run keeps its position in the queue.
+    same commands again. The run keeps its position in the queue. A run is repeated here also if its agent had started,
+    unlike a run that has lost its worker: the worker knows that the agent has ended, and each deploy would fail all
+    long runs otherwise (ADR 39).
     """
     # Only the owner writes this fact. Read it before the move below removes it.
     had_agent = await session.scalar(select(Run.facts.has_key(AGENT_STARTED)).where(Run.id == run_id))
@@ -296,13 +297,13 @@ async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: 
 async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[list[UUID], list[UUID]]:
     """Queue again or fail the runs with a lapsed lease, since their worker is lost.
 
-    Return the ids of the queued runs and the ids of the failed runs. A run without a started agent is queued again, up
-    to `RUN_CLAIMS` claims, and keeps its position in the queue. Any other run fails, since its agent may have acted
-    already.
+    Return the ids of the queued runs and the ids of the failed runs. A run without a started agent is queued again,
+    until it has lost `RUN_LOSSES` workers, and keeps its position in the queue. Any other run fails, since its agent
+    may have acted already, and may still act. Claims that workers handed back do not count.
     """
     now = utcnow()
     lapsed = (Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_expires_at <= now)
-    untouched = (~Run.facts.has_key(AGENT_STARTED), Run.attempts < RUN_CLAIMS)
+    untouched = (~Run.facts.has_key(AGENT_STARTED), _LOSSES < RUN_LOSSES - 1)
     again, given_up = (
         _note_recovery(decision, RunReason.WORKER_LOST) for decision in ("queued again", "failed")
     )
@@ -350,9 +351,15 @@ async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunE
     return [row["id"] for row in failed]
 
 
+# How many workers a run has lost.
+_LOSSES: ColumnElement[int] = func.coalesce(Run.facts[(RECOVERY, "losses")].as_integer(), 0)
+
+
 def _note_recovery(decision: str, reason: RunReason) -> ColumnElement[Any]:
     """Return the SQL expression for a run's facts with the decision of its recovery, for people to see."""
-    return with_fact(RECOVERY, {"decision": decision, "reason": reason, "at": utcnow().isoformat()})
+    note = literal({"decision": decision, "reason": reason, "at": utcnow().isoformat()}, Run.facts.type)
+    losses = func.jsonb_build_object("losses", _LOSSES + int(reason is RunReason.WORKER_LOST))
+    return Run.facts.op("||")(func.jsonb_build_object(RECOVERY, note.op("||")(losses)))
 
 
 _OPEN = Prepared(open_statement())

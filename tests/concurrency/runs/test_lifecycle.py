@@ -19,7 +19,7 @@ from app.models import Project, Run, Task, User
 from app.runtime import ProcessContext
 from app.schemas.runs.runs import RunUpdateIn, StartIn
 from app.services.enqueueing import EXECUTE_RUN
-from app.services.retrying.policies import RUN_CLAIMS
+from app.services.retrying.policies import RUN_LOSSES
 from app.services.runs import changes
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.runs.facts import AGENT_STARTED, RECOVERY
@@ -238,7 +238,7 @@ class TestLapsedLease:
         assert (row.status, row.latest_run_status, row.lease_owner) == ("queued", "queued", None)
         assert row.dispatch_requested_at == claimed.dispatch_requested_at
         decision = {"decision": "queued again", "reason": "worker lost", "at": clock.now.isoformat()}
-        assert row.state[RECOVERY] == decision
+        assert row.state[RECOVERY] == decision | {"losses": 1}
 
     async def test_run_with_an_agent_started_fails(
         self, sessions: SessionFactory, claimed: Run, clock: MovableClock
@@ -251,18 +251,23 @@ class TestLapsedLease:
         assert (row.status, row.completed_at) == ("failed", clock.now)
         assert "worker" in row.error_message
         decision = {"decision": "failed", "reason": "worker lost", "at": clock.now.isoformat()}
-        assert row.state[RECOVERY] == decision
+        assert row.state[RECOVERY] == decision | {"losses": 1}
 
-    async def test_run_is_given_up_after_the_last_attempt(
-        self, sessions: SessionFactory, queued: Run, clock: MovableClock
+    @pytest.mark.parametrize("deploys", [0, RUN_LOSSES])
+    async def test_run_is_given_up_after_the_last_loss_and_a_claim_handed_back_is_none(
+        self, sessions: SessionFactory, queued: Run, clock: MovableClock, deploys: int
     ) -> None:
+        """Regression: after two deploys, the first loss failed a run."""
+        for _ in range(deploys):
+            assert await perform(sessions, partial(claim, run_id=queued.id, owner=OWNER)) is not None
+            assert await perform(sessions, partial(hand_back, run_id=queued.id, owner=OWNER))
         decisions = []
-        for attempt in range(RUN_CLAIMS):
+        for attempt in range(RUN_LOSSES):
             claiming = partial(claim, run_id=queued.id, owner=f"job-{attempt}")
             assert await perform(sessions, claiming) is not None
             clock.now += run_lifecycle.RUN_LEASE
             decisions.append(await perform(sessions, recover_lapsed))
-        assert decisions[:-1] == [([queued.id], [])] * (RUN_CLAIMS - 1)
+        assert decisions[:-1] == [([queued.id], [])] * (RUN_LOSSES - 1)
         assert decisions[-1] == ([], [queued.id])
         assert (await stored(sessions, queued)).status == "failed"
 

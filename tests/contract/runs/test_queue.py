@@ -73,7 +73,7 @@ async def test_run_of_a_lost_worker_shows_what_was_decided(
     started_at = clock.now.isoformat()
     clock.now += run_lifecycle.RUN_LEASE
     await recover_lapsed(session)
-    lost = {"reason": "worker lost", "at": clock.now.isoformat()}
+    lost = {"reason": "worker lost", "at": clock.now.isoformat(), "losses": 1}
     assert await states(client, task_url) == [
         {"attempts": 1, "queue_position": 1, "recovery": {"decision": "queued again", **lost}},
         {"attempts": 1, "agent_started_at": started_at, "recovery": {"decision": "failed", **lost}},
@@ -88,7 +88,7 @@ async def test_run_of_a_stopped_worker_says_so(
     assert await hand_back(session, waiting[0].id, owner="job")
     stopped = {"decision": "queued again", "reason": "worker stopped", "at": clock.now.isoformat()}
     first, *_ = await states(client, task_url)
-    assert first == {"attempts": 1, "queue_position": 1, "recovery": stopped}
+    assert first == {"attempts": 1, "queue_position": 1, "recovery": stopped | {"losses": 0}}
 
 
 @pytest.mark.parametrize("status", [status for status in RunStatus if status is not RunStatus.QUEUED])

@@ -45,8 +45,8 @@ from app.services.notifications.devices import hash_token
 from app.services.notifications.presence import TIME_TO_LIVE
 from app.services.notifications.rules.facts import COOLDOWNS
 from app.services.notifications.texts import message_body
-from app.services.retrying.policies import RUN_CLAIMS
 from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs.facts import AGENT_STARTED, with_fact
 from app.services.runs.lifecycle import RunEnd
 from tests.support.clock import MovableClock
 from tests.support.database.faults import altered
@@ -425,7 +425,7 @@ async def test_run_failed_by_the_sweeper_is_notified(
     sessions: SessionFactory, task: Task, clock: MovableClock
 ) -> None:
     async with unit_of_work(sessions) as session:
-        await session.execute(update(Run).values(attempts=RUN_CLAIMS))
+        await session.execute(update(Run).values(facts=with_fact(AGENT_STARTED, "2026-01-01T00:00:00Z")))
     clock.advance(seconds=120)
 
     async with unit_of_work(sessions) as session:
