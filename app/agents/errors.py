@@ -17,6 +17,8 @@ AgentError                          `message` becomes the run's `error_message`;
 ├── SandboxUnavailable              the sandbox that the operator asked for does not work on this machine
 ├── EnvironmentUnavailable          the run's sandbox environment is gone, or its variables cannot be read
 ├── PathRefused                     a path leads out of the workspace
+├── DiskFull                        the disk of the worker is full
+├── UnexpectedError                 a defect of this service; its log has the details
 └── RepositoryError                 git, before or after the agent worked
     ├── RepositoryNotFound          it does not exist, or our credentials cannot see it
     ├── RepositoryAccessDenied      the remote refused our credentials
@@ -147,6 +149,14 @@ class PathRefused(AgentError):
     """A path that an agent gave is absolute, leads out of its folder, or passes a symbolic link that leads out."""
 
 
+class DiskFull(AgentError):
+    """The disk of the worker has no room for the files of a run."""
+
+
+class UnexpectedError(AgentError):
+    """A defect of this service ended the work on a run. The worker's log has the details."""
+
+
 class RepositoryError(AgentError):
     """Git failed to clone the repository of a run, to commit the agent's work, or to push it."""
 
@@ -182,3 +192,14 @@ class WorkspaceBroken(RepositoryError):
 def is_disk_full(error: BaseException) -> bool:
     """Return whether an exception is an OSError of a full disk or an exceeded disk quota."""
     return isinstance(error, OSError) and error.errno in _NO_ROOM
+
+
+def as_agent_error(error: Exception) -> AgentError:
+    """Return the error that a run fails with after any exception: an AgentError itself, DiskFull or UnexpectedError."""
+    if isinstance(error, AgentError):
+        return error
+    if is_disk_full(error):
+        return DiskFull("The disk of the worker is full. Start the run again when there is room.")
+    return UnexpectedError(
+        "The worker met an unexpected error while performing this run. Its log has the details."
+    )

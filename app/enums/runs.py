@@ -26,8 +26,6 @@ class RunReason(StrEnum):
     WORKER_LOST = "worker lost"
     WORKER_STOPPED = "worker stopped"
     FILES_LOST = "files lost"
-    DISK_FULL = "disk full"
-    UNEXPECTED_ERROR = "unexpected error"
     # One for each class of errors that end runs (app/agents/errors.py).
     UNKNOWN_ADAPTER = "unknown adapter"
     CATALOG_INVALID = "catalog invalid"
@@ -44,6 +42,8 @@ class RunReason(StrEnum):
     SANDBOX_UNAVAILABLE = "sandbox unavailable"
     ENVIRONMENT_UNAVAILABLE = "environment unavailable"
     PATH_REFUSED = "path refused"
+    DISK_FULL = "disk full"
+    UNEXPECTED_ERROR = "unexpected error"
     REPOSITORY_ERROR = "repository error"
     REPOSITORY_NOT_FOUND = "repository not found"
     REPOSITORY_ACCESS_DENIED = "repository access denied"

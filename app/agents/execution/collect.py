@@ -62,9 +62,10 @@ async def salvage(run: ActiveRun) -> RunResult | None:
     except AgentError as error:
         log.warning("run.nothing_salvaged", reason=error.message)
         reason = error.message
-    except OSError as error:
+    except Exception as error:
         log.exception("run.nothing_salvaged")
-        reason = f"The agent's work cannot be gathered: {error.strerror}"
+        cause = error.strerror if isinstance(error, OSError) else "unexpected error"
+        reason = f"The agent's work cannot be gathered: {cause}"
     return _result(run, Collected(None, Changes([], b"", truncated=False), reason))
 
 

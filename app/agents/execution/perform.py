@@ -16,7 +16,14 @@ from datetime import timedelta
 import structlog
 
 from app.agents.adapters.installation import find_installed
-from app.agents.errors import AgentCancelled, AgentError, AgentOverLimit, AgentStopped, AgentTimedOut
+from app.agents.errors import (
+    AgentCancelled,
+    AgentError,
+    AgentOverLimit,
+    AgentStopped,
+    AgentTimedOut,
+    as_agent_error,
+)
 from app.agents.execution.active_run import ActiveRun
 from app.agents.execution.collect import collect, keep_files, read_structured, salvage
 from app.agents.execution.context import RunContext, RunEffects
@@ -29,6 +36,7 @@ from app.agents.session.run_clock import WorkingTime
 from app.agents.tools.server import new_token
 from app.agents.workspace.kept_session import SessionKeeper
 from app.agents.workspace.workspace import open_workspace
+from app.outages import DatabaseUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -38,10 +46,12 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
 
     When this function returns or raises, all processes of the run have ended and its folders are deleted. It can be
     called again for the same run; the new branch then replaces the branch that the earlier call pushed.
-    CancelledError and exceptions of the functions in `effects` pass through.
+    CancelledError passes through.
 
     Raises:
-        AgentError: the run failed; `partial` has the work up to the error.
+        AgentError: the run failed; `partial` has the work up to the error. It is an UnexpectedError if a defect of this
+            service ended the work.
+        DatabaseUnavailable: a function in `effects` raised it. The work is not kept.
 
     """
     agent, files = context.agent, context.files
@@ -75,10 +85,9 @@ async def _work_then_collect(run: ActiveRun) -> RunResult:
     failure = await _clone_and_converse(run)
     try:
         await keep_files(run)
-    except OSError:
-        if failure is None:
-            raise
-        log.exception("run.nothing_taken")
+    except Exception as error:  # noqa: BLE001 - the patch can still be kept
+        fault = _as_failure(error)
+        failure = failure or fault
     if failure is not None:
         raise failure.with_partial(await salvage(run))
     partial, head = await collect(run)
@@ -86,8 +95,8 @@ async def _work_then_collect(run: ActiveRun) -> RunResult:
         async with run.within_limits():
             result = replace(partial, structured=await read_structured(run))
         return await _push(run, result, head)
-    except AgentError as error:
-        raise error.with_partial(partial) from error
+    except Exception as error:
+        raise _as_failure(error).with_partial(partial) from error
 
 
 async def _clone_and_converse(run: ActiveRun) -> AgentError | None:
@@ -107,12 +116,10 @@ async def _clone_and_converse(run: ActiveRun) -> AgentError | None:
         # Logged here, so that the cause comes after the steps that led to it.
         await run.progress("agent", error.message)
         return error
-    except AgentError as error:
-        return error
-    except TimeoutError:
-        if not run.time.is_over:
-            raise
-        return _reason_of_end(run, conversation)
+    except TimeoutError as error:
+        return _reason_of_end(run, conversation) if run.time.is_over else _as_failure(error)
+    except Exception as error:  # noqa: BLE001 - what the agent did until then is kept
+        return _as_failure(error)
     finally:
         for task in watching:
             task.cancel()
@@ -132,10 +139,22 @@ def _reason_of_end(run: ActiveRun, conversation: Conversation) -> AgentError:
     if conversation.is_cancelled:
         return AgentCancelled()
     if conversation.fault is not None:
-        raise conversation.fault
+        return _as_failure(conversation.fault)
     return AgentTimedOut(
         f"The run took longer than its limit of {_format_duration(run.context.limits.timeout)}."
     )
+
+
+def _as_failure(error: Exception) -> AgentError:
+    """Return the error that a run fails with after any exception, and log an unexpected exception.
+
+    Raises DatabaseUnavailable if that is the exception, because then the end of the run cannot be stored either.
+    """
+    if isinstance(error, DatabaseUnavailable):
+        raise error
+    if not isinstance(error, AgentError):
+        log.error("run.unexpected_error", exc_info=error)
+    return as_agent_error(error)
 
 
 async def _push(run: ActiveRun, result: RunResult, head: str | None) -> RunResult:

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from app.agents.errors import AgentError
+from app.agents.errors import UnexpectedError, as_agent_error
 from app.agents.result import RunResult
 from app.agents.session.transcript import Emit, notification_entry
 from app.clients.github.api import (
@@ -85,9 +85,12 @@ async def open_pull_request(
         if token is None:
             return PullRequestResult()
         pull_request = await _publish(_RetryingHost(github, GitHubAccess(api_url, token)), subject, result)
-    except (AgentError, GitHubError) as error:
-        log.warning("pull_request.failed", reason=type(error).__name__)
-        message = f"The branch {result.head_branch} is pushed, but has no pull request: {error.message}"
+    except Exception as error:
+        # Also an outage of the database: the agent's work is done.
+        failure = error if isinstance(error, GitHubError) else as_agent_error(error)
+        is_unexpected = isinstance(failure, UnexpectedError)
+        log.warning("pull_request.failed", reason=type(error).__name__, exc_info=is_unexpected)
+        message = f"The branch {result.head_branch} is pushed, but has no pull request: {failure.message}"
         await _report(emit, message)
         return PullRequestResult(error=message)
     await _report(emit, f"Pull request: {pull_request.url}")

@@ -113,7 +113,7 @@ def _line(who: str, text: Any) -> str | None:
 async def store_session(store: ObjectFiles, file: Path, *, ref: RunRef, retry: StoreRetryBudget) -> None:
     """Store the agent's conversation, a local file, in the object store, so that a later run can resume it.
 
-    Does nothing if there is no file. A failure after all retries is only logged.
+    Does nothing if there is no file. An error is only logged, after all retries.
     """
     if not file.exists():  # noqa: ASYNC240 - a local file
         return
@@ -121,8 +121,11 @@ async def store_session(store: ObjectFiles, file: Path, *, ref: RunRef, retry: S
     put = partial(store.put, key, file, content_type=_CONTENT_TYPE, tags=tags(KEPT_DAYS, ref.project_id))
     try:
         await retry.call(put)
-    except ObjectStoreUnavailable as error:
-        log.warning("session.not_stored", error=repr(error))
+    except Exception as error:
+        # A later run gets a summary instead.
+        log.warning(
+            "session.not_stored", error=repr(error), exc_info=not isinstance(error, ObjectStoreUnavailable)
+        )
 
 
 async def fetch_session(

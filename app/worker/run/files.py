@@ -141,7 +141,9 @@ async def store_artifacts(
         put = partial(store_run_artifact, store, ref, file)
         try:
             stored.append(await retry.call(put))
-        except ObjectStoreUnavailable as error:
-            log.warning("artifact.not_stored", name=name, error=repr(error))
+        except Exception as error:
+            # The other files are kept.
+            is_outage = isinstance(error, ObjectStoreUnavailable)
+            log.warning("artifact.not_stored", name=name, error=repr(error), exc_info=not is_outage)
             missing.append(name)
     return Stored(tuple(stored), tuple(missing))

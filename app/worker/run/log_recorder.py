@@ -49,7 +49,7 @@ class RunLog:
         self._sent = 0
         self._changed = asyncio.Event()
         self._closing = asyncio.Event()
-        # False once an entry is lost, because the disk was full or the store stayed unavailable.
+        # False once an entry is lost, because of a full disk, an outage of the store, or an unexpected error.
         self.is_whole = True
 
     async def append(self, entry: Mapping[str, Any]) -> None:
@@ -85,7 +85,8 @@ class RunLog:
     async def keep_sending(self) -> None:
         """Send new entries to the stored log in batches, until `close` is called.
 
-        If the object store is unavailable, the entries are sent later.
+        If the object store is unavailable, the entries are sent later. After an unexpected error they are sent with the
+        next entry, or by `close`.
         """
         while not self._closing.is_set():
             await self._changed.wait()
@@ -98,12 +99,16 @@ class RunLog:
             except RUN_FILES.errors as error:
                 log.warning("run_log.not_stored", error=repr(error))
                 self._changed.set()
+            except Exception:
+                # Not tried again at once: that could repeat a defect twice a second, for hours.
+                log.exception("run_log.not_stored")
 
     async def close(self, sending: asyncio.Task[None], retry: StoreRetryBudget) -> None:
         """End `sending`, the task that runs `keep_sending`, and send the remaining entries to the stored log.
 
-        If the object store is unavailable for longer than `retry` allows, entries are lost and `is_whole` becomes
-        false. The task is not cancelled, because the store could complete a cancelled write later.
+        If the object store is unavailable for longer than `retry` allows, or after an unexpected error, entries are
+        lost and `is_whole` becomes false; nothing is raised. The task is not cancelled, because the store could
+        complete a cancelled write later.
         """
         self._closing.set()
         self._changed.set()
@@ -111,8 +116,12 @@ class RunLog:
         retry.allow_final_entries()
         try:
             await retry.call(self._send_rest)
-        except RUN_FILES.errors as error:
-            log.warning("run_log.cut_off", bytes=self._size - self._sent, error=repr(error))
+        except Exception as error:
+            # The run has its other results.
+            is_outage = isinstance(error, RUN_FILES.errors)
+            log.warning(
+                "run_log.cut_off", bytes=self._size - self._sent, error=repr(error), exc_info=not is_outage
+            )
             self.is_whole = False
 
     async def _send_rest(self) -> None:

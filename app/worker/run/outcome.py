@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents import errors
-from app.agents.errors import AgentCancelled, AgentError, is_disk_full
+from app.agents.errors import AgentCancelled, AgentError
 from app.agents.result import RunResult
 from app.enums import RunReason, RunStatus
 from app.services.code_hosts.pushed_branches import PushRecord, record_push
@@ -23,8 +23,6 @@ from app.worker.run.files import AttachmentUnavailable, Stored
 
 _LEFT_OUT_CHARACTERS = 2000
 _NAMED_FILES = 10
-_UNEXPECTED = "The worker met an unexpected error while performing this run. Its log has the details."
-_NO_ROOM = "The disk of the worker is full. Start the run again when there is room."
 
 # Of all errors that end a run but `AgentCancelled`, which fails no run.
 _REASONS: Mapping[type, RunReason] = {
@@ -43,6 +41,8 @@ _REASONS: Mapping[type, RunReason] = {
     errors.SandboxUnavailable: RunReason.SANDBOX_UNAVAILABLE,
     errors.EnvironmentUnavailable: RunReason.ENVIRONMENT_UNAVAILABLE,
     errors.PathRefused: RunReason.PATH_REFUSED,
+    errors.DiskFull: RunReason.DISK_FULL,
+    errors.UnexpectedError: RunReason.UNEXPECTED_ERROR,
     errors.RepositoryError: RunReason.REPOSITORY_ERROR,
     errors.RepositoryNotFound: RunReason.REPOSITORY_NOT_FOUND,
     errors.RepositoryAccessDenied: RunReason.REPOSITORY_ACCESS_DENIED,
@@ -62,7 +62,7 @@ log = structlog.get_logger(__name__)
 class RunReport:
     """A worker's report about a performed run: the agent's result or error, the stored files, and the pull request."""
 
-    work: RunResult | Exception
+    work: RunResult | AgentError
     has_schema: bool = False
     # The keys about the pull request for the run's output and state.
     published: Mapping[str, Any] = field(default_factory=dict)
@@ -73,9 +73,7 @@ class RunReport:
     @property
     def result(self) -> RunResult | None:
         """The result of the run, or the partial result of a failed run; None if there is no work to keep."""
-        if isinstance(self.work, AgentError):
-            return self.work.partial
-        return self.work if isinstance(self.work, RunResult) else None
+        return self.work if isinstance(self.work, RunResult) else self.work.partial
 
 
 async def end_run(worker: WorkerContext, claim: Claim, report: RunReport) -> None:
@@ -119,13 +117,7 @@ def _decide(report: RunReport) -> RunEnd:
         )
     if isinstance(work, AgentCancelled):
         return RunEnd(status=RunStatus.CANCELLED, state=state)
-    if isinstance(work, AgentError):
-        return RunEnd(
-            status=RunStatus.FAILED, error_message=work.message, reason=reason_of(work), state=state
-        )
-    if is_disk_full(work):
-        return RunEnd(status=RunStatus.FAILED, error_message=_NO_ROOM, reason=RunReason.DISK_FULL)
-    return RunEnd(status=RunStatus.FAILED, error_message=_UNEXPECTED, reason=RunReason.UNEXPECTED_ERROR)
+    return RunEnd(status=RunStatus.FAILED, error_message=work.message, reason=reason_of(work), state=state)
 
 
 def reason_of(error: AgentError) -> RunReason:
@@ -150,7 +142,7 @@ def _with_losses(end: RunEnd, report: RunReport) -> RunEnd:
     words = [end.error_message] if end.error_message else []
     if files:
         shown = ", ".join(files[:_NAMED_FILES]) + (", …" if len(files) > _NAMED_FILES else "")
-        words.append(f"The object store did not answer, so these files of the run are lost: {shown}.")
+        words.append(f"These files of the run could not be stored, and are lost: {shown}.")
     if not report.log_is_whole:
         words.append("The end of the run's log could not be stored.")
     if files and status is RunStatus.COMPLETED:

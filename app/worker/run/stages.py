@@ -1,4 +1,4 @@
-"""Performs a claimed run in stages: read its context, run its agent, publish the work, store all results."""
+"""Performs a claimed run in stages: read its context, run its agent, store its files, publish the work."""
 
 import asyncio
 from dataclasses import replace
@@ -7,9 +7,10 @@ from functools import partial
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.agents.errors import AgentError
+from app.agents.errors import AgentError, as_agent_error
 from app.agents.execution.context import RunEffects
 from app.agents.execution.perform import perform
+from app.agents.result import RunResult
 from app.agents.session.usage import UsageMeter
 from app.outages import DatabaseUnavailable
 from app.services.run_log.events import own_entry
@@ -21,6 +22,7 @@ from app.worker.run.earlier_runs import store_session
 from app.worker.run.files import Exchange, open_exchange, store_artifacts
 from app.worker.run.log_recorder import RunLog, open_log
 from app.worker.run.outcome import RunReport
+from app.worker.run.publication import Publication
 from app.worker.run.store_retry import StoreRetryBudget
 from app.worker.run.usage import record_usage
 
@@ -42,10 +44,8 @@ async def perform_run(worker: WorkerContext, claim: Claim, lost: asyncio.Event) 
         return await _work_and_store(worker, claim, lost)
     except (DatabaseUnavailable, SQLAlchemyError):
         raise
-    except Exception as error:
-        # For example, the disk is full. A run that is not ended here would be repeated, or fail as lost.
-        log.exception("run.unexpected_error")
-        return RunReport(work=error)
+    except Exception as error:  # noqa: BLE001 - a run that is not ended here would be repeated, or fail as lost
+        return _failure_report(error)
 
 
 async def _work_and_store(worker: WorkerContext, claim: Claim, lost: asyncio.Event) -> RunReport:
@@ -61,26 +61,31 @@ async def _work_and_store(worker: WorkerContext, claim: Claim, lost: asyncio.Eve
             file=exchange.log,
             retry=retry,
         ) as run_log:
-            report = await _run_and_publish(worker, claim, exchange, run_log, lost)
+            report, publication = await _run_agent(worker, claim, exchange, run_log, lost)
             patch = report.result.patch if report.result else b""
             stored = await store_artifacts(store, exchange.outbox, patch, ref=claim.ref, retry=retry)
             if stored.missing:
                 await run_log.append(own_entry("_taskbeacon/not_stored", {"files": list(stored.missing)}))
+            if publication is not None and isinstance(report.work, RunResult):
+                # After the files are stored, so that nothing that happens here can lose them.
+                github = worker.code_hosts.github
+                pull_request, pushed = await publication.publish(github, report.work, run_log.append)
+                report = replace(report, published=pull_request.output(), pushed=pushed)
         await store_session(store, exchange.session, ref=claim.ref, retry=retry)
     return replace(report, stored=stored, log_is_whole=run_log.is_whole)
 
 
-async def _run_and_publish(
+async def _run_agent(
     worker: WorkerContext, claim: Claim, exchange: Exchange, run_log: RunLog, lost: asyncio.Event
-) -> RunReport:
-    """Run the agent, and publish its work at the code host if it succeeded."""
+) -> tuple[RunReport, Publication | None]:
+    """Run the agent; return a report about its work, and what publishes the work, which is None without a result."""
     async with CommandInbox(worker, claim, run_log, exchange.attachments) as commands:
         try:
             context, publication = await read_context(worker, claim, exchange)
         except (SQLAlchemyError, DatabaseUnavailable):
             raise
         except Exception as error:  # noqa: BLE001 - every other worker would fail too
-            return _failure_report(error)
+            return _failure_report(error), None
         effects = RunEffects(
             emit=run_log.append,
             stop=lost,
@@ -96,14 +101,8 @@ async def _run_and_publish(
         except DatabaseUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - the run says that it failed
-            return _failure_report(error)
-    pull_request, pushed = await publication.publish(worker.code_hosts.github, result, run_log.append)
-    return RunReport(
-        work=result,
-        has_schema=context.agent.json_schema is not None,
-        published=pull_request.output(),
-        pushed=pushed,
-    )
+            return _failure_report(error), None
+    return RunReport(work=result, has_schema=context.agent.json_schema is not None), publication
 
 
 def _failure_report(error: Exception) -> RunReport:
@@ -111,4 +110,4 @@ def _failure_report(error: Exception) -> RunReport:
         log.info("run.agent_failed", reason=type(error).__name__)
     else:
         log.error("run.unexpected_error", exc_info=error)
-    return RunReport(work=error)
+    return RunReport(work=as_agent_error(error))

@@ -3,14 +3,18 @@
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import select
 
+from app.clients.github.client import GitHubClient
+from app.clients.s3.store import S3Store
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import PushedBranch, RunCredential
+from app.outages import DatabaseUnavailable
 from app.services.accounts.integrations import AppInstallation
 from app.services.runs import credentials as run_credentials
 from tests.support.keys import rsa_key, rsa_pem
@@ -305,3 +309,34 @@ async def test_large_file_comes_and_goes_by_the_same_token(host: Host) -> None:
     assert "large and old" in log
     assert TOKEN not in log
     assert large_files.signature not in log
+
+
+@pytest.mark.parametrize("error", [ValueError("planted"), DatabaseUnavailable()])
+async def test_unexpected_fault_of_publishing_costs_nothing_else(
+    host: Host, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Regression: a run that had pushed its branch was left without an end, and failed as lost, without its files."""
+    steps: list[str] = []
+    put = S3Store.put
+
+    async def store(store: S3Store, key: str, *arguments: Any, **named: Any) -> None:
+        await put(store, key, *arguments, **named)
+        steps.append(key.rpartition("/")[2])
+
+    async def fail(*_: Any) -> None:
+        steps.append("publish")
+        raise error
+
+    monkeypatch.setattr(S3Store, "put", store)
+    monkeypatch.setattr(GitHubClient, "find_pull_request", fail)
+
+    run = await host.perform(await host.integrate(token=TOKEN))
+
+    assert run.status == RunStatus.COMPLETED, run.error_message
+    assert run.output is not None
+    assert "is pushed, but has no pull request: The worker met an unexpected" in run.output["pr_error"]
+    assert [artifact["name"] for artifact in run.artifacts] == ["changes.patch"]
+    [patch] = [step for step in steps if step.endswith("changes.patch")]
+    assert steps.index(patch) < steps.index("publish"), "whatever happens to the worker, the files are kept"
+    async with host.workshop.sessions() as session:
+        assert await session.scalar(select(PushedBranch.branch)) == run.output["head_branch"]

@@ -8,6 +8,7 @@ import orjson
 
 from app.worker.run.log_recorder import RunLog
 from app.worker.run.store_retry import StoreRetryBudget
+from tests.support.waiting import eventually
 
 
 def entry(number: int) -> dict[str, Any]:
@@ -35,3 +36,40 @@ async def test_entries_that_come_while_a_batch_is_sent_are_sent_too() -> None:
 
     assert stored.count(b"\n") == 2
     assert [orjson.loads(line) for line in published] == [entry(1), entry(2)]
+
+
+async def test_entries_are_sent_after_an_unexpected_error_of_an_earlier_batch() -> None:
+    """Regression: the error ended the sending, and then lost the run when its log was closed."""
+    stored = bytearray()
+    faults = [ValueError("planted")]
+
+    async def send(lines: bytes) -> None:
+        if faults:
+            raise faults.pop()
+        stored.extend(lines)
+
+    with tempfile.TemporaryFile() as file:
+        log = RunLog(lambda _: None, send, file)
+        sending = asyncio.create_task(log.keep_sending())
+        await log.append(entry(1))
+        await eventually(lambda: not faults)
+        await log.append(entry(2))
+        await eventually(lambda: stored.count(b"\n") == 2)
+
+        await log.close(sending, StoreRetryBudget(0, cut_short=asyncio.Event()))
+
+    assert log.is_whole
+
+
+async def test_log_that_cannot_be_sent_for_an_unexpected_reason_is_not_whole() -> None:
+    async def send(_lines: bytes) -> None:
+        raise ValueError("planted")
+
+    with tempfile.TemporaryFile() as file:
+        log = RunLog(lambda _: None, send, file)
+        sending = asyncio.create_task(log.keep_sending())
+        await log.append(entry(1))
+
+        await log.close(sending, StoreRetryBudget(0, cut_short=asyncio.Event()))
+
+    assert not log.is_whole

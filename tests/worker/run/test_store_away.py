@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -15,7 +15,8 @@ from app.services.enqueueing import wake_run_worker_after_commit
 from app.services.runs import lifecycle as run_lifecycle
 from app.services.storage_keys import log_key
 from app.worker.jobs.execute_run import execute_run
-from app.worker.run import store_retry
+from app.worker.run import log_recorder, store_retry
+from app.worker.run.command_inbox import CommandInbox
 from tests.fixtures.worker import Workshop
 from tests.support.stand_ins.outage import Interruptible, interruptible
 from tests.support.waiting import eventually
@@ -98,7 +99,7 @@ async def test_run_with_a_lost_result_is_not_completed_and_names_the_lost_files(
     ended = await workshop.read(run)
     assert (ended.status, ended.artifacts) == (RunStatus.FAILED, [])
     assert ended.error_message == (
-        "The object store did not answer, so these files of the run are lost: report.txt, changes.patch. "
+        "These files of the run could not be stored, and are lost: report.txt, changes.patch. "
         "The end of the run's log could not be stored. Start the run again."
     )
     assert ended.state["not_stored"] == LOST
@@ -169,3 +170,65 @@ async def test_run_without_room_for_its_files_fails_in_words(workshop: Workshop)
     ended = await workshop.read(run)
     assert (ended.status, ended.lease_owner) == (RunStatus.FAILED, None)
     assert "unexpected error" in (ended.error_message or "")
+
+
+async def test_run_keeps_its_other_files_if_one_cannot_be_stored_for_an_unexpected_reason(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: a run that had ended was left to its lease."""
+    put = S3Store.put
+
+    async def fail_once(store: S3Store, key: str, *arguments: Any, **named: Any) -> None:
+        if key.endswith("report.txt"):
+            raise ValueError("planted")
+        await put(store, key, *arguments, **named)
+
+    monkeypatch.setattr(S3Store, "put", fail_once)
+    run = await workshop.queued_run(WORK)
+
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+    ended = await workshop.read(run)
+    assert ended.error_message == (
+        "These files of the run could not be stored, and are lost: report.txt. Start the run again."
+    )
+    assert [artifact["name"] for artifact in ended.artifacts] == ["changes.patch"]
+    assert ended.output is not None
+
+
+async def test_run_is_completed_though_its_log_cannot_be_stored_for_an_unexpected_reason(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any) -> None:
+        raise ValueError("planted")
+
+    monkeypatch.setattr(log_recorder, "append_lines", fail)
+    run = await workshop.queued_run(WORK)
+
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+    ended = await workshop.read(run)
+    assert (ended.status, ended.error_message) == (
+        RunStatus.COMPLETED,
+        "The end of the run's log could not be stored.",
+    )
+    assert sorted(artifact["name"] for artifact in ended.artifacts) == ["changes.patch", "report.txt"]
+
+
+async def test_run_with_an_unexpected_fault_keeps_what_its_agent_did(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: the run failed without patch, artifacts and summary."""
+
+    async def fail(_commands: CommandInbox) -> bool:
+        raise ValueError("planted")
+
+    monkeypatch.setattr(CommandInbox, "close", fail)
+    run = await workshop.queued_run(WORK)
+
+    await execute_run(workshop.arq_context, run_id=str(run.id))
+
+    ended = await workshop.read(run)
+    assert ended.status == RunStatus.FAILED
+    assert "unexpected error" in (ended.error_message or "")
+    assert sorted(artifact["name"] for artifact in ended.artifacts) == ["changes.patch", "report.txt"]
