@@ -215,11 +215,6 @@ async def claim(
     return claimed
 
 
-async def find_claimed(session: AsyncSession, *, owner: str) -> Fields | None:
-    """Return the columns `id`, `task_id` and `project_id` of the run that the job `owner` holds, or None."""
-    return await _CLAIMED.first(session, {"owner": owner})
-
-
 async def extend_lease(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
     """Extend the lease of job `owner` on a run; return False if the job has lost the run and must stop the agent."""
     values = {"run": run_id, "owner": owner, "until": utcnow() + RUN_LEASE}
@@ -387,11 +382,6 @@ def _claim_statement(*conditions: ColumnElement[bool]) -> Prepared:
 
 _CLAIM = _claim_statement()
 _CLAIM_WITHIN = _claim_statement(run_queue.has_room(bindparam("limit", type_=BigInteger())))
-_CLAIMED = Prepared(
-    select(Run.id, Run.task_id, Run.project_id).where(
-        Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_owner == bindparam("owner")
-    )
-)
 _HELD = held_by(bindparam("run", type_=Run.id.type), bindparam("owner", type_=Run.lease_owner.type))
 _EXTEND = Prepared(update(Run).where(*_HELD).values(lease_expires_at=bindparam("until")).returning(Run.id))
 _MARK_STARTED = Prepared(

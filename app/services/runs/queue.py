@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -16,8 +16,14 @@ from app.enums import RunStatus
 from app.models import Run
 from app.models.base import constant
 from app.models.runs.runs import is_waiting
+from app.statements import Fields, Prepared
 
 _LOCK_NAME = "taskbeacon:project-runs:"
+_CLAIMED = Prepared(
+    select(Run.id, Run.task_id, Run.project_id).where(
+        Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_owner == bindparam("owner")
+    )
+)
 
 
 def longest_waiting(run_id: Any) -> ColumnElement[UUID]:
@@ -102,3 +108,8 @@ def held_by(run_id: Any, owner: Any) -> tuple[ColumnElement[bool], ...]:
     Each argument is a value or a bound parameter.
     """
     return (Run.id == run_id, Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_owner == owner)
+
+
+async def find_claimed(session: AsyncSession, *, owner: str) -> Fields | None:
+    """Return the columns `id`, `task_id` and `project_id` of the run that the job `owner` holds, or None."""
+    return await _CLAIMED.first(session, {"owner": owner})

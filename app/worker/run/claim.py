@@ -13,6 +13,7 @@ from app.ids import new_hex_id
 from app.services.enqueueing import enqueue_run_after_commit
 from app.services.retrying.attempts import in_transaction
 from app.services.runs import lifecycle as run_lifecycle
+from app.services.runs.queue import find_claimed
 from app.services.storage_keys import RunRef
 from app.statements import Fields
 from app.worker.context import WorkerContext
@@ -50,7 +51,7 @@ async def claim_run(worker: WorkerContext, run_id: UUID) -> Claim | None:
     async def step(session: AsyncSession) -> Fields | None:
         nonlocal is_repeated
         # A commit that was not acknowledged may have claimed a run, and a second one would not be performed.
-        held = await run_lifecycle.find_claimed(session, owner=owner) if is_repeated else None
+        held = await find_claimed(session, owner=owner) if is_repeated else None
         is_repeated = True
         return held or await run_lifecycle.claim(
             session,

@@ -1,6 +1,5 @@
 """The commands to one running agent, read from the database; the run's log gets a receipt of each step."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
