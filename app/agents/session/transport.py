@@ -29,7 +29,7 @@ _WITHDRAWN = "$/cancel_request"
 REQUEST = "taskbeacon_request"
 # Notifications that the library handles, beside the updates; it logs errors about others.
 _NOTIFICATIONS = frozenset({"elicitation/complete"})
-# Requests whose texts may each take megabytes of memory, and that wait only for the agent.
+# Requests with texts that may each take megabytes of memory, and that wait only for the agent.
 _LARGE = frozenset({"fs/read_text_file", "fs/write_text_file", "terminal/output"})
 _LARGE_AT_ONCE = 2
 # Other requests may wait for people or for programs: more of them are allowed, up to a limit.
