@@ -100,10 +100,11 @@ class EffortRule(_Data):
 
 
 class HomeFile(_Data):
-    """A file to write into the agent's home folder before the agent starts.
+    """A file to write into the agent's home folder before the agent starts. `path` is relative to that folder.
 
-    The options of the run and the environment variables that the agent may see replace the placeholders in `content`.
-    They are escaped for a quoted string of JSON or TOML. A line is left out if one of its placeholders has no value.
+    `content` can have placeholders such as `${model}`. The value is an option of the run, or an environment variable
+    that the agent may see. It is escaped for a quoted string of JSON or TOML. A line is left out if one of its
+    placeholders has no value.
     """
 
     path: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_below_home)]

@@ -8,7 +8,15 @@ from app.agents.git.large_files import LargeFileLimits, find_git_lfs, uses_lfs
 
 
 async def prepare(run: ActiveRun) -> None:
-    """Clone the repository of a run into its workspace, and copy the attached files there. Raises RepositoryError."""
+    """Clone the repository of a run into its workspace, and copy the attached files there.
+
+    If the run has no repository, the clone is an empty repository.
+
+    Raises:
+        RepositoryError: the repository cannot be cloned.
+        WorkspaceBroken: an attached file cannot be copied.
+
+    """
     repository, files, workspace = run.context.repository, run.context.files, run.workspace
     source = repository.source
     await run.progress("clone", f"Cloning {source.remote.url}" if source else "Making an empty repository")

@@ -76,10 +76,12 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """Where the agent's work starts: a commit (`sha`) of the branch `start`; and `branch`, to merge the work into.
+    """The point in the remote repository from which the agent's work starts, and the branch for the result.
 
-    `sha` is None if the remote repository is empty. `leftover` is the commit of the push branch, if an earlier attempt
-    or run has pushed it, else "".
+    `sha` is the commit to start from, on the branch `start`. `branch` is the branch that the work is to be merged into.
+    `sha` is None until the commit is known, and if the remote repository is empty. `leftover` is the commit that the
+    branch of the run, which it will push, already has at the code host from an earlier attempt or run; "" if there is
+    no such branch.
     """
 
     branch: str | None = None  # the branch that the work is to be merged into

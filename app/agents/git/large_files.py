@@ -66,10 +66,10 @@ class LargeFileLimits:
 
     @classmethod
     def of(cls, policy: SandboxPolicy) -> "LargeFileLimits":
-        """Return the Git LFS limits that follow from a sandbox policy.
+        """Return the Git LFS limits that follow from the limits of a sandbox policy on file size and disk space.
 
-        `object_bytes` is the policy's maximum size of one file. The two totals are a quarter and a half of the disk
-        space that the policy allows a run.
+        `object_bytes` is the policy's maximum size of one file. The run may download a quarter of its disk space in
+        total, and upload half of it.
         """
         return cls(policy.file_bytes, policy.disk_bytes)
 

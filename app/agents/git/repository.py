@@ -89,9 +89,11 @@ class Repository:
         return await look_up(self._git, source, push_branch)
 
     async def fetch(self, source: Source, base: Base) -> Base:
-        """Fetch the branch that the work starts from; return `base` with the fetched commit. Raises RepositoryError.
+        """Fetch the branch that the work starts from; return `base` with the fetched commit as `base.sha`.
 
-        If the remote repository is empty, nothing is fetched and `base` is returned unchanged.
+        `base` is the result of `look_up`; `base.start` names the branch. `source` is the remote repository, with the
+        depth and filter of the fetch. If `base.start` is None, because the remote repository is empty, nothing is
+        fetched and `base` is returned unchanged. Raises RepositoryError.
         """
         if base.start is None:
             return base
@@ -176,10 +178,11 @@ class Repository:
     async def import_bundle(self, bundle: Path, ref: str) -> str | None:
         """Import the agent's commits from a bundle file; return the hash of the commit that `ref` names in the bundle.
 
-        Return None if that hash cannot be read after the import.
+        Return None if git has not stored the imported ref as a file that contains a commit. The import then counts as
+        failed.
 
         Raises:
-            WorkspaceBroken: the bundle cannot be read, or has a malformed object.
+            WorkspaceBroken: the bundle cannot be read, does not contain `ref`, or has a malformed object.
 
         """
         check = ("-c", "fetch.fsckObjects=true")
@@ -243,12 +246,13 @@ class Repository:
     async def push(self, remote: Remote, head: str, branch: str, base: Base) -> None:
         """Push the commit `head` to the remote repository, as the branch `branch`. Can be repeated.
 
-        The push replaces a branch of that name from an earlier attempt or run. `base` is the start of the run's work;
-        at the code host, the branch must still have the commit `base.leftover`.
+        The push replaces a branch of that name from an earlier attempt or run. `base` is the result of `look_up`. Its
+        `leftover` is the commit that `branch` had at the code host when this run began, or "" if there was no such
+        branch. If this is no longer so, the push is refused.
 
         Raises:
-            PushRejected: the code host refused the branch, the branch has changed there since this run began, or it
-                is the branch that the work started from.
+            PushRejected: the code host refused the branch, the branch has changed there since this run began, or it is
+                the branch that the work is to be merged into.
             RepositoryError: the code host cannot be reached or refuses the credential.
 
         """

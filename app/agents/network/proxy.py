@@ -50,7 +50,11 @@ _HOP_BY_HOP = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A server that the operator permits by name: one port of a host. Its address may be private."""
+    """One port of a host that may be reached although it is on no list of domains; its address may be private.
+
+    Such servers are the model of an agent, the tools of the worker, the code host of Git LFS files, and those that the
+    operator names in the settings.
+    """
 
     host: str
     port: int

@@ -111,9 +111,10 @@ class Connection:
                 turn.wake()
 
     def close(self) -> None:
-        """Wait for the threads that compute answers to end, but no longer than three seconds.
+        """Wait for the threads that compute answers to end, but no longer than three seconds. Call it after `serve`.
 
-        A thread may still run after that, for example if the client does not read its answer.
+        A thread may still run after that, for example if the client does not read its answer. The streams of the
+        connection stay open; the end of the program closes them.
         """
         deadline = time.monotonic() + _CLOSE_SECONDS
         for thread in self._threads:

@@ -22,9 +22,9 @@ class RunbookError(Exception):
 
 
 class Script(NamedTuple):
-    """A step that runs its text with an interpreter: `sh`, `bash` or `python`.
+    """A step of a runbook that runs its text with an interpreter: `sh`, `bash` or `python`.
 
-    `timeout` is in seconds; None for no limit.
+    `timeout` is in seconds; None for no limit. If `allow_failure` is true, the runbook continues if the text fails.
     """
 
     line: int
@@ -35,7 +35,7 @@ class Script(NamedTuple):
 
 
 class WriteFile(NamedTuple):
-    """A step that writes its text to a file. `path` is relative to the workspace."""
+    """A step of a runbook that writes its text to a file. `path` is relative to the workspace."""
 
     line: int
     path: str
@@ -43,7 +43,10 @@ class WriteFile(NamedTuple):
 
 
 class ApplyPatch(NamedTuple):
-    """A step that applies its text, a diff, to the workspace with `git apply`."""
+    """A step of a runbook that applies its text, a diff, to the workspace with `git apply`.
+
+    If git refuses the diff, the runbook ends, unless `allow_failure` is true.
+    """
 
     line: int
     text: str
@@ -51,14 +54,17 @@ class ApplyPatch(NamedTuple):
 
 
 class Output(NamedTuple):
-    """A step that sets the structured output of the run to `value`. A later step of this kind replaces the value."""
+    """A step of a runbook that sets the structured output of the run to `value`; a later such step replaces it."""
 
     line: int
     value: Any  # any JSON
 
 
 class Ask(NamedTuple):
-    """A step that asks a person a question and waits until one of `options` is chosen."""
+    """A step of a runbook that asks a person a question, and waits until the person chooses one of `options`.
+
+    Later steps find the chosen option in the environment variable `TASKBEACON_ANSWER`.
+    """
 
     line: int
     question: str
@@ -66,7 +72,7 @@ class Ask(NamedTuple):
 
 
 class Say(NamedTuple):
-    """A step that sends its text as a message of the agent."""
+    """A step of a runbook that writes its text as the agent's part of the conversation."""
 
     line: int
     text: str

@@ -52,7 +52,9 @@ class Execution:
         self._answer: str | None = None
 
     def run(self, steps: list[Step]) -> None:
-        """Execute the steps in order. If there are none, send the client a message that explains runbooks.
+        """Execute the steps of the runbook in order.
+
+        If there are none, the agent writes into the conversation which blocks of a prompt it would execute.
 
         Raises:
             StepFailed: a step failed that is not allowed to fail; the later steps are not executed.

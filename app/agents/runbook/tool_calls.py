@@ -29,7 +29,7 @@ class ToolCall:
         )
 
     def show(self, output: str) -> None:
-        """Report new output of the running step: only what was printed since the last call.
+        """Report new output of the running step. `output` is only what the step printed since the last call.
 
         `end` reports the whole output again.
         """

@@ -38,7 +38,7 @@ _LOOKS_AT_SENT = 10
 class ResourceMonitor:
     """Measures the processes and the folder of one run.
 
-    While `enforce` is active, all processes of the run are ended if it exceeds a limit.
+    Within a block `async with enforce(...)`, all processes of the run are ended if it exceeds a limit.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -145,7 +145,8 @@ def system_call_filter(
     Args:
         among_others: whether the process shares its namespaces with other processes of its user. The filter then
             protects these.
-        datagrams: if False, only TCP and netlink sockets are allowed. Landlock can restrict only TCP.
+        datagrams: if False, the process can create only sockets of the kinds TCP and netlink. This is for a sandbox by
+            Landlock, which restricts TCP but could not restrict the other kinds.
         machine: the architecture, as `uname -m` prints it; None for that of this machine.
 
     """

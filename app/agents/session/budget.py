@@ -82,12 +82,12 @@ class Spender:
     ) -> str:
         """Send a prompt to the agent within the budget of the task; return the protocol's stop reason of the last turn.
 
-        If the turn is cancelled at nine tenths of the budget, a second turn asks the agent to finish.
+        At nine tenths of the budget this cancels the turn, and a second turn asks the agent to finish.
 
         Args:
             session: the agent's session.
             blocks: the prompt.
-            is_cancelled: returns whether a person has cancelled the turn.
+            is_cancelled: returns whether a person has cancelled the turn. If so, there is no second turn.
 
         Raises:
             BudgetSpent: the budget is spent, before or during the turn.

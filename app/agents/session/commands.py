@@ -97,7 +97,11 @@ class CommandSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """The access of one conversation to its run: people's commands, log, working time, and masking of secrets."""
+    """The access of one conversation to its run: the source of people's commands, and the function that logs events.
+
+    It also has the limit of the run's working time, which does not count the time that the agent waits for a person,
+    and the masking of secrets.
+    """
 
     commands: CommandSource
     emit: Emit

@@ -15,8 +15,10 @@ _PLAN_APPROVAL = "switch_mode"
 def is_for_people(mode: str | None, tool_kind: str | None) -> bool:
     """Return whether people must answer a permission request.
 
-    They must, unless the permission mode `mode` allows everything. An agent's request for approval of its plan
-    (tool kind `switch_mode`) is always for people.
+    They must, unless the permission mode `mode` is `bypassPermissions` or `full-access`. If `mode` is None, because the
+    run names no mode, people must answer. An agent's request for approval of its plan is always for people:
+    `tool_kind`, the kind of the tool for which permission is requested, is then `switch_mode`. It is None if the agent
+    names no kind.
     """
     return mode not in _TRUSTING_MODES or tool_kind == _PLAN_APPROVAL
 

@@ -137,7 +137,7 @@ class AgentSession:
 
     @property
     def last_message(self) -> str:
-        """The last complete message of the agent; "" if it has sent none."""
+        """The last complete text that the agent wrote in the conversation; "" if it has written none."""
         return self._transcript.last_message
 
     @property
@@ -154,10 +154,10 @@ class AgentSession:
     ) -> bool:
         """Initialize the protocol and open a conversation. Return True if an earlier conversation was resumed.
 
-        `authenticate` is the authentication method to request first. `resume` is the id of an earlier conversation in
-        the agent's home; if the agent cannot resume it, a new one is opened. Earlier updates that the agent repeats
-        while it resumes are not logged. `tools` is the server of the service's tools, for agents that accept one.
-        Raises AgentCrashed, AgentFailed, or SessionLost if the agent ended while it resumed.
+        `authenticate` is the authentication method to request first, `tools` the server of the service's tools.
+        `resume` is the id of an earlier conversation; if the agent refuses it, a new one is opened. Raises AgentFailed
+        if the agent answers with an error, AgentCrashed if it ends or breaks the protocol, and SessionLost if it does
+        so while it resumes.
         """
         can = (await self.initialize()).agent_capabilities
         if authenticate is not None:
@@ -255,8 +255,8 @@ class AgentSession:
     async def configure(self, option_id: str, value: str | bool) -> str | None:
         """Set an option of the agent: the one with the id `option_id`, or else the one of the category `option_id`.
 
-        Return the category of the option, or "" if it has none. Return None if the agent has no such option or
-        refuses the value. Raises AgentCrashed or AgentFailed.
+        Return the option's category, "" if it has none; None if the agent has no such option or refuses the value.
+        Raises AgentFailed if the agent answers with another error, AgentCrashed if it ends.
         """
         for option in self._options:
             if option.id == option_id:
@@ -281,9 +281,9 @@ class AgentSession:
         return True
 
     async def prompt(self, blocks: Sequence[ContentBlock]) -> str:
-        """Send a prompt, wait for the end of the agent's turn, and return the protocol's stop reason.
+        """Send a prompt, wait for the end of the agent's turn, and return the stop reason. One prompt at a time.
 
-        Only one prompt at a time. Raises AgentFailed, AgentStepFailed or AgentCrashed.
+        Raises AgentStepFailed if a step of a runbook failed, AgentFailed for another error, AgentCrashed if it ended.
         """
         self._usage = None
         try:

@@ -64,7 +64,7 @@ class UsageMeter:
             self.changed.set()
 
     def begin_turn(self) -> None:
-        """Start the estimate for a new turn of the agent at zero."""
+        """Begin a new turn of the agent: the estimate of the tokens that the turn has used starts at zero."""
         self._turn = _Turn()
 
     def see(self, update: Message) -> None:

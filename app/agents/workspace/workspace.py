@@ -168,8 +168,8 @@ class Workspace:
     ) -> Confinement:
         """Return the folders that a process of this run may use: its workspace, and also `readable` and `writable`.
 
-        With `read_only`, the process can only read the agent's clone, except for the folder of artifacts and
-        structured output. The home, the temporary folder and `writable` stay writable.
+        If `read_only` is True, the process can read the agent's clone but not write to it, except to the clone's folder
+        of artifacts and structured output. The home, the temporary folder and `writable` stay writable.
         """
         return Confinement(
             directory=self.work,
